@@ -1,0 +1,31 @@
+# `make compare` and `make test` do everything on a machine that has only Python (3.11 or later) and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: compare test prove clean
+
+compare: $(VENV)/installed
+	$(BIN)/python -m benchmarks.llm_compare --simulate --max-pairs 0 --async 8
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+# Everything that is promised, at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
+prove: $(VENV)/installed
+	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,297 @@
+"""Runs detectors over the same pairs, one after the other, and merges what they say.
+
+The reactor goes first and alone, so that neither disturbs the other's timing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import tee
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from benchmarks.datasets import Dataset
+from benchmarks.journal import Journal, JournalReader
+from benchmarks.judge import INTERRUPTED, SIMULATED_FINGERPRINT, Outcome
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.pipeline import Ask, asks_of, judge_all
+from benchmarks.pricing import Price
+from benchmarks.progress import progress_bar
+from benchmarks.recorder import Recorder
+from benchmarks.results import DetectorResult, RunResult, title_of
+from kimera.pairs import Failure, Pair, Verdict
+from kimera.reactor import Reactor
+
+COUNTED = ("texts", "encoded", "from_cache", "load_s")  # of ReactorStats, added up over the passes of a run
+STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
+
+
+class Detector(Protocol):
+    """Something that gives verdicts on all pairs of a dataset to a recorder."""
+
+    name: str
+    variants: int  # how often it is asked about a pair
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        """Takes into account what earlier sessions of the run have spent."""
+
+    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> Failure | None:
+        """Asks about what the recorder wants; gives what ended it early, if anything did."""
+
+    def result(self, recorder: Recorder) -> DetectorResult: ...
+
+
+class ReactorDetector:
+    """The reactor on one process and all its cores, or on `workers` processes of one thread each."""
+
+    variants = 1
+
+    def __init__(self, reactor: Reactor, workers: int | None, name: str) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._workers = workers
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        pass
+
+    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> None:
+        wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
+        pairs, copies = tee(_at(dataset, wanted))
+        recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
+        with self._reactor as reactor, progress_bar(self.name, len(wanted), quiet=quiet) as bar:
+            results = reactor.stream(copies, self._workers)
+            for index, pair, result in zip(wanted, pairs, results, strict=True):
+                recorder.record_verdict(index, pair, result)
+                bar.update()
+        stats = asdict(self._reactor.stats)
+        counted = {name: stats[name] for name in COUNTED}
+        recorder.end(used=max(1, stats["workers_used"]), **counted)
+
+    def result(self, recorder: Recorder) -> DetectorResult:
+        passes = recorder.passes
+        counted = {name: sum(each.get(name, 0) for each in passes) for name in COUNTED}
+        return DetectorResult(
+            name=self.name,
+            kind="reactor",
+            simulated=False,
+            settings={
+                "encoder": self._reactor.encoder.name,
+                "encoder_fingerprint": self._reactor.encoder.fingerprint,
+                "head_fingerprint": self._reactor.head.fingerprint,
+                "cache": self._reactor.cache is not None,
+                **counted,
+            },
+            **_recorded(recorder),
+        )
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """How a judge is asked and what ends it. repeat, swap: see `benchmarks.pipeline.asks_of`."""
+
+    repeat: int = 1
+    swap: bool = False
+    logprobs: bool = False
+    max_error_rate: float | None = None
+    price: Price | None = None
+
+
+class JudgeDetector:
+    """A judge, asked through a client that this opens and closes."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAIClient,
+        name: str,
+        asked: int | str,
+        *,
+        simulated: bool = False,
+        options: JudgeOptions | None = None,
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._asked = asked
+        self._simulated = simulated
+        self._options = options or JudgeOptions()
+        self.variants = self._options.repeat * (2 if self._options.swap else 1)
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        if self._client.cost_limit:
+            self._client.cost_limit.add_earlier(recorder.usage)
+
+    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> Failure | None:
+        recorder.begin(mode=self._client.mode, asked=self._asked)
+        return asyncio.run(self._run(dataset, recorder, quiet))
+
+    async def _run(self, dataset: Dataset, recorder: Recorder, quiet: bool) -> Failure | None:
+        title = title_of(self.name, self._simulated)
+        options = self._options
+        asks = asks_of(enumerate(dataset), options.repeat, options.swap, recorder.wants)
+        with progress_bar(title, int((recorder.variants < 0).sum()), quiet=quiet) as bar:
+
+            def record(ask: Ask, outcome: Outcome) -> None:
+                recorder.record_outcome(ask, outcome)
+                bar.update()
+
+            async with self._client as client:
+                _keep_limit_changes(client, recorder)
+                with _stopping_on_ctrl_c(client):
+                    await judge_all(client, asks, record, options.max_error_rate)
+        recorder.end(used=client.slots.peak)
+        return client.stopped_by
+
+    def result(self, recorder: Recorder) -> DetectorResult:
+        client, options = self._client, self._options
+        return DetectorResult(
+            name=self.name,
+            kind="judge",
+            simulated=self._simulated or SIMULATED_FINGERPRINT in recorder.fingerprints,
+            tokens=recorder.usage.as_dict(),
+            settings={
+                **client.settings(),
+                "logprobs": options.logprobs,  # as asked for, also where the endpoint refused them
+                "system_fingerprints": dict(recorder.fingerprints),
+            },
+            busy_s=recorder.busy_s,
+            attempts=recorder.attempts,
+            attempt_errors=dict(sorted(recorder.attempt_errors.items())),
+            from_cache=recorder.from_cache,
+            stated=recorder.stated,
+            variants=recorder.variants,
+            repeat=options.repeat,
+            swap=options.swap,
+            dollars=options.price.cost(recorder.usage) if options.price else None,
+            limit_changes=tuple(recorder.limit_changes),
+            **_recorded(recorder),
+        )
+
+
+def _recorded(recorder: Recorder) -> dict[str, Any]:
+    """What the recorder knows. Mode and concurrency are those of the last pass: later ones only mend."""
+    last = recorder.passes[-1] if recorder.passes else {"mode": "none", "asked": 0}
+    return {
+        "mode": last["mode"],
+        "asked": last["asked"],
+        "used": max((each.get("used", 0) for each in recorder.passes), default=0),
+        "score_sources": recorder.score_sources,
+        "wall_s": recorder.wall_s,
+        "verdicts": recorder.verdicts,
+        "scores": recorder.scores,
+        "latency_ms": recorder.latency_ms,
+        "wait_ms": recorder.wait_ms,
+        "errors": recorder.errors(),
+    }
+
+
+def _at(dataset: Dataset, indices: Sequence[int]) -> Iterator[Pair]:
+    """The pairs at ascending indices, in one pass."""
+    wanted = iter(indices)
+    following = next(wanted, None)
+    for index, pair in enumerate(dataset):
+        if index == following:
+            yield pair
+            following = next(wanted, None)
+
+
+def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:
+    """Writes down what --async auto does, from its first limit on."""
+    if client.adaptive:
+        client.adaptive.on_change = recorder.record_limit
+        for change in client.adaptive.changes:
+            recorder.record_limit(change)
+
+
+@contextlib.contextmanager
+def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
+    """The first Ctrl-C stops asking and lets what is in flight finish; the second ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        client.stop(INTERRUPTED)
+        loop.remove_signal_handler(signal.SIGINT)  # the next one raises KeyboardInterrupt
+        tqdm.write(STOPPING, file=sys.stderr)
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, first)
+    except (NotImplementedError, RuntimeError, ValueError):  # no such thing on Windows or off the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of comparing: the numbers, how to read the rows back, and what ended a detector early."""
+
+    run: RunResult
+    recorders: tuple[Recorder, ...]
+    stopped_by: dict[str, Failure]
+
+
+def compare(
+    dataset: Dataset,
+    detectors: Sequence[Detector],
+    journal: Journal,
+    earlier: JournalReader | None = None,
+    *,
+    created: str = "",
+    seed: int = 0,
+    quiet: bool = False,
+) -> Comparison:
+    """Runs each detector over the dataset, in order, asking only what `earlier` holds no verdict on.
+
+    created: when the run began, ISO 8601. seed: of the dataset's sample.
+    """
+    recorders = {
+        detector.name: Recorder(detector.name, len(dataset), journal, detector.variants)
+        for detector in detectors
+    }
+    for offset, record in earlier or ():
+        recorder = recorders.get(record.get("detector") or record.get("began") or record.get("ended", ""))
+        if recorder:
+            recorder.replay(offset, record)
+    stopped_by: dict[str, Failure] = {}
+    for detector in detectors:
+        detector.take_earlier(recorders[detector.name])
+    for detector in detectors:
+        recorder = recorders[detector.name]
+        if recorder.complete or INTERRUPTED in stopped_by.values():
+            continue
+        if ended_by := detector.run(dataset, recorder, quiet=quiet):
+            stopped_by[detector.name] = ended_by
+    run = RunResult(
+        created=created,
+        dataset={
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "pairs": len(dataset),
+            "contradictions": dataset.contradictions,
+            "available": dataset.available,
+            "bad_rows": dataset.bad_rows,
+            "no_gold_label": dataset.no_gold_label,
+            **({"seed": seed} if len(dataset) < dataset.available else {}),
+        },
+        labels=dataset.labels,
+        detectors=tuple(detector.result(recorders[detector.name]) for detector in detectors),
+    )
+    return Comparison(run, tuple(recorders.values()), stopped_by)
+
+
+def rows_of(
+    dataset: Dataset, recorders: Sequence[Recorder], journal_path: Path
+) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
+    """Each pair with the outcome of each detector, in order, read from disk."""
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(JournalReader(journal_path)) for _ in recorders]
+        columns = [recorder.results(reader) for recorder, reader in zip(recorders, readers, strict=True)]
+        yield from zip(dataset, zip(*columns, strict=True), strict=True)

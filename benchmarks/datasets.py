@@ -1,0 +1,185 @@
+"""Names -> datasets: the embedded pairs, a file, or a dataset of the Hugging Face hub; all of it or a sample.
+
+A Dataset holds labels and positions, never texts: it reads its source again on every pass, and says so if
+the source is no longer what it was.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.resources import files
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.dataset_sources import FileSource, HubLoader, HubSource, Source, load_from_hub
+from kimera.errors import UserError
+from kimera.pair_files import ReadCounts, pairs_of_table
+from kimera.pairs import Pair
+from kimera.tables import EXTENSIONS, shorten
+
+EMBEDDED = "kimera-pairs"
+"""The name of the dataset that is shipped."""
+
+NO_LABEL = -1
+_LABEL_OF = {True: 1, False: 0, None: NO_LABEL}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Pairs of one source, iterated lazily and as often as one likes, in the source's order.
+
+    sha256: of the file's bytes; of a hub dataset, of its rows as lines of canonical JSON.
+    rows: data rows of the source, of which `no_gold_label` and `bad_rows` were dropped.
+    available: pairs of the source, sampled or not.
+    labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
+
+    Iterating raises UserError if the source has changed since.
+    """
+
+    name: str
+    sha256: str
+    rows: int
+    available: int
+    no_gold_label: int
+    bad_rows: int
+    labels: NDArray[np.int8] = field(repr=False)
+    _chosen: NDArray[np.bool_] = field(repr=False)
+    _read: Callable[[], Iterator[Pair]] = field(repr=False)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return compress(self._read(), self._chosen)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs are used, `len(self)`."""
+        return len(self)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any pair used carries a label."""
+        return bool((self.labels != NO_LABEL).any())
+
+    @property
+    def contradictions(self) -> int | None:
+        """How many pairs used are labelled as contradictions, or None if none carries a label."""
+        return int((self.labels == 1).sum()) if self.labelled else None
+
+
+def load_dataset(
+    name_or_path: str | Path = EMBEDDED,
+    *,
+    max_pairs: int = 0,
+    seed: int = 0,
+    label_map: Mapping[str, str] | None = None,
+    skip_bad_rows: bool = False,
+    on_bad_row: Callable[[str], None] | None = None,
+    hub_loader: HubLoader = load_from_hub,
+) -> Dataset:
+    """The dataset of this name, read through once.
+
+    name_or_path: `EMBEDDED`, a file of pairs (see kimera.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
+    max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
+    label_map, skip_bad_rows, on_bad_row: as for `kimera.pair_files.read_pairs`.
+    hub_loader: what fetches the splits of a hub dataset.
+
+    Raises UserError for an unknown name and for faults of the file.
+    """
+    if max_pairs < 0:
+        raise UserError(f"--max-pairs: {max_pairs} is no number of pairs; expected 0 (all) or more")
+    source = _find_source(name_or_path, hub_loader)
+    state, sha256 = source.state(), source.sha256()
+    counts = ReadCounts()
+    read = partial(_checked_pass, source, state, sha256, label_map=label_map, skip_bad_rows=skip_bad_rows)
+    first_pass = read(counts=counts, on_bad_row=on_bad_row)
+    codes = array("b", (_LABEL_OF[pair.is_contradiction] for pair in first_pass))
+    labels = np.frombuffer(codes, dtype=np.int8)
+    chosen = sample_mask(labels, max_pairs, seed)
+    return Dataset(
+        name=source.name,
+        sha256=sha256,
+        rows=counts.rows,
+        available=len(labels),
+        no_gold_label=counts.no_gold_label,
+        bad_rows=counts.bad_rows,
+        labels=labels[chosen],
+        _chosen=chosen,
+        _read=read,
+    )
+
+
+def sample_mask(labels: NDArray[np.int8], size: int, seed: int) -> NDArray[np.bool_]:
+    """Which positions are in a sample of `size` (0, or as many as there are: all); bool, shape of `labels`.
+
+    Stratified by label, pairs without one being a stratum of their own: each has its share by largest
+    remainders, and at least one pair if `size` allows. Equal arguments give equal samples.
+    """
+    if size == 0 or size >= len(labels):
+        return np.ones(len(labels), dtype=bool)
+    generator = np.random.default_rng(seed)
+    classes, class_sizes = np.unique(labels, return_counts=True)
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label, share in zip(classes, _shares(class_sizes, size), strict=True):
+        chosen[generator.choice(np.flatnonzero(labels == label), share, replace=False)] = True
+    return chosen
+
+
+def _shares(class_sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """`size` split in proportion to the classes by largest remainders, then one for each class left out."""
+    shares, remainders = np.divmod(class_sizes * size, class_sizes.sum())
+    rounded_up = np.argsort(-remainders, kind="stable")[: size - shares.sum()]
+    shares[rounded_up] += 1
+    for left_out in np.flatnonzero(shares == 0):
+        if shares.max() > 1:
+            shares[shares.argmax()] -= 1
+            shares[left_out] += 1
+    return shares
+
+
+def _find_source(name_or_path: str | Path, hub_loader: HubLoader) -> Source:
+    name = str(name_or_path)
+    if name == EMBEDDED:
+        return FileSource(EMBEDDED, Path(str(files("benchmarks") / "data" / "kimera_pairs.jsonl")))
+    if name.startswith("hf:"):
+        return HubSource(name, hub_loader)
+    if os.path.exists(name):  # unlike Path's, false for a name that no file can have
+        return FileSource(name, Path(name))
+    raise UserError(
+        f"{shorten(name)} is neither a file nor the name of a dataset; expected {EMBEDDED} (embedded), a file"
+        f" ({', '.join(EXTENSIONS)}), or hf:NAME[@CONFIG][:SPLIT] (needs the extra hf)"
+    )
+
+
+def _checked_pass(
+    source: Source,
+    state: object,
+    sha256: str,
+    *,
+    label_map: Mapping[str, str] | None,
+    skip_bad_rows: bool,
+    on_bad_row: Callable[[str], None] | None = None,
+    counts: ReadCounts | None = None,
+) -> Iterator[Pair]:
+    """One pass over all pairs, which fails unless the source is the same before it and after it."""
+    _check_unchanged(source, state, sha256)
+    yield from pairs_of_table(
+        source.table(), label_map=label_map, skip_bad_rows=skip_bad_rows, on_bad_row=on_bad_row, counts=counts
+    )
+    _check_unchanged(source, state, sha256)
+
+
+def _check_unchanged(source: Source, state: object, sha256: str) -> None:
+    # The hash only where size or time differ: a file that was merely touched is the same.
+    if source.state() != state and source.sha256() != sha256:
+        raise UserError(
+            f"{source.name}: has changed since it was first read; start again, and leave it as it is"
+        )

@@ -1,0 +1,179 @@
+"""What a run has learnt so far, on disk: append-only JSONL, written before the next question is asked.
+
+The first line is a header; each further line one outcome: a detector's verdict or failure on a pair, by
+the pair's index. A line is handed to the operating system whole, so it survives the death of this process;
+a thread syncs the file each second, so that little is lost if the machine dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kimera.errors import UserError
+from kimera.pairs import Failure, Verdict
+
+FORMAT = 1
+SYNC_EVERY_S = 1.0
+VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+Record = dict[str, Any]
+
+
+class Journal:
+    """Appends records to a journal, which it locks. Use it as a context manager."""
+
+    def __init__(self, path: Path, *, header: Record | None = None) -> None:
+        """With a header, starts a new journal (the file must not exist); without, goes on with an old one."""
+        self.path = path
+        if header is None:
+            JournalReader(path).close()  # refuses what is no journal, before anything of it is cut off
+        flags = os.O_CREAT | os.O_EXCL if header is not None else 0
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o644)
+        _lock(self._file, path)
+        self._end = _drop_torn_line(self._file)
+        self._unsynced = threading.Event()
+        self._closing = threading.Event()
+        self._syncer = threading.Thread(target=self._sync, name="journal-sync", daemon=True)
+        self._syncer.start()
+        if header is not None:
+            self.append({"journal": FORMAT, **header})
+
+    def append(self, record: Record) -> int:
+        """Writes one line and gives its offset. It raises OSError where the disk takes no more."""
+        line = json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        offset = self._end
+        try:
+            written = os.write(self._file, line)
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        except OSError:
+            os.ftruncate(self._file, offset)  # half a line would spoil the next one
+            raise
+        self._end += len(line)
+        self._unsynced.set()
+        return offset
+
+    def _sync(self) -> None:
+        while not self._closing.wait(SYNC_EVERY_S):
+            if self._unsynced.is_set():
+                self._unsynced.clear()
+                with contextlib.suppress(OSError):  # close() syncs once more, and raises
+                    os.fsync(self._file)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._syncer.join()
+        try:
+            os.fsync(self._file)
+        finally:
+            os.close(self._file)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class JournalReader:
+    """Reads a journal: the header at once, records in the order of the file, or one at an offset."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("rb")
+        try:
+            line = self._file.readline()
+            self.header = self._parse(line, 1)
+            if self.header.get("journal") != FORMAT or not line.endswith(b"\n"):
+                raise UserError(f"{path}, line 1: not the header of a journal that this version reads")
+        except UserError:
+            self._file.close()
+            raise
+
+    def __iter__(self) -> Iterator[tuple[int, Record]]:
+        """(offset, record) of each line after the header. A torn last line is left out."""
+        self._file.seek(0)
+        offset = len(self._file.readline())
+        for number, line in enumerate(self._file, start=2):
+            if not line.endswith(b"\n"):
+                return
+            yield offset, self._parse(line, number)
+            offset += len(line)
+
+    def at(self, offset: int) -> Record:
+        """The record at an offset, whatever is being read in order at the same time."""
+        line = b""
+        while not line.endswith(b"\n"):
+            part = os.pread(self._file.fileno(), 4096, offset + len(line))
+            if not part:
+                break
+            line += part[: part.find(b"\n") + 1] or part
+        return self._parse(line, None)
+
+    def _parse(self, line: bytes, number: int | None) -> Record:
+        try:
+            record = json.loads(line)
+            if isinstance(record, dict):
+                return record
+        except (ValueError, RecursionError):
+            pass
+        where = f"line {number}" if number else "a record"
+        raise UserError(f"{self.path}, {where}: not a JSON object; the journal was changed by something else")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> JournalReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def result_record(result: Verdict | Failure) -> Record:
+    """The part of a record that says what a detector found."""
+    if isinstance(result, Failure):
+        return {"failure": {"kind": result.kind, "message": result.message, "wait_ms": result.wait_ms}}
+    return {"verdict": {name: getattr(result, name) for name in VERDICT_FIELDS}}
+
+
+def result_of(record: Record) -> Verdict | Failure:
+    """What a record says that a detector found. Raises UserError for a record that lacks it."""
+    try:
+        return Verdict(**record["verdict"]) if "verdict" in record else Failure(**record["failure"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"a journal record holds no verdict or failure: {error}") from None
+
+
+def _lock(file: int, path: Path) -> None:
+    """Two writers would each get the offsets of the other wrong."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise UserError(f"{path}: another process is writing to this run; wait for it, or stop it") from None
+
+
+def _drop_torn_line(file: int) -> int:
+    """Cuts off what follows the last line break, the write that a death cut short; gives the file's end."""
+    end = position = os.fstat(file).st_size
+    while position > 0:
+        start = max(0, position - 65536)
+        found = os.pread(file, position - start, start).rfind(b"\n")
+        if found >= 0:
+            position = start + found + 1
+            break
+        position = start
+    if position < end:
+        os.ftruncate(file, position)
+    return position

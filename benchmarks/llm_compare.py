@@ -1,0 +1,321 @@
+"""The command line, python -m benchmarks.llm_compare: reads flags, calls the parts, prints the summary."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.options import build_parser
+from kimera import __version__
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.comparison import Comparison, Detector
+    from benchmarks.datasets import Dataset
+    from benchmarks.openai_async import AsyncOpenAIClient
+    from benchmarks.pricing import CostLimit, Price
+    from benchmarks.prompts import Prompt
+    from kimera.reactor import Reactor
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+REACTOR_NAME = "kimera"
+SIMULATED_NAME = "simulated-judge"
+DEFAULT_MODEL = "gpt-4o"
+# What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
+SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(argv)
+    header = None
+    try:
+        if options.resume:
+            from benchmarks.run_folder import resumed_options
+
+            options, header = resumed_options(argv, options.resume)
+        return _run(options, header)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
+    from benchmarks.comparison import compare, rows_of
+    from benchmarks.journal import Journal, JournalReader
+    from benchmarks.prompts import load_prompt
+    from benchmarks.run_folder import JOURNAL, check_same, header_of, new_run_folder
+
+    _check_judge_is_reachable(options)
+    now = datetime.now().astimezone()
+    prompt = load_prompt(options.prompt)
+    dataset = _load_dataset(options)
+    if options.dry_run:
+        return _dry_run(options, dataset, prompt)
+    with contextlib.ExitStack() as stack:
+        reactor = None if options.judge_only else _reactor(options)
+        identity = _identity(options, dataset, prompt, reactor)
+        if header:
+            check_same(options.resume, header, identity)
+        detectors = _detectors(options, dataset, prompt, reactor, stack)
+        folder = Path(options.resume) if header else new_run_folder(options.out, now)
+        created = header["created"] if header else now.isoformat(timespec="seconds")
+        new_header = None if header else header_of(options, created, identity)
+        if not options.quiet:
+            print(f"run folder: {folder}", file=sys.stderr)
+        try:
+            with Journal(folder / JOURNAL, header=new_header) as journal:
+                earlier = stack.enter_context(JournalReader(folder / JOURNAL)) if header else None
+                comparison = compare(
+                    dataset,
+                    detectors,
+                    journal,
+                    earlier,
+                    created=created,
+                    seed=options.seed,
+                    quiet=options.quiet,
+                )
+        except KeyboardInterrupt:
+            print(f"interrupted; {_way_on(folder)}", file=sys.stderr)
+            raise
+    rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
+    try:
+        _report(options, comparison, rows, folder)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _exit_code(comparison, folder)
+
+
+def _check_judge_is_reachable(options: argparse.Namespace) -> None:
+    configured = options.api_key or os.environ.get("OPENAI_API_KEY")
+    elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
+        raise UserError(
+            "no judge to ask. Four ways on:\n"
+            "  OPENAI_API_KEY=...   set the key in the environment, to ask OpenAI's API\n"
+            "  --simulate           a simulated judge, offline; its answers come from the labels\n"
+            "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
+            "  --kimera-only        the reactor alone"
+        )
+
+
+def _load_dataset(options: argparse.Namespace) -> Dataset:
+    from benchmarks.datasets import load_dataset
+    from kimera.pair_files import parse_label_map
+
+    bad_rows: list[str] = []
+    dataset = load_dataset(
+        options.dataset,
+        max_pairs=options.max_pairs,
+        seed=options.seed,
+        label_map=parse_label_map(options.label_map) if options.label_map else None,
+        skip_bad_rows=options.skip_bad_rows,
+        on_bad_row=bad_rows.append,
+    )
+    if bad_rows:
+        more = f"\n  ... and {len(bad_rows) - 5} more" if len(bad_rows) > 5 else ""
+        _note(f"{len(bad_rows)} rows dropped:\n  " + "\n  ".join(bad_rows[:5]) + more)
+    if dataset.no_gold_label:
+        _note(f"{dataset.no_gold_label} rows without a gold label were dropped")
+    if options.simulate and not (dataset.labels >= 0).all():
+        raise UserError("--simulate answers from the labels, and this dataset has rows without one")
+    return dataset
+
+
+def _identity(
+    options: argparse.Namespace, dataset: Dataset, prompt: Prompt, reactor: Reactor | None
+) -> dict[str, Any]:
+    """The hashes that tell whether a run which goes on is still the same run."""
+    identity: dict[str, Any] = {
+        "version": __version__,
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256, "pairs": len(dataset)},
+    }
+    if not options.kimera_only:
+        identity["judge"] = {
+            "models": _models(options),
+            "base_url": "simulated" if options.simulate else _base_url(options),
+        }
+        identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
+    if reactor:
+        identity["reactor"] = {"encoder": reactor.encoder.fingerprint, "head": reactor.head.fingerprint}
+    return identity
+
+
+def _reactor(options: argparse.Namespace) -> Reactor:
+    from kimera.cache import EmbeddingCache
+    from kimera.reactor import Reactor
+
+    return Reactor(
+        options.encoder, options.head, None if options.no_cache else EmbeddingCache(options.cache_dir)
+    )
+
+
+def _detectors(
+    options: argparse.Namespace,
+    dataset: Dataset,
+    prompt: Prompt,
+    reactor: Reactor | None,
+    stack: contextlib.ExitStack,
+) -> list[Detector]:
+    from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
+
+    detectors: list[Detector] = []
+    if reactor:
+        detectors.append(ReactorDetector(reactor, options.mp, REACTOR_NAME))
+    if options.kimera_only:
+        return detectors
+    simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
+    limits: list[CostLimit] = []
+    for model in _models(options):
+        client, price = _client(options, model, prompt, simulator, limits)
+        judging = JudgeOptions(options.repeat, options.swap, options.logprobs, options.max_error_rate, price)
+        asked = options.concurrency or 1
+        detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))
+    return detectors
+
+
+def _base_url(options: argparse.Namespace) -> str:
+    from benchmarks.endpoint import resolved_base_url
+
+    return resolved_base_url(options.base_url)
+
+
+def _models(options: argparse.Namespace) -> list[str]:
+    models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
+    if len({*models, REACTOR_NAME}) <= len(models):
+        raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
+    return models
+
+
+def _client(
+    options: argparse.Namespace,
+    model: str,
+    prompt: Prompt,
+    simulator: str | None,
+    limits: list[CostLimit],
+) -> tuple[AsyncOpenAIClient, Price | None]:
+    from benchmarks.openai_async import AsyncOpenAIClient
+    from benchmarks.pricing import CostLimit
+    from benchmarks.rates import RateLimits
+    from benchmarks.reply_cache import ReplyCache
+    from benchmarks.transports import httpx_available
+
+    concurrency = options.concurrency or 1
+    if concurrency != 1 and not httpx_available():
+        _note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
+        concurrency = 1
+    client = AsyncOpenAIClient(
+        "none" if simulator else options.api_key,
+        model,
+        concurrency,
+        simulator or options.base_url,
+        options.timeout,
+        options.max_retries,
+        prompt=prompt,
+        headers=dict(options.headers or ()),
+        rates=RateLimits(options.rpm, options.tpm),
+        replies=ReplyCache() if options.cache_replies else None,
+        logprobs=options.logprobs,
+    )
+    price = _price(options, model, client.endpoint.base_url)
+    if options.max_cost and not price:
+        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
+    if options.max_cost and price:
+        client.cost_limit = CostLimit(options.max_cost, price, limits)
+    return client, price
+
+
+def _price(options: argparse.Namespace, model: str, base_url: str) -> Price | None:
+    from benchmarks.pricing import parse_price, price_of
+
+    return parse_price(options.price) if options.price else price_of(model, base_url)
+
+
+@contextlib.contextmanager
+def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
+    """The base URL of a simulated judge that knows the dataset's labels."""
+    from benchmarks.simulation import SimulatorConfig, answers_for
+    from benchmarks.simulator import SimulatorProcess
+
+    config = SimulatorConfig(
+        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
+    )
+    with SimulatorProcess(config, answers_for(dataset, prompt.question, swap)) as server:
+        yield server.base_url
+
+
+def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> int:
+    """Says what a run would send. Nothing is sent, so no key is needed."""
+    from benchmarks.pricing import estimate
+
+    base_url = "the built-in simulator" if options.simulate else _base_url(options)
+    askings = options.repeat * (2 if options.swap else 1)
+    for model in [] if options.kimera_only else _models(options):
+        price = _price(options, model, base_url)
+        texts = (
+            "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
+            for pair in dataset
+            for _ in range(askings)
+        )
+        expected = estimate(texts, price)
+        cost = "no price known" if expected.dollars is None else f"about ${expected.dollars:.4f}"
+        print(
+            f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
+            f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
+        )
+    print(f"Dry run over {dataset.name}, {len(dataset):,} pairs: nothing was sent.")
+    return DONE
+
+
+def _report(options: argparse.Namespace, comparison: Comparison, rows: Iterator[Any], folder: Path) -> None:
+    from benchmarks.report import render_text, write_report
+
+    summary = write_report(comparison.run, rows, folder, viz=not options.no_viz)
+    if options.json:
+        print(json.dumps(summary, indent=2))
+        return
+    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    names = ["summary.md", "summary.json", "results.csv", "journal.jsonl"]
+    print(f"Files in {folder}: {', '.join(names if options.no_viz else ['comparison.png', *names])}")
+
+
+def _exit_code(comparison: Comparison, folder: Path) -> int:
+    """Says what ended a detector early, or that it answered nothing."""
+    from benchmarks.comparison import INTERRUPTED as BY_CTRL_C
+    from benchmarks.judge import REMEDIES
+
+    stopped_by = comparison.stopped_by
+    for name, failure in stopped_by.items():
+        remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
+        print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
+    if stopped_by:
+        print(_way_on(folder), file=sys.stderr)
+        return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
+    silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
+    for name in silent:
+        print(f"error: {name} gave no verdict on any pair; results.csv says why", file=sys.stderr)
+    return FAILED if silent else DONE
+
+
+def _way_on(folder: Path) -> str:
+    return f"go on with: python -m benchmarks.llm_compare --resume {folder}"
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,313 @@
+"""AsyncOpenAIClient asks one judge about pairs, many at a time; run_async_benchmark about all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.adaptive import MOST, AdaptiveLimit
+from benchmarks.asking import Asking
+from benchmarks.endpoint import Endpoint, Request, resolved_base_url
+from benchmarks.judge import (
+    INTERRUPTED,
+    Attempt,
+    Completion,
+    InterruptedAskingError,
+    JudgeError,
+    Outcome,
+    Usage,
+)
+from benchmarks.limits import Slots
+from benchmarks.pipeline import Ask, asks_of, judge_all
+from benchmarks.pricing import CostLimit, billed_usage
+from benchmarks.prompts import DEFAULT_PROMPT, Prompt, load_prompt
+from benchmarks.rates import RateLimits, Turn
+from benchmarks.reply_cache import ReplyCache
+from benchmarks.retries import RetryBudget, RetryPolicy
+from benchmarks.transports import Transport, httpx_available, open_transport
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+
+class AsyncOpenAIClient:
+    """A judge behind an OpenAI-compatible chat completions endpoint.
+
+    api_key: default OPENAI_API_KEY; an endpoint on loopback needs none.
+    max_concurrent: requests in flight, or "auto" to find out how many the endpoint takes.
+    base_url: default OPENAI_BASE_URL, then OpenAI's.
+    timeout: seconds for one attempt, from the moment it holds a slot. max_retries: attempts after the first.
+    transport: what carries the requests; by default httpx over aiohttp, and where httpx is missing urllib,
+        then one request at a time.
+    rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
+    replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
+
+    Use it as an async context manager:
+
+        async with AsyncOpenAIClient(max_concurrent=8) as client:
+            contradiction, confidence, reasoning, latency_ms = await client.detect_contradiction_async(a, b)
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model: str = "gpt-4o",
+        max_concurrent: int | Literal["auto"] = 8,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 5,
+        *,
+        prompt: Prompt | None = None,
+        transport: Transport | None = None,
+        policy: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        rates: RateLimits | None = None,
+        cost_limit: CostLimit | None = None,
+        replies: ReplyCache | None = None,
+        logprobs: bool = False,
+    ) -> None:
+        slots = MOST if max_concurrent == "auto" else max_concurrent
+        if slots < 1 or timeout <= 0 or max_retries < 0:
+            raise UserError("max_concurrent must be at least 1, timeout above 0, max_retries at least 0")
+        if transport is None and slots > 1 and not httpx_available():
+            warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
+            slots, max_concurrent = 1, 1
+        self.endpoint = Endpoint(
+            resolved_base_url(base_url),
+            api_key or os.environ.get("OPENAI_API_KEY") or "",
+            model,
+            timeout,
+            headers=headers,
+            rates=rates,
+            replies=replies,
+            logprobs=logprobs,
+        )
+        self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
+        self.policy = policy or RetryPolicy(max_retries=max_retries)
+        self.max_concurrent = slots
+        self.slots = Slots(slots)
+        self.adaptive = AdaptiveLimit(self.slots) if max_concurrent == "auto" else None
+        self.cost_limit = cost_limit
+        self.stopped_by: Failure | None = None
+        self._transport = transport
+        self._budget = RetryBudget()
+        self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
+        self._stopping = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"AsyncOpenAIClient({self.endpoint!r}, max_concurrent={self.max_concurrent})"
+
+    async def __aenter__(self) -> AsyncOpenAIClient:
+        if self._transport is None:
+            self._transport = open_transport(self.max_concurrent, proxies=not self.endpoint.is_local)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
+
+    @property
+    def mode(self) -> str:
+        return "async" if self.max_concurrent > 1 else "sync"
+
+    def settings(self) -> dict[str, Any]:
+        """What determines the verdicts, JSON-ready, without the key."""
+        return {
+            "model": self.endpoint.model,
+            "base_url": self.endpoint.base_url,
+            "prompt": {
+                "name": self.prompt.name,
+                "version": self.prompt.version,
+                "sha256": self.prompt.sha256,
+            },
+            "reply_format": self.endpoint.dialect.reply_format,
+            **dict(self.endpoint.dialect.optional),
+            "timeout_s": self.endpoint.timeout_s,
+            "max_retries": self.policy.max_retries,
+        }
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def stop(self, reason: Failure) -> None:
+        """No further attempt starts; those in flight finish. The first reason stands."""
+        self.stopped_by = self.stopped_by or reason
+        self._stopping.set()
+
+    async def detect_contradiction_async(self, text1: str, text2: str) -> tuple[bool, float, str, float]:
+        """(is_contradiction, confidence, reasoning, latency_ms). Raises JudgeError for want of a verdict."""
+        try:
+            result = (await self.judge(text1, text2)).result
+        except InterruptedAskingError:
+            result = self.stopped_by or INTERRUPTED
+        if isinstance(result, Failure):
+            raise JudgeError(result.kind, result.message)
+        return result.contradiction, result.confidence, result.reasoning, result.latency_ms
+
+    async def judge(self, text1: str, text2: str) -> Outcome:
+        """Asks about one pair once a slot is free; a failure is an outcome too."""
+        self.prompt.messages(text1, text2)  # what is no text fails here, before it holds a slot
+        await self.slots.acquire()
+        return await self.judge_in_slot(text1, text2)
+
+    async def judge_in_slot(self, text1: str, text2: str, sample: int = 0) -> Outcome:
+        """The same, for a caller that holds a slot. It is given back before this returns or a retry waits.
+
+        sample: which of several askings of the same question this is. Raises InterruptedAskingError where the
+        client was stopped before there was an outcome.
+        """
+        asking = Asking(self.prompt.messages(text1, text2), self.policy, self._rng)
+        first: Request | None = None
+        try:
+            while True:
+                request = self.endpoint.write(asking.messages, sample)
+                first = first or request
+                answer, latency_ms = await self._answer(request, first=request is first)
+                may_retry = self._rng.random() >= self._budget.refusal_probability()
+                wait_s = asking.note(answer, latency_ms, may_retry)
+                if wait_s is None:
+                    break
+                await self._wait_for_turn(wait_s)
+        except InterruptedAskingError:
+            if not asking.attempts:
+                raise
+            return asking.give_up()  # what was paid for so far is in its attempts
+        outcome = asking.outcome
+        if isinstance(answer, Completion) and outcome.is_answer:
+            self.endpoint.keep(first, answer)  # under the first question, so that it is found without repairs
+        return outcome
+
+    async def _answer(self, request: Request, first: bool) -> tuple[Completion | JudgeError, float]:
+        """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
+        if (kept := self.endpoint.recall(request)) is not None:
+            self.slots.release()
+            return kept, 0.0
+        return await self._attempt(request, first)
+
+    async def _attempt(self, request: Request, first: bool) -> tuple[Completion | JudgeError, float]:
+        """What one request in the slot brought, and its milliseconds. The slot is given back."""
+        transport = self._transport
+        if transport is None:
+            self.slots.release()
+            raise RuntimeError("open the client first: async with AsyncOpenAIClient() as client: ...")
+        size = len(request.body)
+        turn = self.endpoint.rates.reserve(size)
+        if turn.wait_s > 0:  # a pair that waits holds no slot
+            self.slots.release()
+            await self._wait_for_turn(turn.wait_s)
+        try:
+            reserved = await self._afford(request)
+            begun = time.perf_counter()
+            epoch = self.adaptive.epoch if self.adaptive else 0
+            attempt = Attempt(0.0, None, "cancelled", Usage())
+            try:
+                answer = await self._send(transport, request, turn)
+                attempt = _attempt_of(answer, begun)
+            finally:  # a request that is cancelled may have been answered, and billed, all the same
+                if self.cost_limit and reserved:
+                    self.cost_limit.settle(reserved, billed_usage(attempt))
+            if self.adaptive:
+                self.adaptive.note(attempt.error, first, epoch)
+        finally:
+            self.slots.release()
+        self.endpoint.rates.settle(size, turn, attempt.usage.prompt, attempt.usage.completion)
+        if attempt.error != "rate_limited":
+            self._budget.count(accepted=attempt.error is None)
+        return answer, attempt.latency_ms
+
+    async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion | JudgeError:
+        try:
+            return await self.endpoint.send(transport, request, turn)
+        except JudgeError as error:
+            return error
+
+    async def _afford(self, request: Request) -> Usage | None:
+        """Sets aside the worst that the request can cost; waits for others to settle if that is too much."""
+        limit = self.cost_limit
+        if limit is None:
+            return None
+        while (reserved := limit.reserve(len(request.body), request.dialect.most_tokens)) is None:
+            if not limit.in_flight:
+                self.stop(Failure("max_cost", limit.explain(len(request.body), request.dialect.most_tokens)))
+            if self.stopping:
+                raise InterruptedAskingError
+            await limit.settlement()
+        return reserved
+
+    async def _wait_for_turn(self, seconds: float) -> None:
+        """Waits, holding no slot, then takes one. Raises InterruptedAskingError if the client is stopped."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        await self.slots.acquire(urgent=True)
+        if self.stopping:
+            self.slots.release()
+            raise InterruptedAskingError
+
+
+def _attempt_of(answer: Completion | JudgeError, begun: float) -> Attempt:
+    latency_ms = round((time.perf_counter() - begun) * 1000, 3)
+    if isinstance(answer, JudgeError):
+        return Attempt(latency_ms, answer.status, answer.kind, Usage())
+    return Attempt(latency_ms, 200, None, answer.usage)
+
+
+async def run_async_benchmark(
+    pairs: Iterable[Pair | tuple[str, str]], max_concurrent: int | Literal["auto"] = 8, **client_options: Any
+) -> dict[str, Any]:
+    """Asks a judge about all pairs, at most `max_concurrent` at a time.
+
+    client_options: as AsyncOpenAIClient takes them. Gives {"results": [...], "stats": {...}}: results in the
+    order of the pairs, each a Verdict or a Failure; stats["mode"] is "async", or "sync" where httpx is
+    missing or max_concurrent is 1.
+    """
+    asked = [pair if isinstance(pair, Pair) else Pair(*pair) for pair in pairs]
+    results: list[Verdict | Failure | None] = [None] * len(asked)
+    attempts: list[Attempt] = []
+
+    def record(ask: Ask, outcome: Outcome) -> None:
+        results[ask.index] = outcome.result
+        attempts.extend(outcome.attempts)
+
+    async with AsyncOpenAIClient(max_concurrent=max_concurrent, **client_options) as client:
+        begun = time.perf_counter()
+        await judge_all(client, asks_of(enumerate(asked)), record)
+        wall_s = time.perf_counter() - begun
+    reason = client.stopped_by or Failure("", "")
+    unasked = Failure("not_asked", f"the run ended before this pair: {reason.kind}: {reason.message}")
+    whole = [result or unasked for result in results]
+    return {"results": whole, "stats": _stats(client, whole, attempts, wall_s)}
+
+
+def _stats(
+    client: AsyncOpenAIClient, results: list[Verdict | Failure], attempts: list[Attempt], wall_s: float
+) -> dict[str, Any]:
+    latencies = [result.latency_ms for result in results if isinstance(result, Verdict)]
+    kinds = [result.kind for result in results if isinstance(result, Failure)]
+    p50, p95, p99 = np.percentile(latencies, (50, 95, 99)).tolist() if latencies else (None, None, None)
+    return {
+        "mode": client.mode,
+        "model": client.endpoint.model,
+        "concurrency": client.max_concurrent,
+        "peak_in_flight": client.slots.peak,
+        "answered": len(latencies),
+        "failed": len(kinds),
+        "errors": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "attempts": len(attempts),
+        "wall_s": wall_s,
+        "pairs_per_s": len(latencies) / wall_s,
+        "mean_in_flight": sum(attempt.latency_ms for attempt in attempts) / 1000 / wall_s,
+        "latency_ms": {"mean": float(np.mean(latencies)), "p50": p50, "p95": p95, "p99": p99}
+        if latencies
+        else {},
+        "tokens": sum((attempt.usage for attempt in attempts), Usage()).as_dict(),
+    }

@@ -1,0 +1,230 @@
+"""The flags of the comparison: what they are called, what they take, how they are explained."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable
+
+from benchmarks.datasets import EMBEDDED
+from kimera import __version__
+
+EPILOG = """\
+examples:
+  python -m benchmarks.llm_compare --kimera-only                 no key, no network
+  python -m benchmarks.llm_compare --simulate --async 8          a simulated judge, no key, no network
+  python -m benchmarks.llm_compare --async 8                     GPT-4o, 8 requests in flight
+  python -m benchmarks.llm_compare --mp 4 --async 10             and the reactor on 4 processes
+  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
+  python -m benchmarks.llm_compare --base-url http://localhost:8000/v1 --model NAME --async 4
+  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async auto --max-cost 5
+  python -m benchmarks.llm_compare --resume runs/2026-01-31_12-00-00
+
+starting values for --async:
+  up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. Where the endpoint's limits are
+  known: its rate x its latency (500 requests a minute at 0.8 s keep 7 in flight).
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.llm_compare",
+        description="Compare the Kimera reactor, a local contradiction detector, with an LLM judge on the "
+        "same pairs of statements: quality, agreement, latency and failures of both.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kimera {__version__}")
+    data = parser.add_argument_group("pairs")
+    data.add_argument(
+        "dataset",
+        nargs="?",
+        default=EMBEDDED,
+        metavar="DATASET",
+        help="a file (CSV, TSV, JSONL, each also .gz; Parquet), hf:NAME[:SPLIT], or the embedded dataset "
+        f"{EMBEDDED} (the default)",
+    )
+    data.add_argument(
+        "--max-pairs",
+        type=_whole(0),
+        default=50,
+        metavar="N",
+        help="at most N pairs, sampled by label; 0 for all (default: 50)",
+    )
+    data.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="of that sample (default: 0)")
+    data.add_argument(
+        "--label-map",
+        metavar="MAP",
+        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction",
+    )
+    data.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
+    sides = parser.add_argument_group("detectors").add_mutually_exclusive_group()
+    sides.add_argument(
+        "--kimera-only", action="store_true", help="the reactor alone; needs no key and no network"
+    )
+    sides.add_argument("--judge-only", action="store_true", help="the judge alone")
+    judge = parser.add_argument_group("judge")
+    judge.add_argument(
+        "--async",
+        dest="concurrency",
+        type=_whole_or_auto,
+        metavar="N",
+        help="N requests in flight (default: one at a time); auto finds out how many the endpoint takes",
+    )
+    judge.add_argument(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="NAME",
+        help="the judge's model (default: gpt-4o); several times for several judges",
+    )
+    judge.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="any OpenAI-compatible endpoint (default: OPENAI_BASE_URL, then OpenAI's)",
+    )
+    judge.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="better set OPENAI_API_KEY: other users of this machine can read a command line",
+    )
+    judge.add_argument(
+        "--timeout", type=_positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
+    )
+    judge.add_argument(
+        "--max-retries",
+        type=_whole(0),
+        default=5,
+        metavar="N",
+        help="attempts at a pair after the first (default: 5)",
+    )
+    judge.add_argument(
+        "--prompt",
+        default="same-event",
+        metavar="NAME|FILE",
+        help="same-event (both statements are about the same situation; the default), strict (logic alone), "
+        "or a text file with {text1} and {text2}",
+    )
+    judge.add_argument(
+        "--simulate",
+        action="store_true",
+        help="ask a simulated judge on this machine, which answers from the labels; no model is asked",
+    )
+    judge.add_argument(
+        "--header",
+        action="append",
+        dest="headers",
+        type=_header,
+        metavar="NAME:VALUE",
+        help="sent along with every request; may be given several times",
+    )
+    judge.add_argument(
+        "--logprobs", action="store_true", help="confidence from the verdict's token, where told"
+    )
+    judge.add_argument(
+        "--repeat",
+        type=_whole(1),
+        default=1,
+        metavar="K",
+        help="ask K times and report how often verdicts flip",
+    )
+    judge.add_argument(
+        "--swap", action="store_true", help="ask in both orders and report how often they disagree"
+    )
+    limits = parser.add_argument_group("limits and cost of the judge")
+    limits.add_argument(
+        "--rpm", type=_positive, metavar="N", help="requests a minute (default: learnt from the replies)"
+    )
+    limits.add_argument(
+        "--tpm", type=_positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
+    )
+    limits.add_argument(
+        "--max-error-rate",
+        type=_share,
+        metavar="R",
+        help="stop when more than this share of the last 100 pairs failed, e.g. 0.2",
+    )
+    limits.add_argument(
+        "--price",
+        metavar="IN,OUT",
+        help="dollars per million tokens (default: the endpoint's list price, if known)",
+    )
+    limits.add_argument("--max-cost", type=_positive, metavar="DOLLARS", help="stop before this is passed")
+    limits.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be sent and what it would cost, and send nothing",
+    )
+    limits.add_argument(
+        "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
+    )
+    reactor = parser.add_argument_group("reactor")
+    reactor.add_argument(
+        "--mp",
+        type=_whole(1),
+        metavar="N",
+        help="N processes of one thread each (default: one process, all cores)",
+    )
+    reactor.add_argument(
+        "--encoder",
+        default="all-MiniLM-L6-v2",
+        metavar="NAME",
+        help="a sentence-transformers model by name or path (default: all-MiniLM-L6-v2, shipped)",
+    )
+    reactor.add_argument(
+        "--head", metavar="FILE", help="weights fitted by python -m kimera.train (needed for another encoder)"
+    )
+    reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings on disk")
+    reactor.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
+    output.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with the run in DIR, as it was begun: asks only what is missing or failed",
+    )
+    output.add_argument("--no-viz", action="store_true", help="no picture")
+    output.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    return parser
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return parse
+
+
+def _whole_or_auto(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of at least 1 nor auto")
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition(":")
+    if not separator or not name.strip() or not (text.isprintable() and text.isascii()):
+        raise argparse.ArgumentTypeError(f"{name!r} is not of the form NAME:VALUE in plain ASCII")
+    return name.strip(), value.strip()
+
+
+def _share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+
+
+def _positive(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")

@@ -1,0 +1,1 @@
+"""Measurements run by hand; their tables go into the documents with date and machine."""

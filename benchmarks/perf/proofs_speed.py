@@ -1,0 +1,166 @@
+"""Proofs of speed and size: the judge pipeline beside other clients of the same server, and its memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from benchmarks.comparison import JudgeDetector, compare
+from benchmarks.datasets import load_dataset
+from benchmarks.journal import Journal
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.perf import peers
+from benchmarks.perf.judge_throughput import KIMERA, Measured, measure_in_turn
+from benchmarks.perf.proof import Bench, Finding, Proof
+from benchmarks.perf.stub_server import StubServer
+
+REPEATS = 3
+RATIOS = {"httpx-aiohttp": 0.8, "openai-aiohttp": 1.8, "openai": 4.0, "litellm": 5.0}
+INSPECT_AI_RATIO = 4.0
+MOST_GROWTH_MB = 30.0
+PAIRS_IN_FLIGHT = 64
+
+
+def efficiency_at_8(bench: Bench) -> Iterator[Finding]:
+    """8 in flight: as efficient as a bare client, and more so than the openai package."""
+    required = {"httpx-aiohttp": ("at most 1 point less", -0.01), "openai": ("more", 0.0)}
+    rounds = _rounds(bench, tuple(required), 8, bench.size(800, 40))
+    for peer, (wanted, margin) in required.items():
+        what = f"efficiency at 8 in flight, beside {peer}"
+        if peer not in rounds[0]:
+            yield _absent(what, wanted, peer)
+            continue
+        ours, its = (statistics.median(run[client].efficiency for run in rounds) for client in (KIMERA, peer))
+        yield Finding(what, wanted, f"{ours:.1%} beside {its:.1%}", ours > its + margin, timed=True)
+
+
+def throughput_at_256(bench: Bench) -> Iterator[Finding]:
+    """256 in flight: near a bare client, far above the packages that people use."""
+    rounds = _rounds(bench, tuple(RATIOS), 256, bench.size(6_000, 300))
+    for peer, least in RATIOS.items():
+        what = f"requests/s at 256 in flight, over {peer}"
+        if peer in rounds[0]:
+            yield _ratio(what, least, [(run[KIMERA], run[peer]) for run in rounds])
+        else:
+            yield _absent(what, _least(least), peer)
+
+
+def throughput_at_1024(bench: Bench) -> Iterator[Finding]:
+    """More in flight than the machine can serve does no harm."""
+    requests = bench.size(6_000, 300)
+    rounds = [
+        [
+            measure_in_turn((KIMERA,), bench.interpreters, in_flight, requests)[KIMERA]
+            for in_flight in (1_024, 256)
+        ]
+        for _ in range(bench.size(REPEATS, 1))
+    ]
+    yield _ratio("requests/s at 1,024 in flight, over 256", 1.0, [(more, fewer) for more, fewer in rounds])
+
+
+def whole_process(bench: Bench) -> Iterator[Finding]:
+    """64 in flight, from the command to its end, files and picture and all, beside inspect_ai."""
+    pairs = bench.size(1_000, 20)
+    what = f"whole process, {pairs:,} pairs at {PAIRS_IN_FLIGHT} in flight, over inspect_ai"
+    python = bench.interpreters.find("inspect-ai")
+    with bench.interpreters.stub() as judge:
+        ours_s = _seconds_of(_llm_compare(bench.pair_file(pairs), judge.base_url, bench.folder))
+        if python is None:
+            yield _absent(what, _least(INSPECT_AI_RATIO), "inspect-ai")
+            return
+        what_it_takes = (judge.base_url, str(PAIRS_IN_FLIGHT), str(pairs))
+        its_s = _seconds_of([python, peers.__file__, "inspect-ai", *what_it_takes])
+    measured = f"{its_s / ours_s:.1f} ({ours_s:.1f} s, {its_s:.1f} s)"
+    yield Finding(what, _least(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True)
+
+
+def memory(bench: Bench) -> Iterator[Finding]:
+    """The judge phase streams its pairs from a file: memory does not grow with them."""
+    few, many = bench.size(1_000, 50), bench.size(100_000, 500)
+    with StubServer(0.0, bench.interpreters.find("uvloop") or sys.executable) as judge:
+        least, most = (_peak_apart_mb(bench.pair_file(pairs), judge.base_url) for pairs in (few, many))
+    yield Finding(
+        f"peak memory of the judge phase, {many:,} pairs over {few:,}",
+        f"at most {MOST_GROWTH_MB:g} MB more",
+        f"{most - least:.1f} MB ({least:.0f}, {most:.0f})",
+        most - least <= MOST_GROWTH_MB,
+    )
+
+
+def _rounds(bench: Bench, peers: Sequence[str], in_flight: int, requests: int) -> list[dict[str, Measured]]:
+    """Several times each client in turn: ratios compare runs of the same minute."""
+    clients = (KIMERA, *peers)
+    return [
+        measure_in_turn(clients, bench.interpreters, in_flight, requests)
+        for _ in range(bench.size(REPEATS, 1))
+    ]
+
+
+def _ratio(what: str, least: float, runs: Sequence[tuple[Measured, Measured]]) -> Finding:
+    """The median of the ratios of throughput, and the medians of what was divided."""
+    ratio = statistics.median(ours.per_s / other.per_s for ours, other in runs)
+    rates = ", ".join(
+        f"{statistics.median(run.per_s for run in side):,.0f}/s" for side in zip(*runs, strict=True)
+    )
+    return Finding(what, _least(least), f"{ratio:.2f} ({rates})", ratio >= least, timed=True)
+
+
+def _least(ratio: float) -> str:
+    return f"at least {ratio:g} times"
+
+
+def _absent(what: str, required: str, peer: str) -> Finding:
+    return Finding(what, required, f"skipped: no --peer-python has {peer}", None, timed=True)
+
+
+def _llm_compare(pairs: Path, base_url: str, folder: Path) -> list[str]:
+    out = tempfile.mkdtemp(dir=folder)
+    asked = ("--judge-only", "--max-pairs", "0", "--async", str(PAIRS_IN_FLIGHT), "--base-url", base_url)
+    return [sys.executable, "-m", "benchmarks.llm_compare", str(pairs), *asked, "--out", out]
+
+
+def _seconds_of(command: Sequence[str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own programs
+    return time.perf_counter() - begun
+
+
+def _peak_apart_mb(pairs: Path, base_url: str) -> float:
+    """The peak memory of a fresh process that judges the pairs in a file."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_peak_of_judging_mb, pairs, base_url).result()
+
+
+def _peak_of_judging_mb(pairs: Path, base_url: str) -> float:
+    dataset = load_dataset(pairs)
+    client = AsyncOpenAIClient(peers.KEY, "stub", PAIRS_IN_FLIGHT, base_url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Journal(Path(folder) / "journal.jsonl", header={}) as journal,
+    ):
+        comparison = compare(dataset, [JudgeDetector(client, "stub", PAIRS_IN_FLIGHT)], journal, quiet=True)
+    if not comparison.run.detectors[0].answered.all():
+        raise RuntimeError(f"this run measures nothing: {comparison.run.detectors[0].errors}")
+    return _peak_mb()
+
+
+def _peak_mb() -> float:
+    """Linux's own count of this process; getrusage's would begin at the peak of the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+PROOFS: dict[str, Proof] = {
+    "efficiency-at-8": efficiency_at_8,
+    "throughput-at-256": throughput_at_256,
+    "throughput-at-1024": throughput_at_1024,
+    "whole-process": whole_process,
+    "memory": memory,
+}

@@ -1,0 +1,115 @@
+"""All pairs through one client: workers that pull from an iterator, and what ends the run early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.judge import FATAL, InterruptedAskingError, Outcome
+from kimera.pairs import Failure, Pair
+
+if TYPE_CHECKING:
+    from benchmarks.openai_async import AsyncOpenAIClient
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question about a pair. variant 0 is the pair as it stands, asked once; others repeat or swap it."""
+
+    index: int
+    pair: Pair
+    variant: int = 0
+    repeat: int = 0
+    swapped: bool = False
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        pair = self.pair
+        return (pair.text2, pair.text1) if self.swapped else (pair.text1, pair.text2)
+
+
+def asks_of(
+    pairs: Iterable[tuple[int, Pair]],
+    repeat: int = 1,
+    swap: bool = False,
+    wanted: Callable[[int, int], bool] = lambda index, variant: True,
+) -> Iterator[Ask]:
+    """Each (index, pair) `repeat` times, with `swap` as often in the other order; those that are wanted."""
+    orders = (False, True) if swap else (False,)
+    for index, pair in pairs:
+        for variant, (swapped, number) in enumerate((order, k) for order in orders for k in range(repeat)):
+            if wanted(index, variant):
+                yield Ask(index, pair, variant, number, swapped)
+
+
+class ErrorWindow:
+    """Says when the share of failures among the last `size` outcomes passes `most`."""
+
+    def __init__(self, most: float | None, size: int = 100, least: int = 20) -> None:
+        self._most = most
+        self._least = least
+        self._failed: deque[bool] = deque(maxlen=size)
+
+    def passed(self, failed: bool) -> bool:
+        self._failed.append(failed)
+        if self._most is None or len(self._failed) < self._least:
+            return False
+        return sum(self._failed) > self._most * len(self._failed)
+
+
+async def judge_all(
+    client: AsyncOpenAIClient,
+    asks: Iterable[Ask],
+    record: Callable[[Ask, Outcome], None],
+    max_error_rate: float | None = None,
+) -> None:
+    """Asks everything and hands each outcome to `record` the moment it exists.
+
+    Memory does not grow with the number of pairs: workers pull from the iterator. There are twice as many as
+    slots, so that pairs which wait for a retry leave no slot empty; sync mode has one. What ended the run
+    early, if anything did, is in `client.stopped_by`. An error of `asks` or `record` ends every worker and
+    is raised.
+    """
+    source = iter(asks)
+    errors = ErrorWindow(max_error_rate)
+    broken: list[Exception] = []
+
+    def following() -> Ask | None:
+        try:
+            return next(source, None)
+        except Exception as error:  # what is in flight is paid for: it is finished and recorded first
+            broken.append(error)
+            client.stop(Failure("source", str(error)))
+            return None
+
+    async def work() -> None:
+        while True:
+            await client.slots.acquire()
+            ask = None if client.stopping else following()
+            if ask is None:
+                client.slots.release()
+                return
+            try:
+                outcome = await client.judge_in_slot(*ask.texts, sample=ask.repeat)
+            except InterruptedAskingError:
+                return
+            record(ask, outcome)
+            failure = outcome.result if isinstance(outcome.result, Failure) else None
+            if failure and failure.kind in FATAL:
+                client.stop(failure)
+            elif errors.passed(failure is not None and failure.kind != "abstained"):
+                client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
+
+    workers = client.max_concurrent * 2 if client.mode == "async" else 1
+    tasks = [asyncio.create_task(work()) for _ in range(workers)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if broken:
+        raise broken[0]

@@ -1,0 +1,46 @@
+"""What a person sees of a run: a table in the terminal, results.csv, summary.json and .md, comparison.png."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.figure import draw_comparison
+from benchmarks.report.files import write_text
+from benchmarks.report.markdown import render_markdown
+from benchmarks.report.results_csv import Finding, write_results_csv
+from benchmarks.report.summary import build_summary
+from benchmarks.report.text import render_text
+from benchmarks.results import RunResult
+from kimera.pairs import Pair
+
+__all__ = [
+    "build_summary",
+    "draw_comparison",
+    "render_markdown",
+    "render_text",
+    "write_report",
+    "write_results_csv",
+]
+
+
+def write_report(
+    run: RunResult, rows: Iterable[tuple[Pair, Sequence[Finding]]], out_dir: Path, *, viz: bool = True
+) -> dict[str, Any]:
+    """Writes the report files into `out_dir` and gives the summary; without `viz`, no figure, nor an old one.
+
+    `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    summary = build_summary(run)
+    write_results_csv(out_dir / "results.csv", rows, [detector.title for detector in run.detectors])
+    write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_text(out_dir / "summary.md", render_markdown(summary))
+    figure = out_dir / "comparison.png"
+    if viz:
+        draw_comparison(summary, run, figure)
+    else:
+        figure.unlink(missing_ok=True)
+    return summary

@@ -1,0 +1,25 @@
+"""Report files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, beside `path`; it takes the place of `path` once the block ends well."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8; a lone surrogate, which UTF-8 cannot hold, is written as its escape."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -1,0 +1,45 @@
+"""The summary as GitHub Markdown."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from benchmarks.report import words
+
+SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
+
+
+def render_markdown(summary: dict[str, Any]) -> str:
+    """The same content as `render_text`, as tables and lists."""
+    titles = words.titles(summary).values()
+    parts = [
+        f"# Kimera {summary['version']}: {', '.join(map(escape, titles))}",
+        f"{escape(words.dataset_sentence(summary))}. Run on {escape(summary['created'])}.",
+    ]
+    for heading, rows in words.comparison_groups(summary):
+        parts += [f"## {heading}", _table([("", *titles), *rows])]
+    if summary["agreement"]:
+        parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
+        parts.append(_table(words.agreement_rows(summary)))
+    if notes := words.notes(summary):
+        parts += ["## Before quoting these numbers", _list(notes)]
+    if missing := words.missing(summary):
+        parts += [f"## What “{words.MISSING}” stands for", _list(missing)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` on one line, so that it shows as it is: no markup, no HTML, no link, no further table cell."""
+    return SPECIAL.sub(r"\\\g<0>", html.escape(words.printable(text), quote=False))
+
+
+def _list(sentences: list[str]) -> str:
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+
+
+def _table(rows: list[words.Row]) -> str:
+    head, *body = (f"| {' | '.join(map(escape, row))} |" for row in rows)
+    rule = "| --- |" + " ---: |" * (len(rows[0]) - 1)
+    return "\n".join([head, rule, *body])

@@ -1,0 +1,90 @@
+"""results.csv: a row a pair, with what every detector said of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.report.files import replacing
+from kimera.pairs import Failure, Pair, Verdict
+
+Finding = Verdict | Failure | None
+Cell = str | float
+
+PAIR_COLUMNS = ("id", "text1", "text2", "category", "label")
+DETECTOR_COLUMNS = (
+    "contradiction",
+    "confidence",
+    "score",
+    "score_source",
+    "latency_ms",
+    "reasoning",
+    "error",
+)
+
+# What a spreadsheet may take for a formula (OWASP, "CSV Injection"), the full-width forms included.
+FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def write_results_csv(
+    path: Path, rows: Iterable[tuple[Pair, Sequence[Finding]]], detector_titles: Sequence[str]
+) -> None:
+    """Writes the rows as they come; memory does not grow with them.
+
+    Each row holds the findings in the order of `detector_titles`; None where a detector was not asked. Texts
+    are whole and quoted, numbers are not; a text that a spreadsheet would run gets a leading apostrophe.
+    Raises ValueError if a row has more or fewer findings than there are detectors.
+    """
+    header = [*PAIR_COLUMNS]
+    header += [f"{text_cell(title)}_{column}" for title in detector_titles for column in DETECTOR_COLUMNS]
+    with (
+        replacing(path) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        # Quoting every text keeps a lone carriage return inside its cell.
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        writer.writerow([*header, "agreement"])
+        for pair, findings in rows:
+            if len(findings) != len(detector_titles):
+                raise ValueError(
+                    f"{len(findings)} findings for {len(detector_titles)} detectors: {pair.id!r}"
+                )
+            cells = [cell for finding in findings for cell in _finding_cells(finding)]
+            writer.writerow([*_pair_cells(pair), *cells, _agreement(findings)])
+
+
+def text_cell(text: str) -> str:
+    """`text` such that a spreadsheet shows it and does not run it."""
+    return f"'{text}" if text.startswith(FORMULA_START) else text
+
+
+def _pair_cells(pair: Pair) -> list[Cell]:
+    return [text_cell(text) for text in (pair.id, pair.text1, pair.text2, pair.category, pair.label or "")]
+
+
+def _finding_cells(finding: Finding) -> list[Cell]:
+    if finding is None:
+        return [""] * len(DETECTOR_COLUMNS)
+    if isinstance(finding, Failure):
+        empty = [""] * (len(DETECTOR_COLUMNS) - 1)
+        return [*empty, text_cell(f"{finding.kind}: {finding.message}")]
+    return [
+        _truth(finding.contradiction),
+        round(finding.confidence, 6),
+        round(finding.score, 6),
+        finding.score_source,
+        round(finding.latency_ms, 3),
+        text_cell(finding.reasoning),
+        "",
+    ]
+
+
+def _agreement(findings: Sequence[Finding]) -> str:
+    """Whether all that answered say the same; empty where fewer than two did."""
+    verdicts = [finding.contradiction for finding in findings if isinstance(finding, Verdict)]
+    return _truth(len(set(verdicts)) == 1) if len(verdicts) > 1 else ""
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"

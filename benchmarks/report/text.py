@@ -1,0 +1,64 @@
+"""The summary for a terminal: detectors side by side, in 100 columns where they fit."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from itertools import zip_longest
+from typing import Any
+
+from benchmarks.report import words
+
+WIDTH = 100
+FIRST_COLUMN = 36
+LEAST_COLUMN = 11  # holds "(simulated)"
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+def render_text(summary: dict[str, Any], colour: bool) -> str:
+    """The whole summary, ending in a newline; `colour` sets the headings in bold."""
+
+    def heading(text: str) -> str:
+        return f"{BOLD}{text}{PLAIN}" if colour else text
+
+    groups = words.comparison_groups(summary)
+    head = ("", *words.titles(summary).values())
+    # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
+    laid_out = iter(_table([head, *(row for _, rows in groups for row in rows)]))
+    blocks = [[*_wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
+    blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
+    if summary["agreement"]:
+        who_was_right = [line for row in _table(words.agreement_rows(summary)) for line in row]
+        sentences = [line for each in words.agreement_sentences(summary) for line in _wrapped(each)]
+        blocks.append([heading("Agreement"), *sentences, *who_was_right])
+    blocks += [_wrapped(note) for note in words.notes(summary)]
+    if missing := words.missing(summary):
+        blocks.append(
+            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in _wrapped(each))]
+        )
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH)
+
+
+def _table(rows: list[words.Row]) -> list[list[str]]:
+    """Each row as its lines: cells wrap within their column; only many columns make them exceed WIDTH."""
+    first = min(FIRST_COLUMN, _widest(row[0] for row in rows))
+    columns = len(rows[0]) - 1
+    room = max(LEAST_COLUMN, (WIDTH - first) // max(columns, 1) - 2)
+    widths = [first, *(min(room, _widest(row[i] for row in rows)) for i in range(1, columns + 1))]
+    return [_lines(row, widths) for row in rows]
+
+
+def _widest(cells: Iterable[str]) -> int:
+    return max(map(len, cells))
+
+
+def _lines(row: words.Row, widths: list[int]) -> list[str]:
+    cells = [textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return [
+        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in zip_longest(*cells, fillvalue="")
+    ]

@@ -1,0 +1,377 @@
+"""The summary in words: the rows and sentences that the terminal and the Markdown report lay out.
+
+Names come from data and models: here they are made printable; escaping is left to whoever lays them out.
+Every sentence starts with words of ours, so that no name can open a heading or a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Detector = dict[str, Any]
+Row = tuple[str, ...]
+
+LABELS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "accuracy_failed_as_wrong": "accuracy with failed as wrong",
+    "latency_ms.mean": "mean latency",
+    "latency_ms.p50": "median latency",
+    "latency_ms.p95": "p95 latency",
+    "latency_ms.p99": "p99 latency",
+    "pairs_per_s": "pairs a second",
+    "mean_in_flight": "mean in flight",
+    "stability.flip_rate": "share of verdicts that changed",
+    "stability.order_disagreement": "disagreement between the orders of the texts",
+    "calibration.brier": "Brier score from logprobs",
+    "calibration.brier_stated": "Brier score as stated",
+    "rate": "same verdict",
+    "kappa": "kappa",
+    "both_right": "both right",
+    "only_a": "only first right",
+    "only_b": "only second right",
+    "both_wrong": "both wrong",
+}
+MISSING = "-"
+FEW_LABELS = 200
+SMOKE_TEST = 50
+CHANCE_UP_TO = 0.6
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with spaces for what a terminal would obey: escapes, line ends, bidi marks."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def title(name: str, simulated: bool, width: int | None = None) -> str:
+    """The name as people see it, cut to `width`; a simulated judge is called so, even then."""
+    suffix = " (simulated)" if simulated else ""
+    shown = printable(name)
+    if width and len(shown) + len(suffix) > width:
+        shown = f"{shown[: width - len(suffix) - 1]}…"
+    return shown + suffix
+
+
+def titles(summary: dict[str, Any]) -> dict[str, str]:
+    return {name: title(name, detector["simulated"]) for name, detector in summary["detectors"].items()}
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def quantity(value: float) -> str:
+    """Three digits, or whole from 100 up: 0.92, 45.1, 812, 12,345."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def dataset_sentence(summary: dict[str, Any]) -> str:
+    dataset = summary["dataset"]
+    pairs, labelled = dataset["pairs"], dataset["labelled"]
+    sampled = (
+        f" of {dataset['available']:,}, sampled with seed {dataset['seed']}" if "seed" in dataset else ""
+    )
+    how_many = {pairs: "all labelled", 0: "none labelled"}.get(labelled, f"{labelled:,} labelled")
+    contradictions = f", {counted(dataset['contradictions'], 'contradiction')}" if labelled else ""
+    return printable(
+        f"Dataset: {dataset['name']}, {counted(pairs, 'pair')}{sampled}, {how_many}{contradictions}"
+    )
+
+
+def mode(detector: Detector) -> str:
+    """How the detector ran: "4 processes", "async, 8 in flight (16 asked for)"."""
+    reactor = detector["kind"] == "reactor"
+    asked = detector["workers" if reactor else "concurrency"]
+    used = detector["workers_used" if reactor else "concurrency_used"]
+    if asked == "auto":
+        return f"async, up to {used} in flight, found by itself"
+    if reactor:
+        words = "one process" if used == 1 else f"{used} processes"
+    else:
+        words = "sync, one at a time" if detector["mode"] == "sync" else f"async, {used} in flight"
+    why = ": too little to encode for more" if reactor else ""
+    return words if used == asked else f"{words} ({asked} asked for{why})"
+
+
+def _answered(detector: Detector) -> str:
+    return f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}"
+
+
+def _failed(detector: Detector) -> str:
+    return f"{detector['failed']:,} ({_kinds_of_failure(detector)})" if detector["failed"] else "0"
+
+
+def _kinds_of_failure(detector: Detector) -> str:
+    kinds = dict(detector["errors"])
+    if unknown := detector["failed"] - sum(kinds.values()):
+        kinds["not asked"] = unknown
+    return ", ".join(f"{printable(kind)} {count:,}" for kind, count in kinds.items())
+
+
+def _embeddings(detector: Detector) -> str:
+    settings = detector["settings"]
+    encoded, cached = settings.get("encoded", 0), settings.get("from_cache", 0)
+    if encoded and cached:
+        return f"{encoded:,} encoded, {cached:,} from the cache"
+    if cached:
+        return f"{cached:,} from the cache"
+    return f"{encoded:,} encoded" if encoded else MISSING
+
+
+def _model_load(detector: Detector) -> str:
+    load_s = detector["settings"].get("load_s")
+    return f"{quantity(load_s)} s of the wall time" if load_s else MISSING
+
+
+def _requests(detector: Detector) -> str:
+    """Requests, and those of them that brought no verdict: the answered pairs were asked again."""
+    failed = ", ".join(
+        f"{printable(kind)} {count:,}" for kind, count in detector.get("attempt_errors", {}).items()
+    )
+    return f"{detector.get('attempts', 0):,}" + (f" (without a verdict: {failed})" if failed else "")
+
+
+def _tokens(detector: Detector) -> str:
+    tokens = detector["tokens"]
+    return ", ".join(f"{count:,} {kind}" for kind, count in tokens.items()) if tokens else "none"
+
+
+def _cost(detector: Detector) -> str:
+    if detector["kind"] == "reactor":
+        return "none"
+    dollars = detector.get("dollars")
+    if detector["simulated"]:
+        cost = "none, simulated" if dollars is None else f"${dollars:,.4f} if it were real (simulated)"
+    else:
+        cost = "no price known" if dollars is None else f"${dollars:,.4f}"
+    saved = detector.get("from_cache")
+    return f"{cost} ({saved:,} answered from the cache)" if saved else cost
+
+
+def _cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
+    value: Any = detector
+    for key in metric.split("."):
+        value = value.get(key)
+        if value is None:
+            return MISSING
+    return write(value)
+
+
+def _row(
+    metric: str, write: Callable[[float], str] = "{:.3f}".format
+) -> tuple[str, Callable[[Detector], str]]:
+    return LABELS[metric], lambda detector: _cell(detector, metric, write)
+
+
+def _milliseconds(value: float) -> str:
+    return f"{quantity(value)} ms"
+
+
+def _mean_latency(detector: Detector) -> str:
+    unit = "ms a pair, amortised" if detector["latency_ms"]["amortised"] else "ms"
+    return _cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
+
+
+GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...] = (
+    (
+        "Run",
+        (("mode", mode), ("pairs answered", _answered), ("pairs failed", _failed)),
+    ),
+    (
+        "Quality, on answered pairs with a label",
+        (
+            ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
+            _row("accuracy"),
+            _row("precision"),
+            _row("recall"),
+            _row("f1"),
+            _row("mcc"),
+            _row("roc_auc"),
+            _row("average_precision"),
+            ("distinct scores given", lambda detector: f"{detector['distinct_scores']:,}"),
+            _row("accuracy_failed_as_wrong"),
+        ),
+    ),
+    (
+        "Speed and cost",
+        (
+            (LABELS["latency_ms.mean"], _mean_latency),
+            _row("latency_ms.p50", _milliseconds),
+            _row("latency_ms.p95", _milliseconds),
+            _row("latency_ms.p99", _milliseconds),
+            _row("pairs_per_s", quantity),
+            _row("mean_in_flight", quantity),
+            ("wall time", lambda detector: f"{quantity(detector['wall_s'])} s"),
+            ("embeddings", _embeddings),
+            ("tokens", _tokens),
+            ("model load", _model_load),
+            ("requests sent", _requests),
+            ("cost", _cost),
+        ),
+    ),
+)
+
+
+def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
+    """(heading, rows) for each group of rows; a row is its label and one cell a detector."""
+    detectors = summary["detectors"].values()
+    return [
+        (heading, [(label, *(cell(detector) for detector in detectors)) for label, cell in rows])
+        for heading, rows in GROUPS
+    ]
+
+
+def agreement_rows(summary: dict[str, Any]) -> list[Row]:
+    """A header, then a row for each two detectors: how many verdicts agree and who was right, in pairs."""
+    names = titles(summary)
+    counts = ("both_right", "only_a", "only_b", "both_wrong")
+    rows: list[Row] = [("first / second", *(LABELS[count] for count in counts))]
+    for entry in summary["agreement"]:
+        cells = (f"{entry[count]:,}" if count in entry else MISSING for count in counts)
+        rows.append((f"{names[entry['a']]} / {names[entry['b']]}", *cells))
+    return rows
+
+
+def agreement_sentences(summary: dict[str, Any]) -> list[str]:
+    names = titles(summary)
+    return [
+        _agreement_sentence(entry, names[entry["a"]], names[entry["b"]]) for entry in summary["agreement"]
+    ]
+
+
+def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
+    if "rate" not in entry:
+        return f"No pair was answered by both {a} and {b}."
+    same = round(entry["rate"] * entry["both_answered"])
+    kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
+    of = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
+    return f"The same verdict from {a} and {b} on {of} ({entry['rate']:.1%}{kappa})."
+
+
+def notes(summary: dict[str, Any]) -> list[str]:
+    """What a reader must know before quoting the numbers."""
+    found = []
+    if any(detector["simulated"] for detector in summary["detectors"].values()):
+        found.append(
+            "Simulated: these answers come from a simulator, not from a language model. "
+            "They show how the software behaves and say nothing about any LLM."
+        )
+    names = titles(summary)
+    for name, detector in summary["detectors"].items():
+        for about in (
+            _chance_notes,
+            _failure_notes,
+            _speed_notes,
+            _stability_notes,
+            _calibration_notes,
+            _limit_notes,
+        ):
+            found += about(names[name], detector)
+    return found + _label_notes(summary["dataset"]["labelled"])
+
+
+def _label_notes(labelled: int) -> list[str]:
+    if labelled == 0 or labelled >= FEW_LABELS:
+        return []
+    smoke = "This is a smoke test. " if labelled <= SMOKE_TEST else ""
+    return [
+        f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference between "
+        "detectors. Even 200 reliably show only differences in accuracy from 6.2, 7.6 and 8.8 "
+        "points up, where 10, 15 and 20% of the verdicts differ (paired test, power 0.8)."
+    ]
+
+
+def _failure_notes(who: str, detector: Detector) -> list[str]:
+    failed = detector["failed"]
+    if not failed:
+        return []
+    again = " --resume asks them again." if detector["kind"] == "judge" else ""
+    return [
+        f"{failed:,} of {counted(detector['answered'] + failed, 'pair')} of {who} failed "
+        f"({_kinds_of_failure(detector)}); accuracy counts only answered pairs.{again}"
+    ]
+
+
+def _chance_notes(who: str, detector: Detector) -> list[str]:
+    area = detector.get("roc_auc")
+    if area is None or area >= CHANCE_UP_TO:
+        return []
+    return [
+        f"On these pairs {who} ranks contradictions hardly better than chance "
+        f"(ROC AUC {area:.3f}; 0.5 is chance)."
+    ]
+
+
+def _speed_notes(who: str, detector: Detector) -> list[str]:
+    settings = detector["settings"]
+    cached = settings.get("from_cache", 0)
+    if not cached:
+        return []
+    texts = cached + settings["encoded"]
+    return [
+        f"Speed of {who}: {cached:,} of {counted(texts, 'text')} came from the cache, "
+        "so its time is not that of a first run."
+    ]
+
+
+def _stability_notes(who: str, detector: Detector) -> list[str]:
+    found = []
+    steady = detector.get("stability", {})
+    if "flip_rate" in steady:
+        times = steady["repeat"]
+        found.append(
+            f"Asked {times} times, {who} changed its verdict on {steady['flip_rate']:.1%} of the pairs."
+        )
+    if "order_disagreement" in steady:
+        share = steady["order_disagreement"]
+        found.append(
+            f"Asked in both orders of the texts, {who} contradicted itself on {share:.1%} of the pairs."
+        )
+    return found
+
+
+def _calibration_notes(who: str, detector: Detector) -> list[str]:
+    found = detector.get("calibration", {})
+    if "brier" not in found:
+        return []
+    better = "logprobs" if found["brier"] < found["brier_stated"] else "stated confidence"
+    return [
+        f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} with both kinds: Brier score "
+        f"{found['brier']:.4f} from logprobs, {found['brier_stated']:.4f} as stated "
+        f"(lower is better: {better})."
+    ]
+
+
+def _limit_notes(who: str, detector: Detector) -> list[str]:
+    changes = detector.get("limit_changes")
+    if not changes:
+        return []
+    limits = [limit for _, limit, _ in changes]
+    return [
+        f"Concurrency of {who} was found by itself: from {limits[0]} to at most {max(limits)} in flight, "
+        f"{limits[-1]} at the end, {counted(len(changes) - 1, 'change')}."
+    ]
+
+
+def missing(summary: dict[str, Any]) -> list[str]:
+    """One sentence for each reason that leaves cells empty: which metrics, of whom, why."""
+    names = titles(summary)
+    absences = [(names[name], detector["absent"]) for name, detector in summary["detectors"].items()]
+    absences += [
+        (f"{names[entry['a']]} / {names[entry['b']]}", entry["absent"]) for entry in summary["agreement"]
+    ]
+    whose: dict[tuple[Row, str], list[str]] = {}
+    for owner, absent in absences:
+        for reason in dict.fromkeys(absent.values()):
+            metrics = tuple(LABELS[metric] for metric, why in absent.items() if why == reason)
+            whose.setdefault((metrics, reason), []).append(owner)
+    return [
+        f"No {', '.join(metrics)} for {', '.join(owners)}: {reason}."
+        for (metrics, reason), owners in whose.items()
+    ]

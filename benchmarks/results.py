@@ -1,0 +1,96 @@
+"""What a run found: the arrays and facts that metrics turn into numbers and the report into files.
+
+Texts and reasonings stay on disk, in the dataset and the journal; only numbers are held here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+FAILED = -1
+SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict")
+
+
+def title_of(name: str, simulated: bool) -> str:
+    """A simulated judge is called so wherever its numbers appear."""
+    return f"{name} (simulated)" if simulated else name
+
+
+@dataclass(frozen=True)
+class DetectorResult:
+    """One detector over the n pairs of a run. Arrays are in the order of the pairs.
+
+    verdicts: int8 (n,), 1 contradiction, 0 not, FAILED where the detector gave no verdict.
+    scores: float64 (n,), P(contradiction), NaN where it failed.
+    latency_ms, wait_ms: float64 (n,), as `kimera.pairs.Verdict` defines them, NaN where it failed.
+    mode: "single" or "mp" for the reactor, "sync" or "async" for a judge.
+    asked, used: how many processes (reactor) or requests in flight (judge) were asked for, which
+        may be "auto", and used.
+    score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
+    errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None for the reactor.
+    settings: what determines the outcome (model, prompt and its hash, encoder, ...), JSON-ready, without
+    keys.
+
+    Of a judge also:
+    busy_s: time in flight, summed over all attempts. attempts: requests sent. attempt_errors:
+        those of them that brought no verdict, by kind. from_cache: replies that
+    were not paid for again.
+    stated: float64 (n,), P(contradiction) by stated confidence, beside scores that come from logprobs.
+    variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
+        with its texts swapped; FAILED or below where there is none.
+    dollars: what the run cost; None where no price is known.
+    limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
+    """
+
+    name: str
+    kind: str
+    simulated: bool
+    mode: str
+    asked: int | str
+    used: int
+    wall_s: float
+    verdicts: np.ndarray
+    scores: np.ndarray
+    latency_ms: np.ndarray
+    wait_ms: np.ndarray
+    errors: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    busy_s: float = 0.0
+    attempts: int = 0
+    attempt_errors: dict[str, int] = field(default_factory=dict)
+    from_cache: int = 0
+    stated: np.ndarray | None = None
+    variants: np.ndarray | None = None
+    repeat: int = 1
+    swap: bool = False
+    dollars: float | None = None
+    limit_changes: tuple[tuple[float, int, str], ...] = ()
+    score_sources: np.ndarray | None = None
+
+    @property
+    def title(self) -> str:
+        """The name as people see it."""
+        return title_of(self.name, self.simulated)
+
+    @property
+    def answered(self) -> np.ndarray:
+        """bool (n,): where the detector gave a verdict."""
+        return self.verdicts != FAILED
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All detectors over the same pairs.
+
+    labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
+    created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
+    """
+
+    created: str
+    dataset: dict[str, Any]
+    labels: np.ndarray
+    detectors: tuple[DetectorResult, ...]

@@ -1,0 +1,121 @@
+"""The folder of one run: where its files lie, what its header says, how a run that was cut short goes on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import EMBEDDED
+from benchmarks.journal import JournalReader, Record
+from benchmarks.options import build_parser
+from benchmarks.prompts import BUILT_IN
+from kimera.encoder import PACKAGED_NAMES
+from kimera.errors import UserError
+
+JOURNAL = "journal.jsonl"
+RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "comparison.png")
+# What makes it another run; everything else, such as --async or --timeout, may change when a run goes on.
+IDENTITY = {
+    "dataset": "DATASET",
+    "max_pairs": "--max-pairs",
+    "seed": "--seed",
+    "label_map": "--label-map",
+    "skip_bad_rows": "--skip-bad-rows",
+    "kimera_only": "--kimera-only",
+    "judge_only": "--judge-only",
+    "models": "--model",
+    "base_url": "--base-url",
+    "prompt": "--prompt",
+    "simulate": "--simulate",
+    "logprobs": "--logprobs",
+    "repeat": "--repeat",
+    "swap": "--swap",
+    "encoder": "--encoder",
+    "head": "--head",
+}
+SECRET = ("api_key", "headers")  # never written down
+OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")
+# Options that may be paths, and the names among them that are none, whatever lies in the current folder.
+PATHS = ("dataset", "prompt", "encoder", "head", "cache_dir")
+NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
+
+
+def new_run_folder(out: str | None, now: datetime) -> Path:
+    """Makes the folder, by default `runs/` and a timestamp. Raises UserError if it holds a run already."""
+    folder = Path(out) if out else _unused(Path("runs") / now.strftime("%Y-%m-%d_%H-%M-%S"))
+    held = [name for name in RUN_FILES if (folder / name).exists()]
+    if held:
+        raise UserError(
+            f"--out {folder}: the folder holds a run already ({held[0]}); give another one, "
+            f"or --resume {folder}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot make this folder: {error.strerror}") from None
+    return folder
+
+
+def _unused(folder: Path) -> Path:
+    """Two runs may start in the same second."""
+    number = 2
+    candidate = folder
+    while candidate.exists():
+        candidate = folder.with_name(f"{folder.name}_{number}")
+        number += 1
+    return candidate
+
+
+def header_of(options: argparse.Namespace, created: str, identity: dict[str, Any]) -> Record:
+    """The first line of a journal: all flags but secrets, and the hashes of what a flag only names."""
+    kept = {name: value for name, value in vars(options).items() if name not in (*SECRET, *OF_ONE_SESSION)}
+    kept |= {name: _absolute(kept[name]) for name in PATHS}  # the run may go on from another folder
+    header_names = sorted(name for name, _ in options.headers or ())
+    return {"created": created, **identity, "options": kept, "header_names": header_names}
+
+
+def _absolute(value: str | None) -> str | None:
+    return os.path.abspath(value) if value and value not in NAMES and Path(value).exists() else value
+
+
+def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.Namespace, Record]:
+    """The flags of the run in `folder`, with those of this command line over them, and the run's header.
+
+    Raises UserError where a flag would make it another run.
+    """
+    path = Path(folder) / JOURNAL
+    if not path.is_file():
+        raise UserError(f"--resume {folder}: no run there (no {JOURNAL})")
+    with JournalReader(path) as journal:
+        header = journal.header
+    saved = header["options"]
+    parser = build_parser()
+    parser.set_defaults(**{**saved, "models": None})  # argparse would add to a list
+    options = parser.parse_args(argv)
+    options.models = options.models or saved["models"]
+    for name, flag in IDENTITY.items():
+        given = getattr(options, name)
+        if (_absolute(given) if name in PATHS else given) != saved[name]:
+            began = "not given" if saved[name] is None else repr(saved[name])
+            raise UserError(
+                f"--resume {folder}: {flag} was {began} when this run began; leave the flag out, "
+                "or start another run with --out"
+            )
+    if header["header_names"] and not options.headers:
+        names = ", ".join(header["header_names"])
+        raise UserError(f"--resume {folder}: give --header again for {names}; headers are never written down")
+    return options, header
+
+
+def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:
+    """Raises UserError naming what has changed since the run began: dataset, prompt, judge, weights."""
+    changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
+    if changed:
+        raise UserError(
+            f"--resume {folder}: changed since this run began: {', '.join(changed)}; "
+            "start another run with --out"
+        )

@@ -1,0 +1,223 @@
+"""An OpenAI-compatible judge on loopback: answers from labels, with latency, limits and faults on demand.
+
+It stands in for an LLM where none may be asked: in tests, in `--simulate`, and by hand
+(`python -m benchmarks.simulator`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import signal
+import struct
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.simulation import KEY_BYTES, PROFILES, Answer, SimulatorConfig, answers_for
+from benchmarks.simulator_server import HOST, MODEL, Simulator, listening
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+__all__ = ["MODEL", "SimulatorConfig", "SimulatorProcess", "main"]
+
+START_TIMEOUT_S = 60.0
+_PACKED = struct.Struct(f"{KEY_BYTES}s?{KEY_BYTES}s")
+
+
+class SimulatorProcess:
+    """A simulator in a process of its own, so that it shares no event loop with the client under test.
+
+        with SimulatorProcess(SimulatorConfig(), answers) as judge:
+            ...  # ask judge.base_url
+
+    The process ends with the block, or by itself when this one is gone, however that came about. It is
+    spawned: a script that uses it needs `if __name__ == "__main__"`. Entering raises UserError where the
+    server cannot start.
+    """
+
+    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, Answer]) -> None:
+        self._config = config
+        self._answers = answers
+        self._port = 0
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"http://{HOST}:{self._port}/v1"
+
+    def stats(self, keys: bool = False) -> dict[str, Any]:
+        """The counters so far: see `Simulator.stats`."""
+        import http.client
+
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=30)
+        try:
+            connection.request("GET", f"/stats?keys={keys:d}")
+            stats: dict[str, Any] = json.loads(connection.getresponse().read())
+            return stats
+        finally:
+            connection.close()
+
+    def __enter__(self) -> SimulatorProcess:
+        import multiprocessing
+
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        # One string of bytes instead of 100,000 objects.
+        answers = b"".join(_PACKED.pack(key, *answer) for key, answer in self._answers.items())
+        self._process = context.Process(
+            target=_serve_child, args=(self._config, answers, theirs), name="simulator", daemon=True
+        )
+        try:
+            with _deaf_to_interrupts():
+                self._process.start()
+            theirs.close()  # the child's copy is then the only one: its death shows as the end of the pipe
+            self._port = self._receive_port()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _receive_port(self) -> int:
+        if not self._pipe.poll(START_TIMEOUT_S):
+            raise UserError(f"the simulated judge did not start within {START_TIMEOUT_S:g} s")
+        try:
+            reply = json.loads(self._pipe.recv_bytes())
+        except EOFError:
+            raise UserError("the simulated judge ended while starting; its own error stands above") from None
+        if "error" in reply:
+            raise UserError(f"the simulated judge could not start: {reply['error']}")
+        return int(reply["port"])
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        if self._process.pid is None:
+            return
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born.
+
+    Here a Ctrl-C is only put off until the end of the block.
+    """
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> None:
+    """The child's side of SimulatorProcess: tells its port, then serves until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent decides
+    answers = {key: Answer(gold, pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
+
+    async def serve() -> None:
+        async with listening(Simulator(config, answers)) as port:
+            pipe.send_bytes(json.dumps({"port": port}).encode())
+            await asyncio.to_thread(pipe.poll, None)  # nothing is ever sent: ready means the parent is gone
+
+    try:
+        asyncio.run(serve())
+    except (UserError, ImportError) as error:
+        pipe.send_bytes(json.dumps({"error": str(error)}).encode())
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    from benchmarks.datasets import EMBEDDED
+    from benchmarks.prompts import DEFAULT_PROMPT
+
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.simulator",
+        description="A simulated judge on loopback that speaks OpenAI's chat completions.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--dataset", default=EMBEDDED, help="name or file of the labelled pairs it knows")
+    parser.add_argument("--prompt", default=DEFAULT_PROMPT, help="name or file of the client's prompt")
+    parser.add_argument("--swap", action="store_true", help="know the pairs in the other order too")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="plain", help="what the flags below start from"
+    )
+    for field in dataclasses.fields(SimulatorConfig):
+        _add_setting(parser, field)
+    return parser.parse_args(argv)
+
+
+def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
+    """A flag that is left out has no value, so that the profile's stands."""
+    how: dict[str, Any] = {"type": type(field.default)}
+    if isinstance(field.default, bool):
+        how = {"action": argparse.BooleanOptionalAction}
+    elif isinstance(field.default, tuple):
+        how = {"type": _names, "metavar": "NAME,..."}
+    shown = f" (plain: {field.default})" if field.default not in (False, "", ()) else ""
+    flag = "--" + field.name.replace("_", "-")
+    parser.add_argument(flag, default=argparse.SUPPRESS, help=field.metadata["help"] + shown, **how)
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name for name in value.split(",") if name)
+
+
+def _config_from(arguments: argparse.Namespace) -> SimulatorConfig:
+    """The profile, and what the flags say otherwise."""
+    given = vars(arguments)
+    names = {field.name for field in dataclasses.fields(SimulatorConfig)}
+    settings = {name: value for name, value in given.items() if name in names}
+    return dataclasses.replace(PROFILES[arguments.profile], **settings)
+
+
+def _answers_for_dataset(dataset: str, prompt: str, swap: bool) -> dict[bytes, Answer]:
+    """The answers to a dataset's pairs as the client's prompt words them."""
+    from benchmarks.datasets import load_dataset
+    from benchmarks.prompts import load_prompt
+
+    return answers_for(load_dataset(dataset), load_prompt(prompt).question, swap)
+
+
+async def _serve_until_interrupted(
+    config: SimulatorConfig, answers: Mapping[bytes, Answer], port: int
+) -> None:
+    async with listening(Simulator(config, answers), port) as actual_port:
+        root = f"http://{HOST}:{actual_port}"
+        print(f"A simulated judge that knows {len(answers)} questions listens on {root}/v1. To ask it:")
+        key = "THE_KEY_YOU_SET" if config.api_key else "simulated"
+        print(f"  export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={key}")
+        print(f"Counters are at {root}/stats. Ctrl-C stops it.", flush=True)
+        await asyncio.Event().wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the simulator by hand; returns the exit code."""
+    arguments = _parse(argv)
+    try:
+        config = _config_from(arguments)
+        answers = _answers_for_dataset(arguments.dataset, arguments.prompt, arguments.swap)
+        asyncio.run(_serve_until_interrupted(config, answers, arguments.port))
+    except KeyboardInterrupt:
+        return 130
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

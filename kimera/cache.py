@@ -1,0 +1,113 @@
+"""EmbeddingCache: text vectors on disk, content-addressed, safe to share between processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from kimera.sqlite_files import connect, default_folder, identity, is_damage, make_folder, set_aside
+
+FILE_NAME = "embeddings.sqlite3"
+KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
+BUSY_TIMEOUT_S = 30.0
+UPSERT = (
+    "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector"
+)
+
+_T = TypeVar("_T")
+
+
+class EmbeddingCache:
+    """Vectors by (encoder fingerprint, text), in one SQLite file inside `folder`.
+
+    A cache may be lost but must never end a run: a damaged file is set aside with a warning and a new one
+    begun; any other trouble of SQLite's (disk full, lock held too long) is a warning and a miss.
+    Each operation opens the file anew, which takes a fraction of a millisecond and makes the cache safe in
+    threads and across forks.
+
+    Raises `UserError` if the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else default_folder()
+        self.path = self.folder / FILE_NAME
+        make_folder(self.folder)
+
+    def get_many(
+        self, fingerprint: str, texts: Sequence[str], dimension: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Look the texts up.
+
+        Returns (vectors, found): float32 of shape (n, dimension), and a bool mask of shape (n,). The rows
+        that were not found are zeros. A stored vector of another length counts as not found.
+        """
+        vectors = np.zeros((len(texts), dimension), dtype=np.float32)
+        found = np.zeros(len(texts), dtype=bool)
+        keys = _keys(fingerprint, texts)
+        nothing: dict[bytes, bytes] = {}
+        stored = self._attempt(lambda db: _select(db, keys), otherwise=nothing)
+        for row, key in enumerate(keys):
+            blob = stored.get(key)
+            if isinstance(blob, bytes) and len(blob) == 4 * dimension:
+                vectors[row] = np.frombuffer(blob, dtype="<f4")
+                found[row] = True
+        return vectors, found
+
+    def put_many(self, fingerprint: str, texts: Sequence[str], vectors: np.ndarray) -> None:
+        """Store one vector (a row of `vectors`, kept as float32) for each text, over what was there."""
+        blobs = (row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4"))
+        rows = list(zip(_keys(fingerprint, texts), blobs, strict=True))
+
+        def insert(db: sqlite3.Connection) -> None:
+            with db:  # one transaction
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany(UPSERT, rows)
+
+        self._attempt(insert, otherwise=None)
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
+        """`work` on an open database, or `otherwise` with a warning where SQLite fails."""
+        seen = identity(self.path)
+        try:
+            with closing(connect(self.path, _create, BUSY_TIMEOUT_S)) as db:
+                return work(db)
+        except sqlite3.Error as error:
+            if is_damage(error):
+                set_aside(self.path, seen, error, "embedding cache")
+            else:
+                warnings.warn(f"the embedding cache {self.path} was not used: {error}", stacklevel=4)
+            return otherwise
+
+
+def _keys(fingerprint: str, texts: Sequence[str]) -> list[bytes]:
+    """16-byte keys; the fingerprint is hashed first so that no two (fingerprint, text) run together."""
+    start = blake2b(blake2b(fingerprint.encode()).digest(), digest_size=16)
+    keys = []
+    for text in texts:
+        key = start.copy()
+        key.update(text.encode("utf-8", "surrogatepass"))
+        keys.append(key.digest())
+    return keys
+
+
+def _create(db: sqlite3.Connection) -> None:
+    # A rowid table: new rows go to its end. Keyed by a hash, each would land on a page of its own.
+    db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL, vector BLOB NOT NULL)")
+    db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
+
+
+def _select(db: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
+    stored: dict[bytes, bytes] = {}
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        batch = keys[start : start + KEYS_PER_QUERY]
+        marks = ",".join("?" * len(batch))
+        query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608 (only question marks)
+        stored.update(db.execute(query, batch).fetchall())
+    return stored

@@ -1,0 +1,77 @@
+"""The words that everything else speaks: Pair, Verdict, Failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONTRADICTION = "contradiction"
+ENTAILMENT = "entailment"
+NEUTRAL = "neutral"
+NOT_CONTRADICTION = "not_contradiction"
+LABELS = (CONTRADICTION, ENTAILMENT, NEUTRAL, NOT_CONTRADICTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts, perhaps with a gold label (one of `LABELS`) and a category.
+
+    `not_contradiction` is the label of two-way datasets, which do not tell entailment from neutral.
+    """
+
+    text1: str
+    text2: str
+    id: str = ""
+    label: str | None = None
+    category: str = ""
+
+    def __post_init__(self) -> None:
+        if self.label is not None and self.label not in LABELS:
+            raise ValueError(f"label {self.label!r} is not one of {', '.join(LABELS)}")
+
+    @property
+    def is_contradiction(self) -> bool | None:
+        """The gold answer, or None where the pair carries no label."""
+        return None if self.label is None else self.label == CONTRADICTION
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a detector says of one pair.
+
+    confidence: the detector's confidence in this verdict, from 0.5 to 1; a value below is clamped to 0.5,
+        since a detector that believed the opposite would have said the opposite.
+    latency_ms: of a judge, its successful attempt; of the reactor, its batch's time over its pairs.
+    wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
+    score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
+        judge stated none, so that 1.0 stands for the bare verdict.
+    """
+
+    contradiction: bool
+    confidence: float
+    reasoning: str = ""
+    latency_ms: float = 0.0
+    wait_ms: float = 0.0
+    score_source: str = "stated"
+
+    def __post_init__(self) -> None:
+        if not self.confidence <= 1.0:  # also true of NaN
+            raise ValueError(f"confidence {self.confidence!r} is not a number up to 1")
+        object.__setattr__(self, "confidence", max(0.5, float(self.confidence)))
+
+    @property
+    def score(self) -> float:
+        """P(contradiction)."""
+        return self.confidence if self.contradiction else 1.0 - self.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pair on which a detector gave no verdict: data, never an exception that ends a run.
+
+    kind: a short stable word, such as "timeout", "unparseable" or "abstained".
+    message: one line for a person; it never holds a key.
+    """
+
+    kind: str
+    message: str
+    wait_ms: float = 0.0

@@ -1,0 +1,121 @@
+"""SQLite files that hold what can be made again: shared between processes, and set aside when damaged."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from kimera.errors import UserError
+
+LAYOUT = 1
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+Identity: TypeAlias = tuple[int, int] | None
+
+
+def default_folder() -> Path:
+    """The folder of the caches: KIMERA_CACHE_DIR, else the user's cache folder on this platform."""
+    if folder := os.environ.get("KIMERA_CACHE_DIR"):
+        return Path(folder)
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("kimera"))
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder for caches. Raises `UserError` if it cannot be made or written."""
+    reason = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            reason = "no permission to write"
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise UserError(
+            f"the cache folder {folder} cannot be used: {reason}. "
+            "Set KIMERA_CACHE_DIR to a folder that can be written."
+        )
+
+
+def connect(path: Path, create: Callable[[sqlite3.Connection], None], timeout_s: float) -> sqlite3.Connection:
+    """An open connection in autocommit mode; `create` makes the tables of a new file, inside a transaction.
+
+    Writes go to a write-ahead log that is not synced for each: they survive the death of a process, and a
+    machine that dies may lose the last ones but not the file. Raises sqlite3.Error.
+    """
+    db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    try:
+        layout = db.execute("PRAGMA user_version").fetchone()[0]
+        if layout == 0:
+            _begin_file(db, create, timeout_s)
+        elif layout != LAYOUT:
+            raise sqlite3.DatabaseError(f"its layout is {layout}, and this version of Kimera reads {LAYOUT}")
+        db.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _begin_file(
+    db: sqlite3.Connection, create: Callable[[sqlite3.Connection], None], timeout_s: float
+) -> None:
+    db.execute("PRAGMA page_size = 16384")  # a page of 4 KiB would hold two vectors and waste a quarter
+    _switch_to_wal(db, timeout_s)
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        create(db)
+        db.execute(f"PRAGMA user_version = {LAYOUT}")
+
+
+def _switch_to_wal(db: sqlite3.Connection, timeout_s: float) -> None:
+    # Of processes that switch a new file at once, SQLite tells the later ones "locked" without any waiting.
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is broken, as opposed to a full disk or a lock held too long."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+
+
+def identity(path: Path) -> Identity:
+    """What tells a file from another one that took its name."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def set_aside(path: Path, seen: Identity, error: sqlite3.Error, what: str) -> None:
+    """Renames a damaged file, with a warning, unless another process has already begun a new one.
+
+    seen: the identity of the file that was found damaged. what: what the file is, for the warning.
+    """
+    if identity(path) != seen:
+        return
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    # The write-ahead log goes along: SQLite would replay one that stayed behind into the new file.
+    for suffix in ("-wal", "-shm", ""):
+        try:
+            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+        except OSError:
+            continue  # not there, or another process was faster
+    warnings.warn(
+        f"the {what} {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun. "
+        "It can be deleted.",
+        stacklevel=5,
+    )

@@ -1,0 +1,143 @@
+"""EmbeddingCache: what is stored comes back, between processes and after damage."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kimera.cache import FILE_NAME, EmbeddingCache
+from kimera.errors import UserError
+from kimera.sqlite_files import default_folder
+
+DIMENSION = 4
+
+WRITER = """
+import sys
+import numpy as np
+from kimera.cache import EmbeddingCache
+cache = EmbeddingCache(sys.argv[1])
+for start in range(0, 200, 20):
+    texts = [f"{sys.argv[2]} {number}" for number in range(start, start + 20)] + ["shared"]
+    cache.put_many("encoder", texts, np.full((21, 4), 0.5))
+"""
+
+
+def vectors_of(count: int) -> np.ndarray:
+    return np.random.default_rng(count).standard_normal((count, DIMENSION)).astype(np.float32)
+
+
+def test_vectors_come_back_bit_for_bit_and_the_rest_is_reported_missing(tmp_path):
+    cache, stored = EmbeddingCache(tmp_path), vectors_of(2)
+    cache.put_many("encoder", ["one", "two"], stored)
+    vectors, found = cache.get_many("encoder", ["two", "unknown", "one"], DIMENSION)
+    assert found.tolist() == [True, False, True]
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, [stored[1], np.zeros(DIMENSION), stored[0]])
+
+
+def test_another_encoder_finds_nothing(tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    cache.put_many("encoder", ["text"], vectors_of(1))
+    assert not cache.get_many("encoder 2", ["text"], DIMENSION)[1].any()
+
+
+def test_fingerprint_and_text_do_not_run_together(tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    cache.put_many("ab", ["c"], vectors_of(1))
+    assert not cache.get_many("a", ["bc"], DIMENSION)[1].any()
+
+
+def test_more_texts_than_one_query_holds_are_all_found(tmp_path):
+    cache, stored = EmbeddingCache(tmp_path), vectors_of(2500)
+    texts = [str(number) for number in range(2500)]
+    cache.put_many("encoder", texts, stored)
+    np.testing.assert_array_equal(cache.get_many("encoder", texts, DIMENSION)[0], stored)
+
+
+def test_storing_a_text_again_replaces_its_vector(tmp_path):
+    cache, stored = EmbeddingCache(tmp_path), vectors_of(2)
+    for vector in stored:
+        cache.put_many("encoder", ["text"], vector[None])
+    np.testing.assert_array_equal(cache.get_many("encoder", ["text"], DIMENSION)[0], stored[1:])
+
+
+def test_a_vector_of_another_length_counts_as_missing(tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    cache.put_many("encoder", ["text"], vectors_of(1))
+    assert not cache.get_many("encoder", ["text"], DIMENSION + 1)[1].any()
+
+
+def test_no_texts_are_no_rows(tmp_path):
+    vectors, found = EmbeddingCache(tmp_path).get_many("encoder", [], DIMENSION)
+    assert vectors.shape == (0, DIMENSION)
+    assert found.shape == (0,)
+
+
+# Single characters from everything, lone surrogates too: st.text() alone leaves those out.
+ANY_TEXT = st.text(st.characters(exclude_categories=())).map(str)
+
+
+@settings(deadline=None, max_examples=40)
+@given(texts=st.lists(ANY_TEXT, unique=True, max_size=8))
+def test_any_text_is_a_key_of_its_own(texts):
+    with tempfile.TemporaryDirectory() as folder:
+        cache, stored = EmbeddingCache(folder), vectors_of(len(texts))
+        cache.put_many("encoder", texts, stored)
+        np.testing.assert_array_equal(cache.get_many("encoder", texts, DIMENSION)[0], stored)
+
+
+def test_processes_may_write_at_the_same_time(tmp_path):
+    """Four writers begin with no file at all; nothing is lost and nobody warns."""
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen([*command, f"writer {number}"]) for number in range(4)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0, 0]
+    texts = [f"writer {writer} {number}" for writer in range(4) for number in range(200)] + ["shared"]
+    assert EmbeddingCache(tmp_path).get_many("encoder", texts, DIMENSION)[1].all()
+
+
+@pytest.mark.parametrize("content", [b"this is no database " * 500, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path, content):
+    cache, stored = EmbeddingCache(tmp_path), vectors_of(1)
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not cache.get_many("encoder", ["text"], DIMENSION)[1].any()
+    cache.put_many("encoder", ["text"], stored)
+    np.testing.assert_array_equal(cache.get_many("encoder", ["text"], DIMENSION)[0], stored)
+    assert [path.read_bytes() for path in tmp_path.glob("*.damaged-*")] == [content]
+
+
+def test_a_page_overwritten_in_the_middle_does_not_end_a_run(tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    texts = [str(number) for number in range(5000)]
+    cache.put_many("encoder", texts, vectors_of(5000))
+    content = bytearray((tmp_path / FILE_NAME).read_bytes())
+    content[16384:] = os.urandom(len(content) - 16384)
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not cache.get_many("encoder", texts, DIMENSION)[1].any()
+
+
+def test_a_file_of_another_layout_is_a_warning_and_a_miss(tmp_path):
+    with sqlite3.connect(tmp_path / FILE_NAME) as foreign:
+        foreign.execute("PRAGMA user_version = 1")
+    foreign.close()
+    with pytest.warns(UserWarning, match="was not used"):
+        assert not EmbeddingCache(tmp_path).get_many("encoder", ["text"], DIMENSION)[1].any()
+
+
+def test_a_folder_that_is_a_file_is_the_users_mistake(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="KIMERA_CACHE_DIR"):
+        EmbeddingCache(tmp_path / "file")
+
+
+def test_the_environment_chooses_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "elsewhere"))
+    assert default_folder() == tmp_path / "elsewhere"
+    assert EmbeddingCache().path.parent == tmp_path / "elsewhere"

@@ -1,0 +1,210 @@
+"""Encoder: the same text gives the same unit vector, whoever encodes it beside whatever."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kimera
+from kimera.cache import EmbeddingCache
+from kimera.encoder import DEFAULT_MODEL, TEXTS_WORTH_A_POOL, Encoder, embed, find_folder, folder_digest
+from kimera.errors import UserError
+
+TEXTS = [
+    "A man sleeps.",
+    "Nobody is awake in the old house by the river, it seems.",
+    "Ein Satz.",
+    "2 + 2 = 5",
+]
+MANY = [f"number {number}" for number in range(TEXTS_WORTH_A_POOL)]
+
+POOL_SCRIPT = """
+import multiprocessing
+from kimera.encoder import Encoder
+
+if __name__ == "__main__":
+    encoder = Encoder()
+    batches = encoder.encode_batches([f"number {number}" for number in range(200_000)], workers=1)
+    next(batches)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    with encoder:
+        for _ in batches:
+            pass
+"""
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    with Encoder() as encoder:
+        yield encoder
+
+
+@pytest.fixture(scope="module")
+def pooled():
+    """An encoder whose one worker process has done its first work."""
+    with Encoder() as encoder:
+        encoder.vectors = encoder.encode(MANY, workers=1)
+        yield encoder
+
+
+def test_vectors_are_float32_of_unit_length_in_the_order_of_the_texts(encoder):
+    vectors = encoder.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), encoder.dimension)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(TEXTS[::-1])[::-1], vectors, atol=1e-6)
+
+
+def test_no_texts_are_no_vectors(encoder):
+    assert encoder.encode([]).shape == (0, encoder.dimension)
+
+
+def test_a_repeated_text_is_encoded_once(encoder):
+    batches = list(encoder.encode_batches(["twice", "once"]))
+    assert [indices for indices, _ in batches] == [[0, 1]]
+    vectors = encoder.encode(["twice", "once", "twice"])
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
+def test_neighbours_in_the_batch_do_not_change_a_vector(encoder):
+    together = encoder.encode([*TEXTS, "long " * 300, *MANY[:100]])[: len(TEXTS)]
+    alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_text_with_a_lone_surrogate_has_a_vector(encoder):
+    assert np.isfinite(encoder.encode(["broken \ud800 text"])).all()
+
+
+def test_a_worker_process_gives_the_same_vectors(encoder, pooled):
+    np.testing.assert_allclose(pooled.vectors, encoder.encode(MANY), atol=1e-6)
+
+
+def test_few_texts_start_no_processes():
+    encoder = Encoder()
+    assert encoder.processes_for(TEXTS_WORTH_A_POOL - 1, workers=4) == 1
+    assert encoder.processes_for(TEXTS_WORTH_A_POOL, workers=4) == 4
+    assert encoder.processes_for(0, workers=4) == 0
+
+
+def test_the_pool_is_kept_until_close(pooled):
+    worker = pooled_worker()
+    pooled.encode(TEXTS, workers=1)
+    assert pooled_worker().pid == worker.pid
+    pooled.close()
+    assert not worker.is_alive()
+
+
+def test_a_worker_that_dies_is_reported_and_the_encoder_stays_usable():
+    with Encoder() as encoder:
+        batches = encoder.encode_batches(MANY * 20, workers=1)
+        next(batches)
+        os.kill(pooled_worker().pid, signal.SIGKILL)
+        with pytest.raises(UserError, match="fewer workers"):
+            list(batches)
+        assert encoder.encode(["still here"]).shape == (1, encoder.dimension)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_or_killed_run_leaves_no_process_behind(tmp_path, kill):
+    script = tmp_path / "script.py"
+    script.write_text(POOL_SCRIPT)
+    run = subprocess.Popen(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(kimera.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    workers = [int(pid) for pid in run.stdout.readline().split()]
+    run.stdout.close()
+    assert len(workers) == 1
+    os.killpg(run.pid, kill) if kill == signal.SIGINT else run.kill()
+    assert run.wait(timeout=30) != 0
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def test_the_fingerprint_needs_no_torch():
+    check = (
+        "import sys; from kimera.encoder import Encoder; print(Encoder().fingerprint, 'torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout
+    assert output.split() == [Encoder().fingerprint, "False"]
+
+
+def test_the_fingerprint_follows_what_decides_the_vectors(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "config.json").write_text("{}")
+    before = Encoder(tmp_path).fingerprint
+    (tmp_path / "README.md").write_text("words")
+    assert Encoder(tmp_path).fingerprint == before
+    (tmp_path / "config.json").write_text('{"layers": 2}')
+    assert Encoder(tmp_path).fingerprint != before
+
+
+def test_a_copy_of_the_model_elsewhere_has_the_same_fingerprint(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(find_folder(DEFAULT_MODEL), copy)
+    assert Encoder(copy).fingerprint == Encoder().fingerprint
+
+
+def test_packaged_weights_that_were_changed_are_refused(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match="pip install --force-reinstall"):
+        folder_digest(tmp_path, DEFAULT_MODEL)
+
+
+def test_a_folder_without_a_model_is_named_in_the_error(tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path}.*packaged {DEFAULT_MODEL}"):
+        Encoder(tmp_path).encode(["text"])
+
+
+def test_a_hub_model_that_cannot_be_fetched_is_named_in_the_error():
+    check = """
+from kimera.encoder import Encoder, UserError
+try:
+    Encoder("nobody/no-such-model").encode(["text"])
+except UserError as error:
+    print(error)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", check],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert "'nobody/no-such-model' cannot be loaded" in run.stdout
+
+
+def test_embedding_again_comes_from_the_cache(encoder, tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    first = embed(TEXTS[:2], encoder, cache)
+    second = embed(TEXTS, encoder, cache)
+    assert (first.from_cache, second.from_cache) == (0, 2)
+    np.testing.assert_array_equal(second.vectors[:2], first.vectors)
+    np.testing.assert_allclose(second.vectors, encoder.encode(TEXTS), atol=1e-6)
+
+
+def pooled_worker():
+    (worker,) = multiprocessing.active_children()
+    return worker
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

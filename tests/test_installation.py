@@ -1,0 +1,113 @@
+"""Kimera where people install it: from a wheel, outside the checkout; and without httpx."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTHONPATH"))
+    }
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_an_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
+    """With everything that it needs from its own folders: prompts, dataset, weights."""
+    source = tmp_path / "source"
+    tracked = run(["git", "ls-files"], ROOT).stdout.split()
+    for name in tracked or pytest.skip("not a git checkout"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    built = run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(source)], tmp_path
+    )
+    assert built.returncode == 0, built.stderr
+    target = tmp_path / "target"
+    wheel = next(tmp_path.glob("kimera-*.whl"))
+    installed = run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    where = run(
+        [sys.executable, "-c", "import benchmarks, kimera; print(benchmarks.__file__, kimera.__file__)"],
+        tmp_path,
+        PYTHONPATH=str(target),
+    )
+    assert where.stdout.count(str(target)) == 2
+    done = run(
+        [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "2", "--out", "run"],
+        tmp_path,
+        PYTHONPATH=str(target),
+        KIMERA_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.fixture(scope="module")
+def python_without_httpx() -> Iterator[str]:
+    """A throwaway environment with this one's packages (hard links, not copies) and httpx uninstalled."""
+    folder = Path(tempfile.mkdtemp(dir=sys.prefix, prefix="without-httpx-"))
+    try:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+        shutil.rmtree(site)
+        shutil.copytree(sysconfig.get_path("purelib"), site, copy_function=os.link, symlinks=True)
+        python = str(folder / "bin" / "python")
+        subprocess.run(
+            [python, "-m", "pip", "uninstall", "--yes", "--quiet", "httpx", "httpx-aiohttp"], check=True
+        )
+        yield python
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_without_httpx_the_reactor_runs(python_without_httpx: str, tmp_path: Path) -> None:
+    done = run(
+        [python_without_httpx, "-m", "benchmarks.llm_compare", "--async", "8", "--kimera-only"]
+        + ["--max-pairs", "2", "--no-viz", "--out", "run"],
+        tmp_path,
+        PYTHONPATH=str(ROOT),
+        KIMERA_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_httpx_async_says_so_and_becomes_sync(python_without_httpx: str, tmp_path: Path) -> None:
+    gone = run([python_without_httpx, "-c", "import httpx"], tmp_path)
+    assert "ModuleNotFoundError" in gone.stderr
+    done = run(
+        [python_without_httpx, "-m", "benchmarks.llm_compare", "--async", "8", "--simulate", "--judge-only"]
+        + ["--max-pairs", "4", "--no-viz", "--out", "run"],
+        tmp_path,
+        PYTHONPATH=str(ROOT),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "httpx is not installed" in done.stderr
+    judge = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"]["simulated-judge"]
+    assert (judge["mode"], judge["answered"], judge["concurrency"], judge["concurrency_used"]) == (
+        "sync",
+        4,
+        8,
+        1,
+    )

@@ -1,0 +1,515 @@
+"""The command line as people use it: real processes, the simulated judge, real files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.datasets import load_dataset
+from benchmarks.prompts import load_prompt
+from benchmarks.simulation import SimulatorConfig, answers_for
+from benchmarks.simulator import SimulatorProcess
+from kimera.cache import EmbeddingCache
+from kimera.reactor import Reactor
+
+ROOT = Path(__file__).parent.parent
+FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """No key, no endpoint, and a cache of its own that knows the pairs that most tests use."""
+    cache = tmp_path_factory.mktemp("cache")
+    Reactor(cache=EmbeddingCache(cache)).detect([*load_dataset(max_pairs=20), *load_dataset(max_pairs=60)])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "KIMERA_"))}
+    return {**kept, "KIMERA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+
+
+def compare(
+    environment: dict[str, str], cwd: Path, *arguments: object, **more: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.llm_compare", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def judge_of(max_pairs: int) -> SimulatorProcess:
+    """A judge without faults or latency that knows this many of the embedded pairs."""
+    dataset = load_dataset(max_pairs=max_pairs)
+    return SimulatorProcess(
+        SimulatorConfig(latency_ms=0), answers_for(dataset, load_prompt("same-event").question)
+    )
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def write_pairs(path: Path, count: int, label: bool = True) -> Path:
+    lines = (
+        {"id": f"p{i}", "text1": f"Box {i} is red.", "text2": f"Box {i} is blue."}
+        | ({"label": ("contradiction", "neutral")[i % 2]} if label else {})
+        for i in range(count)
+    )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_both_detectors_end_in_one_result(environment: dict[str, str], tmp_path: Path) -> None:
+    done = compare(environment, tmp_path, "--simulate", "--async", 8, "--max-pairs", 60, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == FILES
+    assert len({row["id"] for row in rows(run)}) == 60
+    detectors = summary(run)["detectors"]
+    assert {"kimera", "simulated-judge"} == set(detectors)
+    judge, reactor = detectors["simulated-judge"], detectors["kimera"]
+    assert (judge["simulated"], judge["mode"], judge["concurrency"], judge["answered"]) == (
+        True,
+        "async",
+        8,
+        60,
+    )
+    assert (reactor["simulated"], reactor["mode"], reactor["workers"], reactor["failed"]) == (
+        False,
+        "single",
+        1,
+        0,
+    )
+    assert judge["roc_auc"] > 0.8
+    assert 1 < judge["mean_in_flight"] <= 8
+    assert [(entry["a"], entry["b"]) for entry in summary(run)["agreement"]] == [
+        ("kimera", "simulated-judge")
+    ]
+    assert "simulated-judge (simulated)" in done.stdout
+    assert "async, 8 in flight" in done.stdout
+    assert "simulated" in (run / "summary.md").read_text(encoding="utf-8")
+
+
+def test_without_a_judge_to_ask_it_stops_and_names_four_ways_on(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = compare(environment, tmp_path)
+    assert done.returncode == 2
+    assert all(way in done.stderr for way in ("OPENAI_API_KEY", "--simulate", "--base-url", "--kimera-only"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kimera_only_needs_no_key_even_with_async(environment: dict[str, str], tmp_path: Path) -> None:
+    done = compare(
+        environment, tmp_path, "--kimera-only", "--async", 8, "--max-pairs", 20, "--out", "run", "--no-viz"
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(summary(tmp_path / "run")["detectors"]) == {"kimera"}
+    assert not (tmp_path / "run" / "comparison.png").exists()
+
+
+def test_a_second_run_on_the_same_pairs_encodes_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = []
+    for name in ("first", "second"):
+        options = ("--kimera-only", "--max-pairs", 30, "--cache-dir", tmp_path / "cache", "--out", name)
+        compare(environment, tmp_path, *options)
+        settings.append(summary(tmp_path / name)["detectors"]["kimera"]["settings"])
+    assert settings[0]["encoded"] == settings[1]["from_cache"] == settings[1]["texts"] > 30
+    assert settings[1]["encoded"] == 0
+
+
+def test_the_summary_says_how_many_processes_were_asked_for(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = compare(
+        environment, tmp_path, "--kimera-only", "--max-pairs", 20, "--mp", 2, "--no-viz", "--out", "run"
+    )
+    assert done.returncode == 0, done.stderr
+    reactor = summary(tmp_path / "run")["detectors"]["kimera"]
+    assert (reactor["mode"], reactor["workers"]) == ("mp", 2)
+    assert "2 asked for" in done.stdout, "so few texts are not worth two processes"
+
+
+def test_sync_and_async_say_the_same(environment: dict[str, str], tmp_path: Path) -> None:
+    options = ("--simulate", "--judge-only", "--max-pairs", 12, "--no-viz")
+    compare(environment, tmp_path, *options, "--out", "sync")
+    compare(environment, tmp_path, *options, "--async", 6, "--out", "async")
+    verdicts = [
+        [(row["id"], row["simulated-judge (simulated)_score"]) for row in rows(tmp_path / name)]
+        for name in ("sync", "async")
+    ]
+    assert verdicts[0] == verdicts[1]
+    sync, asynchronous = (summary(tmp_path / name) for name in ("sync", "async"))
+    assert sync["detectors"]["simulated-judge"]["mode"] == "sync"
+    assert sync["detectors"]["simulated-judge"].keys() == asynchronous["detectors"]["simulated-judge"].keys()
+
+
+def test_json_on_standard_output_is_the_summary_and_nothing_else(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = compare(
+        environment,
+        tmp_path,
+        "--simulate",
+        "--judge-only",
+        "--async",
+        4,
+        "--max-pairs",
+        4,
+        "--json",
+        "--out",
+        "run",
+    )
+    assert json.loads(done.stdout) == summary(tmp_path / "run")
+
+
+def test_a_folder_that_holds_a_run_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    options = ("--kimera-only", "--max-pairs", 20, "--no-viz", "--out", "run")
+    compare(environment, tmp_path, *options)
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    done = compare(environment, tmp_path, *options)
+    assert done.returncode == 2
+    assert "holds a run already" in done.stderr
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--async", "0"], "--async"),
+        (["--max-pairs", "-1"], "--max-pairs"),
+        (["--timeout", "nan"], "--timeout"),
+        (["--kimera-only", "--judge-only"], "not allowed with"),
+        (["no-such-file.csv", "--kimera-only"], "no-such-file.csv"),
+        (["--simulate", "--prompt", "no-such-prompt"], "no-such-prompt"),
+        (["--simulate", "--model", "a", "--model", "a"], "--model"),
+        (["--kimera-only", "--encoder", "no-such-model-anywhere"], "no-such-model-anywhere"),
+        (["--judge-only", "--base-url", "ftp://x"], "ftp://x"),
+        (["--judge-only", "--base-url", "https://judge.example/v1"], "OPENAI_API_KEY"),
+        (["--judge-only", "--base-url", "http://localhost:9/v1", "--max-cost", "1"], "--price"),
+        (["--resume", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what(
+    environment: dict[str, str], tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = compare(environment, tmp_path, *arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_simulated_judge_needs_labels(environment: dict[str, str], tmp_path: Path) -> None:
+    path = write_pairs(tmp_path / "pairs.jsonl", 4, label=False)
+    done = compare(environment, tmp_path, path, "--simulate")
+    assert done.returncode == 2
+    assert "labels" in done.stderr
+
+
+def test_without_labels_metrics_are_absent_not_invented(environment: dict[str, str], tmp_path: Path) -> None:
+    path = write_pairs(tmp_path / "pairs.jsonl", 4, label=False)
+    done = compare(environment, tmp_path, path, "--kimera-only", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    reactor = summary(tmp_path / "run")["detectors"]["kimera"]
+    assert "accuracy" not in reactor
+    assert "accuracy" in reactor["absent"]
+
+
+def test_the_key_is_in_no_output_and_no_file(environment: dict[str, str], tmp_path: Path) -> None:
+    key = "sk-very-secret-1234567890"
+    with SimulatorProcess(SimulatorConfig(latency_ms=0, api_key="another"), {}) as judge:
+        done = compare(
+            environment,
+            tmp_path,
+            "--judge-only",
+            "--base-url",
+            judge.base_url,
+            "--out",
+            "run",
+            OPENAI_API_KEY=key,
+        )
+    assert done.returncode == 1
+    assert "check OPENAI_API_KEY" in done.stderr
+    written = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
+    assert key.encode() not in written + (done.stdout + done.stderr).encode()
+
+
+def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """300 pairs, every fault at 10 %."""
+    dataset = load_dataset(max_pairs=300)
+    faults = dict.fromkeys(
+        ("rate_limited", "server_error", "dropped", "stalled", "truncated", "malformed", "html_body"), 0.1
+    )
+    config = SimulatorConfig(latency_ms=5, retry_after_s=0.05, stall_s=30, **faults)
+    with SimulatorProcess(config, answers_for(dataset, load_prompt("same-event").question)) as judge:
+        done = compare(
+            environment,
+            tmp_path,
+            "--judge-only",
+            "--base-url",
+            judge.base_url,
+            "--max-pairs",
+            300,
+            "--async",
+            32,
+            "--timeout",
+            0.5,
+            "--max-retries",
+            2,
+            "--out",
+            "run",
+        )
+    assert done.returncode == 0, done.stderr
+    found = rows(tmp_path / "run")
+    assert [row["id"] for row in found] == [pair.id for pair in dataset]
+    for row in found:
+        assert bool(row["gpt-4o (simulated)_contradiction"]) != bool(row["gpt-4o (simulated)_error"]), row
+    judge_summary = summary(tmp_path / "run")["detectors"]["gpt-4o"]
+    assert judge_summary["answered"] + sum(judge_summary["errors"].values()) == 300
+    assert judge_summary["errors"], "some pairs meet three faults in a row"
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str], tmp_path: Path) -> None:
+    """Ctrl-C: exit 130, a way on; --resume asks only what is missing, and the result is that of one run."""
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "60", "--no-viz"]
+    run = subprocess.Popen(
+        [*command, "--out", "run", "--async", "4"],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    journal = tmp_path / "run" / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b'"simulated-judge","index"') < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "--resume run" in errors
+    finished = journal.read_bytes().count(b'"simulated-judge","index"')
+    assert 10 <= finished < 60
+    assert len(rows(tmp_path / "run")) == 60, "a run that was cut short shows what it has"
+
+    done = compare(environment, tmp_path, "--resume", "run")
+    assert done.returncode == 0, done.stderr
+    assert journal.read_bytes().count(b'"simulated-judge","index"') == 60
+    assert journal.read_bytes().count(b'"kimera","index"') == 60
+    whole = compare(environment, tmp_path, *command[3:], "--async", 30, "--out", "whole")
+    assert whole.returncode == 0
+    for column in ("id", "kimera_score", "simulated-judge (simulated)_score"):
+        assert [row[column] for row in rows(tmp_path / "run")] == [
+            row[column] for row in rows(tmp_path / "whole")
+        ]
+
+
+def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path) -> None:
+    """SIGKILL in the middle: what was finished is not asked again."""
+    run = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.llm_compare",
+            "--simulate",
+            "--judge-only",
+            "--max-pairs",
+            "60",
+            "--out",
+            "run",
+            "--async",
+            "4",
+            "--no-viz",
+        ],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = tmp_path / "run" / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b'"index"') < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    with journal.open("ab") as file:
+        file.write(b'{"detector":"simulated-judge","ind')
+    done = compare(environment, tmp_path, "--resume", "run")
+    assert done.returncode == 0, done.stderr
+    indices = [json.loads(line)["index"] for line in journal.read_text().splitlines() if '"index"' in line]
+    assert sorted(indices) == list(range(60))
+
+
+def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: Path) -> None:
+    path = write_pairs(tmp_path / "pairs.jsonl", 6)
+    prompt = tmp_path / "mine.txt"
+    prompt.write_text("{text1} / {text2}", encoding="utf-8")
+    begun = compare(
+        environment,
+        tmp_path,
+        path,
+        "--simulate",
+        "--judge-only",
+        "--prompt",
+        prompt,
+        "--out",
+        "run",
+        "--no-viz",
+    )
+    assert begun.returncode == 0, begun.stderr
+    changed = compare(environment, tmp_path, "--resume", "run", "--max-pairs", "3")
+    assert (changed.returncode, "--max-pairs" in changed.stderr) == (2, True)
+    prompt.write_text("{text2} / {text1}", encoding="utf-8")
+    changed = compare(environment, tmp_path, "--resume", "run")
+    assert (changed.returncode, "prompt" in changed.stderr) == (2, True)
+    prompt.write_text("{text1} / {text2}", encoding="utf-8")
+    write_pairs(path, 7)
+    changed = compare(environment, tmp_path, "--resume", "run")
+    assert (changed.returncode, "dataset" in changed.stderr) == (2, True)
+
+
+def test_a_repeated_run_with_kept_replies_asks_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    with judge_of(10) as judge:
+        for name in ("first", "second"):
+            done = compare(
+                environment,
+                tmp_path,
+                "--judge-only",
+                "--base-url",
+                judge.base_url,
+                "--max-pairs",
+                10,
+                "--cache-replies",
+                "--price",
+                "1,2",
+                "--out",
+                name,
+            )
+            assert done.returncode == 0, done.stderr
+        assert judge.stats()["requests"] == 10
+    first, second = (summary(tmp_path / name)["detectors"]["gpt-4o"] for name in ("first", "second"))
+    assert first["accuracy"] == second["accuracy"]
+    assert first["dollars"] > 0
+    assert (second["dollars"], second["from_cache"], second["attempts"]) == (0, 10, 0)
+    assert "10 answered from the cache" in " ".join(done.stdout.split())
+
+
+def test_asking_again_and_in_the_other_order_is_reported(environment: dict[str, str], tmp_path: Path) -> None:
+    done = compare(
+        environment,
+        tmp_path,
+        "--simulate",
+        "--judge-only",
+        "--async",
+        16,
+        "--max-pairs",
+        10,
+        "--repeat",
+        2,
+        "--swap",
+        "--out",
+        "run",
+    )
+    assert done.returncode == 0, done.stderr
+    judge = summary(tmp_path / "run")["detectors"]["simulated-judge"]
+    assert (
+        judge["stability"]
+        == {"repeat": 2, "swap": True, "flip_rate": 0.0, "order_disagreement": 0.0} | judge["stability"]
+    )
+    assert judge["attempts"] == 40
+    assert len(rows(tmp_path / "run")) == 10
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_key(environment: dict[str, str], tmp_path: Path) -> None:
+    done = compare(environment, tmp_path, "--dry-run", "--max-pairs", 20, "--repeat", 2)
+    assert done.returncode == 0, done.stderr
+    assert "40 requests" in done.stdout
+    assert "$" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cost_limit_is_not_passed(environment: dict[str, str], tmp_path: Path) -> None:
+    with judge_of(0) as judge:
+        done = compare(
+            environment,
+            tmp_path,
+            "--judge-only",
+            "--base-url",
+            judge.base_url,
+            "--max-pairs",
+            0,
+            "--async",
+            8,
+            "--price",
+            "10,40",
+            "--max-cost",
+            "0.5",
+            "--out",
+            "run",
+        )
+    assert done.returncode == 1
+    assert "max_cost" in done.stderr
+    assert 0.3 < summary(tmp_path / "run")["detectors"]["gpt-4o"]["dollars"] <= 0.5
+
+
+def test_help_teaches(environment: dict[str, str], tmp_path: Path) -> None:
+    done = compare(environment, tmp_path, "--help")
+    assert done.returncode == 0
+    for part in ("examples:", "starting values for --async", "4 to 6", "8 to 12", "10 to 20", "exit codes"):
+        assert part in done.stdout
+
+
+def test_output_that_nobody_reads_is_no_error(environment: dict[str, str], tmp_path: Path) -> None:
+    command = f"{sys.executable} -m benchmarks.llm_compare --kimera-only --max-pairs 2 --no-viz | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_simulator_asked_by_its_address_is_called_simulated_too(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with judge_of(4) as judge:
+        done = compare(
+            environment,
+            tmp_path,
+            "--judge-only",
+            "--base-url",
+            judge.base_url,
+            "--max-pairs",
+            4,
+            "--out",
+            "run",
+            "--no-viz",
+        )
+    assert done.returncode == 0, done.stderr
+    assert "gpt-4o (simulated)" in done.stdout
+    assert summary(tmp_path / "run")["detectors"]["gpt-4o"]["simulated"] is True

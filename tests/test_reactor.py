@@ -1,0 +1,141 @@
+"""Reactor: one calibrated verdict a pair, in order, the same however the work is divided."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kimera.cache import EmbeddingCache
+from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
+from kimera.errors import UserError
+from kimera.head import ContradictionHead
+from kimera.pairs import Failure, Pair, Verdict
+from kimera.reactor import PAIRS_PER_CHUNK, Reactor
+
+PAIRS = [
+    ("A man is sleeping on a sofa.", "A man is running a marathon."),
+    ("A man is sleeping on a sofa.", "A person is asleep."),
+    ("Two children play football in the park.", "Nobody is in the park."),
+    ("Two children play football in the park.", "Kids are playing outside."),
+]
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    with Encoder() as encoder:
+        yield encoder
+
+
+def scores(outcomes) -> list[float]:
+    return [outcome.score for outcome in outcomes]
+
+
+def test_plain_contradictions_are_told_from_paraphrases(encoder):
+    verdicts = Reactor(encoder, cache=None).detect(PAIRS)
+    assert [verdict.contradiction for verdict in verdicts] == [True, False, True, False]
+
+
+def test_a_verdict_says_what_is_known_and_no_more(encoder):
+    (verdict,) = Reactor(encoder, cache=None).detect(PAIRS[:1])
+    assert verdict.reasoning.startswith(f"screen: P(contradiction) {verdict.score:.2f}; neutral 0.")
+    assert verdict.score_source == "calibrated"
+    assert verdict.latency_ms > 0
+
+
+def test_pairs_and_tuples_are_the_same(encoder):
+    reactor = Reactor(encoder, cache=None)
+    pairs = [Pair(*texts, id=str(number), label="neutral") for number, texts in enumerate(PAIRS)]
+    np.testing.assert_allclose(scores(reactor.detect(pairs)), scores(reactor.detect(PAIRS)), atol=1e-6)
+
+
+@pytest.mark.parametrize("empty", [("", "text"), ("text", " \n")])
+def test_an_empty_text_is_a_failure_in_its_place(encoder, empty):
+    outcomes = Reactor(encoder, cache=None).detect([PAIRS[0], empty, PAIRS[1]])
+    assert [type(outcome) for outcome in outcomes] == [Verdict, Failure, Verdict]
+    assert outcomes[1].kind == "empty_text"
+
+
+def test_only_empty_pairs_and_no_pairs_are_fine(encoder):
+    reactor = Reactor(encoder, cache=None)
+    assert reactor.detect([]) == []
+    assert [outcome.kind for outcome in reactor.detect([("", "")] * 2)] == ["empty_text"] * 2
+
+
+def test_something_that_is_no_pair_of_texts_is_refused(encoder):
+    with pytest.raises(TypeError, match="two strings"):
+        Reactor(encoder, cache=None).detect([("text", None)])
+
+
+def test_a_score_belongs_to_its_pair(encoder, tmp_path):
+    """It agrees within 1e-5 here or in a worker, alone or among others, in any order, cached or not."""
+    few = [(f"{number} people {'walk ' * (number % 9)}", "Nobody walks.") for number in range(70)]
+    many = few + [(f"filler {number}", "Nobody walks.") for number in range(TEXTS_WORTH_A_POOL)]
+    reactor = Reactor(encoder, cache=EmbeddingCache(tmp_path))
+    first, again = scores(reactor.detect(few)), scores(reactor.detect(few))
+    uncached = Reactor(encoder, cache=None)
+    turned = scores(uncached.detect(few[::-1]))[::-1]
+    alone = [scores(uncached.detect([pair]))[0] for pair in few[:10]]
+    in_a_worker = scores(uncached.detect(many, workers=1))
+    assert uncached.stats.workers_used == 1
+    for other in (again, turned, alone, in_a_worker):
+        shared = min(len(first), len(other))
+        np.testing.assert_allclose(other[:shared], first[:shared], rtol=0, atol=1e-5)
+
+
+def test_the_counters_say_where_the_vectors_came_from(encoder, tmp_path):
+    reactor = Reactor(encoder, cache=EmbeddingCache(tmp_path), workers=3)
+    reactor.detect(PAIRS[:2])
+    reactor.detect(PAIRS)
+    stats = reactor.stats
+    assert (stats.pairs, stats.texts, stats.encoded, stats.from_cache) == (6, 9, 6, 3)
+    assert (stats.workers_asked, stats.workers_used) == (3, 1)
+
+
+def test_a_stream_takes_pairs_only_as_it_needs_them(encoder):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(PAIRS[0])
+            yield taken[-1]
+
+    stream = Reactor(encoder, cache=None).stream(endless())
+    assert isinstance(next(stream), Verdict)
+    assert len(taken) == PAIRS_PER_CHUNK
+
+
+def test_a_warm_cache_needs_no_deep_learning_framework(encoder, tmp_path):
+    Reactor(encoder, cache=EmbeddingCache(tmp_path)).detect(PAIRS)
+    check = f"""
+import sys
+from kimera import EmbeddingCache, Reactor
+reactor = Reactor(cache=EmbeddingCache({str(tmp_path)!r}))
+assert len(reactor.detect({PAIRS!r}, workers=2)) == {len(PAIRS)}
+assert (reactor.stats.encoded, reactor.stats.workers_used) == (0, 0)
+assert not {{"torch", "transformers", "sentence_transformers", "sklearn", "scipy"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_another_encoder_needs_a_head_of_its_own(tmp_path):
+    with pytest.raises(UserError, match=r"python -m kimera\.train"):
+        Reactor(encoder=tmp_path)
+
+
+def test_a_head_of_another_encoder_is_refused(encoder):
+    layers = ((np.zeros((4 * 384, 3), np.float32), np.zeros(3, np.float32)),)
+    with pytest.raises(UserError, match="fitted on the encoder 'other'"):
+        Reactor(encoder, head=ContradictionHead(layers, 1.0, 0.0, "sha256:other", "other"))
+
+
+def test_less_than_one_worker_is_refused(encoder):
+    with pytest.raises(UserError, match="workers is 0"):
+        Reactor(encoder, cache=None).detect(PAIRS, workers=0)
+
+
+def test_the_public_names_are_all_there():
+    import kimera
+
+    assert kimera.__version__ == "0.5.0"
+    assert all(hasattr(kimera, name) for name in kimera.__all__)

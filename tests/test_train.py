@@ -1,0 +1,290 @@
+"""python -m kimera.train: from labelled files to a head and its card."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import chain, combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kimera.encoder import DEFAULT_MODEL, find_folder
+from kimera.errors import UserError
+from kimera.head import ContradictionHead, FitOptions
+from kimera.model_card import DataSet, read_sources
+from kimera.pairs import Pair
+from kimera.reactor import SHIPPED_HEAD, Reactor
+from kimera.train import (
+    LabelledFile,
+    build_parser,
+    calibration_error,
+    divide,
+    main,
+    parse_source,
+    public_command,
+    split,
+)
+
+COLOURS = ("red", "blue", "green", "white", "black")
+THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
+OWNERS = ("My", "Your", "Her", "His", "Our")
+
+
+def labelled_rows() -> list[dict[str, str]]:
+    """Some 400 pairs about the colour of things."""
+    rows = []
+    for number, (owner, thing) in enumerate((owner, thing) for owner in OWNERS for thing in THINGS):
+        for shift, colour in enumerate(COLOURS):
+            premise = f"{owner} {thing} is {colour}."
+            other = COLOURS[(shift + 1 + number % 4) % len(COLOURS)]
+            rows.append(
+                {"premise": premise, "hypothesis": f"{owner} {thing} is {other}.", "label": "contradiction"}
+            )
+            rows.append(
+                {"premise": premise, "hypothesis": f"The {thing} has a colour.", "label": "entailment"}
+            )
+            rows.append({"premise": premise, "hypothesis": f"The {thing} is old.", "label": "neutral"})
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with the head and the card that the command wrote, from a data folder elsewhere."""
+    data, out = tmp_path_factory.mktemp("private"), tmp_path_factory.mktemp("out")
+    write(data / "colours.jsonl", labelled_rows())
+    write(data / "snli.dev.jsonl", labelled_rows()[:60])
+    two_way = [{**row, "label": "not_contradiction"} for row in labelled_rows()[1:60:3]]
+    write(data / "two_way.jsonl", two_way)
+    sources = {"snli.dev.jsonl": {"title": "SNLI", "licence": "CC BY-SA 4.0", "remarks": "made up"}}
+    (data / "sources.json").write_text(json.dumps(sources))
+    arguments = [data / "colours.jsonl", f"{data / 'two_way.jsonl'}=0.5", "--eval", data / "snli.dev.jsonl"]
+    arguments += [
+        "--sources",
+        data / "sources.json",
+        "--out",
+        out / "head.safetensors",
+        "--epochs",
+        3,
+        "--cache-dir",
+        data,
+    ]
+    assert main([str(argument) for argument in arguments]) == 0
+    return out
+
+
+def test_the_head_that_was_written_can_be_used(trained):
+    verdicts = Reactor(head=trained / "head.safetensors", cache=None).detect(
+        [("My cup is red.", "My cup is blue."), ("My cup is red.", "The cup has a colour.")]
+    )
+    assert verdicts[0].score > verdicts[1].score
+
+
+def test_the_card_names_the_weights_and_the_encoder(trained):
+    card = (trained / "head.md").read_text(encoding="utf-8")
+    weights = (trained / "head.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() in card
+    assert ContradictionHead.load(trained / "head.safetensors").encoder in card
+
+
+def test_the_card_states_of_a_file_only_what_the_sources_state(trained):
+    card = (trained / "head.md").read_text(encoding="utf-8")
+    assert "| `colours.jsonl` | 600 | 1 | not stated |" in card
+    assert "| `two_way.jsonl` | 20 | 0.5 | not stated |" in card
+    assert "| SNLI (made up) | 60 |" in card
+
+
+def test_the_card_names_no_private_folder(trained):
+    card = (trained / "head.md").read_text(encoding="utf-8")
+    assert "DATA/two_way.jsonl=0.5" in card
+    assert "--sources DATA/sources.json" in card
+    assert "private" not in card
+
+
+def test_the_card_counts_the_premises_of_a_measured_set_that_the_fit_saw(trained):
+    """All 20 of this evaluation set are the training file's, except those that were only measured there."""
+    pairs = [Pair(row["premise"], row["hypothesis"]) for row in labelled_rows()]
+    _, _, report = split(pairs, seed=0)
+    evaluated = {pair.text1 for pair in pairs[:60]}
+    seen = evaluated - {pair.text1 for pair in report}
+    card = (trained / "head.md").read_text(encoding="utf-8")
+    assert f"| SNLI (made up) | 60 | 20 | {len(seen)} |" in card
+    assert f"| `colours.jsonl` | {len(report)} | {len(report) // 3} | 0 |" in card
+
+
+def test_an_undefined_figure_is_a_dash(trained):
+    (row,) = (
+        line
+        for line in (trained / "head.md").read_text("utf-8").splitlines()
+        if "| `two_way.jsonl` |" in line and "–" in line
+    )
+    assert row.count("–") >= 2
+
+
+def test_what_was_written_may_be_read_by_others(trained):
+    plain = trained / "plain"
+    plain.touch()
+    modes = {(trained / name).stat().st_mode for name in ("head.safetensors", "head.md", "plain")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "absent"),
+        ("", "empty"),
+        ('{"premise": "a", "hypothesis": "b"}\n', "no labelled pairs"),
+        ('{"premise": "a", "hypothesis": "b", "label": "neutral"}\n', "Give more labelled pairs"),
+    ],
+)
+def test_a_file_that_cannot_be_learnt_from_is_an_error_without_a_traceback(
+    tmp_path, capsys, content, message
+):
+    path = tmp_path / ("absent.jsonl" if content is None else "file.jsonl")
+    if content is not None:
+        path.write_text(content)
+    assert main([str(path), "--out", str(tmp_path / "head"), "--no-cache"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert not (tmp_path / "head").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "absent/head"], "cannot be written"),
+        (["--out", "folder"], "cannot be written"),
+        (["--out", "file/head"], "cannot be written"),
+        (["--out", "taken.safetensors"], "taken.md cannot be written"),
+        (["--card", "absent/card.md"], "cannot be written"),
+        (["--out", "head.md"], "cannot be both"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_file_is_read(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    """The training file does not exist, which would be the next thing said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "taken.md").mkdir()
+    (tmp_path / "file").touch()
+    assert main(["absent.jsonl", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_refused_before_any_file_is_read(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert main(["absent.jsonl", "--out", str(tmp_path / "head")]) == 2
+    assert "permission" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "nonsense", '{"a.csv": "title"}', '{"a.csv": {"title": 1}}', '{"a.csv": {"licence": "MIT"}}'],
+)
+def test_sources_that_describe_nothing_are_refused(tmp_path, content):
+    path = tmp_path / "sources.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="does not describe data sets"):
+        read_sources(path)
+
+
+def test_an_encoder_whose_weights_are_only_a_pickle_is_refused(tmp_path, capsys):
+    """Its loading would run whatever the pickle says."""
+    model = tmp_path / "model"
+    shutil.copytree(find_folder(DEFAULT_MODEL), model, ignore=shutil.ignore_patterns("*.safetensors"))
+    (model / "pytorch_model.bin").write_bytes(b"pickle")
+    path = write(tmp_path / "colours.jsonl", labelled_rows())
+    out = tmp_path / "head"
+    assert main([str(path), "--encoder", str(model), "--out", str(out), "--no-cache"]) == 2
+    assert "is a pickle" in capsys.readouterr().err
+
+
+def test_help_comes_without_a_deep_learning_framework():
+    check = """
+import sys
+from kimera.train import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+assert not {"torch", "sentence_transformers", "sklearn", "scipy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=3), max_size=60), st.integers(0, 3))
+def test_no_premise_is_in_two_parts_of_the_split(premises, seed):
+    pairs = [Pair(premise, str(number)) for number, premise in enumerate(premises)]
+    parts = split(pairs, seed)
+    for one, other in combinations(parts, 2):
+        assert not {pair.text1 for pair in one} & {pair.text1 for pair in other}
+    assert sorted(chain(*parts), key=lambda pair: int(pair.text2)) == pairs
+
+
+def test_a_fortieth_of_the_premises_calibrates_and_another_is_only_measured():
+    _, calibrate, report = split([Pair(str(number), "") for number in range(40_000)], seed=0)
+    assert 850 < len(calibrate) < 1150
+    assert 850 < len(report) < 1150
+
+
+def test_mirrored_pairs_of_any_file_are_left_out_of_the_held_out_parts_and_counted():
+    pairs = [Pair(str(number), str(number + 1), label="neutral") for number in range(4_000)]
+    mirrored = [Pair(pair.text2, pair.text1, label="neutral") for pair in pairs]
+    division = divide([LabelledFile(DataSet("a"), pairs), LabelledFile(DataSet("b"), mirrored)], seed=0)
+    parts = [
+        {frozenset((pair.text1, pair.text2)) for file in files for pair in file.pairs}
+        for files in (division.learn, division.calibrate, division.report)
+    ]
+    assert not any(one & other for one, other in combinations(parts, 2))
+    kept = sum(len(file.pairs) for file in [*division.learn, *division.calibrate, *division.report])
+    assert division.left_out == len(pairs) + len(mirrored) - kept > 0
+
+
+def test_a_weight_follows_the_last_equals_sign(tmp_path):
+    assert parse_source("a.csv") == (Path("a.csv"), 1.0)
+    assert parse_source("a=b.csv=0.5") == (Path("a=b.csv"), 0.5)
+    assert parse_source("a=b.csv") == (Path("a=b.csv"), 1.0)
+    existing = tmp_path / "a=2"
+    existing.touch()
+    assert parse_source(str(existing)) == (existing, 1.0)
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf"])
+def test_a_weight_that_is_not_above_zero_is_refused(weight):
+    with pytest.raises(UserError, match="expected a number above 0"):
+        parse_source(f"a.csv={weight}")
+
+
+def test_the_public_command_hides_the_folder_of_the_data(tmp_path):
+    files = [tmp_path / "train" / "a.jsonl", tmp_path / "eval" / "b.jsonl"]
+    arguments = [f"{files[0]}=2", "--eval", str(files[1]), "--seed", "1", "--cache-dir", str(tmp_path)]
+    assert public_command(build_parser().parse_args(arguments)) == (
+        "python -m kimera.train DATA/train/a.jsonl=2 --eval DATA/eval/b.jsonl "
+        f"--out head.safetensors --encoder {DEFAULT_MODEL} --epochs {FitOptions.epochs} --seed 1"
+    )
+
+
+def test_calibration_error_is_none_for_perfect_and_large_for_wrong_scores():
+    truth = np.arange(300) % 3 == 0
+    assert calibration_error(truth.astype(np.float32), truth) == 0
+    assert calibration_error(1 - truth.astype(np.float32), truth) == 1
+
+
+def test_the_shipped_card_describes_the_shipped_head_and_states_every_licence():
+    card = SHIPPED_HEAD.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(SHIPPED_HEAD.read_bytes()).hexdigest() in card
+    assert "--sources kimera/weights/sources.json" in card
+    assert "not stated" not in card
