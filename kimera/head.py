@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kimera.calibration import calibrated_probabilities, fit_calibration
 from kimera.errors import UserError
-from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL
+from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
 
 if TYPE_CHECKING:
     import torch
@@ -55,14 +56,9 @@ class ContradictionHead:
     def predict(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1.
 
-        first, second: unit vectors, float32 of shape (n, dimension). Calibration moves P(contradiction);
-        entailment and neutral share the rest in the proportion that the network gave them.
+        first, second: unit vectors, float32 of shape (n, dimension).
         """
-        logits = self.logits(first, second)
-        contradiction = _sigmoid(self.slope * contradiction_logit(logits) + self.offset)
-        entailment = (1.0 - contradiction) * _sigmoid(logits[:, 1] - logits[:, 2])
-        neutral = 1.0 - contradiction - entailment
-        return np.stack([contradiction, entailment, neutral], axis=1).clip(0.0, 1.0)
+        return calibrated_probabilities(self.logits(first, second), self.slope, self.offset)
 
     def logits(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """What the network says before calibration: float32 of shape (n, 3)."""
@@ -149,15 +145,6 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> Contra
     return ContradictionHead(
         tuple(layers), slope, offset, str(metadata["encoder"]), str(metadata["encoder_name"])
     )
-
-
-def contradiction_logit(logits: np.ndarray) -> np.ndarray:
-    """log P(contradiction) - log P(not contradiction), from the logits of `CLASSES`: shape (n,)."""
-    return logits[:, 0] - np.logaddexp(logits[:, 1], logits[:, 2])
-
-
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return (0.5 * (1.0 + np.tanh(0.5 * values))).astype(np.float32)  # tanh cannot overflow
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +243,7 @@ def _train_epoch(
     losses = []
     for rows in torch.randperm(len(train)).split(options.batch_size):
         first, second, label, weight = _batch(table, train, rows.numpy())
-        loss = _loss(network(_features(first, second)), label)
+        loss = three_way_loss(network(_features(first, second)), label)
         mean = (loss * weight).sum() / weight.sum()
         optimizer.zero_grad()
         mean.backward()
@@ -274,7 +261,7 @@ def _mean_loss(network: torch.nn.Sequential, table: torch.Tensor, examples: Exam
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(examples)), -(-len(examples) // 4096)):
             first, second, label, weight = _batch(table, examples, rows)
-            total += float((_loss(network(_features(first, second)), label) * weight).sum())
+            total += float((three_way_loss(network(_features(first, second)), label) * weight).sum())
     return total / float(examples.weight.sum())
 
 
@@ -291,7 +278,7 @@ def _features(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     return torch.cat([first, second, (first - second).abs(), first * second], dim=1)
 
 
-def _loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def three_way_loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of each pair; of `not_contradiction` the likelihood is entailment plus neutral."""
     import torch
 
@@ -320,13 +307,7 @@ def _calibrated(
     encoder: str,
     encoder_name: str,
 ) -> ContradictionHead:
-    from sklearn.linear_model import LogisticRegression
-
     raw = ContradictionHead(layers, 1.0, 0.0, encoder, encoder_name)
-    logit = contradiction_logit(raw.logits(vectors[held_out.first], vectors[held_out.second]))
-    platt = LogisticRegression(C=1e6).fit(
-        logit[:, None], held_out.label == LABELS.index(CONTRADICTION), sample_weight=held_out.weight
-    )
-    return ContradictionHead(
-        layers, float(platt.coef_[0, 0]), float(platt.intercept_[0]), encoder, encoder_name
-    )
+    logits = raw.logits(vectors[held_out.first], vectors[held_out.second])
+    slope, offset = fit_calibration(logits, held_out.label, held_out.weight)
+    return ContradictionHead(layers, slope, offset, encoder, encoder_name)

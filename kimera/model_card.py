@@ -1,17 +1,21 @@
-"""The model card of a head: what it is, what it was fitted on and how well it did, as Markdown."""
+"""The model card of a fitted stage: what it is, what it was fitted on, how well it did, as Markdown."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead, FitOptions
+
+if TYPE_CHECKING:
+    from kimera.fine_tuning import FineTuneOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Figures:
     auc: area under the ROC curve of P(contradiction), contradiction against the rest. accuracy: share of
     pairs whose likeliest class is the label's, on three-way sets. calibration_error: of P(contradiction).
     premises_in_training: how many distinct premises (text1) are also premises of pairs that the fit saw.
+    reliability: (mean score, share of contradictions) of parts of equal size, in the order of the scores.
     """
 
     data_set: DataSet
@@ -53,35 +58,35 @@ class Figures:
     auc: float | None
     accuracy: float | None
     calibration_error: float | None
+    reliability: Sequence[tuple[float, float]] = ()
 
 
 WEAK_AUC = 0.65
 
 TEMPLATE = """\
-# Contradiction head for {encoder_name}
+# {heading}
 
 Written by `python -m kimera.train`. The figures in its tables were measured in that run; what was not
 measured is said to be so.
 
 ## What it is
 
-A small network ({shape}, ReLU) over the sentence vectors u and v of two texts, as (u, v, |u-v|, u*v).
+{what}
 It gives the probabilities of {classes};
 P(contradiction) is calibrated by Platt's method (slope {slope:.4f}, offset {offset:.4f}) on pairs that the
 weights were not fitted on.
-The encoder is frozen and not part of this file.
+{base_sentence}
 
 | | |
 | --- | --- |
 | weights | `{weights_name}`, {weights_size:,} bytes, SHA-256 `{weights_hash}` |
-| encoder | `{encoder_name}`, fingerprint `{encoder}` |
-| format | safetensors, float16; nothing executable |
+| {base_is} | `{base_name}`, fingerprint `{base}` |
+| format | safetensors, {number_format}; nothing executable |
 | seed | {seed} |
 
 ## Intended use
 
-To screen pairs of English statements of a sentence or two for contradictions: fast, on a CPU, before anything
-dearer looks at what is left. Not for decisions about people, and not as the last word on a single pair.
+{use} Not for decisions about people, and not as the last word on a single pair.
 
 **The convention:** both statements are taken to be about the same situation and time; they contradict each
 other if they cannot both be true.
@@ -96,8 +101,7 @@ Held-out pairs whose two texts, in either order, are also a pair of the training
 only measured: or of the other half) were left out: {left_out:,} in all.
 None of the texts is in the weights file.
 
-The defaults of the fit's options were chosen beforehand, on SNLI's development set and on held-out parts of
-this project's training files that were not yet halved. This run only measured the evaluation sets.
+{choice}
 
 ## How it was fitted
 
@@ -123,21 +127,105 @@ Evaluation sets:
 
 {evaluation}
 
+Reliability: each set's pairs in five parts of equal size, from the least P(contradiction) to the greatest; in
+each part the mean P(contradiction) and the share that are contradictions.
+
+{reliability}
+
 ## Limits
 
-- By its design it sees two vectors, not words side by side, so it is expected to lose much of who did what
-  to whom, numbers, names and the scope of negation. A cross-encoder or an LLM reads both texts together; how
-  much better that is was not measured here.
+{limits}
 - What is not in the tables above was not measured here. Unless a table lists them, that includes ANLI and
   premises of several sentences or documents; texts unlike the training data have to be expected to do worse.
 - {weak}
 - P(contradiction) is calibrated for data like the training files only; for other data see the calibration
   error above, and measure on your own pairs.
-- Meant for English; other languages were not measured here. The encoder cuts texts at its window (256 tokens
-  of all-MiniLM-L6-v2).
-- The data sets carry the biases of their writers and labellers, and this head may have learnt them; that was
+- Meant for English; other languages were not measured here. {window}
+- The data sets carry the biases of their writers and labellers, and this model may have learnt them; that was
   not measured here.
 """
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a card says of one kind of model, beside its figures.
+
+    base_is, base_name, base: the word for the model it builds on, that model's name and its fingerprint.
+    """
+
+    heading: str
+    what: str
+    base_sentence: str
+    base_is: str
+    base_name: str
+    base: str
+    slope: float
+    offset: float
+    number_format: str
+    use: str
+    choice: str
+    fit: str
+    limits: str
+    window: str
+
+
+def description_of_head(head: ContradictionHead, options: FitOptions) -> Description:
+    """Of a head on sentence vectors."""
+    widths = "-".join(map(str, [len(weights) for weights, _ in head.layers] + [len(CLASSES)]))
+    return Description(
+        heading=f"Contradiction head for {head.encoder_name}",
+        what=f"A small network ({widths}, ReLU) over the sentence vectors u and v of two texts, as "
+        "(u, v, |u-v|, u*v).",
+        base_sentence="The encoder is frozen and not part of this file.",
+        base_is="encoder",
+        base_name=head.encoder_name,
+        base=head.encoder,
+        slope=head.slope,
+        offset=head.offset,
+        number_format="float16",
+        use="To screen pairs of English statements of a sentence or two for contradictions: fast, on a CPU, "
+        "before anything\ndearer looks at what is left.",
+        choice="The defaults of the fit's options were chosen beforehand, on SNLI's development set and on "
+        "held-out parts of\nthis project's training files that were not yet halved. This run only measured "
+        "the evaluation sets.",
+        fit=f"AdamW, learning rate {options.learning_rate:g} with cosine decay, weight decay "
+        f"{options.weight_decay:g}, dropout {options.dropout:g} (half of it on the inputs),\nbatches of "
+        f"{options.batch_size}, at most {options.epochs} epochs.",
+        limits="""\
+- By its design it sees two vectors, not words side by side, so it is expected to lose much of who did what
+  to whom, numbers, names and the scope of negation. A cross-encoder or an LLM reads both texts together; how
+  much better that is was not measured here.""",
+        window="The encoder cuts texts at its window (256 tokens\n  of all-MiniLM-L6-v2).",
+    )
+
+
+def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTuneOptions) -> Description:
+    """Of a cross-encoder."""
+    return Description(
+        heading=f"Cross-encoder from {weights.base_name}",
+        what="A transformer that reads both texts of a pair at once: the model below, fine-tuned, with a new "
+        "last layer.",
+        base_sentence="The file holds the difference from that model's weights, in int8 with a scale for "
+        "each row; the word\nembeddings are that model's own.",
+        base_is="base",
+        base_name=weights.base_name,
+        base=weights.base,
+        slope=weights.slope,
+        offset=weights.offset,
+        number_format="int8 and float32",
+        use="To tell whether two English statements of a sentence or two contradict each other, on a CPU.",
+        choice="The options of the fit were chosen beforehand, from published practice. This run only "
+        "measured the evaluation sets.",
+        fit=f"AdamW, learning rate {options.learning_rate:g} (new layers {options.new_layers_rate:g}), "
+        f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
+        f"{options.weight_decay:g}, dropout {options.dropout:g} before the last layer only, bfloat16 "
+        f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
+        "frozen.",
+        limits="""\
+- It is small (6 layers of 384). Models of this size and training are known to be at or below chance on ANLI,
+  which was written to mislead them, and to do much worse on long passages.""",
+        window=f"Longer pairs than {weights.most_tokens} tokens are\n  cut there, the longer text first.",
+    )
 
 
 @dataclass(frozen=True)
@@ -148,9 +236,9 @@ class ModelCard:
     command: the command line, without private paths.
     """
 
-    head: ContradictionHead
+    model: Description
     weights: Path
-    options: FitOptions
+    seed: int
     sources: Sequence[Source]
     left_out: int
     held_out: Sequence[Figures]
@@ -160,25 +248,20 @@ class ModelCard:
     def render(self) -> str:
         """The card as Markdown. Reads the weights file for its size and hash."""
         content = self.weights.read_bytes()
-        widths = [len(weights) for weights, _ in self.head.layers] + [len(CLASSES)]
         return TEMPLATE.format(
-            encoder_name=self.head.encoder_name,
-            encoder=self.head.encoder,
-            shape="-".join(map(str, widths)),
+            **asdict(self.model),
             classes=", ".join(CLASSES),
-            slope=self.head.slope,
-            offset=self.head.offset,
             weights_name=self.weights.name,
             weights_size=len(content),
             weights_hash=sha256(content).hexdigest(),
-            seed=self.options.seed,
-            fit=_fit_sentence(self.options),
+            seed=self.seed,
             sources=_sources_table(self.sources),
             left_out=self.left_out,
             command=_wrapped(self.command),
             held_out=figures_table(self.held_out),
             weak=_weak_sentence(self.evaluation),
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
+            reliability=_reliability_table([self.held_out[0], *self.evaluation]),
         )
 
 
@@ -205,14 +288,6 @@ def _data_set(entry: dict[str, Any]) -> DataSet:
     return DataSet(**entry)
 
 
-def _fit_sentence(options: FitOptions) -> str:
-    return (
-        f"AdamW, learning rate {options.learning_rate:g} with cosine decay, weight decay "
-        f"{options.weight_decay:g}, dropout {options.dropout:g} (half of it on the inputs),\nbatches of "
-        f"{options.batch_size}, at most {options.epochs} epochs."
-    )
-
-
 def _weak_sentence(figures: Sequence[Figures]) -> str:
     weak = [row.data_set.title for row in figures if row.auc is not None and row.auc < WEAK_AUC]
     if not weak:
@@ -237,6 +312,16 @@ def figures_table(figures: Sequence[Figures]) -> str:
     ]
     names = ("set", "pairs", "contradictions", "premises also in training")
     return _table((*names, "AUC", "accuracy", "calibration error"), rows)
+
+
+def _reliability_table(figures: Sequence[Figures]) -> str:
+    parts = max(len(row.reliability) for row in figures)
+    rows = [
+        (row.data_set.heading, *(f"{score:.2f}, {share:.2f}" for score, share in row.reliability))
+        for row in figures
+        if len(row.reliability) == parts
+    ]
+    return _table(("set", *(f"part {number}" for number in range(1, parts + 1))), rows)
 
 
 def _sources_table(sources: Sequence[Source]) -> str:

@@ -1,4 +1,4 @@
-"""python -m kimera.train: fits a contradiction head on labelled pairs and writes it with its model card."""
+"""python -m kimera.train: fits a stage of the reactor on labelled pairs and writes it with its model card."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +16,43 @@ import numpy as np
 from kimera.cache import EmbeddingCache
 from kimera.encoder import DEFAULT_MODEL, Encoder, embed
 from kimera.errors import UserError
-from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
-from kimera.model_card import DataSet, Figures, ModelCard, Source, figures_table, read_sources
-from kimera.pair_files import parse_label_map, read_pairs
+from kimera.head import CLASSES, Examples, FitOptions
+from kimera.head import fit as fit_head
+from kimera.model_card import (
+    DataSet,
+    Description,
+    Figures,
+    ModelCard,
+    Source,
+    description_of_cross_encoder,
+    description_of_head,
+    figures_table,
+    read_sources,
+)
+from kimera.pair_files import parse_label_map
 from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.tokens import Tokenizer
+from kimera.training_data import (
+    Division,
+    LabelledFile,
+    divide,
+    labels_and_weights,
+    parse_source,
+    read_labelled,
+    require_both_answers,
+)
 
-HELD_OUT_SHARE = 0.05
 CALIBRATION_BINS = 15
+EPOCHS = {"screen": 6, "verify": 3}
+FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
 DESCRIPTION = """\
-Fit a contradiction head on files of labelled pairs (.jsonl, .csv, .tsv, each perhaps .gz), and write it
-with a model card. A row needs two texts (premise and hypothesis, or text1 and text2) and a label:
-contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
+Fit a stage of the reactor on files of labelled pairs (.jsonl, .csv, .tsv, each perhaps .gz), and write it
+with a model card. --stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes
+the encoder itself into a cross-encoder, in an hour or two on a CPU, and goes on where it was interrupted.
+
+A row needs two texts (premise and hypothesis, or text1 and text2) and a label: contradiction, entailment,
+neutral, or not_contradiction where a set does not tell the last two apart.
 
 The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
 the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. Held-out
@@ -49,63 +73,29 @@ then: Reactor(head="head.safetensors").detect(pairs)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledFile:
-    """Labelled pairs of one file; in a fit each counts `weight`."""
-
-    data_set: DataSet
-    pairs: list[Pair]
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Division:
-    """Training files divided, file by file: no premise is in two parts, nor are two texts in either order.
-
-    learn: to fit on. calibrate: ends the fit and calibrates it. report: only measured.
-    left_out: how many held-out pairs were dropped because another part has their two texts.
-    """
-
-    learn: list[LabelledFile]
-    calibrate: list[LabelledFile]
-    report: list[LabelledFile]
-    left_out: int
-
-
-class TextTable:
-    """Gives each distinct text a row number."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
-
-    def examples(self, file: LabelledFile) -> Examples:
-        """The pairs of a file as arrays; new texts get the next rows."""
-        first = [self.rows.setdefault(pair.text1, len(self.rows)) for pair in file.pairs]
-        second = [self.rows.setdefault(pair.text2, len(self.rows)) for pair in file.pairs]
-        labels = [LABELS.index(pair.label) for pair in file.pairs if pair.label]
-        return Examples(
-            np.array(first, dtype=np.int64),
-            np.array(second, dtype=np.int64),
-            np.array(labels, dtype=np.int64),
-            np.full(len(first), file.weight, dtype=np.float32),
-        )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 2 wrong usage, 130 interrupted."""
     try:
-        _run(build_parser().parse_args(arguments))
+        _run(read_options(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what was encoded is in the cache", file=sys.stderr)
+        print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
 
 
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command's options, with the defaults of the stage."""
+    options = build_parser().parse_args(arguments)
+    options.epochs = EPOCHS[options.stage] if options.epochs is None else options.epochs
+    options.out = options.out or Path(FILE_NAMES[options.stage])
+    return options
+
+
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         prog="python -m kimera.train",
         description=DESCRIPTION,
@@ -117,15 +107,26 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--eval", nargs="+", default=[], metavar="FILE", help="labelled pairs to measure, never to learn from"
     )
-    add("--out", type=Path, default=Path("head.safetensors"), metavar="HEAD", help="default: %(default)s")
-    add("--card", type=Path, metavar="CARD", help="model card, Markdown (default: HEAD with the suffix .md)")
+    add("--stage", choices=tuple(EPOCHS), default="screen", help="what is fitted (default: %(default)s)")
+    add("--out", type=Path, metavar="WEIGHTS", help="default: head.safetensors, or verify.safetensors")
+    add(
+        "--card",
+        type=Path,
+        metavar="CARD",
+        help="model card, Markdown (default: WEIGHTS with the suffix .md)",
+    )
     add("--sources", type=Path, metavar="JSON", help="titles and licences of the files, for the card")
     add("--label-map", metavar="MAP", help="what labels mean, e.g. 0=entailment,1=neutral,2=contradiction")
     add("--encoder", default=DEFAULT_MODEL, metavar="NAME", help="folder or name (default: %(default)s)")
-    add("--epochs", type=int, default=FitOptions.epochs, help="at most so many (default: %(default)s)")
+    add("--epochs", type=int, help="at most so many (default: 6 of screen, 3 of verify)")
     add("--seed", type=int, default=0, help="of the split and of the fit (default: %(default)s)")
     add(
         "--workers", type=int, metavar="N", help="encode in N processes (default: in this one, all its cores)"
+    )
+    add(
+        "--compile",
+        action="store_true",
+        help="verify: compile the network first, which takes a C++ compiler and saves a fifth of the time",
     )
     add("--cache-dir", type=Path, metavar="DIR", help="of vectors (default: KIMERA_CACHE_DIR, or the user's)")
     add("--no-cache", action="store_true", help="keep no vectors")
@@ -140,68 +141,114 @@ def _run(options: argparse.Namespace) -> None:
     training = [read(path, weight=weight) for path, weight in map(parse_source, options.files)]
     evaluation = [read(Path(argument)) for argument in options.eval]
     parts = divide(training, options.seed)
-    table = TextTable()
-    learn, calibrate, report = (
-        [table.examples(file) for file in files] for files in (parts.learn, parts.calibrate, parts.report)
-    )
-    measured = [table.examples(file) for file in evaluation]
-    all_learn, all_calibrate = concatenate(learn), concatenate(calibrate)
-    require_both_answers(all_learn, "training")
-    require_both_answers(all_calibrate, "calibration")
+    require_both_answers(parts.learn, "training")
+    require_both_answers(parts.calibrate, "calibration")
+    everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
+    held_out = [everything, *parts.report]
 
-    fit_options = FitOptions(epochs=options.epochs, seed=options.seed)
-    head, vectors = _embed_and_fit(list(table.rows), all_learn, all_calibrate, options, fit_options)
-    seen = np.union1d(all_learn.first, all_calibrate.first)
-    sets = [(DataSet("all"), concatenate(report))]
-    sets += [(file.data_set, part) for file, part in zip(parts.report, report, strict=True)]
+    fit = _fit_verify if options.stage == "verify" else _fit_screen
+    fitted = fit(parts, [*parts.report, *evaluation], options)
+    premises = {pair.text1 for file in (*parts.learn, *parts.calibrate) for pair in file.pairs}
     card = ModelCard(
-        head=head,
+        model=fitted.description,
         weights=options.out,
-        options=fit_options,
+        seed=options.seed,
         sources=[Source(file.data_set, len(file.pairs), file.weight) for file in training],
         left_out=parts.left_out,
-        held_out=[measure(data_set, head, vectors, part, seen) for data_set, part in sets],
-        evaluation=[
-            measure(file.data_set, head, vectors, part, seen)
-            for file, part in zip(evaluation, measured, strict=True)
-        ],
+        held_out=[measure(file, fitted.predict(file.pairs), premises) for file in held_out],
+        evaluation=[measure(file, fitted.predict(file.pairs), premises) for file in evaluation],
         command=public_command(options),
     )
-    _write(card, card_path(options))
+    try:
+        fitted.save(options.out)
+        card_path(options).write_text(card.render(), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be written: {error.strerror}") from error
     print(figures_table([*card.held_out, *card.evaluation]))
     _say(f"wrote {options.out} and {card_path(options)}")
 
 
-def _embed_and_fit(
-    texts: list[str],
-    learn: Examples,
-    calibrate: Examples,
-    options: argparse.Namespace,
-    fit_options: FitOptions,
-) -> tuple[ContradictionHead, np.ndarray]:
-    """The head, and the vectors of the texts."""
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gave: what the card says of it, how it is written, and its probabilities of pairs."""
+
+    description: Description
+    save: Callable[[Path], None]
+    predict: Callable[[Sequence[Pair]], np.ndarray]
+
+
+def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
+    """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
+    files = [*parts.learn, *parts.calibrate, *measured]
+    rows: dict[str, int] = {}
+    for text in (text for file in files for pair in file.pairs for text in (pair.text1, pair.text2)):
+        rows.setdefault(text, len(rows))
+
+    def rows_of(pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        first, second = zip(*((rows[pair.text1], rows[pair.text2]) for pair in pairs), strict=True)
+        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
+
+    def examples(part: Sequence[LabelledFile]) -> Examples:
+        return Examples(*rows_of(pair for file in part for pair in file.pairs), *labels_and_weights(part))
+
+    learn, calibrate = examples(parts.learn), examples(parts.calibrate)
+    fit_options = FitOptions(epochs=options.epochs, seed=options.seed)
     cache = None if options.no_cache else EmbeddingCache(options.cache_dir)
     with Encoder(options.encoder) as encoder:
-        _say(f"{len(learn):,} pairs to learn from; {len(texts):,} distinct texts in all")
-        vectors = embed(texts, encoder, cache, workers=options.workers, progress=True).vectors
-        head = fit(
+        _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
+        vectors = embed(list(rows), encoder, cache, workers=options.workers, progress=True).vectors
+        head = fit_head(
             vectors,
             learn,
             calibrate,
             encoder=encoder.fingerprint,
             encoder_name=public_name(encoder.name),
             options=fit_options,
-            report=lambda *losses: _say("epoch {}: loss {:.4f}, held out {:.4f}".format(*losses)),
+            report=_report,
         )
-    return head, vectors
+
+    def predict(pairs: Sequence[Pair]) -> np.ndarray:
+        first, second = rows_of(pairs)
+        return head.predict(vectors[first], vectors[second])
+
+    return Fitted(description_of_head(head, fit_options), head.save, predict)
 
 
-def _write(card: ModelCard, path: Path) -> None:
-    try:
-        card.head.save(card.weights)
-        path.write_text(card.render(), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}") from error
+def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
+    """A cross-encoder, fine-tuned from the encoder's own weights."""
+    from kimera.cross_encoder import CrossEncoder, base_fingerprint, model_folder
+    from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
+
+    fit_options = FineTuneOptions(epochs=options.epochs, seed=options.seed, compiled=options.compile)
+    folder = model_folder(options.encoder)
+    tokenizer = Tokenizer(folder, fit_options.most_tokens)
+
+    def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
+        texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
+        return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
+
+    learn = tokens_of(parts.learn)
+    _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
+    weights = fine_tune(
+        folder,
+        learn,
+        tokens_of(parts.calibrate),
+        base=base_fingerprint(folder, options.encoder),
+        base_name=public_name(options.encoder),
+        options=fit_options,
+        checkpoint=checkpoint_path(options),
+        report=_report,
+    )
+    cross_encoder = CrossEncoder(weights, options.encoder, backend="torch")
+
+    def predict(pairs: Sequence[Pair]) -> np.ndarray:
+        return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
+
+    return Fitted(description_of_cross_encoder(weights, fit_options), weights.save, predict)
+
+
+def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
+    _say(f"epoch {epoch:g}: loss {train_loss:.4f}, held out {held_out_loss:.4f}")
 
 
 def _say(line: str) -> None:
@@ -228,120 +275,47 @@ def _check_writable(path: Path) -> None:
 
 
 def card_path(options: argparse.Namespace) -> Path:
-    """Where the card goes: --card, or beside the head."""
+    """Where the card goes: --card, or beside the weights."""
     return options.card or options.out.with_suffix(".md")
 
 
-def parse_source(argument: str) -> tuple[Path, float]:
-    """Split FILE or FILE=WEIGHT. Raises `UserError` for a weight that is not above 0."""
-    name, equals, weight = argument.rpartition("=")
-    if not equals or Path(argument).exists():
-        return Path(argument), 1.0
-    try:
-        value = float(weight)
-    except ValueError:
-        return Path(argument), 1.0  # an equals sign in a file's name; reading says whether it exists
-    if not 0.0 < value < float("inf"):
-        raise UserError(f"{argument}: the weight is {weight}, expected a number above 0")
-    return Path(name), value
+def checkpoint_path(options: argparse.Namespace) -> Path:
+    """Where an interrupted fit of the verify stage leaves its stand."""
+    return Path(options.out.with_name(f"{options.out.name}.checkpoint"))
 
 
-def read_labelled(
-    path: Path, known: Mapping[str, DataSet], weight: float = 1.0, label_map: Mapping[str, str] | None = None
-) -> LabelledFile:
-    """The labelled pairs of a file; `known` describes it by its name, `label_map` says what its labels mean.
-
-    Raises `UserError` if it cannot be read or holds none.
-    """
-    pairs = [pair for pair in read_pairs(path, label_map=label_map) if pair.label]
-    if not pairs:
-        raise UserError(f"{path} holds no labelled pairs; expected a column 'label' with {', '.join(LABELS)}")
-    return LabelledFile(known.get(path.name, DataSet(f"`{path.name}`")), pairs, weight)
-
-
-def divide(files: Sequence[LabelledFile], seed: int) -> Division:
-    """Divide files as `split` does; drop held-out pairs whose two texts an earlier part of any file has."""
-    pairs = [split(file.pairs, seed) for file in files]
-    learn, calibrate, report = (
-        [replace(file, pairs=part) for file, part in zip(files, parts, strict=True)]
-        for parts in zip(*pairs, strict=True)
-    )
-    calibrate, dropped = without_texts_of(calibrate, learn)
-    report, also_dropped = without_texts_of(report, [*learn, *calibrate])
-    return Division(learn, calibrate, report, left_out=dropped + also_dropped)
-
-
-def split(pairs: Iterable[Pair], seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
-    """(learn, calibrate, report) by a hash of the premise; the last two halve `HELD_OUT_SHARE`."""
-    learn: list[Pair] = []
-    calibrate: list[Pair] = []
-    report: list[Pair] = []
-    for pair in pairs:
-        content = f"{seed}\0{pair.text1}".encode("utf-8", "surrogatepass")
-        draw = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
-        part = calibrate if draw < HELD_OUT_SHARE / 2 else report if draw < HELD_OUT_SHARE else learn
-        part.append(pair)
-    return learn, calibrate, report
-
-
-def without_texts_of(
-    files: Sequence[LabelledFile], others: Sequence[LabelledFile]
-) -> tuple[list[LabelledFile], int]:
-    """The files without pairs whose two texts, in either order, `others` have; and how many those were."""
-    seen = {frozenset((pair.text1, pair.text2)) for other in others for pair in other.pairs}
-    kept = [
-        replace(file, pairs=[pair for pair in file.pairs if frozenset((pair.text1, pair.text2)) not in seen])
-        for file in files
-    ]
-    dropped = sum(len(file.pairs) - len(left.pairs) for file, left in zip(files, kept, strict=True))
-    return kept, dropped
-
-
-def concatenate(parts: Sequence[Examples]) -> Examples:
-    """All parts as one."""
-    return Examples(
-        *(np.concatenate([getattr(part, field) for part in parts]) for field in Examples.__dataclass_fields__)
-    )
-
-
-def require_both_answers(examples: Examples, name: str) -> None:
-    """Raise `UserError` if a part lacks contradictions, or anything else."""
-    contradictions = int((examples.label == LABELS.index(CONTRADICTION)).sum())
-    if not 0 < contradictions < len(examples):
-        raise UserError(
-            f"the {name} part has {contradictions} contradictions among {len(examples)} pairs; it needs both "
-            "contradictions and others. Give more labelled pairs (some hundreds at least)."
-        )
-
-
-def measure(
-    data_set: DataSet, head: ContradictionHead, vectors: np.ndarray, examples: Examples, seen: np.ndarray
-) -> Figures:
+def measure(file: LabelledFile, probabilities: np.ndarray, premises: Set[str]) -> Figures:
     """AUC of contradiction against the rest, three-way accuracy, calibration error, where defined.
 
-    seen: the rows of `vectors` that are premises of pairs that the fit saw.
+    probabilities: shape (n, 3), of the file's pairs. premises: those of pairs that the fit saw.
     """
     from sklearn.metrics import roc_auc_score
 
-    probabilities = head.predict(vectors[examples.first], vectors[examples.second])
-    truth = examples.label == LABELS.index(CONTRADICTION)
-    is_three_way = set(examples.label.tolist()) == set(range(len(CLASSES)))
+    label, _ = labels_and_weights([file])
+    truth = label == LABELS.index(CONTRADICTION)
+    is_three_way = set(label.tolist()) == set(range(len(CLASSES)))
     return Figures(
-        data_set=data_set,
-        pairs=len(examples),
+        data_set=file.data_set,
+        pairs=len(label),
         contradictions=int(truth.sum()),
-        premises_in_training=len(np.intersect1d(examples.first, seen)),
+        premises_in_training=len({pair.text1 for pair in file.pairs} & premises),
         auc=float(roc_auc_score(truth, probabilities[:, 0])) if truth.any() and not truth.all() else None,
-        accuracy=float((probabilities.argmax(axis=1) == examples.label).mean()) if is_three_way else None,
-        calibration_error=calibration_error(probabilities[:, 0], truth) if len(examples) else None,
+        accuracy=float((probabilities.argmax(axis=1) == label).mean()) if is_three_way else None,
+        calibration_error=calibration_error(probabilities[:, 0], truth) if len(label) else None,
+        reliability=[(score, share) for _, score, share in equal_mass_bins(probabilities[:, 0], truth, 5)],
     )
 
 
 def calibration_error(scores: np.ndarray, truth: np.ndarray) -> float:
     """Expected calibration error over bins of equal mass (Nixon et al. 2019): mean |score - frequency|."""
-    bins = np.array_split(np.argsort(scores, kind="stable"), min(CALIBRATION_BINS, len(scores)))
-    gaps = [len(rows) * abs(float(scores[rows].mean()) - float(truth[rows].mean())) for rows in bins]
-    return sum(gaps) / len(scores)
+    bins = equal_mass_bins(scores, truth, CALIBRATION_BINS)
+    return sum(count * abs(score - share) for count, score, share in bins) / len(scores)
+
+
+def equal_mass_bins(scores: np.ndarray, truth: np.ndarray, bins: int) -> list[tuple[int, float, float]]:
+    """(pairs, mean score, share that is true) of at most so many bins, in the order of the scores."""
+    parts = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)) or 1)
+    return [(len(rows), float(scores[rows].mean()), float(truth[rows].mean())) for rows in parts if len(rows)]
 
 
 def public_command(options: argparse.Namespace) -> str:
@@ -374,7 +348,9 @@ def public_command(options: argparse.Namespace) -> str:
     words += ["--out", public(options.out), *(["--card", public(options.card)] if options.card else [])]
     words += ["--encoder", public_name(options.encoder)]
     words += ["--epochs", str(options.epochs), "--seed", str(options.seed)]
-    return f"python -m kimera.train {shlex.join(words)}"
+    words += ["--compile"] if options.compile else []
+    stage = [] if options.stage == "screen" else ["--stage", options.stage]
+    return f"python -m kimera.train {shlex.join([*stage, *words])}"
 
 
 def public_name(encoder: str) -> str:

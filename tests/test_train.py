@@ -20,16 +20,8 @@ from kimera.head import ContradictionHead, FitOptions
 from kimera.model_card import DataSet, read_sources
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_HEAD, Reactor
-from kimera.train import (
-    LabelledFile,
-    build_parser,
-    calibration_error,
-    divide,
-    main,
-    parse_source,
-    public_command,
-    split,
-)
+from kimera.train import calibration_error, main, public_command, read_options
+from kimera.training_data import LabelledFile, divide, parse_source, split
 
 COLOURS = ("red", "blue", "green", "white", "black")
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
@@ -271,7 +263,7 @@ def test_a_weight_that_is_not_above_zero_is_refused(weight):
 def test_the_public_command_hides_the_folder_of_the_data(tmp_path):
     files = [tmp_path / "train" / "a.jsonl", tmp_path / "eval" / "b.jsonl"]
     arguments = [f"{files[0]}=2", "--eval", str(files[1]), "--seed", "1", "--cache-dir", str(tmp_path)]
-    assert public_command(build_parser().parse_args(arguments)) == (
+    assert public_command(read_options(arguments)) == (
         "python -m kimera.train DATA/train/a.jsonl=2 --eval DATA/eval/b.jsonl "
         f"--out head.safetensors --encoder {DEFAULT_MODEL} --epochs {FitOptions.epochs} --seed 1"
     )

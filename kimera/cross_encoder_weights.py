@@ -1,0 +1,166 @@
+"""What fine-tuning made of a model's weights, as a small file: a quantised difference, and the new layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kimera.errors import UserError
+from kimera.head import CLASSES
+
+FORMAT = "kimera-cross-encoder-1"
+METADATA_KEY = "kimera"
+STEPS = 127  # int8, symmetric
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEncoderWeights:
+    """A model's weights after fine-tuning, as a difference from those before.
+
+    differences: by a matrix's name (int8 of the matrix's shape, float32 scale of shape (rows,)): the
+        fine-tuned matrix is the base's plus difference * scale. whole: float32, all other tensors that
+        changed, and the new layers.
+    slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
+    most_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
+    """
+
+    differences: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    whole: Mapping[str, np.ndarray]
+    slope: float
+    offset: float
+    most_tokens: int
+    base: str
+    base_name: str
+
+    @classmethod
+    def between(
+        cls,
+        before: Mapping[str, np.ndarray],
+        after: Mapping[str, np.ndarray],
+        most_tokens: int,
+        base: str,
+        base_name: str,
+    ) -> CrossEncoderWeights:
+        """What `after` has that `before` has not, uncalibrated; what is equal in both is left out."""
+        differences, whole = {}, {}
+        for name, tensor in after.items():
+            old = before.get(name)
+            if old is None or tensor.ndim != 2:
+                if old is None or not np.array_equal(old, tensor):
+                    whole[name] = tensor.astype(np.float32)
+            elif not np.array_equal(old, tensor):
+                differences[name] = _quantised(tensor - old)
+        return cls(differences, whole, 1.0, 0.0, most_tokens, base, base_name)
+
+    def applied_to(self, before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The fine-tuned model's tensors, float32."""
+        after = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in before.items()}
+        for name, (steps, scale) in self.differences.items():
+            after[name] = after[name] + steps.astype(np.float32) * scale[:, None]
+        return after | dict(self.whole)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the scores."""
+        digest = hashlib.sha256(
+            f"{self.base}\0{self.slope!r}\0{self.offset!r}\0{self.most_tokens}\0".encode()
+        )
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name}\0{tensor.dtype}\0{tensor.shape}\0".encode())
+            digest.update(np.ascontiguousarray(tensor).tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file."""
+        from safetensors.numpy import save
+
+        metadata = {
+            "format": FORMAT,
+            "classes": CLASSES,
+            "slope": self.slope,
+            "offset": self.offset,
+            "most_tokens": self.most_tokens,
+            "base": self.base,
+            "base_name": self.base_name,
+        }
+        # One key: safetensors writes several in no fixed order; the same weights should be the same bytes.
+        Path(path).write_bytes(save(self._tensors(), metadata={METADATA_KEY: json.dumps(metadata)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> CrossEncoderWeights:
+        """Read what `save` wrote. Raises `UserError` if the file is missing, malformed or something else."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                metadata = json.loads((stream.metadata() or {})[METADATA_KEY])
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no dict)
+            return _checked(metadata, tensors)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"there are no weights at {path}; fit some: python -m kimera.train --stage verify --help"
+            ) from error
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path} does not hold a cross-encoder of this version of Kimera ({type(error).__name__}: "
+                f"{error}). Give a file that python -m kimera.train --stage verify wrote."
+            ) from error
+
+    def require_base(self, fingerprint: str, name: str) -> None:
+        """Raise `UserError` if these weights differ from another model than this one."""
+        if fingerprint != self.base:
+            raise UserError(
+                f"this cross-encoder was made from {self.base_name!r} ({self.base}), not from {name!r} "
+                f"({fingerprint}). Use that model, or fit one for this: "
+                "python -m kimera.train FILE --stage verify --encoder NAME --out WEIGHTS"
+            )
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        tensors = {f"whole.{name}": np.ascontiguousarray(tensor) for name, tensor in self.whole.items()}
+        for name, (steps, scale) in self.differences.items():
+            tensors |= {f"difference.{name}": np.ascontiguousarray(steps), f"scale.{name}": scale}
+        return tensors
+
+
+def _quantised(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(int8 steps, float32 scale of each row); a row's largest value is `STEPS` steps."""
+    scale = (np.abs(difference).max(axis=1) / STEPS).astype(np.float32)
+    steps = np.round(difference / np.where(scale > 0, scale, 1)[:, None])
+    return steps.clip(-STEPS, STEPS).astype(np.int8), scale
+
+
+def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossEncoderWeights:
+    if metadata["format"] != FORMAT or tuple(metadata["classes"]) != CLASSES:
+        raise ValueError(f"format {metadata['format']!r} with classes {metadata['classes']!r}")
+    differences, whole = {}, {}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition(".")
+        if kind == "difference":
+            scale = tensors[f"scale.{name}"]
+            if tensor.dtype != np.int8 or tensor.ndim != 2 or scale.shape != tensor.shape[:1]:
+                raise ValueError(f"{name} is {tensor.dtype} of shape {tensor.shape}, scaled by {scale.shape}")
+            differences[name] = (tensor, scale)
+        elif kind == "whole":
+            whole[name] = tensor
+        elif kind != "scale":
+            raise ValueError(f"a tensor called {key!r}")
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"{key} is not finite")
+    slope, offset = float(metadata["slope"]), float(metadata["offset"])
+    if not np.isfinite([slope, offset]).all():
+        raise ValueError(f"calibration of slope {slope} and offset {offset}")
+    return CrossEncoderWeights(
+        differences,
+        whole,
+        slope,
+        offset,
+        int(metadata["most_tokens"]),
+        str(metadata["base"]),
+        str(metadata["base_name"]),
+    )

@@ -1,0 +1,136 @@
+"""Cross-encoders on onnxruntime: torch's scores in float32, nearly those in int8, each its pair's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import random_weights, write_tiny_model
+
+from kimera.cross_encoder import CrossEncoder
+from kimera.cross_encoder_weights import CrossEncoderWeights
+from kimera.row_quantisation import quantise_rows
+
+PAIRS = [
+    (f"The {thing} of {place} is {'very ' * (number % 5)}old.", f"The {thing} was built last year.")
+    for number, (thing, place) in enumerate(
+        (thing, place)
+        for thing in ("church", "bridge", "old town hall")
+        for place in ("Bath", "New York", "Rome")
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def weights(folder: Path) -> CrossEncoderWeights:
+    return random_weights(folder)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_float32_on_onnxruntime_is_what_torch_says(
+    folder: Path, weights: CrossEncoderWeights, cache_dir: Path
+) -> None:
+    on_torch = CrossEncoder(weights, folder, backend="torch").logits(PAIRS)
+    on_onnx = CrossEncoder(weights, folder, precision="float32", cache_dir=cache_dir).logits(PAIRS)
+    assert np.ptp(on_torch, axis=0).min() > 0.1  # the pairs differ
+    np.testing.assert_allclose(on_onnx, on_torch, atol=1e-5)
+
+
+def test_int8_is_near(folder: Path, weights: CrossEncoderWeights, cache_dir: Path) -> None:
+    whole = CrossEncoder(weights, folder, precision="float32", cache_dir=cache_dir).logits(PAIRS)
+    int8 = CrossEncoder(weights, folder, precision="int8", cache_dir=cache_dir).logits(PAIRS)
+    assert np.abs(int8 - whole).max() < 0.1 * np.abs(whole).max()
+    assert not np.array_equal(int8, whole)
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_score_belongs_to_its_pair(
+    precision, folder: Path, weights: CrossEncoderWeights, cache_dir: Path
+) -> None:
+    encoder = CrossEncoder(weights, folder, precision=precision, cache_dir=cache_dir)
+    alone = np.concatenate([encoder.logits([pair]) for pair in PAIRS])
+    loud = ("!" * 40, "? " * 20)  # a neighbour with other ranges
+    together = encoder.logits([*PAIRS[::-1], loud])[:-1][::-1]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_the_file_is_made_once_and_then_torch_is_not_needed(
+    folder: Path, weights: CrossEncoderWeights, tmp_path: Path
+) -> None:
+    weights.save(tmp_path / "verify.safetensors")
+    script = (
+        "import sys; from kimera.cross_encoder import CrossEncoder;"
+        f"encoder = CrossEncoder({str(tmp_path / 'verify.safetensors')!r}, {str(folder)!r},"
+        f" cache_dir={str(tmp_path)!r});"
+        "print(encoder.predict([('The cat sleeps.', 'The cat runs.')]).tolist(), 'torch' in sys.modules,"
+        " 'transformers' in sys.modules)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert "preparing cross-encoder in int8, once, as" in runs[0].stderr
+    assert runs[1].stderr == ""
+    assert runs[0].stdout.split("]]")[0] == runs[1].stdout.split("]]")[0]
+    assert runs[0].stdout.endswith("True True\n")
+    assert runs[1].stdout.endswith("False False\n")
+    assert [path.suffix for path in (tmp_path / "models").iterdir()] == [".onnx"]
+
+
+def test_where_no_file_can_be_made_torch_does_the_work(
+    folder: Path, weights: CrossEncoderWeights, tmp_path: Path
+) -> None:
+    (tmp_path / "models").write_text("in the way")
+    encoder = CrossEncoder(weights, folder, cache_dir=tmp_path)
+    with pytest.warns(UserWarning, match="torch is used, in float32"):
+        found = encoder.logits(PAIRS)
+    assert encoder.precision == "float32"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(
+            found, CrossEncoder(weights, folder, backend="torch").logits(PAIRS), atol=1e-5
+        )
+
+
+def test_no_pairs_give_no_scores(folder: Path, weights: CrossEncoderWeights, cache_dir: Path) -> None:
+    assert CrossEncoder(weights, folder, cache_dir=cache_dir).predict([]).shape == (0, 3)
+
+
+def test_rows_of_zeros_and_shared_inputs_are_quantised() -> None:
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    matrices = {name: random.normal(size=(8, 5)).astype(np.float32) for name in ("a", "b")}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", name], [f"y{name}"]) for name in matrices],
+        "products",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "m", 8])],
+        [helper.make_tensor_value_info(f"y{name}", TensorProto.FLOAT, ["n", "m", 5]) for name in matrices],
+        [numpy_helper.from_array(matrix, name) for name, matrix in matrices.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    quantise_rows(model)
+    onnx.checker.check_model(model)
+    assert [node.op_type for node in model.graph.node].count("QuantizeLinear") == 1
+    assert not {"a", "b"} & {tensor.name for tensor in model.graph.initializer}
+    rows = random.normal(size=(2, 3, 8)).astype(np.float32)
+    rows[0, 1] = 0
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for name, found in zip(matrices, session.run(None, {"x": rows}), strict=True):
+        np.testing.assert_allclose(found, rows @ matrices[name], atol=0.1)
+        assert (found[0, 1] == 0).all()
