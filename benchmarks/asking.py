@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 
-from benchmarks.judge import REPAIRED, Attempt, Completion, JudgeError, Outcome, Usage
+from benchmarks.judge import REPAIRED, Attempt, Completion, JudgeError, Outcome
 from benchmarks.prompts import Reply, ReplyError, parse_reply, repair_request
 from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure, Verdict
@@ -37,6 +37,7 @@ class Asking:
         self._rng = rng
         self._clock = clock
         self._begun = clock()
+        self._excused_s = 0.0
         self.attempts: list[Attempt] = []
         self._retries = self._refusals = self._repairs = self._adaptations = 0
         self._last: Completion | None = None
@@ -57,6 +58,10 @@ class Asking:
             from_cache=bool(last and last.from_cache),
         )
 
+    def excuse(self, seconds: float) -> None:
+        """Waiting for its turn under a rate limit does not count towards the pair's bound."""
+        self._excused_s += seconds
+
     def give_up(self) -> Outcome:
         """The outcome of a pair that is not asked again although it might be: the run was stopped."""
         self._result = Failure("interrupted", "the run was stopped before this pair was asked again")
@@ -70,7 +75,7 @@ class Asking:
         may_retry: False where the run's budget of retries is spent.
         """
         if isinstance(answer, JudgeError):
-            self.attempts.append(Attempt(latency_ms, answer.status, answer.kind, Usage()))
+            self.attempts.append(Attempt(latency_ms, answer.status, answer.kind, answer.usage))
             error = answer
         else:
             self._last = answer
@@ -109,8 +114,8 @@ class Asking:
             self._adaptations += 1
             return 0.0
         if error.kind in REPAIRED:
-            asked = len(self.attempts) - self._adaptations - self._refusals
-            if self._repairs == MAX_REPAIRS or asked > self._policy.max_retries:
+            spent = self._retries + self._repairs >= self._policy.max_retries
+            if self._repairs == MAX_REPAIRS or spent or self._busy_s() >= self._policy.max_pair_s:
                 return None
             self._repairs += 1
             unclear = self._last.text if self._last and error.kind == "unparseable" else ""
@@ -118,12 +123,16 @@ class Asking:
             return 0.0
         if not may_retry and error.kind != "rate_limited":
             return None
-        wait_s = self._policy.wait_s(error, self._retries, self._refusals, self._elapsed_s(), self._rng)
+        asked_again = self._retries + self._repairs
+        wait_s = self._policy.wait_s(error, asked_again, self._refusals, self._busy_s(), self._rng)
         if error.kind == "rate_limited":
             self._refusals += 1
         else:
             self._retries += 1
         return wait_s
+
+    def _busy_s(self) -> float:
+        return self._elapsed_s() - self._excused_s
 
     def _elapsed_s(self) -> float:
         return self._clock() - self._begun

@@ -12,7 +12,9 @@ from benchmarks.prompts import REPLY_SCHEMA
 
 FORMATS = ("json_schema", "json_object", "text")  # from the most to the least that can be asked for
 LIMIT_PARAMETERS = ("max_completion_tokens", "max_tokens", "")  # in the order in which they are tried
+FIRST_MAX_TOKENS = 1024
 MOST_TOKENS = 16_384
+GROWTH = 4
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Dialect:
 
     reply_format: str = "json_schema"
     limit_parameter: str = LIMIT_PARAMETERS[0]
-    max_tokens: int = 1024
+    max_tokens: int = FIRST_MAX_TOKENS
+    most_allowed: int = MOST_TOKENS  # what `max_tokens` may grow to
     optional: tuple[tuple[str, Any], ...] = (("temperature", 0), ("seed", 0))
 
     @classmethod
@@ -62,10 +65,11 @@ class Dialect:
 
         parameter: what the error names as at fault, if it does. Otherwise the names in quotes in its message
         count, or any word of one that speaks of what is not supported: it may quote the pair's own texts too.
-        A value that is too large is no name refused.
+        A value that is too large is no name refused: if it was raised, it goes back, and stays there.
         """
         if re.search(r"too (?:large|long|many)|at most|maximum|exceed", message):
-            return None
+            before = self.max_tokens // GROWTH
+            return replace(self, max_tokens=before, most_allowed=before) if self._is_raised else None
         named = {parameter} if parameter else set(re.findall(r"['\"`]([\w.]+)['\"`]", message))
         if not named and re.search(
             r"support|permit|allow|unknown|unrecognized|unexpected|extra", message, re.IGNORECASE
@@ -83,4 +87,9 @@ class Dialect:
 
     def after_truncation(self) -> Dialect | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
-        return replace(self, max_tokens=self.max_tokens * 4) if self.max_tokens < MOST_TOKENS else None
+        raised = self.max_tokens * GROWTH
+        return replace(self, max_tokens=raised) if raised <= self.most_allowed else None
+
+    @property
+    def _is_raised(self) -> bool:
+        return self.max_tokens > FIRST_MAX_TOKENS

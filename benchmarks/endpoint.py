@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from benchmarks.dialect import Dialect
-from benchmarks.judge import Completion, JudgeError, Usage, read_completion, read_error
+from benchmarks.judge import Completion, JudgeError, Usage, read_completion, read_error, refused_for_good
 from benchmarks.prompts import is_json_reply
 from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache, reply_key
@@ -20,17 +21,19 @@ from kimera.errors import UserError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
+TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
+_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 SHORTEST_SECRET = 8  # a made-up key such as "none" is no secret, and may be a word of any reply
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it will be sent. sample: which of several askings of the same question it is."""
+    """A request as it will be sent. kept_as: what its reply is kept under, the same in every dialect."""
 
     body: bytes
     dialect: Dialect
-    sample: int
+    kept_as: bytes
 
 
 class Endpoint:
@@ -60,13 +63,14 @@ class Endpoint:
         self.base_url = base_url
         self.model = model
         self.timeout_s = timeout_s
-        self.dialect = Dialect.with_logprobs() if logprobs else Dialect()
+        self.dialect = self._first_dialect = Dialect.with_logprobs() if logprobs else Dialect()
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
         self._has_answered = False
         self._honoured: set[str] = set()  # reply formats that some reply has kept to
-        parts = [part for value in (key, *(headers or {}).values()) for part in (value, *value.split())]
+        secret = (value for name, value in (headers or {}).items() if _CREDENTIAL.search(name))
+        parts = [part for value in (key, *secret) for part in (value, *value.split())]
         self._secrets = sorted(
             {part for part in parts if len(part) >= SHORTEST_SECRET}, key=len, reverse=True
         )
@@ -79,7 +83,12 @@ class Endpoint:
         return f"Endpoint({self.model!r} at {self.base_url!r})"
 
     def write(self, messages: list[dict[str, str]], sample: int) -> Request:
-        return Request(self.dialect.body(self.model, messages, sample), self.dialect, sample)
+        """The request as this endpoint takes it. sample: which of several askings of the same question."""
+        kept_as = b""
+        if self._replies:  # a later run starts from the first dialect again, and must find what this one kept
+            first = self._first_dialect.body(self.model, messages, sample)
+            kept_as = reply_key(self.base_url, first, sample)
+        return Request(self.dialect.body(self.model, messages, sample), self.dialect, kept_as)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -91,6 +100,8 @@ class Endpoint:
         except JudgeError as error:
             error.message = self._redact(error.message)[:300]  # cut last: half a key is not found
             raise
+        except Exception as error:  # a reply of a kind that nobody thought of costs its pair, not the run
+            raise JudgeError("bad_response", f"unreadable: {type(error).__name__}", status=200) from error
         return replace(
             completion,
             text=self._redact(completion.text),
@@ -118,17 +129,20 @@ class Endpoint:
         error.wait_s = server_wait_s(reply.headers, time.time(), limited=reply.status == 429)
         # Some servers answer 500 where they mean 400: believed where the message names the reply's format.
         breaks_on_format = error.kind == "server_error" and "response_format" in error.message
-        if error.kind == "bad_request" or breaks_on_format:
+        if error.kind == "bad_request" or reply.status == 403 or breaks_on_format:
             following = request.dialect.after_refusal(error.parameter, error.message)
             if self._learn(request.dialect, following):
                 error.kind = "adapting"
+                return error
         if reply.status == 403 and self._has_answered:  # the key is good: it is this pair that was refused
             error.kind = "forbidden"
+        if error.kind == "bad_request" and not self._has_answered:
+            error.kind = refused_for_good(error.message) or error.kind
         return error
 
     def recall(self, request: Request) -> Completion | None:
         """The reply that this request had in an earlier run, if replies are kept; it costs nothing now."""
-        body = self._replies.get(self._reply_key(request)) if self._replies else None
+        body = self._replies.get(request.kept_as) if self._replies else None
         if body is None:
             return None
         try:
@@ -140,10 +154,7 @@ class Endpoint:
         """Keeps a usable reply for later runs, if replies are kept."""
         if self._replies and not completion.from_cache:
             body = self._redact(completion.body.decode("utf-8", "replace"))
-            self._replies.put(self._reply_key(request), body.encode())
-
-    def _reply_key(self, request: Request) -> bytes:
-        return reply_key(self.base_url, request.body, request.sample)
+            self._replies.put(request.kept_as, body.encode())
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
         url = f"{self.base_url}/chat/completions"
@@ -152,12 +163,18 @@ class Endpoint:
             reply = await transport.post(url, self._headers, body, self.timeout_s)
         except JudgeError as error:
             self._silences += error.kind in {"connection", "timeout"}
-            if self._silences >= UNREACHABLE_AFTER and error.kind == "connection":
+            if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
                 error.kind = "unreachable"
             raise
         self._silences = -math.inf  # it has replied, so it is there
         self.rates.learn(reply.headers, turn)
-        return reply
+        return replace(reply, body=self._redacted(reply.body))
+
+    def _redacted(self, body: bytes) -> bytes:
+        """Before anything is cut out of it; what JSON escapes is found in the texts later."""
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+        return body
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets:

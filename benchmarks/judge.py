@@ -17,16 +17,17 @@ forbidden                                    403 from an endpoint that has answe
 bad_request                                  400 and other statuses that repeat themselves
 unreachable                   yes            no reply has ever come from this endpoint
 tls                           yes            the server's certificate was not accepted
-auth                          yes            401, 403
+auth                          yes            401, 403, or a 400 that speaks of the key
 long_wait                     yes            429 asking for a pause of more than two minutes
 quota                         yes            402, or a 429 that never heals
-unknown_model                 yes            404 naming the model
+unknown_model                 yes            404 naming the model, or a 400 that says so
 wrong_url                     yes            404, 405, 3xx: not a chat completions endpoint
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class JudgeError(Exception):
     """A judge gave no verdict. `kind` is one of the words above; the message holds no key.
 
     wait_s: how long the server asked to wait before the next attempt, where it did.
-    parameter: what a 400 names as the parameter at fault.
+    parameter: what a 400 names as the parameter at fault. usage: what the failed attempt cost all the same.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class JudgeError(Exception):
         status: int | None = None,
         wait_s: float | None = None,
         parameter: str = "",
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, message)
         self.kind = kind
@@ -79,6 +81,7 @@ class JudgeError(Exception):
         self.status = status
         self.wait_s = wait_s
         self.parameter = parameter
+        self.usage = usage or Usage()
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
@@ -164,8 +167,10 @@ class Completion:
 
 def read_completion(body: bytes) -> Completion:
     """Reads a 200 reply of any bytes. Raises JudgeError("bad_response") for what is no chat completion."""
+    usage = Usage()
     try:
         reply = json.loads(body)
+        usage = _usage(reply.get("usage"))
         choice = reply["choices"][0]
         message = choice["message"]
         content = message.get("content")
@@ -175,21 +180,23 @@ def read_completion(body: bytes) -> Completion:
             text=content if isinstance(content, str) else "",
             finish_reason=_text(choice.get("finish_reason")),
             refusal=_text(message.get("refusal")),
-            usage=_usage(reply.get("usage")),
+            usage=usage,
             system_fingerprint=_text(reply.get("system_fingerprint"))[:100],
             logprobs=_logprobs(choice.get("logprobs")),
             body=body,
         )
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
-        shown = body[:80].decode("utf-8", "replace")
-        raise JudgeError("bad_response", f"not a chat completion: {shown!r}", status=200) from None
+        shown = body[:200].decode("utf-8", "replace")
+        raise JudgeError(
+            "bad_response", f"not a chat completion: {shown!r}", status=200, usage=usage
+        ) from None
 
 
 def read_error(status: int, body: bytes) -> JudgeError:
     """The error that a status other than 200 and its body mean."""
     code, message, parameter = _error_fields(body)
     kind = _kind_of(status, code, message.lower())
-    if kind == "auth":  # servers quote the key in this message
+    if status == 401:  # servers quote the key in this message
         message = "the endpoint did not accept the key"
     return JudgeError(kind, f"HTTP {status}: {message or 'no message'}", status=status, parameter=parameter)
 
@@ -216,15 +223,47 @@ def _error_fields(body: bytes) -> tuple[str, str, str]:
     """(code, message, parameter) of an OpenAI-like error body, or the body's beginning as a message."""
     try:
         error: Any = json.loads(body)
+        if isinstance(error, list) and len(error) == 1:  # as Google's endpoint wraps it
+            error = error[0]
         if isinstance(error, dict):
             error = error.get("error", error)
         if isinstance(error, Mapping):
             message = error.get("message") or error.get("detail") or ""
             code = _text(error.get("code")) or _text(error.get("type"))
-            return code, _one_line(_text(message)), _text(error.get("param"))
+            return code, _one_line(_shown(message)), _text(error.get("param")) or _located(message)
         return "", _one_line(_text(error)), ""
     except (ValueError, RecursionError):
         return "", _one_line(body[:2000].decode("utf-8", "replace")), ""
+
+
+def _shown(message: Any) -> str:
+    return message if isinstance(message, str) else json.dumps(message)
+
+
+def _located(message: Any) -> str:
+    """The parameter that a validation error points at, as FastAPI does: [{"loc": ["body", "max_tokens"]}]."""
+    if isinstance(message, Mapping):
+        message = message.get("detail")
+    first = message[0] if isinstance(message, list) and message else None
+    location = first.get("loc") if isinstance(first, Mapping) else None
+    return _text(location[-1]) if isinstance(location, list) and location else ""
+
+
+def refused_for_good(message: str) -> str | None:
+    """The fatal kind that a 400 means in other words than OpenAI's, or None.
+
+    To be believed only of an endpoint that has answered nothing: a message may quote the pair's own texts.
+    """
+    message = message.lower()
+    if re.search(r"\bapi[ _-]?key\b", message):
+        return "auth"
+    if re.search(
+        r"\bmodel\b.*\b(?:invalid|not valid|not found|unknown|does not exist)|\b(?:invalid|unknown) model\b|"
+        r"not a valid model",
+        message,
+    ):
+        return "unknown_model"
+    return None
 
 
 def _usage(value: Any) -> Usage:
@@ -241,8 +280,18 @@ def _usage(value: Any) -> Usage:
 
 
 def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:
+    """What can be used of them; none where any is malformed, since the verdict's would not be found."""
     tokens = value.get("content") if isinstance(value, dict) else None
-    return tuple((token["token"], float(token["logprob"])) for token in tokens or ())
+    try:
+        return tuple((_token(token["token"]), float(token["logprob"])) for token in tokens or ())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return ()
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a token that is no text")
+    return value
 
 
 def _count(value: Any) -> int:

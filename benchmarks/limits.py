@@ -14,7 +14,6 @@ class Slots:
 
     def __init__(self, limit: int) -> None:
         self.held = 0
-        self.peak = 0
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.limit = limit
@@ -32,7 +31,7 @@ class Slots:
 
     async def acquire(self, urgent: bool = False) -> None:
         if self.held < self._limit and not self._urgent and not self._waiting:
-            self._take()
+            self.held += 1
             return
         granted = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._waiting).append(granted)
@@ -53,13 +52,9 @@ class Slots:
     async def __aexit__(self, *_: object) -> None:
         self.release()
 
-    def _take(self) -> None:
-        self.held += 1
-        self.peak = max(self.peak, self.held)
-
     def _grant(self) -> None:
         while self.held < self._limit and (queue := self._urgent or self._waiting):
             granted = queue.popleft()
             if not granted.done():
-                self._take()
+                self.held += 1
                 granted.set_result(None)

@@ -96,6 +96,8 @@ class AsyncOpenAIClient:
         self.adaptive = AdaptiveLimit(self.slots) if max_concurrent == "auto" else None
         self.cost_limit = cost_limit
         self.stopped_by: Failure | None = None
+        self.peak_in_flight = 0
+        self._in_flight = 0
         self._transport = transport
         self._budget = RetryBudget()
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
@@ -171,7 +173,7 @@ class AsyncOpenAIClient:
             while True:
                 request = self.endpoint.write(asking.messages, sample)
                 first = first or request
-                answer, latency_ms = await self._answer(request, first=request is first)
+                answer, latency_ms = await self._answer(request, asking, first=request is first)
                 may_retry = self._rng.random() >= self._budget.refusal_probability()
                 wait_s = asking.note(answer, latency_ms, may_retry)
                 if wait_s is None:
@@ -186,14 +188,19 @@ class AsyncOpenAIClient:
             self.endpoint.keep(first, answer)  # under the first question, so that it is found without repairs
         return outcome
 
-    async def _answer(self, request: Request, first: bool) -> tuple[Completion | JudgeError, float]:
+    async def _answer(
+        self, request: Request, asking: Asking, first: bool
+    ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
         if (kept := self.endpoint.recall(request)) is not None:
             self.slots.release()
+            await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
-        return await self._attempt(request, first)
+        return await self._attempt(request, asking, first)
 
-    async def _attempt(self, request: Request, first: bool) -> tuple[Completion | JudgeError, float]:
+    async def _attempt(
+        self, request: Request, asking: Asking, first: bool
+    ) -> tuple[Completion | JudgeError, float]:
         """What one request in the slot brought, and its milliseconds. The slot is given back."""
         transport = self._transport
         if transport is None:
@@ -203,6 +210,7 @@ class AsyncOpenAIClient:
         turn = self.endpoint.rates.reserve(size)
         if turn.wait_s > 0:  # a pair that waits holds no slot
             self.slots.release()
+            asking.excuse(turn.wait_s)
             await self._wait_for_turn(turn.wait_s)
         try:
             reserved = await self._afford(request)
@@ -225,10 +233,14 @@ class AsyncOpenAIClient:
         return answer, attempt.latency_ms
 
     async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion | JudgeError:
+        self._in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
         try:
             return await self.endpoint.send(transport, request, turn)
         except JudgeError as error:
             return error
+        finally:
+            self._in_flight -= 1
 
     async def _afford(self, request: Request) -> Usage | None:
         """Sets aside the worst that the request can cost; waits for others to settle if that is too much."""
@@ -257,7 +269,7 @@ class AsyncOpenAIClient:
 def _attempt_of(answer: Completion | JudgeError, begun: float) -> Attempt:
     latency_ms = round((time.perf_counter() - begun) * 1000, 3)
     if isinstance(answer, JudgeError):
-        return Attempt(latency_ms, answer.status, answer.kind, Usage())
+        return Attempt(latency_ms, answer.status, answer.kind, answer.usage)
     return Attempt(latency_ms, 200, None, answer.usage)
 
 
@@ -298,7 +310,7 @@ def _stats(
         "mode": client.mode,
         "model": client.endpoint.model,
         "concurrency": client.max_concurrent,
-        "peak_in_flight": client.slots.peak,
+        "peak_in_flight": client.peak_in_flight,
         "answered": len(latencies),
         "failed": len(kinds),
         "errors": {kind: kinds.count(kind) for kind in sorted(set(kinds))},

@@ -142,6 +142,8 @@ def parse_reply(text: str) -> Reply:
     the judge says that it cannot tell.
     """
     text = _THINKING.sub("", text[:MAX_REPLY_CHARS]).strip()
+    if not is_json_reply(text):  # whose reasoning may quote anything
+        text = _THINKING_BEFORE.sub("", text).strip()
     stated = _json_replies(text) or list(_prose_verdicts(text))
     verdicts = {reply.contradiction if reply else None for reply in stated}
     if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
@@ -167,6 +169,7 @@ MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaw
 MAX_PROSE_CHARS = 5_000
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_THINKING_BEFORE = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)  # opened by the server's template
 _WORDS = {
     "true": True,
     "yes": True,

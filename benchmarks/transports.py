@@ -10,14 +10,18 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from benchmarks.judge import JudgeError
+from kimera.errors import UserError
 
 if TYPE_CHECKING:
     import aiohttp
+    import httpx
 
 MAX_BODY_BYTES = 4 * 2**20
 
@@ -69,16 +73,20 @@ class HttpxTransport:
         import httpx_aiohttp
 
         self._httpx = httpx
-        self._errors = (httpx.TransportError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+        # UnicodeError: a reason phrase in other letters than UTF-8's, which httpx-aiohttp encodes again.
+        self._errors = (httpx.TransportError, httpx.InvalidURL, aiohttp.ClientError, OSError, UnicodeError)
+        context = _ssl_context()
         self._transport = httpx_aiohttp.AiohttpTransport(
-            client=functools.partial(_open_session, max_connections, proxies)
+            verify=context, client=functools.partial(_open_session, max_connections, context)
         )
+        self._proxy_of = functools.cache(_proxy_of) if proxies else lambda url: None
         # A run has one URL, and parsing it costs as much as sending.
         self._parse_url = functools.cache(httpx.URL)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         try:
             request = self._httpx.Request("POST", self._parse_url(url), headers=headers, content=body)
+            self._transport.proxy = self._proxy_of(url)  # the same for a whole run
             async with asyncio.timeout(timeout_s):  # the whole attempt; httpx bounds only its parts
                 response = await self._transport.handle_async_request(request)
                 try:
@@ -95,22 +103,56 @@ class HttpxTransport:
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
         }
-        return HttpReply(response.status_code, headers, bytes(received))
+        return HttpReply(response.status_code, headers, _decoded(headers, bytes(received)))
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _open_session(max_connections: int, proxies: bool) -> aiohttp.ClientSession:
+def _open_session(max_connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    """Without the environment: aiohttp would take a user name from .netrc as well."""
     import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=max_connections, ssl=context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _ssl_context() -> ssl.SSLContext:
+    """Raises UserError where SSL_CERT_FILE or SSL_CERT_DIR names what cannot be read."""
     import httpx
 
-    # The environment is looked up again for each request, so only where it names a proxy.
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=max_connections, ssl=httpx.create_ssl_context()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=proxies and bool(urllib.request.getproxies()),
-    )
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise UserError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR names no certificates that can be read: {error}"
+        ) from None
+
+
+def _proxy_of(url: str) -> httpx.Proxy | None:
+    """The proxy that the environment names for this address, if any."""
+    import httpx
+
+    parts = urlsplit(url)
+    named = urllib.request.getproxies()
+    proxy = named.get(parts.scheme) or named.get("all")
+    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _decoded(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body without a compression that was not asked for; what cannot be decoded stays as it is."""
+    if headers.get("content-encoding", "").strip().lower() not in {"gzip", "x-gzip", "deflate"}:
+        return body
+    try:
+        decoded = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        return body
+    _check_size(len(decoded))
+    return decoded
 
 
 class UrllibTransport:
@@ -150,7 +192,7 @@ class UrllibTransport:
         promised = headers.get("content-length", "")
         if promised.isdigit() and len(body) < int(promised):  # read(amount) does not tell
             raise JudgeError("connection", f"the reply ended after {len(body)} of {promised} bytes")
-        return HttpReply(status, headers, body)
+        return HttpReply(status, headers, _decoded(headers, body))
 
     async def aclose(self) -> None:
         self._opener.close()
@@ -174,7 +216,7 @@ def _transport_error(error: BaseException) -> JudgeError:
         below, BaseException
     ):
         chain.append(below)
-    text = " ".join(str(chain[-1]).split())[:200] or type(chain[-1]).__name__
+    text = " ".join(str(chain[-1]).split())[:2000] or type(chain[-1]).__name__
     refused = any(isinstance(link, ssl.SSLCertVerificationError) or _is_certificate(link) for link in chain)
     return JudgeError("tls" if refused else "connection", text)
 

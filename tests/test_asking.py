@@ -189,3 +189,28 @@ def test_adapting_comes_to_an_end() -> None:
         waits.append(pair.note(JudgeError("adapting", "no"), 1.0))
         assert len(waits) < 20
     assert isinstance(pair.outcome.result, Failure)
+
+
+def test_repairs_and_retries_share_one_bound() -> None:
+    pair = asking(POLICY)
+    attempts = 0
+    for answer in [UNCLEAR, UNCLEAR, *[JudgeError("server_error", "oops")] * 20]:
+        attempts += 1
+        if pair.note(answer, 1.0) is None:
+            break
+    assert attempts == 1 + POLICY.max_retries
+
+
+def test_waiting_for_its_turn_does_not_count_towards_a_pairs_bound() -> None:
+    clock = Clock()
+    pair = asking(clock=clock)
+    pair.excuse(800.0)
+    clock.now_s += 801.0
+    assert pair.note(JudgeError("rate_limited", "slow down"), 1.0) is not None
+
+
+def test_no_repair_starts_once_a_pair_has_taken_too_long() -> None:
+    clock = Clock()
+    pair = asking(clock=clock)
+    clock.now_s += POLICY.max_pair_s
+    assert pair.note(UNCLEAR, 1.0) is None

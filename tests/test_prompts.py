@@ -144,6 +144,7 @@ def test_a_repair_shows_the_reply_and_asks_for_the_format_again() -> None:
         f"Here is my answer:\n\n{YES}\n\nI hope that this helps.",
         f"Set {{a, b}} aside. {YES}",
         f"<think>\nMaybe {NO}?\n</think>\n{YES}",
+        f"That would be wrong. Maybe {NO}?\n</think>\n\n{YES}",
         f"{YES}\n{YES}",
         f'{{"result": {YES}}}',
         f"[{YES}]",
@@ -155,6 +156,11 @@ def test_a_repair_shows_the_reply_and_asks_for_the_format_again() -> None:
 )
 def test_json_is_read_wherever_it_stands(text: str) -> None:
     assert parse_reply(text) == Reply(True, 0.9, "both cannot be")
+
+
+def test_a_reasoning_that_quotes_the_end_of_thoughts_cuts_nothing_off() -> None:
+    text = '{"contradiction": true, "confidence": 0.9, "reasoning": "text 2 ends in </think>"}'
+    assert parse_reply(text) == Reply(True, 0.9, "text 2 ends in </think>")
 
 
 @pytest.mark.parametrize(
@@ -227,6 +233,7 @@ def test_a_clear_word_or_sentence_is_a_verdict_without_a_confidence(text: str, c
         '{"contradiction": true, "contradiction": false}',
         '{"contradiction": true, "Contradiction": true}',
         "<think>They contradict each other.</think>",
+        f"Let me draft {YES}\n</think>",
         "{" * 3000,
         '{"a":' * 3000,
         "[" * 50_000,

@@ -17,6 +17,7 @@ from servers import HOST, RawServer, dripping, http_reply, saying, silent, unuse
 
 from benchmarks.judge import JudgeError
 from benchmarks.transports import MAX_BODY_BYTES, HttpReply, HttpxTransport, Transport, UrllibTransport
+from kimera.errors import UserError
 
 Opener = Callable[[], Transport]
 ROOT = Path(__file__).parent.parent
@@ -231,3 +232,24 @@ def test_httpx_keeps_connections_and_opens_no_more_than_it_may() -> None:
         replies = asyncio.run(run(server.url))
         assert [reply.body for reply in replies] == [b"ok"] * 30
         assert server.connections <= 3
+
+
+def test_a_netrc_adds_nothing_to_a_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither beside a proxy, whose address is all that is taken from the environment."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {HOST} login someone password secret\ndefault login someone password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with RawServer(saying(http_reply(200, b"from the proxy"))) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+        assert post(lambda: HttpxTransport(1), "http://judge.example/v1").body == b"from the proxy"
+        monkeypatch.setenv("no_proxy", "judge.example")
+        assert failure(lambda: HttpxTransport(1), "http://judge.example/v1").kind == "connection"
+    assert len(proxy.requests) == 1
+    assert b"sk-secret" in proxy.requests[0]
+
+
+def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(UserError, match="SSL_CERT_FILE"):
+        HttpxTransport(1)

@@ -234,7 +234,10 @@ def _form(rng: Random) -> str:
 
 
 def _thought_only(rng: Random) -> str:
-    return f"<think>{_sentence(rng, rng.random() < 0.5)}" + rng.choice(("", "</think>", "</think> Hm."))
+    thought = _sentence(rng, rng.random() < 0.5)
+    return rng.choice(
+        (f"<think>{thought}", f"<think>{thought}</think>", f"{thought}</think> Hm.", f"{thought}</think>")
+    )
 
 
 SILENT: tuple[Callable[[Random], str], ...] = (
@@ -276,7 +279,8 @@ def _fenced(rng: Random, verdict: bool) -> str:
 
 
 def _after_thinking(rng: Random, verdict: bool) -> str:
-    return f"<think>Hm. {_sentence(rng, not verdict)} Or not?</think>\n{_json_object(rng, verdict)}"
+    opening = rng.choice(("<think>", ""))  # some servers open the thoughts in the prompt
+    return f"{opening}Hm. {_sentence(rng, not verdict)} Or not?</think>\n{_json_object(rng, verdict)}"
 
 
 def _nested(rng: Random, verdict: bool) -> str:
