@@ -1,4 +1,5 @@
-# `make compare` and `make test` do everything on a machine that has only Python (3.11 or later) and make.
+# `make compare` and `make test` do everything on a machine that has only Python (3.11 to 3.13) and make.
+# Where python3 is another version: make compare PYTHON=python3.13
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# Everything that is promised, at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
+# Measures the judge pipeline at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed
 	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
 

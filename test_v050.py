@@ -2,7 +2,8 @@
 
     python test_v050.py
 
-Needs no key and no network, and leaves nothing behind. pytest runs the same checks.
+Needs no key and no network, and leaves nothing behind. What it checks is the installed package, also where it
+lies beside a checkout; it prints which one that is. pytest runs the same checks.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.simulator import SimulatorProcess
     from kimera import Failure, Pair, Verdict
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 PAIRS = 40
 # An easy pair of either kind: this checks an installation, not how good the reactor is.
 CONTRADICTING = ("Nobody is in the kitchen.", "Two women are cooking in the kitchen.")
@@ -241,7 +242,10 @@ def _run(module: str, *arguments: str, cache: Path | None = None) -> subprocess.
     if cache:
         environment["KIMERA_CACHE_DIR"] = str(cache)
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=HERE, env=environment, timeout=300)
+    with _folder() as elsewhere:  # -m would import what lies in the current folder
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=elsewhere, env=environment, timeout=300
+        )
 
 
 def _ending(process: subprocess.CompletedProcess[str]) -> str:
@@ -253,7 +257,28 @@ def _checks(names: Mapping[str, object]) -> list[Callable[[], None]]:
     return [value for name, value in names.items() if name.startswith("test_") and callable(value)]
 
 
+@contextmanager
+def away_from_here() -> Iterator[None]:
+    """Neither this file's folder nor the current one is where this process and its children import from."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]
+    began = Path.cwd()
+    with _folder() as elsewhere:
+        os.chdir(elsewhere)
+        try:
+            yield
+        finally:
+            os.chdir(began)
+
+
 def main() -> int:
+    with away_from_here():
+        import kimera
+
+        print(f"kimera from {Path(kimera.__file__).parent}", flush=True)
+        return _run_checks()
+
+
+def _run_checks() -> int:
     missed = 0
     for check in _checks(globals()):
         try:

@@ -66,10 +66,9 @@ class ReactorDetector:
         pairs, copies = tee(_at(dataset, wanted))
         recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
         with self._reactor as reactor, progress_bar(self.name, len(wanted), quiet=quiet) as bar:
-            results = reactor.stream(copies, self._workers)
+            results = reactor.stream(copies, self._workers, on_progress=bar.update)
             for index, pair, result in zip(wanted, pairs, results, strict=True):
                 recorder.record_verdict(index, pair, result)
-                bar.update()
         stats = asdict(self._reactor.stats)
         counted = {name: stats[name] for name in COUNTED}
         recorder.end(used=max(1, stats["workers_used"]), **counted)
@@ -144,7 +143,7 @@ class JudgeDetector:
                 _keep_limit_changes(client, recorder)
                 with _stopping_on_ctrl_c(client):
                     await judge_all(client, asks, record, options.max_error_rate)
-        recorder.end(used=client.slots.peak)
+        recorder.end(used=client.peak_in_flight)
         return client.stopped_by
 
     def result(self, recorder: Recorder) -> DetectorResult:
@@ -179,7 +178,7 @@ def _recorded(recorder: Recorder) -> dict[str, Any]:
     return {
         "mode": last["mode"],
         "asked": last["asked"],
-        "used": max((each.get("used", 0) for each in recorder.passes), default=0),
+        "used": last.get("used", 0),
         "score_sources": recorder.score_sources,
         "wall_s": recorder.wall_s,
         "verdicts": recorder.verdicts,

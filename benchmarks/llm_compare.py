@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.resume:
             from benchmarks.run_folder import resumed_options
 
+            _check_resumable(options)
             options, header = resumed_options(argv, options.resume)
         return _run(options, header)
     except UserError as error:
@@ -52,10 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
-    from benchmarks.comparison import compare, rows_of
-    from benchmarks.journal import Journal, JournalReader
     from benchmarks.prompts import load_prompt
-    from benchmarks.run_folder import JOURNAL, check_same, header_of, new_run_folder
+    from benchmarks.run_folder import check_same, header_of, new_run_folder
 
     _check_judge_is_reachable(options)
     now = datetime.now().astimezone()
@@ -74,28 +73,22 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
         new_header = None if header else header_of(options, created, identity)
         if not options.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
+        # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
-            with Journal(folder / JOURNAL, header=new_header) as journal:
-                earlier = stack.enter_context(JournalReader(folder / JOURNAL)) if header else None
-                comparison = compare(
-                    dataset,
-                    detectors,
-                    journal,
-                    earlier,
-                    created=created,
-                    seed=options.seed,
-                    quiet=options.quiet,
-                )
+            comparison = _compare(options, dataset, detectors, folder, created, new_header)
+            _report(options, comparison, dataset, folder)
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(folder)}", file=sys.stderr)
-            raise
-    rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
-    try:
-        _report(options, comparison, rows, folder)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _exit_code(comparison, folder)
+            return INTERRUPTED
+        except (UserError, OSError) as error:
+            print(f"error: {error}\n{_way_on(folder)}", file=sys.stderr)
+            return FAILED
+    return _exit_code(options, comparison, folder)
+
+
+def _check_resumable(options: argparse.Namespace) -> None:
+    if options.dry_run:
+        raise UserError("--dry-run counts a whole run, not what is left of one: not allowed with --resume")
 
 
 def _check_judge_is_reachable(options: argparse.Namespace) -> None:
@@ -129,7 +122,8 @@ def _load_dataset(options: argparse.Namespace) -> Dataset:
         _note(f"{len(bad_rows)} rows dropped:\n  " + "\n  ".join(bad_rows[:5]) + more)
     if dataset.no_gold_label:
         _note(f"{dataset.no_gold_label} rows without a gold label were dropped")
-    if options.simulate and not (dataset.labels >= 0).all():
+    asks_simulator = options.simulate and not options.kimera_only
+    if asks_simulator and not (dataset.labels >= 0).all():
         raise UserError("--simulate answers from the labels, and this dataset has rows without one")
     return dataset
 
@@ -279,10 +273,44 @@ def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> i
     return DONE
 
 
-def _report(options: argparse.Namespace, comparison: Comparison, rows: Iterator[Any], folder: Path) -> None:
-    from benchmarks.report import render_text, write_report
+def _compare(
+    options: argparse.Namespace,
+    dataset: Dataset,
+    detectors: list[Detector],
+    folder: Path,
+    created: str,
+    new_header: dict[str, Any] | None,
+) -> Comparison:
+    """new_header: of a run that begins; None where one goes on."""
+    from benchmarks.comparison import compare
+    from benchmarks.journal import Journal, JournalReader
+    from benchmarks.run_folder import JOURNAL
 
+    path = folder / JOURNAL
+    with Journal(path, header=new_header) as journal, contextlib.ExitStack() as stack:
+        earlier = None if new_header else stack.enter_context(JournalReader(path))
+        return compare(
+            dataset, detectors, journal, earlier, created=created, seed=options.seed, quiet=options.quiet
+        )
+
+
+def _report(options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path) -> None:
+    from benchmarks.comparison import rows_of
+    from benchmarks.report import write_report
+    from benchmarks.run_folder import JOURNAL
+
+    rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
     summary = write_report(comparison.run, rows, folder, viz=not options.no_viz)
+    try:
+        _print(options, summary, folder)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:
+    from benchmarks.report import render_text
+
     if options.json:
         print(json.dumps(summary, indent=2))
         return
@@ -291,7 +319,7 @@ def _report(options: argparse.Namespace, comparison: Comparison, rows: Iterator[
     print(f"Files in {folder}: {', '.join(names if options.no_viz else ['comparison.png', *names])}")
 
 
-def _exit_code(comparison: Comparison, folder: Path) -> int:
+def _exit_code(options: argparse.Namespace, comparison: Comparison, folder: Path) -> int:
     """Says what ended a detector early, or that it answered nothing."""
     from benchmarks.comparison import INTERRUPTED as BY_CTRL_C
     from benchmarks.judge import REMEDIES
@@ -301,7 +329,9 @@ def _exit_code(comparison: Comparison, folder: Path) -> int:
         remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
         print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
     if stopped_by:
-        print(_way_on(folder), file=sys.stderr)
+        spent = any(failure.kind == "max_cost" for failure in stopped_by.values())
+        more = f" --max-cost DOLLARS, with more than {options.max_cost:g}" if spent else ""
+        print(_way_on(folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
     for name in silent:

@@ -58,7 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--label-map",
         metavar="MAP",
-        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction",
+        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction; without it true and 1 mean "
+        "contradiction, so claim/evidence files with true/false labels need it: "
+        "true=entailment,false=contradiction",
     )
     data.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
     sides = parser.add_argument_group("detectors").add_mutually_exclusive_group()
@@ -99,7 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=_whole(0),
         default=5,
         metavar="N",
-        help="attempts at a pair after the first (default: 5)",
+        help="further attempts at a pair after a fault or an unusable reply (default: 5); rate limits (429) "
+        "may be met four times as often",
     )
     judge.add_argument(
         "--prompt",

@@ -17,6 +17,7 @@ from kimera.encoder import PACKAGED_NAMES
 from kimera.errors import UserError
 
 JOURNAL = "journal.jsonl"
+HEADER_START = b'{"journal":'
 RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "comparison.png")
 # What makes it another run; everything else, such as --async or --timeout, may change when a run goes on.
 IDENTITY = {
@@ -45,9 +46,13 @@ NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
 
 
 def new_run_folder(out: str | None, now: datetime) -> Path:
-    """Makes the folder, by default `runs/` and a timestamp. Raises UserError if it holds a run already."""
+    """Makes the folder, by default `runs/` and a timestamp. Raises UserError if it holds a run already.
+
+    A journal that ends before its first line does is no run, and is deleted.
+    """
     folder = Path(out) if out else _unused(Path("runs") / now.strftime("%Y-%m-%d_%H-%M-%S"))
-    held = [name for name in RUN_FILES if (folder / name).exists()]
+    never_begun = _never_begun(folder / JOURNAL)
+    held = [name for name in RUN_FILES if (folder / name).exists() and not (name == JOURNAL and never_begun)]
     if held:
         raise UserError(
             f"--out {folder}: the folder holds a run already ({held[0]}); give another one, "
@@ -57,7 +62,20 @@ def new_run_folder(out: str | None, now: datetime) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder}: cannot make this folder: {error.strerror}") from None
+    if never_begun:
+        (folder / JOURNAL).unlink()
     return folder
+
+
+def _never_begun(journal: Path) -> bool:
+    """Whether a death, or a full disk, cut the journal off within its first line."""
+    if not journal.is_file():
+        return False
+    with journal.open("rb") as file:
+        line = file.readline()
+    # Something else of that name, which happens to be one unended line, is nothing to delete.
+    ours = line[: len(HEADER_START)] == HEADER_START[: len(line)]
+    return ours and not line.endswith(b"\n")
 
 
 def _unused(folder: Path) -> Path:
@@ -87,11 +105,7 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
 
     Raises UserError where a flag would make it another run.
     """
-    path = Path(folder) / JOURNAL
-    if not path.is_file():
-        raise UserError(f"--resume {folder}: no run there (no {JOURNAL})")
-    with JournalReader(path) as journal:
-        header = journal.header
+    header = _header_in(folder)
     saved = header["options"]
     parser = build_parser()
     parser.set_defaults(**{**saved, "models": None})  # argparse would add to a list
@@ -109,6 +123,32 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
         names = ", ".join(header["header_names"])
         raise UserError(f"--resume {folder}: give --header again for {names}; headers are never written down")
     return options, header
+
+
+def _header_in(folder: str) -> Record:
+    """The header of the run in `folder`, with all that a run needs to go on."""
+    path = Path(folder) / JOURNAL
+    if not path.is_file():
+        raise UserError(f"--resume {folder}: no run there (no {JOURNAL})")
+    if _never_begun(path):
+        raise UserError(
+            f"--resume {folder}: nothing was begun there ({JOURNAL} ends within its first line); "
+            f"begin a run with --out {folder}"
+        )
+    with JournalReader(path) as journal:
+        header = journal.header
+    if lacking := _lacking(header):
+        raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}: it was written by another version")
+    return header
+
+
+def _lacking(header: Record) -> list[str]:
+    """What a run cannot go on without, and the header does not hold."""
+    if not isinstance(header.get("options"), dict):
+        return ["options"]
+    return sorted({"created", "header_names"} - header.keys()) + sorted(
+        IDENTITY.keys() - header["options"].keys()
+    )
 
 
 def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from kimera.sqlite_files import connect, default_folder, identity, is_damage, ma
 FILE_NAME = "embeddings.sqlite3"
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
+OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or keep no vectors with --no-cache."
 UPSERT = (
     "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector"
 )
@@ -38,7 +39,7 @@ class EmbeddingCache:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
         self.path = self.folder / FILE_NAME
-        make_folder(self.folder)
+        make_folder(self.folder, OTHER_FOLDER)
 
     def get_many(
         self, fingerprint: str, texts: Sequence[str], dimension: int

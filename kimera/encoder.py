@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from kimera.cache import EmbeddingCache
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Semaphore
     from types import TracebackType
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -52,6 +53,9 @@ class Encoder:
         expected ones; a hub name is first looked for when texts are encoded.
 
     A context manager: `close` ends the worker processes.
+
+    load_s: wall seconds that went into loading the model so far: in this process, and in worker processes
+        from their start until the last of them was ready. 0 until it was needed.
     """
 
     def __init__(self, model: str | Path = DEFAULT_MODEL) -> None:
@@ -59,7 +63,7 @@ class Encoder:
         self.folder = find_folder(self.name)
         self._pool: ProcessPoolExecutor | None = None
         self._pool_size = 0
-        self.load_s = 0.0  # what loading the model into this process took; 0 until it was needed
+        self.load_s = 0.0
 
     def __enter__(self) -> Encoder:
         return self
@@ -97,7 +101,7 @@ class Encoder:
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         begun = time.perf_counter()
         model = load_model(self.name, self.folder)
-        self.load_s = time.perf_counter() - begun
+        self.load_s += time.perf_counter() - begun
         return model
 
     def encode(self, texts: Sequence[str], *, workers: int | None = None) -> np.ndarray:
@@ -118,9 +122,9 @@ class Encoder:
         """Yield (indices into `texts`, their unit vectors) batch by batch, longest texts first.
 
         workers: None encodes in this process with all its cores; N uses N processes of one thread each.
-        They start with the first call that brings `TEXTS_WORTH_A_POOL`, serve later calls, and end with
-        `close`; see `processes_for`.
-        Raises `UserError` if a worker process dies.
+        They start with the first call that brings `TEXTS_WORTH_A_POOL`, all load the model before the
+        first batch, serve later calls, and end with `close`; see `processes_for`.
+        Raises `UserError` if the model cannot be loaded or a worker process dies.
         """
         # Sorted by length, a batch holds little padding; the longest first shows what memory it takes.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
@@ -144,17 +148,24 @@ class Encoder:
 
     def _encode_in_pool(self, batches: list[list[str]], workers: int) -> Iterator[np.ndarray]:
         self.fingerprint  # noqa: B018 (a wrong model is reported here, before processes start)
-        if self._pool is None or self._pool_size != workers:
-            self.close()
-            self._pool, self._pool_size = _start_pool(workers), workers
         try:
-            yield from self._pool.map(_encode_in_worker, [self.name] * len(batches), batches)
+            pool = self._pool_of(workers)
+            yield from pool.map(_encode_in_worker, [self.name] * len(batches), batches)
         except BrokenProcessPool as error:
             self.close()
             raise UserError(
                 "an encoding process ended unexpectedly. If memory ran out, use fewer workers; if a script "
                 'of yours started this, put its work under `if __name__ == "__main__":`.'
             ) from error
+
+    def _pool_of(self, workers: int) -> ProcessPoolExecutor:
+        """The running pool if it has so many workers, else a new one."""
+        if self._pool is None or self._pool_size != workers:
+            self.close()
+            begun = time.perf_counter()
+            self._pool, self._pool_size = _start_pool(workers, self.name), workers
+            self.load_s += time.perf_counter() - begun
+        return self._pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +188,12 @@ def embed(
     *,
     workers: int | None = None,
     progress: bool = False,
+    on_encoded: Callable[[int, int], object] | None = None,
 ) -> Embedded:
     """The vectors of distinct texts: from the cache where it has them, else encoded and added to it.
 
+    progress: a bar over the texts to encode, on stderr. on_encoded: is told after each batch how many of
+    them are encoded, and how many there are.
     New vectors are written every `TEXTS_PER_WRITE` texts, so an interrupted run loses little.
     """
     if cache is None:
@@ -189,6 +203,7 @@ def embed(
     missing = np.flatnonzero(~found).tolist()
     workers_used = encoder.processes_for(len(missing), workers)
     pending: list[int] = []
+    encoded = 0
 
     def write() -> None:
         if cache is not None and pending:
@@ -201,7 +216,10 @@ def embed(
                 rows = [missing[index] for index in indices]
                 vectors[rows] = batch
                 pending.extend(rows)
+                encoded += len(rows)
                 bar.update(len(rows))
+                if on_encoded is not None:
+                    on_encoded(encoded, len(missing))
                 if len(pending) >= TEXTS_PER_WRITE:
                     write()
         finally:
@@ -295,14 +313,57 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     return np.asarray(vectors, dtype=np.float32)
 
 
-def _start_pool(workers: int) -> ProcessPoolExecutor:
+def _start_pool(workers: int, name: str) -> ProcessPoolExecutor:
+    """A pool of which every worker has loaded the model.
+
+    Raises what loading it raises, and BrokenProcessPool if a worker dies; then no process is left.
+    """
     # Spawned, not forked: a fork of a process whose torch has threads can hang.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_start_worker)
+    gate = _Gate(workers, missing=context.Semaphore(workers - 1), passes=context.Semaphore(0))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(gate,))
+    try:
+        tasks = [pool.submit(_load_in_worker, name) for _ in range(workers)]
+        # The pool's thread watches the processes that it knew when it was last woken. One more task, after
+        # the last process was started, wakes it; else it might not see that one die, and wait for ever.
+        pool.submit(os.getpid)
+        for task in tasks:
+            task.result()
+    except BaseException:
+        gate.open()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    return pool
 
 
-def _start_worker() -> None:
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """Holds each worker that has done its first task until all have, so that none does the task of two.
+
+    A `multiprocessing.Barrier` would hang in `abort` if a worker was killed while it waited.
+    """
+
+    workers: int
+    missing: Semaphore
+    passes: Semaphore
+
+    def wait(self) -> None:
+        if not self.missing.acquire(block=False):  # all others are here
+            self.open()
+        self.passes.acquire()
+
+    def open(self) -> None:
+        for _ in range(self.workers):
+            self.passes.release()
+
+
+_gate: _Gate | None = None  # of a worker process: semaphores are given to a process only when it starts
+
+
+def _start_worker(gate: _Gate) -> None:
     """One thread a worker; Ctrl-C is left to the parent; the worker ends when the parent is gone."""
+    global _gate
+    _gate = gate
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -318,9 +379,18 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-@functools.cache  # one model a worker process, loaded by its first batch, where an error finds its way back
+@functools.cache  # one model a worker process
 def _worker_model(name: str) -> Any:
     return load_model(name, find_folder(name))
+
+
+def _load_in_worker(name: str) -> None:
+    # A task, not a part of `_start_worker`: from there an error would not find its way back.
+    try:
+        _worker_model(name)
+    finally:
+        if _gate is not None:
+            _gate.wait()
 
 
 def _encode_in_worker(name: str, batch: list[str]) -> np.ndarray:

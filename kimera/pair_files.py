@@ -3,25 +3,31 @@
 Columns are found by name, in any case: text1/text2, premise/hypothesis, sentence1/sentence2, or
 claim/evidence (the evidence is text1, as a premise is, the claim text2); label or gold_label; id, pairID
 or uid (the first that is there); category or genre. Only the two texts are needed. Without an id a pair is
-called after its row, counted from 1.
+called after its row, counted from 1; no two pairs have the same id.
+
+The labels true and 1 mean contradiction. With claim/evidence, true and false need a label map: there true
+often says that the claim holds.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from kimera.errors import UserError
-from kimera.pair_labels import NO_GOLD_LABEL, LabelReader, UnknownLabel, parse_label_map
+from kimera.pair_labels import NO_GOLD_LABEL, LabelReader, UnclearTruth, UnknownLabel, parse_label_map
 from kimera.pairs import Pair
 from kimera.tables import Row, Table, open_table, shorten
 
 __all__ = ["COLUMNS", "ReadCounts", "pairs_of_table", "parse_label_map", "read_pairs"]
 
-_TEXTS = (("text1", "text2"), ("premise", "hypothesis"), ("sentence1", "sentence2"), ("evidence", "claim"))
+_CLAIM = ("evidence", "claim")
+_TEXTS = (("text1", "text2"), ("premise", "hypothesis"), ("sentence1", "sentence2"), _CLAIM)
 _LABELS = ("label", "gold_label")
 _IDS = ("id", "pairid", "uid")
 _CATEGORIES = ("category", "genre")
@@ -56,7 +62,7 @@ def read_pairs(
     skip_bad_rows: leave out rows that are no pair, telling `on_bad_row` of each; else the first is an error.
     counts: is kept up to date while the pairs are taken.
 
-    Memory does not grow with the texts, only by a set of 8-byte hashes of the ids, if the file gives ids.
+    Memory does not grow with the texts, only by an integer a pair: a hash of its id, or the row's number.
     Raises UserError: at once if the file cannot be opened, else on the way.
     """
     return pairs_of_table(
@@ -79,6 +85,7 @@ def pairs_of_table(
     """`read_pairs` for rows that come from elsewhere than a file."""
     counts = ReadCounts() if counts is None else counts
     parser = _RowParser(table, label_map)
+    parser.check_header()
     kept = False
     for row in table.read():
         counts.rows += 1
@@ -112,13 +119,55 @@ class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where in a row each part of a pair stands; None where the table has no such column."""
+    """Where in a row each part of a pair stands; None where the table has no such column.
+
+    of_claim: the texts are a claim and its evidence.
+    """
 
     text1: int
     text2: int
     label: int | None
     id: int | None
     category: int | None
+    of_claim: bool
+
+
+class _Ids:
+    """The ids of one pass: those given, as hashes, and the numbers of the rows that give none, ascending."""
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+        self._numbered = array("Q")
+
+    def claim(self, given: str, position: int) -> str:
+        """The id of a pair, which is its row's number where none is given. Raises _BadRow if it is taken."""
+        pair_id = given or str(position)
+        # 64 bits: among a million ids two different ones meet with a chance of 3e-8.
+        digest = int.from_bytes(blake2b(pair_id.encode(), digest_size=8).digest())
+        if digest in self._given:
+            fault = (
+                f"the id {shorten(given)} stands on an earlier row"
+                if given
+                else f"the row has no id, and its row number {position} is the id of an earlier row"
+            )
+            raise _BadRow(f"{fault}; give every pair an id of its own")
+        if not given:
+            self._numbered.append(position)
+            return pair_id
+        if self._is_numbered(given, position):
+            raise _BadRow(
+                f"the id {shorten(given)} is the row number of an earlier row, which has no id; give every"
+                " pair an id of its own"
+            )
+        self._given.add(digest)
+        return pair_id
+
+    def _is_numbered(self, given: str, position: int) -> bool:
+        """Whether a row before `position` without an id is called this."""
+        if len(given) > len(str(position)) or not given.isdecimal() or str(int(given)) != given:
+            return False
+        index = bisect_left(self._numbered, int(given))
+        return index < len(self._numbered) and self._numbered[index] == int(given)
 
 
 class _RowParser:
@@ -129,7 +178,13 @@ class _RowParser:
         self._labels = LabelReader(table.name, lambda: _label_cells(table), label_map)
         self._names: Sequence[str] = ()
         self._columns: _Columns | None = None
-        self._id_hashes: set[int] = set()
+        self._ids = _Ids()
+
+    def check_header(self) -> None:
+        """Raises UserError if the table has a header that cannot be used, also where no row follows it."""
+        header = self._table.header() if self._table.header else None
+        if header is not None:
+            self._columns_of(header)
 
     def parse(self, row: Row, position: int) -> Pair | None:
         """The row's pair, or None if it says that it has no gold label. Raises _BadRow, UserError."""
@@ -138,42 +193,35 @@ class _RowParser:
         columns = self._columns_of(row)
         text1 = _text(row, columns.text1)
         text2 = _text(row, columns.text2)
-        pair_id = _plain(row, columns.id) or str(position)
+        given_id = _plain(row, columns.id)
         category = _plain(row, columns.category)
-        label = self._label(row, columns.label)
+        label = self._label(row, columns)
         if label == NO_GOLD_LABEL:
             return None
-        if columns.id is not None:
-            self._claim_id(pair_id)
-        return Pair(text1, text2, pair_id, label, category)
+        return Pair(text1, text2, self._ids.claim(given_id, position), label, category)
 
     def _columns_of(self, row: Row) -> _Columns:
         if self._columns is None or row.names != self._names:
             try:
                 self._columns = _find_columns(row.names)
             except _BadRow as fault:
-                if self._table.has_header:
-                    raise UserError(f"{self._table.name}: {fault}") from None
-                raise
+                if not self._table.has_header:
+                    raise
+                place = f", {self._table.unit} {row.number}" if self._table.header and row.number else ""
+                raise UserError(f"{self._table.name}{place}: {fault}") from None
             self._names = row.names
         return self._columns
 
-    def _label(self, row: Row, column: int | None) -> str | None:
-        if column is None:
+    def _label(self, row: Row, columns: _Columns) -> str | None:
+        if columns.label is None:
             return None
+        class_names = self._table.class_names.get(row.names[columns.label], ())
         try:
-            return self._labels.read(row.values[column], self._table.class_names.get(row.names[column], ()))
+            return self._labels.read(row.values[columns.label], class_names, columns.of_claim)
         except UnknownLabel as error:
             raise _BadRow(str(error)) from None
-
-    def _claim_id(self, pair_id: str) -> None:
-        # 64 bits: among a million ids two different ones meet with a chance of 3e-8.
-        digest = int.from_bytes(blake2b(pair_id.encode(), digest_size=8).digest())
-        if digest in self._id_hashes:
-            raise _BadRow(
-                f"the id {shorten(pair_id)} stands on an earlier row; give every pair an id of its own"
-            )
-        self._id_hashes.add(digest)
+        except UnclearTruth as error:
+            raise UserError(f"{self._table.name}, {self._table.unit} {row.number}: {error}") from None
 
 
 def _find_columns(names: Sequence[str]) -> _Columns:
@@ -196,7 +244,12 @@ def _find_columns(names: Sequence[str]) -> _Columns:
 
     text1, text2 = texts[0]
     return _Columns(
-        lowered.index(text1), lowered.index(text2), first(_LABELS), first(_IDS), first(_CATEGORIES)
+        text1=lowered.index(text1),
+        text2=lowered.index(text2),
+        label=first(_LABELS),
+        id=first(_IDS),
+        category=first(_CATEGORIES),
+        of_claim=texts[0] == _CLAIM,
     )
 
 

@@ -14,6 +14,8 @@ NO_GOLD_LABEL = "-"
 
 LABEL_MAP_EXAMPLE = "0=entailment,1=neutral,2=contradiction"
 
+_TRUTH_WORDS = ("true", "false")
+
 _WORDS = {label: label for label in LABELS} | {
     "supports": ENTAILMENT,
     "refutes": CONTRADICTION,
@@ -57,6 +59,10 @@ def parse_label_map(text: str) -> dict[str, str]:
     return meanings
 
 
+class UnclearTruth(ValueError):  # noqa: N818 (see UnknownLabel)
+    """A true or false that may speak of a claim or of a contradiction; the message says how to tell."""
+
+
 class LabelReader:
     """Reads the cells of one table's label column.
 
@@ -73,18 +79,28 @@ class LabelReader:
     ) -> None:
         self._table_name = table_name
         self._column = column
-        self._words = _WORDS | {word.strip().casefold(): label for word, label in (label_map or {}).items()}
+        mapped = {word.strip().casefold(): label for word, label in (label_map or {}).items()}
+        self._words = _WORDS | mapped
+        self._unmapped_truth = set(_TRUTH_WORDS) - set(mapped)
         self._integers_are_mapped = any(map(_INTEGER.fullmatch, self._words))
         self._integers_are_binary = False
 
-    def read(self, cell: object, class_names: Sequence[str] = ()) -> str | None:
+    def read(self, cell: object, class_names: Sequence[str] = (), of_claim: bool = False) -> str | None:
         """One of `LABELS`, `NO_GOLD_LABEL`, or None where the cell is blank.
 
-        Raises UnknownLabel for this cell, UserError if the column's integers could mean anything.
+        of_claim: the row is a claim and its evidence, where "true" may well say that the claim holds.
+        Raises UnknownLabel for this cell, UnclearTruth for true or false `of_claim` that the label map leaves
+        out, UserError if the column's integers could mean anything.
         """
         word = self._word(cell, class_names)
         if not word:
             return None
+        if of_claim and word in self._unmapped_truth:
+            raise UnclearTruth(
+                f"the label of a claim is {word!r}, which may say that the claim holds or that there is a"
+                " contradiction; say which with --label-map true=entailment,false=contradiction, or with the"
+                " reverse, true=contradiction,false=entailment"
+            )
         if word in self._words:
             return self._words[word]
         if self._integers_are_mapped or not _INTEGER.fullmatch(word):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from tqdm import tqdm
 
 from kimera.cache import EmbeddingCache
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed
@@ -37,7 +35,7 @@ class ReactorStats:
     texts: distinct texts, counted chunk by chunk (of 4,096 pairs); each was `encoded` or `from_cache`.
     workers_asked: encoding processes asked for; None is this process with all its cores.
     workers_used: the most processes that encoded; 0 while nothing had to be encoded.
-    load_s: seconds to load the model, once a process; no pair's latency has it in it.
+    load_s: wall seconds to start encoding processes and load the model; no pair's latency has them in it.
     """
 
     pairs: int = 0
@@ -94,41 +92,48 @@ class Reactor:
         return list(self.stream(pairs, workers))
 
     def stream(
-        self, pairs: Iterable[PairLike], workers: int | None = None, progress: bool = False
+        self,
+        pairs: Iterable[PairLike],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[Verdict | Failure]:
         """`detect`, chunk by chunk, in memory that does not grow with the number of pairs.
 
         workers: encoding processes for this call; None is the reactor's own setting.
-        progress: a bar over the pairs, on stderr.
+        on_progress: is told by how many pairs the work has moved on; tqdm's `update`, say. Where a part of
+        a chunk's texts is encoded, that part of its pairs counts as done; their verdicts come with the chunk.
         Raises `UserError` for `workers` below 1 and if an encoding process dies.
         """
         workers = self.workers if workers is None else workers
         if workers is not None and workers < 1:
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         self.stats = replace(self.stats, workers_asked=workers)
-        total = len(pairs) if isinstance(pairs, Sized) else None
         source = iter(pairs)
-        with tqdm(total=total, desc="reactor", unit="pair", disable=not progress, file=sys.stderr) as bar:
-            while chunk := [_texts(pair) for pair in islice(source, PAIRS_PER_CHUNK)]:
-                outcomes = self._detect_chunk(chunk, workers)
-                bar.update(len(chunk))
-                yield from outcomes
+        while chunk := [_texts(pair) for pair in islice(source, PAIRS_PER_CHUNK)]:
+            progress = _ChunkProgress(len(chunk), on_progress)
+            outcomes = self._detect_chunk(chunk, workers, progress)
+            progress.reach(1, 1)
+            yield from outcomes
 
-    def _detect_chunk(self, chunk: list[tuple[str, str]], workers: int | None) -> list[Verdict | Failure]:
+    def _detect_chunk(
+        self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
+    ) -> list[Verdict | Failure]:
         start, loaded_s = time.perf_counter(), self.encoder.load_s
         answerable = [all(text.strip() for text in texts) for texts in chunk]
-        rows = iter(self._probabilities(list(compress(chunk, answerable)), workers).tolist())
+        rows = iter(self._probabilities(list(compress(chunk, answerable)), workers, progress).tolist())
         busy_s = time.perf_counter() - start - (self.encoder.load_s - loaded_s)
         latency_ms = busy_s * 1000 / len(chunk)
         self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self.encoder.load_s)
         return [_verdict(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
 
-    def _probabilities(self, pairs: list[tuple[str, str]], workers: int | None) -> np.ndarray:
+    def _probabilities(
+        self, pairs: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
+    ) -> np.ndarray:
         """Calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
         rows: dict[str, int] = {}
         indices = [[rows.setdefault(text, len(rows)) for text in texts] for texts in pairs]
         first, second = np.array(indices, dtype=np.int64).reshape(-1, 2).T
-        embedded = embed(list(rows), self.encoder, self.cache, workers=workers)
+        embedded = embed(list(rows), self.encoder, self.cache, workers=workers, on_encoded=progress.reach)
         self.stats = replace(
             self.stats,
             texts=self.stats.texts + len(rows),
@@ -139,12 +144,28 @@ class Reactor:
         return self.head.predict(embedded.vectors[first], embedded.vectors[second])
 
 
+class _ChunkProgress:
+    """Tells how far a chunk's pairs have come."""
+
+    def __init__(self, pairs: int, tell: Callable[[int], object] | None) -> None:
+        self._pairs = pairs
+        self._tell = tell
+        self._told = 0
+
+    def reach(self, done: int, of: int) -> None:
+        """So much of the chunk's work is done; told is what that adds in whole pairs."""
+        added = self._pairs * done // of - self._told
+        if added and self._tell is not None:
+            self._told += added
+            self._tell(added)
+
+
 def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
     if path is None and encoder.name not in PACKAGED_NAMES:
         raise UserError(
             f"no head is shipped for the encoder {encoder.name!r}. Fit one and pass it: "
             f"python -m kimera.train FILE --encoder {encoder.name} --out HEAD; "
-            f"then Reactor(encoder={encoder.name!r}, head=HEAD)"
+            f"then --head HEAD on the command line, or Reactor(encoder={encoder.name!r}, head=HEAD)"
         )
     return ContradictionHead.load(SHIPPED_HEAD if path is None else path)
 

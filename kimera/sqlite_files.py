@@ -26,8 +26,8 @@ def default_folder() -> Path:
     return Path(user_cache_dir("kimera"))
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder for caches. Raises `UserError` if it cannot be made or written."""
+def make_folder(folder: Path, remedy: str = "Set KIMERA_CACHE_DIR to a folder that can be written.") -> None:
+    """Makes a folder for caches. Raises `UserError` with the `remedy` if it cannot be made or written."""
     reason = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,10 +36,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror
     if reason:
-        raise UserError(
-            f"the cache folder {folder} cannot be used: {reason}. "
-            "Set KIMERA_CACHE_DIR to a folder that can be written."
-        )
+        raise UserError(f"the cache folder {folder} cannot be used: {reason}. {remedy}")
 
 
 def connect(path: Path, create: Callable[[sqlite3.Connection], None], timeout_s: float) -> sqlite3.Connection:

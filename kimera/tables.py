@@ -11,12 +11,13 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from io import TextIOWrapper
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -48,6 +49,8 @@ class Table:
     read: starts a new pass; raises UserError for a fault of the whole file.
     has_header: every row has the same columns; rows of JSON Lines each name their own.
     class_names: of a column that holds indices of named classes, the names.
+    header: reads the columns alone, as a Row without values whose number is 0 where they stand on no line;
+        gives None if the file has none. Raises UserError as `read` does.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Table:
     read: Callable[[], Iterator[Row]]
     has_header: bool = True
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    header: Callable[[], Row | None] | None = None
 
 
 def open_table(path: str | Path, wanted: Collection[str]) -> Table:
@@ -68,9 +72,9 @@ def open_table(path: str | Path, wanted: Collection[str]) -> Table:
     extension = next((known for known in EXTENSIONS if path.name.lower().endswith(known)), "")
     match extension.removesuffix(".gz"):
         case ".csv":
-            return Table(str(path), "line", partial(_delimited_rows, path, ","))
+            return _delimited_table(path, ",")
         case ".tsv":
-            return Table(str(path), "line", partial(_delimited_rows, path, "\t"))
+            return _delimited_table(path, "\t")
         case ".jsonl":
             return Table(str(path), "line", partial(_json_rows, path), has_header=False)
         case ".parquet":
@@ -126,8 +130,19 @@ def _not_utf8(text: str) -> str:
     return f"the byte 0x{ord(stray[0]) - 0xDC00:02x} is not valid UTF-8; save the file as UTF-8"
 
 
-def _delimited_rows(path: Path, delimiter: str) -> Iterator[Row]:
-    """Rows of CSV after RFC 4180, or the same with tabs; `Row.number` is the line on which a row begins."""
+def _delimited_table(path: Path, delimiter: str) -> Table:
+    def header() -> Row | None:
+        with closing(_delimited_rows(path, delimiter)) as rows:
+            return next(rows, None)
+
+    return Table(str(path), "line", lambda: islice(_delimited_rows(path, delimiter), 1, None), header=header)
+
+
+def _delimited_rows(path: Path, delimiter: str) -> Generator[Row]:
+    """Rows of CSV after RFC 4180, or the same with tabs; `Row.number` is the line on which a row begins.
+
+    The first is the header, names without values.
+    """
     # The limit belongs to the whole process. It is only ever raised, so no other reader can be hurt.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     # Strict: a quote out of place is an error, where the default would quietly join rows.
@@ -153,6 +168,7 @@ def _delimited_rows(path: Path, delimiter: str) -> Iterator[Row]:
             if fault:
                 raise UserError(f"{path}, line {start}: {fault}")
             names = tuple(cells)
+            yield Row(start, names)
         elif fault or len(cells) != len(names):
             yield Row(start, fault=fault or _ragged(len(cells), len(names)))
         else:
@@ -190,11 +206,13 @@ def _parquet_table(path: Path, wanted: Collection[str]) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: is not a readable Parquet file ({error})") from error
-    class_names = _class_names(metadata.get(b"huggingface", b"{}"))
-    return Table(str(path), "row", partial(_parquet_rows, path, wanted), class_names=class_names)
+    class_names = _class_names((schema.metadata or {}).get(b"huggingface", b"{}"))
+    header = Row(0, tuple(schema.names))
+    read = partial(_parquet_rows, path, wanted)
+    return Table(str(path), "row", read, class_names=class_names, header=lambda: header)
 
 
 def _class_names(metadata: bytes) -> dict[str, list[str]]:

@@ -1,19 +1,44 @@
-"""What every test starts from: no key, no endpoint and no proxy in the environment."""
+"""What every test starts from: no key, no endpoint, no proxy in the environment; and what may be skipped."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import signal
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 from servers import HOST, ScriptedJudge
 
 VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
+# What no installation mends: another operating system, or a user for whom files have no permissions.
+LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _without_skips((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _without_skips((yield))
+
+
+def _without_skips(report: Any) -> Any:
+    """Where CI=true a skip is a failure: what is missing there can be installed."""
+    if os.environ.get("CI") != "true" or not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if not LAWFUL_SKIP.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI=true does not allow: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

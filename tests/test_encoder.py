@@ -14,7 +14,15 @@ import pytest
 
 import kimera
 from kimera.cache import EmbeddingCache
-from kimera.encoder import DEFAULT_MODEL, TEXTS_WORTH_A_POOL, Encoder, embed, find_folder, folder_digest
+from kimera.encoder import (
+    BATCH_SIZE,
+    DEFAULT_MODEL,
+    TEXTS_WORTH_A_POOL,
+    Encoder,
+    embed,
+    find_folder,
+    folder_digest,
+)
 from kimera.errors import UserError
 
 TEXTS = [
@@ -30,13 +38,32 @@ import multiprocessing
 from kimera.encoder import Encoder
 
 if __name__ == "__main__":
-    encoder = Encoder()
-    batches = encoder.encode_batches([f"number {number}" for number in range(200_000)], workers=1)
-    next(batches)
-    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-    with encoder:
+    with Encoder() as encoder:
+        batches = encoder.encode_batches([f"number {number}" for number in range(200_000)], workers=1)
+        next(batches)
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
         for _ in batches:
             pass
+"""
+
+
+DYING_SCRIPT = """
+import multiprocessing, os, signal, sys, threading, time
+from kimera.encoder import Encoder, UserError
+
+def kill_one():
+    while len(workers := multiprocessing.active_children()) < 2:
+        time.sleep(0.001)
+    workers.sort(key=lambda worker: worker.pid, reverse=bool(int(sys.argv[1])))
+    os.kill(workers[0].pid, signal.SIGKILL)
+
+if __name__ == "__main__":
+    threading.Thread(target=kill_one).start()
+    try:
+        list(Encoder().encode_batches([f"number {number}" for number in range(1000)], workers=2))
+    except UserError as error:
+        print(error)
+    print("left:", len(multiprocessing.active_children()))
 """
 
 
@@ -110,6 +137,53 @@ def test_a_worker_that_dies_is_reported_and_the_encoder_stays_usable():
         with pytest.raises(UserError, match="fewer workers"):
             list(batches)
         assert encoder.encode(["still here"]).shape == (1, encoder.dimension)
+
+
+def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
+    others = multiprocessing.active_children()
+    with Encoder() as encoder:
+        begun = time.perf_counter()
+        batches = encoder.encode_batches(MANY, workers=2)
+        next(batches)
+        until_first_s = time.perf_counter() - begun
+        assert len(multiprocessing.active_children()) - len(others) == 2
+        # Reading the fingerprint and one batch take tenths of a second, a process with its model seconds.
+        assert until_first_s / 2 < encoder.load_s < until_first_s
+        loaded_s = encoder.load_s
+        assert sum(len(indices) for indices, _ in batches) == len(MANY) - BATCH_SIZE
+        assert encoder.load_s == loaded_s
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_model_that_cannot_be_loaded_is_the_same_error_wherever_it_is_loaded(tmp_path, workers):
+    others = multiprocessing.active_children()
+    with pytest.raises(UserError, match=f"{tmp_path}.*packaged {DEFAULT_MODEL}"):
+        list(Encoder(tmp_path).encode_batches(MANY, workers=workers))
+    assert len(multiprocessing.active_children()) == len(others)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_worker_that_dies_while_it_loads_is_reported_and_leaves_no_process_behind(tmp_path, which):
+    """The first or the last to be started."""
+    script = tmp_path / "script.py"
+    script.write_text(DYING_SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(kimera.__file__).parents[1])}
+    run = subprocess.run(
+        [sys.executable, script, str(which)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert run.stdout.startswith("an encoding process ended unexpectedly")
+    assert run.stdout.endswith("left: 0\n")
+
+
+def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
+    told = []
+    embed(MANY[: BATCH_SIZE + 10], encoder, None, on_encoded=lambda *counts: told.append(counts))
+    assert told == [(BATCH_SIZE, BATCH_SIZE + 10), (BATCH_SIZE + 10, BATCH_SIZE + 10)]
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])

@@ -32,11 +32,18 @@ def run(command: list[str], cwd: Path, **environment: str) -> subprocess.Complet
     )
 
 
+def source_files() -> list[str]:
+    """What git tracks, so that a file nobody added is missed; without git, whatever the packages hold."""
+    tracked = run(["git", "ls-files"], ROOT).stdout.splitlines() if shutil.which("git") else []
+    packages = (path for name in ("kimera", "benchmarks") for path in (ROOT / name).rglob("*"))
+    held = [str(path.relative_to(ROOT)) for path in packages if path.is_file()]
+    return tracked or ["pyproject.toml", "README.md", "LICENSE", "test_v050.py", *held]
+
+
 def test_an_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     """With everything that it needs from its own folders: prompts, dataset, weights."""
     source = tmp_path / "source"
-    tracked = run(["git", "ls-files"], ROOT).stdout.split()
-    for name in tracked or pytest.skip("not a git checkout"):
+    for name in source_files():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -62,6 +69,65 @@ def test_an_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "summary.json").exists()
+    check_installation_beside_a_broken_checkout(source, target)
+
+
+def check_installation_beside_a_broken_checkout(source: Path, target: Path) -> None:
+    """test_v050.py, and the processes it starts, import what is installed."""
+    (source / "kimera" / "__init__.py").write_text(
+        "raise RuntimeError('of the checkout')\n", encoding="utf-8"
+    )
+    script = (
+        "import test_v050 as checks\n"
+        "with checks.away_from_here():\n"
+        "    checks.test_import(), checks.test_help()\n"
+        "    print(__import__('kimera').__file__)"
+    )
+    checked = run([sys.executable, "-c", script], source, PYTHONPATH=str(target))
+    assert checked.stdout.strip() == str(target / "kimera" / "__init__.py"), checked.stderr
+
+
+SKIPPING = """
+import pytest
+
+
+def test_needs_a_tool():
+    pytest.skip("needs a tool")
+
+
+def test_needs_another_system():
+    pytest.skip("signals are POSIX's")
+
+
+@pytest.mark.xfail
+def test_known_to_fail():
+    assert False
+"""
+
+
+def run_tests(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
+    """The tests of a folder, under the conftest.py of these tests."""
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, "--rootdir", "."]
+    return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=str(ROOT / "tests"))
+
+
+@pytest.mark.parametrize(("ci", "ended"), [("true", (1, 1)), ("", (0, 2))])
+def test_what_ci_could_install_is_not_skipped_there(tmp_path: Path, ci: str, ended: tuple[int, int]) -> None:
+    (tmp_path / "test_skipping.py").write_text(SKIPPING, encoding="utf-8")
+    done = run_tests(tmp_path, ci)
+    failed, skipped = ended
+    assert done.returncode == failed
+    assert f"{skipped} skipped, 1 xfailed" in done.stdout
+    assert ("skipped, which CI=true does not allow: needs a tool" in done.stdout) == bool(failed)
+
+
+def test_a_file_of_tests_is_not_skipped_in_ci_either(tmp_path: Path) -> None:
+    (tmp_path / "test_skipping.py").write_text(
+        "import pytest\npytest.importorskip('no_such_library')\n", encoding="utf-8"
+    )
+    done = run_tests(tmp_path, "true")
+    assert done.returncode != 0
+    assert "could not import 'no_such_library'" in done.stdout
 
 
 @pytest.fixture(scope="module")

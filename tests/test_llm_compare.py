@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmarks.datasets import load_dataset
+from benchmarks.options import build_parser
 from benchmarks.prompts import load_prompt
-from benchmarks.simulation import SimulatorConfig, answers_for
+from benchmarks.run_folder import IDENTITY, header_of, resumed_options
+from benchmarks.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
 from benchmarks.simulator import SimulatorProcess
 from kimera.cache import EmbeddingCache
+from kimera.errors import UserError
 from kimera.reactor import Reactor
 
 ROOT = Path(__file__).parent.parent
@@ -204,6 +209,7 @@ def test_a_folder_that_holds_a_run_is_refused(environment: dict[str, str], tmp_p
         (["--judge-only", "--base-url", "https://judge.example/v1"], "OPENAI_API_KEY"),
         (["--judge-only", "--base-url", "http://localhost:9/v1", "--max-cost", "1"], "--price"),
         (["--resume", "nowhere"], "nowhere"),
+        (["--resume", "nowhere", "--dry-run"], "--dry-run"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what(
@@ -222,10 +228,19 @@ def test_a_simulated_judge_needs_labels(environment: dict[str, str], tmp_path: P
     assert "labels" in done.stderr
 
 
+def test_a_simulated_judge_that_is_not_asked_needs_no_labels(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_pairs(tmp_path / "pairs.jsonl", 4, label=False)
+    done = compare(environment, tmp_path, path, "--kimera-only", "--simulate", "--no-viz")
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_labels_metrics_are_absent_not_invented(environment: dict[str, str], tmp_path: Path) -> None:
     path = write_pairs(tmp_path / "pairs.jsonl", 4, label=False)
     done = compare(environment, tmp_path, path, "--kimera-only", "--out", "run")
     assert done.returncode == 0, done.stderr
+    assert "contradictions" not in summary(tmp_path / "run")["dataset"]
     reactor = summary(tmp_path / "run")["detectors"]["kimera"]
     assert "accuracy" not in reactor
     assert "accuracy" in reactor["absent"]
@@ -250,41 +265,29 @@ def test_the_key_is_in_no_output_and_no_file(environment: dict[str, str], tmp_pa
     assert key.encode() not in written + (done.stdout + done.stderr).encode()
 
 
+@pytest.mark.parametrize("faults", [FAULTS[::2], FAULTS[1::2]], ids=["first half", "second half"])
 def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
-    """300 pairs, every fault at 10 %."""
+    """300 pairs, each fault on 10 % of the requests: all nine at once would leave hardly one answered."""
     dataset = load_dataset(max_pairs=300)
-    faults = dict.fromkeys(
-        ("rate_limited", "server_error", "dropped", "stalled", "truncated", "malformed", "html_body"), 0.1
-    )
-    config = SimulatorConfig(latency_ms=5, retry_after_s=0.05, stall_s=30, **faults)
+    shares = dict.fromkeys((*faults, *WITHHELD), 0.1)
+    config = SimulatorConfig(latency_ms=5, retry_after_s=0.05, stall_s=30, **shares)
+    options = ("--max-pairs", 300, "--async", 32, "--timeout", 0.5, "--max-retries", 2, "--out", "run")
     with SimulatorProcess(config, answers_for(dataset, load_prompt("same-event").question)) as judge:
-        done = compare(
-            environment,
-            tmp_path,
-            "--judge-only",
-            "--base-url",
-            judge.base_url,
-            "--max-pairs",
-            300,
-            "--async",
-            32,
-            "--timeout",
-            0.5,
-            "--max-retries",
-            2,
-            "--out",
-            "run",
-        )
+        done = compare(environment, tmp_path, "--judge-only", "--base-url", judge.base_url, *options)
+        met = judge.stats()["outcomes"]
     assert done.returncode == 0, done.stderr
+    assert set(shares) <= set(met)
     found = rows(tmp_path / "run")
     assert [row["id"] for row in found] == [pair.id for pair in dataset]
-    for row in found:
-        assert bool(row["gpt-4o (simulated)_contradiction"]) != bool(row["gpt-4o (simulated)_error"]), row
-    judge_summary = summary(tmp_path / "run")["detectors"]["gpt-4o"]
-    assert judge_summary["answered"] + sum(judge_summary["errors"].values()) == 300
-    assert judge_summary["errors"], "some pairs meet three faults in a row"
+    verdicts = [row["gpt-4o (simulated)_contradiction"] for row in found]
+    kinds = [row["gpt-4o (simulated)_error"].partition(":")[0] for row in found]
+    assert all(bool(verdict) != bool(kind) for verdict, kind in zip(verdicts, kinds, strict=True))
+    told = summary(tmp_path / "run")["detectors"]["gpt-4o"]
+    assert told["errors"] == Counter(filter(None, kinds))
+    assert told["errors"].keys() >= {*WITHHELD}
+    assert told["answered"] == len(list(filter(None, verdicts))) > 100
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str], tmp_path: Path) -> None:
@@ -347,10 +350,7 @@ def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path
         stderr=subprocess.DEVNULL,
     )
     journal = tmp_path / "run" / "journal.jsonl"
-    deadline = time.monotonic() + 60
-    while not journal.exists() or journal.read_bytes().count(b'"index"') < 10:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_lines(journal, 10)
     run.kill()
     run.wait()
     with journal.open("ab") as file:
@@ -387,6 +387,111 @@ def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: 
     write_pairs(path, 7)
     changed = compare(environment, tmp_path, "--resume", "run")
     assert (changed.returncode, "dataset" in changed.stderr) == (2, True)
+
+
+def test_a_run_that_goes_on_in_sync_mode_says_so(environment: dict[str, str], tmp_path: Path) -> None:
+    dataset = load_dataset(max_pairs=20)
+    withholding = SimulatorConfig(latency_ms=0, content_filter=0.5)
+    with SimulatorProcess(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
+        options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--no-viz")
+        compare(environment, tmp_path, *options, "--async", 4, "--out", "run")
+        done = compare(environment, tmp_path, "--resume", "run", "--async", 1)
+    assert done.returncode == 0, done.stderr
+    told = summary(tmp_path / "run")["detectors"]["gpt-4o"]
+    assert (told["mode"], told["concurrency"], told["concurrency_used"]) == ("sync", 1, 1)
+    assert "sync, one at a time\n" in done.stdout
+
+
+def test_a_judge_that_ctrl_c_kept_from_beginning_was_not_run(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--judge-only", "--no-viz"]
+    run = subprocess.Popen(
+        [*command, "--model", "first", "--model", "second", "--out", "run"],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    wait_for_lines(tmp_path / "run" / "journal.jsonl", 3)
+    run.send_signal(signal.SIGINT)
+    told, _ = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert re.search(r"^mode +sync, one at a time +not run$", told, re.MULTILINE)
+
+
+def test_a_dataset_that_changes_meanwhile_fails_the_run_and_names_the_way_on(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_pairs(tmp_path / "pairs.jsonl", 12)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.llm_compare", path, "--simulate", "--judge-only", "--out", "run"],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stderr=subprocess.PIPE,
+    )
+    wait_for_lines(tmp_path / "run" / "journal.jsonl", 3)
+    write_pairs(path, 13)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "has changed since it was first read" in errors
+    assert "go on with: python -m benchmarks.llm_compare --resume run" in errors
+
+
+def wait_for_lines(journal: Path, count: int) -> None:
+    """Until the journal holds this many outcomes."""
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b'"index"') < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def write_header(folder: Path, header: dict[str, object]) -> None:
+    folder.mkdir()
+    (folder / "journal.jsonl").write_text(json.dumps({"journal": 1, **header}) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("lacking", ["created", "header_names", "options"])
+def test_a_header_of_another_version_is_refused_by_name(tmp_path: Path, lacking: str) -> None:
+    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {})
+    del header[lacking]
+    write_header(tmp_path / "run", header)
+    with pytest.raises(UserError, match=rf"journal\.jsonl, line 1: lacks {lacking}: .* another version"):
+        resumed_options([], str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("lacking", IDENTITY)
+def test_a_header_that_does_not_say_which_run_it_was_is_refused(tmp_path: Path, lacking: str) -> None:
+    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {})
+    del header["options"][lacking]
+    write_header(tmp_path / "run", header)
+    with pytest.raises(UserError, match=rf"lacks {lacking}: .* another version"):
+        resumed_options([], str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"journal":1,"created":"2026'])
+def test_a_run_that_was_killed_before_its_header_was_written_is_none(
+    environment: dict[str, str], tmp_path: Path, torn: bytes
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "journal.jsonl").write_bytes(torn)
+    resumed = compare(environment, tmp_path, "--resume", "run")
+    assert (resumed.returncode, "nothing was begun there" in resumed.stderr) == (2, True)
+    begun = compare(environment, tmp_path, "--kimera-only", "--max-pairs", 2, "--no-viz", "--out", "run")
+    assert begun.returncode == 0, begun.stderr
+    assert len(rows(tmp_path / "run")) == 2
+
+
+def test_another_file_of_the_journals_name_is_not_deleted(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(b'{"mine": 1}')
+    done = compare(environment, tmp_path, "--kimera-only", "--out", ".")
+    assert done.returncode == 2
+    assert (tmp_path / "journal.jsonl").read_bytes() == b'{"mine": 1}'
 
 
 def test_a_repeated_run_with_kept_replies_asks_nothing(environment: dict[str, str], tmp_path: Path) -> None:
@@ -468,9 +573,12 @@ def test_a_cost_limit_is_not_passed(environment: dict[str, str], tmp_path: Path)
             "--out",
             "run",
         )
-    assert done.returncode == 1
-    assert "max_cost" in done.stderr
-    assert 0.3 < summary(tmp_path / "run")["detectors"]["gpt-4o"]["dollars"] <= 0.5
+        assert done.returncode == 1
+        assert "max_cost" in done.stderr
+        assert "--resume run --max-cost DOLLARS, with more than 0.5" in done.stderr
+        assert 0.3 < summary(tmp_path / "run")["detectors"]["gpt-4o"]["dollars"] <= 0.5
+        done = compare(environment, tmp_path, "--resume", "run", "--max-cost", 5)
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_teaches(environment: dict[str, str], tmp_path: Path) -> None:
@@ -478,6 +586,9 @@ def test_help_teaches(environment: dict[str, str], tmp_path: Path) -> None:
     assert done.returncode == 0
     for part in ("examples:", "starting values for --async", "4 to 6", "8 to 12", "10 to 20", "exit codes"):
         assert part in done.stdout
+    told = " ".join(done.stdout.split())
+    assert "true and 1 mean contradiction" in told
+    assert "rate limits (429) may be met four times as often" in told
 
 
 def test_output_that_nobody_reads_is_no_error(environment: dict[str, str], tmp_path: Path) -> None:

@@ -157,6 +157,65 @@ def test_a_missing_id_is_the_number_of_the_row_counting_those_left_out(tmp_path:
     assert [pair.id for pair in read_pairs(path, skip_bad_rows=True)] == ["3"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("p.jsonl", '{"id": "2", "text1": "a", "text2": "b"}\n{"text1": "c", "text2": "d"}\n', 2),
+        ("p.csv", "id,text1,text2\n2,a,b\n,c,d\n", 3),
+    ],
+)
+def test_a_row_whose_number_is_the_id_of_an_earlier_row_needs_an_id(
+    tmp_path: Path, name: str, content: str, line: int
+) -> None:
+    message = refusal(write(tmp_path / name, content))
+    assert f"line {line}: the row has no id, and its row number 2 is the id of an earlier row" in message
+
+
+def test_an_id_that_is_the_number_of_an_earlier_row_without_one_is_refused(tmp_path: Path) -> None:
+    rows = [{"text1": "a", "text2": "b"}, {"text1": "c", "text2": "d", "id": 1}]
+    message = refusal(write_jsonl(tmp_path / "p.jsonl", rows))
+    assert "line 2: the id '1' is the row number of an earlier row, which has no id" in message
+
+
+def test_the_number_of_a_row_that_was_left_out_is_free_as_an_id(tmp_path: Path) -> None:
+    rows = [
+        {"text1": "", "text2": "b"},
+        {"text1": "c", "text2": "d", "id": "1"},
+        {"text1": "e", "text2": "f"},
+    ]
+    path = write_jsonl(tmp_path / "p.jsonl", rows)
+    assert [pair.id for pair in read_pairs(path, skip_bad_rows=True)] == ["1", "3"]
+
+
+@settings(deadline=None, max_examples=100)
+@given(ids=st.lists(st.sampled_from([None, *"12345", "01", "\u0662"]), min_size=1, max_size=6))
+def test_however_ids_are_given_no_two_pairs_share_one(
+    tmp_path_factory: pytest.TempPathFactory, ids: list[str | None]
+) -> None:
+    rows = [{"text1": "a", "text2": "b", **({"id": given} if given else {})} for given in ids]
+    path = write_jsonl(tmp_path_factory.mktemp("ids") / "p.jsonl", rows)
+    counts = ReadCounts()
+    found = [pair.id for pair in read_pairs(path, skip_bad_rows=True, counts=counts)]
+    wanted = [given or str(number) for number, given in enumerate(ids, 1)]
+    assert found == list(dict.fromkeys(wanted))
+    assert counts.bad_rows == len(wanted) - len(found)
+
+
+@pytest.mark.parametrize("rows", ["", "a,b\n"])
+def test_missing_text_columns_are_an_error_on_the_headers_line_whether_rows_follow_or_not(
+    tmp_path: Path, rows: str
+) -> None:
+    path = write(tmp_path / "p.csv", f"\n\nquestion,answer\n{rows}")
+    assert refusal(path).startswith(f"{path}, line 3: the columns are 'question', 'answer'; expected")
+
+
+def test_missing_text_columns_of_a_parquet_file_without_rows_are_named(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"question": pa.array([], pa.string())}), path)
+    assert refusal(path).startswith(f"{path}: the columns are 'question'; expected")
+
+
 def test_missing_text_columns_are_an_error_that_names_those_found_and_those_expected(tmp_path: Path) -> None:
     message = refusal(write(tmp_path / "p.csv", "question,answer\na,b\n"), skip_bad_rows=True)
     assert "the columns are 'question', 'answer'" in message
@@ -203,6 +262,38 @@ def test_a_json_row_without_a_text_is_that_rows_fault(tmp_path: Path) -> None:
 )
 def test_a_label_is_understood(tmp_path: Path, written: object, label: str | None) -> None:
     assert labels_of(write_jsonl(tmp_path / "p.jsonl", labelled(written))) == [label]
+
+
+@pytest.mark.parametrize("word", ["true", "FALSE", True])
+def test_true_and_false_of_a_claim_are_an_error_that_asks_what_they_mean(
+    tmp_path: Path, word: str | bool
+) -> None:
+    """In fact-checking true says that the claim holds, which is the reverse of what it says elsewhere."""
+    rows = [{"claim": "c", "evidence": "e", "label": label} for label in ("neutral", word)]
+    path = write_jsonl(tmp_path / "p.jsonl", rows)
+    message = refusal(path, skip_bad_rows=True)
+    assert message.startswith(f"{path}, line 2: the label of a claim is {str(word).lower()!r}")
+    assert "--label-map true=entailment,false=contradiction" in message
+    assert "true=contradiction,false=entailment" in message
+
+
+@pytest.mark.parametrize(
+    ("label_map", "labels"),
+    [
+        ("true=entailment,false=contradiction", ["entailment", "contradiction"]),
+        ("true=contradiction,false=entailment", ["contradiction", "entailment"]),
+    ],
+)
+def test_a_label_map_says_what_true_and_false_of_a_claim_mean(
+    tmp_path: Path, label_map: str, labels: list[str]
+) -> None:
+    path = write(tmp_path / "p.csv", "claim,evidence,label\nc,e,True\nc,e,false\n")
+    assert labels_of(path, label_map=parse_label_map(label_map)) == labels
+
+
+def test_a_label_map_without_false_leaves_the_false_of_a_claim_unclear(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.csv", "claim,evidence,label\nc,e,true\nc,e,false\n")
+    assert "line 3: the label of a claim is 'false'" in refusal(path, label_map={"true": "entailment"})
 
 
 def test_a_file_without_a_label_column_gives_pairs_without_labels(tmp_path: Path) -> None:

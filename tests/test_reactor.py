@@ -1,11 +1,18 @@
 """Reactor: one calibrated verdict a pair, in order, the same however the work is divided."""
 
+import io
+import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from benchmarks.comparison import ReactorDetector
+from benchmarks.datasets import load_dataset
+from benchmarks.journal import Journal
+from benchmarks.recorder import Recorder
 from kimera.cache import EmbeddingCache
 from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
 from kimera.errors import UserError
@@ -92,6 +99,59 @@ def test_the_counters_say_where_the_vectors_came_from(encoder, tmp_path):
     assert (stats.workers_asked, stats.workers_used) == (3, 1)
 
 
+def test_no_pairs_latency_has_the_start_of_the_worker_processes_in_it():
+    pairs = [(f"number {number}", "a number") for number in range(TEXTS_WORTH_A_POOL)]
+    with Encoder() as encoder:
+        reactor = Reactor(encoder, cache=None)
+        begun = time.perf_counter()
+        verdicts = reactor.detect(pairs, workers=1)
+        wall_s = time.perf_counter() - begun
+    assert reactor.stats.workers_used == 1
+    assert reactor.stats.load_s > 0.5
+    assert sum(verdict.latency_ms for verdict in verdicts) / 1000 + reactor.stats.load_s < wall_s
+
+
+def test_progress_is_told_while_a_chunks_texts_are_encoded_and_adds_up_to_the_pairs(encoder, tmp_path):
+    pairs = [*PAIRS, ("", "text"), *((f"number {number}", "a number") for number in range(300))]
+    reactor = Reactor(encoder, cache=EmbeddingCache(tmp_path))
+    told = []
+    next(reactor.stream(pairs, on_progress=told.append))
+    assert len(told) > 3
+    assert sum(told) == len(pairs)
+    told.clear()
+    next(reactor.stream(pairs, on_progress=told.append))
+    assert told == [len(pairs)]  # all in the cache
+
+
+class Terminal(io.StringIO):
+    """A screen that notes, of each count that a bar shows, how many pairs had been recorded by then."""
+
+    recorder: Recorder
+    shown: list[tuple[int, int]]
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        recorded = int((self.recorder.offsets >= 0).sum())
+        self.shown += [(int(count), recorded) for count in re.findall(r" (\d+)/\d+ ", text)]
+        return len(text)
+
+
+def test_a_comparisons_bar_moves_before_a_chunk_is_done_and_ends_full(encoder, tmp_path, monkeypatch):
+    dataset = load_dataset(max_pairs=150)
+    terminal = Terminal()
+    terminal.shown = []
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Journal(tmp_path / "journal.jsonl", header={}) as journal:
+        terminal.recorder = Recorder("kimera", len(dataset), journal)
+        ReactorDetector(Reactor(encoder, cache=None), None, "kimera").run(
+            dataset, terminal.recorder, quiet=False
+        )
+    assert any(0 < count < len(dataset) and not recorded for count, recorded in terminal.shown)
+    assert terminal.shown[-1] == (len(dataset), len(dataset))
+
+
 def test_a_stream_takes_pairs_only_as_it_needs_them(encoder):
     taken = []
 
@@ -119,7 +179,9 @@ assert not {{"torch", "transformers", "sentence_transformers", "sklearn", "scipy
 
 
 def test_another_encoder_needs_a_head_of_its_own(tmp_path):
-    with pytest.raises(UserError, match=r"python -m kimera\.train"):
+    with pytest.raises(
+        UserError, match=r"python -m kimera\.train .* --head HEAD .* Reactor\(encoder=.*, head=HEAD\)"
+    ):
         Reactor(encoder=tmp_path)
 
 

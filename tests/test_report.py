@@ -168,6 +168,13 @@ def test_counts_of_the_dataset_are_those_of_the_pairs_that_ran() -> None:
     assert build_summary(RUNS["one pair"]())["dataset"]["labelled"] == 1
 
 
+def test_contradictions_are_counted_where_there_are_labels_and_nowhere_else() -> None:
+    some = np.where(np.arange(20) < 5, LABELLED, -1).astype(np.int8)
+    counts = [build_summary(run_of(labels, reactor(GUESSES)))["dataset"] for labels in (some, UNLABELLED)]
+    assert (counts[0]["labelled"], counts[0]["contradictions"]) == (5, 2)
+    assert (counts[1]["labelled"], "contradictions" in counts[1]) == (0, False)
+
+
 def test_detectors_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="different names"):
         build_summary(run_of(LABELLED, reactor(GUESSES), judge(GUESSES, "kimera")))
@@ -261,6 +268,26 @@ class TestBothRenderings:
 
     def test_missing_metrics_come_with_their_reason(self, render: Callable) -> None:
         assert "no pair carries a label" in render(build_summary(RUNS["no labels"]()))
+
+    @pytest.mark.parametrize(
+        ("how", "cell"),
+        [
+            ({"mode": "async", "asked": 8, "used": 8}, "async, 8 in flight"),
+            ({"mode": "async", "asked": 16, "used": 8}, "async, 8 in flight (16 asked for)"),
+            ({"mode": "async", "asked": "auto", "used": 40}, "async, up to 40 in flight, found by itself"),
+            ({"mode": "async", "asked": "auto", "used": 0}, "async, auto asked for"),
+            ({"mode": "sync", "asked": 1, "used": 1}, "sync, one at a time"),
+            ({"mode": "sync", "asked": "auto", "used": 1}, "sync, one at a time (auto asked for)"),
+            ({"mode": "sync", "asked": 8, "used": 1}, "sync, one at a time (8 asked for)"),
+            ({"mode": "none", "asked": 0, "used": 0}, "not run"),
+        ],
+    )
+    def test_the_mode_of_a_judge_is_how_it_ran(
+        self, render: Callable, how: dict[str, Any], cell: str
+    ) -> None:
+        told = render(build_summary(run_of(LABELLED, replace(judge(LABELLED), **how))))
+        row = next(line for line in told.splitlines() if line.lstrip("| ").startswith("mode"))
+        assert row.strip("| ").removeprefix("mode").strip("| ") == cell
 
     def test_processes_asked_for_and_not_used_are_shown(self, render: Callable) -> None:
         assert "2 processes (4 asked for: too little to encode for more)" in render(

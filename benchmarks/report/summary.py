@@ -32,12 +32,13 @@ def build_summary(run: RunResult) -> dict[str, Any]:
 
 
 def _dataset(run: RunResult) -> dict[str, Any]:
-    counts = {
-        "pairs": run.labels.size,
-        "labelled": int((run.labels >= 0).sum()),
-        "contradictions": int((run.labels == 1).sum()),
-    }
-    return {**run.dataset, **counts}
+    """What the run says of its dataset, counted anew; without labels nobody knows how many contradict."""
+    labelled = int((run.labels >= 0).sum())
+    counts = {"pairs": run.labels.size, "labelled": labelled}
+    if labelled:
+        counts["contradictions"] = int((run.labels == 1).sum())
+    told = {name: value for name, value in run.dataset.items() if name != "contradictions"}
+    return {**told, **counts}
 
 
 def _detector(labels: np.ndarray, detector: DetectorResult) -> dict[str, Any]:

@@ -85,18 +85,33 @@ def dataset_sentence(summary: dict[str, Any]) -> str:
 
 
 def mode(detector: Detector) -> str:
-    """How the detector ran: "4 processes", "async, 8 in flight (16 asked for)"."""
-    reactor = detector["kind"] == "reactor"
-    asked = detector["workers" if reactor else "concurrency"]
-    used = detector["workers_used" if reactor else "concurrency_used"]
+    """How the detector ran: "4 processes", "async, 8 in flight (16 asked for)", "not run"."""
+    if detector["mode"] == "none":
+        return "not run"
+    return _processes(detector) if detector["kind"] == "reactor" else _in_flight(detector)
+
+
+def _processes(detector: Detector) -> str:
+    asked, used = detector["workers"], detector["workers_used"]
+    if not used:  # the pass was cut off before it could say
+        return f"{_process_count(asked)} asked for"
+    why = f" ({asked} asked for: too little to encode for more)" if used != asked else ""
+    return f"{_process_count(used)}{why}"
+
+
+def _process_count(number: int) -> str:
+    return "one process" if number == 1 else f"{number} processes"
+
+
+def _in_flight(detector: Detector) -> str:
+    asked, used = detector["concurrency"], detector["concurrency_used"]
+    if detector["mode"] == "sync":
+        return "sync, one at a time" + (f" ({asked} asked for)" if asked != 1 else "")
+    if not used:  # every reply came from the cache, or the pass was cut off before it could say
+        return f"async, {asked} asked for"
     if asked == "auto":
         return f"async, up to {used} in flight, found by itself"
-    if reactor:
-        words = "one process" if used == 1 else f"{used} processes"
-    else:
-        words = "sync, one at a time" if detector["mode"] == "sync" else f"async, {used} in flight"
-    why = ": too little to encode for more" if reactor else ""
-    return words if used == asked else f"{words} ({asked} asked for{why})"
+    return f"async, {used} in flight" + (f" ({asked} asked for)" if used != asked else "")
 
 
 def _answered(detector: Detector) -> str:
