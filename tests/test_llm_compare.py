@@ -33,15 +33,22 @@ FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparis
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """No key, no endpoint, and a cache of its own that knows the pairs that most tests use."""
     cache = tmp_path_factory.mktemp("cache")
-    Reactor(cache=EmbeddingCache(cache)).detect([*load_dataset(max_pairs=20), *load_dataset(max_pairs=60)])
+    known = [
+        *load_dataset(max_pairs=20),
+        *load_dataset(max_pairs=60),
+        *(box(number) for number in range(200)),
+    ]
+    Reactor(cache=EmbeddingCache(cache)).detect(known)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "KIMERA_"))}
     return {**kept, "KIMERA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
 
 
 def compare(
-    environment: dict[str, str], cwd: Path, *arguments: object, **more: str
+    environment: dict[str, str], cwd: Path, *arguments: object, viz: bool = False, **more: str
 ) -> subprocess.CompletedProcess[str]:
+    """Runs the command; without the picture, which takes half a second, unless it is asked for."""
     command = [sys.executable, "-m", "benchmarks.llm_compare", *map(str, arguments)]
+    command += [] if viz else ["--no-viz"]
     return subprocess.run(
         command,
         cwd=cwd,
@@ -70,9 +77,13 @@ def summary(folder: Path) -> dict[str, object]:
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
+def box(number: int) -> tuple[str, str]:
+    return f"Box {number} is red.", f"Box {number} is blue."
+
+
 def write_pairs(path: Path, count: int, label: bool = True) -> Path:
     lines = (
-        {"id": f"p{i}", "text1": f"Box {i} is red.", "text2": f"Box {i} is blue."}
+        {"id": f"p{i}", "text1": box(i)[0], "text2": box(i)[1]}
         | ({"label": ("contradiction", "neutral")[i % 2]} if label else {})
         for i in range(count)
     )
@@ -81,7 +92,8 @@ def write_pairs(path: Path, count: int, label: bool = True) -> Path:
 
 
 def test_both_detectors_end_in_one_result(environment: dict[str, str], tmp_path: Path) -> None:
-    done = compare(environment, tmp_path, "--simulate", "--async", 8, "--max-pairs", 60, "--out", "run")
+    options = ("--simulate", "--async", 8, "--max-pairs", 60, "--out", "run")
+    done = compare(environment, tmp_path, *options, viz=True)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} == FILES
