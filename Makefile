@@ -15,7 +15,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# Measures the judge pipeline at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
+# Measures the judge pipeline at full size: a quarter of an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed
 	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
 

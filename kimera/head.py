@@ -117,7 +117,8 @@ class ContradictionHead:
             raise UserError(
                 f"this head was fitted on the encoder {self.encoder_name!r} ({self.encoder}), not on "
                 f"{name!r} ({fingerprint}). Use that encoder, or fit a head for this one: "
-                "python -m kimera.train FILE --encoder NAME --out HEAD; then Reactor(encoder=NAME, head=HEAD)"
+                "python -m kimera.train FILE --encoder NAME --out HEAD; then --encoder NAME --head HEAD, or "
+                "Reactor(encoder=NAME, head=HEAD)"
             )
 
 
