@@ -254,6 +254,8 @@ def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> i
     """Says what a run would send. Nothing is sent, so no key is needed."""
     from benchmarks.pricing import estimate
 
+    if options.json:
+        raise UserError("--dry-run prints no summary, so --json does not go with it")
     base_url = "the built-in simulator" if options.simulate else _base_url(options)
     askings = options.repeat * (2 if options.swap else 1)
     for model in [] if options.kimera_only else _models(options):
@@ -269,8 +271,28 @@ def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> i
             f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
             f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
         )
+        if price and expected.dollars is not None:
+            print(_enough(options, expected.dollars, price, model, dataset, prompt))
     print(f"Dry run over {dataset.name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
+
+
+def _enough(
+    options: argparse.Namespace, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
+) -> str:
+    """Which --max-cost does not get in the way of a run that is expected to cost so much."""
+    from benchmarks.adaptive import START
+    from benchmarks.dialect import Dialect
+    from benchmarks.pricing import worst_case
+
+    dialect = Dialect()
+    longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
+    aside = price.cost(worst_case(price, longest, dialect.most_tokens))
+    in_flight = START if options.concurrency == "auto" else options.concurrency or 1
+    return (
+        f"  --max-cost sets up to ${aside:.4f} aside for each request in flight, until its reply tells its "
+        f"cost: ${dollars + aside * in_flight:.4f} would do; less holds the run back or ends it early"
+    )
 
 
 def _compare(

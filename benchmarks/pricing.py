@@ -124,6 +124,13 @@ def billed_usage(attempt: Attempt) -> Usage | None:
     return attempt.usage if attempt.usage.prompt else None
 
 
+def worst_case(price: Price, prompt_bytes: int, max_tokens: int) -> Usage:
+    """The dearest that a request can be: a token a byte, the longest reply, nothing cheaper from a cache."""
+    prompt = prompt_bytes + CHAT_OVERHEAD_TOKENS
+    cached = prompt if price.cached_input > price.input else 0
+    return Usage(prompt, max_tokens, cached)
+
+
 class CostLimit:
     """Keeps what a run spends within `dollars`: each request's worst case is set aside before it is sent.
 
@@ -166,24 +173,19 @@ class CostLimit:
         prompt_bytes: the length of the request's whole body, schema and all; a prompt has at most one token
         a byte, and CHAT_OVERHEAD_TOKENS. max_tokens: the most that the completion, reasoning included, has.
         """
-        worst = self._worst_case(prompt_bytes, max_tokens)
+        worst = worst_case(self.price, prompt_bytes, max_tokens)
         if not self._committed() + self.price.cost(worst) <= self.dollars:
             return None
         self._reserved += worst
         self.in_flight += 1
         return worst
 
-    def _worst_case(self, prompt_bytes: int, max_tokens: int) -> Usage:
-        prompt = prompt_bytes + CHAT_OVERHEAD_TOKENS
-        cached = prompt if self.price.cached_input > self.price.input else 0
-        return Usage(prompt, max_tokens, cached)
-
     def _committed(self) -> float:
         return math.fsum(limit.price.cost(limit._spent + limit._reserved) for limit in self._all)
 
     def explain(self, prompt_bytes: int, max_tokens: int) -> str:
         """Why a request of this size is not sent."""
-        worst = self.price.cost(self._worst_case(prompt_bytes, max_tokens))
+        worst = self.price.cost(worst_case(self.price, prompt_bytes, max_tokens))
         spent = f"${self._committed():.4f} of ${self.dollars:g} is spent"
         return f"{spent}, and the next request may cost ${worst:.4f}"
 

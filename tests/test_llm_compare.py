@@ -222,6 +222,7 @@ def test_a_folder_that_holds_a_run_is_refused(environment: dict[str, str], tmp_p
         (["--judge-only", "--base-url", "http://localhost:9/v1", "--max-cost", "1"], "--price"),
         (["--resume", "nowhere"], "nowhere"),
         (["--resume", "nowhere", "--dry-run"], "--dry-run"),
+        (["--dry-run", "--json"], "--json"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what(
@@ -564,6 +565,16 @@ def test_a_dry_run_sends_nothing_and_needs_no_key(environment: dict[str, str], t
     assert "40 requests" in done.stdout
     assert "$" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cost_limit_that_a_dry_run_names_is_enough(environment: dict[str, str], tmp_path: Path) -> None:
+    options = ("--judge-only", "--max-pairs", 20, "--async", 4, "--price", "2.5,10")
+    told = compare(environment, tmp_path, *options, "--dry-run").stdout
+    enough = re.search(r"\$([\d.]+) would do", told)
+    assert enough
+    with judge_of(20) as judge:
+        options += ("--base-url", judge.base_url, "--max-cost", enough[1])
+        assert compare(environment, tmp_path, *options).returncode == 0
 
 
 def test_a_cost_limit_is_not_passed(environment: dict[str, str], tmp_path: Path) -> None:

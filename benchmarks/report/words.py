@@ -41,7 +41,7 @@ LABELS = {
 MISSING = "-"
 FEW_LABELS = 200
 SMOKE_TEST = 50
-CHANCE_UP_TO = 0.6
+CHANCE, CHANCE_UP_TO = 0.5, 0.6
 
 
 def printable(text: str) -> str:
@@ -81,7 +81,15 @@ def dataset_sentence(summary: dict[str, Any]) -> str:
     contradictions = f", {counted(dataset['contradictions'], 'contradiction')}" if labelled else ""
     return printable(
         f"Dataset: {dataset['name']}, {counted(pairs, 'pair')}{sampled}, {how_many}{contradictions}"
+        f"{_dropped(dataset)}"
     )
+
+
+def _dropped(dataset: dict[str, Any]) -> str:
+    reasons = {"bad_rows": "that could not be used", "no_gold_label": "without a gold label"}
+    told = (f"{counted(dataset[key], 'row')} {why}" for key, why in reasons.items() if dataset.get(key))
+    dropped = " and ".join(told)
+    return f"; dropped: {dropped}" if dropped else ""
 
 
 def mode(detector: Detector) -> str:
@@ -288,17 +296,20 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _limit_notes,
         ):
             found += about(names[name], detector)
-    return found + _label_notes(summary["dataset"]["labelled"])
+    return found + _label_notes(summary["dataset"]["labelled"], len(names))
 
 
-def _label_notes(labelled: int) -> list[str]:
+def _label_notes(labelled: int, detectors: int) -> list[str]:
     if labelled == 0 or labelled >= FEW_LABELS:
         return []
     smoke = "This is a smoke test. " if labelled <= SMOKE_TEST else ""
+    if detectors < 2:
+        return [
+            f"{smoke}Few labels: {counted(labelled, 'labelled pair')}; other pairs may give other numbers."
+        ]
     return [
         f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference between "
-        "detectors. Even 200 reliably show only differences in accuracy from 6.2, 7.6 and 8.8 "
-        "points up, where 10, 15 and 20% of the verdicts differ (paired test, power 0.8)."
+        "detectors; with 200, one of less than 6 to 9 points of accuracy may go unseen."
     ]
 
 
@@ -317,9 +328,10 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     area = detector.get("roc_auc")
     if area is None or area >= CHANCE_UP_TO:
         return []
+    how_good = "hardly" if area > CHANCE else "no"
     return [
-        f"On these pairs {who} ranks contradictions hardly better than chance "
-        f"(ROC AUC {area:.3f}; 0.5 is chance)."
+        f"On these pairs {who} ranks contradictions {how_good} better than chance "
+        f"(ROC AUC {area:.3f}; {CHANCE} is chance)."
     ]
 
 
