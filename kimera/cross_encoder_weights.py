@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.head import CLASSES
+from kimera.weights_file import read_weights, write_weights
 
 FORMAT = "kimera-cross-encoder-1"
-METADATA_KEY = "kimera"
 STEPS = 127  # int8, symmetric
 
 
@@ -78,8 +77,6 @@ class CrossEncoderWeights:
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file."""
-        from safetensors.numpy import save
-
         metadata = {
             "format": FORMAT,
             "classes": CLASSES,
@@ -89,24 +86,19 @@ class CrossEncoderWeights:
             "base": self.base,
             "base_name": self.base_name,
         }
-        # One key: safetensors writes several in no fixed order; the same weights should be the same bytes.
-        Path(path).write_bytes(save(self._tensors(), metadata={METADATA_KEY: json.dumps(metadata)}))
+        write_weights(path, self._tensors(), metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> CrossEncoderWeights:
         """Read what `save` wrote. Raises `UserError` if the file is missing, malformed or something else."""
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="numpy") as stream:
-                metadata = json.loads((stream.metadata() or {})[METADATA_KEY])
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no dict)
+            tensors, metadata = read_weights(path)
             return _checked(metadata, tensors)
         except FileNotFoundError as error:
             raise UserError(
                 f"there are no weights at {path}; fit some: python -m kimera.train --stage verify --help"
             ) from error
-        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+        except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} does not hold a cross-encoder of this version of Kimera ({type(error).__name__}: "
                 f"{error}). Give a file that python -m kimera.train --stage verify wrote."

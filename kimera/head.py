@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ import numpy as np
 from kimera.calibration import calibrated_probabilities, fit_calibration
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
+from kimera.weights_file import read_weights, write_weights
 
 if TYPE_CHECKING:
     import torch
 
 CLASSES = (CONTRADICTION, ENTAILMENT, NEUTRAL)
 FORMAT = "kimera-contradiction-head-1"
-METADATA_KEY = "kimera"
 ROWS_PER_BLOCK = 1024  # a block's features (6 MB) stay near the processor
 
 
@@ -75,8 +74,6 @@ class ContradictionHead:
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file: float16 weights, and what they were fitted for as metadata."""
-        from safetensors.numpy import save
-
         metadata = {
             "format": FORMAT,
             "classes": CLASSES,
@@ -89,23 +86,17 @@ class ContradictionHead:
         for number, (weights, bias) in enumerate(self.layers):
             tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weights, dtype=np.float16)
             tensors[f"layers.{number}.bias"] = bias.astype(np.float16)
-        # One key: safetensors writes several in no fixed order, and the same head should be the same bytes.
-        content = save(tensors, metadata={METADATA_KEY: json.dumps(metadata)})
-        Path(path).write_bytes(content)  # safetensors' own writing makes a file that only its owner may read
+        write_weights(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> ContradictionHead:
         """Read what `save` wrote. Raises `UserError` if the file is missing, malformed or something else."""
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="numpy") as stream:
-                metadata = json.loads((stream.metadata() or {})[METADATA_KEY])
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no dict)
+            tensors, metadata = read_weights(path)
             return _checked(metadata, tensors)
         except FileNotFoundError as error:
             raise UserError(f"there is no head at {path}; fit one: python -m kimera.train --help") from error
-        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+        except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is not a head of this version of Kimera ({type(error).__name__}: {error}). "
                 "Give a file that python -m kimera.train wrote."

@@ -16,11 +16,12 @@ from hypothesis.extra.numpy import arrays
 from models import write_tiny_model
 
 from kimera.cross_encoder import CrossEncoder, base_fingerprint
-from kimera.cross_encoder_weights import METADATA_KEY, CrossEncoderWeights
+from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.errors import UserError
 from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
 from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL, NOT_CONTRADICTION
 from kimera.tokens import Tokenizer
+from kimera.weights_file import METADATA_KEY
 
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 COLOURS = ("red", "blue", "green", "white", "black")

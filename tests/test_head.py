@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from kimera.errors import UserError
-from kimera.head import CLASSES, METADATA_KEY, ContradictionHead, Examples, FitOptions, fit
+from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
 from kimera.pairs import LABELS
+from kimera.weights_file import METADATA_KEY
 
 DIMENSION = 8
 

@@ -1,0 +1,33 @@
+"""Tensors and what is to be known of them, in one safetensors file: nothing in it can be executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# One key: safetensors writes several in no fixed order, and the same weights should be the same bytes.
+METADATA_KEY = "kimera"
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """metadata: JSON-ready."""
+    from safetensors.numpy import save
+
+    content = save(dict(tensors), metadata={METADATA_KEY: json.dumps(metadata)})
+    Path(path).write_bytes(content)  # safetensors' own writing makes a file that only its owner may read
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(tensors, metadata) of what `write_weights` wrote. Raises OSError, or ValueError for anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = json.loads((stream.metadata() or {})[METADATA_KEY])
+            return {name: stream.get_tensor(name) for name in stream.keys()}, metadata  # noqa: SIM118 (no dict)
+    except (SafetensorError, LookupError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
