@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 PAIRS = 40
 # An easy pair of either kind: this checks an installation, not how good the reactor is.
-CONTRADICTING = ("Nobody is in the kitchen.", "Two women are cooking in the kitchen.")
+CONTRADICTING = ("Two women are cooking in the kitchen.", "Nobody is in the kitchen.")
 COMPATIBLE = ("Two dogs run across a field.", "Animals are outside.")
 RUN_FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
 

@@ -29,7 +29,14 @@ from benchmarks.results import DetectorResult, RunResult, title_of
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import Reactor
 
-COUNTED = ("texts", "encoded", "from_cache", "load_s")  # of ReactorStats, added up over the passes of a run
+COUNTED = (
+    "texts",
+    "encoded",
+    "from_cache",
+    "read",
+    "read_from_cache",
+    "load_s",
+)  # of ReactorStats, added up over the passes of a run
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
 
 
@@ -81,9 +88,11 @@ class ReactorDetector:
             kind="reactor",
             simulated=False,
             settings={
+                "stages": self._reactor.stages,
                 "encoder": self._reactor.encoder.name,
-                "encoder_fingerprint": self._reactor.encoder.fingerprint,
-                "head_fingerprint": self._reactor.head.fingerprint,
+                "precision": self._reactor.precision,
+                "symmetric": self._reactor.symmetric,
+                **{f"{part}_fingerprint": mark for part, mark in self._reactor.fingerprints.items()},
                 "cache": self._reactor.cache is not None,
                 **counted,
             },

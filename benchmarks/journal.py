@@ -140,7 +140,8 @@ def result_record(result: Verdict | Failure) -> Record:
     """The part of a record that says what a detector found."""
     if isinstance(result, Failure):
         return {"failure": {"kind": result.kind, "message": result.message, "wait_ms": result.wait_ms}}
-    return {"verdict": {name: getattr(result, name) for name in VERDICT_FIELDS}}
+    found = {name: getattr(result, name) for name in VERDICT_FIELDS}
+    return {"verdict": {name: value for name, value in found.items() if value is not None}}
 
 
 def result_of(record: Record) -> Verdict | Failure:

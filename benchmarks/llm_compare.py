@@ -143,7 +143,7 @@ def _identity(
         }
         identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
     if reactor:
-        identity["reactor"] = {"encoder": reactor.encoder.fingerprint, "head": reactor.head.fingerprint}
+        identity["reactor"] = {**reactor.fingerprints, "symmetric": reactor.symmetric}
     return identity
 
 
@@ -151,8 +151,19 @@ def _reactor(options: argparse.Namespace) -> Reactor:
     from kimera.cache import EmbeddingCache
     from kimera.reactor import Reactor
 
+    if options.symmetric and options.reactor == "screen":
+        raise UserError("--symmetric reads a pair in both orders, which --reactor screen does not do")
+    if options.backend == "torch" and options.precision == "int8":
+        raise UserError("--precision int8 is for --backend onnx; torch computes in float32")
     return Reactor(
-        options.encoder, options.head, None if options.no_cache else EmbeddingCache(options.cache_dir)
+        options.encoder,
+        options.head,
+        None if options.no_cache else EmbeddingCache(options.cache_dir),
+        stages=options.reactor,
+        cross_encoder=options.verify_weights,
+        symmetric=options.symmetric,
+        backend=options.backend,
+        precision=options.precision or "int8",
     )
 
 

@@ -172,6 +172,21 @@ def build_parser() -> argparse.ArgumentParser:
         help="N processes of one thread each (default: one process, all cores)",
     )
     reactor.add_argument(
+        "--reactor",
+        choices=("screen", "verify", "both"),
+        help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
+        "both: the verdict is verify's, screen's score stands beside it (default: both; screen where "
+        "--encoder or --head brings your own)",
+    )
+    reactor.add_argument(
+        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
+    )
+    reactor.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="verify reads each pair in both orders and takes the mean, in twice the time",
+    )
+    reactor.add_argument(
         "--encoder",
         default="all-MiniLM-L6-v2",
         metavar="NAME",
@@ -180,7 +195,18 @@ def build_parser() -> argparse.ArgumentParser:
     reactor.add_argument(
         "--head", metavar="FILE", help="weights fitted by python -m kimera.train (needed for another encoder)"
     )
-    reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings on disk")
+    reactor.add_argument(
+        "--backend",
+        choices=("onnx", "torch"),
+        default="onnx",
+        help="what computes (default: onnx, with torch where a model cannot run on it)",
+    )
+    reactor.add_argument(
+        "--precision",
+        choices=("int8", "float32"),
+        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch)",
+    )
+    reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
     reactor.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")

@@ -35,13 +35,18 @@ IDENTITY = {
     "logprobs": "--logprobs",
     "repeat": "--repeat",
     "swap": "--swap",
+    "reactor": "--reactor",
+    "verify_weights": "--verify-weights",
+    "symmetric": "--symmetric",
+    "backend": "--backend",
+    "precision": "--precision",
     "encoder": "--encoder",
     "head": "--head",
 }
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")
 # Options that may be paths, and the names among them that are none, whatever lies in the current folder.
-PATHS = ("dataset", "prompt", "encoder", "head", "cache_dir")
+PATHS = ("dataset", "prompt", "encoder", "head", "verify_weights", "cache_dir")
 NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
 
 

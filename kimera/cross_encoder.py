@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,14 +15,21 @@ from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES
-from kimera.onnx_models import OnnxModel, Precision, onnx_file
+from kimera.onnx_models import RECIPE, Backend, OnnxModel, Precision, onnx_file, or_torch
+from kimera.pool import WorkerPool
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer, Tokens, batches_by_length
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import torch
 
 TOKENS_PER_BATCH = 2048
+PAIRS_PER_TASK = 256  # of a worker process
+PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
+
+Logits: TypeAlias = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class CrossEncoder:
@@ -35,6 +42,8 @@ class CrossEncoder:
     afterwards; where that fails, a warning says so and torch does the work, in float32. precision: "int8" is
     for "onnx" alone. threads: None for all cores. A pair's scores do not depend on the others': exactly on
     "onnx", within 1e-5 on "torch".
+
+    A context manager: `close` ends the worker processes.
     """
 
     def __init__(
@@ -42,7 +51,7 @@ class CrossEncoder:
         weights: CrossEncoderWeights | str | Path,
         model: str | Path = DEFAULT_MODEL,
         *,
-        backend: Literal["onnx", "torch"] = "onnx",
+        backend: Backend = "onnx",
         precision: Precision = "int8",
         cache_dir: str | Path | None = None,
         threads: int | None = None,
@@ -57,22 +66,54 @@ class CrossEncoder:
         self.name = str(model)
         self.folder = model_folder(self.name)
         self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
+        self._loaded_s = 0.0
+        self._pool: WorkerPool | None = None
+
+    def __enter__(self) -> CrossEncoder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes. The cross-encoder stays usable."""
+        if self._pool is not None:
+            self._pool.close()
+
+    @property
+    def load_s(self) -> float:
+        """Wall seconds that went into making the file, loading it and starting processes so far."""
+        return self._loaded_s + (self._pool.load_s if self._pool else 0.0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what decides the logits: the weights, the model they belong to, and the precision."""
+        return f"{self.weights.fingerprint}:{self.precision}:{RECIPE}"
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer(self.folder, self.weights.most_tokens)
 
     @functools.cached_property
-    def _run(self) -> Callable[[Tokens], np.ndarray]:
-        """Tokens of pairs to logits."""
+    def _run(self) -> Callable[[Tokens], Logits]:
+        """Tokens of pairs to batches of logits."""
+        begun = time.perf_counter()
+        try:
+            return self._load()
+        finally:
+            self._loaded_s += time.perf_counter() - begun
+
+    def _load(self) -> Callable[[Tokens], Logits]:
         if self.backend == "onnx":
-            try:
-                return OnnxModel(self._onnx_file(), self.threads).run
-            except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
-                why = f"no file for onnxruntime could be made ({type(error).__name__}: {error})"
-                warnings.warn(f"{why}; torch is used, in float32", stacklevel=4)
-                self.precision = "float32"
-        return functools.partial(torch_logits, self._network())
+            if model := or_torch(lambda: OnnxModel(self._onnx_file(), self.threads)):
+                return model.batches
+            self.backend, self.precision = "torch", "float32"
+        return functools.partial(torch_batches, self._network())
 
     def _onnx_file(self) -> Path:
         mark = self.weights.fingerprint
@@ -102,9 +143,63 @@ class CrossEncoder:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1."""
         return calibrated_probabilities(self.logits(pairs), self.weights.slope, self.weights.offset)
 
-    def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    def logits(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> np.ndarray:
         """What the network says before calibration: float32 of shape (n, 3)."""
-        return self._run(self._tokenizer.of_pairs(pairs)).reshape(-1, len(CLASSES))
+        logits = np.empty((len(pairs), len(CLASSES)), dtype=np.float32)
+        for rows, found in self.logits_batches(pairs, workers=workers):
+            logits[rows] = found
+        return logits
+
+    def logits_batches(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> Logits:
+        """Yield (indices into `pairs`, their logits) batch by batch, longest pairs first.
+
+        workers: None reads in this process with all its cores; N uses N processes of one thread each, which
+        start with the first call that brings `PAIRS_WORTH_A_POOL` and serve later calls.
+        Raises `UserError` where `WorkerPool.map` does.
+        """
+        if workers is None or not self._is_worth_a_pool(len(pairs), workers):
+            if pairs:
+                yield from self._run(self._tokenizer.of_pairs(pairs))
+            return
+        lengths = np.array([len(first) + len(second) for first, second in pairs])
+        order = np.argsort(-lengths, kind="stable")
+        tasks = [order[start : start + PAIRS_PER_TASK] for start in range(0, len(order), PAIRS_PER_TASK)]
+        found = self._workers().map([[pairs[row] for row in rows] for rows in tasks], workers)
+        yield from zip(tasks, found, strict=True)
+
+    def processes_for(self, count: int, workers: int | None) -> int:
+        """How many processes `logits_batches` would occupy with so many pairs: 0 with none."""
+        if workers is None or not self._is_worth_a_pool(count, workers):
+            return min(count, 1)
+        return min(workers, -(-count // PAIRS_PER_TASK))
+
+    def _is_worth_a_pool(self, count: int, workers: int) -> bool:
+        is_running = self._pool is not None and self._pool.is_running(workers)
+        return count >= (1 if is_running else PAIRS_WORTH_A_POOL)
+
+    def _workers(self) -> WorkerPool:
+        if self._pool is None:
+            self._run  # noqa: B018 (makes the file once, before several processes would)
+            load = functools.partial(
+                _load_worker, self.weights, self.name, self.backend, self.precision, self.cache_dir
+            )
+            self._pool = WorkerPool(load, "verifying")
+        return self._pool
+
+
+def _load_worker(
+    weights: CrossEncoderWeights, model: str, backend: Backend, precision: Precision, cache_dir: Path
+) -> Callable[[list[tuple[str, str]]], np.ndarray]:
+    """What a worker process reads a batch of pairs with."""
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+    cross_encoder = CrossEncoder(
+        weights, model, backend=backend, precision=precision, cache_dir=cache_dir, threads=1
+    )
+    cross_encoder.logits([("warm", "up")])
+    return cross_encoder.logits
 
 
 def model_folder(name: str) -> Path:
@@ -167,13 +262,19 @@ def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) ->
 
 def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:
     """Logits of all sequences, float32 of shape (n, 3), in their order."""
+    logits = np.empty((len(tokens), len(CLASSES)), dtype=np.float32)
+    for rows, found in torch_batches(network, tokens):
+        logits[rows] = found
+    return logits
+
+
+def torch_batches(network: torch.nn.Module, tokens: Tokens) -> Logits:
+    """Yield (rows, logits of these sequences), longest sequences first."""
     import torch
 
-    logits = np.empty((len(tokens), len(CLASSES)), dtype=np.float32)
     network.eval()
-    with torch.no_grad():
-        for rows in batches_by_length(tokens.lengths, TOKENS_PER_BATCH):
-            ids, mask, types = map(torch.from_numpy, tokens.padded(rows))
+    for rows in batches_by_length(tokens.lengths, TOKENS_PER_BATCH):
+        ids, mask, types = map(torch.from_numpy, tokens.padded(rows))
+        with torch.no_grad():
             found = network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-            logits[rows] = found.float().numpy()
-    return logits
+        yield rows, found.float().numpy()

@@ -5,28 +5,30 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import multiprocessing
+import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
 
 from kimera.cache import EmbeddingCache
 from kimera.errors import UserError
+from kimera.onnx_models import RECIPE as ONNX_RECIPE
+from kimera.onnx_models import Backend, OnnxModel, Precision, onnx_file, or_torch
+from kimera.pool import WorkerPool
+from kimera.sqlite_files import default_folder
+from kimera.tokens import Tokenizer
 
 if TYPE_CHECKING:
-    from multiprocessing.synchronize import Semaphore
     from types import TracebackType
+
+    import torch
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 PACKAGED_NAMES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
@@ -36,6 +38,7 @@ PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb
 PACKAGED_DIMENSION = 384
 
 BATCH_SIZE = 64
+ONNX_BATCH_SIZE = 128
 TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
 TEXTS_PER_WRITE = 4096  # what an interrupted run may lose
 
@@ -44,26 +47,42 @@ DECISIVE_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 # Changes whenever this module would turn the same model and text into another vector.
 RECIPE = "float32-unit-1"
 
+Work: TypeAlias = Callable[[list[str]], np.ndarray]
+
 
 class Encoder:
-    """A sentence-transformers model on the CPU, in float32.
+    """A sentence-transformers model on the CPU.
 
     model: "all-MiniLM-L6-v2" (the copy in the installed package; the network is never used), a folder, or
         a name on the Hugging Face hub. Raises `UserError` where it is missing or its weights are not the
         expected ones; a hub name is first looked for when texts are encoded.
+    backend: "onnx" makes a file for onnxruntime in the cache folder on first use, and needs no torch
+        afterwards; where that fails, a warning says so and torch does the work. It is for local BERT models
+        with mean pooling; any other runs on "torch". precision: "int8" is for "onnx" alone, and exact about
+        neighbours: a text's vector does not depend on what is encoded beside it.
+    threads: of onnxruntime in this process; None for all cores.
 
     A context manager: `close` ends the worker processes.
-
-    load_s: wall seconds that went into loading the model so far: in this process, and in worker processes
-        from their start until the last of them was ready. 0 until it was needed.
     """
 
-    def __init__(self, model: str | Path = DEFAULT_MODEL) -> None:
+    def __init__(
+        self,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        backend: Backend = "onnx",
+        precision: Precision = "int8",
+        cache_dir: str | Path | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.name = str(model)
         self.folder = find_folder(self.name)
-        self._pool: ProcessPoolExecutor | None = None
-        self._pool_size = 0
-        self.load_s = 0.0
+        runs_on_onnx = backend == "onnx" and self.folder is not None and is_mean_of_bert(self.folder)
+        self.backend: Backend = "onnx" if runs_on_onnx else "torch"
+        self.precision: Precision = precision if runs_on_onnx else "float32"
+        self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
+        self.threads = threads
+        self._pool: WorkerPool | None = None
+        self._loaded_s = 0.0
 
     def __enter__(self) -> Encoder:
         return self
@@ -79,30 +98,73 @@ class Encoder:
     def close(self) -> None:
         """End the worker processes; what waits in their queue is dropped. The encoder stays usable."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+            self._pool.close()
+
+    @property
+    def load_s(self) -> float:
+        """Wall seconds that went into loading the model so far: in this process, and in worker processes.
+
+        From their start until the last of them was ready. 0 until it was needed.
+        """
+        return self._loaded_s + (self._pool.load_s if self._pool else 0.0)
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Names what decides the vectors: the content of a local folder, or a hub name. Needs no torch."""
+        """Names the model: the content of a local folder, or a hub name. Needs no torch."""
         if self.folder is None:
             return f"hub:{self.name}:{RECIPE}"
         return f"{folder_digest(self.folder, self.name)}:{RECIPE}"
 
-    @functools.cached_property
-    def dimension(self) -> int:
-        """The length of a vector. Known of the packaged model; any other has to be loaded."""
-        if self.name in PACKAGED_NAMES:
-            return PACKAGED_DIMENSION
-        return int(self._model.get_embedding_dimension())
+    @property
+    def vector_fingerprint(self) -> str:
+        """Names what decides the vectors: the model, and the rounding where there is any."""
+        exact = self.precision == "float32"
+        return self.fingerprint if exact else f"{self.fingerprint}:{self.precision}:{ONNX_RECIPE}"
 
     @functools.cached_property
-    def _model(self) -> Any:
+    def dimension(self) -> int:
+        """The length of a vector. A model that is not one of `is_mean_of_bert` has to be loaded for it."""
+        if self.name in PACKAGED_NAMES:
+            return PACKAGED_DIMENSION
+        if self.folder is not None and is_mean_of_bert(self.folder):
+            return int(_json(self.folder / "config.json")["hidden_size"])
+        return int(self._work(["text"]).shape[1])
+
+    @property
+    def batch_size(self) -> int:
+        """Texts a batch. onnxruntime takes those of one length together, of which more hold more."""
+        return BATCH_SIZE if self.backend == "torch" else ONNX_BATCH_SIZE
+
+    @functools.cached_property
+    def _work(self) -> Work:
+        """What does a batch in this process."""
+        self._prepare()
+        begun = time.perf_counter()
+        try:
+            return _open(self.name, self._onnx_file() if self._on_onnx else None, self.threads)
+        finally:
+            self._loaded_s += time.perf_counter() - begun
+
+    @property
+    def _on_onnx(self) -> bool:
+        return self.backend == "onnx"
+
+    def _prepare(self) -> None:
+        """Checks the weights and makes the file for onnxruntime, before several processes would."""
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         begun = time.perf_counter()
-        model = load_model(self.name, self.folder)
-        self.load_s += time.perf_counter() - begun
-        return model
+        if self._on_onnx and not or_torch(self._onnx_file):
+            self.backend, self.precision = "torch", "float32"
+        self._loaded_s += time.perf_counter() - begun
+
+    def _onnx_file(self) -> Path:
+        return onnx_file(
+            self.cache_dir,
+            "encoder",
+            self.fingerprint,
+            self.precision,
+            lambda: _unit_vectors(load_model(self.name, self.folder)),
+        )
 
     def encode(self, texts: Sequence[str], *, workers: int | None = None) -> np.ndarray:
         """Unit vectors, float32 of shape (n, dimension), in the order of the texts.
@@ -124,48 +186,34 @@ class Encoder:
         workers: None encodes in this process with all its cores; N uses N processes of one thread each.
         They start with the first call that brings `TEXTS_WORTH_A_POOL`, all load the model before the
         first batch, serve later calls, and end with `close`; see `processes_for`.
-        Raises `UserError` if the model cannot be loaded or a worker process dies.
+        Raises `UserError` if the model cannot be loaded, or where `WorkerPool.map` does.
         """
+        if workers is not None and not self._is_worth_a_pool(len(texts), workers):
+            workers = None
+        if texts:
+            self._prepare()
         # Sorted by length, a batch holds little padding; the longest first shows what memory it takes.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
-        batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         texts_of = [[texts[index] for index in batch] for batch in batches]
-        if workers is not None and self._is_worth_a_pool(len(texts), workers):
-            vectors = self._encode_in_pool(texts_of, workers)
-        else:
-            vectors = (encode_batch(self._model, batch) for batch in texts_of)
+        vectors = map(self._work, texts_of) if workers is None else self._workers().map(texts_of, workers)
         yield from zip(batches, vectors, strict=True)
+
+    def _workers(self) -> WorkerPool:
+        if self._pool is None:
+            file = self._onnx_file() if self._on_onnx else None
+            self._pool = WorkerPool(functools.partial(_open, self.name, file, 1), "encoding")
+        return self._pool
 
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many processes `encode_batches` would occupy with so many texts: 0 with none."""
         if workers is None or not self._is_worth_a_pool(count, workers):
             return min(count, 1)
-        return min(workers, -(-count // BATCH_SIZE))
+        return min(workers, -(-count // self.batch_size))
 
     def _is_worth_a_pool(self, count: int, workers: int) -> bool:
-        is_running = self._pool is not None and self._pool_size == workers
+        is_running = self._pool is not None and self._pool.is_running(workers)
         return count >= (1 if is_running else TEXTS_WORTH_A_POOL)
-
-    def _encode_in_pool(self, batches: list[list[str]], workers: int) -> Iterator[np.ndarray]:
-        self.fingerprint  # noqa: B018 (a wrong model is reported here, before processes start)
-        try:
-            pool = self._pool_of(workers)
-            yield from pool.map(_encode_in_worker, [self.name] * len(batches), batches)
-        except BrokenProcessPool as error:
-            self.close()
-            raise UserError(
-                "an encoding process ended unexpectedly. If memory ran out, use fewer workers; if a script "
-                'of yours started this, put its work under `if __name__ == "__main__":`.'
-            ) from error
-
-    def _pool_of(self, workers: int) -> ProcessPoolExecutor:
-        """The running pool if it has so many workers, else a new one."""
-        if self._pool is None or self._pool_size != workers:
-            self.close()
-            begun = time.perf_counter()
-            self._pool, self._pool_size = _start_pool(workers, self.name), workers
-            self.load_s += time.perf_counter() - begun
-        return self._pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +247,7 @@ def embed(
     if cache is None:
         vectors, found = np.empty((len(texts), encoder.dimension), np.float32), np.zeros(len(texts), bool)
     else:
-        vectors, found = cache.get_many(encoder.fingerprint, texts, encoder.dimension)
+        vectors, found = cache.get_many(encoder.vector_fingerprint, texts, encoder.dimension)
     missing = np.flatnonzero(~found).tolist()
     workers_used = encoder.processes_for(len(missing), workers)
     pending: list[int] = []
@@ -207,7 +255,7 @@ def embed(
 
     def write() -> None:
         if cache is not None and pending:
-            cache.put_many(encoder.fingerprint, [texts[row] for row in pending], vectors[pending])
+            cache.put_many(encoder.vector_fingerprint, [texts[row] for row in pending], vectors[pending])
         pending.clear()
 
     with tqdm(total=len(missing), desc="encoding", unit="text", disable=not progress, file=sys.stderr) as bar:
@@ -313,85 +361,71 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     return np.asarray(vectors, dtype=np.float32)
 
 
-def _start_pool(workers: int, name: str) -> ProcessPoolExecutor:
-    """A pool of which every worker has loaded the model.
-
-    Raises what loading it raises, and BrokenProcessPool if a worker dies; then no process is left.
-    """
-    # Spawned, not forked: a fork of a process whose torch has threads can hang.
-    context = multiprocessing.get_context("spawn")
-    gate = _Gate(workers, missing=context.Semaphore(workers - 1), passes=context.Semaphore(0))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(gate,))
+def is_mean_of_bert(folder: Path) -> bool:
+    """Whether a model folder is a BERT, the mean of its token vectors, and nothing else but normalisation."""
     try:
-        tasks = [pool.submit(_load_in_worker, name) for _ in range(workers)]
-        # The pool's thread watches the processes that it knew when it was last woken. One more task, after
-        # the last process was started, wakes it; else it might not see that one die, and wait for ever.
-        pool.submit(os.getpid)
-        for task in tasks:
-            task.result()
-    except BaseException:
-        gate.open()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    return pool
+        kinds = [module["type"].rpartition(".")[2] for module in _json(folder / "modules.json")]
+        paths = [folder / module["path"] for module in _json(folder / "modules.json")]
+        if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+            return False
+        pooling = _json(paths[1] / "config.json")
+        modes = {name for name, value in pooling.items() if name.startswith("pooling_mode") and value is True}
+        settings = folder / "config_sentence_transformers.json"
+        has_prompt = settings.exists() and _json(settings).get("default_prompt_name") is not None
+        return (
+            modes == {"pooling_mode_mean_tokens"}
+            and pooling.get("include_prompt", True)
+            and _json(folder / "config.json")["model_type"] == "bert"
+            and not has_prompt
+            and (folder / "tokenizer.json").is_file()
+            and _json(folder / "sentence_bert_config.json")["max_seq_length"] > 0
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # sentence-transformers may know better
 
 
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """Holds each worker that has done its first task until all have, so that none does the task of two.
-
-    A `multiprocessing.Barrier` would hang in `abort` if a worker was killed while it waited.
-    """
-
-    workers: int
-    missing: Semaphore
-    passes: Semaphore
-
-    def wait(self) -> None:
-        if not self.missing.acquire(block=False):  # all others are here
-            self.open()
-        self.passes.acquire()
-
-    def open(self) -> None:
-        for _ in range(self.workers):
-            self.passes.release()
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-_gate: _Gate | None = None  # of a worker process: semaphores are given to a process only when it starts
-
-
-def _start_worker(gate: _Gate) -> None:
-    """One thread a worker; Ctrl-C is left to the parent; the worker ends when the parent is gone."""
-    global _gate
-    _gate = gate
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+def _unit_vectors(model: Any) -> torch.nn.Module:
+    """Token ids to unit vectors, as the modules of a sentence-transformers model do it."""
     import torch
 
-    torch.set_num_threads(1)
+    class UnitVectors(torch.nn.Module):
+        def __init__(self, network: torch.nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+            tokens = self.network(input_ids=ids, attention_mask=mask, token_type_ids=types)[0]
+            kept = mask.unsqueeze(-1).to(tokens.dtype)
+            mean = (tokens * kept).sum(1) / kept.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean, p=2.0, dim=1)
+
+    network = model[0].auto_model
+    network.set_attn_implementation("eager")
+    return UnitVectors(network)
 
 
-def _exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _open(name: str, file: Path | None, threads: int | None) -> Work:
+    """Loads a model: gives what turns a batch of texts into unit vectors, float32 of shape (n, dimension).
+
+    file: of onnxruntime. threads: None for all cores.
+    """
+    folder = find_folder(name)
+    if file is not None and folder is not None:
+        window = _json(folder / "sentence_bert_config.json")["max_seq_length"]
+        return functools.partial(_encode_on_onnx, Tokenizer(folder, window), OnnxModel(file, threads))
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    return functools.partial(encode_batch, load_model(name, folder))
 
 
-@functools.cache  # one model a worker process
-def _worker_model(name: str) -> Any:
-    return load_model(name, find_folder(name))
-
-
-def _load_in_worker(name: str) -> None:
-    # A task, not a part of `_start_worker`: from there an error would not find its way back.
-    try:
-        _worker_model(name)
-    finally:
-        if _gate is not None:
-            _gate.wait()
-
-
-def _encode_in_worker(name: str, batch: list[str]) -> np.ndarray:
-    return encode_batch(_worker_model(name), batch)
+def _encode_on_onnx(tokenizer: Tokenizer, model: OnnxModel, texts: list[str]) -> np.ndarray:
+    found = list(model.batches(tokenizer.of_texts(texts)))
+    order = np.concatenate([rows for rows, _ in found])
+    vectors = np.concatenate([values for _, values in found])
+    return vectors[np.argsort(order)]

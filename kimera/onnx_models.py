@@ -9,12 +9,13 @@ import hashlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
+from kimera.errors import UserError
 from kimera.row_quantisation import quantise_rows
 from kimera.tokens import Tokens, batches_of_one_length
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import onnxruntime
     import torch
 
+Backend: TypeAlias = Literal["onnx", "torch"]
 Precision: TypeAlias = Literal["int8", "float32"]
+_T = TypeVar("_T")
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OPSET = 17
@@ -48,15 +51,26 @@ class OnnxModel:
             str(path), options, providers=["CPUExecutionProvider"]
         )
 
-    def run(self, tokens: Tokens) -> np.ndarray:
-        """The network's output for all sequences, float32, in their order."""
-        outputs: np.ndarray | None = None
+    def batches(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (rows, the network's output for these sequences as float32), longest sequences first."""
         for rows in batches_of_one_length(tokens.lengths, TOKENS_PER_BATCH):
             [found] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
-            if outputs is None:
-                outputs = np.empty((len(tokens), *found.shape[1:]), dtype=np.float32)
-            outputs[rows] = found
-        return np.empty((0, 0), dtype=np.float32) if outputs is None else outputs
+            yield rows, found
+
+
+def or_torch(make: Callable[[], _T]) -> _T | None:
+    """What `make` makes; None with a warning where it cannot, so that torch has to do the work.
+
+    Raises `UserError` where `make` does: the model itself is at fault.
+    """
+    try:
+        return make()
+    except UserError:
+        raise
+    except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
+        why = f"no network for onnxruntime could be made ({type(error).__name__}: {error})"
+        warnings.warn(f"{why}; torch is used, in float32", stacklevel=5)
+        return None
 
 
 def onnx_file(

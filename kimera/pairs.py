@@ -44,6 +44,8 @@ class Verdict:
     wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
     score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
         judge stated none, so that 1.0 stands for the bare verdict.
+    screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
+        sentence vectors.
     """
 
     contradiction: bool
@@ -52,6 +54,7 @@ class Verdict:
     latency_ms: float = 0.0
     wait_ms: float = 0.0
     score_source: str = "stated"
+    screen_score: float | None = None
 
     def __post_init__(self) -> None:
         if not self.confidence <= 1.0:  # also true of NaN

@@ -1,4 +1,8 @@
-"""Reactor: pairs of texts to verdicts, by sentence vectors and a trained contradiction head."""
+"""Reactor: pairs of texts to verdicts, in two stages.
+
+Screen: sentence vectors and a trained contradiction head, microseconds a pair once the vectors are there.
+Verify: a cross-encoder, which reads both texts of a pair together and is surer by far.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,26 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
+from kimera.cross_encoder import CrossEncoder
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed
 from kimera.errors import UserError
-from kimera.head import ContradictionHead
+from kimera.head import CLASSES, ContradictionHead
+from kimera.onnx_models import Backend, Precision
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.verification import verify
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 PAIRS_PER_CHUNK = 4096
+SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 THRESHOLD = 0.5
 EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
 
 PairLike: TypeAlias = Pair | tuple[str, str]
+Stages: TypeAlias = Literal["screen", "verify", "both"]
+Outcome: TypeAlias = Verdict | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +43,18 @@ class ReactorStats:
     """What a reactor has done so far.
 
     texts: distinct texts, counted chunk by chunk (of 4,096 pairs); each was `encoded` or `from_cache`.
-    workers_asked: encoding processes asked for; None is this process with all its cores.
-    workers_used: the most processes that encoded; 0 while nothing had to be encoded.
-    load_s: wall seconds to start encoding processes and load the model; no pair's latency has them in it.
+    read: distinct pairs that the cross-encoder read. read_from_cache: those whose scores the cache had.
+    workers_asked: processes asked for; None is this process with all its cores.
+    workers_used: the most processes that encoded or read; 0 while there was nothing to do.
+    load_s: wall seconds to start processes and load the models; no pair's latency has them in it.
     """
 
     pairs: int = 0
     texts: int = 0
     encoded: int = 0
     from_cache: int = 0
+    read: int = 0
+    read_from_cache: int = 0
     workers_asked: int | None = None
     workers_used: int = 0
     load_s: float = 0.0
@@ -52,10 +65,16 @@ class Reactor:
 
     encoder: an `Encoder`, or a model's name or folder. head: a `ContradictionHead`, or the path of one;
     by default the one shipped for the default encoder. cache: by default one in the user's cache folder;
-    None keeps nothing. workers: encoding processes, unless a call says otherwise; None is this process.
-    Raises `UserError` if the head is missing or was fitted on another encoder.
+    None keeps nothing. workers: processes, unless a call says otherwise; None is this process.
+    stages: "screen" (encoder and head), "verify" (the cross-encoder) or "both", where the verdict is the
+    cross-encoder's, and carries the head's as `screen_score`. By default "both", but "screen" for an encoder
+    or a head of your own.
+    cross_encoder: a `CrossEncoder`, or the path of weights for one; by default the shipped one.
+    backend, precision: of the encoder and the cross-encoder that are made here; see `Encoder`.
+    symmetric: the cross-encoder reads each pair in both orders and the mean counts, at twice the time.
+    Raises `UserError` if weights are missing or belong to another encoder.
 
-    A context manager: `close` ends the worker processes. On a warm cache torch is never imported.
+    A context manager: `close` ends the worker processes. On warm caches torch is never imported.
     """
 
     def __init__(
@@ -64,13 +83,51 @@ class Reactor:
         head: ContradictionHead | str | Path | None = None,
         cache: EmbeddingCache | Literal["default"] | None = "default",
         workers: int | None = None,
+        *,
+        stages: Stages | None = None,
+        cross_encoder: CrossEncoder | str | Path | None = None,
+        symmetric: bool = False,
+        backend: Backend = "onnx",
+        precision: Precision = "int8",
     ) -> None:
-        self.encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder)
-        self.head = head if isinstance(head, ContradictionHead) else _load_head(head, self.encoder)
-        self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
+        self.encoder = (
+            encoder
+            if isinstance(encoder, Encoder)
+            else Encoder(encoder, backend=backend, precision=precision)
+        )
+        is_shipped = head is None and self.encoder.name in PACKAGED_NAMES
+        self.stages: Stages = stages or ("both" if is_shipped or cross_encoder is not None else "screen")
+        self.head: ContradictionHead | None = None
+        if self.stages != "verify":
+            self.head = head if isinstance(head, ContradictionHead) else _load_head(head, self.encoder)
+            self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
+        self.cross_encoder: CrossEncoder | None = None
+        if self.stages != "screen":
+            given = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
+            self.cross_encoder = (
+                given
+                if isinstance(given, CrossEncoder)
+                else CrossEncoder(given, backend=backend, precision=precision)
+            )
+        self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
         self.stats = ReactorStats(workers_asked=workers)
+
+    @property
+    def precision(self) -> Precision:
+        """Of the stage that gives the verdict."""
+        return self.cross_encoder.precision if self.cross_encoder else self.encoder.precision
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What decides the verdicts: the fingerprints of the parts that are used."""
+        found: dict[str, str] = {}
+        if self.head:
+            found |= {"encoder": self.encoder.vector_fingerprint, "head": self.head.fingerprint}
+        if self.cross_encoder:
+            found["cross_encoder"] = self.cross_encoder.fingerprint
+        return found
 
     def __enter__(self) -> Reactor:
         return self
@@ -86,6 +143,12 @@ class Reactor:
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""
         self.encoder.close()
+        if self.cross_encoder:
+            self.cross_encoder.close()
+
+    @property
+    def _load_s(self) -> float:
+        return self.encoder.load_s + (self.cross_encoder.load_s if self.cross_encoder else 0.0)
 
     def detect(self, pairs: Iterable[PairLike], workers: int | None = None) -> list[Verdict | Failure]:
         """One verdict a pair, in order; a pair with an empty text gives a `Failure` of kind "empty_text"."""
@@ -99,10 +162,10 @@ class Reactor:
     ) -> Iterator[Verdict | Failure]:
         """`detect`, chunk by chunk, in memory that does not grow with the number of pairs.
 
-        workers: encoding processes for this call; None is the reactor's own setting.
+        workers: processes for this call; None is the reactor's own setting.
         on_progress: is told by how many pairs the work has moved on; tqdm's `update`, say. Where a part of
-        a chunk's texts is encoded, that part of its pairs counts as done; their verdicts come with the chunk.
-        Raises `UserError` for `workers` below 1 and if an encoding process dies.
+        a chunk's work is done, that part of its pairs counts as done; their verdicts come with the chunk.
+        Raises `UserError` for `workers` below 1, and where `WorkerPool.map` does.
         """
         workers = self.workers if workers is None else workers
         if workers is not None and workers < 1:
@@ -112,28 +175,47 @@ class Reactor:
         while chunk := [_texts(pair) for pair in islice(source, PAIRS_PER_CHUNK)]:
             progress = _ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)
-            progress.reach(1, 1)
+            progress.reach(1.0)
             yield from outcomes
 
     def _detect_chunk(
         self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
-    ) -> list[Verdict | Failure]:
-        start, loaded_s = time.perf_counter(), self.encoder.load_s
+    ) -> list[Outcome]:
+        start, loaded_s = time.perf_counter(), self._load_s
         answerable = [all(text.strip() for text in texts) for texts in chunk]
-        rows = iter(self._probabilities(list(compress(chunk, answerable)), workers, progress).tolist())
-        busy_s = time.perf_counter() - start - (self.encoder.load_s - loaded_s)
+        pairs = list(compress(chunk, answerable))
+        found: dict[str, np.ndarray] = {}
+        if self.head:
+            found["screen"] = self._screen(self.head, pairs, workers, progress)
+        if self.cross_encoder:
+            found["verify"] = self._verify(self.cross_encoder, pairs, workers, progress)
+        stage, probabilities = list(found.items())[-1]
+        screen_scores = found["screen"][:, 0].tolist() if len(found) > 1 else [None] * len(pairs)
+        busy_s = time.perf_counter() - start - (self._load_s - loaded_s)
         latency_ms = busy_s * 1000 / len(chunk)
-        self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self.encoder.load_s)
-        return [_verdict(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+        self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
+        rows = zip(probabilities.tolist(), screen_scores, strict=True)
+        return [_verdict(stage, *next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
 
-    def _probabilities(
-        self, pairs: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
+    def _screen(
+        self,
+        head: ContradictionHead,
+        pairs: list[tuple[str, str]],
+        workers: int | None,
+        progress: _ChunkProgress,
     ) -> np.ndarray:
-        """Calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
+        """The head's calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
+        share = 0.5 if self.cross_encoder else 1.0
         rows: dict[str, int] = {}
         indices = [[rows.setdefault(text, len(rows)) for text in texts] for texts in pairs]
         first, second = np.array(indices, dtype=np.int64).reshape(-1, 2).T
-        embedded = embed(list(rows), self.encoder, self.cache, workers=workers, on_encoded=progress.reach)
+        embedded = embed(
+            list(rows),
+            self.encoder,
+            self.cache,
+            workers=workers,
+            on_encoded=lambda done, of: progress.reach(share * done / of),
+        )
         self.stats = replace(
             self.stats,
             texts=self.stats.texts + len(rows),
@@ -141,7 +223,32 @@ class Reactor:
             from_cache=self.stats.from_cache + embedded.from_cache,
             workers_used=max(self.stats.workers_used, embedded.workers_used),
         )
-        return self.head.predict(embedded.vectors[first], embedded.vectors[second])
+        return head.predict(embedded.vectors[first], embedded.vectors[second])
+
+    def _verify(
+        self,
+        cross_encoder: CrossEncoder,
+        pairs: list[tuple[str, str]],
+        workers: int | None,
+        progress: _ChunkProgress,
+    ) -> np.ndarray:
+        """The cross-encoder's calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
+        before = 0.5 if self.head else 0.0
+        orders = [pairs, [(second, first) for first, second in pairs]] if self.symmetric else [pairs]
+        verified = verify(
+            [pair for order in orders for pair in order],
+            cross_encoder,
+            self.cache,
+            workers=workers,
+            on_read=lambda done, of: progress.reach(before + (1.0 - before) * done / of),
+        )
+        self.stats = replace(
+            self.stats,
+            read=self.stats.read + verified.read,
+            read_from_cache=self.stats.read_from_cache + verified.from_cache,
+            workers_used=max(self.stats.workers_used, verified.workers_used),
+        )
+        return verified.probabilities.reshape(len(orders), len(pairs), len(CLASSES)).mean(axis=0)
 
 
 class _ChunkProgress:
@@ -152,10 +259,10 @@ class _ChunkProgress:
         self._tell = tell
         self._told = 0
 
-    def reach(self, done: int, of: int) -> None:
+    def reach(self, share: float) -> None:
         """So much of the chunk's work is done; told is what that adds in whole pairs."""
-        added = self._pairs * done // of - self._told
-        if added and self._tell is not None:
+        added = int(self._pairs * share) - self._told
+        if added > 0 and self._tell is not None:
             self._told += added
             self._tell(added)
 
@@ -177,14 +284,18 @@ def _texts(pair: PairLike) -> tuple[str, str]:
     return text1, text2
 
 
-def _verdict(probabilities: list[float], latency_ms: float) -> Verdict:
+def _verdict(
+    stage: str, probabilities: list[float], screen_score: float | None, latency_ms: float
+) -> Verdict:
     contradiction, entailment, neutral = probabilities
     found = contradiction >= THRESHOLD
     others = f"neutral {neutral:.2f}, entailment {entailment:.2f}"
+    beside = "" if screen_score is None else f"; screen: P(contradiction) {screen_score:.2f}"
     return Verdict(
         contradiction=found,
         confidence=contradiction if found else 1.0 - contradiction,
-        reasoning=f"screen: P(contradiction) {contradiction:.2f}; {others}",
+        reasoning=f"{stage}: P(contradiction) {contradiction:.2f}; {others}{beside}",
         latency_ms=latency_ms,
         score_source="calibrated",
+        screen_score=screen_score,
     )

@@ -194,7 +194,7 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
     learn, calibrate = examples(parts.learn), examples(parts.calibrate)
     fit_options = FitOptions(epochs=options.epochs, seed=options.seed)
     cache = None if options.no_cache else EmbeddingCache(options.cache_dir)
-    with Encoder(options.encoder) as encoder:
+    with Encoder(options.encoder, precision="float32") as encoder:
         _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
         vectors = embed(list(rows), encoder, cache, workers=options.workers, progress=True).vectors
         head = fit_head(

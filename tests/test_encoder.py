@@ -1,5 +1,6 @@
 """Encoder: the same text gives the same unit vector, whoever encodes it beside whatever."""
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,6 @@ import pytest
 import kimera
 from kimera.cache import EmbeddingCache
 from kimera.encoder import (
-    BATCH_SIZE,
     DEFAULT_MODEL,
     TEXTS_WORTH_A_POOL,
     Encoder,
@@ -106,6 +107,57 @@ def test_neighbours_in_the_batch_do_not_change_a_vector(encoder):
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+def test_float32_on_onnxruntime_is_what_sentence_transformers_says_and_int8_is_near(encoder):
+    texts = [*TEXTS, "long " * 300, "", *MANY[:20]]
+    whole = Encoder(backend="torch").encode(texts)
+    np.testing.assert_allclose(Encoder(precision="float32").encode(texts), whole, atol=1e-5)
+    cosines = (encoder.encode(texts) * whole).sum(axis=1)
+    assert 0.98 < cosines.min() < 0.99999
+
+
+def test_vectors_of_another_precision_are_other_entries_of_the_cache(encoder, tmp_path):
+    cache = EmbeddingCache(tmp_path)
+    embed(TEXTS, encoder, cache)
+    exact = [Encoder(precision="float32"), Encoder(backend="torch")]
+    assert [embed(TEXTS, other, cache).from_cache for other in exact] == [0, len(TEXTS)]
+
+
+def test_a_warm_int8_encoder_needs_no_torch(encoder):
+    check = (
+        "import sys; from kimera.encoder import Encoder; Encoder().encode(['a text']);"
+        "print({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules))"
+    )
+    encoder.encode(["prepared"])
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode_cls_token": True}),
+        ("config.json", {"model_type": "mpnet"}),
+        ("config_sentence_transformers.json", {"default_prompt_name": "query"}),
+    ],
+)
+def test_models_of_another_kind_are_left_to_sentence_transformers(tmp_path, file, change):
+    folder = tmp_path / "model"
+    shutil.copytree(find_folder(DEFAULT_MODEL), folder)
+    assert Encoder(folder).backend == "onnx"
+    settings = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(settings | change))
+    assert (Encoder(folder).backend, Encoder(folder).precision) == ("torch", "float32")
+
+
+def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_so(tmp_path):
+    (tmp_path / "models").write_text("in the way of the folder")
+    encoder = Encoder(cache_dir=tmp_path)
+    with pytest.warns(UserWarning, match="torch is used, in float32"):
+        vectors = encoder.encode(TEXTS)
+    assert (encoder.backend, encoder.precision) == ("torch", "float32")
+    np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=1e-6)
+
+
 def test_a_text_with_a_lone_surrogate_has_a_vector(encoder):
     assert np.isfinite(encoder.encode(["broken \ud800 text"])).all()
 
@@ -129,12 +181,31 @@ def test_the_pool_is_kept_until_close(pooled):
     assert not worker.is_alive()
 
 
-def test_a_worker_that_dies_is_reported_and_the_encoder_stays_usable():
+def test_the_work_of_a_worker_that_dies_is_done_by_another_and_the_dead_one_is_named():
     with Encoder() as encoder:
-        batches = encoder.encode_batches(MANY * 20, workers=1)
+        batches = encoder.encode_batches(MANY * 12, workers=1)
+        found = [next(batches)]
+        pid = pooled_worker().pid
+        os.kill(pid, signal.SIGKILL)
+        with pytest.warns(UserWarning, match=rf"encoding process {pid} \(exit code -9\) ended unexpectedly"):
+            found += batches
+        assert sorted(index for indices, _ in found for index in indices) == list(range(len(MANY) * 12))
+        whole = np.empty((len(MANY) * 12, encoder.dimension), np.float32)
+        for indices, vectors in found:
+            whole[indices] = vectors
+        np.testing.assert_allclose(whole[: len(MANY)], encoder.encode(MANY), atol=1e-6)
+
+
+def test_a_second_worker_that_dies_over_the_same_texts_ends_the_call_and_the_encoder_stays_usable():
+    with Encoder() as encoder:
+        batches = encoder.encode_batches(MANY * 12, workers=1)
         next(batches)
         os.kill(pooled_worker().pid, signal.SIGKILL)
-        with pytest.raises(UserError, match="fewer workers"):
+        with pytest.warns(UserWarning, match="ended unexpectedly"):
+            list(islice(batches, 24))
+        second = pooled_worker().pid
+        os.kill(second, signal.SIGKILL)
+        with pytest.raises(UserError, match=rf"process {second} .*fewer workers"):
             list(batches)
         assert encoder.encode(["still here"]).shape == (1, encoder.dimension)
 
@@ -150,7 +221,7 @@ def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
         # Reading the fingerprint and one batch take tenths of a second, a process with its model seconds.
         assert until_first_s / 2 < encoder.load_s < until_first_s
         loaded_s = encoder.load_s
-        assert sum(len(indices) for indices, _ in batches) == len(MANY) - BATCH_SIZE
+        assert sum(len(indices) for indices, _ in batches) == len(MANY) - encoder.batch_size
         assert encoder.load_s == loaded_s
 
 
@@ -176,14 +247,15 @@ def test_a_worker_that_dies_while_it_loads_is_reported_and_leaves_no_process_beh
         check=True,
         timeout=120,
     )
-    assert run.stdout.startswith("an encoding process ended unexpectedly")
+    assert run.stdout.startswith("one of the encoding processes ended unexpectedly")
     assert run.stdout.endswith("left: 0\n")
 
 
 def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
     told = []
-    embed(MANY[: BATCH_SIZE + 10], encoder, None, on_encoded=lambda *counts: told.append(counts))
-    assert told == [(BATCH_SIZE, BATCH_SIZE + 10), (BATCH_SIZE + 10, BATCH_SIZE + 10)]
+    size = encoder.batch_size
+    embed(MANY[: size + 10], encoder, None, on_encoded=lambda *counts: told.append(counts))
+    assert told == [(size, size + 10), (size + 10, size + 10)]
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])

@@ -426,6 +426,17 @@ def test_agreement_is_empty_unless_two_answered(
     assert read_csv(tmp_path / "results.csv")[0]["agreement"] == agreement
 
 
+def test_what_the_reactors_first_stage_said_is_a_column_of_its_own(tmp_path: Path) -> None:
+    both = Verdict(True, 0.9, screen_score=0.25)
+    rows = [(Pair("x", "y"), [both, Verdict(True, 0.8)]), (Pair("x", "z"), [Failure("empty_text", ""), both])]
+    write_results_csv(tmp_path / "results.csv", rows, ["kimera", "judge"], screened=True)
+    assert [row["kimera_screen_score"] for row in read_csv(tmp_path / "results.csv")] == ["0.25", "0.25"]
+    write_results_csv(tmp_path / "results.csv", [(Pair("x", "y"), [None])], ["kimera"], screened=True)
+    assert read_csv(tmp_path / "results.csv")[0]["kimera_screen_score"] == ""
+    write_results_csv(tmp_path / "results.csv", [(Pair("x", "y"), [both])], ["kimera"])
+    assert "kimera_screen_score" not in read_csv(tmp_path / "results.csv")[0]
+
+
 @pytest.mark.parametrize("start", FORMULA_START)
 def test_a_text_that_a_spreadsheet_would_run_is_neutralised(tmp_path: Path, start: str) -> None:
     text = f"{start}1+1"

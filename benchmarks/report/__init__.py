@@ -35,7 +35,9 @@ def write_report(
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     summary = build_summary(run)
-    write_results_csv(out_dir / "results.csv", rows, [detector.title for detector in run.detectors])
+    titles = [detector.title for detector in run.detectors]
+    screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
+    write_results_csv(out_dir / "results.csv", rows, titles, screened=screened)
     write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_text(out_dir / "summary.md", render_markdown(summary))
     figure = out_dir / "comparison.png"

@@ -22,18 +22,24 @@ DETECTOR_COLUMNS = (
     "reasoning",
     "error",
 )
+SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
 
 # What a spreadsheet may take for a formula (OWASP, "CSV Injection"), the full-width forms included.
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def write_results_csv(
-    path: Path, rows: Iterable[tuple[Pair, Sequence[Finding]]], detector_titles: Sequence[str]
+    path: Path,
+    rows: Iterable[tuple[Pair, Sequence[Finding]]],
+    detector_titles: Sequence[str],
+    *,
+    screened: bool = False,
 ) -> None:
     """Writes the rows as they come; memory does not grow with them.
 
     Each row holds the findings in the order of `detector_titles`; None where a detector was not asked. Texts
     are whole and quoted, numbers are not; a text that a spreadsheet would run gets a leading apostrophe.
+    screened: one more column, `SCREEN_COLUMN`, for what the reactor's first stage said.
     Raises ValueError if a row has more or fewer findings than there are detectors.
     """
     header = [*PAIR_COLUMNS]
@@ -44,14 +50,15 @@ def write_results_csv(
     ):
         # Quoting every text keeps a lone carriage return inside its cell.
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow([*header, "agreement"])
+        writer.writerow([*header, *[SCREEN_COLUMN] * screened, "agreement"])
         for pair, findings in rows:
             if len(findings) != len(detector_titles):
                 raise ValueError(
                     f"{len(findings)} findings for {len(detector_titles)} detectors: {pair.id!r}"
                 )
             cells = [cell for finding in findings for cell in _finding_cells(finding)]
-            writer.writerow([*_pair_cells(pair), *cells, _agreement(findings)])
+            screen = [_screen_cell(findings)] * screened
+            writer.writerow([*_pair_cells(pair), *cells, *screen, _agreement(findings)])
 
 
 def text_cell(text: str) -> str:
@@ -78,6 +85,11 @@ def _finding_cells(finding: Finding) -> list[Cell]:
         text_cell(finding.reasoning),
         "",
     ]
+
+
+def _screen_cell(findings: Sequence[Finding]) -> Cell:
+    scores = [finding.screen_score for finding in findings if isinstance(finding, Verdict)]
+    return next((round(score, 6) for score in scores if score is not None), "")
 
 
 def _agreement(findings: Sequence[Finding]) -> str:
