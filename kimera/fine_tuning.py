@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,11 +22,10 @@ from kimera.cross_encoder import load_tensors, open_network, tensors_of, torch_l
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.errors import UserError
 from kimera.head import three_way_loss
+from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
 from kimera.tokens import Tokens
 
-if TYPE_CHECKING:
-    pass
-
+TWO_WAY = LABELS.index(NOT_CONTRADICTION)
 BATCHES_PER_WINDOW = 64  # shuffled pairs are sorted by length within so many batches: little padding
 
 
@@ -35,7 +34,9 @@ class FineTuneOptions:
     """How a cross-encoder is fitted. Word embeddings stay as they are.
 
     new_layers_rate: learning rate of the layers that the base lacks. warmup: share of the steps in which the
-    rates rise from 0; they then fall to 0. checkpoint_every_s: what an interrupted fit may lose.
+    rates rise from 0; they then fall to 0. swap: the share of pairs, drawn anew for each epoch, that are read
+    with their texts in the other order; then it only counts whether they contradict each other.
+    checkpoint_every_s: what an interrupted fit may lose.
     compiled: through torch.compile, which takes a C++ compiler.
     """
 
@@ -48,6 +49,7 @@ class FineTuneOptions:
     weight_decay: float = 0.01
     dropout: float = 0.1
     most_tokens: int = 256
+    swap: float = 0.0
     seed: int = 0
     compiled: bool = False
     checkpoint_every_s: float = 240.0
@@ -149,8 +151,8 @@ class _Fit:
         saved_at = time.monotonic()
         progress = {"total": self.steps, "initial": self.step, "desc": "fine-tuning", "unit": "batch"}
         with _DeferredInterrupt() as interrupt, tqdm(**progress, file=sys.stderr) as bar:
-            for rows in self._batches():
-                self._learn(forward, rows)
+            for rows, swapped in self._batches():
+                self._learn(forward, rows, swapped)
                 bar.update()
                 if self.step in evaluate_at and self._is_over(report):
                     return
@@ -160,12 +162,16 @@ class _Fit:
                 if interrupt.asked:
                     raise KeyboardInterrupt
 
-    def _batches(self) -> Iterator[np.ndarray]:
+    def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (rows of a batch, which of them are swapped)."""
         for epoch in range(self.step // self.steps_per_epoch, self.options.epochs):
             done = max(0, self.step - epoch * self.steps_per_epoch)
-            yield from _shuffled_batches(self.learn.tokens.lengths, self.options, epoch)[done:]
+            random = np.random.default_rng([self.options.seed, epoch, 1])
+            swapped = random.random(len(self.learn)) < self.options.swap
+            for rows in _shuffled_batches(self.learn.tokens.lengths, self.options, epoch)[done:]:
+                yield rows, swapped[rows]
 
-    def _learn(self, forward: Callable[..., Any], rows: np.ndarray) -> None:
+    def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
         import torch
 
         # Seeded anew for each step, so that a fit which was interrupted draws the same dropout.
@@ -173,10 +179,13 @@ class _Fit:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self._rate()
         self.network.train()
-        ids, mask, types = map(torch.from_numpy, self.learn.tokens.padded(rows))
+        ids, mask, types = map(torch.from_numpy, self.learn.tokens.padded(rows, swapped))
+        label = self.learn.label[rows]
+        # Entailment has a direction; of the other order only this much is known.
+        label = np.where(swapped & (label != LABELS.index(CONTRADICTION)), TWO_WAY, label)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = forward(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-        loss = three_way_loss(logits.float(), torch.from_numpy(self.learn.label[rows]))
+        loss = three_way_loss(logits.float(), torch.from_numpy(label))
         mean = (loss * self.weight[torch.from_numpy(rows)]).mean()
         mean.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)

@@ -201,6 +201,7 @@ def description_of_head(head: ContradictionHead, options: FitOptions) -> Descrip
 
 def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTuneOptions) -> Description:
     """Of a cross-encoder."""
+    swapped = f"\nOf the pairs, {options.swap:.0%} were read in the other order." if options.swap else ""
     return Description(
         heading=f"Cross-encoder from {weights.base_name}",
         what="A transformer that reads both texts of a pair at once: the model below, fine-tuned, with a new "
@@ -220,7 +221,7 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
         f"{options.weight_decay:g}, dropout {options.dropout:g} before the last layer only, bfloat16 "
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
-        "frozen.",
+        f"frozen.{swapped}",
         limits="""\
 - It is small (6 layers of 384). Models of this size and training are known to be at or below chance on ANLI,
   which was written to mislead them, and to do much worse on long passages.""",

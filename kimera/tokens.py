@@ -38,10 +38,13 @@ class Tokens:
         """How many tokens each sequence has: int64 of shape (n,)."""
         return np.diff(self.ends, prepend=0)
 
-    def padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def padded(
+        self, rows: np.ndarray, swapped: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(ids, mask, types) of these sequences: int64 of shape (rows, the longest), zeros after each end.
 
-        types: 0 in the first text and 1 in the second.
+        types: 0 in the first text and 1 in the second. swapped: bool of shape (rows,), of which pairs the
+        texts change places; for tokenizers that begin with one mark and end each text with one.
         """
         ends = self.ends[rows]
         lengths = self.lengths[rows]
@@ -50,7 +53,12 @@ class Tokens:
         ids = np.zeros(mask.shape, dtype=np.int64)
         for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
             ids[row, :length] = self.ids[end - length : end]
-        types = mask & (columns >= self.firsts[rows][:, None])
+        firsts = self.firsts[rows]
+        for row in np.flatnonzero(swapped) if swapped is not None else ():
+            marks, cut = ids[row, : lengths[row]].copy(), firsts[row]
+            ids[row, : lengths[row]] = np.concatenate([marks[:1], marks[cut:], marks[1:cut]])
+            firsts[row] = lengths[row] - cut + 1
+        types = mask & (columns >= firsts[:, None])
         return ids, mask.astype(np.int64), types.astype(np.int64)
 
 

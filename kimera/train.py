@@ -124,6 +124,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--workers", type=int, metavar="N", help="encode in N processes (default: in this one, all its cores)"
     )
     add(
+        "--swap",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="verify: of the pairs, drawn anew each epoch, that are read in the other order, for scores that "
+        "depend less on it (default: 0)",
+    )
+    add(
         "--compile",
         action="store_true",
         help="verify: compile the network first, which takes a C++ compiler and saves a fifth of the time",
@@ -219,7 +227,9 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
     from kimera.cross_encoder import CrossEncoder, base_fingerprint, model_folder
     from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
 
-    fit_options = FineTuneOptions(epochs=options.epochs, seed=options.seed, compiled=options.compile)
+    fit_options = FineTuneOptions(
+        epochs=options.epochs, seed=options.seed, swap=options.swap, compiled=options.compile
+    )
     folder = model_folder(options.encoder)
     tokenizer = Tokenizer(folder, fit_options.most_tokens)
 
@@ -259,6 +269,10 @@ def _check_options(options: argparse.Namespace) -> None:
     """Refuse what would fail only after minutes of encoding."""
     if options.epochs < 1:
         raise UserError(f"--epochs is {options.epochs}; give 1 or more")
+    if not 0 <= options.swap <= 1:
+        raise UserError(f"--swap is {options.swap:g}; give a share from 0 to 1")
+    if options.swap and options.stage == "screen":
+        raise UserError("--swap is for --stage verify")
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers is {options.workers}; give 1 or more")
     _check_writable(options.out)
@@ -348,6 +362,7 @@ def public_command(options: argparse.Namespace) -> str:
     words += ["--out", public(options.out), *(["--card", public(options.card)] if options.card else [])]
     words += ["--encoder", public_name(options.encoder)]
     words += ["--epochs", str(options.epochs), "--seed", str(options.seed)]
+    words += ["--swap", f"{options.swap:g}"] if options.swap else []
     words += ["--compile"] if options.compile else []
     stage = [] if options.stage == "screen" else ["--stage", options.stage]
     return f"python -m kimera.train {shlex.join([*stage, *words])}"

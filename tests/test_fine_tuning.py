@@ -89,6 +89,21 @@ def test_it_learns_what_a_contradiction_is(folder: Path, fitted: CrossEncoderWei
     assert probabilities.sum(axis=1) == pytest.approx([1, 1])
 
 
+def test_pairs_read_in_both_orders_teach_scores_that_depend_less_on_the_order(
+    folder: Path, fitted: CrossEncoderWeights, tmp_path: Path
+) -> None:
+    weights = fit(folder, tmp_path / "checkpoint", replace(OPTIONS, swap=0.5))
+    pairs = [("The lamp is red.", "The lamp is not red."), ("The lamp is red.", "The lamp has a colour.")]
+    turned = [(second, first) for first, second in pairs]
+
+    def apart(weights: CrossEncoderWeights) -> float:
+        model = CrossEncoder(weights, folder)
+        return float(np.abs(model.predict(pairs)[:, 0] - model.predict(turned)[:, 0]).max())
+
+    assert apart(weights) < 0.3
+    assert apart(weights) < apart(fitted)
+
+
 def test_two_way_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=16, learning_rate=0.003, new_layers_rate=0.003)
     weights = fit(folder, tmp_path / "checkpoint", options, two_way=True)
