@@ -148,17 +148,18 @@ def _identity(
 
 
 def _reactor(options: argparse.Namespace) -> Reactor:
-    from kimera.cache import EmbeddingCache
+    from kimera.cache import MOST_BYTES, EmbeddingCache
     from kimera.reactor import Reactor
 
     if options.symmetric and options.reactor == "screen":
         raise UserError("--symmetric reads a pair in both orders, which --reactor screen does not do")
     if options.backend == "torch" and options.precision == "int8":
         raise UserError("--precision int8 is for --backend onnx; torch computes in float32")
+    most_bytes = options.cache_size or MOST_BYTES
     return Reactor(
         options.encoder,
         options.head,
-        None if options.no_cache else EmbeddingCache(options.cache_dir),
+        None if options.no_cache else EmbeddingCache(options.cache_dir, most_bytes=most_bytes),
         stages=options.reactor,
         cross_encoder=options.verify_weights,
         symmetric=options.symmetric,

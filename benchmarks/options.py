@@ -207,6 +207,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch)",
     )
     reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
+    reactor.add_argument(
+        "--cache-size",
+        type=_bytes,
+        metavar="SIZE",
+        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
+    )
     reactor.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
@@ -250,6 +256,16 @@ def _share(text: str) -> float:
         if 0 <= float(text) <= 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+
+
+def _bytes(text: str) -> int:
+    """500M, 4G, or a plain number of bytes."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    with contextlib.suppress(ValueError, OverflowError):
+        found = int(float(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}.get(unit, -1))
+        if found > 0:
+            return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 4G")
 
 
 def _positive(text: str) -> float:

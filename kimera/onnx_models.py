@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OPSET = 17
+MODELS = "models"  # the folder, inside that of the caches
 TOKENS_PER_BATCH = 2048
 # Changes whenever this module would make another file of the same network.
 RECIPE = "1"
@@ -83,7 +84,7 @@ def onnx_file(
     Written whole or not at all; two processes that start at once both write the same.
     """
     key = hashlib.sha256(f"{fingerprint}\0{precision}\0{RECIPE}".encode()).hexdigest()[:16]
-    path = folder / "models" / f"{name}-{precision}-{key}.onnx"
+    path = folder / MODELS / f"{name}-{precision}-{key}.onnx"
     if not path.exists():
         print(f"kimera: preparing {name} in {precision}, once, as {path}", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,10 +54,10 @@ class Tokens:
         for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
             ids[row, :length] = self.ids[end - length : end]
         firsts = self.firsts[rows]
-        for row in np.flatnonzero(swapped) if swapped is not None else ():
-            marks, cut = ids[row, : lengths[row]].copy(), firsts[row]
-            ids[row, : lengths[row]] = np.concatenate([marks[:1], marks[cut:], marks[1:cut]])
-            firsts[row] = lengths[row] - cut + 1
+        for at in np.flatnonzero(swapped).tolist() if swapped is not None else ():
+            marks, cut = ids[at, : lengths[at]].copy(), firsts[at]
+            ids[at, : lengths[at]] = np.concatenate([marks[:1], marks[cut:], marks[1:cut]])
+            firsts[at] = lengths[at] - cut + 1
         types = mask & (columns >= firsts[:, None])
         return ids, mask.astype(np.int64), types.astype(np.int64)
 

@@ -143,3 +143,38 @@ def test_the_environment_chooses_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "elsewhere"))
     assert default_folder() == tmp_path / "elsewhere"
     assert EmbeddingCache().path.parent == tmp_path / "elsewhere"
+
+
+def test_the_file_stays_near_its_bound_and_the_oldest_go_first(tmp_path):
+    most = 2_000_000
+    cache = EmbeddingCache(tmp_path, most_bytes=most)
+    vectors = np.ones((200, 384), np.float32)
+    for turn in range(20):  # 6 MB in all
+        cache.put_many("print", [f"{turn} {number}" for number in range(200)], vectors)
+        assert cache.path.stat().st_size < most + 200 * 2_000
+    _, newest = cache.get_many("print", [f"19 {number}" for number in range(200)], 384)
+    _, oldest = cache.get_many("print", [f"0 {number}" for number in range(200)], 384)
+    assert newest.all()
+    assert not oldest.any()
+    assert 600 < cache.count() < 1400
+
+
+def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
+    EmbeddingCache(tmp_path).put_many("print", ["one", "two"], np.ones((2, 4), np.float32))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "encoder.onnx").write_bytes(b"0" * 1_000_000)
+    (tmp_path / "mine.txt").write_text("not of the cache")
+
+    def cache(*words):
+        command = [sys.executable, "-m", "kimera.cache", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    told = cache("stats", "--cache-dir", tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "2 entries" in told.stdout
+    assert "models for onnxruntime: 1, 1.0 MB" in told.stdout
+    assert cache("clear", "--cache-dir", tmp_path).stdout.startswith("deleted: 1.")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert "0 entries" in cache("stats", "--cache-dir", tmp_path).stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert cache("shrink").returncode == 2

@@ -319,6 +319,20 @@ class TestBothRenderings:
         warned = f"{from_cache:,} of 1,067 texts came from the cache, so its time is not that of a first run"
         assert (warned in told) == (from_cache > 0)
 
+    def test_the_stages_and_what_the_cross_encoder_read_are_shown(self, render: Callable) -> None:
+        settings = {
+            "stages": "both",
+            "precision": "int8",
+            "symmetric": True,
+            "read": 30,
+            "read_from_cache": 10,
+        }
+        settings |= {"encoded": 5, "from_cache": 15}
+        told = flat(render(build_summary(run_of(LABELLED, replace(reactor(LABELLED), settings=settings)))))
+        assert "screen and verify, int8, both orders" in told
+        assert "30 read, 10 from the cache" in told
+        assert "15 of 20 texts and 10 of 40 pairs came from the cache, so its time" in told
+
     def test_failed_pairs_come_with_their_kinds_and_the_remedy(self, render: Callable) -> None:
         told = flat(render(build_summary(RUNS["two detectors"]())))
         assert "3 of 20 pairs of gpt-4o-mini (simulated) failed (timeout 3)" in told

@@ -139,12 +139,29 @@ def _kinds_of_failure(detector: Detector) -> str:
 
 def _embeddings(detector: Detector) -> str:
     settings = detector["settings"]
-    encoded, cached = settings.get("encoded", 0), settings.get("from_cache", 0)
-    if encoded and cached:
-        return f"{encoded:,} encoded, {cached:,} from the cache"
+    return _done_and_cached(settings.get("encoded", 0), "encoded", settings.get("from_cache", 0))
+
+
+def _pairs_read(detector: Detector) -> str:
+    settings = detector["settings"]
+    return _done_and_cached(settings.get("read", 0), "read", settings.get("read_from_cache", 0))
+
+
+def _done_and_cached(done: int, how: str, cached: int) -> str:
+    if done and cached:
+        return f"{done:,} {how}, {cached:,} from the cache"
     if cached:
         return f"{cached:,} from the cache"
-    return f"{encoded:,} encoded" if encoded else MISSING
+    return f"{done:,} {how}" if done else MISSING
+
+
+def _stages(detector: Detector) -> str:
+    settings = detector["settings"]
+    if "stages" not in settings:
+        return MISSING
+    stages = "screen and verify" if settings["stages"] == "both" else settings["stages"]
+    symmetric = ", both orders" if settings.get("symmetric") else ""
+    return f"{stages}, {settings['precision']}{symmetric}"
 
 
 def _model_load(detector: Detector) -> str:
@@ -204,7 +221,7 @@ def _mean_latency(detector: Detector) -> str:
 GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...] = (
     (
         "Run",
-        (("mode", mode), ("pairs answered", _answered), ("pairs failed", _failed)),
+        (("mode", mode), ("stages", _stages), ("pairs answered", _answered), ("pairs failed", _failed)),
     ),
     (
         "Quality, on answered pairs with a label",
@@ -232,6 +249,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
             _row("mean_in_flight", quantity),
             ("wall time", lambda detector: f"{quantity(detector['wall_s'])} s"),
             ("embeddings", _embeddings),
+            ("cross-encoder", _pairs_read),
             ("tokens", _tokens),
             ("model load", _model_load),
             ("requests sent", _requests),
@@ -337,14 +355,15 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
 
 def _speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
-    cached = settings.get("from_cache", 0)
+    cached = {
+        counted(settings[found] + settings[done], what): settings[found]
+        for done, found, what in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
+        if settings.get(found)
+    }
     if not cached:
         return []
-    texts = cached + settings["encoded"]
-    return [
-        f"Speed of {who}: {cached:,} of {counted(texts, 'text')} came from the cache, "
-        "so its time is not that of a first run."
-    ]
+    parts = " and ".join(f"{some:,} of {of}" for of, some in cached.items())
+    return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
 
 
 def _stability_notes(who: str, detector: Detector) -> list[str]:

@@ -1,4 +1,7 @@
-"""EmbeddingCache: text vectors on disk, content-addressed, safe to share between processes."""
+"""EmbeddingCache: text vectors and pair scores on disk, content-addressed, safe to share between processes.
+
+`python -m kimera.cache` tells what is there, or deletes it.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from kimera.sqlite_files import connect, default_folder, identity, is_damage, ma
 FILE_NAME = "embeddings.sqlite3"
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
+MOST_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384
+KEPT = 0.9  # of the most bytes, where the oldest entries had to go
 OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or keep no vectors with --no-cache."
 UPSERT = (
     "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector"
@@ -26,7 +31,9 @@ _T = TypeVar("_T")
 
 
 class EmbeddingCache:
-    """Vectors by (encoder fingerprint, text), in one SQLite file inside `folder`.
+    """Vectors by (fingerprint, text), in one SQLite file inside `folder`.
+
+    most_bytes: how large it may become, but for what one write adds; then the oldest entries go.
 
     A cache may be lost but must never end a run: a damaged file is set aside with a warning and a new one
     begun; any other trouble of SQLite's (disk full, lock held too long) is a warning and a miss.
@@ -36,8 +43,9 @@ class EmbeddingCache:
     Raises `UserError` if the folder cannot be made or written.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, *, most_bytes: int = MOST_BYTES) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
+        self.most_bytes = most_bytes
         self.path = self.folder / FILE_NAME
         make_folder(self.folder, OTHER_FOLDER)
 
@@ -70,8 +78,13 @@ class EmbeddingCache:
             with db:  # one transaction
                 db.execute("BEGIN IMMEDIATE")
                 db.executemany(UPSERT, rows)
+                _drop_oldest(db, self.most_bytes)
 
         self._attempt(insert, otherwise=None)
+
+    def count(self) -> int:
+        """How many entries there are."""
+        return self._attempt(lambda db: int(db.execute("SELECT count(*) FROM vectors").fetchone()[0]), 0)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
         """`work` on an open database, or `otherwise` with a warning where SQLite fails."""
@@ -102,6 +115,21 @@ def _create(db: sqlite3.Connection) -> None:
     # A rowid table: new rows go to its end. Keyed by a hash, each would land on a page of its own.
     db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL, vector BLOB NOT NULL)")
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
+
+
+def _drop_oldest(db: sqlite3.Connection, most_bytes: int) -> None:
+    """Where more than `most_bytes` are in use, the oldest entries go. Their pages serve the next ones."""
+    pages, free, size = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    used = (pages - free) * size
+    if used <= most_bytes:
+        return
+    # New rows get the next rowid, and only the oldest are ever deleted: their rowids have no great gaps.
+    oldest, newest = db.execute("SELECT min(rowid), max(rowid) FROM vectors").fetchone()
+    gone = round((newest - oldest + 1) * (1 - KEPT * most_bytes / used))
+    db.execute("DELETE FROM vectors WHERE rowid < ?", (oldest + gone,))
 
 
 def _select(db: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:

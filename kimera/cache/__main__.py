@@ -1,0 +1,85 @@
+"""The command line, python -m kimera.cache: what the caches hold, and their end."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kimera.cache import FILE_NAME, EmbeddingCache
+from kimera.errors import UserError
+from kimera.onnx_models import MODELS
+from kimera.sqlite_files import default_folder
+
+DESCRIPTION = """\
+The caches of the reactor: vectors of texts and scores of pairs, and models prepared for onnxruntime. All of
+it is made again where it is missing.
+
+  stats   says where they are, how large, and how many entries they hold
+  clear   deletes them
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m kimera.cache",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=("stats", "clear"), metavar="stats|clear")
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="default: KIMERA_CACHE_DIR, else the user's cache folder",
+    )
+    options = parser.parse_args(arguments)
+    folder = options.cache_dir or default_folder()
+    try:
+        if options.command == "clear":
+            _clear(folder)
+        else:
+            _show(folder)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _show(folder: Path) -> None:
+    databases, models = _databases(folder), _models(folder)
+    entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
+    print(f"folder: {folder}")
+    print(f"vectors and scores: {entries:,} entries, {_megabytes(databases)}")
+    print(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
+
+
+def _clear(folder: Path) -> None:
+    databases, models = _databases(folder), _models(folder)
+    told = f"{_megabytes([*databases, *models])} in {folder}"
+    for path in databases:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / MODELS, ignore_errors=True)
+    print(f"deleted: {told}")
+
+
+def _databases(folder: Path) -> list[Path]:
+    """The database, its write-ahead log, and damaged ones that were set aside."""
+    return [path for path in folder.glob(f"{FILE_NAME}*") if path.is_file()]
+
+
+def _models(folder: Path) -> list[Path]:
+    return [path for path in (folder / MODELS).glob("*") if path.is_file()]
+
+
+def _megabytes(paths: Sequence[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:,.1f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
