@@ -50,61 +50,54 @@ def _require(condition: object, reason: str) -> None:
 def accuracy(truth: np.ndarray, verdicts: np.ndarray) -> float:
     """Share of verdicts that equal the truth; FAILED equals neither."""
     _require(truth.size, "no labelled pair was answered")
-    from sklearn.metrics import accuracy_score
-
-    return float(accuracy_score(truth, verdicts))
+    return float((truth == verdicts).mean())
 
 
 def precision(truth: np.ndarray, verdicts: np.ndarray) -> float:
     """Share of contradictions among the pairs called so."""
     _require(truth.size, "no labelled pair was answered")
     _require((verdicts == 1).any(), "the detector called no labelled pair a contradiction")
-    from sklearn.metrics import precision_score
-
-    return float(precision_score(truth, verdicts))
+    return float((truth[verdicts == 1] == 1).mean())
 
 
 def recall(truth: np.ndarray, verdicts: np.ndarray) -> float:
     """Share of the contradictions that were called so."""
     _require(truth.size, "no labelled pair was answered")
     _require((truth == 1).any(), "no answered pair is labelled a contradiction")
-    from sklearn.metrics import recall_score
-
-    return float(recall_score(truth, verdicts))
+    return float((verdicts[truth == 1] == 1).mean())
 
 
 def f1(truth: np.ndarray, verdicts: np.ndarray) -> float:
     """2 TP / (2 TP + FP + FN): 0 where contradictions exist and none was found."""
     _require(truth.size, "no labelled pair was answered")
     _require((truth == 1).any() or (verdicts == 1).any(), "no contradiction, neither labelled nor called")
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(truth, verdicts))
+    found = ((truth == 1) & (verdicts == 1)).sum()
+    return float(2 * found / ((truth == 1).sum() + (verdicts == 1).sum()))
 
 
 def mcc(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Matthews correlation coefficient, -1 to 1."""
+    """Matthews correlation coefficient, -1 to 1: Pearson's correlation of the two columns."""
     _require_both_classes(truth)
     _require(np.unique(verdicts).size == 2, "the detector gave every labelled pair the same verdict")
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(truth, verdicts))
+    return float(np.corrcoef(truth == 1, verdicts == 1)[0, 1])
 
 
 def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """P(a contradiction scores above another pair), ties counted half."""
+    """P(a contradiction scores above another pair), ties counted half: Mann and Whitney's U (1947)."""
     _require_both_classes(truth)
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(truth, scores))
+    positive, others = scores[truth == 1], np.sort(scores[truth != 1])
+    below = np.searchsorted(others, positive, side="left") + np.searchsorted(others, positive, side="right")
+    return float(below.sum() / 2 / (positive.size * others.size))
 
 
 def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     """Precision at each contradiction, averaged down the ranking (no interpolation)."""
     _require_both_classes(truth)
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(truth, scores))
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(truth[order] == 1)
+    last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    precision_there = found[last_of_ties] / (last_of_ties + 1)
+    return float((precision_there * np.diff(found[last_of_ties], prepend=0)).sum() / found[-1])
 
 
 def _require_both_classes(truth: np.ndarray) -> None:
@@ -194,11 +187,9 @@ def throughput(
 
 def brier(labels: np.ndarray, scores: np.ndarray) -> float:
     """Mean squared distance of P(contradiction) from the label, over labelled pairs with a score."""
-    from sklearn.metrics import brier_score_loss
-
     usable = (labels >= 0) & ~np.isnan(scores)
     _require(usable.any(), "no labelled pair has such a score")
-    return float(brier_score_loss(labels[usable], scores[usable], pos_label=1))
+    return float(np.square((labels[usable] == 1) - scores[usable]).mean())
 
 
 def flip_rate(verdicts: np.ndarray) -> float:
@@ -281,6 +272,6 @@ def kappa(a: np.ndarray, b: np.ndarray) -> float:
     """Cohen's kappa: agreement beyond what the two verdict rates give by chance."""
     _require(a.size, "no pair was answered by both")
     _require(np.unique(np.concatenate([a, b])).size == 2, "both gave every pair the same verdict")
-    from sklearn.metrics import cohen_kappa_score
-
-    return float(cohen_kappa_score(a, b))
+    observed = float((a == b).mean())
+    by_chance = sum(float((a == value).mean() * (b == value).mean()) for value in (0, 1))
+    return (observed - by_chance) / (1 - by_chance)

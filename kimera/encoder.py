@@ -38,7 +38,8 @@ PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb
 PACKAGED_DIMENSION = 384
 
 BATCH_SIZE = 64
-ONNX_BATCH_SIZE = 128
+ONNX_BATCH_SIZE = 1024
+TEXTS_PER_TASK = 128  # of a worker process on onnxruntime
 TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
 TEXTS_PER_WRITE = 4096  # what an interrupted run may lose
 
@@ -130,10 +131,11 @@ class Encoder:
             return int(_json(self.folder / "config.json")["hidden_size"])
         return int(self._work(["text"]).shape[1])
 
-    @property
-    def batch_size(self) -> int:
+    def batch_size(self, workers: int | None = None) -> int:
         """Texts a batch. onnxruntime takes those of one length together, of which more hold more."""
-        return BATCH_SIZE if self.backend == "torch" else ONNX_BATCH_SIZE
+        if self.backend == "torch":
+            return BATCH_SIZE
+        return ONNX_BATCH_SIZE if workers is None else TEXTS_PER_TASK
 
     @functools.cached_property
     def _work(self) -> Work:
@@ -192,9 +194,10 @@ class Encoder:
             workers = None
         if texts:
             self._prepare()
-        # Sorted by length, a batch holds little padding; the longest first shows what memory it takes.
+        # Sorted by length, a batch holds little padding, or few lengths; the longest first shows the memory.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        size = self.batch_size(workers)
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         texts_of = [[texts[index] for index in batch] for batch in batches]
         vectors = map(self._work, texts_of) if workers is None else self._workers().map(texts_of, workers)
         yield from zip(batches, vectors, strict=True)
@@ -209,7 +212,7 @@ class Encoder:
         """How many processes `encode_batches` would occupy with so many texts: 0 with none."""
         if workers is None or not self._is_worth_a_pool(count, workers):
             return min(count, 1)
-        return min(workers, -(-count // self.batch_size))
+        return min(workers, -(-count // self.batch_size(workers)))
 
     def _is_worth_a_pool(self, count: int, workers: int) -> bool:
         is_running = self._pool is not None and self._pool.is_running(workers)

@@ -5,11 +5,13 @@ Once a model is there, neither torch nor transformers is imported for it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
@@ -38,8 +40,9 @@ RECIPE = "1"
 class OnnxModel:
     """A network of token ids on onnxruntime.
 
-    threads: None for all cores. What a sequence gives does not depend on what runs beside it: only sequences
-    of one length share a batch, so nothing is padded, and int8 scales belong to a token.
+    threads: None for as many as there are cores. Each takes a batch of its own, which is quicker than all of
+    them on one. What a sequence gives does not depend on what runs beside it: only sequences of one length
+    share a batch, so nothing is padded, and int8 scales belong to a token.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -47,16 +50,27 @@ class OnnxModel:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of constants that its own optimiser has replaced
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = 1
         self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
+        self._threads = ThreadPoolExecutor(threads or _cores())
 
     def batches(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (rows, the network's output for these sequences as float32), longest sequences first."""
-        for rows in batches_of_one_length(tokens.lengths, TOKENS_PER_BATCH):
-            [found] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
-            yield rows, found
+        batches = list(batches_of_one_length(tokens.lengths, TOKENS_PER_BATCH))
+        yield from zip(
+            batches, self._threads.map(functools.partial(self._output, tokens), batches), strict=True
+        )
+
+    def _output(self, tokens: Tokens, rows: np.ndarray) -> np.ndarray:
+        [found] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
+        return found
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def or_torch(make: Callable[[], _T]) -> _T | None:

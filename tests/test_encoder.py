@@ -221,7 +221,7 @@ def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
         # Reading the fingerprint and one batch take tenths of a second, a process with its model seconds.
         assert until_first_s / 2 < encoder.load_s < until_first_s
         loaded_s = encoder.load_s
-        assert sum(len(indices) for indices, _ in batches) == len(MANY) - encoder.batch_size
+        assert sum(len(indices) for indices, _ in batches) == len(MANY) - encoder.batch_size(2)
         assert encoder.load_s == loaded_s
 
 
@@ -253,8 +253,9 @@ def test_a_worker_that_dies_while_it_loads_is_reported_and_leaves_no_process_beh
 
 def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
     told = []
-    size = encoder.batch_size
-    embed(MANY[: size + 10], encoder, None, on_encoded=lambda *counts: told.append(counts))
+    size = encoder.batch_size()
+    texts = [f"number {number}" for number in range(size + 10)]
+    embed(texts, encoder, None, on_encoded=lambda *counts: told.append(counts))
     assert told == [(size, size + 10), (size + 10, size + 10)]
 
 

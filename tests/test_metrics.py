@@ -68,6 +68,31 @@ def test_every_quality_metric_is_a_finite_number_or_absent_with_a_reason(rows: l
     assert all(measured.absent.values())
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 9)), min_size=2, max_size=60))
+def test_every_metric_is_what_scikit_learn_says(rows: list[tuple[int, int, int]]) -> None:
+    from sklearn import metrics as reference
+
+    truth, said = int8(*(row[0] for row in rows)), int8(*(row[1] for row in rows))
+    scores = floats(*(row[2] / 9 for row in rows))
+    values = metrics.quality(truth, said, scores).values
+    of_verdicts = {
+        "accuracy": reference.accuracy_score,
+        "precision": reference.precision_score,
+        "recall": reference.recall_score,
+        "f1": reference.f1_score,
+        "mcc": reference.matthews_corrcoef,
+    }
+    of_scores = {"roc_auc": reference.roc_auc_score, "average_precision": reference.average_precision_score}
+    for name in of_verdicts.keys() & values.keys():
+        assert values[name] == pytest.approx(of_verdicts[name](truth, said)), name
+    for name in of_scores.keys() & values.keys():
+        assert values[name] == pytest.approx(of_scores[name](truth, scores)), name
+    assert metrics.brier(truth, scores) == pytest.approx(reference.brier_score_loss(truth, scores))
+    if len({*truth, *said}) == 2:
+        assert metrics.kappa(truth, said) == pytest.approx(reference.cohen_kappa_score(truth, said))
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 5)), min_size=1, max_size=40))
 def test_quality_equals_the_counted_formulas(rows: list[tuple[int, int, int]]) -> None:
