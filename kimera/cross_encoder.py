@@ -167,6 +167,16 @@ class CrossEncoder:
         found = self._workers().map([[pairs[row] for row in rows] for rows in tasks], workers)
         yield from zip(tasks, found, strict=True)
 
+    def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Which pairs do not fit into the window, so that they would be cut: bool of shape (n,)."""
+        cut = np.array(
+            [len(first) + len(second) > self.weights.most_tokens - 3 for first, second in pairs], bool
+        )
+        at = np.flatnonzero(cut).tolist()  # a token has a character at least; the others have to be counted
+        if at:
+            cut[at] = self._tokenizer.of_pairs([pairs[row] for row in at]).lengths >= self.weights.most_tokens
+        return cut
+
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many processes `logits_batches` would occupy with so many pairs: 0 with none."""
         if workers is None or not self._is_worth_a_pool(count, workers):

@@ -31,6 +31,7 @@ SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 PAIRS_PER_CHUNK = 4096
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 THRESHOLD = 0.5
+MOST_QUOTED = 200  # characters of a passage in a verdict's reasoning
 EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
 
 PairLike: TypeAlias = Pair | tuple[str, str]
@@ -69,6 +70,7 @@ class Reactor:
     stages: "screen" (encoder and head), "verify" (the cross-encoder) or "both", where the verdict is the
     cross-encoder's, and carries the head's as `screen_score`. By default "both", but "screen" for an encoder
     or a head of your own.
+    Texts that are too long together for the cross-encoder are read passage by passage.
     cross_encoder: a `CrossEncoder`, or the path of weights for one; by default the shipped one.
     backend, precision: of the encoder and the cross-encoder that are made here; see `Encoder`.
     symmetric: the cross-encoder reads each pair in both orders and the mean counts, at twice the time.
@@ -185,16 +187,18 @@ class Reactor:
         answerable = [all(text.strip() for text in texts) for texts in chunk]
         pairs = list(compress(chunk, answerable))
         found: dict[str, np.ndarray] = {}
+        passages: dict[int, tuple[str, str]] = {}
         if self.head:
             found["screen"] = self._screen(self.head, pairs, workers, progress)
         if self.cross_encoder:
-            found["verify"] = self._verify(self.cross_encoder, pairs, workers, progress)
+            found["verify"], passages = self._verify(self.cross_encoder, pairs, workers, progress)
         stage, probabilities = list(found.items())[-1]
         screen_scores = found["screen"][:, 0].tolist() if len(found) > 1 else [None] * len(pairs)
         busy_s = time.perf_counter() - start - (self._load_s - loaded_s)
         latency_ms = busy_s * 1000 / len(chunk)
         self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
-        rows = zip(probabilities.tolist(), screen_scores, strict=True)
+        strongest = [passages.get(place) for place in range(len(pairs))]
+        rows = zip(probabilities.tolist(), screen_scores, strongest, strict=True)
         return [_verdict(stage, *next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
 
     def _screen(
@@ -231,8 +235,8 @@ class Reactor:
         pairs: list[tuple[str, str]],
         workers: int | None,
         progress: _ChunkProgress,
-    ) -> np.ndarray:
-        """The cross-encoder's calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
+    ) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+        """(the cross-encoder's calibrated probabilities, shape (n, 3); the passages of `Verified`)."""
         before = 0.5 if self.head else 0.0
         orders = [pairs, [(second, first) for first, second in pairs]] if self.symmetric else [pairs]
         verified = verify(
@@ -248,7 +252,8 @@ class Reactor:
             read_from_cache=self.stats.read_from_cache + verified.from_cache,
             workers_used=max(self.stats.workers_used, verified.workers_used),
         )
-        return verified.probabilities.reshape(len(orders), len(pairs), len(CLASSES)).mean(axis=0)
+        shape = (len(orders), len(pairs), len(CLASSES))
+        return verified.probabilities.reshape(shape).mean(axis=0), verified.passages
 
 
 class _ChunkProgress:
@@ -285,17 +290,30 @@ def _texts(pair: PairLike) -> tuple[str, str]:
 
 
 def _verdict(
-    stage: str, probabilities: list[float], screen_score: float | None, latency_ms: float
+    stage: str,
+    probabilities: list[float],
+    screen_score: float | None,
+    passages: tuple[str, str] | None,
+    latency_ms: float,
 ) -> Verdict:
     contradiction, entailment, neutral = probabilities
     found = contradiction >= THRESHOLD
-    others = f"neutral {neutral:.2f}, entailment {entailment:.2f}"
-    beside = "" if screen_score is None else f"; screen: P(contradiction) {screen_score:.2f}"
+    known = [f"{stage}: P(contradiction) {contradiction:.2f}"]
+    known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
+    if screen_score is not None:
+        known.append(f"screen: P(contradiction) {screen_score:.2f}")
+    if passages is not None:
+        known.append("too long to be read at once; strongest: " + " against ".join(map(_quoted, passages)))
     return Verdict(
         contradiction=found,
         confidence=contradiction if found else 1.0 - contradiction,
-        reasoning=f"{stage}: P(contradiction) {contradiction:.2f}; {others}{beside}",
+        reasoning="; ".join(known),
         latency_ms=latency_ms,
         score_source="calibrated",
         screen_score=screen_score,
     )
+
+
+def _quoted(passage: str) -> str:
+    whole = len(passage) <= MOST_QUOTED
+    return f'"{passage}"' if whole else f'"{passage[:MOST_QUOTED]}..."'

@@ -11,6 +11,7 @@ from kimera.cache import EmbeddingCache
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder import CrossEncoder
 from kimera.head import CLASSES
+from kimera.passages import passage_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,15 @@ class Verified:
     """What `verify` did.
 
     probabilities: calibrated, float32 of shape (n, 3) in the order of `CLASSES`.
-    read: how many distinct pairs the network read. from_cache: how many the cache had.
+    passages: of each pair that is too long to be read at once, by its place, the two passages that contradict
+    each other most; its probabilities are theirs.
+    read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
+    had.
     workers_used: how many processes read; 0 where there was nothing to read.
     """
 
     probabilities: np.ndarray
+    passages: dict[int, tuple[str, str]]
     read: int
     from_cache: int
     workers_used: int
@@ -38,11 +43,16 @@ def verify(
 ) -> Verified:
     """The probabilities of pairs: each distinct pair is looked up, or else read and added to the cache.
 
+    A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
+    counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
+
     on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
     is kept also where the call is interrupted.
     """
+    long = cross_encoder.too_long(pairs)
+    parts = [passage_pairs(pair) if is_long else [pair] for pair, is_long in zip(pairs, long, strict=True)]
     rows: dict[tuple[str, str], int] = {}
-    indices = [rows.setdefault(pair, len(rows)) for pair in pairs]
+    rows_of = [[rows.setdefault(part, len(rows)) for part in of_pair] for of_pair in parts]
     distinct = list(rows)
     keys = [_key(pair) for pair in distinct]
     if cache is None:
@@ -62,8 +72,10 @@ def verify(
         if cache is not None and done:
             cache.put_many(cross_encoder.fingerprint, [keys[row] for row in done], logits[done])
     weights = cross_encoder.weights
-    probabilities = calibrated_probabilities(logits[indices], weights.slope, weights.offset)
-    return Verified(probabilities, len(missing), len(distinct) - len(missing), workers_used)
+    every = calibrated_probabilities(logits, weights.slope, weights.offset)
+    strongest = [of_pair[int(every[of_pair, 0].argmax())] for of_pair in rows_of]
+    passages = {place: distinct[strongest[place]] for place in np.flatnonzero(long).tolist()}
+    return Verified(every[strongest], passages, len(missing), len(distinct) - len(missing), workers_used)
 
 
 def _key(pair: tuple[str, str]) -> str:

@@ -1,0 +1,35 @@
+"""Long texts to passages of whole sentences, short enough to be read together."""
+
+from __future__ import annotations
+
+from itertools import product
+
+MOST_PASSAGE_PAIRS = 256  # what one pair of long texts may cost
+LANGUAGE = "en"
+
+
+def passage_pairs(pair: tuple[str, str]) -> list[tuple[str, str]]:
+    """Each passage of the one text with each of the other; at most `MOST_PASSAGE_PAIRS`.
+
+    A passage is a sentence, or as many neighbouring ones as that bound needs.
+    """
+    first, second = (sentences(text) for text in pair)
+    while len(first) * len(second) > MOST_PASSAGE_PAIRS:
+        if len(first) >= len(second):
+            first = _joined_by_two(first)
+        else:
+            second = _joined_by_two(second)
+    return list(product(first, second))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, without the blanks around them; the text itself where there are none."""
+    import sentencex
+
+    # It refuses lone surrogates; the tokenizer reads them as question marks too.
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return [found for part in sentencex.segment(LANGUAGE, clean) if (found := part.strip())] or [text]
+
+
+def _joined_by_two(parts: list[str]) -> list[str]:
+    return [" ".join(parts[start : start + 2]) for start in range(0, len(parts), 2)]

@@ -1,0 +1,59 @@
+"""Long texts: split into sentences, bounded in what they cost, and the strongest contradiction counts."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kimera.cross_encoder import CrossEncoder
+from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs, sentences
+from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
+from kimera.verification import verify
+
+FILLER = [f"Visitor number {number} bought a ticket and looked at the paintings." for number in range(60)]
+PLANTED = "Two women are cooking in the kitchen of the museum."
+CLAIM = "Nobody is in the kitchen of the museum."
+LONG = " ".join([*FILLER[:40], PLANTED, *FILLER[40:]])
+
+
+def test_sentences_end_where_sentences_end():
+    text = "Dr. Smith went home. He slept.\n\nA new paragraph!"
+    assert sentences(text) == ["Dr. Smith went home.", "He slept.", "A new paragraph!"]
+    assert sentences(" ") == [" "]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=400), st.integers(1, 40), st.text(max_size=400), st.integers(1, 40))
+def test_every_sentence_is_in_a_passage_and_the_pairs_are_bounded(one, times, other, as_often):
+    pair = (one * times, other * as_often)
+    parts = passage_pairs(pair)
+    assert 1 <= len(parts) <= MOST_PASSAGE_PAIRS
+    for side in (0, 1):
+        passages = list(dict.fromkeys(part[side] for part in parts))
+        assert set(" ".join(passages).split()) == set(" ".join(sentences(pair[side])).split())
+
+
+def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
+    planted, harmless = Reactor(cache=None, stages="verify").detect(
+        [(LONG, CLAIM), (" ".join(FILLER), "The paintings were seen by visitors.")]
+    )
+    assert planted.contradiction
+    assert f'strongest: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
+    (short,) = Reactor(cache=None, stages="verify").detect([(PLANTED, CLAIM)])
+    assert planted.score == pytest.approx(short.score, abs=1e-6)
+    assert "strongest" not in short.reasoning
+    assert not harmless.contradiction
+
+
+def test_only_pairs_that_would_be_cut_are_split():
+    cross_encoder = CrossEncoder(SHIPPED_CROSS_ENCODER)
+    just_fits, too_long = ("word " * 126, "word " * 126), ("word " * 127, "word " * 127)
+    assert cross_encoder.too_long([just_fits, too_long, ("a", "b")]).tolist() == [False, True, False]
+    verified = verify([just_fits, (LONG, CLAIM)], cross_encoder, None)
+    assert verified.passages == {1: (PLANTED, CLAIM)}
+    assert verified.read == 1 + 61
+
+
+def test_a_huge_pair_costs_no_more_than_the_bound():
+    huge = " ".join(f"{sentence} It was day {day}." for day in range(30) for sentence in FILLER)
+    verified = verify([(huge, huge + " The end.")], CrossEncoder(SHIPPED_CROSS_ENCODER), None)
+    assert verified.read <= MOST_PASSAGE_PAIRS
