@@ -29,14 +29,8 @@ from benchmarks.results import DetectorResult, RunResult, title_of
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import Reactor
 
-COUNTED = (
-    "texts",
-    "encoded",
-    "from_cache",
-    "read",
-    "read_from_cache",
-    "load_s",
-)  # of ReactorStats, added up over the passes of a run
+# Of ReactorStats, added up over the passes of a run.
+COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
 
 

@@ -16,13 +16,11 @@ from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.onnx_models import RECIPE, Backend, OnnxModel, Precision, onnx_file, or_torch
-from kimera.pool import WorkerPool
+from kimera.pool import ClosedAtExit, WorkerPool
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer, Tokens, batches_by_length
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import torch
 
 TOKENS_PER_BATCH = 2048
@@ -32,7 +30,7 @@ PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
 Logits: TypeAlias = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
-class CrossEncoder:
+class CrossEncoder(ClosedAtExit):
     """A fine-tuned model over both texts of a pair, on the CPU.
 
     weights: what fine-tuning made of `model`, or the path of such a file. model: "all-MiniLM-L6-v2" (the copy
@@ -68,17 +66,6 @@ class CrossEncoder:
         self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
         self._loaded_s = 0.0
         self._pool: WorkerPool | None = None
-
-    def __enter__(self) -> CrossEncoder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the worker processes. The cross-encoder stays usable."""

@@ -21,13 +21,11 @@ from kimera.cache import EmbeddingCache
 from kimera.errors import UserError
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
 from kimera.onnx_models import Backend, OnnxModel, Precision, onnx_file, or_torch
-from kimera.pool import WorkerPool
+from kimera.pool import ClosedAtExit, WorkerPool
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import torch
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -51,7 +49,7 @@ RECIPE = "float32-unit-1"
 Work: TypeAlias = Callable[[list[str]], np.ndarray]
 
 
-class Encoder:
+class Encoder(ClosedAtExit):
     """A sentence-transformers model on the CPU.
 
     model: "all-MiniLM-L6-v2" (the copy in the installed package; the network is never used), a folder, or
@@ -84,17 +82,6 @@ class Encoder:
         self.threads = threads
         self._pool: WorkerPool | None = None
         self._loaded_s = 0.0
-
-    def __enter__(self) -> Encoder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the worker processes; what waits in their queue is dropped. The encoder stays usable."""

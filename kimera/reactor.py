@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -22,14 +22,12 @@ from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
 from kimera.onnx_models import Backend, Precision
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.pool import ClosedAtExit
 from kimera.verification import verify
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
-PAIRS_PER_CHUNK = 4096
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
+PAIRS_PER_CHUNK = 4096
 THRESHOLD = 0.5
 MOST_QUOTED = 200  # characters of a passage in a verdict's reasoning
 EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
@@ -61,7 +59,7 @@ class ReactorStats:
     load_s: float = 0.0
 
 
-class Reactor:
+class Reactor(ClosedAtExit):
     """The local detector: texts in, calibrated verdicts out, no network.
 
     encoder: an `Encoder`, or a model's name or folder. head: a `ContradictionHead`, or the path of one;
@@ -130,17 +128,6 @@ class Reactor:
         if self.cross_encoder:
             found["cross_encoder"] = self.cross_encoder.fingerprint
         return found
-
-    def __enter__(self) -> Reactor:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""
