@@ -217,8 +217,8 @@ def base_fingerprint(folder: Path, name: str) -> str:
 def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
     """(a model with a new layer for three classes, in float32; the names of the tensors that are new).
 
-    dropout: before the last layer; there is none elsewhere. The attention is the plain one: torch's fused one
-    is slower to train on a CPU.
+    dropout: everywhere but in the attention's weights, where drawing it costs most. The attention is the
+    plain one: torch's fused one is slower to train on a CPU.
     """
     import transformers
 
@@ -230,7 +230,7 @@ def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
         use_safetensors=True,
         num_labels=len(CLASSES),
         attn_implementation="eager",
-        hidden_dropout_prob=0.0,
+        hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=0.0,
         classifier_dropout=dropout,
         output_loading_info=True,

@@ -27,6 +27,7 @@ class CrossEncoderWeights:
         changed, and the new layers.
     slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
     most_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
+    commands: those of the fits that made the weights, in their order; they decide no score.
     """
 
     differences: Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -36,6 +37,7 @@ class CrossEncoderWeights:
     most_tokens: int
     base: str
     base_name: str
+    commands: tuple[str, ...] = ()
 
     @classmethod
     def between(
@@ -85,6 +87,7 @@ class CrossEncoderWeights:
             "most_tokens": self.most_tokens,
             "base": self.base,
             "base_name": self.base_name,
+            "commands": self.commands,
         }
         write_weights(path, self._tensors(), metadata)
 
@@ -155,4 +158,5 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossE
         int(metadata["most_tokens"]),
         str(metadata["base"]),
         str(metadata["base_name"]),
+        tuple(map(str, metadata.get("commands", ()))),
     )

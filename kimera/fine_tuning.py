@@ -26,6 +26,7 @@ from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
 from kimera.tokens import Tokens
 
 TWO_WAY = LABELS.index(NOT_CONTRADICTION)
+TEMPERATURES = np.geomspace(0.25, 8, 51).tolist()
 BATCHES_PER_WINDOW = 64  # shuffled pairs are sorted by length within so many batches: little padding
 
 
@@ -41,7 +42,7 @@ class FineTuneOptions:
     """
 
     epochs: int = 3
-    patience: int = 2  # evaluations, two an epoch, without a lower held-out loss
+    patience: int = 3  # evaluations, two an epoch, without a lower held-out loss
     batch_size: int = 32
     learning_rate: float = 1e-4
     new_layers_rate: float = 5e-4
@@ -83,16 +84,20 @@ def fine_tune(
     base_name: str,
     options: FineTuneOptions,
     checkpoint: Path,
+    start: CrossEncoderWeights | None = None,
     report: Callable[[float, float, float], None] = lambda epoch, train_loss, held_out_loss: None,
 ) -> CrossEncoderWeights:
     """Fit a cross-encoder on labelled pairs with AdamW, and calibrate it. Needs torch and transformers.
 
-    The weights kept are those of the evaluation with the lowest held-out loss; there are two an epoch.
+    start: weights to go on from, made from the same base; without, the base's own and a new last layer.
+    The weights kept are those of the evaluation with the lowest held-out loss; there are two an epoch. That
+    loss is taken at the temperature that suits it best, since the weights are calibrated afterwards: a fit
+    grows too sure of itself long before it ranks pairs worse (Guo et al. 2017).
     checkpoint: a file that an interrupted fit leaves, and from which the same fit goes on; the outcome is the
     same as that of an undisturbed one. It is removed at the end. Raises `UserError` if it is of another fit.
     """
-    fit = _Fit(folder, learn, calibrate, options)
-    mark = _fingerprint(base, learn, calibrate, options)
+    fit = _Fit(folder, learn, calibrate, options, start)
+    mark = _fingerprint(start.fingerprint if start else base, learn, calibrate, options)
     if checkpoint.exists():
         fit.restore(checkpoint, mark)
     fit.run(lambda: fit.save(checkpoint, mark), report)
@@ -109,7 +114,12 @@ class _Fit:
     """The state of a fit: network, optimizer, where it stands, and the best weights so far."""
 
     def __init__(
-        self, folder: Path, learn: LabelledTokens, calibrate: LabelledTokens, options: FineTuneOptions
+        self,
+        folder: Path,
+        learn: LabelledTokens,
+        calibrate: LabelledTokens,
+        options: FineTuneOptions,
+        start: CrossEncoderWeights | None,
     ) -> None:
         import torch
 
@@ -119,6 +129,9 @@ class _Fit:
         self.before = {
             name: tensor for name, tensor in tensors_of(self.network).items() if name not in new_layers
         }
+        if start is not None:
+            load_tensors(self.network, start.applied_to(self.before))
+            new_layers = set()
         self.network.get_input_embeddings().weight.requires_grad_(False)
         self.parameters = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.AdamW(
@@ -204,9 +217,8 @@ class _Fit:
         import torch
 
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = torch.from_numpy(torch_logits(self.network, self.calibrate.tokens))
-        loss = three_way_loss(logits, torch.from_numpy(self.calibrate.label)).numpy()
-        held_out_loss = float(np.average(loss, weights=self.calibrate.weight))
+            logits = torch_logits(self.network, self.calibrate.tokens)
+        held_out_loss = loss_at_best_temperature(logits, self.calibrate.label, self.calibrate.weight)
         report(self.step / self.steps_per_epoch, self.train_loss, held_out_loss)
         self.evaluations_since_best += 1
         if held_out_loss < self.best_loss:
@@ -289,6 +301,17 @@ class _DeferredInterrupt:
         self.asked = True
 
 
+def loss_at_best_temperature(logits: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+    """Mean three-way cross-entropy of logits, shape (n, 3), divided by what makes it least."""
+    import torch
+
+    tensor, labels = torch.from_numpy(logits), torch.from_numpy(label)
+    return min(
+        float(np.average(three_way_loss(tensor / temperature, labels).numpy(), weights=weight))
+        for temperature in TEMPERATURES
+    )
+
+
 def _shuffled_batches(lengths: np.ndarray, options: FineTuneOptions, epoch: int) -> list[np.ndarray]:
     """The rows of each batch of an epoch, in its order: pairs of similar length together."""
     random = np.random.default_rng([options.seed, epoch])
@@ -303,10 +326,10 @@ def _shuffled_batches(lengths: np.ndarray, options: FineTuneOptions, epoch: int)
 
 
 def _fingerprint(
-    base: str, learn: LabelledTokens, calibrate: LabelledTokens, options: FineTuneOptions
+    start: str, learn: LabelledTokens, calibrate: LabelledTokens, options: FineTuneOptions
 ) -> str:
     """SHA-256 of all that decides the outcome of a fit."""
-    digest = hashlib.sha256(f"{base}\0{json.dumps(options.decisive())}\0".encode())
+    digest = hashlib.sha256(f"{start}\0{json.dumps(options.decisive())}\0".encode())
     for part in (learn, calibrate):
         for array in (part.tokens.ids, part.tokens.ends, part.tokens.firsts, part.label, part.weight):
             digest.update(array.tobytes())

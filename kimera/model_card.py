@@ -45,7 +45,8 @@ class Source:
 class Figures:
     """What was measured on one set; None where it is undefined.
 
-    auc: area under the ROC curve of P(contradiction), contradiction against the rest. accuracy: share of
+    auc: area under the ROC curve of P(contradiction), contradiction against the rest; swapped_auc: the same
+    with the texts of each pair in the other order. accuracy: share of
     pairs whose likeliest class is the label's, on three-way sets. calibration_error: of P(contradiction).
     premises_in_training: how many distinct premises (text1) are also premises of pairs that the fit saw.
     reliability: (mean score, share of contradictions) of parts of equal size, in the order of the scores.
@@ -56,6 +57,7 @@ class Figures:
     contradictions: int
     premises_in_training: int
     auc: float | None
+    swapped_auc: float | None
     accuracy: float | None
     calibration_error: float | None
     reliability: Sequence[tuple[float, float]] = ()
@@ -106,7 +108,7 @@ None of the texts is in the weights file.
 ## How it was fitted
 
 ```
-{command}
+{commands}
 ```
 
 {fit} Of two-way labels the likelihood is entailment plus neutral.
@@ -115,7 +117,8 @@ otherwise.
 
 ## Figures
 
-AUC: area under the ROC curve, contradiction against the rest. Accuracy: three classes, where the set has
+AUC: area under the ROC curve, contradiction against the rest; swapped: with the texts of each pair in the
+other order. Accuracy: three classes, where the set has
 three. Calibration error: expected, of P(contradiction), 15 bins of equal mass. Premises also in training: of
 the distinct premises of the set, those that are also premises of pairs that the fit or its calibration saw.
 
@@ -219,7 +222,7 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         "measured the evaluation sets.",
         fit=f"AdamW, learning rate {options.learning_rate:g} (new layers {options.new_layers_rate:g}), "
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
-        f"{options.weight_decay:g}, dropout {options.dropout:g} before the last layer only, bfloat16 "
+        f"{options.weight_decay:g}, dropout {options.dropout:g} but not in the attention, bfloat16 "
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
         f"frozen.{swapped}",
         limits="""\
@@ -234,7 +237,7 @@ class ModelCard:
     """All that a card says.
 
     left_out: held-out pairs that were dropped because another part has their texts.
-    command: the command line, without private paths.
+    commands: the command lines of the fits, without private paths; the last is the one described.
     """
 
     model: Description
@@ -244,7 +247,7 @@ class ModelCard:
     left_out: int
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
-    command: str
+    commands: Sequence[str]
 
     def render(self) -> str:
         """The card as Markdown. Reads the weights file for its size and hash."""
@@ -258,7 +261,7 @@ class ModelCard:
             seed=self.seed,
             sources=_sources_table(self.sources),
             left_out=self.left_out,
-            command=_wrapped(self.command),
+            commands="\n".join(map(_wrapped, self.commands)),
             held_out=figures_table(self.held_out),
             weak=_weak_sentence(self.evaluation),
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
@@ -306,13 +309,14 @@ def figures_table(figures: Sequence[Figures]) -> str:
             f"{row.contradictions:,}",
             f"{row.premises_in_training:,}",
             _number(row.auc),
+            _number(row.swapped_auc),
             _number(row.accuracy),
             _number(row.calibration_error),
         )
         for row in figures
     ]
     names = ("set", "pairs", "contradictions", "premises also in training")
-    return _table((*names, "AUC", "accuracy", "calibration error"), rows)
+    return _table((*names, "AUC", "swapped AUC", "accuracy", "calibration error"), rows)
 
 
 def _reliability_table(figures: Sequence[Figures]) -> str:

@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kimera.cache import EmbeddingCache
+from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import DEFAULT_MODEL, Encoder, embed
 from kimera.errors import UserError
 from kimera.head import CLASSES, Examples, FitOptions
@@ -124,6 +125,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--workers", type=int, metavar="N", help="encode in N processes (default: in this one, all its cores)"
     )
     add(
+        "--start",
+        type=Path,
+        metavar="WEIGHTS",
+        help="verify: go on from these, e.g. kimera/weights/verify.safetensors, instead of the encoder's own",
+    )
+    add(
         "--swap",
         type=float,
         default=0.0,
@@ -152,7 +159,6 @@ def _run(options: argparse.Namespace) -> None:
     require_both_answers(parts.learn, "training")
     require_both_answers(parts.calibrate, "calibration")
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
-    held_out = [everything, *parts.report]
 
     fit = _fit_verify if options.stage == "verify" else _fit_screen
     fitted = fit(parts, [*parts.report, *evaluation], options)
@@ -163,9 +169,9 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         sources=[Source(file.data_set, len(file.pairs), file.weight) for file in training],
         left_out=parts.left_out,
-        held_out=[measure(file, fitted.predict(file.pairs), premises) for file in held_out],
-        evaluation=[measure(file, fitted.predict(file.pairs), premises) for file in evaluation],
-        command=public_command(options),
+        held_out=[measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
+        evaluation=[measure(file, fitted.predict, premises) for file in evaluation],
+        commands=fitted.commands,
     )
     try:
         fitted.save(options.out)
@@ -178,11 +184,12 @@ def _run(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit gave: what the card says of it, how it is written, and its probabilities of pairs."""
+    """What a fit gave: what the card says of it, how it is written, its probabilities, its commands."""
 
     description: Description
     save: Callable[[Path], None]
     predict: Callable[[Sequence[Pair]], np.ndarray]
+    commands: Sequence[str]
 
 
 def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
@@ -219,7 +226,7 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
         first, second = rows_of(pairs)
         return head.predict(vectors[first], vectors[second])
 
-    return Fitted(description_of_head(head, fit_options), head.save, predict)
+    return Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(options)])
 
 
 def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
@@ -239,22 +246,29 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
 
     learn = tokens_of(parts.learn)
     _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
+    start = CrossEncoderWeights.load(options.start) if options.start else None
+    base = base_fingerprint(folder, options.encoder)
+    if start:
+        start.require_base(base, options.encoder)
     weights = fine_tune(
         folder,
         learn,
         tokens_of(parts.calibrate),
-        base=base_fingerprint(folder, options.encoder),
+        base=base,
         base_name=public_name(options.encoder),
         options=fit_options,
         checkpoint=checkpoint_path(options),
+        start=start,
         report=_report,
     )
+    commands = (*(start.commands if start else ()), public_command(options))
+    weights = replace(weights, commands=commands)
     cross_encoder = CrossEncoder(weights, options.encoder, backend="torch")
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
         return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
 
-    return Fitted(description_of_cross_encoder(weights, fit_options), weights.save, predict)
+    return Fitted(description_of_cross_encoder(weights, fit_options), weights.save, predict, weights.commands)
 
 
 def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
@@ -273,6 +287,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--swap is {options.swap:g}; give a share from 0 to 1")
     if options.swap and options.stage == "screen":
         raise UserError("--swap is for --stage verify")
+    if options.start and options.stage == "screen":
+        raise UserError("--start is for --stage verify")
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers is {options.workers}; give 1 or more")
     _check_writable(options.out)
@@ -298,22 +314,28 @@ def checkpoint_path(options: argparse.Namespace) -> Path:
     return Path(options.out.with_name(f"{options.out.name}.checkpoint"))
 
 
-def measure(file: LabelledFile, probabilities: np.ndarray, premises: Set[str]) -> Figures:
+def measure(
+    file: LabelledFile, predict: Callable[[Sequence[Pair]], np.ndarray], premises: Set[str]
+) -> Figures:
     """AUC of contradiction against the rest, three-way accuracy, calibration error, where defined.
 
-    probabilities: shape (n, 3), of the file's pairs. premises: those of pairs that the fit saw.
+    predict: n pairs to probabilities of shape (n, 3). premises: those of pairs that the fit saw.
     """
     from sklearn.metrics import roc_auc_score
 
     label, _ = labels_and_weights([file])
     truth = label == LABELS.index(CONTRADICTION)
+    probabilities = predict(file.pairs)
+    swapped = predict([replace(pair, text1=pair.text2, text2=pair.text1) for pair in file.pairs])
+    has_both = truth.any() and not truth.all()
     is_three_way = set(label.tolist()) == set(range(len(CLASSES)))
     return Figures(
         data_set=file.data_set,
         pairs=len(label),
         contradictions=int(truth.sum()),
         premises_in_training=len({pair.text1 for pair in file.pairs} & premises),
-        auc=float(roc_auc_score(truth, probabilities[:, 0])) if truth.any() and not truth.all() else None,
+        auc=float(roc_auc_score(truth, probabilities[:, 0])) if has_both else None,
+        swapped_auc=float(roc_auc_score(truth, swapped[:, 0])) if has_both else None,
         accuracy=float((probabilities.argmax(axis=1) == label).mean()) if is_three_way else None,
         calibration_error=calibration_error(probabilities[:, 0], truth) if len(label) else None,
         reliability=[(score, share) for _, score, share in equal_mass_bins(probabilities[:, 0], truth, 5)],
@@ -340,7 +362,7 @@ def public_command(options: argparse.Namespace) -> str:
     """
     here = Path.cwd()
     sources = [parse_source(argument) for argument in options.files]
-    described = [options.sources] if options.sources else []
+    described = [path for path in (options.sources, options.start) if path]
     read = [*(path for path, _ in sources), *map(Path, options.eval), *described]
     paths = [path.resolve() for path in read]
     elsewhere = [path.parent for path in paths if not path.is_relative_to(here)]
@@ -362,6 +384,7 @@ def public_command(options: argparse.Namespace) -> str:
     words += ["--out", public(options.out), *(["--card", public(options.card)] if options.card else [])]
     words += ["--encoder", public_name(options.encoder)]
     words += ["--epochs", str(options.epochs), "--seed", str(options.seed)]
+    words += ["--start", public(options.start)] if options.start else []
     words += ["--swap", f"{options.swap:g}"] if options.swap else []
     words += ["--compile"] if options.compile else []
     stage = [] if options.stage == "screen" else ["--stage", options.stage]

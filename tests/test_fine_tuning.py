@@ -18,7 +18,7 @@ from models import write_tiny_model
 from kimera.cross_encoder import CrossEncoder, base_fingerprint
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.errors import UserError
-from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
+from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune, loss_at_best_temperature
 from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL, NOT_CONTRADICTION
 from kimera.tokens import Tokenizer
 from kimera.weights_file import METADATA_KEY
@@ -61,6 +61,7 @@ def fit(
     options: FineTuneOptions = OPTIONS,
     report: Callable[[float, float, float], None] = lambda *_: None,
     two_way: bool = False,
+    start: CrossEncoderWeights | None = None,
 ) -> CrossEncoderWeights:
     pairs = labelled(folder, labelled_pairs(two_way))
     return fine_tune(
@@ -71,6 +72,7 @@ def fit(
         base_name="tiny",
         options=options,
         checkpoint=checkpoint,
+        start=start,
         report=report,
     )
 
@@ -173,6 +175,34 @@ def test_a_fit_ends_once_it_gets_no_better(folder: Path, tmp_path: Path) -> None
     options = replace(OPTIONS, learning_rate=0.0, new_layers_rate=0.0, patience=1)
     fit(folder, tmp_path / "checkpoint", options, lambda epoch, *_: evaluated.append(epoch))
     assert evaluated == [0.5, 1.0, 1.5]
+
+
+def test_a_fit_goes_on_from_other_weights(folder: Path, fitted: CrossEncoderWeights, tmp_path: Path) -> None:
+    """With a rate of nothing it ends where it began, calibrated anew."""
+    options = replace(OPTIONS, epochs=1, learning_rate=0.0, new_layers_rate=0.0)
+    weights = fit(folder, tmp_path / "checkpoint", options, start=fitted)
+    pairs = [pair[:2] for pair in labelled_pairs()]
+    before, after = (CrossEncoder(w, folder, precision="float32").logits(pairs) for w in (fitted, weights))
+    assert after == pytest.approx(before, abs=0.01)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.5, 4), st.integers(0, 2**32 - 1))
+def test_the_loss_that_ends_a_fit_does_not_depend_on_how_sure_the_logits_are(sure: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 4, 200)
+    logits = random.normal(size=(200, 3)).astype(np.float32) + 2 * np.eye(4, 3, dtype=np.float32)[label]
+    weight = random.uniform(0.1, 1, 200).astype(np.float32)
+    loss = loss_at_best_temperature(logits, label, weight)
+    assert loss_at_best_temperature(sure * logits, label, weight) == pytest.approx(loss, rel=0.01)
+
+
+def test_the_file_says_which_commands_made_it(fitted: CrossEncoderWeights, tmp_path: Path) -> None:
+    """They decide no score, so they are not part of what names the weights."""
+    made = replace(fitted, commands=("first", "second"))
+    made.save(tmp_path / "weights")
+    assert CrossEncoderWeights.load(tmp_path / "weights").commands == ("first", "second")
+    assert made.fingerprint == fitted.fingerprint
 
 
 def test_a_score_belongs_to_its_pair(folder: Path, fitted: CrossEncoderWeights) -> None:
