@@ -153,8 +153,6 @@ def _reactor(options: argparse.Namespace) -> Reactor:
 
     if options.symmetric and options.reactor == "screen":
         raise UserError("--symmetric reads a pair in both orders, which --reactor screen does not do")
-    if options.backend == "torch" and options.precision == "int8":
-        raise UserError("--precision int8 is for --backend onnx; torch computes in float32")
     most_bytes = options.cache_size or MOST_BYTES
     return Reactor(
         options.encoder,
@@ -164,7 +162,8 @@ def _reactor(options: argparse.Namespace) -> Reactor:
         cross_encoder=options.verify_weights,
         symmetric=options.symmetric,
         backend=options.backend,
-        precision=options.precision or "int8",
+        precision=options.precision,
+        device=options.device,
     )
 
 

@@ -198,13 +198,19 @@ def build_parser() -> argparse.ArgumentParser:
     reactor.add_argument(
         "--backend",
         choices=("onnx", "torch"),
-        default="onnx",
-        help="what computes (default: onnx, with torch where a model cannot run on it)",
+        help="what computes (default: onnx, with torch on a GPU and where a model cannot run on onnx)",
     )
     reactor.add_argument(
         "--precision",
-        choices=("int8", "float32"),
-        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch)",
+        choices=("int8", "float16", "float32"),
+        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch, float16 on a "
+        "GPU)",
+    )
+    reactor.add_argument(
+        "--device",
+        choices=("cpu", "cuda", "mps", "auto"),
+        default="cpu",
+        help="where it computes (default: cpu); auto takes a GPU where torch sees one",
     )
     reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
     reactor.add_argument(

@@ -40,6 +40,7 @@ IDENTITY = {
     "symmetric": "--symmetric",
     "backend": "--backend",
     "precision": "--precision",
+    "device": "--device",
     "encoder": "--encoder",
     "head": "--head",
 }

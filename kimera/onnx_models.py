@@ -13,21 +13,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kimera.errors import UserError
 from kimera.row_quantisation import quantise_rows
+from kimera.runtime import Precision
 from kimera.tokens import Tokens, batches_of_one_length
 
 if TYPE_CHECKING:
     import onnxruntime
     import torch
-
-Backend: TypeAlias = Literal["onnx", "torch"]
-Precision: TypeAlias = Literal["int8", "float32"]
-_T = TypeVar("_T")
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OPSET = 17
@@ -73,13 +70,27 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def or_torch(make: Callable[[], _T]) -> _T | None:
-    """What `make` makes; None with a warning where it cannot, so that torch has to do the work.
+def open_onnx(
+    folder: Path,
+    name: str,
+    fingerprint: str,
+    precision: Precision,
+    build: Callable[[], torch.nn.Module],
+    threads: int | None,
+) -> OnnxModel | None:
+    """The network on onnxruntime; None with a warning where that fails, so that torch has to do the work.
 
-    Raises `UserError` where `make` does: the model itself is at fault.
+    For the arguments see `onnx_file` and `OnnxModel`. A file that cannot be read is made anew, once.
+    Raises `UserError` where `build` does: the model itself is at fault.
     """
     try:
-        return make()
+        path = onnx_file(folder, name, fingerprint, precision, build)
+        try:
+            return OnnxModel(path, threads)
+        except Exception as error:  # onnxruntime has a dozen kinds for a file that it cannot read
+            print(f"kimera: {path} cannot be read ({type(error).__name__})", file=sys.stderr)
+            path.unlink()
+        return OnnxModel(onnx_file(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
     except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch

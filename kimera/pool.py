@@ -48,20 +48,34 @@ class ClosedAtExit:
 class WorkerPool:
     """Started with the first batch, kept until `close`, started anew for another number of workers.
 
-    load: runs once in each worker. what: what the processes do, for messages ("encoding").
+    prepare: called in this process before workers start; gives what runs once in each of them.
+    what: what the processes do, for messages ("encoding"). worth: fewer items than this are done in this
+    process sooner than others start. per_task: items that a worker takes at a time.
     load_s: wall seconds from the start of processes until the last was ready, so far.
     """
 
-    def __init__(self, load: Load, what: str) -> None:
-        self._load = load
+    def __init__(self, prepare: Callable[[], Load], what: str, *, worth: int, per_task: int) -> None:
+        self.per_task = per_task
+        self._prepare = prepare
         self._what = what
+        self._worth = worth
         self._executor: ProcessPoolExecutor | None = None
         self._processes: list[BaseProcess] = []
         self._workers = 0
         self.load_s = 0.0
 
-    def is_running(self, workers: int) -> bool:
-        return self._executor is not None and self._workers == workers
+    def takes(self, count: int, workers: int | None) -> bool:
+        """Whether so many items are worth so many workers; none (None) are worth none."""
+        if workers is None:
+            return False
+        is_running = self._executor is not None and self._workers == workers
+        return count >= (1 if is_running else self._worth)
+
+    def processes_for(self, count: int, workers: int | None) -> int:
+        """How many processes so many items would occupy, this one included: 0 with none."""
+        if workers is None or not self.takes(count, workers):
+            return min(count, 1)
+        return min(workers, -(-count // self.per_task))
 
     def close(self) -> None:
         """End the processes; what waits in their queue is dropped. The pool stays usable."""
@@ -98,10 +112,11 @@ class WorkerPool:
     def _executor_of(self, workers: int) -> ProcessPoolExecutor:
         if self._executor is None or self._workers != workers:
             self.close()
+            load = self._prepare()
             begun = time.perf_counter()
             self._processes = []
             others = set(multiprocessing.active_children())
-            self._executor, self._workers = _start(self._load, workers), workers
+            self._executor, self._workers = _start(load, workers), workers
             self._processes = [each for each in multiprocessing.active_children() if each not in others]
             self.load_s += time.perf_counter() - begun
         return self._executor

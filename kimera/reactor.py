@@ -20,9 +20,9 @@ from kimera.cross_encoder import CrossEncoder
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
-from kimera.onnx_models import Backend, Precision
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.pool import ClosedAtExit
+from kimera.runtime import Backend, Device, Precision
 from kimera.verification import verify
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
@@ -70,7 +70,7 @@ class Reactor(ClosedAtExit):
     or a head of your own.
     Texts that are too long together for the cross-encoder are read passage by passage.
     cross_encoder: a `CrossEncoder`, or the path of weights for one; by default the shipped one.
-    backend, precision: of the encoder and the cross-encoder that are made here; see `Encoder`.
+    backend, precision, device: of the encoder and the cross-encoder that are made here; see `Encoder`.
     symmetric: the cross-encoder reads each pair in both orders and the mean counts, at twice the time.
     Raises `UserError` if weights are missing or belong to another encoder.
 
@@ -87,13 +87,14 @@ class Reactor(ClosedAtExit):
         stages: Stages | None = None,
         cross_encoder: CrossEncoder | str | Path | None = None,
         symmetric: bool = False,
-        backend: Backend = "onnx",
-        precision: Precision = "int8",
+        backend: Backend | None = None,
+        precision: Precision | None = None,
+        device: Device = "cpu",
     ) -> None:
         self.encoder = (
             encoder
             if isinstance(encoder, Encoder)
-            else Encoder(encoder, backend=backend, precision=precision)
+            else Encoder(encoder, backend=backend, precision=precision, device=device)
         )
         is_shipped = head is None and self.encoder.name in PACKAGED_NAMES
         self.stages: Stages = stages or ("both" if is_shipped or cross_encoder is not None else "screen")
@@ -107,7 +108,7 @@ class Reactor(ClosedAtExit):
             self.cross_encoder = (
                 given
                 if isinstance(given, CrossEncoder)
-                else CrossEncoder(given, backend=backend, precision=precision)
+                else CrossEncoder(given, backend=backend, precision=precision, device=device)
             )
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
@@ -117,7 +118,7 @@ class Reactor(ClosedAtExit):
     @property
     def precision(self) -> Precision:
         """Of the stage that gives the verdict."""
-        return self.cross_encoder.precision if self.cross_encoder else self.encoder.precision
+        return (self.cross_encoder or self.encoder).runtime.precision
 
     @property
     def fingerprints(self) -> dict[str, str]:

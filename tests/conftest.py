@@ -16,8 +16,8 @@ import pytest
 from servers import HOST, ScriptedJudge
 
 VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
-# What no installation mends: another operating system, or a user for whom files have no permissions.
-LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere")
+# What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
+LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
 
 
 @pytest.hookimpl(wrapper=True)

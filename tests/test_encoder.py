@@ -18,6 +18,7 @@ import kimera
 from kimera.cache import EmbeddingCache
 from kimera.encoder import (
     DEFAULT_MODEL,
+    TEXTS_PER_TASK,
     TEXTS_WORTH_A_POOL,
     Encoder,
     embed,
@@ -25,6 +26,7 @@ from kimera.encoder import (
     folder_digest,
 )
 from kimera.errors import UserError
+from kimera.runtime import TORCH_ON_CPU
 
 TEXTS = [
     "A man sleeps.",
@@ -143,10 +145,10 @@ def test_a_warm_int8_encoder_needs_no_torch(encoder):
 def test_models_of_another_kind_are_left_to_sentence_transformers(tmp_path, file, change):
     folder = tmp_path / "model"
     shutil.copytree(find_folder(DEFAULT_MODEL), folder)
-    assert Encoder(folder).backend == "onnx"
+    assert Encoder(folder).runtime.backend == "onnx"
     settings = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps(settings | change))
-    assert (Encoder(folder).backend, Encoder(folder).precision) == ("torch", "float32")
+    assert Encoder(folder).runtime == TORCH_ON_CPU
 
 
 def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_so(tmp_path):
@@ -154,7 +156,7 @@ def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_
     encoder = Encoder(cache_dir=tmp_path)
     with pytest.warns(UserWarning, match="torch is used, in float32"):
         vectors = encoder.encode(TEXTS)
-    assert (encoder.backend, encoder.precision) == ("torch", "float32")
+    assert encoder.runtime == TORCH_ON_CPU
     np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=1e-6)
 
 
@@ -221,7 +223,7 @@ def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
         # Reading the fingerprint and one batch take tenths of a second, a process with its model seconds.
         assert until_first_s / 2 < encoder.load_s < until_first_s
         loaded_s = encoder.load_s
-        assert sum(len(indices) for indices, _ in batches) == len(MANY) - encoder.batch_size(2)
+        assert sum(len(indices) for indices, _ in batches) == len(MANY) - TEXTS_PER_TASK
         assert encoder.load_s == loaded_s
 
 
@@ -253,7 +255,7 @@ def test_a_worker_that_dies_while_it_loads_is_reported_and_leaves_no_process_beh
 
 def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
     told = []
-    size = encoder.batch_size()
+    size = encoder.batch_size
     texts = [f"number {number}" for number in range(size + 10)]
     embed(texts, encoder, None, on_encoded=lambda *counts: told.append(counts))
     assert told == [(size, size + 10), (size + 10, size + 10)]

@@ -14,6 +14,7 @@ from models import random_weights, write_tiny_model
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.row_quantisation import quantise_rows
+from kimera.runtime import TORCH_ON_CPU
 
 PAIRS = [
     (f"The {thing} of {place} is {'very ' * (number % 5)}old.", f"The {thing} was built last year.")
@@ -97,12 +98,34 @@ def test_where_no_file_can_be_made_torch_does_the_work(
     encoder = CrossEncoder(weights, folder, cache_dir=tmp_path)
     with pytest.warns(UserWarning, match="torch is used, in float32"):
         found = encoder.logits(PAIRS)
-    assert encoder.precision == "float32"
+    assert encoder.runtime == TORCH_ON_CPU
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(
             found, CrossEncoder(weights, folder, backend="torch").logits(PAIRS), atol=1e-5
         )
+
+
+def test_a_file_that_was_damaged_is_made_anew(
+    folder: Path, weights: CrossEncoderWeights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
+    [file] = (tmp_path / "models").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
+    assert f"{file} cannot be read" in capsys.readouterr().err
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_half_precision_is_near(folder: Path, weights: CrossEncoderWeights) -> None:
+    """As on a GPU, but on the CPU, where torch can do it too."""
+    whole = CrossEncoder(weights, folder, backend="torch").logits(PAIRS)
+    half = CrossEncoder(weights, folder, backend="torch", precision="float16").logits(PAIRS)
+    assert half.dtype == np.float32
+    assert not np.array_equal(half, whole)
+    np.testing.assert_allclose(half, whole, atol=0.02)
 
 
 def test_no_pairs_give_no_scores(folder: Path, weights: CrossEncoderWeights, cache_dir: Path) -> None:
