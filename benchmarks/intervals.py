@@ -13,10 +13,12 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
 
-from benchmarks.metrics import UndefinedMetricError
+from benchmarks.metrics import LEAST_LIKELIHOOD, UndefinedMetricError
+from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 
 LEVEL = 0.95
 DRAWS = 2000
+MOST_GROUPS = 200  # left out one by one for a bootstrap's acceleration
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 MOST_UNDEFINED = 0.05  # share of draws in which a metric may have no value
 
@@ -162,6 +164,97 @@ def count_interval(
     """BCa interval of a metric of counts. draws: of `ClusterCounts.draws`, shared by several metrics."""
     estimate = float(metric(counts.total.astype(np.float64)))
     return bca(estimate, metric(draws), metric(counts.without_one()), counts.times, level)
+
+
+class WeightedScores:
+    """Metrics of scores under weights of the pairs, each in one pass over pairs sorted by their score.
+
+    truth: 1 for a contradiction. scores: P(contradiction). A weight says how often a resample has a pair.
+    """
+
+    def __init__(self, truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray) -> None:
+        order = np.argsort(-scores, kind="stable")
+        self._clusters = clusters[order]
+        self._size = int(clusters.max()) + 1
+        self._truth = (truth[order] == 1).astype(np.float64)
+        self._last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+        likelihood = np.where(truth == 1, scores, 1 - scores)[order]
+        self._losses = np.stack(
+            [np.square(1 - likelihood), -np.log(np.maximum(likelihood, LEAST_LIKELIHOOD))]
+        )
+
+    def intervals(self, seed: int, draws: int = DRAWS, level: float = LEVEL) -> dict[str, Interval | str]:
+        """BCa intervals of `average_precision`, `brier` and `log_loss`, or the reason why there is none."""
+        random = np.random.default_rng(seed)
+        everyone = np.ones(self._size)
+        resamples = (
+            np.bincount(random.integers(self._size, size=self._size), minlength=self._size)
+            for _ in range(draws)
+        )
+        drawn = np.array([self._metrics(times) for times in resamples])
+        groups = np.arange(self._size) % min(self._size, MOST_GROUPS)
+        left_out = np.array(
+            [self._metrics(everyone * (groups != group)) for group in range(groups.max() + 1)]
+        )
+        estimates = self._metrics(everyone)
+        found: dict[str, Interval | str] = {}
+        for column, name in enumerate(("average_precision", "brier", "log_loss")):
+            try:
+                times = np.ones(len(left_out))
+                found[name] = bca(estimates[column], drawn[:, column], left_out[:, column], times, level)
+            except UndefinedMetricError as reason:
+                found[name] = str(reason)
+        return found
+
+    def _metrics(self, times: np.ndarray) -> tuple[float, float, float]:
+        weights = times[self._clusters].astype(np.float64)
+        brier, log_loss = (self._losses @ weights) / weights.sum()
+        return self._average_precision(weights), float(brier), float(log_loss)
+
+    def _average_precision(self, weights: np.ndarray) -> float:
+        ranked = np.cumsum(weights)[self._last_of_ties]
+        found = np.cumsum(weights * self._truth)[self._last_of_ties]
+        if found[-1] in (0, ranked[-1]):
+            return float("nan")
+        steps = np.diff(found, prepend=0.0)
+        return float((found / np.maximum(ranked, 1e-300) * steps).sum() / found[-1])
+
+
+def calibration_error_interval(
+    truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int, level: float = LEVEL
+) -> Interval:
+    """Of the expected calibration error over bins of equal mass.
+
+    The error of a sample is on average greater than that of all pairs: chance alone makes each bin's gap
+    between score and frequency. So it is asked which errors make the one that was seen likely: the gaps that
+    were seen, times a factor, with chance added (the test is inverted along that factor; its least is 0).
+    """
+    bins = equal_mass_bins(scores, truth == 1, CALIBRATION_BINS)
+    pairs, score, share = (np.array(column, dtype=np.float64) for column in zip(*bins, strict=True))
+    gap = score - share
+    seen = float((pairs * np.abs(gap)).sum() / pairs.sum())
+    effective = effective_size((truth == 1) - scores, clusters) / truth.size
+    chance = np.random.default_rng(seed).standard_normal((DRAWS, len(bins)))
+
+    def errors(factor: float) -> np.ndarray:
+        frequency = np.clip(score - factor * gap, 0, 1)
+        spread = np.sqrt(np.maximum(frequency * (1 - frequency), 0.25 / pairs) / (pairs * effective))
+        return (np.abs(score - frequency + chance * spread) @ pairs) / pairs.sum()
+
+    def factor_where(share_below: float) -> float:
+        low, high = 0.0, 1.0
+        while (errors(high) <= seen).mean() > share_below and high < 64:
+            low, high = high, 2 * high
+        for _ in range(30):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (errors(middle) <= seen).mean() > share_below else (low, middle)
+        return low
+
+    def error_of(factor: float) -> float:
+        return float((pairs * np.abs(score - np.clip(score - factor * gap, 0, 1))).sum() / pairs.sum())
+
+    tail = (1 - level) / 2
+    return error_of(factor_where(1 - tail)), error_of(factor_where(tail))
 
 
 def bca(

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.results import FAILED
+from kimera.calibration import calibration_error as expected_calibration_error
 
+LEAST_LIKELIHOOD = 1e-15  # a score of exactly 0 or 1 that is wrong costs 34.5, not infinity
+FEWEST_SCORES = 10  # of fewer distinct ones there is no ranking and no calibration to speak of
 AMORTISED = "a pair's time is an equal share of its batch's, so there is only a mean"
 
 
@@ -51,6 +54,12 @@ def accuracy(truth: np.ndarray, verdicts: np.ndarray) -> float:
     """Share of verdicts that equal the truth; FAILED equals neither."""
     _require(truth.size, "no labelled pair was answered")
     return float((truth == verdicts).mean())
+
+
+def balanced_accuracy(truth: np.ndarray, verdicts: np.ndarray) -> float:
+    """Mean of the shares that are right among contradictions and among the others."""
+    _require_both_classes(truth)
+    return float(np.mean([(verdicts[truth == value] == value).mean() for value in (0, 1)]))
 
 
 def precision(truth: np.ndarray, verdicts: np.ndarray) -> float:
@@ -100,6 +109,19 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     return float((precision_there * np.diff(found[last_of_ties], prepend=0)).sum() / found[-1])
 
 
+def log_loss(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Mean negative logarithm (natural) of the probability given to what is true."""
+    _require(truth.size, "no labelled pair was answered")
+    likelihood = np.where(truth == 1, scores, 1 - scores)
+    return float(-np.log(np.maximum(likelihood, LEAST_LIKELIHOOD)).mean())
+
+
+def calibration_error(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Expected calibration error; see `kimera.calibration`."""
+    _require(truth.size, "no labelled pair was answered")
+    return expected_calibration_error(scores, truth == 1)
+
+
 def _require_both_classes(truth: np.ndarray) -> None:
     _require(truth.size, "no labelled pair was answered")
     _require(np.unique(truth).size == 2, "all labelled pairs that were answered carry the same label")
@@ -116,6 +138,7 @@ def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray) -> Mea
     measured = _collect(
         {
             "accuracy": lambda: accuracy(truth, said),
+            "balanced_accuracy": lambda: balanced_accuracy(truth, said),
             "precision": lambda: precision(truth, said),
             "recall": lambda: recall(truth, said),
             "f1": lambda: f1(truth, said),

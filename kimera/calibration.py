@@ -6,6 +6,8 @@ import numpy as np
 
 from kimera.pairs import CONTRADICTION, LABELS
 
+CALIBRATION_BINS = 15
+
 
 def calibrated_probabilities(logits: np.ndarray, slope: float, offset: float) -> np.ndarray:
     """Probabilities, float32 of shape (n, 3) in the order of the logits' classes; rows sum to 1.
@@ -36,3 +38,15 @@ def contradiction_logit(logits: np.ndarray) -> np.ndarray:
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:
     return (0.5 * (1.0 + np.tanh(0.5 * values))).astype(np.float32)  # tanh cannot overflow
+
+
+def calibration_error(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Expected calibration error over bins of equal mass (Nixon et al. 2019): mean |score - frequency|."""
+    bins = equal_mass_bins(scores, truth, CALIBRATION_BINS)
+    return sum(count * abs(score - share) for count, score, share in bins) / len(scores)
+
+
+def equal_mass_bins(scores: np.ndarray, truth: np.ndarray, bins: int) -> list[tuple[int, float, float]]:
+    """(pairs, mean score, share that is true) of at most so many bins, in the order of the scores."""
+    parts = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)) or 1)
+    return [(len(rows), float(scores[rows].mean()), float(truth[rows].mean())) for rows in parts if len(rows)]

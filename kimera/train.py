@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kimera.cache import EmbeddingCache
+from kimera.calibration import calibration_error, equal_mass_bins
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import DEFAULT_MODEL, Encoder, embed
 from kimera.errors import UserError
@@ -43,7 +44,6 @@ from kimera.training_data import (
     require_both_answers,
 )
 
-CALIBRATION_BINS = 15
 EPOCHS = {"screen": 6, "verify": 3}
 FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
@@ -340,18 +340,6 @@ def measure(
         calibration_error=calibration_error(probabilities[:, 0], truth) if len(label) else None,
         reliability=[(score, share) for _, score, share in equal_mass_bins(probabilities[:, 0], truth, 5)],
     )
-
-
-def calibration_error(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Expected calibration error over bins of equal mass (Nixon et al. 2019): mean |score - frequency|."""
-    bins = equal_mass_bins(scores, truth, CALIBRATION_BINS)
-    return sum(count * abs(score - share) for count, score, share in bins) / len(scores)
-
-
-def equal_mass_bins(scores: np.ndarray, truth: np.ndarray, bins: int) -> list[tuple[int, float, float]]:
-    """(pairs, mean score, share that is true) of at most so many bins, in the order of the scores."""
-    parts = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)) or 1)
-    return [(len(rows), float(scores[rows].mean()), float(truth[rows].mean())) for rows in parts if len(rows)]
 
 
 def public_command(options: argparse.Namespace) -> str:

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kimera.calibration import calibration_error
 from kimera.encoder import DEFAULT_MODEL, find_folder
 from kimera.errors import UserError
 from kimera.head import ContradictionHead, FitOptions
 from kimera.model_card import DataSet, read_sources
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_HEAD, Reactor
-from kimera.train import calibration_error, main, public_command, read_options
+from kimera.train import main, public_command, read_options
 from kimera.training_data import LabelledFile, divide, parse_source, split
 
 COLOURS = ("red", "blue", "green", "white", "black")

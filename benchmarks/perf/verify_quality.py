@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kimera.calibration import calibration_error
 from kimera.cross_encoder import CrossEncoder
 from kimera.pair_files import read_pairs
 from kimera.reactor import SHIPPED_CROSS_ENCODER
-from kimera.train import calibration_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
