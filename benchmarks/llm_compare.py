@@ -151,8 +151,6 @@ def _reactor(options: argparse.Namespace) -> Reactor:
     from kimera.cache import MOST_BYTES, EmbeddingCache
     from kimera.reactor import Reactor
 
-    if options.symmetric and options.reactor == "screen":
-        raise UserError("--symmetric reads a pair in both orders, which --reactor screen does not do")
     most_bytes = options.cache_size or MOST_BYTES
     return Reactor(
         options.encoder,

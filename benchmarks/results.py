@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 FAILED = -1
-SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict")
+SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 
 def title_of(name: str, simulated: bool) -> str:

@@ -17,7 +17,16 @@ from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.onnx_models import RECIPE, open_onnx
 from kimera.pool import ClosedAtExit, Load, WorkerPool
-from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime, placed
+from kimera.runtime import (
+    TORCH_ON_CPU,
+    Backend,
+    Device,
+    Precision,
+    Runtime,
+    choose_runtime,
+    placed,
+    require_runtime,
+)
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer, Tokens, batches_by_length
 
@@ -88,6 +97,10 @@ class CrossEncoder(ClosedAtExit):
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer(self.folder, self.weights.most_tokens)
+
+    @functools.cached_property
+    def _counting_tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.folder, self.weights.most_tokens + 1)
 
     @functools.cached_property
     def _run(self) -> Callable[[Tokens], Logits]:
@@ -161,21 +174,24 @@ class CrossEncoder(ClosedAtExit):
 
     def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Which pairs do not fit into the window, so that they would be cut: bool of shape (n,)."""
-        cut = np.array(
-            [len(first) + len(second) > self.weights.most_tokens - 3 for first, second in pairs], bool
-        )
-        at = np.flatnonzero(cut).tolist()  # a token has a character at least; the others have to be counted
+        most = self.weights.most_tokens
+        cut = np.array([_bytes(first) + _bytes(second) > most - 3 for first, second in pairs], bool)
+        at = np.flatnonzero(cut).tolist()  # a token has a byte at least; the others have to be counted
         if at:
-            cut[at] = self._tokenizer.of_pairs([pairs[row] for row in at]).lengths >= self.weights.most_tokens
+            cut[at] = self._counting_tokenizer.of_pairs([pairs[row] for row in at]).lengths > most
         return cut
 
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many processes `logits_batches` would occupy with so many pairs: 0 with none."""
         return self._pool.processes_for(count, None if self.runtime.on_gpu else workers)
 
-    def _prepared(self) -> Load:
+    def settle(self) -> None:
+        """Find out whether onnxruntime can do the work, before `fingerprint` is relied on."""
         if self.runtime.backend == "onnx":
-            self._run  # noqa: B018 (makes the file once, before several processes would)
+            self._run  # noqa: B018 (loads it, or turns to torch)
+
+    def _prepared(self) -> Load:
+        self.settle()  # makes the file once, before several processes would
         return functools.partial(_load_worker, self.weights, self.name, self.runtime, self.cache_dir)
 
 
@@ -191,7 +207,12 @@ def _load_worker(
         weights, model, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
     )
     cross_encoder.logits([("warm", "up")])
+    require_runtime(cross_encoder.runtime, runtime)
     return cross_encoder.logits
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def model_folder(name: str) -> Path:

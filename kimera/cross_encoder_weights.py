@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class CrossEncoderWeights:
             after[name] = after[name] + steps.astype(np.float32) * scale[:, None]
         return after | dict(self.whole)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of what decides the scores."""
         digest = hashlib.sha256(

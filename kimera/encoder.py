@@ -22,7 +22,7 @@ from kimera.errors import UserError
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
 from kimera.onnx_models import OnnxModel, open_onnx
 from kimera.pool import ClosedAtExit, Load, WorkerPool
-from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime
+from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime, require_runtime
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer
 
@@ -79,6 +79,11 @@ class Encoder(ClosedAtExit):
         self.folder = find_folder(self.name)
         self.runtime = choose_runtime(backend, precision, device)
         if self._on_onnx and not (self.folder and is_mean_of_bert(self.folder)):
+            if backend == "onnx" or precision == "int8":
+                raise UserError(
+                    f"{self.name} is not a local BERT model with mean pooling, and only those run on "
+                    "onnxruntime and in int8: leave backend and precision out"
+                )
             self.runtime = TORCH_ON_CPU
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
@@ -154,10 +159,14 @@ class Encoder(ClosedAtExit):
             self.runtime = TORCH_ON_CPU
         return functools.partial(encode_batch, load_model(self.name, self.folder, self.runtime))
 
-    def _prepared(self) -> Load:
+    def settle(self) -> None:
+        """Find out whether onnxruntime can do the work, before `vector_fingerprint` is relied on."""
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         if self._on_onnx:
-            self._work  # noqa: B018 (makes the file once, before several processes would)
+            self._work  # noqa: B018 (loads it, or turns to torch)
+
+    def _prepared(self) -> Load:
+        self.settle()  # makes the file once, before several processes would
         return functools.partial(_load_worker, self.name, self.runtime, self.cache_dir)
 
     def encode(self, texts: Sequence[str], *, workers: int | None = None) -> np.ndarray:
@@ -170,7 +179,7 @@ class Encoder(ClosedAtExit):
         vectors = np.empty((len(rows), self.dimension), dtype=np.float32)
         for indices, batch in self.encode_batches(list(rows), workers=workers):
             vectors[indices] = batch
-        return vectors[[rows[text] for text in texts]]
+        return vectors if len(rows) == len(texts) else vectors[[rows[text] for text in texts]]
 
     def encode_batches(
         self, texts: Sequence[str], *, workers: int | None = None
@@ -208,7 +217,9 @@ def _load_worker(name: str, runtime: Runtime, cache_dir: Path) -> Work:
     encoder = Encoder(
         name, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
     )
-    return encoder._work
+    work = encoder._work
+    require_runtime(encoder.runtime, runtime)
+    return work
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +250,11 @@ def embed(
     them are encoded, and how many there are.
     New vectors are written every `TEXTS_PER_WRITE` texts, so an interrupted run loses little.
     """
-    if cache is None:
-        vectors, found = np.empty((len(texts), encoder.dimension), np.float32), np.zeros(len(texts), bool)
-    else:
-        vectors, found = cache.get_many(encoder.vector_fingerprint, texts, encoder.dimension)
+    vectors, found, mark = _looked_up(texts, encoder, cache)
+    if not found.all():
+        encoder.settle()
+        if encoder.vector_fingerprint != mark:
+            vectors, found, mark = _looked_up(texts, encoder, cache)
     missing = np.flatnonzero(~found).tolist()
     workers_used = encoder.processes_for(len(missing), workers)
     pending: list[int] = []
@@ -250,7 +262,7 @@ def embed(
 
     def write() -> None:
         if cache is not None and pending:
-            cache.put_many(encoder.vector_fingerprint, [texts[row] for row in pending], vectors[pending])
+            cache.put_many(mark, [texts[row] for row in pending], vectors[pending])
         pending.clear()
 
     with tqdm(total=len(missing), desc="encoding", unit="text", disable=not progress, file=sys.stderr) as bar:
@@ -268,6 +280,16 @@ def embed(
         finally:
             write()
     return Embedded(vectors, len(texts) - len(missing), workers_used)
+
+
+def _looked_up(
+    texts: Sequence[str], encoder: Encoder, cache: EmbeddingCache | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """(vectors, which of them the cache had, what they are of)."""
+    mark = encoder.vector_fingerprint
+    if cache is None:
+        return np.empty((len(texts), encoder.dimension), np.float32), np.zeros(len(texts), bool), mark
+    return *cache.get_many(mark, texts, encoder.dimension), mark
 
 
 def find_folder(name: str) -> Path | None:
@@ -374,6 +396,7 @@ def is_mean_of_bert(folder: Path) -> bool:
             and _json(folder / "config.json")["model_type"] == "bert"
             and not has_prompt
             and (folder / "tokenizer.json").is_file()
+            and not _json(folder / "sentence_bert_config.json").get("do_lower_case")
             and _json(folder / "sentence_bert_config.json")["max_seq_length"] > 0
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

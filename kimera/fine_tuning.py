@@ -94,19 +94,20 @@ def fine_tune(
     loss is taken at the temperature that suits it best, since the weights are calibrated afterwards: a fit
     grows too sure of itself long before it ranks pairs worse (Guo et al. 2017).
     checkpoint: a file that an interrupted fit leaves, and from which the same fit goes on; the outcome is the
-    same as that of an undisturbed one. It is removed at the end. Raises `UserError` if it is of another fit.
+    same as that of an undisturbed one. It is left there also at the end, for the caller to remove once the
+    weights are safe. Raises `UserError` if it is of another fit.
     """
     fit = _Fit(folder, learn, calibrate, options, start)
     mark = _fingerprint(start.fingerprint if start else base, learn, calibrate, options)
     if checkpoint.exists():
         fit.restore(checkpoint, mark)
     fit.run(lambda: fit.save(checkpoint, mark), report)
+    fit.save(checkpoint, mark)
     weights = CrossEncoderWeights.between(fit.before, fit.best, options.most_tokens, base, base_name)
     # Measured as it will be read back, so that saving changes no score.
     load_tensors(fit.network, weights.applied_to(fit.before))
     logits = torch_logits(fit.network, calibrate.tokens)
     slope, offset = fit_calibration(logits, calibrate.label, calibrate.weight)
-    checkpoint.unlink(missing_ok=True)
     return replace(weights, slope=slope, offset=offset)
 
 

@@ -64,6 +64,10 @@ class Figures:
 
 
 WEAK_AUC = 0.65
+EARLIER = """
+Each command goes on from the weights of the one before; this card describes the last. Pairs that are held out
+here were learnt from before, where an earlier command had other files or another seed.
+"""
 
 TEMPLATE = """\
 # {heading}
@@ -110,7 +114,7 @@ None of the texts is in the weights file.
 ```
 {commands}
 ```
-
+{earlier}
 {fit} Of two-way labels the likelihood is entailment plus neutral.
 On another machine the same command need not give the same weights to the last bit: its sums may be rounded
 otherwise.
@@ -121,6 +125,7 @@ AUC: area under the ROC curve, contradiction against the rest; swapped: with the
 other order. Accuracy: three classes, where the set has
 three. Calibration error: expected, of P(contradiction), 15 bins of equal mass. Premises also in training: of
 the distinct premises of the set, those that are also premises of pairs that the fit or its calibration saw.
+Scores were computed in float32.
 
 Held out from the training files, the half that was only measured:
 
@@ -218,17 +223,19 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         offset=weights.offset,
         number_format="int8 and float32",
         use="To tell whether two English statements of a sentence or two contradict each other, on a CPU.",
-        choice="The options of the fit were chosen beforehand, from published practice. This run only "
-        "measured the evaluation sets.",
+        choice="The defaults of the fit's options were chosen beforehand, on held-out parts of this "
+        "project's training\nfiles. That pairs should also be read in the other order (--swap) was seen on "
+        "a first fit's figures, those on\nthe evaluation sets among them.",
         fit=f"AdamW, learning rate {options.learning_rate:g} (new layers {options.new_layers_rate:g}), "
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
         f"{options.weight_decay:g}, dropout {options.dropout:g} but not in the attention, bfloat16 "
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
         f"frozen.{swapped}",
         limits="""\
-- It is small (6 layers of 384). Models of this size and training are known to be at or below chance on ANLI,
-  which was written to mislead them, and to do much worse on long passages.""",
-        window=f"Longer pairs than {weights.most_tokens} tokens are\n  cut there, the longer text first.",
+- It is small (6 layers of 384). Expect no better than chance on ANLI, which was written to mislead larger
+  models than this (Nie et al. 2020), and much worse figures on long passages; neither was measured here.""",
+        window=f"Of pairs longer than {weights.most_tokens} tokens the\n  reactor reads sentences or "
+        "passages, each with each; the strongest counts, and its score is not calibrated.",
     )
 
 
@@ -262,6 +269,7 @@ class ModelCard:
             sources=_sources_table(self.sources),
             left_out=self.left_out,
             commands="\n".join(map(_wrapped, self.commands)),
+            earlier=EARLIER if len(self.commands) > 1 else "",
             held_out=figures_table(self.held_out),
             weak=_weak_sentence(self.evaluation),
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",

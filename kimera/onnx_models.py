@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +90,7 @@ def open_onnx(
             return OnnxModel(path, threads)
         except Exception as error:  # onnxruntime has a dozen kinds for a file that it cannot read
             print(f"kimera: {path} cannot be read ({type(error).__name__})", file=sys.stderr)
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may have found it first
         return OnnxModel(onnx_file(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
@@ -113,12 +114,10 @@ def onnx_file(
     if not path.exists():
         print(f"kimera: preparing {name} in {precision}, once, as {path}", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as own:  # others may be making the same
+            part = Path(own) / path.name
             _export(build(), part, precision)
             os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
     return path
 
 

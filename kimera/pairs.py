@@ -43,7 +43,8 @@ class Verdict:
     latency_ms: of a judge, its successful attempt; of the reactor, its batch's time over its pairs.
     wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
     score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
-        judge stated none, so that 1.0 stands for the bare verdict.
+        judge stated none, so that 1.0 stands for the bare verdict; "passages" where texts were too long to be
+        read at once, so that it is the greatest of many and not calibrated.
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
     """

@@ -17,13 +17,14 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed
+from kimera.cross_encoder_weights import CrossEncoderWeights
+from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision
-from kimera.verification import verify
+from kimera.verification import Strongest, verify
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
@@ -108,8 +109,16 @@ class Reactor(ClosedAtExit):
             self.cross_encoder = (
                 given
                 if isinstance(given, CrossEncoder)
-                else CrossEncoder(given, backend=backend, precision=precision, device=device)
+                else CrossEncoder(
+                    given, _base_of(given, self.encoder), backend=backend, precision=precision, device=device
+                )
             )
+        if symmetric and self.cross_encoder is None:
+            raise UserError("symmetric is for the cross-encoder, and there is none where only screen is used")
+        if cross_encoder is not None and self.cross_encoder is None:
+            raise UserError("a cross-encoder was given, but only screen is used")
+        if head is not None and self.head is None:
+            raise UserError("a head was given, but only verify is used")
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
@@ -175,7 +184,7 @@ class Reactor(ClosedAtExit):
         answerable = [all(text.strip() for text in texts) for texts in chunk]
         pairs = list(compress(chunk, answerable))
         found: dict[str, np.ndarray] = {}
-        passages: dict[int, tuple[str, str]] = {}
+        passages: dict[int, Strongest] = {}
         if self.head:
             found["screen"] = self._screen(self.head, pairs, workers, progress)
         if self.cross_encoder:
@@ -223,8 +232,8 @@ class Reactor(ClosedAtExit):
         pairs: list[tuple[str, str]],
         workers: int | None,
         progress: _ChunkProgress,
-    ) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
-        """(the cross-encoder's calibrated probabilities, shape (n, 3); the passages of `Verified`)."""
+    ) -> tuple[np.ndarray, dict[int, Strongest]]:
+        """(the cross-encoder's calibrated probabilities, shape (n, 3); what `Verified` says of long ones)."""
         before = 0.5 if self.head else 0.0
         orders = [pairs, [(second, first) for first, second in pairs]] if self.symmetric else [pairs]
         verified = verify(
@@ -241,7 +250,7 @@ class Reactor(ClosedAtExit):
             workers_used=max(self.stats.workers_used, verified.workers_used),
         )
         shape = (len(orders), len(pairs), len(CLASSES))
-        return verified.probabilities.reshape(shape).mean(axis=0), verified.passages
+        return verified.probabilities.reshape(shape).mean(axis=0), verified.strongest
 
 
 class _ChunkProgress:
@@ -270,6 +279,14 @@ def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
     return ContradictionHead.load(SHIPPED_HEAD if path is None else path)
 
 
+def _base_of(weights: str | Path, encoder: Encoder) -> str:
+    """The model that a cross-encoder was made from: the encoder's, if that is it, or else the default one."""
+    if encoder.folder is None or encoder.name in PACKAGED_NAMES:
+        return DEFAULT_MODEL
+    is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
+    return encoder.name if is_base else DEFAULT_MODEL
+
+
 def _texts(pair: PairLike) -> tuple[str, str]:
     text1, text2 = (pair.text1, pair.text2) if isinstance(pair, Pair) else pair
     if not isinstance(text1, str) or not isinstance(text2, str):
@@ -281,7 +298,7 @@ def _verdict(
     stage: str,
     probabilities: list[float],
     screen_score: float | None,
-    passages: tuple[str, str] | None,
+    passages: Strongest | None,
     latency_ms: float,
 ) -> Verdict:
     contradiction, entailment, neutral = probabilities
@@ -291,13 +308,17 @@ def _verdict(
     if screen_score is not None:
         known.append(f"screen: P(contradiction) {screen_score:.2f}")
     if passages is not None:
-        known.append("too long to be read at once; strongest: " + " against ".join(map(_quoted, passages)))
+        cut = f", {passages.cut} of them cut" if passages.cut else ""
+        known.append(
+            f"too long to be read at once; strongest of {passages.of} pairs of passages{cut}: "
+            + " against ".join(map(_quoted, passages.texts))
+        )
     return Verdict(
         contradiction=found,
         confidence=contradiction if found else 1.0 - contradiction,
         reasoning="; ".join(known),
         latency_ms=latency_ms,
-        score_source="calibrated",
+        score_source="passages" if passages else "calibrated",
         screen_score=screen_score,
     )
 

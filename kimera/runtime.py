@@ -70,6 +70,15 @@ def _present(device: Device) -> Device:
     return device
 
 
+def require_runtime(found: Runtime, wanted: Runtime) -> None:
+    """Raise `UserError` in a worker process that cannot run what the others do: no score depends on which."""
+    if found != wanted:
+        raise UserError(
+            f"a worker process could not open the network for {wanted.backend} in {wanted.precision}, though "
+            "this process could. If memory ran out, use fewer workers."
+        )
+
+
 def placed(network: Any, runtime: Runtime) -> Any:
     """A torch network on the device and in the number format of a runtime, ready to compute."""
     return network.to(device=runtime.device, dtype=runtime.torch_dtype()).eval()

@@ -63,6 +63,7 @@ def _begin_file(
     db: sqlite3.Connection, create: Callable[[sqlite3.Connection], None], timeout_s: float
 ) -> None:
     db.execute("PRAGMA page_size = 16384")  # a page of 4 KiB would hold two vectors and waste a quarter
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # so that a file can become smaller
     _switch_to_wal(db, timeout_s)
     with db:
         db.execute("BEGIN IMMEDIATE")

@@ -69,8 +69,10 @@ examples:
   python -m kimera.train a.jsonl b.jsonl=0.5 --eval c.csv   a pair of b counts half
   python -m kimera.train pairs.csv --sources sources.json   a card that states licences
   python -m kimera.train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
+  python -m kimera.train pairs.csv --stage verify --start kimera/weights/verify.safetensors
+                                                            the shipped cross-encoder, and pairs of your own
 
-then: Reactor(head="head.safetensors").detect(pairs)
+then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="verify.safetensors")
 """
 
 
@@ -162,6 +164,10 @@ def _run(options: argparse.Namespace) -> None:
 
     fit = _fit_verify if options.stage == "verify" else _fit_screen
     fitted = fit(parts, [*parts.report, *evaluation], options)
+    try:
+        fitted.save(options.out)  # before minutes of measuring
+    except OSError as error:
+        raise _unwritable(error) from error
     premises = {pair.text1 for file in (*parts.learn, *parts.calibrate) for pair in file.pairs}
     card = ModelCard(
         model=fitted.description,
@@ -174,12 +180,16 @@ def _run(options: argparse.Namespace) -> None:
         commands=fitted.commands,
     )
     try:
-        fitted.save(options.out)
         card_path(options).write_text(card.render(), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}") from error
+        raise _unwritable(error) from error
+    checkpoint_path(options).unlink(missing_ok=True)
     print(figures_table([*card.held_out, *card.evaluation]))
     _say(f"wrote {options.out} and {card_path(options)}")
+
+
+def _unwritable(error: OSError) -> UserError:
+    return UserError(f"{error.filename} cannot be written: {error.strerror}")
 
 
 @dataclass(frozen=True)
@@ -285,10 +295,16 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--epochs is {options.epochs}; give 1 or more")
     if not 0 <= options.swap <= 1:
         raise UserError(f"--swap is {options.swap:g}; give a share from 0 to 1")
-    if options.swap and options.stage == "screen":
-        raise UserError("--swap is for --stage verify")
-    if options.start and options.stage == "screen":
-        raise UserError("--start is for --stage verify")
+    other = {
+        "screen": {"--swap": options.swap, "--start": options.start, "--compile": options.compile},
+        "verify": {
+            "--workers": options.workers,
+            "--cache-dir": options.cache_dir,
+            "--no-cache": options.no_cache,
+        },
+    }
+    for flag in (name for name, value in other[options.stage].items() if value):
+        raise UserError(f"{flag} does nothing with --stage {options.stage}; leave it out")
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers is {options.workers}; give 1 or more")
     _check_writable(options.out)

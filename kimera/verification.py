@@ -13,21 +13,35 @@ from kimera.cross_encoder import CrossEncoder
 from kimera.head import CLASSES
 from kimera.passages import passage_pairs
 
+PAIRS_PER_WRITE = 4096  # what a killed run may lose
+
+
+@dataclass(frozen=True, slots=True)
+class Strongest:
+    """Of a pair that is too long to be read at once, the two passages that contradict each other most.
+
+    of: how many pairs of passages were read; cut: of how many of them the end was not, for they were too long
+    themselves.
+    """
+
+    texts: tuple[str, str]
+    of: int
+    cut: int
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What `verify` did.
 
     probabilities: calibrated, float32 of shape (n, 3) in the order of `CLASSES`.
-    passages: of each pair that is too long to be read at once, by its place, the two passages that contradict
-    each other most; its probabilities are theirs.
+    strongest: of each pair that is too long to be read at once, by its place; its probabilities are theirs.
     read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
     had.
     workers_used: how many processes read; 0 where there was nothing to read.
     """
 
     probabilities: np.ndarray
-    passages: dict[int, tuple[str, str]]
+    strongest: dict[int, Strongest]
     read: int
     from_cache: int
     workers_used: int
@@ -55,27 +69,52 @@ def verify(
     rows_of = [[rows.setdefault(part, len(rows)) for part in of_pair] for of_pair in parts]
     distinct = list(rows)
     keys = [_key(pair) for pair in distinct]
-    if cache is None:
-        logits, found = np.empty((len(distinct), len(CLASSES)), np.float32), np.zeros(len(distinct), bool)
-    else:
-        logits, found = cache.get_many(cross_encoder.fingerprint, keys, len(CLASSES))
+    logits, found, mark = _looked_up(cross_encoder, cache, keys)
+    if not found.all():
+        cross_encoder.settle()
+        if cross_encoder.fingerprint != mark:
+            logits, found, mark = _looked_up(cross_encoder, cache, keys)
     missing = np.flatnonzero(~found)
     workers_used = cross_encoder.processes_for(len(missing), workers)
-    done: list[int] = []
+    pending: list[int] = []
+    read = 0
+
+    def write() -> None:
+        if cache is not None and pending:
+            cache.put_many(mark, [keys[row] for row in pending], logits[pending])
+        pending.clear()
+
     try:
         for some, values in cross_encoder.logits_batches([distinct[row] for row in missing], workers=workers):
             logits[missing[some]] = values
-            done.extend(missing[some].tolist())
+            pending.extend(missing[some].tolist())
+            read += len(some)
             if on_read is not None:
-                on_read(len(done), len(missing))
+                on_read(read, len(missing))
+            if len(pending) >= PAIRS_PER_WRITE:
+                write()
     finally:
-        if cache is not None and done:
-            cache.put_many(cross_encoder.fingerprint, [keys[row] for row in done], logits[done])
+        write()
     weights = cross_encoder.weights
     every = calibrated_probabilities(logits, weights.slope, weights.offset)
-    strongest = [of_pair[int(every[of_pair, 0].argmax())] for of_pair in rows_of]
-    passages = {place: distinct[strongest[place]] for place in np.flatnonzero(long).tolist()}
-    return Verified(every[strongest], passages, len(missing), len(distinct) - len(missing), workers_used)
+    best = [of_pair[int(every[of_pair, 0].argmax())] for of_pair in rows_of]
+    strongest = {
+        place: Strongest(
+            distinct[best[place]], len(parts[place]), int(cross_encoder.too_long(parts[place]).sum())
+        )
+        for place in np.flatnonzero(long).tolist()
+    }
+    return Verified(every[best], strongest, len(missing), len(distinct) - len(missing), workers_used)
+
+
+def _looked_up(
+    cross_encoder: CrossEncoder, cache: EmbeddingCache | None, keys: list[str]
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """(logits, which of them the cache had, what they are of)."""
+    mark = cross_encoder.fingerprint
+    if cache is None:
+        return np.empty((len(keys), len(CLASSES)), np.float32), np.zeros(len(keys), bool), mark
+    return *cache.get_many(mark, keys, len(CLASSES)), mark
 
 
 def _key(pair: tuple[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ METADATA_KEY = "kimera"
 
 
 def write_weights(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """metadata: JSON-ready."""
+    """Writes the file whole or not at all. metadata: JSON-ready."""
     from safetensors.numpy import save
 
     content = save(dict(tensors), metadata={METADATA_KEY: json.dumps(metadata)})
-    Path(path).write_bytes(content)  # safetensors' own writing makes a file that only its owner may read
+    part = Path(f"{path}.part")
+    part.write_bytes(content)  # safetensors' own writing makes a file that only its owner may read
+    os.replace(part, path)
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -159,6 +159,15 @@ def test_the_file_stays_near_its_bound_and_the_oldest_go_first(tmp_path):
     assert 600 < cache.count() < 1400
 
 
+def test_a_lower_bound_makes_the_file_smaller(tmp_path):
+    EmbeddingCache(tmp_path).put_many("print", list(map(str, range(1500))), np.ones((1500, 384), np.float32))
+    cache = EmbeddingCache(tmp_path, most_bytes=500_000)
+    assert cache.path.stat().st_size > 2_000_000
+    cache.put_many("print", ["one more"], np.ones((1, 384), np.float32))
+    assert cache.path.stat().st_size < 600_000
+    assert cache.get_many("print", ["one more", "1499"], 384)[1].all()
+
+
 def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     EmbeddingCache(tmp_path).put_many("print", ["one", "two"], np.ones((2, 4), np.float32))
     (tmp_path / "models").mkdir()

@@ -1,5 +1,6 @@
 """Encoder: the same text gives the same unit vector, whoever encodes it beside whatever."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -158,6 +159,17 @@ def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_
         vectors = encoder.encode(TEXTS)
     assert encoder.runtime == TORCH_ON_CPU
     np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=1e-6)
+
+
+def test_what_torch_did_in_its_place_is_found_in_the_cache(tmp_path):
+    """Looked up under what it is, not under what was asked for."""
+    (tmp_path / "models").write_text("in the way of the folder")
+    cache, found = EmbeddingCache(tmp_path), []
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="torch is used") if not found else contextlib.nullcontext():
+            backend = "torch" if found else None
+            found.append(embed(TEXTS, Encoder(cache_dir=tmp_path, backend=backend), cache))
+    assert [each.from_cache for each in found] == [0, len(TEXTS)]
 
 
 def test_a_text_with_a_lone_surrogate_has_a_vector(encoder):

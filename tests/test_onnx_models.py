@@ -53,6 +53,7 @@ def test_float32_on_onnxruntime_is_what_torch_says(
 def test_int8_is_near(folder: Path, weights: CrossEncoderWeights, cache_dir: Path) -> None:
     whole = CrossEncoder(weights, folder, precision="float32", cache_dir=cache_dir).logits(PAIRS)
     int8 = CrossEncoder(weights, folder, precision="int8", cache_dir=cache_dir).logits(PAIRS)
+    assert CrossEncoder(weights, folder, cache_dir=cache_dir).runtime.precision == "int8"
     assert np.abs(int8 - whole).max() < 0.1 * np.abs(whole).max()
     assert not np.array_equal(int8, whole)
 
@@ -117,6 +118,24 @@ def test_a_file_that_was_damaged_is_made_anew(
         found = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
     assert f"{file} cannot be read" in capsys.readouterr().err
     np.testing.assert_array_equal(found, whole)
+
+
+def test_two_processes_may_make_the_same_file_at_once(
+    folder: Path, weights: CrossEncoderWeights, tmp_path: Path
+) -> None:
+    weights.save(tmp_path / "verify.safetensors")
+    script = (
+        "from kimera.cross_encoder import CrossEncoder;"
+        f"encoder = CrossEncoder({str(tmp_path / 'verify.safetensors')!r}, {str(folder)!r},"
+        f" cache_dir={str(tmp_path)!r});"
+        "print(encoder.predict([('The cat sleeps.', 'The cat runs.')]).tolist())"
+    )
+    command = [sys.executable, "-W", "error::UserWarning:kimera", "-c", script]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert said[0] == said[1] != ""
+    assert [path.suffix for path in (tmp_path / "models").iterdir()] == [".onnx"]
 
 
 def test_half_precision_is_near(folder: Path, weights: CrossEncoderWeights) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kimera.cross_encoder import CrossEncoder
 from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs, sentences
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
-from kimera.verification import verify
+from kimera.verification import Strongest, verify
 
 FILLER = [f"Visitor number {number} bought a ticket and looked at the paintings." for number in range(60)]
 PLANTED = "Two women are cooking in the kitchen of the museum."
@@ -37,7 +37,7 @@ def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
         [(LONG, CLAIM), (" ".join(FILLER), "The paintings were seen by visitors.")]
     )
     assert planted.contradiction
-    assert f'strongest: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
+    assert f'passages: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
     (short,) = Reactor(cache=None, stages="verify").detect([(PLANTED, CLAIM)])
     assert planted.score == pytest.approx(short.score, abs=1e-6)
     assert "strongest" not in short.reasoning
@@ -46,10 +46,10 @@ def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
 
 def test_only_pairs_that_would_be_cut_are_split():
     cross_encoder = CrossEncoder(SHIPPED_CROSS_ENCODER)
-    just_fits, too_long = ("word " * 126, "word " * 126), ("word " * 127, "word " * 127)
+    just_fits, too_long = ("word " * 126, "word " * 127), ("word " * 127, "word " * 127)  # 256 and 257
     assert cross_encoder.too_long([just_fits, too_long, ("a", "b")]).tolist() == [False, True, False]
     verified = verify([just_fits, (LONG, CLAIM)], cross_encoder, None)
-    assert verified.passages == {1: (PLANTED, CLAIM)}
+    assert verified.strongest == {1: Strongest((PLANTED, CLAIM), of=61, cut=0)}
     assert verified.read == 1 + 61
 
 
@@ -57,3 +57,15 @@ def test_a_huge_pair_costs_no_more_than_the_bound():
     huge = " ".join(f"{sentence} It was day {day}." for day in range(30) for sentence in FILLER)
     verified = verify([(huge, huge + " The end.")], CrossEncoder(SHIPPED_CROSS_ENCODER), None)
     assert verified.read <= MOST_PASSAGE_PAIRS
+
+
+def test_passages_that_are_themselves_too_long_are_said_to_be_cut():
+    cross_encoder = CrossEncoder(SHIPPED_CROSS_ENCODER)
+    verified = verify([("word " * 300, "One more sentence.")], cross_encoder, None)
+    assert (verified.strongest[0].of, verified.strongest[0].cut) == (1, 1)
+
+
+def test_the_score_of_a_long_pair_is_not_called_calibrated():
+    [verdict] = Reactor(cache=None).detect([(LONG, CLAIM)])
+    assert verdict.score_source == "passages"
+    assert "strongest of 61 pairs of passages" in verdict.reasoning

@@ -78,7 +78,9 @@ class EmbeddingCache:
             with db:  # one transaction
                 db.execute("BEGIN IMMEDIATE")
                 db.executemany(UPSERT, rows)
-                _drop_oldest(db, self.most_bytes)
+                dropped = _drop_oldest(db, self.most_bytes)
+            if dropped:  # gives their pages back to the disk; `execute` would do so for the first page only
+                db.executescript("PRAGMA incremental_vacuum")
 
         self._attempt(insert, otherwise=None)
 
@@ -117,19 +119,20 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
 
 
-def _drop_oldest(db: sqlite3.Connection, most_bytes: int) -> None:
-    """Where more than `most_bytes` are in use, the oldest entries go. Their pages serve the next ones."""
+def _drop_oldest(db: sqlite3.Connection, most_bytes: int) -> bool:
+    """Where more than `most_bytes` are in use, the oldest entries go; gives whether any did."""
     pages, free, size = (
         int(db.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
     used = (pages - free) * size
     if used <= most_bytes:
-        return
+        return False
     # New rows get the next rowid, and only the oldest are ever deleted: their rowids have no great gaps.
     oldest, newest = db.execute("SELECT min(rowid), max(rowid) FROM vectors").fetchone()
     gone = round((newest - oldest + 1) * (1 - KEPT * most_bytes / used))
     db.execute("DELETE FROM vectors WHERE rowid < ?", (oldest + gone,))
+    return True
 
 
 def _select(db: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
