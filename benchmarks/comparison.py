@@ -285,6 +285,7 @@ def compare(
         },
         labels=dataset.labels,
         detectors=tuple(detector.result(recorders[detector.name]) for detector in detectors),
+        clusters=dataset.clusters,
     )
     return Comparison(run, tuple(recorders.values()), stopped_by)
 

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from importlib.resources import files
 from itertools import compress
 from pathlib import Path
@@ -38,6 +39,7 @@ class Dataset:
     sha256: of the file's bytes; of a hub dataset, of its rows as lines of canonical JSON.
     rows: data rows of the source, of which `no_gold_label` and `bad_rows` were dropped.
     available: pairs of the source, sampled or not.
+    clusters: int64, shape (len(self),): pairs of one number have the same first text.
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
 
     Iterating raises UserError if the source has changed since.
@@ -50,6 +52,7 @@ class Dataset:
     no_gold_label: int
     bad_rows: int
     labels: NDArray[np.int8] = field(repr=False)
+    clusters: NDArray[np.int64] = field(repr=False)
     _chosen: NDArray[np.bool_] = field(repr=False)
     _read: Callable[[], Iterator[Pair]] = field(repr=False)
 
@@ -101,7 +104,10 @@ def load_dataset(
     counts = ReadCounts()
     read = partial(_checked_pass, source, state, sha256, label_map=label_map, skip_bad_rows=skip_bad_rows)
     first_pass = read(counts=counts, on_bad_row=on_bad_row)
-    codes = array("b", (_LABEL_OF[pair.is_contradiction] for pair in first_pass))
+    codes, texts = array("b"), array("q")
+    for pair in first_pass:
+        codes.append(_LABEL_OF[pair.is_contradiction])
+        texts.append(_hash(pair.text1))
     labels = np.frombuffer(codes, dtype=np.int8)
     chosen = sample_mask(labels, max_pairs, seed)
     return Dataset(
@@ -112,9 +118,16 @@ def load_dataset(
         no_gold_label=counts.no_gold_label,
         bad_rows=counts.bad_rows,
         labels=labels[chosen],
+        clusters=np.unique(np.frombuffer(texts, dtype=np.int64)[chosen], return_inverse=True)[1],
         _chosen=chosen,
         _read=read,
     )
+
+
+def _hash(text: str) -> int:
+    """64 bits; of a billion texts, a few share one."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 def sample_mask(labels: NDArray[np.int8], size: int, seed: int) -> NDArray[np.bool_]:

@@ -6,14 +6,16 @@ of one number share a text, and are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from benchmarks import metrics
 from benchmarks.intervals import (
     ClusterCounts,
     Interval,
+    OfCounts,
     WeightedScores,
     auc_components,
     auc_interval,
@@ -24,6 +26,16 @@ from benchmarks.intervals import (
     wilson,
 )
 from benchmarks.metrics import UndefinedMetricError
+from benchmarks.paired import (
+    accuracy_difference_interval,
+    auc_difference,
+    conclusion,
+    design_effect,
+    equivalence,
+    least_difference,
+    mcnemar_clustered,
+    mcnemar_exact,
+)
 from benchmarks.results import FAILED
 
 # Cells of one detector: twice the truth, plus the verdict.
@@ -31,7 +43,13 @@ TRUE_NEGATIVE, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE = range(4)
 
 
 def quality_intervals(
-    labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int = 0
+    labels: np.ndarray,
+    verdicts: np.ndarray,
+    scores: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    are_ranked: bool = True,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """95 % intervals of what `metrics.quality` measures; none where a figure has none, or nothing varies.
 
@@ -57,7 +75,7 @@ def quality_intervals(
         "mcc": lambda: count_interval(mcc_of, counts, draws),
         "accuracy_failed_as_wrong": lambda: share_interval(whole, clusters_of(clusters[labelled])),
     }
-    if metrics.distinct_scores(score) >= metrics.FEWEST_SCORES:
+    if are_ranked:
         wanted |= {
             "roc_auc": lambda: auc_interval(auc_components(truth, score), among),
             "calibration_error": lambda: calibration_error_interval(truth, score, among, seed),
@@ -68,10 +86,122 @@ def quality_intervals(
             found[name] = interval()
         except UndefinedMetricError:
             continue
-    if "calibration_error" in wanted:
+    if are_ranked:
         resampled = WeightedScores(truth, score, among).intervals(seed)
         found |= {name: ends for name, ends in resampled.items() if not isinstance(ends, str)}
     return found
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Detector a beside detector b, on the labelled pairs that both answered.
+
+    differences: a minus b, of accuracy, F1, MCC and the area under the ROC curve. intervals: of those, and of
+    `kappa`. mcnemar_p: of a test that both are as accurate; `holm` may adjust it for several. mcnemar:
+    "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
+    `margin` or more apart. least_difference: of accuracies, that this run would have shown 4 times of 5.
+    conclusion: one sentence. absent: what has no value, and why.
+    """
+
+    pairs: int
+    differences: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    mcnemar_p: float | None = None
+    mcnemar: str = ""
+    margin: float = 0.0
+    equivalence_p: float | None = None
+    least_difference: float | None = None
+    conclusion: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one detector said: its name, and arrays as in `metrics`."""
+
+    name: str
+    verdicts: np.ndarray
+    scores: np.ndarray
+    are_ranked: bool = True
+
+
+def compare(
+    labels: np.ndarray, a: Side, b: Side, clusters: np.ndarray, *, margin: float, seed: int = 0
+) -> Differences:
+    """Two detectors, paired. margin: the difference of accuracies that does not matter, above 0."""
+    both = (a.verdicts != FAILED) & (b.verdicts != FAILED)
+    intervals: dict[str, Interval] = {}
+    absent: dict[str, str] = {}
+    if both.any():
+        cells = 2 * a.verdicts[both] + b.verdicts[both]
+        counts = ClusterCounts.of(cells, clusters_of(clusters[both]), 4)
+        _keep(intervals, absent, "kappa", lambda: count_interval(kappa_of, counts, counts.draws(seed)))
+    used = both & (labels >= 0)
+    n = int(used.sum())
+    if not n:
+        return Differences(0, {}, intervals, absent={"differences": "no labelled pair was answered by both"})
+    truth, said_a, said_b = labels[used], a.verdicts[used], b.verdicts[used]
+    right_a, right_b = said_a == truth, said_b == truth
+    among = clusters_of(clusters[used])
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    effect = design_effect(right_a, right_b, among)
+    differences = {"accuracy": (only_a - only_b) / n}
+    intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect)
+
+    counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
+    draws = counts.draws(seed)
+    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
+        difference = partial(_difference, of_counts)
+        found = float(difference(counts.total.astype(np.float64)))
+        if not np.isnan(found):
+            differences[name] = found
+            _keep(intervals, absent, name, partial(count_interval, difference, counts, draws))
+    if a.are_ranked and b.are_ranked:
+        try:
+            curve_a, curve_b = (auc_components(truth, side.scores[used]) for side in (a, b))
+            differences["roc_auc"], intervals["roc_auc"], _ = auc_difference(curve_a, curve_b, among)
+        except UndefinedMetricError as reason:
+            absent["roc_auc"] = str(reason)
+    is_clustered = int(among.max()) + 1 < n
+    p = mcnemar_clustered(right_a, right_b, among) if is_clustered else mcnemar_exact(only_a, only_b)
+    alike = equivalence(only_a, only_b, n, margin, effect)
+    least: float | None = None
+    try:
+        least = least_difference(n / effect, (only_a + only_b) / n)
+    except UndefinedMetricError as reason:
+        absent["least_difference"] = str(reason)
+    return Differences(
+        pairs=n,
+        differences=differences,
+        intervals=intervals,
+        mcnemar_p=p,
+        mcnemar="clustered" if is_clustered else "exact",
+        margin=margin,
+        equivalence_p=alike.p,
+        least_difference=least,
+        conclusion=conclusion(a.name, b.name, differences["accuracy"], p, alike, n),
+        absent=absent,
+    )
+
+
+def _keep(
+    intervals: dict[str, Interval], absent: dict[str, str], name: str, interval: Callable[[], Interval]
+) -> None:
+    try:
+        intervals[name] = interval()
+    except UndefinedMetricError as reason:
+        absent[name] = str(reason)
+
+
+def _difference(of_counts: OfCounts, counts: np.ndarray) -> np.ndarray:
+    """A metric of a minus that of b, of counts of eight cells: four times the truth, twice a's, plus b's."""
+    return np.asarray(of_counts(_cells_of(counts, 1)) - of_counts(_cells_of(counts, 2)))
+
+
+def _cells_of(counts: np.ndarray, place: int) -> np.ndarray:
+    """Counts of four cells, shape (..., 4), of one of two detectors, from those of eight; place: 1 or 2."""
+    eight = counts.reshape(*counts.shape[:-1], 2, 2, 2)  # truth, a, b
+    return np.asarray(eight.sum(axis=-1 if place == 1 else -2).reshape(*counts.shape[:-1], 4))
 
 
 def share_interval(right: np.ndarray, clusters: np.ndarray) -> Interval:
@@ -101,3 +231,13 @@ def mcc_of(counts: np.ndarray) -> np.ndarray:
     tn, fp, fn, tp = np.moveaxis(counts.astype(np.float64), -1, 0)
     with np.errstate(invalid="ignore"):
         return np.asarray((tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+
+def kappa_of(counts: np.ndarray) -> np.ndarray:
+    """Cohen's, of counts of the cells of two verdicts (twice a's, plus b's), shape (..., 4): shape (...)."""
+    neither, only_b, only_a, both = np.moveaxis(counts.astype(np.float64), -1, 0)
+    n = neither + only_b + only_a + both
+    with np.errstate(invalid="ignore", divide="ignore"):
+        yes_a, yes_b = (only_a + both) / n, (only_b + both) / n
+        by_chance = yes_a * yes_b + (1 - yes_a) * (1 - yes_b)
+        return np.asarray(((neither + both) / n - by_chance) / np.where(by_chance < 1, 1 - by_chance, np.nan))

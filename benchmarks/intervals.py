@@ -208,6 +208,8 @@ class WeightedScores:
 
     def _metrics(self, times: np.ndarray) -> tuple[float, float, float]:
         weights = times[self._clusters].astype(np.float64)
+        if not weights.any():
+            return float("nan"), float("nan"), float("nan")
         brier, log_loss = (self._losses @ weights) / weights.sum()
         return self._average_precision(weights), float(brier), float(log_loss)
 

@@ -127,14 +127,24 @@ def _require_both_classes(truth: np.ndarray) -> None:
     _require(np.unique(truth).size == 2, "all labelled pairs that were answered carry the same label")
 
 
-def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray) -> Measured:
+def quality(
+    labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, *, are_ranked: bool = True
+) -> Measured:
     """Agreement with the dataset's labels, over the pairs that carry one and were answered.
 
     `accuracy_failed_as_wrong` is over all labelled pairs: a pair without a verdict counts as wrong.
+    are_ranked: whether there are enough different scores for a ranking and a calibration to mean something.
     """
     labelled = labels >= 0
     scored = labelled & (verdicts != FAILED)
     truth, said, score = labels[scored], verdicts[scored], scores[scored]
+
+    def of_scores(metric: Callable[[np.ndarray, np.ndarray], float]) -> float:
+        _require(truth.size, "no labelled pair was answered")
+        if not are_ranked:
+            raise UndefinedMetricError(f"there are fewer than {FEWEST_SCORES} different scores")
+        return metric(truth, score)
+
     measured = _collect(
         {
             "accuracy": lambda: accuracy(truth, said),
@@ -143,8 +153,11 @@ def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray) -> Mea
             "recall": lambda: recall(truth, said),
             "f1": lambda: f1(truth, said),
             "mcc": lambda: mcc(truth, said),
-            "roc_auc": lambda: roc_auc(truth, score),
-            "average_precision": lambda: average_precision(truth, score),
+            "roc_auc": lambda: of_scores(roc_auc),
+            "average_precision": lambda: of_scores(average_precision),
+            "brier": lambda: of_scores(brier),
+            "log_loss": lambda: of_scores(log_loss),
+            "calibration_error": lambda: of_scores(calibration_error),
             "accuracy_failed_as_wrong": lambda: accuracy(labels[labelled], verdicts[labelled]),
         }
     )

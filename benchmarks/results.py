@@ -87,6 +87,7 @@ class RunResult:
     """All detectors over the same pairs.
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
+    clusters: int64 (n,), pairs of one number share their first text; None where no two do.
     created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
     """
 
@@ -94,3 +95,4 @@ class RunResult:
     dataset: dict[str, Any]
     labels: np.ndarray
     detectors: tuple[DetectorResult, ...]
+    clusters: np.ndarray | None = None

@@ -19,6 +19,10 @@ QUALITY = {
     "mcc",
     "roc_auc",
     "average_precision",
+    "balanced_accuracy",
+    "brier",
+    "calibration_error",
+    "log_loss",
     "accuracy_failed_as_wrong",
 }
 
@@ -51,6 +55,10 @@ def test_quality_of_a_worked_example() -> None:
             "mcc": (3 * 3 - 1 * 1) / 16,
             "roc_auc": 15 / 16,  # of 4 x 4 comparisons only 0.4 against 0.6 is lost
             "average_precision": (1 + 1 + 1 + 4 / 5) / 4,
+            "balanced_accuracy": (3 / 4 + 3 / 4) / 2,
+            "brier": 2 * (0.01 + 0.04 + 0.09 + 0.36) / 8,
+            "log_loss": -np.log(0.9 * 0.8 * 0.7 * 0.4) / 4,
+            "calibration_error": 2 * (0.1 + 0.2 + 0.3 + 0.6) / 8,  # each pair is a bin of its own
             "accuracy_failed_as_wrong": 6 / 9,
         }
     )
@@ -129,7 +137,7 @@ def test_when_all_pairs_failed_only_the_accuracy_that_counts_failures_is_left() 
 
 def test_one_class_leaves_no_ranking_metric_and_no_mcc() -> None:
     measured = metrics.quality(int8(1, 1), int8(1, 0), floats(0.9, 0.2))
-    assert measured.absent.keys() == {"mcc", "roc_auc", "average_precision"}
+    assert measured.absent.keys() == {"balanced_accuracy", "mcc", "roc_auc", "average_precision"}
     assert set(measured.absent.values()) == {"all labelled pairs that were answered carry the same label"}
 
 
@@ -147,7 +155,8 @@ def test_recall_is_absent_without_a_labelled_contradiction() -> None:
 
 def test_one_right_pair_has_an_accuracy_and_no_f1_if_it_is_no_contradiction() -> None:
     measured = metrics.quality(int8(0), int8(0), floats(0.2))
-    assert measured.values == {"accuracy": 1.0, "accuracy_failed_as_wrong": 1.0}
+    assert measured.values["accuracy"] == measured.values["accuracy_failed_as_wrong"] == 1.0
+    assert measured.values["calibration_error"] == pytest.approx(0.2)
     assert measured.absent["f1"] == "no contradiction, neither labelled nor called"
 
 

@@ -31,12 +31,16 @@ from kimera.pairs import LABELS, Failure, Pair, Verdict
 HOSTILE = "=cmd|' /C calc'!A0\n# <script>alert(1)</script> | `x` $x^{ \x1b[31m [a](https://b) \ud800"
 EVERY_METRIC = {
     "accuracy",
+    "balanced_accuracy",
     "precision",
     "recall",
     "f1",
     "mcc",
     "roc_auc",
     "average_precision",
+    "brier",
+    "log_loss",
+    "calibration_error",
     "accuracy_failed_as_wrong",
     "pairs_per_s",
     "mean_in_flight",
@@ -143,6 +147,29 @@ def test_each_metric_is_a_number_or_absent_with_a_reason(run: RunResult) -> None
                 assert absent.get(prefix + name, "a reason")
 
 
+def test_every_interval_stands_beside_its_figure(run: RunResult) -> None:
+    summary = build_summary(run)
+    for detector in summary["detectors"].values():
+        for name, (low, high) in detector["intervals"].items():
+            assert low <= high
+            assert name in detector
+    for entry in summary["agreement"]:
+        assert set(entry["intervals"]) <= {"kappa"} & set(entry)
+        assert set(entry["differences"].get("intervals", {})) <= set(entry["differences"])
+
+
+def test_who_is_better_is_said_with_its_test() -> None:
+    many, wrong = np.tile(LABELLED, 10), np.arange(200) % 4 == 0
+    poor = np.where(wrong, 1 - many, many).astype(np.int8)
+    told = flat(render_text(build_summary(run_of(many, reactor(poor), judge(many))), colour=False))
+    assert "gpt-4o-mini (simulated) is better than kimera by 25.0 points" in told
+    assert "McNemar's exact test: p < 0.001" in told
+    alike = GUESSES.copy()
+    alike[3] = 1 - alike[3]
+    few = flat(render_text(build_summary(run_of(LABELLED, reactor(GUESSES), judge(alike))), colour=False))
+    assert "20 pairs cannot tell kimera and gpt-4o-mini (simulated) apart" in few
+
+
 def test_the_summary_is_strict_json(run: RunResult) -> None:
     summary = build_summary(run)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
@@ -193,22 +220,31 @@ def summary_of(detector: DetectorResult, labels: np.ndarray = LABELLED) -> dict[
     return build_summary(run_of(labels, detector))["detectors"][detector.name]
 
 
+# Of a judge with two scores only; see `benchmarks.metrics.FEWEST_SCORES`.
+COARSE = dict.fromkeys(
+    ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
+    "there are fewer than 10 different scores",
+)
+
+
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
     gaps = np.tile(np.array([1, FAILED], dtype=np.int8), (20, 1))
     once = summary_of(judge(LABELLED))
     repeated = summary_of(replace(judge(LABELLED), variants=gaps, repeat=2))
     swapped = summary_of(replace(judge(LABELLED), variants=gaps, swap=True))
-    assert once["absent"] == {}
-    assert repeated["absent"] == {"stability.flip_rate": "no pair was answered every time"}
-    assert swapped["absent"] == {"stability.order_disagreement": "no pair was answered every time"}
+    gap = "no pair was answered every time"
+    assert once["absent"] == COARSE
+    assert repeated["absent"] == {**COARSE, "stability.flip_rate": gap}
+    assert swapped["absent"] == {**COARSE, "stability.order_disagreement": gap}
 
 
 def test_a_server_without_logprobs_leaves_a_reason_for_the_missing_comparison() -> None:
     asked = replace(judge(LABELLED), settings={"logprobs": True}, stated=np.full(20, 0.7))
     absent = summary_of(replace(asked, score_sources=sources(*["stated"] * 20)))["absent"]
-    assert absent == dict.fromkeys(
+    none = dict.fromkeys(
         ("calibration.brier", "calibration.brier_stated"), "no answer came with usable logprobs"
     )
+    assert absent == {**COARSE, **none}
 
 
 def test_confidences_are_compared_on_the_pairs_that_have_both() -> None:
@@ -229,7 +265,7 @@ def flat(told: str) -> str:
 def test_a_judge_with_replies_from_a_cache_has_no_pairs_a_second() -> None:
     cached = summary_of(replace(judge(LABELLED), from_cache=3))
     assert "pairs_per_s" not in cached
-    assert cached["absent"] == {"pairs_per_s": "replies came from the cache"}
+    assert cached["absent"] == {**COARSE, "pairs_per_s": "replies came from the cache"}
 
 
 # The terminal

@@ -1,6 +1,6 @@
 """How fast the reactor is: each figure beside what it is held against, in the same minute.
 
-python -m benchmarks.perf.reactor_speed FILE      FILE: pairs, of which each distinct text is used once
+python -m benchmarks.perf.reactor_speed FILE...    pairs; the processes encode each distinct text of all once
 """
 
 from __future__ import annotations
@@ -37,17 +37,20 @@ if __name__ == "__main__":
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    pairs = [(pair.text1, pair.text2) for pair in read_pairs(options.file)]
-    texts = list(dict.fromkeys(" ".join(text.split()) for pair in pairs for text in pair))
     print(setting())
-    print(f"{options.file.name}: {len(pairs):,} pairs, {len(texts):,} distinct texts; the median of {ROUNDS}")
+    every: dict[str, None] = {}
     with tempfile.TemporaryDirectory() as folder:
-        encoding(texts[:FEW])
-        verifying(pairs[:FEW])
-        screening(pairs, Path(folder))
-        processes(texts[:MANY], Path(folder))
+        for path in options.files:
+            pairs = [(pair.text1, pair.text2) for pair in read_pairs(path)]
+            texts = list(dict.fromkeys(" ".join(text.split()) for pair in pairs for text in pair))
+            print(f"{path.name}: {len(pairs):,} pairs, {len(texts):,} distinct texts; medians of {ROUNDS}")
+            encoding(texts[:FEW])
+            verifying(pairs[:FEW])
+            screening(pairs, Path(folder))
+            every |= dict.fromkeys(texts)
+        processes(list(every)[:MANY], Path(folder))
         whole_process(Path(folder))
     return 0
 

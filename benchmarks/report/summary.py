@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -9,25 +10,31 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
+from benchmarks.evidence import Differences, Side, compare, quality_intervals
+from benchmarks.paired import holm
 from benchmarks.results import SCORE_SOURCES, DetectorResult, RunResult
 from kimera import __version__
 
+MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
-def build_summary(run: RunResult) -> dict[str, Any]:
+
+def build_summary(run: RunResult, margin: float = MARGIN) -> dict[str, Any]:
     """Everything the report says in numbers; `render_text` and `render_markdown` need nothing else.
 
     Metrics are plain numbers, never NaN: one that is undefined is left out and listed in `absent` with the
-    reason (one of a group as "latency_ms.p50"). Raises ValueError if two detectors share a name.
+    reason (one of a group as "latency_ms.p50"). `intervals` are of 95 %. margin: the difference of accuracies
+    within which two detectors are equivalent. Raises ValueError if two detectors share a name.
     """
     names = [detector.name for detector in run.detectors]
     if len(set(names)) < len(names):
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
+    clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
     return {
         "version": __version__,
         "created": run.created,
         "dataset": _dataset(run),
-        "detectors": {detector.name: _detector(run.labels, detector) for detector in run.detectors},
-        "agreement": [_agreement(run.labels, a, b) for a, b in combinations(run.detectors, 2)],
+        "detectors": {detector.name: _detector(run.labels, detector, clusters) for detector in run.detectors},
+        "agreement": _agreements(run.labels, run.detectors, clusters, margin),
     }
 
 
@@ -41,10 +48,12 @@ def _dataset(run: RunResult) -> dict[str, Any]:
     return {**told, **counts}
 
 
-def _detector(labels: np.ndarray, detector: DetectorResult) -> dict[str, Any]:
+def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> dict[str, Any]:
+    are_ranked = _are_ranked(detector)
     amortised = detector.kind == "reactor"
     answered = int(detector.answered.sum())
-    quality = metrics.quality(labels, detector.verdicts, detector.scores)
+    quality = metrics.quality(labels, detector.verdicts, detector.scores, are_ranked=are_ranked)
+    intervals = quality_intervals(labels, detector.verdicts, detector.scores, clusters, are_ranked=are_ranked)
     latency = metrics.latency(detector.latency_ms, amortised)
     throughput = metrics.throughput(
         answered, detector.busy_s, detector.wall_s, amortised, detector.from_cache
@@ -52,6 +61,7 @@ def _detector(labels: np.ndarray, detector: DetectorResult) -> dict[str, Any]:
     if unasked := detector.errors.get("not_asked"):
         quality.values.pop("accuracy_failed_as_wrong", None)
         quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
+        intervals.pop("accuracy_failed_as_wrong", None)
     checks = _checks(labels, detector)
     effort = "workers" if amortised else "concurrency"
     return {
@@ -65,6 +75,7 @@ def _detector(labels: np.ndarray, detector: DetectorResult) -> dict[str, Any]:
         "errors": dict(detector.errors),
         "labelled_answered": int(((labels >= 0) & detector.answered).sum()),
         **quality.values,
+        "intervals": {name: list(ends) for name, ends in intervals.items()},
         "distinct_scores": metrics.distinct_scores(detector.scores),
         "score_sources": _score_sources(detector),
         "wall_s": float(detector.wall_s),
@@ -132,6 +143,49 @@ def _judge(detector: DetectorResult) -> dict[str, Any]:
     return found
 
 
-def _agreement(labels: np.ndarray, a: DetectorResult, b: DetectorResult) -> dict[str, Any]:
-    measured = metrics.agreement(labels, a.verdicts, b.verdicts)
-    return {"a": a.name, "b": b.name, **measured.values, "absent": measured.absent}
+def _are_ranked(detector: DetectorResult) -> bool:
+    """A judge that gives few different scores ranks nothing, and is not calibrated."""
+    return detector.kind != "judge" or metrics.distinct_scores(detector.scores) >= metrics.FEWEST_SCORES
+
+
+def _agreements(
+    labels: np.ndarray, detectors: Sequence[DetectorResult], clusters: np.ndarray, margin: float
+) -> list[dict[str, Any]]:
+    """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm)."""
+    sides = [Side(each.title, each.verdicts, each.scores, _are_ranked(each)) for each in detectors]
+    found = [compare(labels, a, b, clusters, margin=margin) for a, b in combinations(sides, 2)]
+    tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
+    adjusted = iter(holm(tested))
+    entries = []
+    for (a, b), paired in zip(combinations(detectors, 2), found, strict=True):
+        measured = metrics.agreement(labels, a.verdicts, b.verdicts)
+        intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
+        entries.append(
+            {
+                "a": a.name,
+                "b": b.name,
+                **measured.values,
+                "intervals": intervals,
+                "differences": _differences(paired, adjusted),
+                "absent": measured.absent,
+            }
+        )
+    return entries
+
+
+def _differences(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
+    if paired.mcnemar_p is None:
+        return {"pairs": 0, "absent": dict(paired.absent)}
+    values = {name: float(value) for name, value in paired.differences.items()}
+    found: dict[str, Any] = {
+        "pairs": paired.pairs,
+        **values,
+        "intervals": {name: list(paired.intervals[name]) for name in values if name in paired.intervals},
+        "mcnemar": {"p": paired.mcnemar_p, "p_holm": next(adjusted), "method": paired.mcnemar},
+        "equivalence": {"margin": paired.margin, "p": paired.equivalence_p},
+        "conclusion": paired.conclusion,
+        "absent": dict(paired.absent),
+    }
+    if paired.least_difference is not None:
+        found["least_difference"] = paired.least_difference
+    return found

@@ -14,6 +14,10 @@ Row = tuple[str, ...]
 
 LABELS = {
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
@@ -209,6 +213,21 @@ def _row(
     return LABELS[metric], lambda detector: _cell(detector, metric, write)
 
 
+def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
+    """A figure of quality with its interval: "0.940 (0.838 to 0.979)"."""
+
+    def cell(detector: Detector) -> str:
+        ends = detector["intervals"].get(metric)
+        interval = f" ({_from_to(ends)})" if ends else ""
+        return _cell(detector, metric, lambda value: f"{value:.3f}{interval}")
+
+    return LABELS[metric], cell
+
+
+def _from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
+    return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
+
+
 def _milliseconds(value: float) -> str:
     return f"{quantity(value)} ms"
 
@@ -224,18 +243,22 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
         (("mode", mode), ("stages", _stages), ("pairs answered", _answered), ("pairs failed", _failed)),
     ),
     (
-        "Quality, on answered pairs with a label",
+        "Quality, on answered pairs with a label (95 % intervals)",
         (
             ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
-            _row("accuracy"),
-            _row("precision"),
-            _row("recall"),
-            _row("f1"),
-            _row("mcc"),
-            _row("roc_auc"),
-            _row("average_precision"),
+            _figure("accuracy"),
+            _figure("balanced_accuracy"),
+            _figure("precision"),
+            _figure("recall"),
+            _figure("f1"),
+            _figure("mcc"),
+            _figure("accuracy_failed_as_wrong"),
+            _figure("roc_auc"),
+            _figure("average_precision"),
+            _figure("brier"),
+            _figure("log_loss"),
+            _figure("calibration_error"),
             ("distinct scores given", lambda detector: f"{detector['distinct_scores']:,}"),
-            _row("accuracy_failed_as_wrong"),
         ),
     ),
     (
@@ -281,9 +304,28 @@ def agreement_rows(summary: dict[str, Any]) -> list[Row]:
 
 def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     names = titles(summary)
-    return [
-        _agreement_sentence(entry, names[entry["a"]], names[entry["b"]]) for entry in summary["agreement"]
+    sentences = []
+    for entry in summary["agreement"]:
+        sentences.append(_agreement_sentence(entry, names[entry["a"]], names[entry["b"]]))
+        if entry["differences"]["pairs"]:
+            sentences.append(_difference_sentence(entry["differences"], len(summary["agreement"])))
+    return sentences
+
+
+def _difference_sentence(found: dict[str, Any], tests: int) -> str:
+    """What the paired tests say of two accuracies, and what this run could have seen."""
+    p = found["mcnemar"]["p"]
+    shown = f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
+    adjusted = f", {found['mcnemar']['p_holm']:.3f} adjusted for {tests} tests" if tests > 1 else ""
+    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
+    parts = [
+        f"Accuracy: {printable(found['conclusion'])} (difference {100 * found['accuracy']:+.1f} points, 95 % "
+        f"interval {_from_to(found['intervals']['accuracy'], 100, 1)}; {how}: {shown}{adjusted})."
     ]
+    if "least_difference" in found:
+        least = 100 * found["least_difference"]
+        parts.append(f"A run like this sees differences of {least:.1f} points and more 4 times of 5.")
+    return " ".join(parts)
 
 
 def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
