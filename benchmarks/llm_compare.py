@@ -331,7 +331,7 @@ def _report(options: argparse.Namespace, comparison: Comparison, dataset: Datase
     from benchmarks.run_folder import JOURNAL
 
     rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
-    summary = write_report(comparison.run, rows, folder, viz=not options.no_viz)
+    summary = write_report(comparison.run, rows, folder, margin=options.margin / 100, viz=not options.no_viz)
     try:
         _print(options, summary, folder)
         sys.stdout.flush()

@@ -227,6 +227,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="go on with the run in DIR, as it was begun: asks only what is missing or failed",
     )
+    output.add_argument(
+        "--margin",
+        type=_positive,
+        default=2.0,
+        metavar="POINTS",
+        help="a difference of accuracies that does not matter: within it two detectors are called equivalent "
+        "(default: 2)",
+    )
     output.add_argument("--no-viz", action="store_true", help="no picture")
     output.add_argument("--quiet", action="store_true", help="no progress on standard error")
     output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")

@@ -11,7 +11,7 @@ from benchmarks.report.figure import draw_comparison
 from benchmarks.report.files import write_text
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.results_csv import Finding, write_results_csv
-from benchmarks.report.summary import build_summary
+from benchmarks.report.summary import MARGIN, build_summary
 from benchmarks.report.text import render_text
 from benchmarks.results import RunResult
 from kimera.pairs import Pair
@@ -27,14 +27,20 @@ __all__ = [
 
 
 def write_report(
-    run: RunResult, rows: Iterable[tuple[Pair, Sequence[Finding]]], out_dir: Path, *, viz: bool = True
+    run: RunResult,
+    rows: Iterable[tuple[Pair, Sequence[Finding]]],
+    out_dir: Path,
+    *,
+    margin: float = MARGIN,
+    viz: bool = True,
 ) -> dict[str, Any]:
     """Writes the report files into `out_dir` and gives the summary; without `viz`, no figure, nor an old one.
 
     `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
+    margin: see `build_summary`.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    summary = build_summary(run)
+    summary = build_summary(run, margin)
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
     write_results_csv(out_dir / "results.csv", rows, titles, screened=screened)
