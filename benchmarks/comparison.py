@@ -84,7 +84,9 @@ class ReactorDetector:
             settings={
                 "stages": self._reactor.stages,
                 "encoder": self._reactor.encoder.name,
-                "precision": self._reactor.precision,
+                "precision": self._reactor.runtime.precision,
+                "backend": self._reactor.runtime.backend,
+                "device": self._reactor.runtime.device,
                 "symmetric": self._reactor.symmetric,
                 **{f"{part}_fingerprint": mark for part, mark in self._reactor.fingerprints.items()},
                 "cache": self._reactor.cache is not None,

@@ -167,4 +167,4 @@ def conclusion(a: str, b: str, difference: float, p: float, equivalent: Equivale
         return f"{found}, and they are {within}" if equivalent.is_shown else found
     if equivalent.is_shown:
         return f"{a} and {b} are {within}"
-    return f"{pairs:,} pairs cannot tell {a} and {b} apart"
+    return f"{pairs:,} pairs cannot tell {a} and {b} apart, nor show that they are {within}"

@@ -43,6 +43,7 @@ IDENTITY = {
     "device": "--device",
     "encoder": "--encoder",
     "head": "--head",
+    "margin": "--margin",
 }
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")

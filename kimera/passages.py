@@ -11,9 +11,15 @@ LANGUAGE = "en"
 def passage_pairs(pair: tuple[str, str]) -> list[tuple[str, str]]:
     """Each passage of the one text with each of the other; at most `MOST_PASSAGE_PAIRS`.
 
-    A passage is a sentence, or as many neighbouring ones as that bound needs.
+    A passage is a sentence, or as many neighbouring ones as that bound needs. Sentences that stand in both
+    texts are left out, since what says the same does not contradict; of equal texts each goes with itself.
     """
     first, second = (sentences(text) for text in pair)
+    shared = set(first) & set(second)
+    own = [[sentence for sentence in side if sentence not in shared] for side in (first, second)]
+    if not any(own):
+        return [(sentence, sentence) for sentence in first[:MOST_PASSAGE_PAIRS]]
+    first, second = own[0] or first, own[1] or second
     while len(first) * len(second) > MOST_PASSAGE_PAIRS:
         if len(first) >= len(second):
             first = _joined_by_two(first)

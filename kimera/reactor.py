@@ -23,7 +23,7 @@ from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.pool import ClosedAtExit
-from kimera.runtime import Backend, Device, Precision
+from kimera.runtime import Backend, Device, Precision, Runtime
 from kimera.verification import Strongest, verify
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
@@ -125,9 +125,9 @@ class Reactor(ClosedAtExit):
         self.stats = ReactorStats(workers_asked=workers)
 
     @property
-    def precision(self) -> Precision:
+    def runtime(self) -> Runtime:
         """Of the stage that gives the verdict."""
-        return (self.cross_encoder or self.encoder).runtime.precision
+        return (self.cross_encoder or self.encoder).runtime
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -305,6 +305,9 @@ def _check_options(options: argparse.Namespace) -> None:
     }
     for flag in (name for name, value in other[options.stage].items() if value):
         raise UserError(f"{flag} does nothing with --stage {options.stage}; leave it out")
+    for flag, path in (("--start", options.start), ("--sources", options.sources)):
+        if path and not path.is_file():
+            raise UserError(f"{flag}: there is no file {path}")
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers is {options.workers}; give 1 or more")
     _check_writable(options.out)

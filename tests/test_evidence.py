@@ -157,7 +157,7 @@ def test_a_better_detector_is_called_better_where_the_run_can_tell():
 def test_few_pairs_cannot_tell():
     labels, reactor = two(50)
     found = compare(labels, reactor, judge_of(labels, 0.15), np.arange(50), margin=0.02)
-    assert found.conclusion == "50 pairs cannot tell reactor and judge apart"
+    assert found.conclusion.startswith("50 pairs cannot tell reactor and judge apart, nor show")
     assert found.equivalence_p > 0.05
 
 

@@ -116,4 +116,6 @@ def test_words_follow_the_numbers():
     assert conclusion("a", "b", 0.01, 0.01, alike, 4000) == (
         "a is better than b by 1.0 points, and they are equivalent within 2 points"
     )
-    assert conclusion("a", "b", 0.05, 0.3, apart, 50) == "50 pairs cannot tell a and b apart"
+    assert conclusion("a", "b", 0.05, 0.3, apart, 50) == (
+        "50 pairs cannot tell a and b apart, nor show that they are equivalent within 2 points"
+    )

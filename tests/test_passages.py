@@ -69,3 +69,14 @@ def test_the_score_of_a_long_pair_is_not_called_calibrated():
     [verdict] = Reactor(cache=None).detect([(LONG, CLAIM)])
     assert verdict.score_source == "passages"
     assert "strongest of 61 pairs of passages" in verdict.reasoning
+
+
+def test_what_stands_in_both_texts_is_not_held_against_them():
+    long = " ".join(FILLER * 12)
+    [alike] = Reactor(cache=None).detect([(long, long)])
+    assert not alike.contradiction
+    assert passage_pairs(("One is. Two is.", "Two is. One is.")) == [
+        ("One is.", "One is."),
+        ("Two is.", "Two is."),
+    ]
+    assert passage_pairs(("One is. Two is.", "Two is. Three is.")) == [("One is.", "Three is.")]

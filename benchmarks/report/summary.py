@@ -55,9 +55,8 @@ def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray
     quality = metrics.quality(labels, detector.verdicts, detector.scores, are_ranked=are_ranked)
     intervals = quality_intervals(labels, detector.verdicts, detector.scores, clusters, are_ranked=are_ranked)
     latency = metrics.latency(detector.latency_ms, amortised)
-    throughput = metrics.throughput(
-        answered, detector.busy_s, detector.wall_s, amortised, detector.from_cache
-    )
+    at_work_s = detector.wall_s - detector.settings.get("load_s", 0.0)  # loading a model is done once
+    throughput = metrics.throughput(answered, detector.busy_s, at_work_s, amortised, detector.from_cache)
     if unasked := detector.errors.get("not_asked"):
         quality.values.pop("accuracy_failed_as_wrong", None)
         quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"

@@ -315,16 +315,17 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
 def _difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
     p = found["mcnemar"]["p"]
-    shown = f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
-    adjusted = f", {found['mcnemar']['p_holm']:.3f} adjusted for {tests} tests" if tests > 1 else ""
+    adjusted = f", {_p(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
+    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
+    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
     how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
     parts = [
-        f"Accuracy: {printable(found['conclusion'])} (difference {100 * found['accuracy']:+.1f} points, 95 % "
-        f"interval {_from_to(found['intervals']['accuracy'], 100, 1)}; {how}: {shown}{adjusted})."
+        f"Accuracy: {printable(found['conclusion'])} (difference {100 * abs(found['accuracy']):.1f} points, "
+        f"95 % interval {_from_to(ends, 100, 1)}; {how}: {_p(p)}{adjusted})."
     ]
     if "least_difference" in found:
         least = 100 * found["least_difference"]
-        parts.append(f"A run like this sees differences of {least:.1f} points and more 4 times of 5.")
+        parts.append(f"A run like this finds a difference of {least:.1f} points 4 times of 5.")
     return " ".join(parts)
 
 
@@ -335,6 +336,10 @@ def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
     kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
     of = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
     return f"The same verdict from {a} and {b} on {of} ({entry['rate']:.1%}{kappa})."
+
+
+def _p(value: float) -> str:
+    return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
 
 
 def notes(summary: dict[str, Any]) -> list[str]:
@@ -351,6 +356,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _chance_notes,
             _failure_notes,
             _speed_notes,
+            _passage_notes,
             _stability_notes,
             _calibration_notes,
             _limit_notes,
@@ -367,10 +373,7 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
         return [
             f"{smoke}Few labels: {counted(labelled, 'labelled pair')}; other pairs may give other numbers."
         ]
-    return [
-        f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference between "
-        "detectors; with 200, one of less than 6 to 9 points of accuracy may go unseen."
-    ]
+    return [f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference."]
 
 
 def _failure_notes(who: str, detector: Detector) -> list[str]:
@@ -386,13 +389,18 @@ def _failure_notes(who: str, detector: Detector) -> list[str]:
 
 def _chance_notes(who: str, detector: Detector) -> list[str]:
     area = detector.get("roc_auc")
-    if area is None or area >= CHANCE_UP_TO:
+    if area is None:
         return []
-    how_good = "hardly" if area > CHANCE else "no"
-    return [
-        f"On these pairs {who} ranks contradictions {how_good} better than chance "
-        f"(ROC AUC {area:.3f}; {CHANCE} is chance)."
-    ]
+    low, _ = detector["intervals"].get("roc_auc", (area, area))
+    if low > CHANCE and area >= CHANCE_UP_TO:
+        return []
+    if low > CHANCE:
+        found = "ranks contradictions hardly better than chance"
+    elif area > CHANCE:
+        found = "is not shown to rank contradictions better than chance"
+    else:
+        found = "ranks contradictions no better than chance"
+    return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
 def _speed_notes(who: str, detector: Detector) -> list[str]:
@@ -406,6 +414,16 @@ def _speed_notes(who: str, detector: Detector) -> list[str]:
         return []
     parts = " and ".join(f"{some:,} of {of}" for of, some in cached.items())
     return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
+
+
+def _passage_notes(who: str, detector: Detector) -> list[str]:
+    long = detector["score_sources"].get("passages")
+    if not long:
+        return []
+    return [
+        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. There the strongest "
+        "pair of passages counts; such scores are too high on average, and how good they are is not known."
+    ]
 
 
 def _stability_notes(who: str, detector: Detector) -> list[str]:
