@@ -209,6 +209,8 @@ def description_of_head(head: ContradictionHead, options: FitOptions) -> Descrip
 
 def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTuneOptions) -> Description:
     """Of a cross-encoder."""
+    is_first = len(weights.commands) < 2
+    new_layers = f" (new layers {options.new_layers_rate:g})" if is_first else ""
     swapped = f"\nOf the pairs, {options.swap:.0%} were read in the other order." if options.swap else ""
     return Description(
         heading=f"Cross-encoder from {weights.base_name}",
@@ -226,7 +228,7 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         choice="The defaults of the fit's options were chosen beforehand, on held-out parts of this "
         "project's training\nfiles. That pairs should also be read in the other order (--swap) was seen on "
         "a first fit's figures, those on\nthe evaluation sets among them.",
-        fit=f"AdamW, learning rate {options.learning_rate:g} (new layers {options.new_layers_rate:g}), "
+        fit=f"AdamW, learning rate {options.learning_rate:g}{new_layers}, "
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
         f"{options.weight_decay:g}, dropout {options.dropout:g} but not in the attention, bfloat16 "
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
