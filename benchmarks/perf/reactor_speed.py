@@ -23,7 +23,7 @@ from kimera.pair_files import read_pairs
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 
 ROUNDS = 3
-FEW, MANY = 4_000, 20_000
+FEW, MANY = 2_000, 20_000
 ENCODE = """
 import sys
 from pathlib import Path
