@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
     from types import TracebackType
 
+END_TIMEOUT_S = 5.0  # for processes that are about to end
+
 # A picklable call that loads a model and gives what does a batch with it.
 Load: TypeAlias = Callable[[], Callable[[Any], np.ndarray]]
 
@@ -123,8 +125,11 @@ class WorkerPool:
 
     def _died(self) -> str:
         """The processes that ended by themselves; the executor then ends the others by SIGTERM."""
-        for process in self._processes:
-            process.join(timeout=5)
+        # The executor's thread waits for the same processes, and only one of both is told the exit code:
+        # where it was the other, `join` returns at once, before the code is noted.
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while any(process.exitcode is None for process in self._processes) and time.monotonic() < deadline:
+            time.sleep(0.01)
         ends = {process.pid: process.exitcode for process in self._processes}
         dead = {pid: code for pid, code in ends.items() if code not in (None, 0, -signal.SIGTERM)} or ends
         return ", ".join(f"the {self._what} process {pid} (exit code {code})" for pid, code in dead.items())
