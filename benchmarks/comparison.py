@@ -12,25 +12,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import tee
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tqdm import tqdm
 
 from benchmarks.datasets import Dataset
-from benchmarks.journal import Journal, JournalReader
-from benchmarks.judge import INTERRUPTED, SIMULATED_FINGERPRINT, Outcome
+from benchmarks.journal import Journal, JournalReader, Record
+from benchmarks.judge import INTERRUPTED, Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.outcomes import COUNTED, merge, take_journal
 from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import Price
 from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
-from benchmarks.results import DetectorResult, RunResult, title_of
-from kimera.pairs import Failure, Pair, Verdict
+from benchmarks.results import RunResult, title_of
+from kimera.pairs import Failure, Pair
 from kimera.reactor import Reactor
 
-# Of ReactorStats, added up over the passes of a run.
-COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
 
 
@@ -46,7 +44,8 @@ class Detector(Protocol):
     def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> Failure | None:
         """Asks about what the recorder wants; gives what ended it early, if anything did."""
 
-    def result(self, recorder: Recorder) -> DetectorResult: ...
+    def about(self) -> Record:
+        """What it is and how it is set, as `Outcomes.about` has it."""
 
 
 class ReactorDetector:
@@ -74,26 +73,21 @@ class ReactorDetector:
         counted = {name: stats[name] for name in COUNTED}
         recorder.end(used=max(1, stats["workers_used"]), **counted)
 
-    def result(self, recorder: Recorder) -> DetectorResult:
-        passes = recorder.passes
-        counted = {name: sum(each.get(name, 0) for each in passes) for name in COUNTED}
-        return DetectorResult(
-            name=self.name,
-            kind="reactor",
-            simulated=False,
-            settings={
-                "stages": self._reactor.stages,
-                "encoder": self._reactor.encoder.name,
-                "precision": self._reactor.runtime.precision,
-                "backend": self._reactor.runtime.backend,
-                "device": self._reactor.runtime.device,
-                "symmetric": self._reactor.symmetric,
-                **{f"{part}_fingerprint": mark for part, mark in self._reactor.fingerprints.items()},
-                "cache": self._reactor.cache is not None,
-                **counted,
+    def about(self) -> Record:
+        reactor = self._reactor
+        return {
+            "kind": "reactor",
+            "settings": {
+                "stages": reactor.stages,
+                "encoder": reactor.encoder.name,
+                "precision": reactor.runtime.precision,
+                "backend": reactor.runtime.backend,
+                "device": reactor.runtime.device,
+                "symmetric": reactor.symmetric,
+                **{f"{part}_fingerprint": mark for part, mark in reactor.fingerprints.items()},
+                "cache": reactor.cache is not None,
             },
-            **_recorded(recorder),
-        )
+        }
 
 
 @dataclass(frozen=True)
@@ -151,47 +145,17 @@ class JudgeDetector:
         recorder.end(used=client.peak_in_flight)
         return client.stopped_by
 
-    def result(self, recorder: Recorder) -> DetectorResult:
+    def about(self) -> Record:
         client, options = self._client, self._options
-        return DetectorResult(
-            name=self.name,
-            kind="judge",
-            simulated=self._simulated or SIMULATED_FINGERPRINT in recorder.fingerprints,
-            tokens=recorder.usage.as_dict(),
-            settings={
-                **client.settings(),
-                "logprobs": options.logprobs,  # as asked for, also where the endpoint refused them
-                "system_fingerprints": dict(recorder.fingerprints),
-            },
-            busy_s=recorder.busy_s,
-            attempts=recorder.attempts,
-            attempt_errors=dict(sorted(recorder.attempt_errors.items())),
-            from_cache=recorder.from_cache,
-            stated=recorder.stated,
-            variants=recorder.variants,
-            repeat=options.repeat,
-            swap=options.swap,
-            dollars=options.price.cost(recorder.usage) if options.price else None,
-            limit_changes=tuple(recorder.limit_changes),
-            **_recorded(recorder),
-        )
-
-
-def _recorded(recorder: Recorder) -> dict[str, Any]:
-    """What the recorder knows. Mode and concurrency are those of the last pass: later ones only mend."""
-    last = recorder.passes[-1] if recorder.passes else {"mode": "none", "asked": 0}
-    return {
-        "mode": last["mode"],
-        "asked": last["asked"],
-        "used": last.get("used", 0),
-        "score_sources": recorder.score_sources,
-        "wall_s": recorder.wall_s,
-        "verdicts": recorder.verdicts,
-        "scores": recorder.scores,
-        "latency_ms": recorder.latency_ms,
-        "wait_ms": recorder.wait_ms,
-        "errors": recorder.errors(),
-    }
+        return {
+            "kind": "judge",
+            "simulated": self._simulated,
+            # logprobs as asked for, also where the endpoint refused them
+            "settings": {**client.settings(), "logprobs": options.logprobs},
+            "repeat": options.repeat,
+            "swap": options.swap,
+            "price": asdict(options.price) if options.price else None,
+        }
 
 
 def _at(dataset: Dataset, indices: Sequence[int]) -> Iterator[Pair]:
@@ -260,10 +224,8 @@ def compare(
         detector.name: Recorder(detector.name, len(dataset), journal, detector.variants)
         for detector in detectors
     }
-    for offset, record in earlier or ():
-        recorder = recorders.get(record.get("detector") or record.get("began") or record.get("ended", ""))
-        if recorder:
-            recorder.replay(offset, record)
+    if earlier:
+        take_journal(recorders, earlier)
     stopped_by: dict[str, Failure] = {}
     for detector in detectors:
         detector.take_earlier(recorders[detector.name])
@@ -271,32 +233,12 @@ def compare(
         recorder = recorders[detector.name]
         if recorder.complete or INTERRUPTED in stopped_by.values():
             continue
-        if ended_by := detector.run(dataset, recorder, quiet=quiet):
+        recorder.describe(detector.about())
+        try:
+            ended_by = detector.run(dataset, recorder, quiet=quiet)
+        finally:  # an endpoint teaches a client what it takes
+            recorder.describe(detector.about())
+        if ended_by:
             stopped_by[detector.name] = ended_by
-    run = RunResult(
-        created=created,
-        dataset={
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "pairs": len(dataset),
-            "contradictions": dataset.contradictions,
-            "available": dataset.available,
-            "bad_rows": dataset.bad_rows,
-            "no_gold_label": dataset.no_gold_label,
-            **({"seed": seed} if len(dataset) < dataset.available else {}),
-        },
-        labels=dataset.labels,
-        detectors=tuple(detector.result(recorders[detector.name]) for detector in detectors),
-        clusters=dataset.clusters,
-    )
+    run = merge(dataset, tuple(recorders.values()), created, seed)
     return Comparison(run, tuple(recorders.values()), stopped_by)
-
-
-def rows_of(
-    dataset: Dataset, recorders: Sequence[Recorder], journal_path: Path
-) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
-    """Each pair with the outcome of each detector, in order, read from disk."""
-    with contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(JournalReader(journal_path)) for _ in recorders]
-        columns = [recorder.results(reader) for recorder, reader in zip(recorders, readers, strict=True)]
-        yield from zip(dataset, zip(*columns, strict=True), strict=True)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kimera.reactor import Reactor
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-REACTOR_NAME = "kimera"
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
@@ -173,6 +172,7 @@ def _detectors(
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
     from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
+    from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
     if reactor:
@@ -196,6 +196,8 @@ def _base_url(options: argparse.Namespace) -> str:
 
 
 def _models(options: argparse.Namespace) -> list[str]:
+    from benchmarks.results import REACTOR_NAME
+
     models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
     if len({*models, REACTOR_NAME}) <= len(models):
         raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
@@ -326,7 +328,7 @@ def _compare(
 
 
 def _report(options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path) -> None:
-    from benchmarks.comparison import rows_of
+    from benchmarks.outcomes import rows_of
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
 

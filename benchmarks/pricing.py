@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmarks.judge import Attempt, Usage
 from kimera.errors import UserError
 
@@ -36,6 +38,13 @@ class Price:
         return (
             (usage.prompt - cached) * self.input + cached * self.cached_input + usage.completion * self.output
         ) / TOKENS_PER_PRICE
+
+    def costs(self, tokens: np.ndarray) -> np.ndarray:
+        """Dollars, float64 (n,), of n pairs: tokens (n, 3), of the prompt, the completion, and cached."""
+        prompt, completion, cached = tokens.astype(np.float64).T
+        cached = np.minimum(cached, prompt)
+        dollars = (prompt - cached) * self.input + cached * self.cached_input + completion * self.output
+        return np.asarray(dollars / TOKENS_PER_PRICE)
 
 
 def price_of(model: str, base_url: str) -> Price | None:

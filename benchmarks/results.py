@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 FAILED = -1
+REACTOR_NAME = "kimera"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 
@@ -29,6 +30,8 @@ class DetectorResult:
     mode: "single" or "mp" for the reactor, "sync" or "async" for a judge.
     asked, used: how many processes (reactor) or requests in flight (judge) were asked for, which
         may be "auto", and used.
+    done_s: float32 (n,), seconds into the run at which the answer was there, NaN where it failed or came from
+        a cache.
     score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
     errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None for the reactor.
     settings: what determines the outcome (model, prompt and its hash, encoder, ...), JSON-ready, without
@@ -41,7 +44,7 @@ class DetectorResult:
     stated: float64 (n,), P(contradiction) by stated confidence, beside scores that come from logprobs.
     variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
         with its texts swapped; FAILED or below where there is none.
-    dollars: what the run cost; None where no price is known.
+    dollars: what the run cost; None where no price is known. dollars_of_pair: float64 (n,), by pair.
     limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
     """
 
@@ -68,8 +71,10 @@ class DetectorResult:
     repeat: int = 1
     swap: bool = False
     dollars: float | None = None
+    dollars_of_pair: np.ndarray | None = None
     limit_changes: tuple[tuple[float, int, str], ...] = ()
     score_sources: np.ndarray | None = None
+    done_s: np.ndarray | None = None
 
     @property
     def title(self) -> str:

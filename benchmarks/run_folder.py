@@ -112,7 +112,7 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
 
     Raises UserError where a flag would make it another run.
     """
-    header = _header_in(folder)
+    header = header_in(folder)
     saved = header["options"]
     parser = build_parser()
     parser.set_defaults(**{**saved, "models": None})  # argparse would add to a list
@@ -132,14 +132,14 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
     return options, header
 
 
-def _header_in(folder: str) -> Record:
+def header_in(folder: str | Path) -> Record:
     """The header of the run in `folder`, with all that a run needs to go on."""
     path = Path(folder) / JOURNAL
     if not path.is_file():
-        raise UserError(f"--resume {folder}: no run there (no {JOURNAL})")
+        raise UserError(f"{folder}: no run there (no {JOURNAL})")
     if _never_begun(path):
         raise UserError(
-            f"--resume {folder}: nothing was begun there ({JOURNAL} ends within its first line); "
+            f"{folder}: nothing was begun there ({JOURNAL} ends within its first line); "
             f"begin a run with --out {folder}"
         )
     with JournalReader(path) as journal:

@@ -1,0 +1,61 @@
+"""A run read back from its folder, finished or cut short: what reports and comparisons of runs start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.datasets import Dataset, load_dataset
+from benchmarks.journal import JournalReader, Record
+from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
+from benchmarks.results import REACTOR_NAME, RunResult
+from benchmarks.run_folder import JOURNAL, header_in
+from kimera.errors import UserError
+from kimera.pair_files import parse_label_map
+from kimera.pairs import Failure, Pair, Verdict
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """header: of its journal, with the flags it was begun with under "options"."""
+
+    folder: Path
+    header: Record
+    dataset: Dataset
+    outcomes: tuple[Outcomes, ...]
+    run: RunResult
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.header["options"])
+
+    def rows(self) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
+        """Each pair with the outcome of each detector, in order, read from disk."""
+        return rows_of(self.dataset, self.outcomes, self.folder / JOURNAL)
+
+
+def open_run(folder: str | Path) -> FinishedRun:
+    """Reads the journal, and the dataset once. Raises UserError where either is missing or has changed."""
+    folder = Path(folder)
+    header = header_in(folder)
+    options = header["options"]
+    dataset = load_dataset(
+        options["dataset"],
+        max_pairs=options["max_pairs"],
+        seed=options["seed"],
+        label_map=parse_label_map(options["label_map"]) if options["label_map"] else None,
+        skip_bad_rows=options["skip_bad_rows"],
+    )
+    if dataset.sha256 != header["dataset"]["sha256"]:
+        raise UserError(f"{folder}: {dataset.name} has changed since this run began; its pairs are not there")
+    variants = options["repeat"] * (2 if options["swap"] else 1)
+    outcomes = [] if options["judge_only"] else [Outcomes(REACTOR_NAME, len(dataset))]
+    outcomes += [
+        Outcomes(model, len(dataset), variants) for model in header.get("judge", {}).get("models", ())
+    ]
+    with JournalReader(folder / JOURNAL) as journal:
+        take_journal({each.name: each for each in outcomes}, journal)
+    run = merge(dataset, outcomes, header["created"], options["seed"])
+    return FinishedRun(folder, header, dataset, tuple(outcomes), run)

@@ -1,0 +1,241 @@
+"""What one detector said of n pairs, as a journal tells it: arrays of numbers, and where the words stand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import Dataset
+from benchmarks.journal import JournalReader, Record, result_of
+from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
+from benchmarks.pricing import Price
+from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+NO_OFFSET = -1
+UNASKED = -2
+NOT_ASKED = Failure("not_asked", "the run ended before this pair")
+# Of a pass over the pairs, added up over the passes of a run.
+COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
+
+
+class Outcomes:
+    """Numbers are held, texts are not.
+
+    verdicts, scores, latency_ms, wait_ms, done_s, score_sources: as in `benchmarks.results.DetectorResult`.
+    stated: float64 (n,), P(contradiction) by the confidence that the judge stated, NaN where it stated none.
+    variants: int8 (n, v), the verdict of each asking of a pair (see `benchmarks.pipeline.Ask`), FAILED where
+        it gave none, UNASKED where it was not asked yet.
+    about: what the detector is and how it was set, as it described itself last.
+    passes: how each pass over the pairs was run, and what was found of it.
+    limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
+    tokens_of_pair: uint64 (n, 3), of the prompt, the completion, and cached ones, over all attempts.
+    offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
+    """
+
+    def __init__(self, name: str, size: int, variants: int = 1) -> None:
+        self.name = name
+        self.verdicts = np.full(size, FAILED, np.int8)
+        self.scores = np.full(size, np.nan)
+        self.latency_ms = np.full(size, np.nan)
+        self.wait_ms = np.full(size, np.nan)
+        self.done_s = np.full(size, np.nan, np.float32)
+        self.tokens_of_pair = np.zeros((size, 3), np.uint64)
+        self.stated = np.full(size, np.nan)
+        self.score_sources = np.zeros(size, np.uint8)
+        self.variants = np.full((size, variants), UNASKED, np.int8)
+        self.offsets = np.full(size, NO_OFFSET, np.int64)
+        self.about: Record = {}
+        self.fingerprints: Counter[str] = Counter()
+        self.usage = Usage()
+        self.busy_s = 0.0
+        self.attempts = 0
+        self.attempt_errors: Counter[str] = Counter()
+        self.from_cache = 0
+        self.passes: list[Record] = []
+        self.limit_changes: list[tuple[float, int, str]] = []
+        self._failure_kinds: dict[int, str] = {}
+        self._earlier_s = 0.0
+        self._last_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to ask."""
+        return not (self.variants < 0).any()
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds from the beginning of each pass to its last outcome, added up."""
+        return self._earlier_s + self._last_s
+
+    def wants(self, index: int, variant: int = 0) -> bool:
+        """Whether this has no verdict yet: it was never asked, or failed."""
+        return bool(self.variants[index, variant] < 0)
+
+    def take(self, offset: int, record: Record) -> None:
+        """Takes a line of the journal, which stands at this offset, into account."""
+        if "began" in record:
+            self._begin(record)
+        elif "ended" in record:
+            self.passes[-1] |= record["found"]
+        elif "about" in record:
+            self.about = dict(record["about"])
+        elif "limit" in record:
+            self._note_limit(record)
+        else:
+            self._note(offset, record, result_of(record))
+
+    def _begin(self, record: Record) -> None:
+        self.passes.append(dict(record["how"]))
+        self._earlier_s += self._last_s
+        self._last_s = 0.0
+
+    def _note_limit(self, record: Record) -> None:
+        second = round(self._earlier_s + record["s"], 3)
+        self.limit_changes.append((second, record["limit"], record["reason"]))
+
+    def _note(self, offset: int, record: Record, result: Verdict | Failure) -> None:
+        index, variant = record["index"], record.get("variant", 0)
+        self._last_s = max(self._last_s, record["s"])
+        self._note_cost(index, record)
+        self.variants[index, variant] = result.contradiction if isinstance(result, Verdict) else FAILED
+        if variant:
+            return
+        self.offsets[index] = offset
+        self._failure_kinds.pop(index, None)
+        if isinstance(result, Failure):
+            self._failure_kinds[index] = result.kind
+            return
+        self.verdicts[index] = result.contradiction
+        self.scores[index] = result.score
+        self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
+        if (stated := record.get("stated")) is not None:
+            self.stated[index] = Verdict(result.contradiction, stated).score
+        if not record.get("from_cache"):
+            self.latency_ms[index] = result.latency_ms
+            self.wait_ms[index] = result.wait_ms
+            self.done_s[index] = self._earlier_s + record["s"]
+
+    def _note_cost(self, index: int, record: Record) -> None:
+        for attempt in record.get("attempts", ()):
+            if attempt[2]:
+                self.attempt_errors[attempt[2]] += 1
+            self.attempts += 1
+            self.busy_s += attempt[0] / 1000
+            usage = Usage(*attempt[3:])
+            self.usage += usage
+            self.tokens_of_pair[index] += np.array([usage.prompt, usage.completion, usage.cached], np.uint64)
+        self.from_cache += bool(record.get("from_cache"))
+        if fingerprint := record.get("system_fingerprint"):
+            self.fingerprints[fingerprint] += 1
+
+    def errors(self) -> dict[str, int]:
+        """Failures by kind, pairs that were never asked among them."""
+        counts = Counter(self._failure_kinds.values())
+        if missing := int((self.offsets == NO_OFFSET).sum()):
+            counts[NOT_ASKED.kind] = missing
+        return dict(sorted(counts.items()))
+
+    def results(self, journal: JournalReader) -> Iterator[Verdict | Failure]:
+        """The outcome of every pair in order, read back from the journal."""
+        for offset in self.offsets.tolist():
+            yield NOT_ASKED if offset == NO_OFFSET else result_of(journal.at(offset))
+
+    def result(self) -> DetectorResult:
+        """What metrics are made of. Mode and concurrency are those of the last pass: later ones only mend."""
+        about = {"kind": "judge", "simulated": False, "settings": {}, **self.about}
+        last: Record = self.passes[-1] if self.passes else {"mode": "none", "asked": 0}
+        return DetectorResult(
+            name=self.name,
+            kind=about["kind"],
+            simulated=about["simulated"] or SIMULATED_FINGERPRINT in self.fingerprints,
+            mode=last["mode"],
+            asked=last["asked"],
+            used=last.get("used", 0),
+            wall_s=self.wall_s,
+            verdicts=self.verdicts,
+            scores=self.scores,
+            latency_ms=self.latency_ms,
+            wait_ms=self.wait_ms,
+            done_s=self.done_s,
+            score_sources=self.score_sources,
+            errors=self.errors(),
+            **(self._of_reactor(about) if about["kind"] == "reactor" else self._of_judge(about)),
+        )
+
+    def _of_reactor(self, about: Record) -> dict[str, Any]:
+        counted = {name: sum(each.get(name, 0) for each in self.passes) for name in COUNTED}
+        return {"settings": {**about["settings"], **counted}}
+
+    def _of_judge(self, about: Record) -> dict[str, Any]:
+        price = Price(**about["price"]) if about.get("price") else None
+        return {
+            "settings": {**about["settings"], "system_fingerprints": dict(self.fingerprints)},
+            "tokens": self.usage.as_dict(),
+            "busy_s": self.busy_s,
+            "attempts": self.attempts,
+            "attempt_errors": dict(sorted(self.attempt_errors.items())),
+            "from_cache": self.from_cache,
+            "stated": self.stated,
+            "variants": self.variants,
+            "repeat": about.get("repeat", 1),
+            "swap": about.get("swap", False),
+            "dollars": price.cost(self.usage) if price else None,
+            "dollars_of_pair": price.costs(self.tokens_of_pair) if price else None,
+            "limit_changes": tuple(self.limit_changes),
+        }
+
+
+def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> None:
+    """Gives each line of the journal to the detector it is about; lines about others are passed over.
+
+    Raises UserError for what is no such line.
+    """
+    for offset, record in journal:
+        each = outcomes.get(record.get("detector") or record.get("began") or record.get("ended", ""))
+        try:
+            if each:
+                each.take(offset, record)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{journal.path}, byte {offset}: not a line of this version's journal ({error!r})"
+            ) from None
+
+
+def merge(dataset: Dataset, outcomes: Sequence[Outcomes], created: str, seed: int) -> RunResult:
+    """The run that these outcomes, one of each detector over this dataset, make up."""
+    return RunResult(
+        created=created,
+        dataset={
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "pairs": len(dataset),
+            "contradictions": dataset.contradictions,
+            "available": dataset.available,
+            "bad_rows": dataset.bad_rows,
+            "no_gold_label": dataset.no_gold_label,
+            **({"seed": seed} if len(dataset) < dataset.available else {}),
+        },
+        labels=dataset.labels,
+        detectors=tuple(each.result() for each in outcomes),
+        clusters=dataset.clusters,
+    )
+
+
+def rows_of(
+    dataset: Dataset, outcomes: Sequence[Outcomes], journal_path: Path
+) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
+    """Each pair with the outcome of each detector, in order, read from disk."""
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
+        columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
+        yield from zip(dataset, zip(*columns, strict=True), strict=True)

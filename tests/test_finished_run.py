@@ -1,0 +1,79 @@
+"""A run read back from its folder is the run that was written there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.finished_run import open_run
+from benchmarks.llm_compare import main
+from benchmarks.report import build_summary
+from kimera.errors import UserError
+
+PAIRS = [
+    {"text1": f"Statement {number}.", "text2": f"Another statement {number}.", "label": label}
+    for number, label in enumerate(("contradiction", "neutral", "entailment") * 4)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of both detectors, the simulated judge asked in both orders."""
+    base = tmp_path_factory.mktemp("run")
+    dataset = base / "pairs.jsonl"
+    dataset.write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS))
+    flags = ["--simulate", "--async", "8", "--swap", "--price", "1,2", "--no-viz", "--quiet", "--json"]
+    assert main([str(dataset), *flags, "--out", str(base / "out")]) == 0
+    return base / "out"
+
+
+def test_its_summary_is_the_one_that_was_written(folder: Path) -> None:
+    written = json.loads((folder / "summary.json").read_text())
+    assert json.loads(json.dumps(build_summary(open_run(folder).run))) == written
+
+
+def test_dollars_and_times_are_known_pair_by_pair(folder: Path) -> None:
+    judge = open_run(folder).run.detectors[1]
+    assert judge.dollars_of_pair is not None
+    assert judge.done_s is not None
+    assert judge.dollars_of_pair.sum() == pytest.approx(judge.dollars)
+    assert (judge.dollars_of_pair > 0).all()
+    assert judge.done_s.max() == pytest.approx(judge.wall_s, abs=1.0)
+
+
+def test_rows_come_back_with_their_words(folder: Path) -> None:
+    rows = list(open_run(folder).rows())
+    assert [pair.text1 for pair, _ in rows] == [pair["text1"] for pair in PAIRS]
+    assert all(len(findings) == 2 for _, findings in rows)
+
+
+def test_a_run_that_was_cut_short_says_what_it_has(folder: Path, tmp_path: Path) -> None:
+    whole = (folder / "journal.jsonl").read_bytes()
+    (tmp_path / "journal.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
+    cut, full = open_run(tmp_path).run, open_run(folder).run
+    assert [detector.name for detector in cut.detectors] == [detector.name for detector in full.detectors]
+    assert sum(each.answered.sum() for each in cut.detectors) < sum(
+        each.answered.sum() for each in full.detectors
+    )
+    for early, late in zip(cut.detectors, full.detectors, strict=True):
+        assert np.array_equal(early.verdicts[early.answered], late.verdicts[early.answered])
+        assert {field.name for field in fields(early)} == {field.name for field in fields(late)}
+        assert early.kind == late.kind
+
+
+def test_a_dataset_that_has_changed_is_refused(folder: Path, tmp_path: Path) -> None:
+    header, _, rest = (folder / "journal.jsonl").read_text().partition("\n")
+    changed = json.loads(header)
+    changed["dataset"]["sha256"] = "0" * 64
+    (tmp_path / "journal.jsonl").write_text(json.dumps(changed) + "\n" + rest)
+    with pytest.raises(UserError, match=r"pairs\.jsonl has changed since this run began"):
+        open_run(tmp_path)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run there"):
+        open_run(tmp_path)
