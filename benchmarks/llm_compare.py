@@ -56,6 +56,7 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
     from benchmarks.run_folder import check_same, header_of, new_run_folder
 
     _check_judge_is_reachable(options)
+    _check_cascade(options)
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
     dataset = _load_dataset(options)
@@ -101,6 +102,13 @@ def _check_judge_is_reachable(options: argparse.Namespace) -> None:
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             "  --kimera-only        the reactor alone"
         )
+
+
+def _check_cascade(options: argparse.Namespace) -> None:
+    if options.most_sent and not options.cascade:
+        raise UserError("--most-sent says how far --cascade RISK may go; give both")
+    if options.cascade and len(_models(options)) > 1:
+        raise UserError("--cascade takes one judge; give --model once")
 
 
 def _load_dataset(options: argparse.Namespace) -> Dataset:
@@ -172,6 +180,7 @@ def _detectors(
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
     from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
+    from benchmarks.finished_run import plan_of
     from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
@@ -181,9 +190,12 @@ def _detectors(
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
     limits: list[CostLimit] = []
+    plan = plan_of(vars(options))
     for model in _models(options):
         client, price = _client(options, model, prompt, simulator, limits)
-        judging = JudgeOptions(options.repeat, options.swap, options.logprobs, options.max_error_rate, price)
+        judging = JudgeOptions(
+            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
+        )
         asked = options.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))
     return detectors
@@ -316,6 +328,7 @@ def _compare(
 ) -> Comparison:
     """new_header: of a run that begins; None where one goes on."""
     from benchmarks.comparison import compare
+    from benchmarks.finished_run import plan_of
     from benchmarks.journal import Journal, JournalReader
     from benchmarks.run_folder import JOURNAL
 
@@ -323,7 +336,14 @@ def _compare(
     with Journal(path, header=new_header) as journal, contextlib.ExitStack() as stack:
         earlier = None if new_header else stack.enter_context(JournalReader(path))
         return compare(
-            dataset, detectors, journal, earlier, created=created, seed=options.seed, quiet=options.quiet
+            dataset,
+            detectors,
+            journal,
+            earlier,
+            created=created,
+            seed=options.seed,
+            plan=plan_of(vars(options)),
+            quiet=options.quiet,
         )
 
 
@@ -332,7 +352,7 @@ def _report(options: argparse.Namespace, comparison: Comparison, dataset: Datase
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
 
-    rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
+    rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
     summary = write_report(comparison.run, rows, folder, margin=options.margin / 100, viz=not options.no_viz)
     try:
         _print(options, summary, folder)

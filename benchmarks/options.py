@@ -18,6 +18,7 @@ examples:
   python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
   python -m benchmarks.llm_compare --base-url http://localhost:8000/v1 --model NAME --async 4
   python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async auto --max-cost 5
+  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
   python -m benchmarks.llm_compare --resume runs/2026-01-31_12-00-00
 
 starting values for --async:
@@ -63,11 +64,26 @@ def build_parser() -> argparse.ArgumentParser:
         "true=entailment,false=contradiction",
     )
     data.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
-    sides = parser.add_argument_group("detectors").add_mutually_exclusive_group()
+    detectors = parser.add_argument_group("detectors")
+    sides = detectors.add_mutually_exclusive_group()
     sides.add_argument(
         "--kimera-only", action="store_true", help="the reactor alone; needs no key and no network"
     )
     sides.add_argument("--judge-only", action="store_true", help="the judge alone")
+    sides.add_argument(
+        "--cascade",
+        type=_open_share,
+        metavar="RISK",
+        help="ask the judge only where the reactor is not sure: of what the judge calls contradictions at "
+        "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
+    )
+    detectors.add_argument(
+        "--most-sent",
+        type=_open_share,
+        metavar="SHARE",
+        help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
+        "fewer, the more false alarms (default: what the reactor calls a contradiction stands)",
+    )
     judge = parser.add_argument_group("judge")
     judge.add_argument(
         "--async",
@@ -270,6 +286,13 @@ def _share(text: str) -> float:
         if 0 <= float(text) <= 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+
+
+def _open_share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, such as 0.02")
 
 
 def _bytes(text: str) -> int:

@@ -210,7 +210,7 @@ def test_a_comparisons_bar_moves_before_a_chunk_is_done_and_ends_full(encoder, t
     with Journal(tmp_path / "journal.jsonl", header={}) as journal:
         terminal.recorder = Recorder("kimera", len(dataset), journal)
         ReactorDetector(Reactor(encoder, cache=None), None, "kimera").run(
-            dataset, terminal.recorder, quiet=False
+            dataset, {"kimera": terminal.recorder}, quiet=False
         )
     assert any(0 < count < len(dataset) and not recorded for count, recorded in terminal.shown)
     assert terminal.shown[-1] == (len(dataset), len(dataset))
