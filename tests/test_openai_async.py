@@ -398,3 +398,10 @@ def test_every_verdict_is_the_judges_however_unruly_its_server_is() -> None:
     verdicts = [[(result.contradiction, result.confidence) for result in run["results"]] for run in runs]
     assert verdicts[0] == verdicts[1]
     assert runs[0]["stats"]["attempts"] == len(LABELLED) < runs[1]["stats"]["attempts"]
+
+
+def test_what_is_no_pair_is_named_before_anything_is_asked(serve: Serve) -> None:
+    server = serve(verdict())
+    with pytest.raises(ValueError, match=r"item 1 is \('a',\); expected a Pair or two texts"):
+        benchmark(server.base_url, [("It rains.", "It is dry."), ("a",)])
+    assert server.asked == []
