@@ -106,7 +106,7 @@ def _check_judge_is_reachable(options: argparse.Namespace) -> None:
 
 def _load_dataset(options: argparse.Namespace) -> Dataset:
     from benchmarks.datasets import load_dataset
-    from kimera.pair_files import parse_label_map
+    from kimera.pair_files import dropped_rows, parse_label_map
 
     bad_rows: list[str] = []
     dataset = load_dataset(
@@ -118,8 +118,7 @@ def _load_dataset(options: argparse.Namespace) -> Dataset:
         on_bad_row=bad_rows.append,
     )
     if bad_rows:
-        more = f"\n  ... and {len(bad_rows) - 5} more" if len(bad_rows) > 5 else ""
-        _note(f"{len(bad_rows)} rows dropped:\n  " + "\n  ".join(bad_rows[:5]) + more)
+        _note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         _note(f"{dataset.no_gold_label} rows without a gold label were dropped")
     asks_simulator = options.simulate and not options.kimera_only
