@@ -6,6 +6,11 @@ It stands in for an LLM where none may be asked: in tests, in `--simulate`, and 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import asyncio
 import contextlib
