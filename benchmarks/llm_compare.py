@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.options import build_parser
+from benchmarks.options import build_parser, without_effect
 from kimera import __version__
 from kimera.errors import UserError
 
@@ -38,7 +38,7 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
+    given = options = build_parser().parse_args(argv)
     header = None
     try:
         if options.resume:
@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             _check_resumable(options)
             options, header = resumed_options(argv, options.resume)
+        for note in without_effect(given, options):
+            _note(note)
         return _run(options, header)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
