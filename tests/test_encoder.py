@@ -239,7 +239,7 @@ def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
         assert encoder.load_s == loaded_s
 
 
-@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize("workers", [None, 1])
 def test_a_model_that_cannot_be_loaded_is_the_same_error_wherever_it_is_loaded(tmp_path, workers):
     others = multiprocessing.active_children()
     with pytest.raises(UserError, match=f"{tmp_path}.*packaged {DEFAULT_MODEL}"):

@@ -75,7 +75,7 @@ def test_equivalence_is_shown_by_many_pairs_and_not_by_few():
     assert not equivalence(30, 30, 4000, 0.02, effect=40).is_shown
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)  # statsmodels takes a tenth of a second for some
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
