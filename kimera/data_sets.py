@@ -55,8 +55,8 @@ def read_sources(path: Path) -> dict[str, DataSet]:
         ) from error
 
 
-def _data_set(entry: dict[str, Any]) -> DataSet:
-    if not all(isinstance(value, str) for value in entry.values()):
+def _data_set(entry: Any) -> DataSet:
+    if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
         raise TypeError("title, licence and remarks must be strings")
     return DataSet(**entry)
 

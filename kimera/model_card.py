@@ -329,7 +329,12 @@ def _number(value: float | None) -> str:
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """On one line and within its bars, whatever a title holds."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _wrapped(command: str) -> str:

@@ -22,6 +22,7 @@ from kimera.data_sets import DataSet, parse_source, read_sources, sources_named_
 from kimera.encoder import DEFAULT_MODEL, find_folder
 from kimera.errors import UserError
 from kimera.head import ContradictionHead, FitOptions
+from kimera.model_card import Figures, figures_table
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 from kimera.train import main
@@ -197,6 +198,12 @@ def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and
         assert re.search(rf"\| {re.escape(title)} \| [\d,]+ {known}", card)
     assert "not stated" not in card
     assert sources_named_in(["python -m kimera.train 'unclosed", ""], {}) == []
+
+
+def test_a_title_stays_in_its_cell():
+    figures = Figures(DataSet("a | b\n| c"), 9, 3, 0, None, None, None, None)
+    *_, row = figures_table([figures]).splitlines()
+    assert row.startswith(r"| a \| b \| c | 9 | 3 |")
 
 
 def test_what_was_written_may_be_read_by_others(trained):
