@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import contextlib
 import json
@@ -12,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.options import build_parser
+from benchmarks.options import build_parser, without_effect
 from kimera import __version__
 from kimera.errors import UserError
 
@@ -32,7 +37,7 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
+    given = options = build_parser().parse_args(argv)
     header = None
     try:
         if options.resume:
@@ -40,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             _check_resumable(options)
             options, header = resumed_options(argv, options.resume)
+        for note in without_effect(given, options):
+            _note(note)
         return _run(options, header)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -113,7 +120,7 @@ def _check_cascade(options: argparse.Namespace) -> None:
 
 def _load_dataset(options: argparse.Namespace) -> Dataset:
     from benchmarks.datasets import load_dataset
-    from kimera.pair_files import parse_label_map
+    from kimera.pair_files import dropped_rows, parse_label_map
 
     bad_rows: list[str] = []
     dataset = load_dataset(
@@ -125,8 +132,7 @@ def _load_dataset(options: argparse.Namespace) -> Dataset:
         on_bad_row=bad_rows.append,
     )
     if bad_rows:
-        more = f"\n  ... and {len(bad_rows) - 5} more" if len(bad_rows) > 5 else ""
-        _note(f"{len(bad_rows)} rows dropped:\n  " + "\n  ".join(bad_rows[:5]) + more)
+        _note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         _note(f"{dataset.no_gold_label} rows without a gold label were dropped")
     asks_simulator = options.simulate and not options.kimera_only

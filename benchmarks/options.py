@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.datasets import EMBEDDED
 from kimera import __version__
+from kimera.errors import UserError
 
+JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
+# Beside an option of a run: what then does nothing, whole groups of flags or single ones.
+WITHOUT_EFFECT = {
+    "kimera_only": (JUDGE, LIMITS),
+    "judge_only": (REACTOR,),
+    "simulate": ("--base-url", "--api-key"),
+    "no_cache": ("--cache-size", "--cache-dir"),
+}
 EPILOG = """\
 examples:
   python -m benchmarks.llm_compare --kimera-only                 no key, no network
@@ -84,7 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
         "fewer, the more false alarms (default: what the reactor calls a contradiction stands)",
     )
-    judge = parser.add_argument_group("judge")
+    judge = parser.add_argument_group(JUDGE)
     judge.add_argument(
         "--async",
         dest="concurrency",
@@ -153,7 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--swap", action="store_true", help="ask in both orders and report how often they disagree"
     )
-    limits = parser.add_argument_group("limits and cost of the judge")
+    limits = parser.add_argument_group(LIMITS)
     limits.add_argument(
         "--rpm", type=_positive, metavar="N", help="requests a minute (default: learnt from the replies)"
     )
@@ -180,7 +189,7 @@ def build_parser() -> argparse.ArgumentParser:
     limits.add_argument(
         "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
     )
-    reactor = parser.add_argument_group("reactor")
+    reactor = parser.add_argument_group(REACTOR)
     reactor.add_argument(
         "--mp",
         type=_whole(1),
@@ -255,6 +264,27 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--quiet", action="store_true", help="no progress on standard error")
     output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
     return parser
+
+
+def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterator[str]:
+    """A note for each option of the run beside which flags of this command line do nothing; it names them.
+
+    given: what this command line says; run: the same over the options of the run that goes on.
+    Raises UserError for flags that contradict each other.
+    """
+    if given.no_cache and (given.cache_size or given.cache_dir):
+        raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+    flags = {
+        action.option_strings[0]: group.title
+        for group in build_parser()._action_groups
+        for action in group._group_actions
+        if action.option_strings and getattr(given, action.dest, action.default) != action.default
+    }
+    flags.pop("--dry-run", None)  # says of every run what it would send
+    for name, idle in WITHOUT_EFFECT.items():
+        named = [flag for flag, group in flags.items() if flag in idle or group in idle]
+        if named and getattr(run, name):
+            yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
 
 
 def _whole(least: int) -> Callable[[str], int]:
