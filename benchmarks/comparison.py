@@ -93,6 +93,7 @@ class ReactorDetector:
                 **{f"{part}_fingerprint": mark for part, mark in reactor.fingerprints.items()},
                 "cache": reactor.cache is not None,
             },
+            "trained_on": reactor.trained_on,
         }
 
 

@@ -29,6 +29,8 @@ EMBEDDED = "kimera-pairs"
 """The name of the dataset that is shipped."""
 
 NO_LABEL = -1
+NO_CATEGORY = -1
+MOST_CATEGORIES = 1000
 _LABEL_OF = {True: 1, False: 0, None: NO_LABEL}
 
 
@@ -40,6 +42,8 @@ class Dataset:
     rows: data rows of the source, of which `no_gold_label` and `bad_rows` were dropped.
     available: pairs of the source, sampled or not.
     clusters: int64, shape (len(self),): pairs of one number have the same first text.
+    categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
+        or one beyond the first MOST_CATEGORIES.
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
 
     Iterating raises UserError if the source has changed since.
@@ -53,6 +57,8 @@ class Dataset:
     bad_rows: int
     labels: NDArray[np.int8] = field(repr=False)
     clusters: NDArray[np.int64] = field(repr=False)
+    categories: NDArray[np.int32] = field(repr=False)
+    category_names: tuple[str, ...] = field(repr=False)
     _chosen: NDArray[np.bool_] = field(repr=False)
     _read: Callable[[], Iterator[Pair]] = field(repr=False)
 
@@ -104,10 +110,12 @@ def load_dataset(
     counts = ReadCounts()
     read = partial(_checked_pass, source, state, sha256, label_map=label_map, skip_bad_rows=skip_bad_rows)
     first_pass = read(counts=counts, on_bad_row=on_bad_row)
-    codes, texts = array("b"), array("q")
+    codes, texts, categories = array("b"), array("q"), array("i")
+    names: dict[str, int] = {}
     for pair in first_pass:
         codes.append(_LABEL_OF[pair.is_contradiction])
         texts.append(_hash(pair.text1))
+        categories.append(_category_code(pair.category, names))
     labels = np.frombuffer(codes, dtype=np.int8)
     chosen = sample_mask(labels, max_pairs, seed)
     return Dataset(
@@ -119,9 +127,18 @@ def load_dataset(
         bad_rows=counts.bad_rows,
         labels=labels[chosen],
         clusters=np.unique(np.frombuffer(texts, dtype=np.int64)[chosen], return_inverse=True)[1],
+        categories=np.frombuffer(categories, dtype=np.int32)[chosen],
+        category_names=tuple(names),
         _chosen=chosen,
         _read=read,
     )
+
+
+def _category_code(name: str, codes: dict[str, int]) -> int:
+    """The name's number, a new one if need be; too many names are no categories, and are not kept."""
+    if not name or (name not in codes and len(codes) >= MOST_CATEGORIES):
+        return NO_CATEGORY
+    return codes.setdefault(name, len(codes))
 
 
 def _hash(text: str) -> int:

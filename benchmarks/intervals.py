@@ -58,6 +58,24 @@ def wilson(share: float, n: float, level: float = LEVEL) -> Interval:
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
+def ratio_interval(
+    above: np.ndarray, below: np.ndarray, clusters: np.ndarray, level: float = LEVEL
+) -> tuple[float, Interval]:
+    """(sum of `above` over sum of `below`, its interval): dollars per correct verdict, say.
+
+    By the logarithm of the ratio, its variance linearised over clusters (Cochran 1977, chapter 6). Raises
+    UndefinedMetricError where either sum is 0, or there is one cluster.
+    """
+    total, size = float(above.sum()), int(clusters.max()) + 1 if clusters.size else 0
+    if not total > 0 or not below.sum() > 0 or size < 2:
+        raise UndefinedMetricError("there is nothing to divide")
+    ratio = total / float(below.sum())
+    apart = np.bincount(clusters, weights=above - ratio * below)
+    spread = np.sqrt(float(np.square(apart).sum()) * size / (size - 1)) / total
+    half = float(ndtri(0.5 + level / 2)) * spread
+    return ratio, (ratio * float(np.exp(-half)), ratio * float(np.exp(half)))
+
+
 @dataclass(frozen=True)
 class AucComponents:
     """What the variance of areas under ROC curves is made of (DeLong, DeLong and Clarke-Pearson 1988).

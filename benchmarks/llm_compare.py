@@ -359,7 +359,14 @@ def _report(options: argparse.Namespace, comparison: Comparison, dataset: Datase
     from benchmarks.run_folder import JOURNAL
 
     rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
-    summary = write_report(comparison.run, rows, folder, margin=options.margin / 100, viz=not options.no_viz)
+    summary = write_report(
+        comparison.run,
+        rows,
+        folder,
+        margin=options.margin / 100,
+        prevalence=options.prevalence,
+        viz=not options.no_viz,
+    )
     try:
         _print(options, summary, folder)
         sys.stdout.flush()

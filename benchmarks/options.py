@@ -260,6 +260,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="a difference of accuracies that does not matter: within it two detectors are called equivalent "
         "(default: 2)",
     )
+    output.add_argument(
+        "--prevalence",
+        type=_open_share,
+        metavar="P",
+        help="restate precision and cost for pairs of which this share contradict, e.g. 0.01",
+    )
     output.add_argument("--no-viz", action="store_true", help="no picture")
     output.add_argument("--quiet", action="store_true", help="no progress on standard error")
     output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")

@@ -176,7 +176,7 @@ class Outcomes:
 
     def _of_reactor(self, about: Record) -> dict[str, Any]:
         counted = {name: sum(each.get(name, 0) for each in self.passes) for name in COUNTED}
-        return {"settings": {**about["settings"], **counted}}
+        return {"settings": {**about["settings"], **counted}, "trained_on": about.get("trained_on")}
 
     def _of_judge(self, about: Record) -> dict[str, Any]:
         price = Price(**about["price"]) if about.get("price") else None
@@ -245,6 +245,8 @@ def merge(
         detectors=tuple(detectors),
         clusters=dataset.clusters,
         cascade=cascade,
+        categories=dataset.categories,
+        category_names=dataset.category_names,
     )
 
 

@@ -38,7 +38,7 @@ class DetectorResult:
     score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
     errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None for the reactor.
     settings: what determines the outcome (model, prompt and its hash, encoder, ...), JSON-ready, without
-    keys.
+    keys. trained_on: titles of what the reactor was fitted on, None where nobody knows.
 
     Of a judge also:
     busy_s: time in flight, summed over all attempts. attempts: requests sent. attempt_errors:
@@ -70,6 +70,7 @@ class DetectorResult:
     errors: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    trained_on: list[str] | None = None
     busy_s: float = 0.0
     attempts: int = 0
     attempt_errors: dict[str, int] = field(default_factory=dict)
@@ -104,7 +105,8 @@ class RunResult:
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
-    cascade: how the pairs were shared out, where they were.
+    cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
+    `category_names`, -1 for none; None where there are none.
     created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
     """
 
@@ -114,3 +116,5 @@ class RunResult:
     detectors: tuple[DetectorResult, ...]
     clusters: np.ndarray | None = None
     cascade: CascadeRun | None = None
+    categories: np.ndarray | None = None
+    category_names: tuple[str, ...] = ()

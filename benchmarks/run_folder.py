@@ -46,6 +46,7 @@ IDENTITY = {
     "margin": "--margin",
     "cascade": "--cascade",
     "most_sent": "--most-sent",
+    "prevalence": "--prevalence",
 }
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")

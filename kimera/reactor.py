@@ -18,6 +18,7 @@ import numpy as np
 from kimera.cache import EmbeddingCache
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
+from kimera.data_sets import sources_named_in
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
@@ -97,8 +98,10 @@ class Reactor(ClosedAtExit):
             if isinstance(encoder, Encoder)
             else Encoder(encoder, backend=backend, precision=precision, device=device)
         )
-        is_shipped = head is None and self.encoder.name in PACKAGED_NAMES
-        self.stages: Stages = stages or ("both" if is_shipped or cross_encoder is not None else "screen")
+        self._has_shipped_head = head is None and self.encoder.name in PACKAGED_NAMES
+        self.stages: Stages = stages or (
+            "both" if self._has_shipped_head or cross_encoder is not None else "screen"
+        )
         self.head: ContradictionHead | None = None
         if self.stages != "verify":
             self.head = head if isinstance(head, ContradictionHead) else _load_head(head, self.encoder)
@@ -138,6 +141,21 @@ class Reactor(ClosedAtExit):
         if self.cross_encoder:
             found["cross_encoder"] = self.cross_encoder.fingerprint
         return found
+
+    @property
+    def trained_on(self) -> list[str] | None:
+        """Titles of the data sets that the deciding stage was fitted on, None where its weights do not tell.
+
+        The shipped head was fitted on what the shipped cross-encoder was; heads record nothing themselves.
+        """
+        if self.cross_encoder:
+            weights = self.cross_encoder.weights
+        elif self._has_shipped_head:
+            weights = CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER)
+        else:
+            return None
+        sources = weights.sources or sources_named_in(weights.commands, {})
+        return list(dict.fromkeys(source.data_set.heading for source in sources)) or None
 
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""

@@ -32,15 +32,16 @@ def write_report(
     out_dir: Path,
     *,
     margin: float = MARGIN,
+    prevalence: float | None = None,
     viz: bool = True,
 ) -> dict[str, Any]:
     """Writes the report files into `out_dir` and gives the summary; without `viz`, no figure, nor an old one.
 
     `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
-    margin: see `build_summary`.
+    margin, prevalence: see `build_summary`.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    summary = build_summary(run, margin)
+    summary = build_summary(run, margin, prevalence)
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
     write_results_csv(out_dir / "results.csv", rows, titles, screened=screened)

@@ -23,6 +23,10 @@ def render_markdown(summary: dict[str, Any]) -> str:
     if summary["agreement"]:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
         parts.append(_table(words.agreement_rows(summary)))
+    parts += map(escape, words.threshold_sentences(summary))
+    if rows := words.category_rows(summary):
+        parts += ["## Accuracy by category", _table(rows)]
+        parts += map(escape, words.category_sentences(summary))
     if cascade := words.cascade_sentences(summary):
         parts += ["## Cascade", *map(escape, cascade)]
     if notes := words.notes(summary):

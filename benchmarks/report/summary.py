@@ -11,34 +11,50 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.evidence import Differences, Side, compare, quality_intervals
+from benchmarks.families import families_of
+from benchmarks.intervals import Interval
 from benchmarks.paired import holm
 from benchmarks.report.cascades import cascade_run, curves
+from benchmarks.report.categories import categories
+from benchmarks.report.operating import Group, cost, restated, thresholds
 from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
 from kimera import __version__
 
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
 
-def build_summary(run: RunResult, margin: float = MARGIN) -> dict[str, Any]:
+def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | None = None) -> dict[str, Any]:
     """Everything the report says in numbers; `render_text` and `render_markdown` need nothing else.
 
     Metrics are plain numbers, never NaN: one that is undefined is left out and listed in `absent` with the
     reason (one of a group as "latency_ms.p50"). `intervals` are of 95 %. margin: the difference of accuracies
-    within which two detectors are equivalent. Raises ValueError if two detectors share a name.
+    within which two detectors are equivalent. prevalence: the share of contradictions elsewhere, for which
+    precision and cost are restated. Raises ValueError if two detectors share a name.
     """
     names = [detector.name for detector in run.detectors]
     if len(set(names)) < len(names):
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
     clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
+    labels = [_labels_for(run.labels, detector) for detector in run.detectors]
+    sides = [_side(detector) for detector in run.detectors]
     return {
         "version": __version__,
         "created": run.created,
         "dataset": _dataset(run),
-        "detectors": {detector.name: _detector(run.labels, detector, clusters) for detector in run.detectors},
+        "detectors": {
+            detector.name: _detector(own, detector, clusters, prevalence)
+            for own, detector in zip(labels, run.detectors, strict=True)
+        },
         "agreement": _agreements(run, clusters, margin),
         "cascade": curves(run, clusters, margin),
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
+        "categories": categories(run, clusters, labels, sides, margin),
     }
+
+
+def _labels_for(labels: np.ndarray, detector: DetectorResult) -> np.ndarray:
+    """The labels, -1 where the detector's verdict does not count."""
+    return labels if detector.measured is None else np.where(detector.measured, labels, -1)
 
 
 def _dataset(run: RunResult) -> dict[str, Any]:
@@ -48,20 +64,21 @@ def _dataset(run: RunResult) -> dict[str, Any]:
     if labelled:
         counts["contradictions"] = int((run.labels == 1).sum())
     told = {name: value for name, value in run.dataset.items() if name != "contradictions"}
-    return {**told, **counts}
+    return {**told, **counts, "families": families_of([str(run.dataset["name"])])}
 
 
-def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> dict[str, Any]:
+def _detector(
+    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float | None
+) -> dict[str, Any]:
     unranked = why_unranked(detector)
     amortised = detector.kind == "reactor"
     answered = int(detector.answered.sum())
-    if detector.measured is not None:
-        labels = np.where(detector.measured, labels, -1)
     quality = metrics.quality(labels, detector.verdicts, detector.scores, unranked=unranked)
     intervals = quality_intervals(
         labels, detector.verdicts, detector.scores, clusters, are_ranked=not unranked
     )
     latency = metrics.latency(detector.latency_ms, amortised)
+    waiting = metrics.latency(detector.latency_ms + detector.wait_ms, amortised)
     at_work_s = detector.wall_s - detector.settings.get("load_s", 0.0)  # loading a model is done once
     throughput = metrics.throughput(answered, detector.busy_s, at_work_s, amortised, detector.from_cache)
     if unasked := detector.errors.get("not_asked"):
@@ -69,6 +86,7 @@ def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray
         quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
         intervals.pop("accuracy_failed_as_wrong", None)
     checks = _checks(labels, detector)
+    points = _operating_points(labels, detector, clusters, share, intervals.get("recall"))
     effort = "workers" if amortised else "concurrency"
     return {
         "kind": detector.kind,
@@ -88,24 +106,46 @@ def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray
         "wall_s": float(detector.wall_s),
         **throughput.values,
         "latency_ms": {**latency.values, "amortised": amortised},
+        **({} if amortised else {"pair_ms": waiting.values}),
         "tokens": detector.tokens,
         **(_judge(detector) if detector.kind != "reactor" else {}),
         **{group: measured.values for group, measured in checks.items()},
+        **{name: group.as_dict() for name, group in points.items()},
+        **({"trained_on": detector.trained_on} if amortised else {}),
         "settings": detector.settings,
         "absent": {
             **quality.absent,
             **throughput.absent,
-            **_absent_in_groups({"latency_ms": latency, **checks}),
+            **_absent_in_groups(
+                {"latency_ms": latency.absent}
+                | {name: check.absent for name, check in checks.items()}
+                | {name: group.absent for name, group in points.items()}
+            ),
         },
     }
 
 
-def _absent_in_groups(groups: dict[str, metrics.Measured]) -> dict[str, str]:
-    return {
-        f"{group}.{name}": reason
-        for group, measured in groups.items()
-        for name, reason in measured.absent.items()
-    }
+def _absent_in_groups(groups: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {f"{group}.{name}": reason for group, absent in groups.items() for name, reason in absent.items()}
+
+
+def _operating_points(
+    labels: np.ndarray,
+    detector: DetectorResult,
+    clusters: np.ndarray,
+    share: float | None,
+    recall: Interval | None,
+) -> dict[str, Group]:
+    """Thresholds of a reactor, costs of a judge, and both elsewhere, as far as there is anything to say."""
+    found = {}
+    if (labels >= 0).any():
+        if detector.kind == "reactor":
+            found["thresholds"] = thresholds(labels, detector, clusters)
+        if detector.dollars_of_pair is not None:
+            found["cost"] = cost(labels, detector, clusters)
+        if share is not None:
+            found["at_prevalence"] = restated(labels, detector, clusters, share, recall)
+    return found
 
 
 def _score_sources(detector: DetectorResult) -> dict[str, int]:

@@ -11,6 +11,7 @@ from benchmarks.report import words
 
 WIDTH = 100
 FIRST_COLUMN = 36
+MOST_CATEGORIES = 10
 LEAST_COLUMN = 11  # holds "(simulated)"
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
@@ -31,6 +32,14 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         who_was_right = [line for row in _table(words.agreement_rows(summary)) for line in row]
         sentences = [line for each in words.agreement_sentences(summary) for line in _wrapped(each)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
+    if thresholds := words.threshold_sentences(summary):
+        blocks.append([line for each in thresholds for line in _wrapped(each)])
+    if rows := words.category_rows(summary, MOST_CATEGORIES):
+        sentences = [
+            line for each in words.category_sentences(summary, MOST_CATEGORIES) for line in _wrapped(each)
+        ]
+        table = [line for row in _table(rows) for line in row]
+        blocks.append([heading("Accuracy by category, the largest first"), *table, *sentences])
     if cascade := words.cascade_sentences(summary):
         blocks.append([heading("Cascade"), *(line for each in cascade for line in _wrapped(each))])
     blocks += [_wrapped(note) for note in words.notes(summary)]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.families import families_of
+
 Detector = dict[str, Any]
 Row = tuple[str, ...]
 
@@ -29,12 +31,24 @@ LABELS = {
     "latency_ms.p50": "median latency",
     "latency_ms.p95": "p95 latency",
     "latency_ms.p99": "p99 latency",
+    "pair_ms.mean": "mean with waiting",
+    "pair_ms.p95": "p95 with waiting",
     "pairs_per_s": "pairs a second",
     "mean_in_flight": "mean in flight",
     "stability.flip_rate": "share of verdicts that changed",
     "stability.order_disagreement": "disagreement between the orders of the texts",
     "calibration.brier": "Brier score from logprobs",
     "calibration.brier_stated": "Brier score as stated",
+    "cost.per_correct": "dollars per correct verdict",
+    "cost.per_contradiction": "dollars per contradiction found",
+    "thresholds.cross_validated": "cross-validated threshold",
+    "thresholds.accuracy": "accuracy at that threshold",
+    "thresholds.f1": "F1 at that threshold",
+    "thresholds.mcc": "MCC at that threshold",
+    "at_prevalence.accuracy": "accuracy there",
+    "at_prevalence.precision": "precision there",
+    "at_prevalence.f1": "F1 there",
+    "at_prevalence.dollars_per_contradiction": "dollars per contradiction found there",
     "rate": "same verdict",
     "kappa": "kappa",
     "both_right": "both right",
@@ -46,6 +60,7 @@ MISSING = "-"
 FEW_LABELS = 200
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
+SIGNIFICANT = 0.05
 
 
 def printable(text: str) -> str:
@@ -227,6 +242,29 @@ def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
     return LABELS[metric], cell
 
 
+def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
+    """A price of one thing with its interval: "$0.000081 (0.000079 to 0.000083)"."""
+    group, name = metric.split(".")
+
+    def cell(detector: Detector) -> str:
+        ends = detector.get(group, {}).get("intervals", {}).get(name)
+        interval = f" ({' to '.join(f'{end:.3g}' for end in ends)})" if ends else ""
+        return _cell(detector, metric, lambda value: f"${value:.3g}{interval}")
+
+    return LABELS[metric], cell
+
+
+def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], str]]:
+    """A figure of a group of its own, with its interval."""
+
+    def cell(detector: Detector) -> str:
+        ends = detector.get(group, {}).get("intervals", {}).get(name)
+        interval = f" ({_from_to(ends)})" if ends else ""
+        return _cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
+
+    return LABELS[name], cell
+
+
 def _from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
     return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
 
@@ -271,6 +309,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
             _row("latency_ms.p50", _milliseconds),
             _row("latency_ms.p95", _milliseconds),
             _row("latency_ms.p99", _milliseconds),
+            _row("pair_ms.mean", _milliseconds),
+            _row("pair_ms.p95", _milliseconds),
             _row("pairs_per_s", quantity),
             _row("mean_in_flight", quantity),
             ("wall time", lambda detector: f"{quantity(detector['wall_s'])} s"),
@@ -280,18 +320,103 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
             ("model load", _model_load),
             ("requests sent", _requests),
             ("cost", _cost),
+            _dollars_each("cost.per_correct"),
+            _dollars_each("cost.per_contradiction"),
         ),
     ),
+)
+
+
+ELSEWHERE = (
+    _grouped_figure("at_prevalence", "accuracy"),
+    _grouped_figure("at_prevalence", "precision"),
+    _grouped_figure("at_prevalence", "f1"),
+    _dollars_each("at_prevalence.dollars_per_contradiction"),
 )
 
 
 def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """(heading, rows) for each group of rows; a row is its label and one cell a detector."""
     detectors = summary["detectors"].values()
+    groups = [*GROUPS]
+    if share := _prevalence(summary):
+        groups.append((f"Where {share:.1%} of the pairs contradict, as --prevalence asks", ELSEWHERE))
     return [
         (heading, [(label, *(cell(detector) for detector in detectors)) for label, cell in rows])
-        for heading, rows in GROUPS
+        for heading, rows in groups
     ]
+
+
+def _prevalence(summary: dict[str, Any]) -> float | None:
+    found = (detector.get("at_prevalence") for detector in summary["detectors"].values())
+    return next((group["prevalence"] for group in found if group), None)
+
+
+def threshold_sentences(summary: dict[str, Any]) -> list[str]:
+    """What another threshold than its own would make of a reactor, without tuning on the test."""
+    names = titles(summary)
+    return [
+        _threshold_sentence(names[name], detector)
+        for name, detector in summary["detectors"].items()
+        if "f1" in detector.get("thresholds", {}) and "f1" in detector
+    ]
+
+
+def _threshold_sentence(who: str, detector: Detector) -> str:
+    found = detector["thresholds"]
+    ends = found["intervals"].get("f1")
+    interval = f" ({_from_to(ends)})" if ends else ""
+    return (
+        f"Threshold of {who}: {found['default']:g} is its own; the best for F1 in cross-validation is "
+        f"{found['cross_validated']:.2f}, with F1 {found['f1']:.3f}{interval} in place of "
+        f"{detector['f1']:.3f}, and accuracy {found['accuracy']:.3f} in place of {detector['accuracy']:.3f}."
+    )
+
+
+def category_rows(summary: dict[str, Any], most: int | None = None) -> list[Row]:
+    """A header, then a row a category, the largest first: its size, and the accuracy of each detector."""
+    shown = summary["categories"].get("shown", [])[:most]
+    if not shown:
+        return []
+    names = titles(summary)
+    rows: list[Row] = [("category", "pairs", *names.values())]
+    for entry in shown:
+        small = " (small)" if entry["small"] else ""
+        figures = (_accuracy_cell(entry["detectors"][name]) for name in names)
+        rows.append((printable(entry["category"]), f"{entry['pairs']:,}{small}", *figures))
+    return rows
+
+
+def _accuracy_cell(figures: dict[str, Any]) -> str:
+    if "accuracy" not in figures:
+        return MISSING
+    return f"{figures['accuracy']:.2f} ({_from_to(figures['intervals']['accuracy'], 1, 2)})"
+
+
+def category_sentences(summary: dict[str, Any], most: int | None = None) -> list[str]:
+    """Where two detectors differ, after as many tests as there are; how many categories are not shown."""
+    found = summary["categories"]
+    if not found:
+        return []
+    names = titles(summary)
+    better: dict[tuple[str, str], list[str]] = {}
+    for entry in found["shown"]:
+        for test in entry["differences"]:
+            if "mcnemar" in test and test["mcnemar"]["p_holm"] < SIGNIFICANT:
+                couple = (test["a"], test["b"]) if test["accuracy"] > 0 else (test["b"], test["a"])
+                better.setdefault(couple, []).append(printable(entry["category"]))
+    sentences = [
+        f"By category, adjusted for all: {names[a]} is better than {names[b]} in {len(where):,} of "
+        f"{len(found['shown']):,} ({', '.join(where[:most])}{', ...' if most and len(where) > most else ''})."
+        for (a, b), where in better.items()
+    ]
+    if not better and len(names) > 1:
+        sentences.append("By category, adjusted for all, no difference between two detectors is shown.")
+    if hidden := len(found["shown"][most:] if most else []) + found["more"]:
+        sentences.append(
+            f"Not in this table: {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
+        )
+    return sentences
 
 
 def agreement_rows(summary: dict[str, Any]) -> list[Row]:
@@ -424,7 +549,32 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _spared_notes,
         ):
             found += about(names[name], detector)
+    found += _family_notes(summary, names)
     return found + _label_notes(summary["dataset"]["labelled"], len(names))
+
+
+def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
+    """Which detectors were fitted on data like these, as far as names tell."""
+    families = summary["dataset"]["families"]
+    found = []
+    for name, detector in summary["detectors"].items():
+        if detector["kind"] != "reactor":
+            continue
+        trained_on = detector["trained_on"]
+        if trained_on is None:
+            found.append(f"Training data of {names[name]}: its weights do not tell.")
+        elif shared := sorted(set(families) & set(families_of(trained_on))):
+            found.append(
+                f"Training data of {names[name]}: among it other pairs of {', '.join(shared)}, which this "
+                "dataset is of by its name; on pairs of another kind it does worse."
+            )
+    judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
+    real = [who for who in judges if "(simulated)" not in who]
+    if families and real:
+        found.append(
+            f"Training data of {', '.join(real)}: not known; {', '.join(families)} is public."
+        )
+    return found
 
 
 def _label_notes(labelled: int, detectors: int) -> list[str]:

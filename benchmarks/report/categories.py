@@ -1,0 +1,114 @@
+"""The categories of the dataset in the summary: each with the figures of the whole; small ones are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from benchmarks import metrics
+from benchmarks.evidence import Side, compare, quality_intervals
+from benchmarks.paired import holm
+from benchmarks.results import RunResult
+
+MOST_SHOWN = 40
+FEW = 50  # labelled pairs; below, a category is marked as small
+FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc")
+
+
+def categories(
+    run: RunResult,
+    clusters: np.ndarray,
+    labels: Sequence[np.ndarray],
+    sides: Sequence[Side],
+    margin: float,
+) -> dict[str, Any]:
+    """{"shown": [...], "more": how many beyond `MOST_SHOWN`}, the largest first; empty for fewer than two.
+
+    labels: of each detector, -1 where its verdict does not count. sides: what each said.
+    """
+    codes = run.categories
+    if codes is None or len(run.category_names) < 2:
+        return {}
+    sizes = np.bincount(codes[codes >= 0], minlength=len(run.category_names))
+    order = [int(code) for code in np.argsort(-sizes, kind="stable") if sizes[code]]
+    shown = [
+        _category(run, codes == code, run.category_names[code], clusters, labels, sides, margin)
+        for code in order[:MOST_SHOWN]
+    ]
+    _adjust([test["mcnemar"] for each in shown for test in each["differences"] if "mcnemar" in test])
+    return {"shown": shown, "more": max(0, len(order) - MOST_SHOWN)}
+
+
+def _category(
+    run: RunResult,
+    here: np.ndarray,
+    name: str,
+    clusters: np.ndarray,
+    labels: Sequence[np.ndarray],
+    sides: Sequence[Side],
+    margin: float,
+) -> dict[str, Any]:
+    labelled = int((run.labels[here] >= 0).sum())
+    return {
+        "category": name,
+        "pairs": int(here.sum()),
+        "labelled": labelled,
+        "contradictions": int((run.labels[here] == 1).sum()),
+        "small": labelled < FEW,
+        "detectors": {
+            detector.name: _figures(own[here], side, here, clusters[here])
+            for detector, own, side in zip(run.detectors, labels, sides, strict=True)
+        },
+        "differences": [
+            _difference(run, here, clusters, a, b, sides, margin)
+            for a, b in combinations(range(len(sides)), 2)
+            if {run.detectors[a].kind, run.detectors[b].kind} != {"judge", "cascade"}
+        ],
+    }
+
+
+def _figures(labels: np.ndarray, side: Side, here: np.ndarray, clusters: np.ndarray) -> dict[str, Any]:
+    verdicts, scores = side.verdicts[here], side.scores[here]
+    unranked = "" if side.are_ranked else "its scores are no ranking"
+    found = metrics.quality(labels, verdicts, scores, unranked=unranked)
+    intervals = quality_intervals(labels, verdicts, scores, clusters, are_ranked=side.are_ranked)
+    return {
+        "answered": int(((labels >= 0) & (verdicts >= 0)).sum()),
+        **{figure: found.values[figure] for figure in FIGURES if figure in found.values},
+        "intervals": {figure: list(intervals[figure]) for figure in FIGURES if figure in intervals},
+    }
+
+
+def _difference(
+    run: RunResult,
+    here: np.ndarray,
+    clusters: np.ndarray,
+    a: int,
+    b: int,
+    sides: Sequence[Side],
+    margin: float,
+) -> dict[str, Any]:
+    first, second = (
+        Side(side.name, side.verdicts[here], side.scores[here], side.are_ranked)
+        for side in (sides[a], sides[b])
+    )
+    found = compare(run.labels[here], first, second, clusters[here], margin=margin)
+    entry: dict[str, Any] = {"a": run.detectors[a].name, "b": run.detectors[b].name, "pairs": found.pairs}
+    if found.mcnemar_p is None:
+        return entry
+    return {
+        **entry,
+        "accuracy": float(found.differences["accuracy"]),
+        "interval": list(found.intervals["accuracy"]),
+        "mcnemar": {"p": found.mcnemar_p, "method": found.mcnemar},
+        "conclusion": found.conclusion,
+    }
+
+
+def _adjust(tests: list[dict[str, Any]]) -> None:
+    """Adds p_holm to each: as many categories are as many tests."""
+    for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_holm"] = adjusted

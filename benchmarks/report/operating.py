@@ -1,0 +1,116 @@
+"""Thresholds, prevalence and cost in the summary: what a detector is worth at its working point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import metrics
+from benchmarks.evidence import f1_of, mcc_of, share_interval
+from benchmarks.intervals import ClusterCounts, Interval, clusters_of, count_interval, ratio_interval
+from benchmarks.metrics import UndefinedMetricError
+from benchmarks.operating_points import at_prevalence, cost_of_found, cross_validated_threshold
+from benchmarks.results import FAILED, DetectorResult
+from kimera.reactor import THRESHOLD
+
+
+class Group:
+    """Figures with their intervals, and the reasons of those that have no value, as the summary has them."""
+
+    def __init__(self, **facts: Any) -> None:
+        self._values: dict[str, Any] = facts
+        self._intervals: dict[str, list[float]] = {}
+        self.absent: dict[str, str] = {}
+
+    def add(self, name: str, figure: Callable[[], tuple[float, Interval | None]]) -> None:
+        try:
+            value, ends = figure()
+        except UndefinedMetricError as reason:
+            self.absent[name] = str(reason)
+            return
+        self._values[name] = value
+        if ends is not None:
+            self._intervals[name] = list(ends)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self._values, "intervals": self._intervals}
+
+
+def thresholds(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> Group:
+    """The reactor's verdicts by the threshold that is best in cross-validation, beside its own."""
+    used = (labels >= 0) & detector.answered
+    group = Group(default=THRESHOLD)
+    truth, among = labels[used], clusters_of(clusters[used])
+    try:
+        best = cross_validated_threshold(truth, detector.scores[used], among)
+    except UndefinedMetricError as reason:
+        group.absent["cross_validated"] = str(reason)
+        return group
+    group.add("cross_validated", lambda: (best.threshold, None))
+    right = best.verdicts == truth
+    group.add("accuracy", lambda: (float(right.mean()), share_interval(right, among)))
+    counts = ClusterCounts.of(2 * truth + best.verdicts, among, 4)
+    draws = counts.draws(0)
+    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
+        group.add(name, lambda of_counts=of_counts: _of_counts(of_counts, counts, draws))  # type: ignore[misc]
+    return group
+
+
+def restated(
+    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float, recall: Interval | None
+) -> Group:
+    """The same verdicts where so large a share of all pairs contradict. recall: its interval in this run."""
+    used = (labels >= 0) & detector.answered
+    group = Group(prevalence=share)
+    truth, said, among = labels[used], detector.verdicts[used], clusters_of(clusters[used])
+    counts = ClusterCounts.of(2 * truth + said, among, 4) if truth.size else None
+    draws = counts.draws(0) if counts else np.empty(0)
+    for name, of_counts in at_prevalence(share).items():
+
+        def figure(of_counts: Any = of_counts) -> tuple[float, Interval | None]:
+            if counts is None:
+                raise UndefinedMetricError("no labelled pair was answered")
+            return _of_counts(of_counts, counts, draws)
+
+        group.add(name, figure)
+    if detector.dollars_of_pair is not None:
+        mean = float(detector.dollars_of_pair[labels >= 0].mean()) if (labels >= 0).any() else 0.0
+        group.add(
+            "dollars_per_contradiction",
+            lambda: cost_of_found(mean, metrics.recall(truth, said), recall, share),
+        )
+    return group
+
+
+def _of_counts(of_counts: Any, counts: ClusterCounts, draws: np.ndarray) -> tuple[float, Interval | None]:
+    value = float(of_counts(counts.total.astype(np.float64)))
+    if np.isnan(value):
+        raise UndefinedMetricError("it has no value on these verdicts")
+    try:
+        return value, count_interval(of_counts, counts, draws)
+    except UndefinedMetricError:
+        return value, None
+
+
+def cost(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> Group:
+    """Dollars for each correct verdict and for each contradiction found, of all labelled pairs it was asked.
+
+    A pair that failed has cost money too.
+    """
+    group = Group()
+    dollars = detector.dollars_of_pair
+    asked = labels >= 0
+    if dollars is None or not asked.any():
+        return group
+    right = (detector.verdicts == labels) & (detector.verdicts != FAILED)
+    among = clusters_of(clusters[asked])
+    for name, found in (("per_correct", right), ("per_contradiction", right & (labels == 1))):
+        group.add(
+            name,
+            lambda found=found: ratio_interval(  # type: ignore[misc]
+                dollars[asked], found[asked].astype(np.float64), among
+            ),
+        )
+    return group
