@@ -571,9 +571,7 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
     judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
     if families and real:
-        found.append(
-            f"Training data of {', '.join(real)}: not known; {', '.join(families)} is public."
-        )
+        found.append(f"Training data of {', '.join(real)}: not known; {', '.join(families)} is public.")
     return found
 
 
