@@ -1,0 +1,145 @@
+"""Writes what a run's judge said as labelled pairs, for a detector of one's own.
+
+python -m benchmarks.distil DIR
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kimera.errors import UserError
+from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
+
+if TYPE_CHECKING:
+    from benchmarks.finished_run import FinishedRun
+
+OUT = "distilled.jsonl"
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """How many pairs were written, contradictions among them, and how many were left out, and why."""
+
+    pairs: int
+    contradictions: int
+    failed: int
+    unsure: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    try:
+        return _distil(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.distil",
+        description="Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that "
+        "python -m kimera.train can fit a detector to them: cheap, local, and close to the LLM on pairs like "
+        "these. The dataset's own labels are not used. Whether a model's answers may train another one, its "
+        "provider's terms say.",
+        epilog="example:\n  python -m benchmarks.distil runs/2026-01-31_12-00-00\n"
+        "  python -m kimera.train runs/2026-01-31_12-00-00/distilled.jsonl --out head.safetensors\n"
+        "  python -m benchmarks.llm_compare other.csv --kimera-only --head head.safetensors\n\n"
+        "exit codes: 0 done, 1 failed, 2 wrong usage",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", metavar="DIR", help="the run's folder")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (default: DIR/{OUT})")
+    parser.add_argument("--judge", metavar="NAME", help="which judge, where the run had several")
+    parser.add_argument(
+        "--least-confidence",
+        type=float,
+        default=0.5,
+        metavar="C",
+        help="leave out verdicts that the judge is less sure of, from 0.5 to 1 (default: 0.5, none)",
+    )
+    return parser
+
+
+def _distil(options: argparse.Namespace) -> int:
+    from benchmarks.finished_run import open_run
+
+    if not 0.5 <= options.least_confidence <= 1:
+        raise UserError(f"--least-confidence: {options.least_confidence:g} is not from 0.5 to 1")
+    run = open_run(options.folder)
+    place = _place_of(run, options.judge)
+    path = options.out or run.folder / OUT
+    if path.exists():
+        raise UserError(f"{path} exists already; give another --out, or delete it")
+    written = write_labelled(run, place, path, options.least_confidence)
+    left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} not sure enough"
+    print(
+        f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "
+        f"{run.run.detectors[place].title}{left_out}"
+    )
+    if run.run.detectors[place].simulated:
+        print(
+            "note: this judge is simulated: its verdicts are the dataset's labels, with errors",
+            file=sys.stderr,
+        )
+    print(f"fit a detector to them: python -m kimera.train {path} --out head.safetensors")
+    return DONE
+
+
+def _place_of(run: FinishedRun, name: str | None) -> int:
+    judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.kind == "judge"}
+    if name is None and len(judges) == 1:
+        return next(iter(judges.values()))
+    if name not in judges:
+        known = ", ".join(judges) or "none"
+        raise UserError(f"{run.folder}: --judge {name or 'NAME'}: the judges of this run are: {known}")
+    return judges[name]
+
+
+def write_labelled(run: FinishedRun, place: int, path: Path, least_confidence: float) -> Distilled:
+    """A line a pair: its texts, id and category; as label the judge's verdict, its confidence and its name."""
+    from benchmarks.report.files import replacing
+
+    judge = run.run.detectors[place].title
+    pairs = contradictions = failed = unsure = 0
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        for pair, findings in run.rows():
+            verdict = findings[place]
+            if not isinstance(verdict, Verdict):
+                failed += 1
+            elif verdict.confidence < least_confidence:
+                unsure += 1
+            else:
+                row = {
+                    "id": pair.id,
+                    "text1": pair.text1,
+                    "text2": pair.text2,
+                    "label": CONTRADICTION if verdict.contradiction else NOT_CONTRADICTION,
+                    "category": pair.category,
+                    "confidence": verdict.confidence,
+                    "judge": judge,
+                }
+                file.write(json.dumps(row) + "\n")
+                pairs += 1
+                contradictions += verdict.contradiction
+    return Distilled(pairs, contradictions, failed, unsure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

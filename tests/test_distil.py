@@ -1,0 +1,89 @@
+"""What a judge said becomes labelled pairs, and nothing else does."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.distil import main
+from benchmarks.llm_compare import main as compare
+from kimera.pair_files import read_pairs
+
+PAIRS = [
+    {"text1": f"Shop {number} is open.", "text2": f"Shop {number} is closed.", "label": label}
+    for number, label in enumerate(("contradiction", "neutral") * 20)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two simulated judges, each wrong about some pairs."""
+    base = tmp_path_factory.mktemp("run")
+    (base / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS))
+    flags = [
+        "--simulate",
+        "--judge-only",
+        "--async",
+        "8",
+        "--model",
+        "a",
+        "--model",
+        "b",
+        "--no-viz",
+        "--quiet",
+    ]
+    assert compare([str(base / "pairs.jsonl"), *flags, "--json", "--out", str(base / "out")]) == 0
+    return base / "out"
+
+
+def test_labels_are_the_judges_verdicts_and_can_be_trained_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labelled.jsonl"
+    assert main([str(folder), "--judge", "b", "--out", str(out)]) == 0
+    with (folder / "results.csv").open(newline="") as file:
+        said = {row["id"]: row["b (simulated)_contradiction"] == "true" for row in csv.DictReader(file)}
+    read = list(read_pairs(out))
+    assert {pair.id: pair.is_contradiction for pair in read} == said
+    assert [pair.text1 for pair in read] == [pair["text1"] for pair in PAIRS]
+    captured = capsys.readouterr()
+    assert f"{out}: 40 pairs, {sum(said.values())} contradictions by b (simulated)" in captured.out
+    assert "simulated" in captured.err
+
+
+def test_what_the_judge_is_not_sure_of_can_be_left_out(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sure.jsonl"
+    assert main([str(folder), "--judge", "a", "--out", str(out), "--least-confidence", "0.9"]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert 0 < len(rows) < 40
+    assert all(row["confidence"] >= 0.9 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "the judges of this run are: a, b"),
+        (["--judge", "c"], "--judge c: the judges of this run are: a, b"),
+        (["--judge", "a", "--least-confidence", "2"], "2 is not from 0.5 to 1"),
+    ],
+)
+def test_a_wrong_question_is_answered_with_what_would_be_right(
+    flags: list[str], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder), "--out", str(tmp_path / "out.jsonl"), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_earlier_file_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text("precious")
+    assert main([str(folder), "--judge", "a", "--out", str(tmp_path / "mine.jsonl")]) == 2
+    assert (tmp_path / "mine.jsonl").read_text() == "precious"
+
+
+def test_a_folder_without_a_run_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "no run there" in capsys.readouterr().err
