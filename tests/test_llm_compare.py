@@ -26,7 +26,7 @@ from kimera.errors import UserError
 from kimera.reactor import Reactor
 
 ROOT = Path(__file__).parent.parent
-FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
+FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "report.html", "comparison.png"}
 
 
 @pytest.fixture(scope="module")

@@ -523,11 +523,11 @@ def test_a_figure_is_drawn_for_every_kind_of_run(run: RunResult, tmp_path: Path)
     assert len(content) > 20_000
 
 
-def test_the_report_is_four_files_and_the_summary(tmp_path: Path) -> None:
+def test_the_report_is_five_files_and_the_summary(tmp_path: Path) -> None:
     run = RUNS["hostile names"]()
     summary = write_report(run, rows_of(run), tmp_path / "run")
     names = {file.name for file in (tmp_path / "run").iterdir()}
-    assert names == {"results.csv", "summary.json", "summary.md", "comparison.png"}
+    assert names == {"results.csv", "summary.json", "summary.md", "report.html", "comparison.png"}
     assert json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8")) == summary
     assert len(read_csv(tmp_path / "run" / "results.csv")) == run.labels.size
 

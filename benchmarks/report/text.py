@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterable
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from benchmarks.report import words
@@ -13,6 +16,14 @@ WIDTH = 100
 FIRST_COLUMN = 36
 LEAST_COLUMN = 11  # holds "(simulated)"
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+def print_summary(summary: dict[str, Any], folder: Path, *, viz: bool) -> None:
+    """The summary and where its files are, on standard output. viz: whether comparison.png is among them."""
+    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    figure = ["comparison.png"] if viz else []
+    names = ["report.html", *figure, "summary.md", "summary.json", "results.csv", "journal.jsonl"]
+    print(f"Files in {folder}: {', '.join(names)}")
 
 
 def render_text(summary: dict[str, Any], colour: bool) -> str:

@@ -43,6 +43,10 @@ LABELS = {
     "both_wrong": "both wrong",
 }
 MISSING = "-"
+SIMULATED = (
+    "Simulated: these answers come from a simulator, not from a language model. "
+    "They show how the software behaves and say nothing about any LLM."
+)
 FEW_LABELS = 200
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
@@ -213,18 +217,18 @@ def _row(
     return LABELS[metric], lambda detector: _cell(detector, metric, write)
 
 
-def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
+def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
     """A figure of quality with its interval: "0.940 (0.838 to 0.979)"."""
 
     def cell(detector: Detector) -> str:
         ends = detector["intervals"].get(metric)
-        interval = f" ({_from_to(ends)})" if ends else ""
+        interval = f" ({from_to(ends)})" if ends else ""
         return _cell(detector, metric, lambda value: f"{value:.3f}{interval}")
 
     return LABELS[metric], cell
 
 
-def _from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
+def from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
     return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
 
 
@@ -246,18 +250,18 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
         "Quality, on answered pairs with a label (95 % intervals)",
         (
             ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
-            _figure("accuracy"),
-            _figure("balanced_accuracy"),
-            _figure("precision"),
-            _figure("recall"),
-            _figure("f1"),
-            _figure("mcc"),
-            _figure("accuracy_failed_as_wrong"),
-            _figure("roc_auc"),
-            _figure("average_precision"),
-            _figure("brier"),
-            _figure("log_loss"),
-            _figure("calibration_error"),
+            figure("accuracy"),
+            figure("balanced_accuracy"),
+            figure("precision"),
+            figure("recall"),
+            figure("f1"),
+            figure("mcc"),
+            figure("accuracy_failed_as_wrong"),
+            figure("roc_auc"),
+            figure("average_precision"),
+            figure("brier"),
+            figure("log_loss"),
+            figure("calibration_error"),
             ("distinct scores given", lambda detector: f"{detector['distinct_scores']:,}"),
         ),
     ),
@@ -314,19 +318,23 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
 
 def _difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
-    p = found["mcnemar"]["p"]
-    adjusted = f", {_p(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
-    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
-    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
-    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
-    parts = [
-        f"Accuracy: {printable(found['conclusion'])} (difference {100 * abs(found['accuracy']):.1f} points, "
-        f"95 % interval {_from_to(ends, 100, 1)}; {how}: {_p(p)}{adjusted})."
-    ]
+    parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
     if "least_difference" in found:
         least = 100 * found["least_difference"]
         parts.append(f"A run like this finds a difference of {least:.1f} points 4 times of 5.")
     return " ".join(parts)
+
+
+def evidence(found: dict[str, Any], tests: int) -> str:
+    """What a conclusion on two accuracies rests on. tests: how many the p-values are adjusted for."""
+    adjusted = f", {p_value(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
+    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
+    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
+    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
+    return (
+        f"difference {100 * abs(found['accuracy']):.1f} points, 95 % interval {from_to(ends, 100, 1)}; "
+        f"{how}: {p_value(found['mcnemar']['p'])}{adjusted}"
+    )
 
 
 def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
@@ -338,24 +346,25 @@ def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
     return f"The same verdict from {a} and {b} on {of} ({entry['rate']:.1%}{kappa})."
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
     return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
+
+
+def is_simulated(summary: dict[str, Any]) -> bool:
+    return any(detector["simulated"] for detector in summary["detectors"].values())
 
 
 def notes(summary: dict[str, Any]) -> list[str]:
     """What a reader must know before quoting the numbers."""
     found = []
-    if any(detector["simulated"] for detector in summary["detectors"].values()):
-        found.append(
-            "Simulated: these answers come from a simulator, not from a language model. "
-            "They show how the software behaves and say nothing about any LLM."
-        )
+    if is_simulated(summary):
+        found.append(SIMULATED)
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
             _chance_notes,
             _failure_notes,
-            _speed_notes,
+            speed_notes,
             _passage_notes,
             _stability_notes,
             _calibration_notes,
@@ -403,7 +412,7 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
-def _speed_notes(who: str, detector: Detector) -> list[str]:
+def speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
     cached = {
         counted(settings[found] + settings[done], what): settings[found]
