@@ -92,7 +92,8 @@ def _yes_or_no(found: dict[str, Any]) -> str:
 def _cost(summary: Summary) -> Answer:
     names = words.titles(summary)
     findings = (_cost_of(names[name], detector) for name, detector in summary["detectors"].items())
-    return Answer("What does each cost?", tuple(findings))
+    question = "What does each cost?" if len(names) > 1 else "What does it cost?"
+    return Answer(question, tuple(findings))
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
@@ -108,6 +109,8 @@ def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
 def _price(detector: dict[str, Any]) -> str:
     if detector["kind"] == "reactor":
         return "no fee"
+    if detector["from_cache"]:
+        return f"fee not known, {detector['from_cache']:,} replies came from the cache"
     dollars = dollars_per_thousand(detector)
     if dollars is None:
         return "no fee, simulated" if detector["simulated"] else "no price known"
@@ -125,12 +128,13 @@ def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
 
 
 def written_dollars(dollars: float) -> str:
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3g}"
+    return f"${dollars:,.2f}" if dollars >= 0.1 or not dollars else f"${dollars:.2g}"
 
 
 def _which_pairs(summary: Summary) -> Answer:
-    judged = bool(_of_kind(summary, "judge"))
-    question = "Which pairs still need the LLM?" if judged else "Which pairs need an LLM?"
+    question = "Which pairs still need the LLM?"
+    if len(summary["detectors"]) > 1 and not _of_kind(summary, "reactor"):
+        question = "On which pairs do they differ?"
     cascades = summary.get("cascade") or []
     if cascades:
         findings = [cascade_finding(summary, entry) for entry in cascades]
@@ -145,13 +149,14 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
     """How many pairs must go to the judge until the two together are not told from the judge alone."""
     names = words.titles(summary)
     reactor, judge = names[entry["reactor"]], names[entry["judge"]]
-    found, last = entry.get("indistinguishable"), entry["curve"][-1]
+    found = entry.get("indistinguishable")
     if not found:
         reasons = "; ".join(dict.fromkeys(entry.get("absent", {}).values()))
         return Finding(
             f"No share of the pairs that {reactor} could decide alone was found.",
             f"{reasons}." if reasons else "",
         )
+    last = entry["curve"][-1]
     at = min(entry["curve"], key=lambda point: abs(point["sent"] - found["sent"]))
     _, accuracy = words.figure("accuracy")
     claim = (

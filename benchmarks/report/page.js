@@ -88,10 +88,10 @@
     const head = element("th", isolated(row.id || String(row.place + 1)));
     head.scope = "row";
     const kinds = element("td", ...row.kinds.map((each) => classed(element("span", KIND[each]), "kind")));
-    const made = element("tr", head, kinds, element("td", isolated(row.category)), element("td", word(row.label)),
-      ...row.said.map(verdict));
+    const made = element("tr", head);
     const texts = element("div", text("1", row.first), text("2", row.second), ...toggle(row, made));
-    made.append(classed(element("td", texts), "texts"));
+    made.append(classed(element("td", texts), "texts"), element("td", word(row.label)), ...row.said.map(verdict),
+      kinds, element("td", isolated(row.category)));
     return made;
   }
 

@@ -145,7 +145,7 @@ def _table(caption: str, rows: Sequence[words.Row]) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, cells))}</tr>' for name, *cells in body
     )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
@@ -172,7 +172,11 @@ def _list(sentences: Sequence[str]) -> str:
 def _agreement(summary: Summary) -> str:
     if not summary["agreement"]:
         return ""
-    told = "".join(f"<p>{escape(sentence)}</p>" for sentence in words.agreement_sentences(summary))
+    names = words.titles(summary)
+    sentences = (
+        words.same_verdict(each, names[each["a"]], names[each["b"]]) for each in summary["agreement"]
+    )
+    told = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     return told + _table("Who was right, in pairs", words.agreement_rows(summary)) + _differences(summary)
 
 
@@ -257,16 +261,17 @@ def _choice(name: str, choices: Sequence[tuple[str, str]]) -> str:
 
 
 def _pair_columns(names: Sequence[str]) -> str:
-    columns = [("id", "pair"), ("kind", "kind"), ("category", "category"), ("label", "label")]
+    columns = [("id", "pair"), ("texts", "texts"), ("label", "label")]
     columns += [(str(place), name) for place, name in enumerate(names)]
+    columns += [("kind", "kind"), ("category", "category")]
     return "".join(
         f'<th scope="col" data-column="{column}"><button type="button">{escape(name)}</button></th>'
-        for column, name in (*columns, ("texts", "texts"))
+        for column, name in columns
     )
 
 
 def _settings(summary: Summary) -> str:
-    dataset = summary["dataset"]
+    dataset, names = summary["dataset"], words.titles(summary)
     rows = [("kimera", summary["version"]), ("created", summary["created"])]
     rows += [
         ("dataset", str(dataset["name"])),
@@ -274,9 +279,11 @@ def _settings(summary: Summary) -> str:
     ]
     told = [_table("This run", [("", "value"), *rows])]
     for name, detector in summary["detectors"].items():
-        settings = [(key.replace("_", " "), value) for key, value in _flat(detector["settings"])]
+        settings = [
+            (key.replace("_", " "), names.get(value, value)) for key, value in _flat(detector["settings"])
+        ]
         if settings:
-            told.append(_table(f"Settings of {words.titles(summary)[name]}", [("", "value"), *settings]))
+            told.append(_table(f"Settings of {names[name]}", [("", "value"), *settings]))
     return f'<div class="settings">{"".join(told)}</div>'
 
 

@@ -36,10 +36,12 @@ Segments = list[str]
 class PairTable:
     """Takes a run's rows as they pass; `rows` are lines of JSON, as page.js reads them.
 
+    most_characters: of all rows; those beyond are counted and not held.
     found: pairs that belong in the table, of which the page may hold fewer. is_clipped: whether a text of
     those it holds is not whole.
     """
 
+    most_characters: int = MOST_OF_ALL_ROWS
     rows: list[str] = field(default_factory=list)
     found: int = 0
     is_clipped: bool = False
@@ -58,11 +60,11 @@ class PairTable:
         if not any(troubles):
             return
         self.found += 1
-        if self._characters >= MOST_OF_ALL_ROWS:
+        if self._characters >= self.most_characters:
             return
-        row = json.dumps(_row(pair, findings, troubles), ensure_ascii=False, separators=(",", ":"))
-        self.rows.append(row.translate(FOR_SCRIPT))
-        self._characters += len(row)
+        plain = json.dumps(_row(pair, findings, troubles), ensure_ascii=False, separators=(",", ":"))
+        self.rows.append(plain.translate(FOR_SCRIPT))
+        self._characters += len(self.rows[-1])
         self.is_clipped |= max(len(pair.text1), len(pair.text2)) > MOST_OF_A_TEXT
 
     def as_json(self) -> str:

@@ -6,7 +6,6 @@ Detectors keep their colour, line and marker, by their place in the run, in ever
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -207,9 +206,8 @@ def concurrency(run: RunResult) -> Plot | None:
         linear("seconds into the run", 0.0, max(x for x, _ in points)),
         linear("requests in flight", 0.0, max(y for _, y in points)),
     )
-    for line in limits.values():
-        for start, end in pairwise(line):
-            plot.rule(start, end)
+    for look, line in limits.items():
+        plot.line(line, look, faint=True)
     for look, detector, _ in asked:
         plot.line(drawn[look], look)
         plot.name(look, _titled(detector))

@@ -92,10 +92,11 @@ class Plot:
         """What the marks show, for whoever does not see them."""
         self._told.append(sentence)
 
-    def line(self, points: Sequence[Point], look: int) -> None:
+    def line(self, points: Sequence[Point], look: int, *, faint: bool = False) -> None:
         dash = DASHES[(look + look // LOOKS) % len(DASHES)]
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
-        self._marks.append(f'<path class="line s{look % LOOKS}" d="{self._path(points)}"{dashes}/>')
+        kind = f"line{' faint' if faint else ''} s{look % LOOKS}"
+        self._marks.append(f'<path class="{kind}" d="{self._path(points)}"{dashes}/>')
 
     def band(self, lows: Sequence[Point], highs: Sequence[Point], look: int) -> None:
         outline = self._path([*lows, *reversed(highs)])

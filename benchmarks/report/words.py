@@ -310,7 +310,7 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     names = titles(summary)
     sentences = []
     for entry in summary["agreement"]:
-        sentences.append(_agreement_sentence(entry, names[entry["a"]], names[entry["b"]]))
+        sentences.append(same_verdict(entry, names[entry["a"]], names[entry["b"]]))
         if entry["differences"]["pairs"]:
             sentences.append(_difference_sentence(entry["differences"], len(summary["agreement"])))
     return sentences
@@ -337,7 +337,7 @@ def evidence(found: dict[str, Any], tests: int) -> str:
     )
 
 
-def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
+def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
     if "rate" not in entry:
         return f"No pair was answered by both {a} and {b}."
     same = round(entry["rate"] * entry["both_answered"])
