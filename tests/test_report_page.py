@@ -168,11 +168,8 @@ def test_without_javascript_all_but_the_table_of_pairs_is_there(
 
 def test_a_simulated_judge_is_called_so_wherever_it_is_named(two: Path, visit: Callable[..., Visit]) -> None:
     told = visit(two).page.locator("body").text_content() or ""
-    shown = told[: told.index('{"name"')] if '{"name"' in told else told
-    named = re.findall(r"gpt-4o-mini(?! \(simulated\))", shown)
-    assert "gpt-4o-mini (simulated)" in shown
-    assert named == []
-    assert "not from a language model" in shown
+    assert told.count("gpt-4o-mini") == told.count("gpt-4o-mini (simulated)") > 10
+    assert "not from a language model" in told
 
 
 def test_the_decision_answers_with_its_numbers(two: Path, visit: Callable[..., Visit]) -> None:

@@ -112,16 +112,16 @@
   }
 
   function toggle(row, made) {
-    const button = element("button", "more");
+    const shownNow = document.createTextNode("more");
+    const button = element("button", shownNow, spoken(` of pair ${row.id || row.place + 1}`));
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
-    button.setAttribute("aria-label", `more of pair ${row.id || row.place + 1}`);
     const reasons = classed(element("dl", ...row.said.flatMap(([, , , words], place) =>
       (words ? [element("dt", names[place]), element("dd", isolated(words))] : []))), "reasons");
     reasons.hidden = true;
     button.addEventListener("click", () => {
       reasons.hidden = !made.classList.toggle("open");
-      button.textContent = reasons.hidden ? "more" : "less";
+      shownNow.data = reasons.hidden ? "more" : "less";
       button.setAttribute("aria-expanded", String(!reasons.hidden));
     });
     return [button, reasons];

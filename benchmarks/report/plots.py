@@ -56,13 +56,8 @@ def quality(summary: Summary) -> Plot | None:
     shown = [metric for metric in QUALITY if any(metric in each for each in detectors.values())]
     if not shown:
         return None
-    lows = [each[metric] for each in detectors.values() for metric in shown if metric in each]
-    lows += [
-        each["intervals"][metric][0]
-        for each in detectors.values()
-        for metric in shown
-        if metric in each["intervals"]
-    ]
+    given = [(each, metric) for each in detectors.values() for metric in shown if metric in each]
+    lows = [each["intervals"].get(metric, [each[metric]])[0] for each, metric in given]
     plot = Plot(
         "Quality with its intervals",
         "Marks are values, lines their 95 % intervals. Further right is better.",
@@ -102,7 +97,7 @@ def roc(summary: Summary, run: RunResult) -> Plot | None:
         plot.line(curves.roc(truth, detector.scores[used]), look)
         plot.dot(float(called[~truth].mean()), float(called[truth].mean()), look)
         area = _figures(summary["detectors"][detector.name], ["roc_auc"])
-        plot.name(look, f"{_titled(detector)}", dot=True)
+        plot.name(look, _titled(detector), dot=True)
         plot.tell(f"{_titled(detector)}: {area}.")
     return plot if ranked else None
 
@@ -130,8 +125,8 @@ def precision_recall(summary: Summary, run: RunResult) -> Plot | None:
 def reliability(summary: Summary, run: RunResult) -> Plot | None:
     plot = Plot(
         "Reliability of the scores",
-        "How often pairs with such a score do contradict, in groups of equal size, with "
-        "95 % intervals. On the diagonal a score is what it says.",
+        "How often pairs with such a score do contradict, in groups of equal size, with 95 % intervals "
+        "(pairs taken as independent). On the diagonal a score is what it says.",
         Axis("mean score, P(contradiction)", 0.0, 1.0, SHARE),
         Axis("share of contradictions", 0.0, 1.0, SHARE),
     )
@@ -182,37 +177,36 @@ def latency(run: RunResult) -> Plot | None:
 
 def concurrency(run: RunResult) -> Plot | None:
     """Requests in flight over the run, and the limits that --async auto set."""
-    asked = [
-        (look, detector, ~np.isnan(detector.done_s) & ~np.isnan(detector.latency_ms))
-        for look, detector in enumerate(run.detectors)
-        if detector.kind == "judge" and detector.done_s is not None
-    ]
-    asked = [(look, detector, timed) for look, detector, timed in asked if timed.any()]
-    if not asked:
+    judges = {look: judge for look, judge in enumerate(run.detectors) if judge.kind == "judge"}
+    drawn = {look: curve for look, judge in judges.items() if (curve := _in_flight(judge))}
+    limits = {look: _limit_line(judges[look]) for look in drawn if judges[look].limit_changes}
+    if not drawn:
         return None
-    drawn = {
-        look: curves.in_flight(
-            detector.done_s[timed].astype(np.float64), detector.latency_ms[timed], detector.wall_s
-        )
-        for look, detector, timed in asked
-        if detector.done_s is not None
-    }
-    limits = {look: _limit_line(detector) for look, detector, _ in asked if detector.limit_changes}
     points = [point for line in (*drawn.values(), *limits.values()) for point in line]
     plot = Plot(
         "Requests in flight",
         "The most requests at once, of those that brought a verdict, in each moment of the run."
-        + (" The faint line is the limit that --async auto found." if limits else ""),
+        + (" A thin line is the limit that --async auto found." if limits else ""),
         linear("seconds into the run", 0.0, max(x for x, _ in points)),
         linear("requests in flight", 0.0, max(y for _, y in points)),
     )
     for look, line in limits.items():
         plot.line(line, look, faint=True)
-    for look, detector, _ in asked:
-        plot.line(drawn[look], look)
-        plot.name(look, _titled(detector))
-        plot.tell(f"{_titled(detector)}: at most {max(y for _, y in drawn[look]):.0f} in flight.")
+    for look, line in drawn.items():
+        plot.line(line, look)
+        plot.name(look, _titled(judges[look]))
+        plot.tell(f"{_titled(judges[look])}: at most {max(y for _, y in line):.0f} in flight.")
     return plot
+
+
+def _in_flight(judge: DetectorResult) -> curves.Curve:
+    """Empty where no answer was timed."""
+    if judge.done_s is None:
+        return []
+    timed = ~np.isnan(judge.done_s) & ~np.isnan(judge.latency_ms)
+    if not timed.any():
+        return []
+    return curves.in_flight(judge.done_s[timed].astype(np.float64), judge.latency_ms[timed], judge.wall_s)
 
 
 def _limit_line(detector: DetectorResult) -> curves.Curve:
@@ -223,7 +217,7 @@ def _limit_line(detector: DetectorResult) -> curves.Curve:
 
 def cascades(summary: Summary) -> list[Plot]:
     """For each reactor and judge: accuracy against the share of pairs that the judge is asked."""
-    return [_cascade(summary, entry) for entry in summary.get("cascade", ()) if len(entry["curve"]) > 1]
+    return [_cascade(summary, entry) for entry in (summary.get("cascade") or ()) if len(entry["curve"]) > 1]
 
 
 def _cascade(summary: Summary, entry: dict[str, Any]) -> Plot:
@@ -294,7 +288,7 @@ def cost(summary: Summary) -> Plot | None:
         linear("dollars for 1,000 pairs", 0.0, max(shown.values())),
         linear("accuracy", min(lows), 1.0),
     )
-    for entry in summary.get("cascade", ()):
+    for entry in summary.get("cascade") or ():
         _draw_cascade_cost(plot, summary, entry)
     for look, (name, detector) in enumerate(summary["detectors"].items()):
         if name in shown:

@@ -93,10 +93,8 @@ class Plot:
         self._told.append(sentence)
 
     def line(self, points: Sequence[Point], look: int, *, faint: bool = False) -> None:
-        dash = DASHES[(look + look // LOOKS) % len(DASHES)]
-        dashes = f' stroke-dasharray="{dash}"' if dash else ""
         kind = f"line{' faint' if faint else ''} s{look % LOOKS}"
-        self._marks.append(f'<path class="{kind}" d="{self._path(points)}"{dashes}/>')
+        self._marks.append(f'<path class="{kind}" d="{self._path(points)}"{_dashes(look)}/>')
 
     def band(self, lows: Sequence[Point], highs: Sequence[Point], look: int) -> None:
         outline = self._path([*lows, *reversed(highs)])
@@ -150,9 +148,7 @@ class Plot:
         for place, (look, line, dot, text) in enumerate(self._legend):
             middle = TOP + self.height + BELOW + LEGEND_ROW * (place + 0.5)
             if line:
-                dash = DASHES[(look + look // LOOKS) % len(DASHES)]
-                dashes = f' stroke-dasharray="{dash}"' if dash else ""
-                parts.append(f'<path class="line s{look % LOOKS}" d="M14 {middle:.1f}h32"{dashes}/>')
+                parts.append(f'<path class="line s{look % LOOKS}" d="M14 {middle:.1f}h32"{_dashes(look)}/>')
             if dot:
                 parts.append(_shape(30, middle, look, False))
             short = text if len(text) <= NAME_WIDTH else f"{text[: NAME_WIDTH - 1]}…"
@@ -166,6 +162,12 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str, more: str = "")
 
 def _escape(text: str) -> str:
     return html.escape(printable(text))
+
+
+def _dashes(look: int) -> str:
+    """Another one when colours come round again."""
+    dash = DASHES[(look + look // LOOKS) % len(DASHES)]
+    return f' stroke-dasharray="{dash}"' if dash else ""
 
 
 def _shape(x: float, y: float, look: int, hollow: bool) -> str:
