@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import GUESSES, LABELLED, judge, reactor, run_of
 
 from benchmarks import metrics
 from benchmarks.report import curves
 from benchmarks.report.pair_table import clipped, marked, visible
+from benchmarks.report.plots import concurrency
 from benchmarks.report.svg import linear, logarithmic
 
 scored = st.lists(
@@ -62,6 +66,14 @@ def test_the_most_requests_in_flight_are_those_that_overlap(answers: list[tuple[
     assert max(height for _, height in points) == most
     assert [second for second, _ in points] == sorted(second for second, _ in points)
     assert points[-1][1] == 0
+
+
+def test_the_limits_that_async_auto_found_are_drawn_beside_the_requests() -> None:
+    timed = replace(judge(LABELLED), done_s=np.arange(1, 21, dtype=np.float32) / 10)
+    found = replace(timed, limit_changes=((0.0, 4, "start"), (1.0, 9, "no limit met")))
+    for each, drawn in ((judge(LABELLED), None), (timed, 0), (found, 1)):
+        plot = concurrency(run_of(LABELLED, reactor(GUESSES), each))
+        assert (plot and plot.render().count('class="line faint')) == drawn
 
 
 @given(st.floats(-10, 10), st.floats(0.01, 1e6))

@@ -13,8 +13,8 @@ from kimera.errors import UserError
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 DESCRIPTION = """\
 Makes the report of a run again, from the journal in its folder: summary.json, summary.md, results.csv,
-report.html and comparison.png. Nothing is asked and nothing is computed anew, so a run that is going on, or
-that was cut short, shows what it has so far. The dataset must still be where it was.
+report.html and comparison.png. No detector is asked. A run that is going on, or that was cut short,
+shows what it has so far. The dataset must still be where it was.
 """
 EPILOG = """\
 examples:
