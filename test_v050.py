@@ -28,7 +28,7 @@ PAIRS = 40
 # An easy pair of either kind: this checks an installation, not how good the reactor is.
 CONTRADICTING = ("Two women are cooking in the kitchen.", "Nobody is in the kitchen.")
 COMPATIBLE = ("Two dogs run across a field.", "Animals are outside.")
-RUN_FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
+RUN_FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "report.html", "comparison.png"}
 
 
 def test_import() -> None:

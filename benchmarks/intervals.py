@@ -21,6 +21,7 @@ DRAWS = 2000
 MOST_GROUPS = 200  # left out one by one for a bootstrap's acceleration
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
+PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
 MOST_UNDEFINED = 0.05  # share of draws in which a metric may have no value
 
 Interval: TypeAlias = tuple[float, float]
@@ -275,7 +276,7 @@ def calibration_error_interval(
     def error_of(factor: float) -> float:
         return float((pairs * np.abs(score - np.clip(score - factor * gap, 0, 1))).sum() / pairs.sum())
 
-    tail = (1 - level) / 2
+    tail = PATTERN_KNOWN * (1 - level) / 2
     return error_of(factor_where(1 - tail)), error_of(factor_where(tail))
 
 

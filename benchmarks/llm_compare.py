@@ -375,14 +375,12 @@ def _report(options: argparse.Namespace, comparison: Comparison, dataset: Datase
 
 
 def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:
-    from benchmarks.report import render_text
+    from benchmarks.report import print_summary
 
     if options.json:
         print(json.dumps(summary, indent=2))
-        return
-    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
-    names = ["summary.md", "summary.json", "results.csv", "journal.jsonl"]
-    print(f"Files in {folder}: {', '.join(names if options.no_viz else ['comparison.png', *names])}")
+    else:
+        print_summary(summary, folder, viz=not options.no_viz)
 
 
 def _exit_code(options: argparse.Namespace, comparison: Comparison, folder: Path) -> int:

@@ -18,7 +18,7 @@ from kimera.errors import UserError
 
 JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'
-RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "comparison.png")
+RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "report.html", "comparison.png")
 # What makes it another run; everything else, such as --async or --timeout, may change when a run goes on.
 IDENTITY = {
     "dataset": "DATASET",

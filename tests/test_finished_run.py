@@ -12,6 +12,7 @@ import pytest
 from benchmarks.finished_run import open_run
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
+from benchmarks.report.__main__ import main as report
 from kimera.errors import UserError
 
 PAIRS = [
@@ -77,3 +78,40 @@ def test_a_dataset_that_has_changed_is_refused(folder: Path, tmp_path: Path) -> 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run there"):
         open_run(tmp_path)
+
+
+# python -m benchmarks.report
+
+
+def test_its_report_is_made_again(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    assert report([str(again), "--no-viz"]) == 0
+    told = capsys.readouterr().out
+    for name in ("summary.json", "summary.md", "results.csv", "report.html"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+    assert not (again / "comparison.png").exists()
+    assert "Agreement" in told
+    files = "report.html, summary.md, summary.json, results.csv, journal.jsonl"
+    assert told.endswith(f"Files in {again}: {files}\n")
+
+
+def test_a_report_takes_another_margin_and_draws_the_figure(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    assert report([str(tmp_path), "--margin", "7.5"]) == 0
+    differences = json.loads((tmp_path / "summary.json").read_text())["agreement"][0]["differences"]
+    assert differences["equivalence"]["margin"] == pytest.approx(0.075)
+    assert (tmp_path / "comparison.png").exists()
+
+
+def test_a_report_of_nothing_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: no run there (no journal.jsonl)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_has_failed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    (tmp_path / "report.html").mkdir()
+    assert report([str(tmp_path), "--no-viz"]) == 1

@@ -28,7 +28,7 @@ from kimera.reactor import Reactor
 from kimera.sqlite_files import default_folder
 
 ROOT = Path(__file__).parent.parent
-FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
+FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "report.html", "comparison.png"}
 
 
 @pytest.fixture(scope="module")

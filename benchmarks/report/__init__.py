@@ -1,4 +1,4 @@
-"""What a person sees of a run: a table in the terminal, results.csv, summary.json and .md, comparison.png."""
+"""What a person sees of a run: a table in the terminal, and the files in its folder."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Any
 from benchmarks.report.figure import draw_comparison
 from benchmarks.report.files import write_text
 from benchmarks.report.markdown import render_markdown
+from benchmarks.report.page import render_page
+from benchmarks.report.pair_table import PairTable
 from benchmarks.report.results_csv import Finding, write_results_csv
 from benchmarks.report.summary import MARGIN, build_summary
-from benchmarks.report.text import render_text
+from benchmarks.report.text import print_summary, render_text
 from benchmarks.results import RunResult
 from kimera.pairs import Pair
 
 __all__ = [
     "build_summary",
     "draw_comparison",
+    "print_summary",
     "render_markdown",
     "render_text",
     "write_report",
@@ -35,7 +38,7 @@ def write_report(
     prevalence: float | None = None,
     viz: bool = True,
 ) -> dict[str, Any]:
-    """Writes the report files into `out_dir` and gives the summary; without `viz`, no figure, nor an old one.
+    """Writes the report files into `out_dir` and gives the summary; without `viz` no comparison.png.
 
     `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
     margin, prevalence: see `build_summary`.
@@ -44,9 +47,11 @@ def write_report(
     summary = build_summary(run, margin, prevalence)
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
-    write_results_csv(out_dir / "results.csv", rows, titles, screened=screened)
+    table = PairTable()
+    write_results_csv(out_dir / "results.csv", table.watching(rows), titles, screened=screened)
     write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_text(out_dir / "summary.md", render_markdown(summary))
+    write_text(out_dir / "report.html", render_page(summary, run, table))
     figure = out_dir / "comparison.png"
     if viz:
         draw_comparison(summary, run, figure)

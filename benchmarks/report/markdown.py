@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import words
+from benchmarks.report import findings, words
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
 
@@ -23,11 +23,11 @@ def render_markdown(summary: dict[str, Any]) -> str:
     if summary["agreement"]:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
         parts.append(_table(words.agreement_rows(summary)))
-    parts += map(escape, words.threshold_sentences(summary))
-    if rows := words.category_rows(summary):
+    parts += map(escape, findings.threshold_sentences(summary))
+    if rows := findings.category_rows(summary):
         parts += ["## Accuracy by category", _table(rows)]
-        parts += map(escape, words.category_sentences(summary))
-    if cascade := words.cascade_sentences(summary):
+        parts += map(escape, findings.category_sentences(summary))
+    if cascade := findings.cascade_sentences(summary):
         parts += ["## Cascade", *map(escape, cascade)]
     if notes := words.notes(summary):
         parts += ["## Before quoting these numbers", _list(notes)]

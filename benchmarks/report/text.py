@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterable
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
-from benchmarks.report import words
+from benchmarks.report import findings, words
 
 WIDTH = 100
 FIRST_COLUMN = 36
 MOST_CATEGORIES = 10
 LEAST_COLUMN = 11  # holds "(simulated)"
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+def print_summary(summary: dict[str, Any], folder: Path, *, viz: bool) -> None:
+    """The summary and where its files are, on standard output. viz: whether comparison.png is among them."""
+    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    figure = ["comparison.png"] if viz else []
+    names = ["report.html", *figure, "summary.md", "summary.json", "results.csv", "journal.jsonl"]
+    print(f"Files in {folder}: {', '.join(names)}")
 
 
 def render_text(summary: dict[str, Any], colour: bool) -> str:
@@ -32,15 +43,15 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         who_was_right = [line for row in _table(words.agreement_rows(summary)) for line in row]
         sentences = [line for each in words.agreement_sentences(summary) for line in _wrapped(each)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
-    if thresholds := words.threshold_sentences(summary):
+    if thresholds := findings.threshold_sentences(summary):
         blocks.append([line for each in thresholds for line in _wrapped(each)])
-    if rows := words.category_rows(summary, MOST_CATEGORIES):
+    if rows := findings.category_rows(summary, MOST_CATEGORIES):
         sentences = [
-            line for each in words.category_sentences(summary, MOST_CATEGORIES) for line in _wrapped(each)
+            line for each in findings.category_sentences(summary, MOST_CATEGORIES) for line in _wrapped(each)
         ]
         table = [line for row in _table(rows) for line in row]
         blocks.append([heading("Accuracy by category, the largest first"), *table, *sentences])
-    if cascade := words.cascade_sentences(summary):
+    if cascade := findings.cascade_sentences(summary):
         blocks.append([heading("Cascade"), *(line for each in cascade for line in _wrapped(each))])
     blocks += [_wrapped(note) for note in words.notes(summary)]
     if missing := words.missing(summary):

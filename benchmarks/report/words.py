@@ -57,10 +57,13 @@ LABELS = {
     "both_wrong": "both wrong",
 }
 MISSING = "-"
+SIMULATED = (
+    "Simulated: these answers come from a simulator, not from a language model. "
+    "They show how the software behaves and say nothing about any LLM."
+)
 FEW_LABELS = 200
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
-SIGNIFICANT = 0.05
 
 
 def printable(text: str) -> str:
@@ -231,12 +234,12 @@ def _row(
     return LABELS[metric], lambda detector: _cell(detector, metric, write)
 
 
-def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
+def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
     """A figure of quality with its interval: "0.940 (0.838 to 0.979)"."""
 
     def cell(detector: Detector) -> str:
         ends = detector["intervals"].get(metric)
-        interval = f" ({_from_to(ends)})" if ends else ""
+        interval = f" ({from_to(ends)})" if ends else ""
         return _cell(detector, metric, lambda value: f"{value:.3f}{interval}")
 
     return LABELS[metric], cell
@@ -259,13 +262,13 @@ def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], st
 
     def cell(detector: Detector) -> str:
         ends = detector.get(group, {}).get("intervals", {}).get(name)
-        interval = f" ({_from_to(ends)})" if ends else ""
+        interval = f" ({from_to(ends)})" if ends else ""
         return _cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
 
     return LABELS[name], cell
 
 
-def _from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
+def from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
     return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
 
 
@@ -287,18 +290,18 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
         "Quality, on answered pairs with a label (95 % intervals)",
         (
             ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
-            _figure("accuracy"),
-            _figure("balanced_accuracy"),
-            _figure("precision"),
-            _figure("recall"),
-            _figure("f1"),
-            _figure("mcc"),
-            _figure("accuracy_failed_as_wrong"),
-            _figure("roc_auc"),
-            _figure("average_precision"),
-            _figure("brier"),
-            _figure("log_loss"),
-            _figure("calibration_error"),
+            figure("accuracy"),
+            figure("balanced_accuracy"),
+            figure("precision"),
+            figure("recall"),
+            figure("f1"),
+            figure("mcc"),
+            figure("accuracy_failed_as_wrong"),
+            figure("roc_auc"),
+            figure("average_precision"),
+            figure("brier"),
+            figure("log_loss"),
+            figure("calibration_error"),
             ("distinct scores given", lambda detector: f"{detector['distinct_scores']:,}"),
         ),
     ),
@@ -352,73 +355,6 @@ def _prevalence(summary: dict[str, Any]) -> float | None:
     return next((group["prevalence"] for group in found if group), None)
 
 
-def threshold_sentences(summary: dict[str, Any]) -> list[str]:
-    """What another threshold than its own would make of a reactor, without tuning on the test."""
-    names = titles(summary)
-    return [
-        _threshold_sentence(names[name], detector)
-        for name, detector in summary["detectors"].items()
-        if "f1" in detector.get("thresholds", {}) and "f1" in detector
-    ]
-
-
-def _threshold_sentence(who: str, detector: Detector) -> str:
-    found = detector["thresholds"]
-    ends = found["intervals"].get("f1")
-    interval = f" ({_from_to(ends)})" if ends else ""
-    return (
-        f"Threshold of {who}: {found['default']:g} is its own; the best for F1 in cross-validation is "
-        f"{found['cross_validated']:.2f}, with F1 {found['f1']:.3f}{interval} in place of "
-        f"{detector['f1']:.3f}, and accuracy {found['accuracy']:.3f} in place of {detector['accuracy']:.3f}."
-    )
-
-
-def category_rows(summary: dict[str, Any], most: int | None = None) -> list[Row]:
-    """A header, then a row a category, the largest first: its size, and the accuracy of each detector."""
-    shown = summary["categories"].get("shown", [])[:most]
-    if not shown:
-        return []
-    names = titles(summary)
-    rows: list[Row] = [("category", "pairs", *names.values())]
-    for entry in shown:
-        small = " (small)" if entry["small"] else ""
-        figures = (_accuracy_cell(entry["detectors"][name]) for name in names)
-        rows.append((printable(entry["category"]), f"{entry['pairs']:,}{small}", *figures))
-    return rows
-
-
-def _accuracy_cell(figures: dict[str, Any]) -> str:
-    if "accuracy" not in figures:
-        return MISSING
-    return f"{figures['accuracy']:.2f} ({_from_to(figures['intervals']['accuracy'], 1, 2)})"
-
-
-def category_sentences(summary: dict[str, Any], most: int | None = None) -> list[str]:
-    """Where two detectors differ, after as many tests as there are; how many categories are not shown."""
-    found = summary["categories"]
-    if not found:
-        return []
-    names = titles(summary)
-    better: dict[tuple[str, str], list[str]] = {}
-    for entry in found["shown"]:
-        for test in entry["differences"]:
-            if "mcnemar" in test and test["mcnemar"]["p_holm"] < SIGNIFICANT:
-                couple = (test["a"], test["b"]) if test["accuracy"] > 0 else (test["b"], test["a"])
-                better.setdefault(couple, []).append(printable(entry["category"]))
-    sentences = [
-        f"By category, adjusted for all: {names[a]} is better than {names[b]} in {len(where):,} of "
-        f"{len(found['shown']):,} ({', '.join(where[:most])}{', ...' if most and len(where) > most else ''})."
-        for (a, b), where in better.items()
-    ]
-    if not better and len(names) > 1:
-        sentences.append("By category, adjusted for all, no difference between two detectors is shown.")
-    if hidden := len(found["shown"][most:] if most else []) + found["more"]:
-        sentences.append(
-            f"Not in this table: {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
-        )
-    return sentences
-
-
 def agreement_rows(summary: dict[str, Any]) -> list[Row]:
     """A header, then a row for each two detectors: how many verdicts agree and who was right, in pairs."""
     names = titles(summary)
@@ -434,7 +370,7 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     names = titles(summary)
     sentences = []
     for entry in summary["agreement"]:
-        sentences.append(_agreement_sentence(entry, names[entry["a"]], names[entry["b"]]))
+        sentences.append(same_verdict(entry, names[entry["a"]], names[entry["b"]]))
         if entry["differences"]["pairs"]:
             sentences.append(_difference_sentence(entry["differences"], len(summary["agreement"])))
     return sentences
@@ -442,80 +378,26 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
 
 def _difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
-    p = found["mcnemar"]["p"]
-    adjusted = f", {_p(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
-    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
-    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
-    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
-    parts = [
-        f"Accuracy: {printable(found['conclusion'])} (difference {100 * abs(found['accuracy']):.1f} points, "
-        f"95 % interval {_from_to(ends, 100, 1)}; {how}: {_p(p)}{adjusted})."
-    ]
+    parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
     if "least_difference" in found:
         least = 100 * found["least_difference"]
         parts.append(f"A run like this finds a difference of {least:.1f} points 4 times of 5.")
     return " ".join(parts)
 
 
-def cascade_sentences(summary: dict[str, Any]) -> list[str]:
-    """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
-    names = titles(summary)
-    found = _cascade_run_sentences(summary["cascade_run"], names) if "cascade_run" in summary else []
-    return found + [_curve_sentence(entry, names) for entry in summary["cascade"] if entry["curve"]]
-
-
-def _cascade_run_sentences(run: dict[str, Any], names: dict[str, str]) -> list[str]:
-    reactor, judge = names[run["reactor"]], names[run["judge"]]
-    if run["absent"]:
-        return [f"Cascade: nothing can be said of it: {run['absent']['bounds']}."]
-    asked, spared = run["asked"], run["spared"]
-    saved = run["dollars_saved"]
-    money = f", which saved about ${saved:,.4f}" if saved is not None else ""
-    share = asked / run["pairs"]
-    found = [
-        f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} ({share:.1%}), "
-        f"{run['sampled']:,} of them a random sample; {reactor} settled the other {spared:,}{money}."
-    ]
-    level, bounds = f"{run['confidence']:.0%}", run["bounds"]
-    if run["thresholds"]["lower"] <= 0:
-        found.append(
-            f"Promise: nothing was settled as no contradiction, so nothing is missed: the sample, with "
-            f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
-            f"{run['risk']:g}."
-        )
-    else:
-        found.append(
-            f"Promise, with {level} probability: of what {judge} would call contradictions the cascade "
-            f"misses at most {bounds['missed']:.1%} (in the sample {run['in_sample']['missed']:,} of "
-            f"{run['sampled_contradictions']:,})."
-        )
-    found.append(
-        f"Beside it, each with {level} probability: at most {bounds['false_alarms']:.1%} of what {judge} "
-        f"would not call so are false alarms, and at most {bounds['disagreement']:.1%} of all verdicts are "
-        "not its own."
-    )
-    return found
-
-
-def _curve_sentence(entry: dict[str, Any], names: dict[str, str]) -> str:
-    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
-    alone, place = entry["curve"][-1], entry["indistinguishable"]
-    if place is None or place["sent"] >= 1:
-        return f"Cascade: no share of the pairs but all of them makes up for {judge}."
-    if place["sent"] == 0:
-        return (
-            f"Cascade: none is needed, since {judge} is not shown to be more accurate than {reactor} alone."
-        )
-    known = place["dollars"] is not None
-    money = f", for ${place['dollars']:,.4f} in place of ${alone['dollars']:,.4f}" if known else ""
+def evidence(found: dict[str, Any], tests: int) -> str:
+    """What a conclusion on two accuracies rests on. tests: how many the p-values are adjusted for."""
+    adjusted = f", {p_value(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
+    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
+    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
+    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
     return (
-        f"Cascade: had {judge} been asked only about the {place['sent']:.0%} of the pairs of which {reactor} "
-        f"is least sure{money}, the accuracy would have been {place['accuracy']:.3f}, which these "
-        f"{counted(entry['pairs'], 'pair')} cannot tell from its own {alone['accuracy']:.3f}."
+        f"difference {100 * abs(found['accuracy']):.1f} points, 95 % interval {from_to(ends, 100, 1)}; "
+        f"{how}: {p_value(found['mcnemar']['p'])}{adjusted}"
     )
 
 
-def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
+def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
     if "rate" not in entry:
         return f"No pair was answered by both {a} and {b}."
     same = round(entry["rate"] * entry["both_answered"])
@@ -524,24 +406,25 @@ def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
     return f"The same verdict from {a} and {b} on {of} ({entry['rate']:.1%}{kappa})."
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
     return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
+
+
+def is_simulated(summary: dict[str, Any]) -> bool:
+    return any(detector["simulated"] for detector in summary["detectors"].values())
 
 
 def notes(summary: dict[str, Any]) -> list[str]:
     """What a reader must know before quoting the numbers."""
     found = []
-    if any(detector["simulated"] for detector in summary["detectors"].values()):
-        found.append(
-            "Simulated: these answers come from a simulator, not from a language model. "
-            "They show how the software behaves and say nothing about any LLM."
-        )
+    if is_simulated(summary):
+        found.append(SIMULATED)
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
             _chance_notes,
             _failure_notes,
-            _speed_notes,
+            speed_notes,
             _passage_notes,
             _stability_notes,
             _calibration_notes,
@@ -613,7 +496,7 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
-def _speed_notes(who: str, detector: Detector) -> list[str]:
+def speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
     cached = {
         counted(settings[found] + settings[done], what): settings[found]

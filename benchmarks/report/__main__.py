@@ -1,0 +1,69 @@
+"""The command line, python -m benchmarks.report: the report of any run, made again from its journal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.options import positive
+from benchmarks.report import print_summary, write_report
+from kimera.errors import UserError
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DESCRIPTION = """\
+Makes the report of a run again, from the journal in its folder: summary.json, summary.md, results.csv,
+report.html and comparison.png. No detector is asked. A run that is going on, or that was cut short,
+shows what it has so far. The dataset must still be where it was.
+"""
+EPILOG = """\
+examples:
+  python -m benchmarks.report runs/2026-01-31_12-00-00
+  python -m benchmarks.report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
+  python -m benchmarks.report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
+
+exit codes: 0 done, 1 failed, 2 wrong usage
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    from benchmarks.finished_run import open_run
+
+    try:
+        found = open_run(options.folder)
+        margin = found.options["margin"] if options.margin is None else options.margin
+        summary = write_report(
+            found.run, found.rows(), found.folder, margin=margin / 100, viz=not options.no_viz
+        )
+        print_summary(summary, found.folder, viz=not options.no_viz)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--margin",
+        type=positive,
+        metavar="POINTS",
+        help="a difference of accuracies that does not matter (default: the one that the run was begun with)",
+    )
+    parser.add_argument("--no-viz", action="store_true", help="no comparison.png")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

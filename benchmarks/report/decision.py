@@ -1,0 +1,194 @@
+"""What someone who has to decide reads first: how good, at what cost, which pairs still need a judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from benchmarks.report import words
+from benchmarks.report.findings import SIGNIFICANT, cascade_sentences
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence to remember, and what it rests on."""
+
+    claim: str
+    support: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    question: str
+    findings: tuple[Finding, ...]
+
+
+def answers(summary: Summary) -> tuple[Answer, Answer, Answer]:
+    return _quality(summary), _cost(summary), _which_pairs(summary)
+
+
+def _of_kind(summary: Summary, kind: str) -> list[str]:
+    return [name for name, detector in summary["detectors"].items() if detector["kind"] == kind]
+
+
+def _compared(summary: Summary) -> list[dict[str, Any]]:
+    """The agreements that matter: of each reactor and judge; of all judges where no reactor ran."""
+    wanted = {*product(_of_kind(summary, "reactor"), _of_kind(summary, "judge"))}
+    entries: list[dict[str, Any]] = summary["agreement"]
+    return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
+
+
+def _quality(summary: Summary) -> Answer:
+    compared = _compared(summary)
+    if not compared:
+        alone = tuple(_alone(summary, name) for name in summary["detectors"])
+        return Answer("How good is it?", alone)
+    local = bool(_of_kind(summary, "reactor"))
+    question = "Is the local detector as good as the judge?" if local else "Which judge is better?"
+    return Answer(question, tuple(_better(summary, entry) for entry in compared))
+
+
+def _alone(summary: Summary, name: str) -> Finding:
+    detector, title = summary["detectors"][name], words.titles(summary)[name]
+    counted = words.counted(detector["labelled_answered"], "labelled pair")
+    if "accuracy" not in detector:
+        return Finding(f"Not known of {title}: {detector['absent']['accuracy']}.")
+    _, accuracy = words.figure("accuracy")
+    return Finding(
+        f"Accuracy of {title}: {accuracy(detector)}.",
+        f"95 % interval, on {counted}; nothing to compare it with.",
+    )
+
+
+def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
+    found, names = entry["differences"], words.titles(summary)
+    if not found["pairs"]:
+        return Finding(
+            f"Not known of {names[entry['a']]} and {names[entry['b']]}: {found['absent']['differences']}."
+        )
+    local = summary["detectors"][entry["a"]]["kind"] == "reactor"
+    answer = f"{_yes_or_no(found)}: " if local else ""
+    accuracies = [(entry["both_right"] + entry[only]) / found["pairs"] for only in ("only_a", "only_b")]
+    told = " against ".join(f"{accuracy:.3f}" for accuracy in accuracies)
+    pairs = f"{found['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
+    evidence = words.evidence(found, len(summary["agreement"]))
+    return Finding(
+        f"{answer}{words.printable(found['conclusion'])}.",
+        f"Accuracy {told} on {pairs}, those that both answered and that carry a label: {evidence}.",
+    )
+
+
+def _yes_or_no(found: dict[str, Any]) -> str:
+    """Of the first one's being as good as the second: better, or equivalent within the margin."""
+    different = found["mcnemar"]["p"] < SIGNIFICANT
+    if found["equivalence"]["p"] < SIGNIFICANT or (different and found["accuracy"] > 0):
+        return "Yes"
+    return "No" if different else "Not shown"
+
+
+def _cost(summary: Summary) -> Answer:
+    names = words.titles(summary)
+    findings = (_cost_of(names[name], detector) for name, detector in summary["detectors"].items())
+    question = "What does each cost?" if len(names) > 1 else "What does it cost?"
+    return Answer(question, tuple(findings))
+
+
+def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
+    mean = detector["latency_ms"].get("mean")
+    time = "no time measured" if mean is None else f"{words.quantity(mean)} ms a pair"
+    rate = detector.get("pairs_per_s")
+    speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
+    return Finding(
+        f"{title}: {_price(detector)}, {time}{speed}.", " ".join(words.speed_notes(title, detector))
+    )
+
+
+def _price(detector: dict[str, Any]) -> str:
+    if detector["kind"] == "reactor":
+        return "no fee"
+    if detector["from_cache"]:
+        return f"fee not known, {detector['from_cache']:,} replies came from the cache"
+    dollars = dollars_per_thousand(detector)
+    if dollars is None:
+        return "no fee, simulated" if detector["simulated"] else "no price known"
+    return f"{written_dollars(dollars)} for 1,000 pairs{' if it were real' if detector['simulated'] else ''}"
+
+
+def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
+    """What requests for a thousand pairs cost; None where it is not known, as with replies from a cache."""
+    if detector["kind"] == "reactor":
+        return 0.0
+    asked = detector["answered"] + detector["failed"] - detector["errors"].get("not_asked", 0)
+    if detector["dollars"] is None or detector["from_cache"] or not asked:
+        return None
+    return float(1000 * detector["dollars"] / asked)
+
+
+def written_dollars(dollars: float) -> str:
+    return f"${dollars:,.2f}" if dollars >= 0.1 or not dollars else f"${dollars:.2g}"
+
+
+def _which_pairs(summary: Summary) -> Answer:
+    question = "Which pairs still need the LLM?"
+    if len(summary["detectors"]) > 1 and not _of_kind(summary, "reactor"):
+        question = "On which pairs do they differ?"
+    cascades = [entry for entry in summary.get("cascade") or [] if entry["curve"]]
+    if "cascade_run" in summary:
+        claim, *support = cascade_sentences(summary)
+        findings = [Finding(claim.removeprefix("Cascade: "), " ".join(support))]
+    elif cascades:
+        findings = [cascade_finding(summary, entry) for entry in cascades]
+    elif compared := _compared(summary):
+        findings = [_apart(summary, entry) for entry in compared]
+    else:
+        findings = [Finding("Not known: only one detector was asked.")]
+    return Answer(question, tuple(findings))
+
+
+def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
+    """How many pairs must go to the judge until the two together are not told from the judge alone."""
+    names = words.titles(summary)
+    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
+    found = entry.get("indistinguishable")
+    if not found:
+        reasons = "; ".join(dict.fromkeys(entry.get("absent", {}).values()))
+        return Finding(
+            f"No share of the pairs that {reactor} could decide alone was found.",
+            f"{reasons}." if reasons else "",
+        )
+    if found["sent"] == 0:
+        return Finding(f"None: {judge} is not shown to be more accurate than {reactor} alone.")
+    if found["sent"] == 1:
+        return Finding(f"All: {judge} is more accurate than {reactor} with any smaller share sent to it.")
+    last = entry["curve"][-1]
+    at = min(entry["curve"], key=lambda point: abs(point["sent"] - found["sent"]))
+    _, accuracy = words.figure("accuracy")
+    claim = (
+        f"{found['sent']:.0%} of the pairs, those that {reactor} is least sure of: with these sent to "
+        f"{judge}, accuracy is not told from the judge's own."
+    )
+    support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
+    dollars = [point.get("dollars") for point in (found, last)]
+    if None not in dollars:
+        if_real = " if it were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
+        support += f", for {' instead of '.join(map(written_dollars, dollars))}{if_real}"
+    return Finding(claim, f"{support}.")
+
+
+def _apart(summary: Summary, entry: dict[str, Any]) -> Finding:
+    names = words.titles(summary)
+    a, b = names[entry["a"]], names[entry["b"]]
+    if "rate" not in entry:
+        return Finding(f"Not known: no pair was answered by both {a} and {b}.")
+    both = entry["both_answered"]
+    apart = both - round(entry["rate"] * both)
+    claim = f"{a} and {b} disagree on {apart:,} of {words.counted(both, 'pair')} ({1 - entry['rate']:.1%})."
+    if not apart or "only_a" not in entry:
+        return Finding(claim)
+    return Finding(
+        claim,
+        f"By the labels, {a} is right on {entry['only_a']:,} of these, {b} on {entry['only_b']:,}.",
+    )

@@ -1,0 +1,150 @@
+"""The pairs to look at in report.html: where detectors disagree, one is wrong, or one gave no verdict.
+
+What goes into the page is bounded, whatever the run: so many characters of a text, so many of all rows.
+Texts are made visible here and become text nodes in the page (page.js); nothing in them is ever obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Any
+
+from benchmarks.outcomes import NOT_ASKED
+from benchmarks.report.results_csv import Finding
+from kimera.pairs import Failure, Pair, Verdict
+
+MOST_OF_A_TEXT = 4_000
+MOST_OF_A_REASONING = 600
+MOST_OF_A_NAME = 200
+MOST_OF_ALL_ROWS = 16_000_000  # characters of JSON
+DISAGREES, WRONG, FAILED = "d", "w", "f"
+# One character at a time in scripts without spaces.
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])\w)+|[^\w\s]")
+UNSEEN = re.compile(r"[^\n\t -~]")  # may not be seen: anything but plain characters and line ends
+FOR_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+Segments = list[str]
+
+
+@dataclass
+class PairTable:
+    """Takes a run's rows as they pass; `rows` are lines of JSON, as page.js reads them.
+
+    most_characters: of all rows; those beyond are counted and not held.
+    found: pairs that belong in the table, of which the page may hold fewer. is_clipped: whether a text of
+    those it holds is not whole.
+    """
+
+    most_characters: int = MOST_OF_ALL_ROWS
+    rows: list[str] = field(default_factory=list)
+    found: int = 0
+    is_clipped: bool = False
+    _characters: int = 0
+
+    def watching(
+        self, rows: Iterable[tuple[Pair, Sequence[Finding]]]
+    ) -> Iterator[tuple[Pair, Sequence[Finding]]]:
+        """The same rows, one at a time."""
+        for pair, findings in rows:
+            self._take(pair, findings)
+            yield pair, findings
+
+    def _take(self, pair: Pair, findings: Sequence[Finding]) -> None:
+        troubles = [_trouble(pair, finding, findings) for finding in findings]
+        if not any(troubles):
+            return
+        self.found += 1
+        if self._characters >= self.most_characters:
+            return
+        plain = json.dumps(_row(pair, findings, troubles), ensure_ascii=False, separators=(",", ":"))
+        self.rows.append(plain.translate(FOR_SCRIPT))
+        self._characters += len(self.rows[-1])
+        self.is_clipped |= max(len(pair.text1), len(pair.text2)) > MOST_OF_A_TEXT
+
+    def as_json(self) -> str:
+        """A list of all rows, safe within a script element."""
+        return f"[{','.join(self.rows)}]"
+
+
+def _trouble(pair: Pair, finding: Finding, findings: Sequence[Finding]) -> str:
+    """Which of `DISAGREES`, `WRONG` and `FAILED` are true of this one among a pair's findings."""
+    if isinstance(finding, Failure):
+        return "" if finding.kind == NOT_ASKED.kind else FAILED
+    if finding is None:
+        return ""
+    others = (other.contradiction for other in findings if isinstance(other, Verdict))
+    disagrees = DISAGREES if any(said != finding.contradiction for said in others) else ""
+    wrong = WRONG if pair.is_contradiction not in (None, finding.contradiction) else ""
+    return disagrees + wrong
+
+
+def _row(pair: Pair, findings: Sequence[Finding], troubles: Sequence[str]) -> list[Any]:
+    """[id, category, label, segments, segments, findings]; label: 1, 0 or null, as a verdict is."""
+    first, second = marked(clipped(pair.text1, MOST_OF_A_TEXT), clipped(pair.text2, MOST_OF_A_TEXT))
+    label = None if pair.is_contradiction is None else int(pair.is_contradiction)
+    said = [[trouble, *_said(finding)] for trouble, finding in zip(troubles, findings, strict=True)]
+    return [shown(pair.id), shown(pair.category), label, first, second, said]
+
+
+def _said(finding: Finding) -> tuple[int | None, float | None, str]:
+    """Verdict, score and words."""
+    if isinstance(finding, Verdict):
+        words = clipped(finding.reasoning, MOST_OF_A_REASONING)
+        return int(finding.contradiction), round(finding.score, 4), words
+    if finding is None:
+        return None, None, NOT_ASKED.message
+    return None, None, clipped(f"{finding.kind}: {finding.message}", MOST_OF_A_REASONING)
+
+
+def shown(name: str) -> str:
+    return clipped(name, MOST_OF_A_NAME)
+
+
+def clipped(text: str, most: int) -> str:
+    """`visible(text)`, cut to so many characters of the text."""
+    if len(text) <= most:
+        return visible(text)
+    return f"{visible(text[:most])}… ({most:,} of {len(text):,} characters)"
+
+
+def visible(text: str) -> str:
+    """Escapes in place of what is not seen or turns the line: controls, bidi marks, lone surrogates.
+
+    Line ends and tabs stay, and spaces of every width.
+    """
+    return text if text.isprintable() else UNSEEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def marked(first: str, second: str) -> tuple[Segments, Segments]:
+    """Both texts in pieces that join to the whole; every second piece holds words that only it has."""
+    if first == second:
+        return [first], [second]
+    places = [[match.span() for match in WORD.finditer(text)] for text in (first, second)]
+    words, others = (
+        [text[a:b].casefold() for a, b in spans] for text, spans in zip((first, second), places, strict=True)
+    )
+    blocks = SequenceMatcher(None, words, others).get_opcodes()
+    changed = [block for block in blocks if block[0] != "equal"]
+    return (
+        _pieces(first, [(places[0][a][0], places[0][b - 1][1]) for _, a, b, _, _ in changed if a < b]),
+        _pieces(second, [(places[1][a][0], places[1][b - 1][1]) for _, _, _, a, b in changed if a < b]),
+    )
+
+
+def _pieces(text: str, spans: Sequence[tuple[int, int]]) -> Segments:
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    return [text[a:b] for a, b in pairwise(edges)]

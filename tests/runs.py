@@ -1,0 +1,92 @@
+"""Small runs of every kind, made by hand: what reports are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from benchmarks.report.results_csv import Finding
+from benchmarks.results import FAILED, DetectorResult, RunResult
+from kimera.pairs import Failure, Pair, Verdict
+
+HOSTILE = "=cmd|' /C calc'!A0\n# <script>alert(1)</script> | `x` $x^{ \x1b[31m [a](https://b) \ud800"
+
+
+def reactor(verdicts: np.ndarray, name: str = "kimera") -> DetectorResult:
+    answered = verdicts != FAILED
+    return DetectorResult(
+        name=name,
+        kind="reactor",
+        simulated=False,
+        mode="mp",
+        asked=4,
+        used=2,
+        wall_s=0.05,
+        verdicts=verdicts,
+        scores=np.where(answered, 0.2 + 0.6 * verdicts, np.nan),
+        latency_ms=np.where(answered, 0.9, np.nan),
+        wait_ms=np.where(answered, 0.0, np.nan),
+        errors={"encoding": int((~answered).sum())} if not answered.all() else {},
+    )
+
+
+def judge(verdicts: np.ndarray, name: str = "gpt-4o-mini", simulated: bool = True) -> DetectorResult:
+    answered = verdicts != FAILED
+    return DetectorResult(
+        name=name,
+        kind="judge",
+        simulated=simulated,
+        mode="async",
+        asked=8,
+        used=8,
+        wall_s=2.0,
+        verdicts=verdicts,
+        scores=np.where(answered, 0.1 + 0.8 * verdicts, np.nan),
+        latency_ms=np.where(answered, 300.0 + 7 * np.arange(verdicts.size), np.nan),
+        wait_ms=np.where(answered, 0.0, np.nan),
+        errors={"timeout": int((~answered).sum())} if not answered.all() else {},
+        tokens={"prompt": 2100, "completion": 400},
+        settings={"model": name},
+    )
+
+
+def run_of(labels: np.ndarray, *detectors: DetectorResult, dataset: str = "smoke") -> RunResult:
+    contradictions = int((labels == 1).sum())
+    about = {"name": dataset, "sha256": "0" * 64, "pairs": labels.size, "contradictions": contradictions}
+    return RunResult("2025-01-02T03:04:05+00:00", about, labels, detectors)
+
+
+LABELLED = np.tile(np.array([1, 0, 1, 0, 0], dtype=np.int8), 4)
+UNLABELLED = np.full(20, -1, dtype=np.int8)
+GUESSES = np.tile(np.array([1, 0, 0, 1], dtype=np.int8), 5)
+SOME_FAILED = np.where(np.arange(20) % 7 == 3, FAILED, LABELLED).astype(np.int8)
+NOTHING = np.full(20, FAILED, dtype=np.int8)
+
+RUNS: dict[str, Callable[[], RunResult]] = {
+    "two detectors": lambda: run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)),
+    "one detector": lambda: run_of(LABELLED, reactor(GUESSES)),
+    "four detectors": lambda: run_of(
+        LABELLED, reactor(GUESSES), judge(SOME_FAILED, "a"), judge(GUESSES, "b" * 90), judge(NOTHING, "c")
+    ),
+    "no labels": lambda: run_of(UNLABELLED, reactor(GUESSES), judge(SOME_FAILED)),
+    "one detector, no labels": lambda: run_of(UNLABELLED, reactor(GUESSES)),
+    "judge failed": lambda: run_of(LABELLED, reactor(GUESSES), judge(NOTHING)),
+    "all failed": lambda: run_of(LABELLED, reactor(NOTHING), judge(NOTHING)),
+    "one class": lambda: run_of(np.ones(20, dtype=np.int8), reactor(GUESSES), judge(SOME_FAILED)),
+    "one pair": lambda: run_of(LABELLED[:1], reactor(GUESSES[:1]), judge(GUESSES[:1])),
+    "worse than chance": lambda: run_of(LABELLED, reactor((1 - LABELLED).astype(np.int8)), judge(LABELLED)),
+    "hostile names": lambda: run_of(LABELLED, reactor(GUESSES, HOSTILE), judge(SOME_FAILED), dataset=HOSTILE),
+}
+
+
+def rows_of(run: RunResult) -> Iterator[tuple[Pair, list[Finding]]]:
+    for i in range(run.labels.size):
+        findings = [finding_of(detector, i) for detector in run.detectors]
+        yield Pair(HOSTILE, f"text {i}", id=str(i), category=HOSTILE), findings
+
+
+def finding_of(detector: DetectorResult, i: int) -> Finding:
+    if detector.verdicts[i] == FAILED:
+        return Failure("timeout", HOSTILE)
+    return Verdict(bool(detector.verdicts[i]), 0.9, HOSTILE, float(detector.latency_ms[i]))
