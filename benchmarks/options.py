@@ -24,8 +24,14 @@ starting values for --async:
   up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. Where the endpoint's limits are
   known: its rate x its latency (500 requests a minute at 0.8 s keep 7 in flight).
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+gates, for CI:
+  --fail-if "kimera.f1 < 0.8" --fail-if "gpt-4o.latency_ms.p95 > 2000" --fail-if "kimera/gpt-4o.kappa < 0.6"
+  NAME is a detector (kimera, or a model), or two of them in the order of the table; METRIC any number of its
+  in summary.json; figures with an interval have its ends, as in kimera.f1.low; OP is < <= > >= or ==.
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
 """
+FAIL_IF = "end with exit code 3 if this is so, or if there is no such figure; may be given several times"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -234,6 +240,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="POINTS",
         help="a difference of accuracies that does not matter: within it two detectors are called equivalent "
         "(default: 2)",
+    )
+    output.add_argument(
+        "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
     )
     output.add_argument("--no-viz", action="store_true", help="no picture")
     output.add_argument("--quiet", action="store_true", help="no progress on standard error")
