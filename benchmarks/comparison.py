@@ -16,7 +16,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from benchmarks.datasets import Dataset
+from benchmarks.datasets import Dataset, pairs_at
 from benchmarks.journal import Journal, JournalReader, Record
 from benchmarks.judge import INTERRUPTED, Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
@@ -26,7 +26,7 @@ from benchmarks.pricing import Price
 from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
 from benchmarks.results import RunResult, title_of
-from kimera.pairs import Failure, Pair
+from kimera.pairs import Failure
 from kimera.reactor import Reactor
 
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
@@ -63,7 +63,7 @@ class ReactorDetector:
 
     def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> None:
         wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
-        pairs, copies = tee(_at(dataset, wanted))
+        pairs, copies = tee(pairs_at(dataset, wanted))
         recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
         with self._reactor as reactor, progress_bar(self.name, len(wanted), quiet=quiet) as bar:
             results = reactor.stream(copies, self._workers, on_progress=bar.update)
@@ -156,16 +156,6 @@ class JudgeDetector:
             "swap": options.swap,
             "price": asdict(options.price) if options.price else None,
         }
-
-
-def _at(dataset: Dataset, indices: Sequence[int]) -> Iterator[Pair]:
-    """The pairs at ascending indices, in one pass."""
-    wanted = iter(indices)
-    following = next(wanted, None)
-    for index, pair in enumerate(dataset):
-        if index == following:
-            yield pair
-            following = next(wanted, None)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

@@ -340,26 +340,25 @@ def _report(
     options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path
 ) -> dict[str, Any]:
     from benchmarks.outcomes import rows_of
+    from benchmarks.output import reader_may_leave
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
 
     rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
     summary = write_report(comparison.run, rows, folder, margin=options.margin / 100, viz=not options.no_viz)
-    try:
+    with reader_may_leave():
         _print(options, summary, folder)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return summary
 
 
 def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:
+    from benchmarks.output import is_coloured
     from benchmarks.report import render_text
 
     if options.json:
         print(json.dumps(summary, indent=2))
         return
-    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    print(render_text(summary, colour=is_coloured()))
     names = ["summary.md", "summary.json", "results.csv", "journal.jsonl"]
     print(f"Files in {folder}: {', '.join(names if options.no_viz else ['comparison.png', *names])}")
 

@@ -100,7 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="better set OPENAI_API_KEY: other users of this machine can read a command line",
     )
     judge.add_argument(
-        "--timeout", type=_positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
+        "--timeout", type=positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
     )
     judge.add_argument(
         "--max-retries",
@@ -145,10 +145,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     limits = parser.add_argument_group("limits and cost of the judge")
     limits.add_argument(
-        "--rpm", type=_positive, metavar="N", help="requests a minute (default: learnt from the replies)"
+        "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
     )
     limits.add_argument(
-        "--tpm", type=_positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
+        "--tpm", type=positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
     )
     limits.add_argument(
         "--max-error-rate",
@@ -161,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="IN,OUT",
         help="dollars per million tokens (default: the endpoint's list price, if known)",
     )
-    limits.add_argument("--max-cost", type=_positive, metavar="DOLLARS", help="stop before this is passed")
+    limits.add_argument("--max-cost", type=positive, metavar="DOLLARS", help="stop before this is passed")
     limits.add_argument(
         "--dry-run",
         action="store_true",
@@ -235,7 +235,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     output.add_argument(
         "--margin",
-        type=_positive,
+        type=positive,
         default=2.0,
         metavar="POINTS",
         help="a difference of accuracies that does not matter: within it two detectors are called equivalent "
@@ -291,7 +291,8 @@ def _bytes(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 4G")
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """For argparse: a finite number above 0."""
     with contextlib.suppress(ValueError):
         if 0 < float(text) < float("inf"):
             return float(text)

@@ -49,7 +49,7 @@ def _dataset(run: RunResult) -> dict[str, Any]:
 
 
 def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> dict[str, Any]:
-    are_ranked = _are_ranked(detector)
+    are_ranked = ranks(detector)
     amortised = detector.kind == "reactor"
     answered = int(detector.answered.sum())
     quality = metrics.quality(labels, detector.verdicts, detector.scores, are_ranked=are_ranked)
@@ -142,7 +142,7 @@ def _judge(detector: DetectorResult) -> dict[str, Any]:
     return found
 
 
-def _are_ranked(detector: DetectorResult) -> bool:
+def ranks(detector: DetectorResult) -> bool:
     """A judge that gives few different scores ranks nothing, and is not calibrated."""
     return detector.kind != "judge" or metrics.distinct_scores(detector.scores) >= metrics.FEWEST_SCORES
 
@@ -151,7 +151,7 @@ def _agreements(
     labels: np.ndarray, detectors: Sequence[DetectorResult], clusters: np.ndarray, margin: float
 ) -> list[dict[str, Any]]:
     """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm)."""
-    sides = [Side(each.title, each.verdicts, each.scores, _are_ranked(each)) for each in detectors]
+    sides = [Side(each.title, each.verdicts, each.scores, ranks(each)) for each in detectors]
     found = [compare(labels, a, b, clusters, margin=margin) for a, b in combinations(sides, 2)]
     tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
     adjusted = iter(holm(tested))
@@ -165,14 +165,14 @@ def _agreements(
                 "b": b.name,
                 **measured.values,
                 "intervals": intervals,
-                "differences": _differences(paired, adjusted),
+                "differences": differences_part(paired, adjusted),
                 "absent": measured.absent,
             }
         )
     return entries
 
 
-def _differences(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
+def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
     if paired.mcnemar_p is None:
         return {"pairs": 0, "absent": dict(paired.absent)}
     values = {name: float(value) for name, value in paired.differences.items()}

@@ -24,26 +24,26 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     groups = words.comparison_groups(summary)
     head = ("", *words.titles(summary).values())
     # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
-    laid_out = iter(_table([head, *(row for _, rows in groups for row in rows)]))
-    blocks = [[*_wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
+    laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))
+    blocks = [[*wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
     blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
     if summary["agreement"]:
-        who_was_right = [line for row in _table(words.agreement_rows(summary)) for line in row]
-        sentences = [line for each in words.agreement_sentences(summary) for line in _wrapped(each)]
+        who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
+        sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
-    blocks += [_wrapped(note) for note in words.notes(summary)]
+    blocks += [wrapped(note) for note in words.notes(summary)]
     if missing := words.missing(summary):
         blocks.append(
-            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in _wrapped(each))]
+            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in wrapped(each))]
         )
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH)
 
 
-def _table(rows: list[words.Row]) -> list[list[str]]:
+def table(rows: list[words.Row]) -> list[list[str]]:
     """Each row as its lines: cells wrap within their column; only many columns make them exceed WIDTH."""
     first = min(FIRST_COLUMN, _widest(row[0] for row in rows))
     columns = len(rows[0]) - 1

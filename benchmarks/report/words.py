@@ -46,6 +46,10 @@ MISSING = "-"
 FEW_LABELS = 200
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
+SIMULATED = (
+    "Simulated: these answers come from a simulator, not from a language model. "
+    "They show how the software behaves and say nothing about any LLM."
+)
 
 
 def printable(text: str) -> str:
@@ -198,7 +202,7 @@ def _cost(detector: Detector) -> str:
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
 
 
-def _cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
+def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
     value: Any = detector
     for key in metric.split("."):
         value = value.get(key)
@@ -210,7 +214,7 @@ def _cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str
 def _row(
     metric: str, write: Callable[[float], str] = "{:.3f}".format
 ) -> tuple[str, Callable[[Detector], str]]:
-    return LABELS[metric], lambda detector: _cell(detector, metric, write)
+    return LABELS[metric], lambda detector: figure_cell(detector, metric, write)
 
 
 def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
@@ -218,13 +222,13 @@ def _figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
 
     def cell(detector: Detector) -> str:
         ends = detector["intervals"].get(metric)
-        interval = f" ({_from_to(ends)})" if ends else ""
-        return _cell(detector, metric, lambda value: f"{value:.3f}{interval}")
+        interval = f" ({from_to(ends)})" if ends else ""
+        return figure_cell(detector, metric, lambda value: f"{value:.3f}{interval}")
 
     return LABELS[metric], cell
 
 
-def _from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
+def from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
     return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
 
 
@@ -234,7 +238,7 @@ def _milliseconds(value: float) -> str:
 
 def _mean_latency(detector: Detector) -> str:
     unit = "ms a pair, amortised" if detector["latency_ms"]["amortised"] else "ms"
-    return _cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
+    return figure_cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
 
 
 GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...] = (
@@ -308,11 +312,11 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     for entry in summary["agreement"]:
         sentences.append(_agreement_sentence(entry, names[entry["a"]], names[entry["b"]]))
         if entry["differences"]["pairs"]:
-            sentences.append(_difference_sentence(entry["differences"], len(summary["agreement"])))
+            sentences.append(difference_sentence(entry["differences"], len(summary["agreement"])))
     return sentences
 
 
-def _difference_sentence(found: dict[str, Any], tests: int) -> str:
+def difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
     p = found["mcnemar"]["p"]
     adjusted = f", {_p(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
@@ -321,7 +325,7 @@ def _difference_sentence(found: dict[str, Any], tests: int) -> str:
     how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
     parts = [
         f"Accuracy: {printable(found['conclusion'])} (difference {100 * abs(found['accuracy']):.1f} points, "
-        f"95 % interval {_from_to(ends, 100, 1)}; {how}: {_p(p)}{adjusted})."
+        f"95 % interval {from_to(ends, 100, 1)}; {how}: {_p(p)}{adjusted})."
     ]
     if "least_difference" in found:
         least = 100 * found["least_difference"]
@@ -346,16 +350,13 @@ def notes(summary: dict[str, Any]) -> list[str]:
     """What a reader must know before quoting the numbers."""
     found = []
     if any(detector["simulated"] for detector in summary["detectors"].values()):
-        found.append(
-            "Simulated: these answers come from a simulator, not from a language model. "
-            "They show how the software behaves and say nothing about any LLM."
-        )
+        found.append(SIMULATED)
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
             _chance_notes,
             _failure_notes,
-            _speed_notes,
+            speed_notes,
             _passage_notes,
             _stability_notes,
             _calibration_notes,
@@ -403,7 +404,7 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
-def _speed_notes(who: str, detector: Detector) -> list[str]:
+def speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
     cached = {
         counted(settings[found] + settings[done], what): settings[found]
