@@ -39,8 +39,8 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupt
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.diff",
-        description="Compare two runs of benchmarks.llm_compare pair by pair: which verdicts changed, and "
-        "whether B is better than A, as good, or cannot be told apart from it.",
+        description="Compare two runs of benchmarks.llm_compare pair by pair: which verdicts changed,\n"
+        "and whether B is better than A, as good, or cannot be told apart from it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -92,6 +92,8 @@ def _run(options: argparse.Namespace) -> int:
     from benchmarks.report.two_runs import write_changes_csv
     from benchmarks.two_runs import FIGURES, build_differences, changed_pairs
 
+    if options.csv and not options.csv.parent.is_dir():
+        raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
     a, b = open_run(options.a), open_run(options.b)
     compared = pairings(a, b, options.detectors)
     gates = parse_gates(options.fail_if, {each.name: FIGURES for each in compared})

@@ -32,6 +32,11 @@ CONDITION = re.compile(
 Part = Mapping[str, Any]
 
 
+def _written(number: float) -> str:
+    """In full: a figure just below a gate must not look as if it were on it."""
+    return repr(number).removesuffix(".0")
+
+
 @dataclass(frozen=True)
 class Gate:
     """Not met where this figure of the subject, a detector or two as "a/b", is so related to the number."""
@@ -42,7 +47,7 @@ class Gate:
     number: float
 
     def __str__(self) -> str:
-        return f"{self.subject}.{self.metric} {self.operator} {repr(self.number).removesuffix('.0')}"
+        return f"{self.subject}.{self.metric} {self.operator} {_written(self.number)}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Checked:
         return self.value is not None and not OPERATORS[self.gate.operator](self.value, self.gate.number)
 
     def __str__(self) -> str:
-        found = f"no such figure: {self.reason}" if self.value is None else f"it is {self.value:.6g}"
+        found = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
         return f'{"met" if self.is_met else "not met"}: --fail-if "{self.gate}", {found}'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -49,12 +49,12 @@ def match_pairs(a: Iterable[Pair], b: Iterable[Pair]) -> Matches:
     there = np.full(len(keys_a), UNMATCHED, np.int64)
     taken = np.zeros(len(keys_b), dtype=bool)
     for level in (0, 1):  # with the id, then without
-        waiting: defaultdict[bytes, deque[int]] = defaultdict(deque)
-        for place in np.flatnonzero(~taken).tolist():
+        waiting: defaultdict[bytes, list[int]] = defaultdict(list)  # the first one last
+        for place in np.flatnonzero(~taken)[::-1].tolist():
             waiting[keys_b[place][level]].append(place)
         for place in np.flatnonzero(there == UNMATCHED).tolist():
             if same := waiting.get(keys_a[place][level]):
-                there[place] = same.popleft()
+                there[place] = same.pop()
                 taken[there[place]] = True
     here = np.flatnonzero(there != UNMATCHED)
     return Matches(here, there[here], len(keys_a) - here.size, len(keys_b) - here.size)

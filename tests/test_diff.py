@@ -361,6 +361,13 @@ def test_a_folder_without_a_run_is_named(
     assert f"{tmp_path}: no run there" in refusal(capsys, before, tmp_path)
 
 
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_read(
+    before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refusal(capsys, before, before, "--csv", tmp_path / "nowhere" / "changed.csv")
+    assert f"there is no folder {tmp_path / 'nowhere'}" in told
+
+
 def test_opening_a_run_does_not_change_it(before: Path) -> None:
     held = {path.name: path.read_bytes() for path in before.iterdir()}
     assert main([str(before), str(before), "--json"]) == 0
