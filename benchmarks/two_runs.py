@@ -6,7 +6,7 @@ A difference is that of run B minus run A. All figures are over the pairs in bot
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,63 +91,74 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
 def _part(common: Common, pairing: Pairing, differences: Part, paired: Differences) -> Part:
     at_a, at_b = common.matches.a, common.matches.b
     both = pairing.a.answered[at_a] & pairing.b.answered[at_b]
-    a, absent_a = _side(pairing.a, at_a, both, common.labels)
-    b, absent_b = _side(pairing.b, at_b, both, common.labels)
-    changes = changes_of(common, pairing)
-    kinds = {name: int((changes == kind).sum()) for kind, name in enumerate(CHANGES) if kind}
-    unknown = dict.fromkeys(QUALITY, paired.absent.get("differences", ""))
-    reasons = {**unknown, **absent_b, **absent_a, **paired.absent}
-    part: Part = {
-        "a": a,
-        "b": b,
+    a, b = _measured(pairing.a, at_a, both, common.labels), _measured(pairing.b, at_b, both, common.labels)
+    apart = {
+        name: b.values[name] - a.values[name]
+        for name in OF_ONE
+        if name not in QUALITY and name in a.values and name in b.values
+    }
+    return {
+        "a": _side(pairing.a, a),
+        "b": _side(pairing.b, b),
         "both_answered": int(both.sum()),
-        "changed": {"all": int((changes != UNCHANGED).sum()), **kinds},
+        "changed": _counts(changes_of(common, pairing)),
         **differences,
-        **{name: b[name] - a[name] for name in ("answered", "failed", "dollars") if name in a and name in b},
-        "latency_ms": {"mean": b["latency_ms"]["mean"] - a["latency_ms"]["mean"]}
-        if "mean" in a["latency_ms"] and "mean" in b["latency_ms"]
-        else {},
+        **_nested(apart),
         "settings": _different(_facts(pairing.a), _facts(pairing.b)),
+        "absent": _absent({**differences, **apart}, a, b, paired),
     }
-    part["absent"] = {
-        name: why for name, why in reasons.items() if why and name in FIGURES and not _holds(part, name)
+
+
+def _counts(changes: np.ndarray) -> dict[str, int]:
+    kinds = {name: int((changes == kind).sum()) for kind, name in enumerate(CHANGES) if kind != UNCHANGED}
+    return {"all": sum(kinds.values()), **kinds}
+
+
+def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Differences) -> dict[str, str]:
+    """Why there is no such difference: one of the runs has no such figure, or both tell nothing of it."""
+    in_general = dict.fromkeys(QUALITY, paired.absent.get("differences", "not defined on these pairs"))
+    reasons = {**in_general, **b.absent, **a.absent, **paired.absent}
+    return {
+        name: reasons[name] for name in (*OF_ONE, "least_difference") if name in reasons and name not in there
     }
-    return part
 
 
-def _holds(part: Part, name: str) -> bool:
-    group, _, figure = name.rpartition(".")
-    return figure in (part[group] if group else part)
-
-
-def _side(
+def _measured(
     detector: DetectorResult, at: np.ndarray, both: np.ndarray, labels: np.ndarray
-) -> tuple[Part, dict[str, str]]:
-    """What one run says of the common pairs, and why figures are missing; quality on those both answered."""
+) -> metrics.Measured:
+    """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
     verdicts = np.where(both, detector.verdicts[at], FAILED)
     quality = metrics.quality(labels, verdicts, detector.scores[at], are_ranked=ranks(detector))
     latency = metrics.latency(detector.latency_ms[at], amortised=detector.kind == "reactor")
     answered = int(detector.answered[at].sum())
-    values = {name: quality.values[name] for name in QUALITY if name in quality.values}
-    part = {
-        "name": detector.name,
-        "kind": detector.kind,
-        "simulated": detector.simulated,
-        **values,
+    values = {
+        **quality.values,
         "answered": answered,
         "failed": at.size - answered,
-        "latency_ms": {"mean": latency.values["mean"]} if "mean" in latency.values else {},
-        "settings": detector.settings,
+        **{f"latency_ms.{name}": value for name, value in latency.values.items()},
     }
-    absent = {name: quality.absent[name] for name in QUALITY if name in quality.absent}
-    absent["latency_ms.mean"] = latency.absent.get("mean", "")
+    absent = {**quality.absent, **{f"latency_ms.{name}": why for name, why in latency.absent.items()}}
     if detector.kind == "reactor":
-        part["dollars"] = 0.0
+        values["dollars"] = 0.0
     elif detector.dollars_of_pair is not None:
-        part["dollars"] = float(detector.dollars_of_pair[at].sum())
+        values["dollars"] = float(detector.dollars_of_pair[at].sum())
     else:
         absent["dollars"] = "no price is known"
-    return part, absent
+    return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, absent)
+
+
+def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
+    about = {"name": detector.name, "kind": detector.kind, "simulated": detector.simulated}
+    return {**about, **_nested(measured.values), "settings": detector.settings}
+
+
+def _nested(values: Mapping[str, float]) -> Part:
+    """Figures by dotted names as `summary.json` has them: those of a group in an object of their own."""
+    nested: Part = {}
+    for name, value in values.items():
+        group, _, figure = name.rpartition(".")
+        (nested.setdefault(group, {}) if group else nested)[figure] = value
+    return nested
 
 
 def _facts_of_run(run: FinishedRun) -> Part:
