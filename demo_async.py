@@ -6,6 +6,11 @@ For a real one leave `base_url` out, or give your endpoint's, and set OPENAI_API
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import asyncio
 import os

@@ -9,23 +9,25 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import tee
 from typing import Protocol
 
+import numpy as np
 from tqdm import tqdm
 
+from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, pairs_at
 from benchmarks.journal import Journal, JournalReader, Record
 from benchmarks.judge import INTERRUPTED, Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.outcomes import COUNTED, merge, take_journal
 from benchmarks.pipeline import Ask, asks_of, judge_all
-from benchmarks.pricing import Price
+from benchmarks.pricing import Price, estimate
 from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
-from benchmarks.results import RunResult, title_of
+from benchmarks.results import REACTOR_NAME, RunResult, title_of
 from kimera.pairs import Failure
 from kimera.reactor import Reactor
 
@@ -41,8 +43,11 @@ class Detector(Protocol):
     def take_earlier(self, recorder: Recorder) -> None:
         """Takes into account what earlier sessions of the run have spent."""
 
-    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> Failure | None:
-        """Asks about what the recorder wants; gives what ended it early, if anything did."""
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
+        """Asks about what its recorder wants; gives what ended it early, if anything did.
+
+        recorders: of all detectors, by name; those that ran before are full.
+        """
 
     def about(self) -> Record:
         """What it is and how it is set, as `Outcomes.about` has it."""
@@ -61,7 +66,8 @@ class ReactorDetector:
     def take_earlier(self, recorder: Recorder) -> None:
         pass
 
-    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> None:
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> None:
+        recorder = recorders[self.name]
         wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
         pairs, copies = tee(pairs_at(dataset, wanted))
         recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
@@ -92,13 +98,17 @@ class ReactorDetector:
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """How a judge is asked and what ends it. repeat, swap: see `benchmarks.pipeline.asks_of`."""
+    """How a judge is asked and what ends it. repeat, swap: see `benchmarks.pipeline.asks_of`.
+
+    plan: of a cascade, whose reactor has run before; without one the judge is asked about all pairs.
+    """
 
     repeat: int = 1
     swap: bool = False
     logprobs: bool = False
     max_error_rate: float | None = None
     price: Price | None = None
+    plan: CascadePlan | None = None
 
 
 class JudgeDetector:
@@ -124,15 +134,48 @@ class JudgeDetector:
         if self._client.cost_limit:
             self._client.cost_limit.add_earlier(recorder.usage)
 
-    def run(self, dataset: Dataset, recorder: Recorder, *, quiet: bool) -> Failure | None:
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
+        recorder = recorders[self.name]
         recorder.begin(mode=self._client.mode, asked=self._asked)
-        return asyncio.run(self._run(dataset, recorder, quiet))
+        rounds = self._rounds(dataset, recorders, quiet)
+        return asyncio.run(self._run(dataset, recorder, rounds, quiet))
 
-    async def _run(self, dataset: Dataset, recorder: Recorder, quiet: bool) -> Failure | None:
+    def _rounds(
+        self, dataset: Dataset, recorders: Mapping[str, Recorder], quiet: bool
+    ) -> Iterator[np.ndarray]:
+        """bool (n,), which pairs are asked about, one round after the other."""
+        plan = self._options.plan
+        if plan is None:
+            yield np.ones(len(dataset), dtype=bool)
+            return
+        scores = recorders[REACTOR_NAME].scores
+        if not quiet:
+            self._announce(dataset, plan, plan.first_sample(scores))
+        yield from plan.rounds(scores, recorders[self.name].verdicts)
+
+    def _announce(self, dataset: Dataset, plan: CascadePlan, sampled: int) -> None:
+        """What the sample and, at most, the rest will cost, before anything is asked."""
+        texts = (
+            "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
+            for pair in dataset
+        )
+        whole = estimate(texts, self._options.price).dollars
+
+        def cost(pairs: int) -> str:
+            return "" if whole is None else f" (about ${whole * pairs / len(dataset):.2f})"
+
+        rest = len(dataset) - sampled
+        tqdm.write(
+            f"cascade: a risk of {plan.risk:g} takes a random sample of {sampled:,} of {len(dataset):,} pairs"
+            f"{cost(sampled)}; of the other {rest:,}{cost(rest)} only those that the reactor is not sure of",
+            file=sys.stderr,
+        )
+
+    async def _run(
+        self, dataset: Dataset, recorder: Recorder, rounds: Iterator[np.ndarray], quiet: bool
+    ) -> Failure | None:
         title = title_of(self.name, self._simulated)
-        options = self._options
-        asks = asks_of(enumerate(dataset), options.repeat, options.swap, recorder.wants)
-        with progress_bar(title, int((recorder.variants < 0).sum()), quiet=quiet) as bar:
+        with progress_bar(title, 0, quiet=quiet) as bar:
 
             def record(ask: Ask, outcome: Outcome) -> None:
                 recorder.record_outcome(ask, outcome)
@@ -141,9 +184,29 @@ class JudgeDetector:
             async with self._client as client:
                 _keep_limit_changes(client, recorder)
                 with _stopping_on_ctrl_c(client):
-                    await judge_all(client, asks, record, options.max_error_rate)
+                    for chosen in rounds:
+                        bar.total += int((recorder.variants[chosen] < 0).sum())
+                        bar.refresh()
+                        await self._ask(dataset, recorder, chosen, record)
+                        if client.stopping:
+                            break
         recorder.end(used=client.peak_in_flight)
         return client.stopped_by
+
+    async def _ask(
+        self,
+        dataset: Dataset,
+        recorder: Recorder,
+        chosen: np.ndarray,
+        record: Callable[[Ask, Outcome], None],
+    ) -> None:
+        options = self._options
+
+        def wanted(index: int, variant: int) -> bool:
+            return bool(chosen[index]) and recorder.wants(index, variant)
+
+        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
+        await judge_all(self._client, asks, record, options.max_error_rate)
 
     def about(self) -> Record:
         client, options = self._client, self._options
@@ -204,11 +267,12 @@ def compare(
     *,
     created: str = "",
     seed: int = 0,
+    plan: CascadePlan | None = None,
     quiet: bool = False,
 ) -> Comparison:
     """Runs each detector over the dataset, in order, asking only what `earlier` holds no verdict on.
 
-    created: when the run began, ISO 8601. seed: of the dataset's sample.
+    created: when the run began, ISO 8601. seed: of the dataset's sample. plan: of a run as a cascade.
     """
     recorders = {
         detector.name: Recorder(detector.name, len(dataset), journal, detector.variants)
@@ -225,10 +289,10 @@ def compare(
             continue
         recorder.describe(detector.about())
         try:
-            ended_by = detector.run(dataset, recorder, quiet=quiet)
+            ended_by = detector.run(dataset, recorders, quiet=quiet)
         finally:  # an endpoint teaches a client what it takes
             recorder.describe(detector.about())
         if ended_by:
             stopped_by[detector.name] = ended_by
-    run = merge(dataset, tuple(recorders.values()), created, seed)
+    run = merge(dataset, tuple(recorders.values()), created, seed, plan)
     return Comparison(run, tuple(recorders.values()), stopped_by)

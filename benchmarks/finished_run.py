@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.journal import JournalReader, Record
 from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
@@ -33,7 +34,16 @@ class FinishedRun:
 
     def rows(self) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
         """Each pair with the outcome of each detector, in order, read from disk."""
-        return rows_of(self.dataset, self.outcomes, self.folder / JOURNAL)
+        return rows_of(self.dataset, self.outcomes, self.run, self.folder / JOURNAL)
+
+    def finding(self, name: str, index: int, journal: JournalReader) -> Verdict | Failure:
+        """What one detector said of one pair. journal: of this run."""
+        said = {each.name: each for each in self.outcomes}
+        if name in said:
+            return said[name].result_at(index, journal)
+        if not self.run.cascade:
+            raise ValueError(f"this run has no detector {name!r}")
+        return self.run.cascade.finding(index, *(each.result_at(index, journal) for each in self.outcomes))
 
 
 def open_run(folder: str | Path) -> FinishedRun:
@@ -57,5 +67,11 @@ def open_run(folder: str | Path) -> FinishedRun:
     ]
     with JournalReader(folder / JOURNAL) as journal:
         take_journal({each.name: each for each in outcomes}, journal)
-    run = merge(dataset, outcomes, header["created"], options["seed"])
+    run = merge(dataset, outcomes, header["created"], options["seed"], plan_of(options))
     return FinishedRun(folder, header, dataset, tuple(outcomes), run)
+
+
+def plan_of(options: Mapping[str, Any]) -> CascadePlan | None:
+    """Of a run as a cascade, from the flags it was begun with."""
+    risk = options["cascade"]
+    return CascadePlan(risk, options["most_sent"], options["seed"]) if risk else None

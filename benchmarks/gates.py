@@ -110,7 +110,7 @@ def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
 
 def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:
     """What became of each gate, in order."""
-    return [_check(gate, parts[gate.subject]) for gate in gates]
+    return [_check(gate, parts.get(gate.subject, {})) for gate in gates]
 
 
 def _check(gate: Gate, part: Part) -> Checked:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import contextlib
 import json
@@ -12,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.options import build_parser
+from benchmarks.options import build_parser, without_effect
 from kimera import __version__
 from kimera.errors import UserError
 
@@ -32,7 +37,7 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
+    given = options = build_parser().parse_args(argv)
     header = None
     try:
         if options.resume:
@@ -40,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             _check_resumable(options)
             options, header = resumed_options(argv, options.resume)
+        for note in without_effect(given, options):
+            _note(note)
         return _run(options, header)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,6 +64,7 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
     from benchmarks.run_folder import check_same, header_of, new_run_folder
 
     _check_judge_is_reachable(options)
+    _check_cascade(options)
     gates = parse_gates(options.fail_if, known_figures(_names(options)))
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
@@ -105,9 +113,16 @@ def _check_judge_is_reachable(options: argparse.Namespace) -> None:
         )
 
 
+def _check_cascade(options: argparse.Namespace) -> None:
+    if options.most_sent and not options.cascade:
+        raise UserError("--most-sent says how far --cascade RISK may go; give both")
+    if options.cascade and len(_models(options)) > 1:
+        raise UserError("--cascade takes one judge; give --model once")
+
+
 def _load_dataset(options: argparse.Namespace) -> Dataset:
     from benchmarks.datasets import load_dataset
-    from kimera.pair_files import parse_label_map
+    from kimera.pair_files import dropped_rows, parse_label_map
 
     bad_rows: list[str] = []
     dataset = load_dataset(
@@ -119,8 +134,7 @@ def _load_dataset(options: argparse.Namespace) -> Dataset:
         on_bad_row=bad_rows.append,
     )
     if bad_rows:
-        more = f"\n  ... and {len(bad_rows) - 5} more" if len(bad_rows) > 5 else ""
-        _note(f"{len(bad_rows)} rows dropped:\n  " + "\n  ".join(bad_rows[:5]) + more)
+        _note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         _note(f"{dataset.no_gold_label} rows without a gold label were dropped")
     asks_simulator = options.simulate and not options.kimera_only
@@ -174,6 +188,7 @@ def _detectors(
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
     from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
+    from benchmarks.finished_run import plan_of
     from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
@@ -183,9 +198,12 @@ def _detectors(
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
     limits: list[CostLimit] = []
+    plan = plan_of(vars(options))
     for model in _models(options):
         client, price = _client(options, model, prompt, simulator, limits)
-        judging = JudgeOptions(options.repeat, options.swap, options.logprobs, options.max_error_rate, price)
+        judging = JudgeOptions(
+            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
+        )
         asked = options.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))
     return detectors
@@ -207,10 +225,13 @@ def _models(options: argparse.Namespace) -> list[str]:
 
 
 def _names(options: argparse.Namespace) -> list[str]:
+    """Of all detectors that the summary will tell of, in its order."""
+    from benchmarks.cascade_run import CASCADE_NAME
     from benchmarks.results import REACTOR_NAME
 
     reactor = [] if options.judge_only else [REACTOR_NAME]
-    return reactor + ([] if options.kimera_only else _models(options))
+    cascade = [CASCADE_NAME] if options.cascade else []
+    return reactor + ([] if options.kimera_only else _models(options)) + cascade
 
 
 def _client(
@@ -325,6 +346,7 @@ def _compare(
 ) -> Comparison:
     """new_header: of a run that begins; None where one goes on."""
     from benchmarks.comparison import compare
+    from benchmarks.finished_run import plan_of
     from benchmarks.journal import Journal, JournalReader
     from benchmarks.run_folder import JOURNAL
 
@@ -332,7 +354,14 @@ def _compare(
     with Journal(path, header=new_header) as journal, contextlib.ExitStack() as stack:
         earlier = None if new_header else stack.enter_context(JournalReader(path))
         return compare(
-            dataset, detectors, journal, earlier, created=created, seed=options.seed, quiet=options.quiet
+            dataset,
+            detectors,
+            journal,
+            earlier,
+            created=created,
+            seed=options.seed,
+            plan=plan_of(vars(options)),
+            quiet=options.quiet,
         )
 
 
@@ -344,7 +373,7 @@ def _report(
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
 
-    rows = rows_of(dataset, comparison.recorders, folder / JOURNAL)
+    rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
     summary = write_report(comparison.run, rows, folder, margin=options.margin / 100, viz=not options.no_viz)
     with reader_may_leave():
         _print(options, summary, folder)

@@ -127,13 +127,11 @@ def _require_both_classes(truth: np.ndarray) -> None:
     _require(np.unique(truth).size == 2, "all labelled pairs that were answered carry the same label")
 
 
-def quality(
-    labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, *, are_ranked: bool = True
-) -> Measured:
+def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, *, unranked: str = "") -> Measured:
     """Agreement with the dataset's labels, over the pairs that carry one and were answered.
 
     `accuracy_failed_as_wrong` is over all labelled pairs: a pair without a verdict counts as wrong.
-    are_ranked: whether there are enough different scores for a ranking and a calibration to mean something.
+    unranked: why a ranking and a calibration of these scores would mean nothing; empty where they would.
     """
     labelled = labels >= 0
     scored = labelled & (verdicts != FAILED)
@@ -141,8 +139,7 @@ def quality(
 
     def of_scores(metric: Callable[[np.ndarray, np.ndarray], float]) -> float:
         _require(truth.size, "no labelled pair was answered")
-        if not are_ranked:
-            raise UndefinedMetricError(f"there are fewer than {FEWEST_SCORES} different scores")
+        _require(not unranked, unranked)
         return metric(truth, score)
 
     measured = _collect(

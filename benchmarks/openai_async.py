@@ -34,7 +34,7 @@ from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
 from benchmarks.transports import Transport, httpx_available, open_transport
 from kimera.errors import UserError
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import Failure, Pair, Verdict, pair_of
 
 
 class AsyncOpenAIClient:
@@ -280,9 +280,9 @@ async def run_async_benchmark(
 
     client_options: as AsyncOpenAIClient takes them. Gives {"results": [...], "stats": {...}}: results in the
     order of the pairs, each a Verdict or a Failure; stats["mode"] is "async", or "sync" where httpx is
-    missing or max_concurrent is 1.
+    missing or max_concurrent is 1. Raises ValueError for what is no pair, before anything is asked.
     """
-    asked = [pair if isinstance(pair, Pair) else Pair(*pair) for pair in pairs]
+    asked = [pair_of(given, number) for number, given in enumerate(pairs)]
     results: list[Verdict | Failure | None] = [None] * len(asked)
     attempts: list[Attempt] = []
 

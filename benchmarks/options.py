@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.datasets import EMBEDDED
 from kimera import __version__
+from kimera.errors import UserError
 
+JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
+# Beside an option of a run: what then does nothing, whole groups of flags or single ones.
+WITHOUT_EFFECT = {
+    "kimera_only": (JUDGE, LIMITS),
+    "judge_only": (REACTOR,),
+    "simulate": ("--base-url", "--api-key"),
+    "no_cache": ("--cache-size", "--cache-dir"),
+}
 EPILOG = """\
 examples:
   python -m benchmarks.llm_compare --kimera-only                 no key, no network
@@ -18,6 +27,7 @@ examples:
   python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
   python -m benchmarks.llm_compare --base-url http://localhost:8000/v1 --model NAME --async 4
   python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async auto --max-cost 5
+  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
   python -m benchmarks.llm_compare --resume runs/2026-01-31_12-00-00
 
 starting values for --async:
@@ -69,12 +79,27 @@ def build_parser() -> argparse.ArgumentParser:
         "true=entailment,false=contradiction",
     )
     data.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
-    sides = parser.add_argument_group("detectors").add_mutually_exclusive_group()
+    detectors = parser.add_argument_group("detectors")
+    sides = detectors.add_mutually_exclusive_group()
     sides.add_argument(
         "--kimera-only", action="store_true", help="the reactor alone; needs no key and no network"
     )
     sides.add_argument("--judge-only", action="store_true", help="the judge alone")
-    judge = parser.add_argument_group("judge")
+    sides.add_argument(
+        "--cascade",
+        type=_open_share,
+        metavar="RISK",
+        help="ask the judge only where the reactor is not sure: of what the judge calls contradictions at "
+        "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
+    )
+    detectors.add_argument(
+        "--most-sent",
+        type=_open_share,
+        metavar="SHARE",
+        help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
+        "fewer, the more false alarms (default: what the reactor calls a contradiction stands)",
+    )
+    judge = parser.add_argument_group(JUDGE)
     judge.add_argument(
         "--async",
         dest="concurrency",
@@ -143,7 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--swap", action="store_true", help="ask in both orders and report how often they disagree"
     )
-    limits = parser.add_argument_group("limits and cost of the judge")
+    limits = parser.add_argument_group(LIMITS)
     limits.add_argument(
         "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
     )
@@ -170,7 +195,7 @@ def build_parser() -> argparse.ArgumentParser:
     limits.add_argument(
         "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
     )
-    reactor = parser.add_argument_group("reactor")
+    reactor = parser.add_argument_group(REACTOR)
     reactor.add_argument(
         "--mp",
         type=_whole(1),
@@ -250,6 +275,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterator[str]:
+    """A note for each option of the run beside which flags of this command line do nothing; it names them.
+
+    given: what this command line says; run: the same over the options of the run that goes on.
+    Raises UserError for flags that contradict each other.
+    """
+    if given.no_cache and (given.cache_size or given.cache_dir):
+        raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+    flags = {
+        action.option_strings[0]: group.title
+        for group in build_parser()._action_groups
+        for action in group._group_actions
+        if action.option_strings and getattr(given, action.dest, action.default) != action.default
+    }
+    flags.pop("--dry-run", None)  # says of every run what it would send
+    for name, idle in WITHOUT_EFFECT.items():
+        named = [flag for flag, group in flags.items() if flag in idle or group in idle]
+        if named and getattr(run, name):
+            yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
+
+
 def _whole(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and int(text) >= least):
@@ -279,6 +325,13 @@ def _share(text: str) -> float:
         if 0 <= float(text) <= 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+
+
+def _open_share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, such as 0.02")
 
 
 def _bytes(text: str) -> int:

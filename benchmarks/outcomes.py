@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cascade import CascadePlan
+from benchmarks.cascade_run import with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.journal import JournalReader, Record, result_of
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
@@ -215,8 +217,22 @@ def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> No
             ) from None
 
 
-def merge(dataset: Dataset, outcomes: Sequence[Outcomes], created: str, seed: int) -> RunResult:
-    """The run that these outcomes, one of each detector over this dataset, make up."""
+def merge(
+    dataset: Dataset,
+    outcomes: Sequence[Outcomes],
+    created: str,
+    seed: int,
+    plan: CascadePlan | None = None,
+) -> RunResult:
+    """The run that these outcomes, one of each detector over this dataset, make up.
+
+    plan: of a run as a cascade, of a reactor and a judge.
+    """
+    detectors: Sequence[DetectorResult] = [each.result() for each in outcomes]
+    cascade = None
+    if plan:
+        reactor, judge = detectors
+        detectors, cascade = with_cascade(plan, reactor, judge, outcomes[1].offsets != NO_OFFSET)
     return RunResult(
         created=created,
         dataset={
@@ -230,16 +246,20 @@ def merge(dataset: Dataset, outcomes: Sequence[Outcomes], created: str, seed: in
             **({"seed": seed} if len(dataset) < dataset.available else {}),
         },
         labels=dataset.labels,
-        detectors=tuple(each.result() for each in outcomes),
+        detectors=tuple(detectors),
         clusters=dataset.clusters,
+        cascade=cascade,
     )
 
 
 def rows_of(
-    dataset: Dataset, outcomes: Sequence[Outcomes], journal_path: Path
+    dataset: Dataset, outcomes: Sequence[Outcomes], run: RunResult, journal_path: Path
 ) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
-    """Each pair with the outcome of each detector, in order, read from disk."""
+    """Each pair with the outcome of each detector of the run, in order, read from disk."""
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
         columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
-        yield from zip(dataset, zip(*columns, strict=True), strict=True)
+        found: Iterator[Sequence[Verdict | Failure]] = zip(*columns, strict=True)
+        if run.cascade and run.cascade.decision:
+            found = run.cascade.findings(found)
+        yield from zip(dataset, found, strict=True)

@@ -6,9 +6,12 @@ Texts and reasonings stay on disk, in the dataset and the journal; only numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from benchmarks.cascade_run import CascadeRun
 
 FAILED = -1
 REACTOR_NAME = "kimera"
@@ -46,6 +49,11 @@ class DetectorResult:
         with its texts swapped; FAILED or below where there is none.
     dollars: what the run cost; None where no price is known. dollars_of_pair: float64 (n,), by pair.
     limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
+
+    In a run as a cascade:
+    measured: bool (n,), the judge's pairs that were drawn at random; its quality is that on them. None: all.
+    spared: how many pairs the judge did not have to be asked about.
+    unranked: why the scores are no ranking; empty where they are one.
     """
 
     name: str
@@ -75,6 +83,9 @@ class DetectorResult:
     limit_changes: tuple[tuple[float, int, str], ...] = ()
     score_sources: np.ndarray | None = None
     done_s: np.ndarray | None = None
+    measured: np.ndarray | None = None
+    spared: int = 0
+    unranked: str = ""
 
     @property
     def title(self) -> str:
@@ -93,6 +104,7 @@ class RunResult:
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
+    cascade: how the pairs were shared out, where they were.
     created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
     """
 
@@ -101,3 +113,4 @@ class RunResult:
     labels: np.ndarray
     detectors: tuple[DetectorResult, ...]
     clusters: np.ndarray | None = None
+    cascade: CascadeRun | None = None

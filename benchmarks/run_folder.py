@@ -44,6 +44,8 @@ IDENTITY = {
     "encoder": "--encoder",
     "head": "--head",
     "margin": "--margin",
+    "cascade": "--cascade",
+    "most_sent": "--most-sent",
 }
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")

@@ -6,6 +6,11 @@ It stands in for an LLM where none may be asked: in tests, in `--simulate`, and 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import asyncio
 import contextlib
@@ -150,6 +155,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--dataset", default=EMBEDDED, help="name or file of the labelled pairs it knows")
+    parser.add_argument("--skip-bad-rows", action="store_true", help="drop rows that cannot be used")
     parser.add_argument("--prompt", default=DEFAULT_PROMPT, help="name or file of the client's prompt")
     parser.add_argument("--swap", action="store_true", help="know the pairs in the other order too")
     parser.add_argument(
@@ -184,12 +190,13 @@ def _config_from(arguments: argparse.Namespace) -> SimulatorConfig:
     return dataclasses.replace(PROFILES[arguments.profile], **settings)
 
 
-def _answers_for_dataset(dataset: str, prompt: str, swap: bool) -> dict[bytes, Answer]:
+def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
     from benchmarks.datasets import load_dataset
     from benchmarks.prompts import load_prompt
 
-    return answers_for(load_dataset(dataset), load_prompt(prompt).question, swap)
+    dataset = load_dataset(arguments.dataset, skip_bad_rows=arguments.skip_bad_rows)
+    return answers_for(dataset, load_prompt(arguments.prompt).question, arguments.swap)
 
 
 async def _serve_until_interrupted(
@@ -209,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     try:
         config = _config_from(arguments)
-        answers = _answers_for_dataset(arguments.dataset, arguments.prompt, arguments.swap)
+        answers = _answers_for_dataset(arguments)
         asyncio.run(_serve_until_interrupted(config, answers, arguments.port))
     except KeyboardInterrupt:
         return 130

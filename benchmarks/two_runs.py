@@ -1,13 +1,14 @@
 """Two runs compared pair by pair: what changed, and whether it is more than chance.
 
-A difference is that of run B minus run A. All figures are over the pairs in both runs.
+A difference is that of run B minus run A. All figures are over the pairs in both runs; verdicts of a
+cascade's judge count where it was asked at random, as in `report.summary`.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from benchmarks.evidence import Differences, Side, compare
 from benchmarks.finished_run import FinishedRun
 from benchmarks.journal import JournalReader
 from benchmarks.matching import Common, Pairing
-from benchmarks.outcomes import COUNTED, Outcomes
+from benchmarks.outcomes import COUNTED
 from benchmarks.paired import holm
 from benchmarks.report.schema import ENDS
-from benchmarks.report.summary import differences_part, ranks
-from benchmarks.results import FAILED, DetectorResult
+from benchmarks.report.summary import differences_part, side_of, why_unranked
+from benchmarks.results import FAILED, DetectorResult, RunResult
 from benchmarks.run_folder import JOURNAL
 from kimera import __version__
 from kimera.pairs import Failure, Pair, Verdict
@@ -81,8 +82,10 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
     """B before A, so that a difference is that of B minus A."""
 
     def side(detector: DetectorResult, letter: str, at: np.ndarray) -> Side:
-        title = f"{detector.title} in {letter}"
-        return Side(title, detector.verdicts[at], detector.scores[at], ranks(detector))
+        whole = side_of(detector)
+        return replace(
+            whole, name=f"{whole.name} in {letter}", verdicts=whole.verdicts[at], scores=whole.scores[at]
+        )
 
     a, b = side(pairing.a, "A", common.matches.a), side(pairing.b, "B", common.matches.b)
     return compare(common.labels, b, a, common.clusters, margin=margin)
@@ -90,8 +93,9 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
 
 def _part(common: Common, pairing: Pairing, differences: Part, paired: Differences) -> Part:
     at_a, at_b = common.matches.a, common.matches.b
-    both = pairing.a.answered[at_a] & pairing.b.answered[at_b]
-    a, b = _measured(pairing.a, at_a, both, common.labels), _measured(pairing.b, at_b, both, common.labels)
+    both = (side_of(pairing.a).verdicts[at_a] != FAILED) & (side_of(pairing.b).verdicts[at_b] != FAILED)
+    a = _measured(common.a.run, pairing.a, at_a, both, common.labels)
+    b = _measured(common.b.run, pairing.b, at_b, both, common.labels)
     apart = {
         name: b.values[name] - a.values[name]
         for name in OF_ONE
@@ -124,17 +128,16 @@ def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Diffe
 
 
 def _measured(
-    detector: DetectorResult, at: np.ndarray, both: np.ndarray, labels: np.ndarray
+    run: RunResult, detector: DetectorResult, at: np.ndarray, both: np.ndarray, labels: np.ndarray
 ) -> metrics.Measured:
     """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
     verdicts = np.where(both, detector.verdicts[at], FAILED)
-    quality = metrics.quality(labels, verdicts, detector.scores[at], are_ranked=ranks(detector))
+    quality = metrics.quality(labels, verdicts, detector.scores[at], unranked=why_unranked(detector))
     latency = metrics.latency(detector.latency_ms[at], amortised=detector.kind == "reactor")
-    answered = int(detector.answered[at].sum())
     values = {
         **quality.values,
-        "answered": answered,
-        "failed": at.size - answered,
+        "answered": int(detector.answered[at].sum()),
+        "failed": int((~detector.answered & ~_spared(run, detector))[at].sum()),
         **{f"latency_ms.{name}": value for name, value in latency.values.items()},
     }
     absent = {**quality.absent, **{f"latency_ms.{name}": why for name, why in latency.absent.items()}}
@@ -145,6 +148,13 @@ def _measured(
     else:
         absent["dollars"] = "no price is known"
     return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, absent)
+
+
+def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
+    """bool (n,): what a cascade's judge did not have to be asked."""
+    if detector.spared and run.cascade and run.cascade.decision:
+        return ~run.cascade.decision.asked
+    return np.zeros(detector.verdicts.size, dtype=bool)
 
 
 def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
@@ -191,7 +201,7 @@ def _different(a: Part, b: Part) -> Part:
 
 def changes_of(common: Common, pairing: Pairing) -> np.ndarray:
     """int8 (m,): how the verdict on each common pair changed, an index into `CHANGES`."""
-    a, b = pairing.a.verdicts[common.matches.a], pairing.b.verdicts[common.matches.b]
+    a, b = side_of(pairing.a).verdicts[common.matches.a], side_of(pairing.b).verdicts[common.matches.b]
     mended = np.where(b == common.labels, WRONG_TO_RIGHT, RIGHT_TO_WRONG)
     kinds = np.where(common.labels < 0, UNLABELLED, mended)
     return np.where((a != FAILED) & (b != FAILED) & (a != b), kinds, UNCHANGED).astype(np.int8)
@@ -221,10 +231,6 @@ def changed_pairs(common: Common, compared: Sequence[Pairing]) -> Iterator[Chang
         for place, pair in zip(places, pairs, strict=True):
             for pairing, change in zip(compared, changes, strict=True):
                 if kind := CHANGES[change[place]]:
-                    a = _outcomes(common.a, pairing.a).result_at(at_a[place], journal_a)
-                    b = _outcomes(common.b, pairing.b).result_at(at_b[place], journal_b)
+                    a = common.a.finding(pairing.a.name, at_a[place], journal_a)
+                    b = common.b.finding(pairing.b.name, at_b[place], journal_b)
                     yield Changed(pair, pairing.name, kind, a, b)
-
-
-def _outcomes(run: FinishedRun, detector: DetectorResult) -> Outcomes:
-    return next(each for each in run.outcomes if each.name == detector.name)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from kimera.cache import EmbeddingCache
 from kimera.encoder import DEFAULT_MODEL, Encoder, embed
 from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
-from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
+from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION, pair_of
 
 HELD_OUT_SHARE = 0.1
 
@@ -22,9 +22,10 @@ HELD_OUT_SHARE = 0.1
 class KimeraClassifier(ClassifierMixin, BaseEstimator):
     """A contradiction head on frozen sentence vectors, fitted on your own pairs.
 
-    X: n pairs of texts, as tuples or as an array of shape (n, 2). y: words (contradiction, entailment,
-    neutral; or contradiction, not_contradiction), or two values of which the greater means contradiction
-    (0 and 1, False and True). A tenth of the pairs, with texts of their own, ends the fit and calibrates it.
+    X: n pairs: tuples of two texts, an array of shape (n, 2), or `Pair`s. y: words (contradiction,
+    entailment, neutral; or contradiction, not_contradiction), or two values of which the greater means
+    contradiction (0 and 1, False and True). A tenth of the pairs, with texts of their own, ends the fit and
+    calibrates it.
 
     encoder: a sentence-transformers model, by name or folder. epochs, learning_rate, dropout, weight_decay:
     as in `kimera.head.FitOptions`. seed: of the split and of the fit. cache_dir: where vectors are kept, by
@@ -130,12 +131,9 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{found} are too few to fit on: {error}") from None
 
 
-def _pairs(pairs: Any) -> list[tuple[str, str]]:
-    listed = [tuple(pair) for pair in pairs]
-    for pair in listed:
-        if len(pair) != 2 or not all(isinstance(text, str) for text in pair):
-            raise ValueError(f"X holds {pair!r:.200}, expected pairs of two texts")
-    return [(str(first), str(second)) for first, second in listed]
+def _pairs(given: Any) -> list[tuple[str, str]]:
+    pairs = [pair_of(item, number) for number, item in enumerate(given)]
+    return [(pair.text1, pair.text2) for pair in pairs]
 
 
 def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kimera.data_sets import Source, source_of
 from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.weights_file import read_weights, write_weights
@@ -28,7 +29,7 @@ class CrossEncoderWeights:
         changed, and the new layers.
     slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
     most_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
-    commands: those of the fits that made the weights, in their order; they decide no score.
+    commands, sources: those of the fits that made the weights, in their order; they decide no score.
     """
 
     differences: Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -39,6 +40,7 @@ class CrossEncoderWeights:
     base: str
     base_name: str
     commands: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @classmethod
     def between(
@@ -89,6 +91,7 @@ class CrossEncoderWeights:
             "base": self.base,
             "base_name": self.base_name,
             "commands": self.commands,
+            "sources": list(map(asdict, self.sources)),
         }
         write_weights(path, self._tensors(), metadata)
 
@@ -160,4 +163,5 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossE
         str(metadata["base"]),
         str(metadata["base_name"]),
         tuple(map(str, metadata.get("commands", ()))),
+        tuple(map(source_of, metadata.get("sources", ()))),
     )

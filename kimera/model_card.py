@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.errors import UserError
+from kimera.data_sets import DataSet, Source
 from kimera.head import CLASSES, ContradictionHead, FitOptions
 
 if TYPE_CHECKING:
     from kimera.fine_tuning import FineTuneOptions
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """What is known of a file of labelled pairs: what its user stated; nothing is guessed from its name."""
-
-    title: str
-    licence: str = "not stated"
-    remarks: str = ""
-
-    @property
-    def heading(self) -> str:
-        """The title, and the remarks in brackets."""
-        return f"{self.title} ({self.remarks})" if self.remarks else self.title
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A training file: what it is, its labelled pairs, and what each counted in the fit."""
-
-    data_set: DataSet
-    pairs: int
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +76,12 @@ other if they cannot both be true.
 ## Data
 
 {sources}
-
+{earlier_sources}
 Of each file, the pairs of 5 % of the premises (chosen by a hash of the premise and the seed) were held out,
 in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
 Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
 only measured: or of the other half) were left out: {left_out:,} in all.
-None of the texts is in the weights file.
+{too_small}None of the texts is in the weights file.
 
 {choice}
 
@@ -245,7 +221,9 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
 class ModelCard:
     """All that a card says.
 
+    sources: of the fit described; earlier_sources: of the fits before it, from whose weights it went on.
     left_out: held-out pairs that were dropped because another part has their texts.
+    too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
     commands: the command lines of the fits, without private paths; the last is the one described.
     """
 
@@ -253,7 +231,9 @@ class ModelCard:
     weights: Path
     seed: int
     sources: Sequence[Source]
+    earlier_sources: Sequence[Source]
     left_out: int
+    too_small: str
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
     commands: Sequence[str]
@@ -269,7 +249,9 @@ class ModelCard:
             weights_hash=sha256(content).hexdigest(),
             seed=self.seed,
             sources=_sources_table(self.sources),
+            earlier_sources=_earlier_sources(self.earlier_sources, self.sources),
             left_out=self.left_out,
+            too_small=f"{textwrap.fill(self.too_small, 108)}\n" if self.too_small else "",
             commands="\n".join(map(_wrapped, self.commands)),
             earlier=EARLIER if len(self.commands) > 1 else "",
             held_out=figures_table(self.held_out),
@@ -277,29 +259,6 @@ class ModelCard:
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
             reliability=_reliability_table([self.held_out[0], *self.evaluation]),
         )
-
-
-def read_sources(path: Path) -> dict[str, DataSet]:
-    """Read a JSON object of file name to title, licence and remarks (the last two may be left out).
-
-    Raises `UserError` if the file cannot be read or holds something else.
-    """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _data_set(entry) for name, entry in entries.items()}
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not describe data sets ({error}); expected JSON like "
-            '{"pairs.csv": {"title": "My pairs", "licence": "CC BY 4.0", "remarks": ""}}'
-        ) from error
-
-
-def _data_set(entry: dict[str, Any]) -> DataSet:
-    if not all(isinstance(value, str) for value in entry.values()):
-        raise TypeError("title, licence and remarks must be strings")
-    return DataSet(**entry)
 
 
 def _weak_sentence(figures: Sequence[Figures]) -> str:
@@ -343,7 +302,7 @@ def _sources_table(sources: Sequence[Source]) -> str:
     rows = [
         (
             source.data_set.title,
-            f"{source.pairs:,}",
+            "not recorded" if source.pairs is None else f"{source.pairs:,}",
             f"{source.weight:g}",
             source.data_set.licence,
             source.data_set.remarks,
@@ -353,13 +312,29 @@ def _sources_table(sources: Sequence[Source]) -> str:
     return _table(("data set", "pairs", "weight of each", "licence of the text", "remarks"), rows)
 
 
+def _earlier_sources(earlier: Sequence[Source], sources: Sequence[Source]) -> str:
+    if not earlier:
+        return ""
+    if {(source.data_set, source.weight) for source in earlier} <= {
+        (source.data_set, source.weight) for source in sources
+    }:
+        return "\nThe fits before this one learnt from no other data sets.\n"
+    table = _sources_table(earlier)
+    return f"\nThe fits before this one, from whose weights it went on, learnt from:\n\n{table}\n"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """On one line and within its bars, whatever a title holds."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _wrapped(command: str) -> str:

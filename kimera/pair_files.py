@@ -24,7 +24,7 @@ from kimera.pair_labels import NO_GOLD_LABEL, LabelReader, UnclearTruth, Unknown
 from kimera.pairs import Pair
 from kimera.tables import Row, Table, open_table, shorten
 
-__all__ = ["COLUMNS", "ReadCounts", "pairs_of_table", "parse_label_map", "read_pairs"]
+__all__ = ["COLUMNS", "ReadCounts", "dropped_rows", "pairs_of_table", "parse_label_map", "read_pairs"]
 
 _CLAIM = ("evidence", "claim")
 _TEXTS = (("text1", "text2"), ("premise", "hypothesis"), ("sentence1", "sentence2"), _CLAIM)
@@ -37,6 +37,7 @@ COLUMNS = frozenset({*(name for texts in _TEXTS for name in texts), *_LABELS, *_
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _MOST_COLUMNS_SHOWN = 20
+MOST_ROWS_SHOWN = 5
 
 
 @dataclass
@@ -111,6 +112,12 @@ def pairs_of_table(
             f"{table.name}: holds no pair to use (rows: {counts.rows}, of them without a gold label:"
             f" {counts.no_gold_label}, bad: {counts.bad_rows})"
         )
+
+
+def dropped_rows(messages: Sequence[str]) -> str:
+    """How many rows were left out, and why the first of them."""
+    more = [f"... and {len(messages) - MOST_ROWS_SHOWN} more"] if len(messages) > MOST_ROWS_SHOWN else []
+    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MOST_ROWS_SHOWN], *more])
 
 
 class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a UserError)

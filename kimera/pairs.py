@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 CONTRADICTION = "contradiction"
@@ -9,6 +10,7 @@ ENTAILMENT = "entailment"
 NEUTRAL = "neutral"
 NOT_CONTRADICTION = "not_contradiction"
 LABELS = (CONTRADICTION, ENTAILMENT, NEUTRAL, NOT_CONTRADICTION)
+NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,20 @@ class Pair:
     def is_contradiction(self) -> bool | None:
         """The gold answer, or None where the pair carries no label."""
         return None if self.label is None else self.label == CONTRADICTION
+
+
+def pair_of(given: object, number: int) -> Pair:
+    """The pair that was given as a `Pair` or as two texts: a tuple, a list, a row of an array.
+
+    number: its place among those given, from 0, for the message. Raises ValueError for anything else.
+    """
+    if isinstance(given, Pair):
+        texts: tuple[object, ...] = (given.text1, given.text2)
+    else:
+        texts = tuple(given) if isinstance(given, Iterable) and not isinstance(given, NOT_TWO_TEXTS) else ()
+    if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"item {number} is {given!r:.200}; expected a Pair or two texts, ('...', '...')")
+    return given if isinstance(given, Pair) else Pair(*map(str, texts))
 
 
 @dataclass(frozen=True, slots=True)

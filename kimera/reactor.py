@@ -21,7 +21,7 @@ from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed, folder_digest
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import Failure, Pair, Verdict, pair_of
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime
 from kimera.verification import Strongest, verify
@@ -164,14 +164,15 @@ class Reactor(ClosedAtExit):
         workers: processes for this call; None is the reactor's own setting.
         on_progress: is told by how many pairs the work has moved on; tqdm's `update`, say. Where a part of
         a chunk's work is done, that part of its pairs counts as done; their verdicts come with the chunk.
-        Raises `UserError` for `workers` below 1, and where `WorkerPool.map` does.
+        Raises `UserError` for `workers` below 1, and where `WorkerPool.map` does; ValueError for what is no
+        pair.
         """
         workers = self.workers if workers is None else workers
         if workers is not None and workers < 1:
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         self.stats = replace(self.stats, workers_asked=workers)
-        source = iter(pairs)
-        while chunk := [_texts(pair) for pair in islice(source, PAIRS_PER_CHUNK)]:
+        source = (pair_of(given, number) for number, given in enumerate(pairs))
+        while chunk := [(pair.text1, pair.text2) for pair in islice(source, PAIRS_PER_CHUNK)]:
             progress = _ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)
             progress.reach(1.0)
@@ -285,13 +286,6 @@ def _base_of(weights: str | Path, encoder: Encoder) -> str:
         return DEFAULT_MODEL
     is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
     return encoder.name if is_base else DEFAULT_MODEL
-
-
-def _texts(pair: PairLike) -> tuple[str, str]:
-    text1, text2 = (pair.text1, pair.text2) if isinstance(pair, Pair) else pair
-    if not isinstance(text1, str) or not isinstance(text2, str):
-        raise TypeError(f"a pair is a Pair or two strings, not {pair!r:.200}")
-    return text1, text2
 
 
 def _verdict(

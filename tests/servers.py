@@ -1,7 +1,8 @@
-"""Real servers on loopback: a scripted chat completions endpoint, and one that owns the bare socket."""
+"""Real servers on loopback: a scripted chat endpoint, one that owns the bare socket; a client to ask them."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -14,7 +15,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from benchmarks.judge import Outcome
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.retries import RetryPolicy
+from kimera.pairs import Failure
+
 HOST = "127.0.0.1"
+QUICK = RetryPolicy(base_s=0.001, cap_s=0.01)
 
 
 @dataclass(frozen=True)
@@ -233,3 +240,22 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def judge(base_url: str, count: int = 1, **options: Any) -> list[Outcome]:
+    """The outcomes of `count` pairs, asked one after the other through one client."""
+
+    async def run() -> list[Outcome]:
+        settings = {"policy": QUICK, "max_concurrent": 1, **options}
+        async with AsyncOpenAIClient(base_url=base_url, **settings) as client:
+            return [await client.judge(f"It rains {number}.", "It is dry.") for number in range(count)]
+
+    return asyncio.run(run())
+
+
+def kinds(outcomes: list[Outcome]) -> list[str | bool]:
+    """Of each outcome its verdict, or its failure's kind."""
+    return [
+        outcome.result.kind if isinstance(outcome.result, Failure) else outcome.result.contradiction
+        for outcome in outcomes
+    ]

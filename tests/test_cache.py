@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.cache import FILE_NAME, EmbeddingCache
+from kimera.cache.__main__ import main
 from kimera.errors import UserError
 from kimera.sqlite_files import default_folder
 
@@ -187,3 +188,23 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     assert "0 entries" in cache("stats", "--cache-dir", tmp_path).stdout
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert cache("shrink").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["stats", "clear"])
+def test_the_command_refuses_what_is_no_folder_and_touches_nothing(tmp_path, capsys, command):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for place, fault in ((file, "this is no folder"), (tmp_path / "absent", "there is no such folder")):
+        assert main([command, "--cache-dir", str(place)]) == 2
+        told = capsys.readouterr()
+        assert told.err.startswith(f"error: {place}: {fault}")
+        assert told.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "mine"
+
+
+def test_a_default_folder_that_is_not_there_yet_is_no_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "later"))
+    assert main(["stats"]) == 0
+    assert f"folder: {tmp_path / 'later'} (not there yet" in capsys.readouterr().out
+    assert not (tmp_path / "later").exists()

@@ -88,8 +88,8 @@ def test_before_it_is_fitted_it_says_so() -> None:
 @pytest.mark.parametrize(
     ("pairs", "y", "message"),
     [
-        (["one text"], [1], "pairs of two texts"),
-        ([("a", 1)], [1], "pairs of two texts"),
+        (["a", "b"], [0, 1], "item 0 is 'a'; expected a Pair or two texts"),
+        ([X[0], ("a", 1)], [0, 1], r"item 1 is \('a', 1\)"),
         (X, [0, 1], "96 pairs and y 2 labels"),
         (X[:3], [0, 1, 2], "expected contradiction, entailment, neutral"),
         (X[:3], ["yes", "no", "no"], "expected contradiction, entailment, neutral"),

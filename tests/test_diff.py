@@ -306,6 +306,21 @@ def test_changed_pairs_are_written_with_what_both_runs_said(
         assert row["text1"].startswith(f"'{HOSTILE}")
 
 
+def test_a_cascade_is_compared_as_a_detector_of_its_own(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = write_pairs(tmp_path / "pairs.jsonl", range(80))
+    flags = ("--simulate", "--cascade", "0.3", "--async", "100", "--max-pairs", "0", "--no-viz", "--quiet")
+    assert compare([str(pairs), *flags, "--out", str(tmp_path / "run")]) == 0
+    other = rewritten(tmp_path / "run", tmp_path / "other", wrong_on(*range(20)))
+    found = difference(capsys, tmp_path / "run", other, "--csv", tmp_path / "changed.csv")["detectors"]
+    assert list(found) == ["kimera", JUDGE, "cascade"]
+    with (tmp_path / "changed.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["detector"] == "cascade"]
+    assert len(rows) == found["cascade"]["changed"]["all"] > 0
+    assert all({row["a_contradiction"], row["b_contradiction"]} == {"true", "false"} for row in rows)
+
+
 @pytest.mark.parametrize("flag", [[], ["--markdown"]])
 def test_what_is_printed_says_it_in_words_without_colour(
     flag: list[str], before: Path, after: Path, capsys: pytest.CaptureFixture[str]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from servers import ScriptedJudge, verdict
 
 from benchmarks.judge import FATAL, REPAIRED, RETRIED
 from benchmarks.options import build_parser
 
 ROOT = Path(__file__).parent.parent
+SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -26,6 +30,19 @@ def test_flags_of_the_comparison_exist(document: Path) -> None:
     commands = re.findall(r"benchmarks\.llm_compare([^\n`#]*)", document.read_text(encoding="utf-8"))
     used = {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)}
     assert used <= known
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.splitlines()[0])
+def test_the_readmes_python_runs(
+    snippet: str,
+    serve: Callable[[Any], ScriptedJudge],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OPENAI_BASE_URL", serve(verdict()).base_url)
+    exec(snippet, {"__name__": "__main__"})  # noqa: S102 (our own)
+    assert capsys.readouterr().out
 
 
 def test_every_kind_of_failure_is_explained() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -12,38 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Asked, Canned, RawServer, ScriptedJudge, completion, error, saying, verdict
+from servers import Asked, Canned, RawServer, ScriptedJudge, completion, error, judge, kinds, saying, verdict
 
 from benchmarks.endpoint import Endpoint
-from benchmarks.judge import Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.retries import RetryPolicy
 from kimera.errors import UserError
-from kimera.pairs import Failure, Verdict
+from kimera.pairs import Verdict
 
 Serve = Callable[[Any], ScriptedJudge]
-QUICK = RetryPolicy(base_s=0.001, cap_s=0.01)
 LOOPBACK = "http://127.0.0.1:9/v1"
 KEY = "sk-test-0123456789"
 ROOT = Path(__file__).parent.parent
-
-
-def judge(base_url: str, count: int = 1, **options: Any) -> list[Outcome]:
-    """The outcomes of `count` pairs, asked one after the other through one client."""
-
-    async def run() -> list[Outcome]:
-        options.setdefault("policy", QUICK)
-        async with AsyncOpenAIClient(base_url=base_url, max_concurrent=1, **options) as client:
-            return [await client.judge(f"It rains {number}.", "It is dry.") for number in range(count)]
-
-    return asyncio.run(run())
-
-
-def kinds(outcomes: list[Outcome]) -> list[str | bool]:
-    return [
-        outcome.result.kind if isinstance(outcome.result, Failure) else outcome.result.contradiction
-        for outcome in outcomes
-    ]
 
 
 @pytest.mark.parametrize(

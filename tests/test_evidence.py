@@ -121,7 +121,7 @@ def test_where_a_figure_cannot_vary_it_has_no_interval(labels, verdicts, left):
 def test_without_enough_different_scores_there_is_no_ranking_and_no_calibration():
     labels, verdicts, _ = sample(100)
     coarse = np.where(verdicts == 1, 0.9, 0.1)
-    found = metrics.quality(labels, verdicts, coarse, are_ranked=False)
+    found = metrics.quality(labels, verdicts, coarse, unranked="there are fewer than 10 different scores")
     for name in ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"):
         assert "fewer than 10 different scores" in found.absent[name]
     intervals = quality_intervals(labels, verdicts, coarse, np.arange(100), are_ranked=False)

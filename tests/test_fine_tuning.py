@@ -239,6 +239,12 @@ def test_a_difference_is_kept_to_half_a_step(before: np.ndarray, after: np.ndarr
         (lambda tensors, metadata: metadata.update(slope=float("inf")), "calibration of slope inf"),
         (lambda tensors, metadata: metadata.pop("base"), "'base'"),
         (
+            lambda tensors, metadata: metadata.update(
+                sources=[{"pairs": 1, "weight": 1, "data_set": "SNLI"}]
+            ),
+            "must be strings",
+        ),
+        (
             lambda tensors, metadata: tensors.update({"more": np.zeros(2, np.float32)}),
             "a tensor called 'more'",
         ),

@@ -181,3 +181,13 @@ def test_a_gate_that_is_mistyped_costs_no_call(
     assert server.asked == []
     assert f"error: --fail-if {gate!r}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cascade_has_gates_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--simulate", "--cascade", "0.2", "--max-pairs", "60", "--async", "60"]
+    gates = ["cascade.failed > 0", "kimera/cascade.kappa < -1", "simulated-judge/cascade.kappa < -1"]
+    asked = [*flags, *(part for gate in gates for part in ("--fail-if", gate))]
+    assert run(*asked, "--out", str(tmp_path / "run")) == 3
+    told = capsys.readouterr().err
+    assert "error: 1 of 3 gates not met" in told, "a cascade is not compared with its own judge"
+    assert f'not met: --fail-if "{gates[2]}", no such figure: this run has none' in told

@@ -11,35 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Asked, Canned, RawServer, ScriptedJudge, completion, error, http_reply, verdict
+from servers import (
+    Asked,
+    Canned,
+    RawServer,
+    ScriptedJudge,
+    completion,
+    error,
+    http_reply,
+    judge,
+    kinds,
+    verdict,
+)
 
-from benchmarks.judge import Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.reply_cache import ReplyCache
-from benchmarks.retries import RetryPolicy
-from kimera.pairs import Failure
 
 Serve = Callable[[Any], ScriptedJudge]
-QUICK = RetryPolicy(base_s=0.001, cap_s=0.01)
 KEY = "sk-proj-" + "abcdefghij" * 15
-
-
-def judge(base_url: str, count: int = 1, **options: Any) -> list[Outcome]:
-    """The outcomes of `count` pairs, asked one after the other through one client."""
-
-    async def run() -> list[Outcome]:
-        settings = {"policy": QUICK, "max_concurrent": 1, **options}
-        async with AsyncOpenAIClient(base_url=base_url, **settings) as client:
-            return [await client.judge(f"It rains {number}.", "It is dry.") for number in range(count)]
-
-    return asyncio.run(run())
-
-
-def kinds(outcomes: list[Outcome]) -> list[str | bool]:
-    return [
-        outcome.result.kind if isinstance(outcome.result, Failure) else outcome.result.contradiction
-        for outcome in outcomes
-    ]
 
 
 @pytest.mark.parametrize(

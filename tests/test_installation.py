@@ -65,7 +65,6 @@ def test_an_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
         [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "2", "--out", "run"],
         tmp_path,
         PYTHONPATH=str(target),
-        KIMERA_CACHE_DIR=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "summary.json").exists()
@@ -154,7 +153,6 @@ def test_without_httpx_the_reactor_runs(python_without_httpx: str, tmp_path: Pat
         + ["--max-pairs", "2", "--no-viz", "--out", "run"],
         tmp_path,
         PYTHONPATH=str(ROOT),
-        KIMERA_CACHE_DIR=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
 

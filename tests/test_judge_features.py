@@ -56,9 +56,9 @@ def test_a_limit_that_no_header_tells_costs_time_and_no_pair(concurrent: Any) ->
     """30 requests a second are let through, and many more are tried."""
     config = replace(QUICK, requests_per_minute=1_800, limit_headers=False, burst_s=0.2)
     with SimulatorThread(config) as judge:
-        outcomes, _ = outcomes_of(judge, 90, max_concurrent=concurrent)
+        outcomes, _ = outcomes_of(judge, 40, max_concurrent=concurrent)
         assert judge.stats()["outcomes"]["over_requests"] > 0
-    assert answered(outcomes) == 90
+    assert answered(outcomes) == 40
 
 
 def test_a_cap_on_what_is_in_flight_costs_no_pair() -> None:
@@ -69,9 +69,9 @@ def test_a_cap_on_what_is_in_flight_costs_no_pair() -> None:
 
 def test_a_limit_told_by_headers_is_kept_without_one_refusal() -> None:
     with SimulatorThread(replace(QUICK, requests_per_minute=2_400, burst_s=1)) as judge:
-        outcomes, _ = outcomes_of(judge, 120)
-        assert judge.stats()["outcomes"] == {"answered": 120}
-    assert answered(outcomes) == 120
+        outcomes, _ = outcomes_of(judge, 60)
+        assert judge.stats()["outcomes"] == {"answered": 60}
+    assert answered(outcomes) == 60
 
 
 def test_every_paid_attempt_is_in_an_outcome_when_money_ends_the_run() -> None:

@@ -23,7 +23,9 @@ from benchmarks.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
 from benchmarks.simulator import SimulatorProcess
 from kimera.cache import EmbeddingCache
 from kimera.errors import UserError
+from kimera.onnx_models import MODELS
 from kimera.reactor import Reactor
+from kimera.sqlite_files import default_folder
 
 ROOT = Path(__file__).parent.parent
 FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "comparison.png"}
@@ -35,10 +37,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     cache = tmp_path_factory.mktemp("cache")
     known = [
         *load_dataset(max_pairs=20),
-        *load_dataset(max_pairs=60),
-        *(box(number) for number in range(200)),
+        *load_dataset(max_pairs=30),
+        *(box(number) for number in range(20)),
     ]
     Reactor(cache=EmbeddingCache(cache)).detect(known)
+    (cache / MODELS).symlink_to(default_folder() / MODELS)  # prepared by the line above
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "KIMERA_"))}
     return {**kept, "KIMERA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
 
@@ -92,12 +95,12 @@ def write_pairs(path: Path, count: int, label: bool = True) -> Path:
 
 
 def test_both_detectors_end_in_one_result(environment: dict[str, str], tmp_path: Path) -> None:
-    options = ("--simulate", "--async", 8, "--max-pairs", 60, "--out", "run")
+    options = ("--simulate", "--async", 8, "--max-pairs", 30, "--out", "run")
     done = compare(environment, tmp_path, *options, viz=True)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} == FILES
-    assert len({row["id"] for row in rows(run)}) == 60
+    assert len({row["id"] for row in rows(run)}) == 30
     detectors = summary(run)["detectors"]
     assert {"kimera", "simulated-judge"} == set(detectors)
     judge, reactor = detectors["simulated-judge"], detectors["kimera"]
@@ -105,7 +108,7 @@ def test_both_detectors_end_in_one_result(environment: dict[str, str], tmp_path:
         True,
         "async",
         8,
-        60,
+        30,
     )
     assert (reactor["simulated"], reactor["mode"], reactor["workers"], reactor["failed"]) == (
         False,
@@ -144,10 +147,10 @@ def test_kimera_only_needs_no_key_even_with_async(environment: dict[str, str], t
 def test_a_second_run_on_the_same_pairs_encodes_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     settings = []
     for name in ("first", "second"):
-        options = ("--kimera-only", "--max-pairs", 30, "--cache-dir", tmp_path / "cache", "--out", name)
+        options = ("--kimera-only", "--max-pairs", 10, "--cache-dir", tmp_path / "cache", "--out", name)
         compare(environment, tmp_path, *options)
         settings.append(summary(tmp_path / name)["detectors"]["kimera"]["settings"])
-    assert settings[0]["encoded"] == settings[1]["from_cache"] == settings[1]["texts"] > 30
+    assert settings[0]["encoded"] == settings[1]["from_cache"] == settings[1]["texts"] > 10
     assert settings[1]["encoded"] == 0
 
 
@@ -164,7 +167,7 @@ def test_the_summary_says_how_many_processes_were_asked_for(
 
 
 def test_sync_and_async_say_the_same(environment: dict[str, str], tmp_path: Path) -> None:
-    options = ("--simulate", "--judge-only", "--max-pairs", 12, "--no-viz")
+    options = ("--simulate", "--judge-only", "--max-pairs", 6, "--no-viz")
     compare(environment, tmp_path, *options, "--out", "sync")
     compare(environment, tmp_path, *options, "--async", 6, "--out", "async")
     verdicts = [
@@ -305,7 +308,7 @@ def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
 
 def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str], tmp_path: Path) -> None:
     """Ctrl-C: exit 130, a way on; --resume asks only what is missing, and the result is that of one run."""
-    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "60", "--no-viz"]
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "30", "--no-viz"]
     run = subprocess.Popen(
         [*command, "--out", "run", "--async", "4"],
         cwd=tmp_path,
@@ -325,13 +328,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str]
     assert run.returncode == 130
     assert "--resume run" in errors
     finished = journal.read_bytes().count(b'"simulated-judge","index"')
-    assert 10 <= finished < 60
-    assert len(rows(tmp_path / "run")) == 60, "a run that was cut short shows what it has"
+    assert 10 <= finished < 30
+    assert len(rows(tmp_path / "run")) == 30, "a run that was cut short shows what it has"
 
-    done = compare(environment, tmp_path, "--resume", "run")
+    done = compare(environment, tmp_path, "--resume", "run", "--async", 30)
     assert done.returncode == 0, done.stderr
-    assert journal.read_bytes().count(b'"simulated-judge","index"') == 60
-    assert journal.read_bytes().count(b'"kimera","index"') == 60
+    assert journal.read_bytes().count(b'"simulated-judge","index"') == 30
+    assert journal.read_bytes().count(b'"kimera","index"') == 30
     whole = compare(environment, tmp_path, *command[3:], "--async", 30, "--out", "whole")
     assert whole.returncode == 0
     for column in ("id", "kimera_score", "simulated-judge (simulated)_score"):
@@ -350,7 +353,7 @@ def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path
             "--simulate",
             "--judge-only",
             "--max-pairs",
-            "60",
+            "30",
             "--out",
             "run",
             "--async",
@@ -368,10 +371,10 @@ def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path
     run.wait()
     with journal.open("ab") as file:
         file.write(b'{"detector":"simulated-judge","ind')
-    done = compare(environment, tmp_path, "--resume", "run")
+    done = compare(environment, tmp_path, "--resume", "run", "--async", 30)
     assert done.returncode == 0, done.stderr
     indices = [json.loads(line)["index"] for line in journal.read_text().splitlines() if '"index"' in line]
-    assert sorted(indices) == list(range(60))
+    assert sorted(indices) == list(range(30))
 
 
 def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: Path) -> None:
@@ -438,7 +441,7 @@ def test_a_judge_that_ctrl_c_kept_from_beginning_was_not_run(
 def test_a_dataset_that_changes_meanwhile_fails_the_run_and_names_the_way_on(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    path = write_pairs(tmp_path / "pairs.jsonl", 12)
+    path = write_pairs(tmp_path / "pairs.jsonl", 8)
     run = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.llm_compare", path, "--simulate", "--judge-only", "--out", "run"],
         cwd=tmp_path,
@@ -447,7 +450,7 @@ def test_a_dataset_that_changes_meanwhile_fails_the_run_and_names_the_way_on(
         stderr=subprocess.PIPE,
     )
     wait_for_lines(tmp_path / "run" / "journal.jsonl", 3)
-    write_pairs(path, 13)
+    write_pairs(path, 9)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "has changed since it was first read" in errors

@@ -106,7 +106,7 @@ def test_what_was_read_before_an_interruption_is_kept(encoder, tmp_path):
 
 
 def test_verifying_in_worker_processes_gives_the_same_scores(encoder):
-    pairs = [(f"{number} people {'walk ' * (number % 9)}", "Nobody walks.") for number in range(1100)]
+    pairs = [(f"{number} people {'walk ' * (number % 3)}", "Nobody walks.") for number in range(1100)]
     with Reactor(encoder, cache=None, stages="verify") as reactor:
         here = scores(reactor.detect(pairs))
         there = scores(reactor.detect(pairs, workers=2))
@@ -133,9 +133,31 @@ def test_only_empty_pairs_and_no_pairs_are_fine(encoder):
     assert [outcome.kind for outcome in reactor.detect([("", "")] * 2)] == ["empty_text"] * 2
 
 
-def test_something_that_is_no_pair_of_texts_is_refused(encoder):
-    with pytest.raises(TypeError, match="two strings"):
-        Reactor(encoder, cache=None).detect([("text", None)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("a",),
+        ("a", "b", "c"),
+        ("text", None),
+        "ab",
+        b"ab",
+        {"a", "b"},
+        {"a": 1, "b": 2},
+        7,
+        None,
+        Pair("a", 1),
+    ],
+    ids=repr,
+)
+def test_something_that_is_no_pair_of_texts_is_refused_with_its_place(encoder, given):
+    with pytest.raises(ValueError, match=r"item 1 is .*; expected a Pair or two texts") as caught:
+        Reactor(encoder, cache=None).detect([PAIRS[0], given])
+    assert repr(given) in str(caught.value)
+
+
+def test_two_texts_may_come_in_any_sequence(encoder):
+    forms = [list(PAIRS[0]), np.array(PAIRS[0]), iter(PAIRS[0]), Pair(*PAIRS[0])]
+    assert len(set(scores(Reactor(encoder, cache=None).detect(forms)))) == 1
 
 
 def test_a_score_belongs_to_its_pair(encoder, tmp_path):
@@ -210,7 +232,7 @@ def test_a_comparisons_bar_moves_before_a_chunk_is_done_and_ends_full(encoder, t
     with Journal(tmp_path / "journal.jsonl", header={}) as journal:
         terminal.recorder = Recorder("kimera", len(dataset), journal)
         ReactorDetector(Reactor(encoder, cache=None), None, "kimera").run(
-            dataset, terminal.recorder, quiet=False
+            dataset, {"kimera": terminal.recorder}, quiet=False
         )
     assert any(0 < count < len(dataset) and not recorded for count, recorded in terminal.shown)
     assert terminal.shown[-1] == (len(dataset), len(dataset))

@@ -167,10 +167,14 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def test_by_hand_it_says_how_to_use_it_and_ctrl_c_stops_it_cleanly(dataset: Path) -> None:
-    with start("-m", "benchmarks.simulator", "--port", "0", "--dataset", dataset) as process:
+    with dataset.open("a") as file:
+        file.write('{"text1": "One text."}\n')
+    command = ["-m", "benchmarks.simulator", "--port", "0", "--dataset", dataset, "--skip-bad-rows"]
+    with start(*command) as process:
         assert process.stdout is not None
         opening = [process.stdout.readline() for _ in range(3)]
         assert "OPENAI_BASE_URL=http://127.0.0.1:" in "".join(opening)
+        assert f"knows {len(PAIRS)} questions" in opening[0]
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "")

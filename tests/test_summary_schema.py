@@ -23,6 +23,7 @@ REAL_RUNS = {
         *(*SIMULATED, "auto", "--model", "a", "--model", "b"),
         *("--swap", "--repeat", "2", "--logprobs"),
     ),
+    "cascade": ("--simulate", "--cascade", "0.2", "--max-pairs", "120", "--async", "60", "--price", "1,2"),
     "both": ("--simulate", "--max-pairs", "12", "--async", "12"),
 }
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,16 +14,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import write_tiny_model
 
 from kimera.calibration import calibration_error
+from kimera.cross_encoder_weights import CrossEncoderWeights
+from kimera.data_sets import DataSet, parse_source, read_sources, sources_named_in
 from kimera.encoder import DEFAULT_MODEL, find_folder
 from kimera.errors import UserError
 from kimera.head import ContradictionHead, FitOptions
-from kimera.model_card import DataSet, read_sources
+from kimera.model_card import Figures, figures_table
 from kimera.pairs import Pair
-from kimera.reactor import SHIPPED_HEAD, Reactor
-from kimera.train import main, public_command, read_options
-from kimera.training_data import LabelledFile, divide, parse_source, split
+from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
+from kimera.train import main
+from kimera.train_options import public_command, read_options
+from kimera.training_data import LabelledFile, divide, split, too_small
 
 COLOURS = ("red", "blue", "green", "white", "black")
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
@@ -122,6 +127,83 @@ def test_an_undefined_figure_is_a_dash(trained):
         if "| `two_way.jsonl` |" in line and "–" in line
     )
     assert row.count("–") >= 2
+
+
+def test_the_card_says_that_the_held_out_halves_are_small(trained):
+    assert (
+        "Too small for figures to mean much (fewer than 200 pairs or 30" in (trained / "head.md").read_text()
+    )
+
+
+def test_bad_rows_are_dropped_and_counted_where_that_was_asked_for(tmp_path, capsys):
+    """On the way it says on standard error, too, that the held-out halves are small."""
+    rows = [{**labelled_rows()[0], "label": "perhaps"}, *labelled_rows()[1:], {"premise": "One text."}]
+    path = write(tmp_path / "colours.jsonl", rows)
+    command = [str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--cache-dir", str(tmp_path)]
+    assert main(command) == 2
+    assert "leave out such rows with --skip-bad-rows" in capsys.readouterr().err
+    assert main([*command, "--skip-bad-rows"]) == 0
+    told = capsys.readouterr().err
+    assert "note: 2 rows dropped:" in told
+    assert f"{path}, line 1: " in told
+    assert "note: Too small for figures to mean much" in told
+    card = (tmp_path / "head.md").read_text("utf-8")
+    assert "| `colours.jsonl` | 599 | 1 |" in card
+    assert "--skip-bad-rows" in card
+
+
+@pytest.mark.parametrize(
+    ("pairs", "every", "small"), [(10_000, 3, False), (6_000, 3, True), (10_000, 20, True)]
+)
+def test_a_half_is_small_with_too_few_pairs_or_contradictions(pairs, every, small):
+    labels = ["contradiction" if number % every == 0 else "neutral" for number in range(pairs)]
+    file = LabelledFile(DataSet("a"), [Pair(str(n), "b", label=label) for n, label in enumerate(labels)])
+    said = too_small(divide([file], seed=0))
+    assert bool(said) == small
+    assert ("the half that calibrates has" in said and "the half that is only measured has" in said) == small
+
+
+def test_the_card_of_a_fit_that_goes_on_names_what_the_fits_before_it_learnt_from(tmp_path):
+    model = write_tiny_model(tmp_path / "model")
+    write(tmp_path / "first.jsonl", labelled_rows())
+    write(tmp_path / "second.jsonl", labelled_rows())
+    sources = tmp_path / "sources.json"
+    sources.write_text('{"first.jsonl": {"title": "The first set", "licence": "CC BY 4.0"}}')
+
+    def fit(name: str, out: str, *more: object) -> str:
+        command = [tmp_path / name, "--stage", "verify", "--epochs", 1, "--encoder", model]
+        assert main([str(word) for word in (*command, "--out", tmp_path / out, *more)]) == 0
+        return (tmp_path / out).with_suffix(".md").read_text("utf-8")
+
+    assert "fits before this one" not in fit("first.jsonl", "a.safetensors", "--sources", sources)
+    card = fit("second.jsonl", "b.safetensors", "--start", tmp_path / "a.safetensors")
+    _, earlier = card.split("The fits before this one, from whose weights it went on, learnt from:")
+    assert "| The first set | 600 | 1 | CC BY 4.0 |" in earlier
+    third = fit("second.jsonl", "c.safetensors", "--start", tmp_path / "b.safetensors")
+    assert "| The first set | 600 | 1 | CC BY 4.0 |" in third
+    recorded = CrossEncoderWeights.load(tmp_path / "c.safetensors").sources
+    assert [source.data_set.title for source in recorded] == ["The first set", "`second.jsonl`"]
+
+
+def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and_on_its_card():
+    """Its file records no sources, so that whoever goes on from it has them from its commands."""
+    commands = CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER).commands
+    card = SHIPPED_CROSS_ENCODER.with_name("VERIFY_CARD.md").read_text("utf-8")
+    fits = [sources_named_in([command], {}) for command in commands]
+    assert fits[0] == fits[1]
+    assert "The fits before this one learnt from no other data sets." in card
+    for source in fits[1]:
+        title, licence, remarks = source.data_set.title, source.data_set.licence, source.data_set.remarks
+        known = re.escape(f"| {source.weight:g} | {licence} | {remarks} |")
+        assert re.search(rf"\| {re.escape(title)} \| [\d,]+ {known}", card)
+    assert "not stated" not in card
+    assert sources_named_in(["python -m kimera.train 'unclosed", ""], {}) == []
+
+
+def test_a_title_stays_in_its_cell():
+    figures = Figures(DataSet("a | b\n| c"), 9, 3, 0, None, None, None, None)
+    *_, row = figures_table([figures]).splitlines()
+    assert row.startswith(r"| a \| b \| c | 9 | 3 |")
 
 
 def test_what_was_written_may_be_read_by_others(trained):

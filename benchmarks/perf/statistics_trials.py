@@ -14,6 +14,8 @@ import numpy as np
 from scipy.special import expit
 
 from benchmarks import metrics
+from benchmarks.cascade import CascadePlan
+from benchmarks.cascade_curve import curve
 from benchmarks.evidence import Side, compare, quality_intervals
 from benchmarks.perf.setting import setting
 
@@ -44,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             50, 0.15, difference, repetitions, lambda found: min(found["p"], found["equivalence"]) < 0.05
         )
         print(f"| any claim, n=50, {difference:.0%} apart | under 5 % | {share:.1%} |", flush=True)
+    for n in (1000, 5000):
+        for name, share in cascade_broken(n, repetitions).items():
+            print(f"| cascade, risk 0.02, n={n:,}: {name} | at most 6.4 % | {share:.1%} |", flush=True)
     return 0
 
 
@@ -94,6 +99,30 @@ def rejected(
     return claimed / repetitions
 
 
+def cascade_broken(n: int, repetitions: int) -> dict[str, float]:
+    """How often each bound of a cascade is broken on the pairs beside its sample; the judge errs on 5 %."""
+    random = np.random.default_rng(n)
+    plan = CascadePlan(0.02)
+    broken: Counter[str] = Counter()
+    for _ in range(repetitions):
+        labels, _, scores = scored(random, n)
+        judged = np.where(random.random(n) < 0.05, 1 - labels, labels).astype(np.int8)
+        verdicts = np.full(n, -1, np.int8)
+        for chosen in plan.rounds(scores, verdicts):
+            verdicts[chosen] = judged[chosen]
+        decision = plan.decide(scores, verdicts)
+        rest, called = ~decision.sampled, decision.thresholds.called(scores)
+        settled = ~decision.asked
+        missed, alarms = settled & ~called & (judged == 1), settled & called & (judged == 0)
+        for name, found, of, bound in (
+            ("missed", missed, rest & (judged == 1), decision.bounds.missed),
+            ("false alarms", alarms, rest & (judged == 0), decision.bounds.false_alarms),
+            ("disagreement", missed | alarms, rest, decision.bounds.disagreement),
+        ):
+            broken[name] += found.sum() > bound * of.sum()
+    return {name: broken[name] / repetitions for name in ("missed", "false alarms", "disagreement")}
+
+
 def large() -> None:
     """All of it on 100,000 pairs."""
     import resource
@@ -108,6 +137,7 @@ def large() -> None:
     quality_intervals(labels, verdicts, scores, clusters)
     quality_intervals(labels, judge, sure, clusters)
     compare(labels, Side("a", verdicts, scores), Side("b", judge, sure), clusters, margin=MARGIN)
+    curve(labels, scores, judge, clusters, None, margin=MARGIN)
     seconds, peak = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(f"{n:,} pairs, two detectors, 2,000 draws: {seconds:.1f} s, peak memory {peak:,.0f} MB")
 

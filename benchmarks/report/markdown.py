@@ -23,6 +23,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
     if summary["agreement"]:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
         parts.append(table(words.agreement_rows(summary)))
+    if cascade := words.cascade_sentences(summary):
+        parts += ["## Cascade", *map(escape, cascade)]
     if notes := words.notes(summary):
         parts += ["## Before quoting these numbers", bullets(notes)]
     if missing := words.missing(summary):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.evidence import Differences, Side, compare, quality_intervals
 from benchmarks.paired import holm
-from benchmarks.results import SCORE_SOURCES, DetectorResult, RunResult
+from benchmarks.report.cascades import cascade_run, curves
+from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
 from kimera import __version__
 
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
@@ -34,7 +35,9 @@ def build_summary(run: RunResult, margin: float = MARGIN) -> dict[str, Any]:
         "created": run.created,
         "dataset": _dataset(run),
         "detectors": {detector.name: _detector(run.labels, detector, clusters) for detector in run.detectors},
-        "agreement": _agreements(run.labels, run.detectors, clusters, margin),
+        "agreement": _agreements(run, clusters, margin),
+        "cascade": curves(run, clusters, margin),
+        **({"cascade_run": cascade_run(run)} if run.cascade else {}),
     }
 
 
@@ -49,11 +52,15 @@ def _dataset(run: RunResult) -> dict[str, Any]:
 
 
 def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> dict[str, Any]:
-    are_ranked = ranks(detector)
+    unranked = why_unranked(detector)
     amortised = detector.kind == "reactor"
     answered = int(detector.answered.sum())
-    quality = metrics.quality(labels, detector.verdicts, detector.scores, are_ranked=are_ranked)
-    intervals = quality_intervals(labels, detector.verdicts, detector.scores, clusters, are_ranked=are_ranked)
+    if detector.measured is not None:
+        labels = np.where(detector.measured, labels, -1)
+    quality = metrics.quality(labels, detector.verdicts, detector.scores, unranked=unranked)
+    intervals = quality_intervals(
+        labels, detector.verdicts, detector.scores, clusters, are_ranked=not unranked
+    )
     latency = metrics.latency(detector.latency_ms, amortised)
     at_work_s = detector.wall_s - detector.settings.get("load_s", 0.0)  # loading a model is done once
     throughput = metrics.throughput(answered, detector.busy_s, at_work_s, amortised, detector.from_cache)
@@ -70,7 +77,8 @@ def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray
         effort: detector.asked,
         f"{effort}_used": detector.used,
         "answered": answered,
-        "failed": labels.size - answered,
+        "failed": labels.size - answered - detector.spared,
+        **({"spared": detector.spared} if detector.spared else {}),
         "errors": dict(detector.errors),
         "labelled_answered": int(((labels >= 0) & detector.answered).sum()),
         **quality.values,
@@ -81,7 +89,7 @@ def _detector(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray
         **throughput.values,
         "latency_ms": {**latency.values, "amortised": amortised},
         "tokens": detector.tokens,
-        **(_judge(detector) if detector.kind == "judge" else {}),
+        **(_judge(detector) if detector.kind != "reactor" else {}),
         **{group: measured.values for group, measured in checks.items()},
         "settings": detector.settings,
         "absent": {
@@ -130,7 +138,7 @@ def _from_logprobs(detector: DetectorResult) -> np.ndarray:
 
 
 def _judge(detector: DetectorResult) -> dict[str, Any]:
-    """What only a judge has: what it cost and how --async auto went."""
+    """What only a judge has, and a cascade through it: what it cost and how --async auto went."""
     found: dict[str, Any] = {
         "attempts": detector.attempts,
         "attempt_errors": detector.attempt_errors,
@@ -142,22 +150,31 @@ def _judge(detector: DetectorResult) -> dict[str, Any]:
     return found
 
 
-def ranks(detector: DetectorResult) -> bool:
-    """A judge that gives few different scores ranks nothing, and is not calibrated."""
-    return detector.kind != "judge" or metrics.distinct_scores(detector.scores) >= metrics.FEWEST_SCORES
+def why_unranked(detector: DetectorResult) -> str:
+    """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
+    if detector.unranked:
+        return detector.unranked
+    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.FEWEST_SCORES:
+        return f"there are fewer than {metrics.FEWEST_SCORES} different scores"
+    return ""
 
 
-def _agreements(
-    labels: np.ndarray, detectors: Sequence[DetectorResult], clusters: np.ndarray, margin: float
-) -> list[dict[str, Any]]:
-    """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm)."""
-    sides = [Side(each.title, each.verdicts, each.scores, ranks(each)) for each in detectors]
-    found = [compare(labels, a, b, clusters, margin=margin) for a, b in combinations(sides, 2)]
+def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:
+    """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm).
+
+    A cascade is its judge where that was asked, so these two are not compared.
+    """
+    couples = [
+        couple
+        for couple in combinations(run.detectors, 2)
+        if {"judge", "cascade"} != {each.kind for each in couple}
+    ]
+    found = [compare(run.labels, side_of(a), side_of(b), clusters, margin=margin) for a, b in couples]
     tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
     adjusted = iter(holm(tested))
     entries = []
-    for (a, b), paired in zip(combinations(detectors, 2), found, strict=True):
-        measured = metrics.agreement(labels, a.verdicts, b.verdicts)
+    for (a, b), paired in zip(couples, found, strict=True):
+        measured = metrics.agreement(run.labels, side_of(a).verdicts, side_of(b).verdicts)
         intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
         entries.append(
             {
@@ -170,6 +187,12 @@ def _agreements(
             }
         )
     return entries
+
+
+def side_of(detector: DetectorResult) -> Side:
+    measured = detector.measured
+    verdicts = detector.verdicts if measured is None else np.where(measured, detector.verdicts, FAILED)
+    return Side(detector.title, verdicts, detector.scores, not why_unranked(detector))
 
 
 def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:

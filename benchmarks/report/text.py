@@ -31,6 +31,8 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
         sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
+    if cascade := words.cascade_sentences(summary):
+        blocks.append([heading("Cascade"), *(line for each in cascade for line in wrapped(each))])
     blocks += [wrapped(note) for note in words.notes(summary)]
     if missing := words.missing(summary):
         blocks.append(

@@ -104,6 +104,8 @@ def mode(detector: Detector) -> str:
     """How the detector ran: "4 processes", "async, 8 in flight (16 asked for)", "not run"."""
     if detector["mode"] == "none":
         return "not run"
+    if detector["kind"] == "cascade":
+        return "judge where in doubt"
     return _processes(detector) if detector["kind"] == "reactor" else _in_flight(detector)
 
 
@@ -131,7 +133,8 @@ def _in_flight(detector: Detector) -> str:
 
 
 def _answered(detector: Detector) -> str:
-    return f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}"
+    spared = f", {detector['spared']:,} spared" if detector.get("spared") else ""
+    return f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}{spared}"
 
 
 def _failed(detector: Detector) -> str:
@@ -333,6 +336,64 @@ def difference_sentence(found: dict[str, Any], tests: int) -> str:
     return " ".join(parts)
 
 
+def cascade_sentences(summary: dict[str, Any]) -> list[str]:
+    """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
+    names = titles(summary)
+    found = _cascade_run_sentences(summary["cascade_run"], names) if "cascade_run" in summary else []
+    return found + [_curve_sentence(entry, names) for entry in summary["cascade"] if entry["curve"]]
+
+
+def _cascade_run_sentences(run: dict[str, Any], names: dict[str, str]) -> list[str]:
+    reactor, judge = names[run["reactor"]], names[run["judge"]]
+    if run["absent"]:
+        return [f"Cascade: nothing can be said of it: {run['absent']['bounds']}."]
+    asked, spared = run["asked"], run["spared"]
+    saved = run["dollars_saved"]
+    money = f", which saved about ${saved:,.4f}" if saved is not None else ""
+    share = asked / run["pairs"]
+    found = [
+        f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} ({share:.1%}), "
+        f"{run['sampled']:,} of them a random sample; {reactor} settled the other {spared:,}{money}."
+    ]
+    level, bounds = f"{run['confidence']:.0%}", run["bounds"]
+    if run["thresholds"]["lower"] <= 0:
+        found.append(
+            f"Promise: nothing was settled as no contradiction, so nothing is missed: the sample, with "
+            f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
+            f"{run['risk']:g}."
+        )
+    else:
+        found.append(
+            f"Promise, with {level} probability: of what {judge} would call contradictions the cascade "
+            f"misses at most {bounds['missed']:.1%} (in the sample {run['in_sample']['missed']:,} of "
+            f"{run['sampled_contradictions']:,})."
+        )
+    found.append(
+        f"Beside it, each with {level} probability: at most {bounds['false_alarms']:.1%} of what {judge} "
+        f"would not call so are false alarms, and at most {bounds['disagreement']:.1%} of all verdicts are "
+        "not its own."
+    )
+    return found
+
+
+def _curve_sentence(entry: dict[str, Any], names: dict[str, str]) -> str:
+    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
+    alone, place = entry["curve"][-1], entry["indistinguishable"]
+    if place is None or place["sent"] >= 1:
+        return f"Cascade: no share of the pairs but all of them makes up for {judge}."
+    if place["sent"] == 0:
+        return (
+            f"Cascade: none is needed, since {judge} is not shown to be more accurate than {reactor} alone."
+        )
+    known = place["dollars"] is not None
+    money = f", for ${place['dollars']:,.4f} in place of ${alone['dollars']:,.4f}" if known else ""
+    return (
+        f"Cascade: had {judge} been asked only about the {place['sent']:.0%} of the pairs of which {reactor} "
+        f"is least sure{money}, the accuracy would have been {place['accuracy']:.3f}, which these "
+        f"{counted(entry['pairs'], 'pair')} cannot tell from its own {alone['accuracy']:.3f}."
+    )
+
+
 def _agreement_sentence(entry: dict[str, Any], a: str, b: str) -> str:
     if "rate" not in entry:
         return f"No pair was answered by both {a} and {b}."
@@ -361,6 +422,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _stability_notes,
             _calibration_notes,
             _limit_notes,
+            _spared_notes,
         ):
             found += about(names[name], detector)
     return found + _label_notes(summary["dataset"]["labelled"], len(names))
@@ -452,6 +514,15 @@ def _calibration_notes(who: str, detector: Detector) -> list[str]:
         f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} with both kinds: Brier score "
         f"{found['brier']:.4f} from logprobs, {found['brier_stated']:.4f} as stated "
         f"(lower is better: {better})."
+    ]
+
+
+def _spared_notes(who: str, detector: Detector) -> list[str]:
+    if not detector.get("spared"):
+        return []
+    return [
+        f"Quality of {who} is that on the random sample; what it was asked besides is harder, and says "
+        "nothing of its quality on all pairs."
     ]
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar
 
 from kimera.sqlite_files import connect, default_folder, identity, is_damage, make_folder, set_aside
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILE_NAME = "embeddings.sqlite3"
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
@@ -57,6 +58,8 @@ class EmbeddingCache:
         Returns (vectors, found): float32 of shape (n, dimension), and a bool mask of shape (n,). The rows
         that were not found are zeros. A stored vector of another length counts as not found.
         """
+        import numpy as np
+
         vectors = np.zeros((len(texts), dimension), dtype=np.float32)
         found = np.zeros(len(texts), dtype=bool)
         keys = _keys(fingerprint, texts)
@@ -71,6 +74,8 @@ class EmbeddingCache:
 
     def put_many(self, fingerprint: str, texts: Sequence[str], vectors: np.ndarray) -> None:
         """Store one vector (a row of `vectors`, kept as float32) for each text, over what was there."""
+        import numpy as np
+
         blobs = (row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4"))
         rows = list(zip(_keys(fingerprint, texts), blobs, strict=True))
 

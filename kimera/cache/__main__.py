@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import shutil
 import sys
@@ -38,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder = options.cache_dir or default_folder()
     try:
+        _check(folder, given=options.cache_dir is not None)
         if options.command == "clear":
             _clear(folder)
         else:
@@ -51,10 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _check(folder: Path, given: bool) -> None:
+    """The default folder need not be there yet; one that was given may be a slip of the pen."""
+    if folder.is_dir() or not (given or folder.exists()):
+        return
+    found = "this is no folder" if folder.exists() else "there is no such folder"
+    raise UserError(f"{folder}: {found}; give the one that holds the caches with --cache-dir")
+
+
 def _show(folder: Path) -> None:
     databases, models = _databases(folder), _models(folder)
     entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
-    print(f"folder: {folder}")
+    print(f"folder: {folder}{'' if folder.exists() else ' (not there yet: nothing was kept)'}")
     print(f"vectors and scores: {entries:,} entries, {_megabytes(databases)}")
     print(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
 

@@ -1,0 +1,216 @@
+"""How far a cascade may trust its reactor: thresholds with a bound that holds in samples of any size.
+
+The reactor settles what it is sure of: a score below `lower` is no contradiction, one above `upper` is one;
+the judge gets the rest. A random sample of the pairs goes to both. Of what the judge calls contradictions, at
+most `risk` may lie below `lower`. Since that share only grows with `lower`, it may be raised as long as the
+sample has few enough of them there (fixed-sequence testing, Angelopoulos et al. 2021, "Learn then Test"; with
+the exact binomial tail this is the bound of Clopper and Pearson 1934). The sample is drawn at random from the
+pairs that the bound speaks of, so pairs that share a text do no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtr, betaincinv
+from scipy.stats import hypergeom
+
+CONFIDENCE = 0.95
+NOTHING_BELOW, NOTHING_ABOVE = 0.0, 1.0  # thresholds that no score passes
+THRESHOLD = 0.5  # from here on the reactor itself says contradiction
+MOST_MISSED = 20  # in a sample; more would make the thresholds a little better and the sample much larger
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Scores below `lower` and above `upper` are settled without the judge."""
+
+    lower: float = NOTHING_BELOW
+    upper: float = NOTHING_ABOVE
+
+    def called(self, scores: np.ndarray) -> np.ndarray:
+        """bool, the shape of `scores`: what is settled as a contradiction."""
+        return scores > self.upper
+
+    def settled(self, scores: np.ndarray) -> np.ndarray:
+        """bool, the shape of `scores`: where the reactor's verdict stands. False for NaN."""
+        return (scores < self.lower) | (scores > self.upper)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the sample has shown: P(contradiction) by the reactor, float64, of the pairs that the judge calls
+    contradictions, and of the others.
+    """
+
+    contradictions: np.ndarray
+    others: np.ndarray
+
+    @property
+    def pairs(self) -> int:
+        return self.contradictions.size + self.others.size
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What holds of a cascade, each with 95 % probability.
+
+    missed: at most this share of what the judge calls contradictions is called none. false_alarms: at most
+    this share of the others is called one. disagreement: at most this share of all pairs is either. In the
+    sample there were `missed_in_sample` and `false_alarms_in_sample`.
+    """
+
+    missed: float
+    false_alarms: float
+    disagreement: float
+    missed_in_sample: int
+    false_alarms_in_sample: int
+
+
+def most_missed(risk: float, positives: int, rest: int | None = None) -> int:
+    """Of so many sampled contradictions, how many may lie below the threshold: -1 where not even 0 will do.
+
+    rest: how many contradictions there are beside the sample; the share holds among them too, whose number is
+    not endless and so varies more. None: among all that may ever come.
+    """
+
+    def will_do(missed: int) -> bool:
+        if not bdtr(missed, positives, risk) <= 1 - CONFIDENCE:
+            return False
+        if not rest:
+            return True
+        too_many = int(risk * rest) + 1  # P(at least so many of the rest lie below the threshold)
+        if too_many > rest:
+            return True
+        tail = hypergeom.cdf(missed, positives + rest, too_many + missed, positives)
+        return bool(tail <= 1 - CONFIDENCE)
+
+    missed = -1
+    while missed + 1 < positives and will_do(missed + 1):
+        missed += 1
+    return missed
+
+
+def positives_needed(risk: float, missed: int = 0) -> int:
+    """The fewest sampled contradictions of which so many may be missed; 149 for a risk of 0.02 and none."""
+    low, high = missed + 1, missed + 2
+    while bdtr(missed, high, risk) > 1 - CONFIDENCE:
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bdtr(missed, middle, risk) <= 1 - CONFIDENCE else (middle + 1, high)
+    return high
+
+
+def sample_size(risk: float, share: float, pairs: int, *, endless: bool = False) -> int:
+    """Pairs to sample, at most `pairs`, where about this share of them are contradictions.
+
+    Enough for as many misses, up to `MOST_MISSED`, as a tenth of the pairs allows, and for none at least.
+    endless: see `choose`.
+    """
+    missed = 0
+    while missed < MOST_MISSED and _pairs_for(positives_needed(risk, missed + 1), share) <= pairs / 10:
+        missed += 1
+    low, high = min(pairs, _pairs_for(positives_needed(risk, missed), share)), pairs
+
+    def will_do(size: int) -> bool:
+        rest = None if endless else round(share * (pairs - size))
+        return most_missed(risk, _surely_held(size, share), rest) >= missed
+
+    while low < high:  # what is left of a small run varies more, and takes a larger sample
+        middle = (low + high) // 2
+        low, high = (low, middle) if will_do(middle) else (middle + 1, high)
+    return low
+
+
+def _pairs_for(positives: int, share: float) -> int:
+    """So many pairs hold so many contradictions, two standard deviations of them to spare."""
+    return int(np.ceil((positives + 2 * np.sqrt(positives * (1 - share))) / share))
+
+
+def _surely_held(size: int, share: float) -> int:
+    """How many contradictions so many pairs hold, less two standard deviations."""
+    return max(0, int(size * share - 2 * np.sqrt(size * share * (1 - share))))
+
+
+def choose(
+    sample: Sampled,
+    risk: float,
+    rest: np.ndarray,
+    most_to_send: float | None = None,
+    *,
+    endless: bool = False,
+) -> Thresholds:
+    """rest: float64 (r,), the reactor's scores of the pairs beside the sample.
+
+    most_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
+    false alarms as it allows. None: what the reactor calls a contradiction stands. endless: whether the bound
+    is to hold for all pairs that may come, of which `rest` is only what is at hand.
+    """
+    ordered = np.sort(sample.contradictions)
+    share = ordered.size / sample.pairs if sample.pairs else 0.0
+    missed = most_missed(risk, ordered.size, None if endless else round(share * rest.size))
+    lower = float(min(ordered[missed], THRESHOLD)) if missed >= 0 else NOTHING_BELOW
+    if most_to_send is None:
+        return Thresholds(lower, THRESHOLD)
+    return Thresholds(lower, _upper_that_sends(int(most_to_send), np.sort(rest[rest >= lower]), lower))
+
+
+def _upper_that_sends(most: int, doubtful: np.ndarray, lower: float) -> float:
+    """doubtful: ascending scores, none below `lower`. At most so many of them are at or below the result."""
+    if most >= doubtful.size:
+        return NOTHING_ABOVE
+    below = int(np.searchsorted(doubtful, doubtful[most]))  # scores that are alike go the same way
+    return float(doubtful[below - 1]) if below else float(np.nextafter(lower, -1))
+
+
+def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | None = None) -> Bounds:
+    """Of thresholds that `choose` has found in this sample.
+
+    rest: how many pairs there are beside it, to which the bounds apply. None: endlessly many.
+    """
+    missed = int((sample.contradictions < thresholds.lower).sum())
+    alarms = int((sample.others > thresholds.upper).sum())
+    positives, others = sample.contradictions.size, sample.others.size
+    share = positives / sample.pairs if sample.pairs else 0.0
+    left = (None, None) if rest is None else (round(share * rest), rest - round(share * rest))
+    error = (1 - CONFIDENCE) / 3  # each part of the disagreement's bound may fail so often
+    of_positives, of_others = (
+        most_of(missed, positives, left[0], error),
+        most_of(alarms, others, left[1], error),
+    )
+    of_positives *= thresholds.lower > NOTHING_BELOW
+    of_others *= thresholds.upper < NOTHING_ABOVE
+    if rest is None:  # the share of contradictions is known from the sample alone: its worse end counts
+        share = (most_of if of_positives > of_others else least_of)(positives, sample.pairs, None, error)
+    return Bounds(
+        missed=risk if thresholds.lower > NOTHING_BELOW else 0.0,
+        false_alarms=most_of(alarms, others, left[1]) if thresholds.upper < NOTHING_ABOVE else 0.0,
+        disagreement=share * of_positives + (1 - share) * of_others,
+        missed_in_sample=missed,
+        false_alarms_in_sample=alarms,
+    )
+
+
+def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CONFIDENCE) -> float:
+    """Upper bound of a share of which so many were found in a sample of so many.
+
+    rest: of how many others it is the share, drawn from the same urn, by the hypergeometric tail. None: of
+    all that may ever come (Clopper and Pearson 1934, one side).
+    """
+    if found >= of or rest == 0:
+        return 1.0
+    if rest is None:
+        return float(betaincinv(found + 1, of - found, 1 - error))
+    low, high = 0, rest  # the most that the rest may hold without the sample being too unlikely
+    while low < high:
+        middle = (low + high + 1) // 2
+        likely = hypergeom.cdf(found, of + rest, found + middle, of) > error
+        low, high = (middle, high) if likely else (low, middle - 1)
+    return low / rest
+
+
+def least_of(found: int, of: int, rest: None = None, error: float = 1 - CONFIDENCE) -> float:
+    """Lower bound of the same, of all that may ever come."""
+    return 0.0 if found <= 0 else float(betaincinv(found, of - found + 1, error))

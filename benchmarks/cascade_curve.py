@@ -1,0 +1,138 @@
+"""What a cascade would have been worth in a finished run: quality against the share sent to the judge.
+
+The pairs of which the reactor is least sure (the score nearest to 0.5) go to the judge first. How sure is
+sure enough for a share is read from one half of the pairs and applied to the other, and the other way round,
+so that no pair decides about itself; pairs that share a text are in the same half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.evidence import f1_of, mcc_of
+from benchmarks.intervals import ClusterCounts, Interval, clusters_of, count_interval, effective_size, wilson
+from benchmarks.metrics import UndefinedMetricError
+from benchmarks.paired import accuracy_difference_interval, design_effect
+
+SHARES = tuple(share / 20 for share in range(21))
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The cascade that sends about this share of the pairs to the judge.
+
+    dollars: of all pairs sent, None where no price is known. metrics, intervals: accuracy, F1 and MCC.
+    difference: its accuracy minus the judge's.
+    """
+
+    sent: float
+    dollars: float | None
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    difference: float
+    difference_interval: Interval
+
+
+@dataclass(frozen=True)
+class Curve:
+    """points: ascending by what is sent, first the reactor alone, last the judge alone.
+
+    indistinguishable: the first point from which on the judge is not shown to be more accurate. not_worse:
+    the first from which on the cascade is shown to be less accurate by at most the margin, if at all. None
+    where there is none.
+    """
+
+    pairs: int
+    points: tuple[CurvePoint, ...]
+    indistinguishable: CurvePoint | None
+    not_worse: CurvePoint | None
+
+
+def curve(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    judged: np.ndarray,
+    clusters: np.ndarray,
+    dollars: np.ndarray | None,
+    *,
+    margin: float,
+    seed: int = 0,
+) -> Curve:
+    """All of the same n pairs, labelled and answered by both.
+
+    truth, judged: int8 (n,), 1 for a contradiction. scores: float64 (n,), the reactor's. dollars: float64
+    (n,), what asking the judge about each cost. margin: as for `evidence.compare`. Raises
+    UndefinedMetricError for fewer than two clusters.
+    """
+    among = clusters_of(clusters)
+    if truth.size < 2 or among.max() < 1:
+        raise UndefinedMetricError("there are too few pairs for two halves")
+    doubt = -np.abs(scores - 0.5)
+    half = np.random.default_rng(seed).permutation(int(among.max()) + 1) % 2 == 0
+    points = []
+    for share in SHARES:
+        sent = _sent(doubt, half[among], share)
+        said = np.where(sent, judged, scores >= 0.5).astype(np.int8)
+        points.append(_point(truth, said, judged, among, sent, dollars, seed))
+    return Curve(
+        pairs=truth.size,
+        points=tuple(points),
+        indistinguishable=_first_of_a_tail([point.difference_interval[1] >= 0 for point in points], points),
+        not_worse=_first_of_a_tail([point.difference_interval[0] > -margin for point in points], points),
+    )
+
+
+def _sent(doubt: np.ndarray, half: np.ndarray, share: float) -> np.ndarray:
+    """bool (n,): in each half, who is in greater doubt than the other half's quantile for this share."""
+    if share in (0.0, 1.0):
+        return np.full(doubt.size, share == 1.0)
+    sent = np.zeros(doubt.size, dtype=bool)
+    for here in (half, ~half):
+        sent[here] = doubt[here] > np.quantile(doubt[~here], 1 - share)
+    return sent
+
+
+def _point(
+    truth: np.ndarray,
+    said: np.ndarray,
+    judged: np.ndarray,
+    clusters: np.ndarray,
+    sent: np.ndarray,
+    dollars: np.ndarray | None,
+    seed: int,
+) -> CurvePoint:
+    right, judge_right = said == truth, judged == truth
+    share = float(right.mean())
+    metrics = {"accuracy": share}
+    intervals = {"accuracy": wilson(share, effective_size(right.astype(np.float64), clusters))}
+    counts = ClusterCounts.of(2 * truth + said, clusters, 4)
+    draws = counts.draws(seed)
+    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
+        value = float(of_counts(counts.total.astype(np.float64)))
+        if np.isnan(value):
+            continue
+        metrics[name] = value
+        try:
+            intervals[name] = count_interval(of_counts, counts, draws)
+        except UndefinedMetricError:
+            continue
+    only_cascade, only_judge = int((right & ~judge_right).sum()), int((judge_right & ~right).sum())
+    effect = design_effect(right, judge_right, clusters)
+    return CurvePoint(
+        sent=float(sent.mean()),
+        dollars=None if dollars is None else float(dollars[sent].sum()),
+        metrics=metrics,
+        intervals=intervals,
+        difference=(only_cascade - only_judge) / truth.size,
+        difference_interval=accuracy_difference_interval(only_cascade, only_judge, truth.size, effect),
+    )
+
+
+def _first_of_a_tail(holds: list[bool], points: list[CurvePoint]) -> CurvePoint | None:
+    """The first point from which on it holds for all."""
+    at = len(points)
+    while at and holds[at - 1]:
+        at -= 1
+    return points[at] if at < len(points) else None

@@ -1,0 +1,116 @@
+"""The cascade in the summary: what one would have been worth in this run, and how a run as one went."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cascade_bounds import CONFIDENCE
+from benchmarks.cascade_curve import Curve, CurvePoint, curve
+from benchmarks.metrics import UndefinedMetricError
+from benchmarks.results import FAILED, DetectorResult, RunResult
+
+
+def curves(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:
+    """For each reactor and judge, over the labelled pairs that both answered; none of a run as a cascade."""
+    if run.cascade:
+        return []
+    reactors, judges = (
+        [each for each in run.detectors if each.kind == kind] for kind in ("reactor", "judge")
+    )
+    return [
+        _curve(run.labels, reactor, judge, clusters, margin) for reactor, judge in product(reactors, judges)
+    ]
+
+
+def _curve(
+    labels: np.ndarray, reactor: DetectorResult, judge: DetectorResult, clusters: np.ndarray, margin: float
+) -> dict[str, Any]:
+    used = (labels >= 0) & (reactor.verdicts != FAILED) & (judge.verdicts != FAILED)
+    entry: dict[str, Any] = {"reactor": reactor.name, "judge": judge.name, "pairs": int(used.sum())}
+    dollars = judge.dollars_of_pair
+    try:
+        found = curve(
+            labels[used],
+            reactor.scores[used],
+            judge.verdicts[used],
+            clusters[used],
+            None if dollars is None else dollars[used],
+            margin=margin,
+        )
+    except UndefinedMetricError as reason:
+        return {**entry, "curve": [], "absent": {"curve": str(reason)}}
+    return {**entry, **_points(found), "margin": margin, "absent": {}}
+
+
+def _points(found: Curve) -> dict[str, Any]:
+    return {
+        "curve": [
+            {
+                "sent": point.sent,
+                **point.metrics,
+                "dollars": point.dollars,
+                "intervals": {name: list(ends) for name, ends in point.intervals.items()},
+                "difference": point.difference,
+                "difference_interval": list(point.difference_interval),
+            }
+            for point in found.points
+        ],
+        "indistinguishable": _place(found.indistinguishable),
+        "not_worse": _place(found.not_worse),
+    }
+
+
+def _place(point: CurvePoint | None) -> dict[str, Any] | None:
+    if point is None:
+        return None
+    return {"sent": point.sent, "dollars": point.dollars, "accuracy": point.metrics["accuracy"]}
+
+
+def cascade_run(run: RunResult) -> dict[str, Any]:
+    """How a run as a cascade shared out its pairs, what is promised of it, and what it saved."""
+    cascade = run.cascade
+    if cascade is None:
+        raise ValueError("this run was no cascade")
+    plan, decision = cascade.plan, cascade.decision
+    found: dict[str, Any] = {
+        "reactor": cascade.reactor,
+        "judge": cascade.judge,
+        "risk": plan.risk,
+        "confidence": CONFIDENCE,
+        "most_sent": plan.most_sent,
+    }
+    if decision is None:
+        return {
+            **found,
+            "absent": {"bounds": "the run ended before the judge was asked about the whole sample"},
+        }
+    judge = next(each for each in run.detectors if each.name == cascade.judge)
+    bounds, thresholds = decision.bounds, decision.thresholds
+    return {
+        **found,
+        "pairs": run.labels.size,
+        "sampled": int(decision.sampled.sum()),
+        "sampled_contradictions": decision.sample.contradictions.size,
+        "asked": int(decision.asked.sum()),
+        "spared": int((~decision.asked).sum()),
+        "thresholds": {"lower": thresholds.lower, "upper": thresholds.upper},
+        "bounds": {
+            "missed": bounds.missed,
+            "false_alarms": bounds.false_alarms,
+            "disagreement": bounds.disagreement,
+        },
+        "in_sample": {"missed": bounds.missed_in_sample, "false_alarms": bounds.false_alarms_in_sample},
+        "dollars": judge.dollars,
+        "dollars_saved": _saved(judge, decision.sampled, decision.asked),
+        "absent": {},
+    }
+
+
+def _saved(judge: DetectorResult, sampled: np.ndarray, asked: np.ndarray) -> float | None:
+    """What the pairs that were not sent would have cost, by the mean of the sample."""
+    if judge.dollars_of_pair is None or not sampled.any():
+        return None
+    return float(judge.dollars_of_pair[sampled].mean() * (~asked).sum())

@@ -1,0 +1,219 @@
+"""The cascade: what goes to the judge and what does not, in a run and in a service."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from simulators import QUICK, SimulatorThread
+
+from benchmarks.cascade import Cascade, CascadePlan, settled_verdict
+from benchmarks.cascade_bounds import Thresholds
+from benchmarks.finished_run import open_run
+from benchmarks.llm_compare import main
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
+from benchmarks.report import build_summary
+from benchmarks.simulation import answers_for
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+PROMPT = load_prompt(DEFAULT_PROMPT)
+PAIRS = [
+    Pair(
+        f"The lamp number {number} is on.",
+        f"The lamp number {number} is {'off' if number % 2 else 'bright'}.",
+        label="contradiction" if number % 2 else "entailment",
+    )
+    for number in range(600)
+]
+
+
+class KnownScores:
+    """Stands for a reactor: its score of a pair is what the test says of the number in its first text."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores = scores
+
+    def detect(self, pairs: Sequence[Pair]) -> list[Verdict | Failure]:
+        scores = [float(self.scores[int(pair.text1.split()[3])]) for pair in pairs]
+        return [Verdict(score >= 0.5, max(score, 1 - score)) for score in scores]
+
+
+def sure_scores() -> np.ndarray:
+    """Right and sure about most pairs, in doubt about a tenth of them."""
+    random = np.random.default_rng(0)
+    scores = np.where(np.arange(len(PAIRS)) % 2 == 1, 0.97, 0.03) + random.uniform(-0.02, 0.02, len(PAIRS))
+    doubtful = random.random(len(PAIRS)) < 0.1
+    return np.where(doubtful, random.uniform(0.3, 0.5, len(PAIRS)), scores)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[SimulatorThread]:
+    """Simulated, and right about every pair."""
+    with SimulatorThread(QUICK, answers_for(PAIRS, PROMPT.question)) as server:
+        yield server
+
+
+def client(judge: SimulatorThread) -> AsyncOpenAIClient:
+    return AsyncOpenAIClient(base_url=judge.base_url, max_concurrent=16)
+
+
+def test_a_service_asks_the_judge_only_where_the_reactor_is_in_doubt(judge: SimulatorThread) -> None:
+    reactor: Any = KnownScores(sure_scores())
+
+    async def serve() -> tuple[Cascade, list[Verdict | Failure]]:
+        async with Cascade(reactor, client(judge), risk=0.02) as cascade:
+            await cascade.calibrate_async(PAIRS[:450])
+            return cascade, await cascade.detect_async(PAIRS[450:])
+
+    cascade, results = asyncio.run(serve())
+    assert [result.contradiction for result in results] == [pair.is_contradiction for pair in PAIRS[450:]]
+    assert cascade.thresholds
+    expected = ~cascade.thresholds.settled(reactor.scores[450:])
+    assert (cascade.sent, cascade.settled) == (expected.sum(), 150 - expected.sum())
+    assert 0 < cascade.sent < 50
+    assert cascade.bounds
+    assert cascade.bounds.missed == 0.02
+
+
+def test_code_without_an_event_loop_does_the_same(judge: SimulatorThread) -> None:
+    reactor: Any = KnownScores(sure_scores())
+    with Cascade(reactor, client(judge), risk=0.02) as cascade:
+        cascade.calibrate(PAIRS[:450])
+        first = cascade.detect(PAIRS[450:])
+        again = cascade.detect([(pair.text1, pair.text2) for pair in PAIRS[450:]])
+    assert [each.contradiction for each in first] == [each.contradiction for each in again]
+    assert cascade.sent + cascade.settled == 300
+
+
+def test_thresholds_of_an_earlier_calibration_are_enough(judge: SimulatorThread) -> None:
+    reactor: Any = KnownScores(sure_scores())
+    with Cascade(reactor, client(judge), thresholds=Thresholds(0.2, 0.8)) as cascade:
+        assert len(cascade.detect(PAIRS[:20])) == 20
+    with (
+        Cascade(reactor, client(judge)) as cascade,
+        pytest.raises(UserError, match="calibrate the cascade first"),
+    ):
+        cascade.detect(PAIRS[:20])
+
+
+def test_too_few_contradictions_to_calibrate_on_are_said_so(judge: SimulatorThread) -> None:
+    reactor: Any = KnownScores(sure_scores())
+    with Cascade(reactor, client(judge), risk=0.02) as cascade:
+        with pytest.raises(UserError, match=r"50 contradictions, and a risk of 0\.02 needs 149"):
+            cascade.calibrate(PAIRS[:100])
+        assert cascade.thresholds is None
+
+
+def test_a_cascade_that_was_not_opened_says_so(judge: SimulatorThread) -> None:
+    reactor: Any = KnownScores(sure_scores())
+    with pytest.raises(RuntimeError, match="open the cascade first"):
+        Cascade(reactor, client(judge)).detect(PAIRS[:1])
+
+
+def test_a_verdict_follows_the_thresholds_where_they_are_not_the_reactors_own() -> None:
+    doubtful = Verdict(False, 0.6, "verify: P(contradiction) 0.40")
+    assert settled_verdict(doubtful, Thresholds(0.1, 0.3)) == Verdict(True, 0.5, doubtful.reasoning)
+    assert settled_verdict(doubtful, Thresholds(0.45, 0.9)) is doubtful
+    assert settled_verdict(failure := Failure("empty_text", ""), Thresholds()) is failure
+
+
+def test_more_is_sampled_where_the_reactor_saw_more_contradictions_than_there_are() -> None:
+    plan = CascadePlan(0.02)
+    scores = np.full(5000, 0.5)
+    verdicts = np.full(5000, -1, np.int8)
+    truth = np.random.default_rng(0).random(5000) < 0.1
+    sizes = []
+    for chosen in plan.rounds(scores, verdicts):
+        sizes.append(int((chosen & (verdicts < 0)).sum()))
+        verdicts[chosen] = truth[chosen]
+    assert len(sizes) >= 3
+    assert plan.decide(scores, verdicts).sample.contradictions.size >= 149
+
+
+def test_a_share_outside_of_0_and_1_is_refused() -> None:
+    for risk, most in ((0.0, None), (1.0, None), (0.02, 1.5)):
+        with pytest.raises(UserError, match="is not a share between 0 and 1"):
+            CascadePlan(risk, most)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as a cascade over the 600 pairs, the judge simulated with 5 % errors."""
+    base = tmp_path_factory.mktemp("cascade")
+    rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS]
+    (base / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--max-pairs", "0", "--simulate", "--async", "64", "--price", "1,2", "--cascade", "0.05"]
+    assert main([str(base / "pairs.jsonl"), *flags, "--no-viz", "--json", "--out", str(base / "out")]) == 0
+    return base / "out"
+
+
+def test_a_run_asks_the_judge_about_the_sample_and_what_is_in_doubt(run_folder: Path) -> None:
+    summary = json.loads((run_folder / "summary.json").read_text())
+    run, judge = summary["cascade_run"], summary["detectors"]["simulated-judge"]
+    assert judge["attempts"] == run["asked"]
+    assert run["asked"] + run["spared"] == 600
+    assert run["spared"] > 0
+    assert judge["labelled_answered"] == run["sampled"]
+    assert judge["failed"] == 0
+    assert summary["detectors"]["cascade"]["answered"] == 600
+    assert {(each["a"], each["b"]) for each in summary["agreement"]} == {
+        ("kimera", "simulated-judge"),
+        ("kimera", "cascade"),
+    }
+    assert run["dollars_saved"] == pytest.approx(judge["dollars"] / run["asked"] * run["spared"], rel=0.05)
+
+
+def test_every_row_says_what_the_cascade_made_of_it(run_folder: Path) -> None:
+    with (run_folder / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    thresholds = json.loads((run_folder / "summary.json").read_text())["cascade_run"]["thresholds"]
+    for row in rows:
+        by_judge = row["simulated-judge (simulated)_contradiction"]
+        said = row["cascade (simulated)_contradiction"]
+        called = "true" if float(row["kimera_score"]) > thresholds["upper"] else "false"
+        assert said == (by_judge or called)
+
+
+def test_a_run_as_a_cascade_is_read_back_whole(run_folder: Path) -> None:
+    written = json.loads((run_folder / "summary.json").read_text())
+    assert json.loads(json.dumps(build_summary(open_run(run_folder).run))) == written
+
+
+def test_a_cascade_that_was_cut_short_goes_on_and_ends_the_same(run_folder: Path, tmp_path: Path) -> None:
+    lines = (run_folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[: 600 + 200]))
+    cut = build_summary(open_run(tmp_path).run)
+    assert cut["cascade_run"]["absent"]
+    assert "cascade" not in cut["detectors"]
+    assert main(["--resume", str(tmp_path), "--no-viz", "--quiet", "--json"]) == 0
+    whole, again = (json.loads((each / "summary.json").read_text()) for each in (run_folder, tmp_path))
+    assert again["cascade_run"]["thresholds"] == whole["cascade_run"]["thresholds"]
+    assert again["detectors"]["cascade"]["accuracy"] == whole["detectors"]["cascade"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--cascade", "2"], "not a share between 0 and 1"),
+        (["--cascade", "0.02", "--kimera-only"], "not allowed with argument"),
+        (["--most-sent", "0.5", "--simulate"], "give both"),
+        (["--cascade", "0.02", "--simulate", "--model", "a", "--model", "b"], "one judge"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: Any = main(flags)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert message in capsys.readouterr().err
