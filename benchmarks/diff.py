@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import json
 import sys
