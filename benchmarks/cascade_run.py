@@ -28,11 +28,14 @@ class CascadeRun:
         self, rows: Iterator[Sequence[Verdict | Failure]]
     ) -> Iterator[tuple[Verdict | Failure, Verdict | Failure, Verdict | Failure]]:
         """The reactor's and the judge's finding of each pair in order, with the cascade's beside them."""
+        for index, (reactor, judge) in enumerate(rows):
+            yield reactor, judge, self.finding(index, reactor, judge)
+
+    def finding(self, index: int, reactor: Verdict | Failure, judge: Verdict | Failure) -> Verdict | Failure:
+        """The cascade's finding of one pair, from those of the reactor and the judge."""
         if self.decision is None:
             raise ValueError("the run ended before the pairs could be shared out")
-        for was_asked, (reactor, judge) in zip(self.decision.asked.tolist(), rows, strict=True):
-            settled = judge if was_asked else settled_verdict(reactor, self.decision.thresholds)
-            yield reactor, judge, settled
+        return judge if self.decision.asked[index] else settled_verdict(reactor, self.decision.thresholds)
 
 
 def with_cascade(

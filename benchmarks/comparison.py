@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.datasets import Dataset
+from benchmarks.datasets import Dataset, pairs_at
 from benchmarks.journal import Journal, JournalReader, Record
 from benchmarks.judge import INTERRUPTED, Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
@@ -28,7 +28,7 @@ from benchmarks.pricing import Price, estimate
 from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
 from benchmarks.results import REACTOR_NAME, RunResult, title_of
-from kimera.pairs import Failure, Pair
+from kimera.pairs import Failure
 from kimera.reactor import Reactor
 
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
@@ -69,7 +69,7 @@ class ReactorDetector:
     def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> None:
         recorder = recorders[self.name]
         wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
-        pairs, copies = tee(_at(dataset, wanted))
+        pairs, copies = tee(pairs_at(dataset, wanted))
         recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
         with self._reactor as reactor, progress_bar(self.name, len(wanted), quiet=quiet) as bar:
             results = reactor.stream(copies, self._workers, on_progress=bar.update)
@@ -220,16 +220,6 @@ class JudgeDetector:
             "swap": options.swap,
             "price": asdict(options.price) if options.price else None,
         }
-
-
-def _at(dataset: Dataset, indices: Sequence[int]) -> Iterator[Pair]:
-    """The pairs at ascending indices, in one pass."""
-    wanted = iter(indices)
-    following = next(wanted, None)
-    for index, pair in enumerate(dataset):
-        if index == following:
-            yield pair
-            following = next(wanted, None)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -82,6 +82,16 @@ class Dataset:
     def contradictions(self) -> int | None:
         """How many pairs used are labelled as contradictions, or None if none carries a label."""
         return int((self.labels == 1).sum()) if self.labelled else None
+
+
+def pairs_at(dataset: Dataset, indices: Iterable[int]) -> Iterator[Pair]:
+    """The pairs at ascending indices, in one pass."""
+    wanted = iter(indices)
+    following = next(wanted, None)
+    for index, pair in enumerate(dataset):
+        if index == following:
+            yield pair
+            following = next(wanted, None)
 
 
 def load_dataset(

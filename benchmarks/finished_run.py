@@ -36,6 +36,15 @@ class FinishedRun:
         """Each pair with the outcome of each detector, in order, read from disk."""
         return rows_of(self.dataset, self.outcomes, self.run, self.folder / JOURNAL)
 
+    def finding(self, name: str, index: int, journal: JournalReader) -> Verdict | Failure:
+        """What one detector said of one pair. journal: of this run."""
+        said = {each.name: each for each in self.outcomes}
+        if name in said:
+            return said[name].result_at(index, journal)
+        if not self.run.cascade:
+            raise ValueError(f"this run has no detector {name!r}")
+        return self.run.cascade.finding(index, *(each.result_at(index, journal) for each in self.outcomes))
+
 
 def open_run(folder: str | Path) -> FinishedRun:
     """Reads the journal, and the dataset once. Raises UserError where either is missing or has changed."""

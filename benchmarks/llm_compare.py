@@ -59,11 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
+    from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
     from benchmarks.prompts import load_prompt
     from benchmarks.run_folder import check_same, header_of, new_run_folder
 
     _check_judge_is_reachable(options)
     _check_cascade(options)
+    gates = parse_gates(options.fail_if, known_figures(_names(options)))
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
     dataset = _load_dataset(options)
@@ -83,14 +85,14 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             comparison = _compare(options, dataset, detectors, folder, created, new_header)
-            _report(options, comparison, dataset, folder)
+            summary = _report(options, comparison, dataset, folder)
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(folder)}", file=sys.stderr)
             return INTERRUPTED
         except (UserError, OSError) as error:
             print(f"error: {error}\n{_way_on(folder)}", file=sys.stderr)
             return FAILED
-    return _exit_code(options, comparison, folder)
+    return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, folder))
 
 
 def _check_resumable(options: argparse.Namespace) -> None:
@@ -220,6 +222,16 @@ def _models(options: argparse.Namespace) -> list[str]:
     if len({*models, REACTOR_NAME}) <= len(models):
         raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
     return models
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    """Of all detectors that the summary will tell of, in its order."""
+    from benchmarks.cascade_run import CASCADE_NAME
+    from benchmarks.results import REACTOR_NAME
+
+    reactor = [] if options.judge_only else [REACTOR_NAME]
+    cascade = [CASCADE_NAME] if options.cascade else []
+    return reactor + ([] if options.kimera_only else _models(options)) + cascade
 
 
 def _client(
@@ -353,8 +365,11 @@ def _compare(
         )
 
 
-def _report(options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path) -> None:
+def _report(
+    options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path
+) -> dict[str, Any]:
     from benchmarks.outcomes import rows_of
+    from benchmarks.output import reader_may_leave
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
 
@@ -367,11 +382,9 @@ def _report(options: argparse.Namespace, comparison: Comparison, dataset: Datase
         prevalence=options.prevalence,
         viz=not options.no_viz,
     )
-    try:
+    with reader_may_leave():
         _print(options, summary, folder)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return summary
 
 
 def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:

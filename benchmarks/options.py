@@ -34,8 +34,14 @@ starting values for --async:
   up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. Where the endpoint's limits are
   known: its rate x its latency (500 requests a minute at 0.8 s keep 7 in flight).
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+gates, for CI:
+  --fail-if "kimera.f1 < 0.8" --fail-if "gpt-4o.latency_ms.p95 > 2000" --fail-if "kimera/gpt-4o.kappa < 0.6"
+  NAME is a detector (kimera, or a model), or two of them in the order of the table; METRIC any number of its
+  in summary.json; figures with an interval have its ends, as in kimera.f1.low; OP is < <= > >= or ==.
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
 """
+FAIL_IF = "end with exit code 3 if this is so, or if there is no such figure; may be given several times"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,14 +87,14 @@ def build_parser() -> argparse.ArgumentParser:
     sides.add_argument("--judge-only", action="store_true", help="the judge alone")
     sides.add_argument(
         "--cascade",
-        type=_open_share,
+        type=open_share,
         metavar="RISK",
         help="ask the judge only where the reactor is not sure: of what the judge calls contradictions at "
         "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
     )
     detectors.add_argument(
         "--most-sent",
-        type=_open_share,
+        type=open_share,
         metavar="SHARE",
         help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
         "fewer, the more false alarms (default: what the reactor calls a contradiction stands)",
@@ -261,8 +267,11 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: 2)",
     )
     output.add_argument(
+        "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
+    )
+    output.add_argument(
         "--prevalence",
-        type=_open_share,
+        type=open_share,
         metavar="P",
         help="restate precision and cost for pairs of which this share contradict, e.g. 0.01",
     )
@@ -324,7 +333,8 @@ def _share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
 
 
-def _open_share(text: str) -> float:
+def open_share(text: str) -> float:
+    """For argparse: a share between 0 and 1, neither of them."""
     with contextlib.suppress(ValueError):
         if 0 < float(text) < 1:
             return float(text)
@@ -342,6 +352,7 @@ def _bytes(text: str) -> int:
 
 
 def positive(text: str) -> float:
+    """For argparse: a finite number above 0."""
     with contextlib.suppress(ValueError):
         if 0 < float(text) < float("inf"):
             return float(text)

@@ -149,8 +149,12 @@ class Outcomes:
 
     def results(self, journal: JournalReader) -> Iterator[Verdict | Failure]:
         """The outcome of every pair in order, read back from the journal."""
-        for offset in self.offsets.tolist():
-            yield NOT_ASKED if offset == NO_OFFSET else result_of(journal.at(offset))
+        return (self.result_at(index, journal) for index in range(len(self)))
+
+    def result_at(self, index: int, journal: JournalReader) -> Verdict | Failure:
+        """The outcome of one pair, read back from the journal."""
+        offset = int(self.offsets[index])
+        return NOT_ASKED if offset == NO_OFFSET else result_of(journal.at(offset))
 
     def result(self) -> DetectorResult:
         """What metrics are made of. Mode and concurrency are those of the last pass: later ones only mend."""

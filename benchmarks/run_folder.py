@@ -118,9 +118,10 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
     header = header_in(folder)
     saved = header["options"]
     parser = build_parser()
-    parser.set_defaults(**{**saved, "models": None})  # argparse would add to a list
+    parser.set_defaults(**{**saved, "models": None, "fail_if": None})  # argparse would add to a list
     options = parser.parse_args(argv)
     options.models = options.models or saved["models"]
+    options.fail_if = options.fail_if or saved.get("fail_if")
     for name, flag in IDENTITY.items():
         given = getattr(options, name)
         if (_absolute(given) if name in PATHS else given) != saved[name]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
 import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.options import positive
-from benchmarks.report import print_summary, write_report
+from benchmarks.options import FAIL_IF, open_share, positive
 from kimera.errors import UserError
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -22,28 +26,46 @@ examples:
   python -m benchmarks.report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
   python -m benchmarks.report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
 
-exit codes: 0 done, 1 failed, 2 wrong usage
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
-    from benchmarks.finished_run import open_run
-
     try:
-        found = open_run(options.folder)
-        margin = found.options["margin"] if options.margin is None else options.margin
-        summary = write_report(
-            found.run, found.rows(), found.folder, margin=margin / 100, viz=not options.no_viz
-        )
-        print_summary(summary, found.folder, viz=not options.no_viz)
+        return _report(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
-    return DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from benchmarks.finished_run import open_run
+    from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
+    from benchmarks.output import reader_may_leave
+    from benchmarks.report import print_summary, write_report
+
+    found = open_run(options.folder)
+    gates = parse_gates(options.fail_if, known_figures([each.name for each in found.run.detectors]))
+    begun_with = found.options
+    margin, prevalence = (
+        begun_with[name] if given is None else given
+        for name, given in (("margin", options.margin), ("prevalence", options.prevalence))
+    )
+    summary = write_report(
+        found.run,
+        found.rows(),
+        found.folder,
+        margin=margin / 100,
+        prevalence=prevalence,
+        viz=not options.no_viz,
+    )
+    with reader_may_leave():
+        print_summary(summary, found.folder, viz=not options.no_viz)
+    return exit_code_with(gates, parts_of(summary), DONE)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,6 +82,15 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive,
         metavar="POINTS",
         help="a difference of accuracies that does not matter (default: the one that the run was begun with)",
+    )
+    parser.add_argument(
+        "--prevalence",
+        type=open_share,
+        metavar="P",
+        help="restate precision and cost for pairs of which this share contradict (default: as begun)",
+    )
+    parser.add_argument(
+        "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
     )
     parser.add_argument("--no-viz", action="store_true", help="no comparison.png")
     return parser

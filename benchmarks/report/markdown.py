@@ -19,20 +19,20 @@ def render_markdown(summary: dict[str, Any]) -> str:
         f"{escape(words.dataset_sentence(summary))}. Run on {escape(summary['created'])}.",
     ]
     for heading, rows in words.comparison_groups(summary):
-        parts += [f"## {heading}", _table([("", *titles), *rows])]
+        parts += [f"## {heading}", table([("", *titles), *rows])]
     if summary["agreement"]:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
-        parts.append(_table(words.agreement_rows(summary)))
+        parts.append(table(words.agreement_rows(summary)))
     parts += map(escape, findings.threshold_sentences(summary))
     if rows := findings.category_rows(summary):
-        parts += ["## Accuracy by category", _table(rows)]
+        parts += ["## Accuracy by category", table(rows)]
         parts += map(escape, findings.category_sentences(summary))
     if cascade := findings.cascade_sentences(summary):
         parts += ["## Cascade", *map(escape, cascade)]
     if notes := words.notes(summary):
-        parts += ["## Before quoting these numbers", _list(notes)]
+        parts += ["## Before quoting these numbers", bullets(notes)]
     if missing := words.missing(summary):
-        parts += [f"## What “{words.MISSING}” stands for", _list(missing)]
+        parts += [f"## What “{words.MISSING}” stands for", bullets(missing)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,11 +41,11 @@ def escape(text: str) -> str:
     return SPECIAL.sub(r"\\\g<0>", html.escape(words.printable(text), quote=False))
 
 
-def _list(sentences: list[str]) -> str:
+def bullets(sentences: list[str]) -> str:
     return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
-def _table(rows: list[words.Row]) -> str:
+def table(rows: list[words.Row]) -> str:
     head, *body = (f"| {' | '.join(map(escape, row))} |" for row in rows)
     rule = "| --- |" + " ---: |" * (len(rows[0]) - 1)
     return "\n".join([head, rule, *body])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.report.files import replacing
 from kimera.pairs import Failure, Pair, Verdict
@@ -44,21 +46,27 @@ def write_results_csv(
     """
     header = [*PAIR_COLUMNS]
     header += [f"{text_cell(title)}_{column}" for title in detector_titles for column in DETECTOR_COLUMNS]
-    with (
-        replacing(path) as part,
-        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        # Quoting every text keeps a lone carriage return inside its cell.
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    with writing(path) as writer:
         writer.writerow([*header, *[SCREEN_COLUMN] * screened, "agreement"])
         for pair, findings in rows:
             if len(findings) != len(detector_titles):
                 raise ValueError(
                     f"{len(findings)} findings for {len(detector_titles)} detectors: {pair.id!r}"
                 )
-            cells = [cell for finding in findings for cell in _finding_cells(finding)]
+            cells = [cell for finding in findings for cell in finding_cells(finding)]
             screen = [_screen_cell(findings)] * screened
-            writer.writerow([*_pair_cells(pair), *cells, *screen, _agreement(findings)])
+            writer.writerow([*pair_cells(pair), *cells, *screen, _agreement(findings)])
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Any]:
+    """A csv.writer of a file that appears whole; texts are quoted, numbers are not."""
+    with (
+        replacing(path) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        # Quoting every text keeps a lone carriage return inside its cell.
+        yield csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def text_cell(text: str) -> str:
@@ -66,11 +74,11 @@ def text_cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_START) else text
 
 
-def _pair_cells(pair: Pair) -> list[Cell]:
+def pair_cells(pair: Pair) -> list[Cell]:
     return [text_cell(text) for text in (pair.id, pair.text1, pair.text2, pair.category, pair.label or "")]
 
 
-def _finding_cells(finding: Finding) -> list[Cell]:
+def finding_cells(finding: Finding) -> list[Cell]:
     if finding is None:
         return [""] * len(DETECTOR_COLUMNS)
     if isinstance(finding, Failure):

@@ -36,7 +36,7 @@ def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | No
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
     clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
     labels = [_labels_for(run.labels, detector) for detector in run.detectors]
-    sides = [_side(detector) for detector in run.detectors]
+    sides = [side_of(detector) for detector in run.detectors]
     return {
         "version": __version__,
         "created": run.created,
@@ -209,12 +209,12 @@ def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dic
         for couple in combinations(run.detectors, 2)
         if {"judge", "cascade"} != {each.kind for each in couple}
     ]
-    found = [compare(run.labels, _side(a), _side(b), clusters, margin=margin) for a, b in couples]
+    found = [compare(run.labels, side_of(a), side_of(b), clusters, margin=margin) for a, b in couples]
     tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
     adjusted = iter(holm(tested))
     entries = []
     for (a, b), paired in zip(couples, found, strict=True):
-        measured = metrics.agreement(run.labels, _side(a).verdicts, _side(b).verdicts)
+        measured = metrics.agreement(run.labels, side_of(a).verdicts, side_of(b).verdicts)
         intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
         entries.append(
             {
@@ -222,20 +222,20 @@ def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dic
                 "b": b.name,
                 **measured.values,
                 "intervals": intervals,
-                "differences": _differences(paired, adjusted),
+                "differences": differences_part(paired, adjusted),
                 "absent": measured.absent,
             }
         )
     return entries
 
 
-def _side(detector: DetectorResult) -> Side:
+def side_of(detector: DetectorResult) -> Side:
     measured = detector.measured
     verdicts = detector.verdicts if measured is None else np.where(measured, detector.verdicts, FAILED)
     return Side(detector.title, verdicts, detector.scores, not why_unranked(detector))
 
 
-def _differences(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
+def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
     if paired.mcnemar_p is None:
         return {"pairs": 0, "absent": dict(paired.absent)}
     values = {name: float(value) for name, value in paired.differences.items()}

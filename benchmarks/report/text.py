@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import textwrap
 from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import is_coloured
 from benchmarks.report import findings, words
 
 WIDTH = 100
@@ -21,7 +20,7 @@ BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 def print_summary(summary: dict[str, Any], folder: Path, *, viz: bool) -> None:
     """The summary and where its files are, on standard output. viz: whether comparison.png is among them."""
-    print(render_text(summary, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    print(render_text(summary, colour=is_coloured()))
     figure = ["comparison.png"] if viz else []
     names = ["report.html", *figure, "summary.md", "summary.json", "results.csv", "journal.jsonl"]
     print(f"Files in {folder}: {', '.join(names)}")
@@ -36,36 +35,36 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     groups = words.comparison_groups(summary)
     head = ("", *words.titles(summary).values())
     # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
-    laid_out = iter(_table([head, *(row for _, rows in groups for row in rows)]))
-    blocks = [[*_wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
+    laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))
+    blocks = [[*wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
     blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
     if summary["agreement"]:
-        who_was_right = [line for row in _table(words.agreement_rows(summary)) for line in row]
-        sentences = [line for each in words.agreement_sentences(summary) for line in _wrapped(each)]
+        who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
+        sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
     if thresholds := findings.threshold_sentences(summary):
-        blocks.append([line for each in thresholds for line in _wrapped(each)])
+        blocks.append([line for each in thresholds for line in wrapped(each)])
     if rows := findings.category_rows(summary, MOST_CATEGORIES):
         sentences = [
-            line for each in findings.category_sentences(summary, MOST_CATEGORIES) for line in _wrapped(each)
+            line for each in findings.category_sentences(summary, MOST_CATEGORIES) for line in wrapped(each)
         ]
-        table = [line for row in _table(rows) for line in row]
-        blocks.append([heading("Accuracy by category, the largest first"), *table, *sentences])
+        rows_told = [line for row in table(rows) for line in row]
+        blocks.append([heading("Accuracy by category, the largest first"), *rows_told, *sentences])
     if cascade := findings.cascade_sentences(summary):
-        blocks.append([heading("Cascade"), *(line for each in cascade for line in _wrapped(each))])
-    blocks += [_wrapped(note) for note in words.notes(summary)]
+        blocks.append([heading("Cascade"), *(line for each in cascade for line in wrapped(each))])
+    blocks += [wrapped(note) for note in words.notes(summary)]
     if missing := words.missing(summary):
         blocks.append(
-            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in _wrapped(each))]
+            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in wrapped(each))]
         )
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH)
 
 
-def _table(rows: list[words.Row]) -> list[list[str]]:
+def table(rows: list[words.Row]) -> list[list[str]]:
     """Each row as its lines: cells wrap within their column; only many columns make them exceed WIDTH."""
     first = min(FIRST_COLUMN, _widest(row[0] for row in rows))
     columns = len(rows[0]) - 1

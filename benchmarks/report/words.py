@@ -64,6 +64,10 @@ SIMULATED = (
 FEW_LABELS = 200
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
+SIMULATED = (
+    "Simulated: these answers come from a simulator, not from a language model. "
+    "They show how the software behaves and say nothing about any LLM."
+)
 
 
 def printable(text: str) -> str:
@@ -219,7 +223,7 @@ def _cost(detector: Detector) -> str:
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
 
 
-def _cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
+def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
     value: Any = detector
     for key in metric.split("."):
         value = value.get(key)
@@ -231,7 +235,7 @@ def _cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str
 def _row(
     metric: str, write: Callable[[float], str] = "{:.3f}".format
 ) -> tuple[str, Callable[[Detector], str]]:
-    return LABELS[metric], lambda detector: _cell(detector, metric, write)
+    return LABELS[metric], lambda detector: figure_cell(detector, metric, write)
 
 
 def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
@@ -240,7 +244,7 @@ def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
     def cell(detector: Detector) -> str:
         ends = detector["intervals"].get(metric)
         interval = f" ({from_to(ends)})" if ends else ""
-        return _cell(detector, metric, lambda value: f"{value:.3f}{interval}")
+        return figure_cell(detector, metric, lambda value: f"{value:.3f}{interval}")
 
     return LABELS[metric], cell
 
@@ -252,7 +256,7 @@ def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
     def cell(detector: Detector) -> str:
         ends = detector.get(group, {}).get("intervals", {}).get(name)
         interval = f" ({' to '.join(f'{end:.3g}' for end in ends)})" if ends else ""
-        return _cell(detector, metric, lambda value: f"${value:.3g}{interval}")
+        return figure_cell(detector, metric, lambda value: f"${value:.3g}{interval}")
 
     return LABELS[metric], cell
 
@@ -263,7 +267,7 @@ def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], st
     def cell(detector: Detector) -> str:
         ends = detector.get(group, {}).get("intervals", {}).get(name)
         interval = f" ({from_to(ends)})" if ends else ""
-        return _cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
+        return figure_cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
 
     return LABELS[name], cell
 
@@ -278,7 +282,7 @@ def _milliseconds(value: float) -> str:
 
 def _mean_latency(detector: Detector) -> str:
     unit = "ms a pair, amortised" if detector["latency_ms"]["amortised"] else "ms"
-    return _cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
+    return figure_cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
 
 
 GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...] = (
@@ -372,11 +376,11 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     for entry in summary["agreement"]:
         sentences.append(same_verdict(entry, names[entry["a"]], names[entry["b"]]))
         if entry["differences"]["pairs"]:
-            sentences.append(_difference_sentence(entry["differences"], len(summary["agreement"])))
+            sentences.append(difference_sentence(entry["differences"], len(summary["agreement"])))
     return sentences
 
 
-def _difference_sentence(found: dict[str, Any], tests: int) -> str:
+def difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
     parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
     if "least_difference" in found:

@@ -1,0 +1,127 @@
+"""The command line, python -m benchmarks.diff: two runs compared pair by pair."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import FAIL_IF, positive
+from kimera.errors import UserError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+EPILOG = """\
+examples:
+  python -m benchmarks.diff runs/before runs/after
+  python -m benchmarks.diff runs/before runs/after --detector gpt-4o=gpt-4o-mini --markdown
+  python -m benchmarks.diff runs/before runs/after --fail-if "gpt-4o.accuracy < -0.02"
+
+Pairs belong together if both their texts are the same; all figures are over the pairs in both runs. Detectors
+of one name are compared, and the reactor or the judge that is the only one of its kind in both runs.
+
+gates, for CI:
+  --fail-if "NAME.METRIC OP NUMBER", with OP one of < <= > >= ==. NAME is a detector, or A=B where the names
+  differ. METRIC is B minus A: accuracy, f1, mcc, roc_auc (with .low or .high the ends of its interval),
+  answered, failed, dollars, latency_ms.mean; or a count: changed.all, changed.wrong_to_right,
+  changed.right_to_wrong, changed.unlabelled; or mcnemar.p, mcnemar.p_holm, equivalence.p; or a run by
+  itself: a.accuracy, b.failed and so on.
+    --fail-if "gpt-4o.accuracy < -0.02"         B is more than two points worse
+    --fail-if "gpt-4o.accuracy.low < -0.02"     it may be: that is not ruled out
+    --fail-if "kimera.b.f1 < 0.8"               of B alone
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.diff",
+        description="Compare two runs of benchmarks.llm_compare pair by pair: which verdicts changed,\n"
+        "and whether B is better than A, as good, or cannot be told apart from it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("a", metavar="A", help="folder of the first run")
+    parser.add_argument("b", metavar="B", help="folder of the second run")
+    parser.add_argument(
+        "--detector",
+        action="append",
+        dest="detectors",
+        metavar="NAME|A=B",
+        help="compare these alone: one of this name in both runs, or A of the first with B of the second; "
+        "may be given several times",
+    )
+    parser.add_argument(
+        "--margin",
+        type=positive,
+        default=2.0,
+        metavar="POINTS",
+        help="a difference of accuracies that does not matter (default: 2)",
+    )
+    parser.add_argument("--fail-if", action="append", metavar="GATE", help=FAIL_IF)
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the pairs whose verdict changed")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything as JSON on standard output")
+    form.add_argument("--markdown", action="store_true", help="as GitHub Markdown, for a pull request")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(argv)
+    try:
+        return _run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmarks.finished_run import open_run
+    from benchmarks.gates import exit_code_with, parse_gates
+    from benchmarks.matching import common_pairs, pairings
+    from benchmarks.output import reader_may_leave
+    from benchmarks.report.two_runs import write_changes_csv
+    from benchmarks.two_runs import FIGURES, build_differences, changed_pairs
+
+    if options.csv and not options.csv.parent.is_dir():
+        raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
+    a, b = open_run(options.a), open_run(options.b)
+    compared = pairings(a, b, options.detectors)
+    gates = parse_gates(options.fail_if, {each.name: FIGURES for each in compared})
+    common = common_pairs(a, b)
+    found = build_differences(common, compared, options.margin / 100)
+    if options.csv:
+        write_changes_csv(options.csv, changed_pairs(common, compared))
+    with reader_may_leave():
+        _print(options, found)
+    return exit_code_with(gates, found["detectors"])
+
+
+def _print(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    from benchmarks.output import is_coloured
+    from benchmarks.report.two_runs import render_markdown, render_text
+
+    if options.json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+    elif options.markdown:
+        print(render_markdown(found), end="")
+    else:
+        print(render_text(found, colour=is_coloured()), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

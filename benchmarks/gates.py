@@ -1,0 +1,159 @@
+"""Gates, such as --fail-if "kimera.f1 < 0.8": what a figure must not be, or the command ends with 3."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Any
+
+from benchmarks.report.schema import ENDS, figures
+from kimera.errors import UserError
+
+GATE_NOT_MET = 3
+FORM = "NAME.METRIC OP NUMBER"
+OPERATORS = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+CONDITION = re.compile(
+    r"(?P<metric>[a-z0-9_.]+)\s*(?P<operator>[<>]=?|==)\s*"
+    r"(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
+)
+
+Part = Mapping[str, Any]
+
+
+def _written(number: float) -> str:
+    """In full: a figure just below a gate must not look as if it were on it."""
+    return repr(number).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Not met where this figure of the subject, a detector or two as "a/b", is so related to the number."""
+
+    subject: str
+    metric: str
+    operator: str
+    number: float
+
+    def __str__(self) -> str:
+        return f"{self.subject}.{self.metric} {self.operator} {_written(self.number)}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """value: of the gate's figure, None where the run has none; then `reason` says why."""
+
+    gate: Gate
+    value: float | None
+    reason: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """A figure that is not there meets no gate."""
+        return self.value is not None and not OPERATORS[self.gate.operator](self.value, self.gate.number)
+
+    def __str__(self) -> str:
+        found = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
+        return f'{"met" if self.is_met else "not met"}: --fail-if "{self.gate}", {found}'
+
+
+def known_figures(names: Sequence[str]) -> dict[str, Collection[str]]:
+    """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
+    of_two = dict.fromkeys((f"{a}/{b}" for a, b in combinations(names, 2)), figures("agreement"))
+    return {**of_two, **dict.fromkeys(names, figures("detector"))}
+
+
+def parts_of(summary: Part) -> dict[str, Part]:
+    """Where the figures of `known_figures` stand in a summary."""
+    of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
+    return {**of_two, **summary["detectors"]}
+
+
+def parse_gates(texts: Iterable[str] | None, known: Mapping[str, Collection[str]]) -> tuple[Gate, ...]:
+    """Reads gates of the form NAME.METRIC OP NUMBER; the longest name that fits counts.
+
+    known: the metrics of each name. Raises UserError for another form, name or metric.
+    """
+    return tuple(_parse(text.strip(), known) for text in texts or ())
+
+
+def _parse(text: str, known: Mapping[str, Collection[str]]) -> Gate:
+    faults: list[str] = []
+    fitting = [subject for subject in known if text.startswith(f"{subject}.")]
+    for subject in sorted(fitting, key=len, reverse=True):
+        found = CONDITION.fullmatch(text[len(subject) + 1 :])
+        if not found or not math.isfinite(float(found["number"])):
+            faults.append(f"expected {FORM}, with NAME {subject!r} and OP one of {' '.join(OPERATORS)}")
+        elif found["metric"] not in known[subject]:
+            faults.append(_unknown(subject, found["metric"], known[subject]))
+        else:
+            return Gate(subject, found["metric"], found["operator"], float(found["number"]))
+    faults.append(f"expected {FORM}, with NAME one of {', '.join(known)}")
+    raise UserError(f"--fail-if {text!r}: {faults[0]}")
+
+
+def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
+    close = get_close_matches(metric, metrics) or sorted(each for each in metrics if "." not in each)
+    return f"{subject} has no figure {metric!r}; it has {', '.join(close)}"
+
+
+def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:
+    """What became of each gate, in order."""
+    return [_check(gate, parts.get(gate.subject, {})) for gate in gates]
+
+
+def _check(gate: Gate, part: Part) -> Checked:
+    keys = gate.metric.split(".")
+    value = _interval_end(part, keys) if keys[-1] in ENDS else _held(part, keys)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Checked(gate, float(value))
+    return Checked(gate, None, _why_absent(part, keys))
+
+
+def _interval_end(part: Part, keys: list[str]) -> Any:
+    *groups, figure, end = keys
+    ends = _held(part, [*groups, "intervals", figure])
+    return ends[ENDS.index(end)] if ends else None
+
+
+def _held(part: Any, keys: list[str]) -> Any:
+    for key in keys:
+        part = part.get(key) if isinstance(part, Mapping) else None
+    return part
+
+
+def _why_absent(part: Part, keys: list[str]) -> str:
+    """The reason that the figure's group states, or the part as a whole."""
+    if keys[-1] in ENDS:
+        keys = keys[:-1]
+        if _held(part, keys) is not None:
+            return "it has no interval"
+    for depth in range(len(keys)):
+        absent = _held(part, [*keys[:depth], "absent"]) or {}
+        for name in (".".join(keys[depth:]), *keys[:depth]):
+            if name in absent:
+                return str(absent[name])
+    return "this run has none"
+
+
+def exit_code_with(gates: Sequence[Gate], parts: Mapping[str, Part], code: int = 0) -> int:
+    """`code`, or GATE_NOT_MET where it is 0 and a gate is not met; then all are told on standard error."""
+    checked = check(gates, parts)
+    if all(each.is_met for each in checked):
+        return code
+    unmet = sum(not each.is_met for each in checked)
+    print(f"error: {unmet} of {len(checked)} gates not met", file=sys.stderr)
+    for each in checked:
+        print(f"  {each}", file=sys.stderr)
+    return code or GATE_NOT_MET
