@@ -6,13 +6,14 @@ of one number share a text, and are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from benchmarks.intervals import (
+    RESAMPLED,
     ClusterCounts,
     Interval,
     OfCounts,
@@ -49,9 +50,12 @@ def quality_intervals(
     clusters: np.ndarray,
     *,
     are_ranked: bool = True,
+    figures: Container[str] | None = None,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """95 % intervals of what `metrics.quality` measures; none where a figure has none, or nothing varies.
+
+    figures: those that are wanted; None for all.
 
     Shares by Wilson over the effective number of pairs; the area under the ROC curve by DeLong; balanced
     accuracy, F1, MCC, average precision, Brier score and log loss by a BCa bootstrap of clusters; calibration
@@ -83,12 +87,17 @@ def quality_intervals(
     found: dict[str, Interval] = {}
     for name, interval in wanted.items():
         try:
-            found[name] = interval()
+            if figures is None or name in figures:
+                found[name] = interval()
         except UndefinedMetricError:
             continue
-    if are_ranked:
+    if are_ranked and (figures is None or any(name in figures for name in RESAMPLED)):
         resampled = WeightedScores(truth, score, among).intervals(seed)
-        found |= {name: ends for name, ends in resampled.items() if not isinstance(ends, str)}
+        found |= {
+            name: ends
+            for name, ends in resampled.items()
+            if not isinstance(ends, str) and (figures is None or name in figures)
+        }
     return found
 
 

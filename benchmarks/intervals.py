@@ -19,6 +19,7 @@ from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 LEVEL = 0.95
 DRAWS = 2000
 MOST_GROUPS = 200  # left out one by one for a bootstrap's acceleration
+RESAMPLED = ("average_precision", "brier", "log_loss")  # figures of `WeightedScores`
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
 PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
@@ -218,7 +219,7 @@ class WeightedScores:
         )
         estimates = self._metrics(everyone)
         found: dict[str, Interval | str] = {}
-        for column, name in enumerate(("average_precision", "brier", "log_loss")):
+        for column, name in enumerate(RESAMPLED):
             try:
                 times = np.ones(len(left_out))
                 found[name] = bca(estimates[column], drawn[:, column], left_out[:, column], times, level)

@@ -146,11 +146,11 @@ def test_a_share_outside_of_0_and_1_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run as a cascade over the 600 pairs, the judge simulated with 5 % errors."""
+    """A run as a cascade over 240 pairs, the judge simulated with 5 % errors."""
     base = tmp_path_factory.mktemp("cascade")
-    rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS]
+    rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS[:240]]
     (base / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--max-pairs", "0", "--simulate", "--async", "64", "--price", "1,2", "--cascade", "0.05"]
+    flags = ["--max-pairs", "0", "--simulate", "--async", "64", "--price", "1,2", "--cascade", "0.1"]
     assert main([str(base / "pairs.jsonl"), *flags, "--no-viz", "--json", "--out", str(base / "out")]) == 0
     return base / "out"
 
@@ -159,11 +159,11 @@ def test_a_run_asks_the_judge_about_the_sample_and_what_is_in_doubt(run_folder: 
     summary = json.loads((run_folder / "summary.json").read_text())
     run, judge = summary["cascade_run"], summary["detectors"]["simulated-judge"]
     assert judge["attempts"] == run["asked"]
-    assert run["asked"] + run["spared"] == 600
+    assert run["asked"] + run["spared"] == 240
     assert run["spared"] > 0
     assert judge["labelled_answered"] == run["sampled"]
     assert judge["failed"] == 0
-    assert summary["detectors"]["cascade"]["answered"] == 600
+    assert summary["detectors"]["cascade"]["answered"] == 240
     assert {(each["a"], each["b"]) for each in summary["agreement"]} == {
         ("kimera", "simulated-judge"),
         ("kimera", "cascade"),
@@ -189,7 +189,7 @@ def test_a_run_as_a_cascade_is_read_back_whole(run_folder: Path) -> None:
 
 def test_a_cascade_that_was_cut_short_goes_on_and_ends_the_same(run_folder: Path, tmp_path: Path) -> None:
     lines = (run_folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[: 600 + 200]))
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[: 240 + 40]))
     cut = build_summary(open_run(tmp_path).run)
     assert cut["cascade_run"]["absent"]
     assert "cascade" not in cut["detectors"]

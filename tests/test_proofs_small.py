@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.perf import proofs_judge, proofs_speed
+from benchmarks.perf import proofs_evidence, proofs_judge, proofs_speed
 from benchmarks.perf.judge_throughput import Interpreters, measure_here, measure_in_turn
 from benchmarks.perf.proof import Bench, Proof
 from benchmarks.perf.prove import PROOFS, main
@@ -63,6 +63,11 @@ def test_a_killed_run_goes_on_where_it_was(bench: Bench) -> None:
 
 def test_the_report_bills_what_was_served(bench: Bench) -> None:
     assert missed(proofs_judge.cost, bench) == []
+
+
+@pytest.mark.parametrize("proof", proofs_evidence.PROOFS.values(), ids=proofs_evidence.PROOFS)
+def test_the_statistics_keep_their_word(proof: Proof, bench: Bench) -> None:
+    assert missed(proof, bench) == []
 
 
 def test_the_measured_pipeline_asks_about_each_pair_once() -> None:

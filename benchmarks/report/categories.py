@@ -74,11 +74,13 @@ def _figures(labels: np.ndarray, side: Side, here: np.ndarray, clusters: np.ndar
     verdicts, scores = side.verdicts[here], side.scores[here]
     unranked = "" if side.are_ranked else "its scores are no ranking"
     found = metrics.quality(labels, verdicts, scores, unranked=unranked)
-    intervals = quality_intervals(labels, verdicts, scores, clusters, are_ranked=side.are_ranked)
+    intervals = quality_intervals(
+        labels, verdicts, scores, clusters, are_ranked=side.are_ranked, figures=FIGURES
+    )
     return {
         "answered": int(((labels >= 0) & (verdicts >= 0)).sum()),
         **{figure: found.values[figure] for figure in FIGURES if figure in found.values},
-        "intervals": {figure: list(intervals[figure]) for figure in FIGURES if figure in intervals},
+        "intervals": {figure: list(ends) for figure, ends in intervals.items()},
     }
 
 
