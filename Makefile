@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: compare test prove clean
+.PHONY: compare test prove pictures clean
 
 compare: $(VENV)/installed
 	$(BIN)/python -m benchmarks.llm_compare --simulate --max-pairs 0 --async 8
@@ -15,9 +15,13 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# Measures the judge pipeline at full size: a quarter of an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
+# Measures the judge pipeline and the statistics at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed
 	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
+
+# Makes the pictures of a report in docs/; needs chromium.
+pictures: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.perf.report_pictures
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -84,24 +84,37 @@ def _say(axes: Axes, text: str) -> None:
 def _draw_quality(axes: Axes, summary: dict[str, Any]) -> None:
     detectors = summary["detectors"]
     counts = [detector["labelled_answered"] for detector in detectors.values()]
-    axes.set_title(f"Quality, on answered pairs with a label ({_n(counts)})")
+    axes.set_title(f"Quality with 95 % intervals, on answered pairs with a label ({_n(counts)})")
     axes.set_ylabel("value (1 is perfect)")
     axes.set_xticks(range(len(QUALITY)), [words.LABELS[metric] for metric in QUALITY])
     values = [detector[metric] for detector in detectors.values() for metric in QUALITY if metric in detector]
-    axes.set_ylim(min([0.0, *(value - 0.15 for value in values if value < 0)]), 1.1)
+    axes.set_ylim(min([0.0, *(value - 0.15 for value in values if value < 0)]), 1.15)
     axes.axhline(0, color="black", linewidth=0.6)
     width = 0.84 / len(detectors)
     for index, (name, detector) in enumerate(detectors.items()):
         places = np.arange(len(QUALITY)) + (index - (len(detectors) - 1) / 2) * width
         heights = [detector.get(metric, 0.0) for metric in QUALITY]
         label = words.title(name, detector["simulated"], NAME_WIDTH)
-        bars = axes.bar(places, heights, width, label=label, **_style(index))
-        texts = [f"{detector[metric]:.2f}" if metric in detector else words.MISSING for metric in QUALITY]
-        axes.bar_label(bars, texts, padding=2, fontsize=7 if len(detectors) < 4 else 6)
+        axes.bar(places, heights, width, label=label, **_style(index))
+        for place, metric in zip(places, QUALITY, strict=True):
+            _label_bar(axes, place, metric, detector, 7 if len(detectors) < 4 else 6)
     dataset = textwrap.fill(words.dataset_sentence(summary), 100)
     axes.figure.legend(loc="outside upper center", ncols=2, title=dataset)
     if not values:
         _say(axes, "no quality without labelled and answered pairs")
+
+
+def _label_bar(axes: Axes, place: float, metric: str, detector: dict[str, Any], size: int) -> None:
+    """The value above its bar, or above its interval where there is one."""
+    value = detector.get(metric)
+    height = value or 0.0
+    low, high = detector["intervals"].get(metric, (height, height))
+    if high > low:
+        reach = [[max(0.0, height - low)], [max(0.0, high - height)]]
+        axes.errorbar(place, height, yerr=reach, color="black", linewidth=0.8, capsize=1.5)
+    text = words.MISSING if value is None else f"{value:.2f}"
+    above = max(0.0, height, high)
+    axes.annotate(text, (place, above), (0, 2), textcoords="offset points", ha="center", fontsize=size)
 
 
 def _draw_latency(axes: Axes, run: RunResult) -> None:

@@ -239,7 +239,8 @@ def _cascade(summary: Summary, entry: dict[str, Any]) -> Plot:
     plot.dot(curve[-1]["sent"], curve[-1]["accuracy"], second)
     plot.name(first, f"{reactor} alone, {curve[0]['accuracy']:.3f}", line=False, dot=True)
     plot.name(second, f"{judge} alone, {curve[-1]['accuracy']:.3f}", line=False, dot=True)
-    if enough := entry.get("indistinguishable"):
+    enough = entry.get("indistinguishable")
+    if enough and 0 < enough["sent"] < 1:
         _mark_enough(plot, curve, enough["sent"], first)
     found = decision.cascade_finding(summary, entry)
     plot.tell(f"{found.claim} {found.support}")

@@ -1,0 +1,60 @@
+"""The pictures of a report in docs/: a run over the embedded dataset, photographed in a browser.
+
+python -m benchmarks.perf.report_pictures [FOLDER]    (make pictures)
+
+Needs the dev extra and Debian's chromium.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from benchmarks.llm_compare import main as compare
+
+RUN = ("--simulate", "--max-pairs", "0", "--async", "16", "--price", "2.5,10")
+Theme: TypeAlias = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
+WIDTH, HEIGHT = 1100, 1500
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    folder = Path(given[0] if given else "docs/pictures")
+    browser = shutil.which("chromium")
+    if not browser:
+        print("error: no chromium; on Debian: apt-get install chromium", file=sys.stderr)
+        return 2
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as run:
+        out = Path(run) / "run"
+        with contextlib.redirect_stdout(io.StringIO()):
+            if code := compare([*RUN, "--out", str(out), "--quiet"]):
+                return code
+        shutil.copy(out / "comparison.png", folder / "comparison.png")
+        for theme in THEMES:
+            _photograph(out / "report.html", browser, theme, folder / f"report-{theme}.png")
+    print(f"pictures in {folder}")
+    return 0
+
+
+def _photograph(page: Path, browser: str, theme: Theme, path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        context = chromium.new_context(color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT})
+        tab = context.new_page()
+        tab.goto(page.as_uri())
+        tab.screenshot(path=path)
+        chromium.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
