@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtr, betaincinv
-from scipy.stats import hypergeom
 
 CONFIDENCE = 0.95
 NOTHING_BELOW, NOTHING_ABOVE = 0.0, 1.0  # thresholds that no score passes
@@ -83,8 +82,7 @@ def most_missed(risk: float, positives: int, rest: int | None = None) -> int:
         too_many = int(risk * rest) + 1  # P(at least so many of the rest lie below the threshold)
         if too_many > rest:
             return True
-        tail = hypergeom.cdf(missed, positives + rest, too_many + missed, positives)
-        return bool(tail <= 1 - CONFIDENCE)
+        return _few_in_sample(missed, positives + rest, too_many + missed, positives) <= 1 - CONFIDENCE
 
     missed = -1
     while missed + 1 < positives and will_do(missed + 1):
@@ -206,7 +204,7 @@ def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CON
     low, high = 0, rest  # the most that the rest may hold without the sample being too unlikely
     while low < high:
         middle = (low + high + 1) // 2
-        likely = hypergeom.cdf(found, of + rest, found + middle, of) > error
+        likely = _few_in_sample(found, of + rest, found + middle, of) > error
         low, high = (middle, high) if likely else (low, middle - 1)
     return low / rest
 
@@ -214,3 +212,10 @@ def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CON
 def least_of(found: int, of: int, rest: None = None, error: float = 1 - CONFIDENCE) -> float:
     """Lower bound of the same, of all that may ever come."""
     return 0.0 if found <= 0 else float(betaincinv(found, of - found + 1, error))
+
+
+def _few_in_sample(found: int, urn: int, marked: int, drawn: int) -> float:
+    """P(at most so many of those drawn are marked), none put back: the hypergeometric distribution."""
+    from scipy.stats import hypergeom  # takes long to import, and few runs are cascades
+
+    return float(hypergeom.cdf(found, urn, marked, drawn))
