@@ -7,9 +7,10 @@ first and read from it how far the reactor may be trusted (`cascade_bounds`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -59,6 +60,13 @@ class Decision:
         return self.thresholds.lower > NOTHING_BELOW
 
 
+class Round(NamedTuple):
+    """pairs: bool (n,), those to ask about, asked before or not. is_sample: else the reactor is in doubt."""
+
+    pairs: np.ndarray
+    is_sample: bool
+
+
 @dataclass(frozen=True)
 class CascadePlan:
     """risk: the share of what the judge calls contradictions that may be missed, with 95 % probability.
@@ -66,6 +74,8 @@ class CascadePlan:
     most_sent: the share of all pairs, the sample among them, that may go to the judge, paid for with false
     alarms. None: what the reactor calls a contradiction stands. endless: whether it is to hold for all pairs
     that may come, and not for those at hand alone.
+
+    sampled_before: how many pairs an earlier session of the run had sampled; the sample never shrinks.
 
     Scores are float64 (n,), P(contradiction) by the reactor, NaN where it gave no verdict: such a pair goes
     to the judge. Verdicts are int8 (n,), the judge's: 1, 0, and below 0 where there is none.
@@ -75,6 +85,7 @@ class CascadePlan:
     most_sent: float | None = None
     seed: int = 0
     endless: bool = False
+    sampled_before: int = 0
 
     def __post_init__(self) -> None:
         for name, share in (("risk", self.risk), ("most_sent", self.most_sent)):
@@ -85,25 +96,34 @@ class CascadePlan:
         """How many pairs the judge is asked before anything is settled, as far as the reactor can tell."""
         known = scores[~np.isnan(scores)]
         expected = float(known.mean()) if known.size else LEAST_SHARE
-        return self._size_for(max(expected, LEAST_SHARE), scores.size)
+        return max(self._size_for(max(expected, LEAST_SHARE), scores.size), self.sampled_before)
+
+    def require_budget(self, scores: np.ndarray) -> None:
+        """Raises UserError where the sample alone would be more than may be sent."""
+        sampled = self.first_sample(scores)
+        if self.most_sent is not None and sampled > self.most_sent * scores.size:
+            raise UserError(
+                f"a risk of {self.risk:g} takes a sample of {sampled:,} of {scores.size:,} pairs, more than "
+                f"--most-sent {self.most_sent:g} allows: take more pairs, a larger --most-sent or more risk"
+            )
 
     def _size_for(self, share: float, pairs: int) -> int:
         return sample_size(self.risk, share, pairs, endless=self.endless)
 
-    def rounds(self, scores: np.ndarray, verdicts: np.ndarray) -> Iterator[np.ndarray]:
-        """bool (n,), which pairs to ask next; `verdicts` have the answers by the time the next is wanted.
+    def rounds(self, scores: np.ndarray, verdicts: np.ndarray) -> Iterator[Round]:
+        """What to ask next; `verdicts` have the answers by the time the following round is wanted.
 
         First the sample, more of it while it holds too few contradictions, then what is in doubt.
         """
-        yield from self._samples(scores, verdicts)
-        yield self.decide(scores, verdicts).sent
+        for sampled in self._samples(scores, verdicts):
+            yield Round(sampled, is_sample=True)
+        yield Round(self.decide(scores, verdicts).sent, is_sample=False)
 
     def decide(self, scores: np.ndarray, verdicts: np.ndarray) -> Decision:
         """What follows from the sample, once the judge has been asked about it."""
         *_, sampled = self._samples(scores, verdicts)
-        usable = sampled & ~np.isnan(scores)
-        sample = Sampled(scores[usable & (verdicts == 1)], scores[usable & (verdicts == 0)])
-        rest = scores[~sampled]
+        sample = _sample(scores, verdicts, sampled)
+        rest = scores if self.endless else scores[~sampled]
         thresholds = choose(
             sample,
             self.risk,
@@ -122,8 +142,9 @@ class CascadePlan:
     def _left_to_send(self, sampled: np.ndarray, scores: np.ndarray) -> float | None:
         if self.most_sent is None:
             return None
-        unscored = int((~sampled & np.isnan(scores)).sum())
-        return max(0.0, self.most_sent * scores.size - int(sampled.sum()) - unscored)
+        paid = 0 if self.endless else int(sampled.sum())  # a service pays for its sample once
+        unscored = int((np.isnan(scores) & (self.endless | ~sampled)).sum())
+        return max(0.0, self.most_sent * scores.size - paid - unscored)
 
     def _samples(self, scores: np.ndarray, verdicts: np.ndarray) -> Iterator[np.ndarray]:
         """bool (n,), the sample as it grows: the same for the same seed, scores and verdicts."""
@@ -134,12 +155,18 @@ class CascadePlan:
             sampled = np.zeros(pairs, dtype=bool)
             sampled[order[:size]] = True
             yield sampled
-            found = int((verdicts[sampled] == 1).sum())
+            found = _sample(scores, verdicts, sampled).contradictions.size
             left = None if self.endless else round(found / max(size, 1) * (pairs - size))
             if size >= pairs or most_missed(self.risk, found, left) >= 0:
                 return
             share = max(found / max(size, 1), LEAST_SHARE)
             size = min(pairs, max(self._size_for(share, pairs), size + pairs // MOST_STEPS + 1))
+
+
+def _sample(scores: np.ndarray, verdicts: np.ndarray, sampled: np.ndarray) -> Sampled:
+    """What the sampled pairs show, those on which either gave no verdict left out."""
+    usable = sampled & ~np.isnan(scores)
+    return Sampled(scores[usable & (verdicts == 1)], scores[usable & (verdicts == 0)])
 
 
 class Cascade:
@@ -152,7 +179,8 @@ class Cascade:
             verdicts = await cascade.detect_async(others)
 
     `calibrate` and `detect`, under `with`, are the same for code without an event loop. The bound holds for
-    pairs that come from where the sample came from, and for no others.
+    pairs that come from where the sample came from, and for no others. Calibrate on pairs that share few
+    texts: those that do tell less than they seem to.
 
     thresholds, bounds: None before the calibration. sent, settled: pairs so far, calibration left out.
     """
@@ -212,15 +240,18 @@ class Cascade:
     async def calibrate_async(self, pairs: Iterable[Pair | tuple[str, str]]) -> Bounds:
         """Asks the judge about a random sample of the pairs and sets the thresholds.
 
-        Raises UserError where the sample holds too few contradictions to promise anything.
+        Raises JudgeError where the judge ended the asking or failed on most of the sample, and UserError
+        where it holds too few contradictions to promise anything.
         """
         asked = as_pairs(pairs)
         scores = scores_of(await self._react(asked))
         verdicts = np.full(len(asked), -1, np.int8)
-        rounds = self.plan.rounds(scores, verdicts)
-        for chosen in rounds:
-            fresh = chosen & (verdicts < 0)
+        was_asked = np.zeros(len(asked), dtype=bool)
+        for chosen, _ in self.plan.rounds(scores, verdicts):
+            fresh = chosen & ~was_asked
+            was_asked |= chosen
             found = await self._judge_some(asked, np.flatnonzero(fresh))
+            _require_answers(found, self._judge.stopped_by)
             for index, result in found.items():
                 verdicts[index] = result.contradiction if isinstance(result, Verdict) else -1
             decision = self.plan.decide(scores, verdicts)
@@ -268,6 +299,19 @@ class Cascade:
         await judge_all(self._judge, asks_of((index, pairs[index]) for index in chosen.tolist()), record)
         unasked = self._judge.stopped_by or INTERRUPTED
         return {index: found.get(index, unasked) for index in chosen.tolist()}
+
+
+def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure | None) -> None:
+    """Raises JudgeError where the asking was ended, or brought more failures than verdicts."""
+    from benchmarks.judge import JudgeError
+
+    failures = [each for each in found.values() if isinstance(each, Failure)]
+    if stopped_by:
+        raise JudgeError(stopped_by.kind, stopped_by.message)
+    if 2 * len(failures) > len(found):
+        kind, count = Counter(each.kind for each in failures).most_common(1)[0]
+        message = next(each.message for each in failures if each.kind == kind)
+        raise JudgeError(kind, f"{count:,} of {len(found):,} sampled pairs, for one: {message}")
 
 
 def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdict | Failure:

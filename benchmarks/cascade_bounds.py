@@ -5,7 +5,8 @@ the judge gets the rest. A random sample of the pairs goes to both. Of what the 
 most `risk` may lie below `lower`. Since that share only grows with `lower`, it may be raised as long as the
 sample has few enough of them there (fixed-sequence testing, Angelopoulos et al. 2021, "Learn then Test"; with
 the exact binomial tail this is the bound of Clopper and Pearson 1934). The sample is drawn at random from the
-pairs that the bound speaks of, so pairs that share a text do no harm.
+pairs that the bound speaks of, so pairs that share a text do no harm. Of all pairs that may ever come
+(`endless`) it is no such sample, and pairs that share a text tell less than they seem to.
 """
 
 from __future__ import annotations
@@ -80,8 +81,6 @@ def most_missed(risk: float, positives: int, rest: int | None = None) -> int:
         if not rest:
             return True
         too_many = int(risk * rest) + 1  # P(at least so many of the rest lie below the threshold)
-        if too_many > rest:
-            return True
         return _few_in_sample(missed, positives + rest, too_many + missed, positives) <= 1 - CONFIDENCE
 
     missed = -1
@@ -143,13 +142,16 @@ def choose(
     """rest: float64 (r,), the reactor's scores of the pairs beside the sample.
 
     most_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
-    false alarms as it allows. None: what the reactor calls a contradiction stands. endless: whether the bound
+    false alarms as it allows. None: what the reactor calls a contradiction stands, and so it does where the
+    sample is too small to settle anything as none. endless: whether the bound
     is to hold for all pairs that may come, of which `rest` is only what is at hand.
     """
     ordered = np.sort(sample.contradictions)
     share = ordered.size / sample.pairs if sample.pairs else 0.0
     missed = most_missed(risk, ordered.size, None if endless else round(share * rest.size))
-    lower = float(min(ordered[missed], THRESHOLD)) if missed >= 0 else NOTHING_BELOW
+    if missed < 0:  # too small a sample to settle anything as none, or to trade anything for that
+        return Thresholds(NOTHING_BELOW, THRESHOLD)
+    lower = float(min(ordered[missed], THRESHOLD))
     if most_to_send is None:
         return Thresholds(lower, THRESHOLD)
     return Thresholds(lower, _upper_that_sends(int(most_to_send), np.sort(rest[rest >= lower]), lower))
@@ -173,19 +175,18 @@ def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | Non
     positives, others = sample.contradictions.size, sample.others.size
     share = positives / sample.pairs if sample.pairs else 0.0
     left = (None, None) if rest is None else (round(share * rest), rest - round(share * rest))
+    settles = thresholds.lower > NOTHING_BELOW, thresholds.upper < NOTHING_ABOVE
     error = (1 - CONFIDENCE) / 3  # each part of the disagreement's bound may fail so often
-    of_positives, of_others = (
-        most_of(missed, positives, left[0], error),
-        most_of(alarms, others, left[1], error),
-    )
-    of_positives *= thresholds.lower > NOTHING_BELOW
-    of_others *= thresholds.upper < NOTHING_ABOVE
-    if rest is None:  # the share of contradictions is known from the sample alone: its worse end counts
-        share = (most_of if of_positives > of_others else least_of)(positives, sample.pairs, None, error)
+    of_positives = most_of(missed, positives, left[0], error) if settles[0] else 0.0
+    of_others = most_of(alarms, others, left[1], error) if settles[1] else 0.0
+    # How many contradictions there are is known from the sample alone: the worse end counts.
+    most_positives = most_of(positives, sample.pairs, rest, error)
+    most_others = most_of(others, sample.pairs, rest, error)
+    worst = most_positives if of_positives > of_others else 1 - most_others
     return Bounds(
-        missed=risk if thresholds.lower > NOTHING_BELOW else 0.0,
-        false_alarms=most_of(alarms, others, left[1]) if thresholds.upper < NOTHING_ABOVE else 0.0,
-        disagreement=share * of_positives + (1 - share) * of_others,
+        missed=risk if settles[0] and rest != 0 else 0.0,
+        false_alarms=most_of(alarms, others, left[1]) if settles[1] else 0.0,
+        disagreement=worst * of_positives + (1 - worst) * of_others,
         missed_in_sample=missed,
         false_alarms_in_sample=alarms,
     )
@@ -197,7 +198,9 @@ def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CON
     rest: of how many others it is the share, drawn from the same urn, by the hypergeometric tail. None: of
     all that may ever come (Clopper and Pearson 1934, one side).
     """
-    if found >= of or rest == 0:
+    if rest == 0:
+        return 0.0
+    if found >= of:
         return 1.0
     if rest is None:
         return float(betaincinv(found + 1, of - found, 1 - error))
@@ -207,11 +210,6 @@ def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CON
         likely = _few_in_sample(found, of + rest, found + middle, of) > error
         low, high = (middle, high) if likely else (low, middle - 1)
     return low / rest
-
-
-def least_of(found: int, of: int, rest: None = None, error: float = 1 - CONFIDENCE) -> float:
-    """Lower bound of the same, of all that may ever come."""
-    return 0.0 if found <= 0 else float(betaincinv(found, of - found + 1, error))
 
 
 def _few_in_sample(found: int, urn: int, marked: int, drawn: int) -> float:

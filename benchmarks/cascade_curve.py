@@ -12,9 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.evidence import f1_of, mcc_of
-from benchmarks.intervals import ClusterCounts, Interval, clusters_of, count_interval, effective_size, wilson
+from benchmarks.intervals import (
+    LEVEL,
+    ClusterCounts,
+    Interval,
+    clusters_of,
+    count_interval,
+    effective_size,
+    quantile,
+    wilson,
+)
 from benchmarks.metrics import UndefinedMetricError
-from benchmarks.paired import accuracy_difference_interval, design_effect
+from benchmarks.paired import (
+    accuracy_difference_interval,
+    design_effect,
+    mcnemar_clustered,
+    mcnemar_exact,
+)
 
 SHARES = tuple(share / 20 for share in range(21))
 
@@ -24,7 +38,7 @@ class CurvePoint:
     """The cascade that sends about this share of the pairs to the judge.
 
     dollars: of all pairs sent, None where no price is known. metrics, intervals: accuracy, F1 and MCC.
-    difference: its accuracy minus the judge's.
+    difference: its accuracy minus the judge's; p: of McNemar's test that there is none.
     """
 
     sent: float
@@ -33,6 +47,12 @@ class CurvePoint:
     intervals: dict[str, Interval]
     difference: float
     difference_interval: Interval
+    p: float
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the judge is shown to be more accurate, by the rule that compares two detectors."""
+        return self.p < 1 - LEVEL and self.difference_interval[1] < 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ def curve(
     return Curve(
         pairs=truth.size,
         points=tuple(points),
-        indistinguishable=_first_of_a_tail([point.difference_interval[1] >= 0 for point in points], points),
+        indistinguishable=_first_of_a_tail([not point.is_worse for point in points], points),
         not_worse=_first_of_a_tail([point.difference_interval[0] > -margin for point in points], points),
     )
 
@@ -106,7 +126,8 @@ def _point(
     right, judge_right = said == truth, judged == truth
     share = float(right.mean())
     metrics = {"accuracy": share}
-    intervals = {"accuracy": wilson(share, effective_size(right.astype(np.float64), clusters))}
+    effective = effective_size(right.astype(np.float64), clusters)
+    intervals = {"accuracy": wilson(share, effective, quantile(clusters))}
     counts = ClusterCounts.of(2 * truth + said, clusters, 4)
     draws = counts.draws(seed)
     for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
@@ -118,6 +139,8 @@ def _point(
             intervals[name] = count_interval(of_counts, counts, draws)
         except UndefinedMetricError:
             continue
+    z = quantile(clusters)
+    is_clustered = int(clusters.max()) + 1 < truth.size
     only_cascade, only_judge = int((right & ~judge_right).sum()), int((judge_right & ~right).sum())
     effect = design_effect(right, judge_right, clusters)
     return CurvePoint(
@@ -126,7 +149,10 @@ def _point(
         metrics=metrics,
         intervals=intervals,
         difference=(only_cascade - only_judge) / truth.size,
-        difference_interval=accuracy_difference_interval(only_cascade, only_judge, truth.size, effect),
+        difference_interval=accuracy_difference_interval(only_cascade, only_judge, truth.size, effect, z),
+        p=mcnemar_clustered(right, judge_right, clusters)
+        if is_clustered
+        else mcnemar_exact(only_cascade, only_judge),
     )
 
 

@@ -8,28 +8,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.cascade import CascadePlan, Decision, settled_verdict
-from benchmarks.results import FAILED, DetectorResult
+from benchmarks.results import CASCADE_NAME, FAILED, DetectorResult
 from kimera.pairs import Failure, Verdict
 
-CASCADE_NAME = "cascade"
 UNRANKED = "its scores come from two detectors"
 
 
 @dataclass(frozen=True)
 class CascadeRun:
-    """decision: None where the run ended before the judge was asked about the whole sample."""
+    """decision: None where the run ended before the judge was asked about all that was due; `unfinished` says
+    how much.
+    """
 
     plan: CascadePlan
     reactor: str
     judge: str
     decision: Decision | None
+    unfinished: str = ""
 
     def findings(
         self, rows: Iterator[Sequence[Verdict | Failure]]
-    ) -> Iterator[tuple[Verdict | Failure, Verdict | Failure, Verdict | Failure]]:
-        """The reactor's and the judge's finding of each pair in order, with the cascade's beside them."""
+    ) -> Iterator[tuple[Verdict | Failure, Verdict | Failure | None, Verdict | Failure]]:
+        """The reactor's and the judge's finding of each pair in order, with the cascade's beside them.
+
+        None of the judge where it did not have to be asked.
+        """
         for index, (reactor, judge) in enumerate(rows):
-            yield reactor, judge, self.finding(index, reactor, judge)
+            was_asked = self.decision is None or bool(self.decision.asked[index])
+            yield reactor, judge if was_asked else None, self.finding(index, reactor, judge)
 
     def finding(self, index: int, reactor: Verdict | Failure, judge: Verdict | Failure) -> Verdict | Failure:
         """The cascade's finding of one pair, from those of the reactor and the judge."""
@@ -47,19 +53,22 @@ def with_cascade(
     quality is that on the sample: what it was asked besides is harder than the rest.
     """
     decision = plan.decide(reactor.scores, judge.verdicts)
-    whole = bool(was_asked[decision.sampled].all())
-    run = CascadeRun(plan, reactor.name, judge.name, decision if whole else None)
-    if not whole:
-        return (reactor, judge), run
+    # What an earlier session paid for counts, also where the thresholds have moved since.
+    decision = replace(decision, sent=(decision.sent | was_asked) & ~decision.sampled)
     asked = decision.asked
-    errors = {kind: count for kind, count in judge.errors.items() if kind != "not_asked"}
     if missing := int((asked & ~was_asked).sum()):
-        errors["not_asked"] = missing
+        due = "of the sample" if not was_asked[decision.sampled].all() else "that the reactor is not sure of"
+        unfinished = f"the run ended before the judge was asked about {missing:,} pairs {due}"
+        return (reactor, judge), CascadeRun(plan, reactor.name, judge.name, None, unfinished)
+    errors = {kind: count for kind, count in judge.errors.items() if kind != "not_asked"}
     judge = replace(judge, errors=errors, measured=decision.sampled, spared=int((~asked).sum()))
-    return (reactor, judge, _cascade(decision, reactor, judge)), run
+    run = CascadeRun(plan, reactor.name, judge.name, decision)
+    return (reactor, judge, _cascade(plan, decision, reactor, judge)), run
 
 
-def _cascade(decision: Decision, reactor: DetectorResult, judge: DetectorResult) -> DetectorResult:
+def _cascade(
+    plan: CascadePlan, decision: Decision, reactor: DetectorResult, judge: DetectorResult
+) -> DetectorResult:
     asked, called = decision.asked, decision.thresholds.called(reactor.scores)
     verdicts = np.where(asked, judge.verdicts, called).astype(np.int8)
     own = np.where(called == (reactor.verdicts == 1), reactor.scores, 0.5)
@@ -74,7 +83,13 @@ def _cascade(decision: Decision, reactor: DetectorResult, judge: DetectorResult)
         scores=scores,
         latency_ms=reactor.latency_ms + np.where(asked, judge.latency_ms, 0.0),
         wait_ms=np.where(asked, judge.wait_ms, 0.0),
-        settings={"reactor": reactor.name, "judge": judge.name},
+        settings={
+            "reactor": reactor.name,
+            "judge": judge.name,
+            "risk": plan.risk,
+            **({} if plan.most_sent is None else {"most_sent": plan.most_sent}),
+            "load_s": reactor.settings.get("load_s", 0.0),
+        },
         stated=None,
         variants=None,
         repeat=1,

@@ -10,8 +10,8 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import tee
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, tee
 from typing import Protocol
 
 import numpy as np
@@ -137,40 +137,59 @@ class JudgeDetector:
 
     def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
         recorder = recorders[self.name]
-        recorder.begin(mode=self._client.mode, asked=self._asked)
         rounds = self._rounds(dataset, recorders, quiet)
-        return asyncio.run(self._run(dataset, recorder, rounds, quiet))
+        first = next((chosen for chosen in rounds if (recorder.variants[chosen] < 0).any()), None)
+        if first is None:
+            return None
+        recorder.begin(mode=self._client.mode, asked=self._asked)
+        return asyncio.run(self._run(dataset, recorder, chain([first], rounds), quiet))
 
     def _rounds(
         self, dataset: Dataset, recorders: Mapping[str, Recorder], quiet: bool
     ) -> Iterator[np.ndarray]:
         """bool (n,), which pairs are asked about, one round after the other."""
-        plan = self._options.plan
+        plan, recorder = self._options.plan, recorders[self.name]
         if plan is None:
             yield np.ones(len(dataset), dtype=bool)
             return
+        sampled = recorder.about.get("sampled", 0)
+        plan = replace(plan, sampled_before=sampled)
         scores = recorders[REACTOR_NAME].scores
-        if not quiet:
-            self._announce(dataset, plan, plan.first_sample(scores))
-        yield from plan.rounds(scores, recorders[self.name].verdicts)
+        dollars = None if quiet else self._expected_dollars(dataset)
+        plan.require_budget(scores)
+        for pairs, is_sample in plan.rounds(scores, recorder.verdicts):
+            if is_sample:
+                recorder.describe({**recorder.about, "sampled": int(pairs.sum())})
+            if not quiet and recorder.variants[pairs].min(initial=0) < 0:
+                self._announce(pairs, is_sample, recorder, dollars)
+            yield pairs
 
-    def _announce(self, dataset: Dataset, plan: CascadePlan, sampled: int) -> None:
-        """What the sample and, at most, the rest will cost, before anything is asked."""
+    def _expected_dollars(self, dataset: Dataset) -> float | None:
+        """What asking about one pair will cost on average, in all the ways it is asked."""
         texts = (
             "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
             for pair in dataset
         )
         whole = estimate(texts, self._options.price).dollars
+        return None if whole is None else whole * self.variants / max(1, len(dataset))
 
-        def cost(pairs: int) -> str:
-            return "" if whole is None else f" (about ${whole * pairs / len(dataset):.2f})"
+    def _announce(
+        self, pairs: np.ndarray, is_sample: bool, recorder: Recorder, dollars: float | None
+    ) -> None:
+        """What is about to be asked, and about what it and, at most, the rest will cost."""
 
-        rest = len(dataset) - sampled
-        tqdm.write(
-            f"cascade: a risk of {plan.risk:g} takes a random sample of {sampled:,} of {len(dataset):,} pairs"
-            f"{cost(sampled)}; of the other {rest:,}{cost(rest)} only those that the reactor is not sure of",
-            file=sys.stderr,
-        )
+        def cost(count: int) -> str:
+            return "" if dollars is None else f" (about ${dollars * count:.2f})"
+
+        due, rest = int((recorder.variants[pairs].min(axis=1) < 0).sum()), int((~pairs).sum())
+        told = f"cascade: the reactor is not sure of {due:,} more pairs{cost(due)}"
+        if is_sample:
+            told = (
+                f"cascade: {int(pairs.sum()):,} of {pairs.size:,} pairs, drawn at random, go to both, "
+                f"{due:,} of them now{cost(due)}; of the other {rest:,}{cost(rest)} those that the reactor "
+                "is not sure of"
+            )
+        tqdm.write(told, file=sys.stderr)
 
     async def _run(
         self, dataset: Dataset, recorder: Recorder, rounds: Iterator[np.ndarray], quiet: bool
@@ -288,11 +307,11 @@ def compare(
         recorder = recorders[detector.name]
         if recorder.complete or INTERRUPTED in stopped_by.values():
             continue
-        recorder.describe(detector.about())
+        recorder.describe({**recorder.about, **detector.about()})
         try:
             ended_by = detector.run(dataset, recorders, quiet=quiet)
         finally:  # an endpoint teaches a client what it takes
-            recorder.describe(detector.about())
+            recorder.describe({**recorder.about, **detector.about()})
         if ended_by:
             stopped_by[detector.name] = ended_by
     run = merge(dataset, tuple(recorders.values()), created, seed, plan)

@@ -54,12 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.distil",
         description="Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that "
-        "python -m kimera.train can fit a detector to them: cheap, local, and close to the LLM on pairs like "
-        "these. The dataset's own labels are not used. Whether a model's answers may train another one, its "
-        "provider's terms say.",
+        "python -m kimera.train can fit a detector to them. The dataset's own labels are not used. It takes "
+        "many pairs: with fewer than some thousand the shipped weights are likely better; measure both on "
+        "pairs that neither has seen. Whether a model's answers may train another, its provider's terms say.",
         epilog="example:\n  python -m benchmarks.distil runs/2026-01-31_12-00-00\n"
-        "  python -m kimera.train runs/2026-01-31_12-00-00/distilled.jsonl --out head.safetensors\n"
-        "  python -m benchmarks.llm_compare other.csv --kimera-only --head head.safetensors\n\n"
+        "  python -m kimera.train --stage verify runs/2026-01-31_12-00-00/distilled.jsonl --start "
+        "kimera/weights/verify.safetensors --out verify.safetensors\n"
+        "  python -m benchmarks.llm_compare other.csv --kimera-only --verify-weights verify.safetensors\n\n"
         "exit codes: 0 done, 1 failed, 2 wrong usage",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -98,7 +99,16 @@ def _distil(options: argparse.Namespace) -> int:
             "note: this judge is simulated: its verdicts are the dataset's labels, with errors",
             file=sys.stderr,
         )
-    print(f"fit a detector to them: python -m kimera.train {path} --out head.safetensors")
+    if run.run.cascade:
+        print(
+            "note: a cascade asked this judge about a random sample and what the reactor was not sure of: "
+            "the easy pairs are missing",
+            file=sys.stderr,
+        )
+    if not written.pairs:
+        path.unlink()
+        raise UserError(f"{run.folder}: this judge gave no such verdict; nothing was written")
+    print(f"fit a detector to them: python -m kimera.train --stage verify {path} --out verify.safetensors")
     return DONE
 
 
@@ -114,7 +124,7 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
 
 def write_labelled(run: FinishedRun, place: int, path: Path, least_confidence: float) -> Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
-    from benchmarks.report.files import replacing
+    from benchmarks.files import replacing
 
     judge = run.run.detectors[place].title
     pairs = contradictions = failed = unsure = 0

@@ -6,12 +6,14 @@ of one number share a text, and are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from benchmarks import metrics
 from benchmarks.intervals import (
     RESAMPLED,
     ClusterCounts,
@@ -24,10 +26,12 @@ from benchmarks.intervals import (
     clusters_of,
     count_interval,
     effective_size,
+    quantile,
     wilson,
 )
 from benchmarks.metrics import UndefinedMetricError
 from benchmarks.paired import (
+    Equivalence,
     accuracy_difference_interval,
     auc_difference,
     conclusion,
@@ -37,7 +41,7 @@ from benchmarks.paired import (
     mcnemar_clustered,
     mcnemar_exact,
 )
-from benchmarks.results import FAILED
+from benchmarks.results import FAILED, DetectorResult
 
 # Cells of one detector: twice the truth, plus the verdict.
 TRUE_NEGATIVE, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE = range(4)
@@ -109,7 +113,7 @@ class Differences:
     `kappa`. mcnemar_p: of a test that both are as accurate; `holm` may adjust it for several. mcnemar:
     "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
     `margin` or more apart. least_difference: of accuracies, that this run would have shown 4 times of 5.
-    conclusion: one sentence. absent: what has no value, and why.
+    names: of a and b. absent: what has no value, and why.
     """
 
     pairs: int
@@ -120,8 +124,21 @@ class Differences:
     margin: float = 0.0
     equivalence_p: float | None = None
     least_difference: float | None = None
-    conclusion: str = ""
+    names: tuple[str, str] = ("", "")
     absent: Mapping[str, str] = field(default_factory=dict)
+
+    def conclusion(self, p: float) -> str:
+        """One sentence, by this p of McNemar's test: the adjusted one, where there were several."""
+        if self.equivalence_p is None:
+            raise UndefinedMetricError("no labelled pair was answered by both")
+        return conclusion(
+            *self.names,
+            self.differences["accuracy"],
+            self.intervals["accuracy"],
+            p,
+            Equivalence(self.margin, self.equivalence_p),
+            self.pairs,
+        )
 
 
 @dataclass(frozen=True)
@@ -135,37 +152,54 @@ class Side:
 
 
 def compare(
-    labels: np.ndarray, a: Side, b: Side, clusters: np.ndarray, *, margin: float, seed: int = 0
+    labels: np.ndarray,
+    a: Side,
+    b: Side,
+    clusters: np.ndarray,
+    *,
+    margin: float,
+    figures: Container[str] | None = None,
+    seed: int = 0,
 ) -> Differences:
-    """Two detectors, paired. margin: the difference of accuracies that does not matter, above 0."""
+    """Two detectors, paired. margin: the difference of accuracies that does not matter, above 0.
+
+    figures: beside accuracy, which differences and whether kappa's interval are wanted; None for all.
+    """
     both = (a.verdicts != FAILED) & (b.verdicts != FAILED)
     intervals: dict[str, Interval] = {}
     absent: dict[str, str] = {}
-    if both.any():
+    if both.any() and (figures is None or "kappa" in figures):
         cells = 2 * a.verdicts[both] + b.verdicts[both]
         counts = ClusterCounts.of(cells, clusters_of(clusters[both]), 4)
         _keep(intervals, absent, "kappa", lambda: count_interval(kappa_of, counts, counts.draws(seed)))
     used = both & (labels >= 0)
     n = int(used.sum())
     if not n:
-        return Differences(0, {}, intervals, absent={"differences": "no labelled pair was answered by both"})
+        return Differences(
+            0,
+            {},
+            intervals,
+            names=(a.name, b.name),
+            absent={"differences": "no labelled pair was answered by both"},
+        )
     truth, said_a, said_b = labels[used], a.verdicts[used], b.verdicts[used]
     right_a, right_b = said_a == truth, said_b == truth
     among = clusters_of(clusters[used])
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     effect = design_effect(right_a, right_b, among)
     differences = {"accuracy": (only_a - only_b) / n}
-    intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect)
+    intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect, quantile(among))
 
+    wanted = [each for each in OF_COUNTS.items() if figures is None or each[0] in figures]
     counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
-    draws = counts.draws(seed)
-    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
+    draws = counts.draws(seed) if wanted else np.empty((0, 8))
+    for name, of_counts in wanted:
         difference = partial(_difference, of_counts)
         found = float(difference(counts.total.astype(np.float64)))
         if not np.isnan(found):
             differences[name] = found
             _keep(intervals, absent, name, partial(count_interval, difference, counts, draws))
-    if a.are_ranked and b.are_ranked:
+    if a.are_ranked and b.are_ranked and (figures is None or "roc_auc" in figures):
         try:
             curve_a, curve_b = (auc_components(truth, side.scores[used]) for side in (a, b))
             differences["roc_auc"], intervals["roc_auc"], _ = auc_difference(curve_a, curve_b, among)
@@ -188,9 +222,44 @@ def compare(
         margin=margin,
         equivalence_p=alike.p,
         least_difference=least,
-        conclusion=conclusion(a.name, b.name, differences["accuracy"], p, alike, n),
+        names=(a.name, b.name),
         absent=absent,
     )
+
+
+def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
+    """JSON-ready. adjusted: McNemar's p-values by Holm, of those that have one; the next is taken."""
+    if paired.mcnemar_p is None:
+        return {"pairs": 0, "absent": dict(paired.absent)}
+    p_holm = next(adjusted)
+    values = {name: float(value) for name, value in paired.differences.items()}
+    found: dict[str, Any] = {
+        "pairs": paired.pairs,
+        **values,
+        "intervals": {name: list(paired.intervals[name]) for name in values if name in paired.intervals},
+        "mcnemar": {"p": paired.mcnemar_p, "p_holm": p_holm, "method": paired.mcnemar},
+        "equivalence": {"margin": paired.margin, "p": paired.equivalence_p},
+        "conclusion": paired.conclusion(p_holm),
+        "absent": dict(paired.absent),
+    }
+    if paired.least_difference is not None:
+        found["least_difference"] = paired.least_difference
+    return found
+
+
+def side_of(detector: DetectorResult) -> Side:
+    measured = detector.measured
+    verdicts = detector.verdicts if measured is None else np.where(measured, detector.verdicts, FAILED)
+    return Side(detector.title, verdicts, detector.scores, not why_unranked(detector))
+
+
+def why_unranked(detector: DetectorResult) -> str:
+    """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
+    if detector.unranked:
+        return detector.unranked
+    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.FEWEST_SCORES:
+        return f"there are fewer than {metrics.FEWEST_SCORES} different scores"
+    return ""
 
 
 def _keep(
@@ -217,7 +286,8 @@ def share_interval(right: np.ndarray, clusters: np.ndarray) -> Interval:
     """Wilson's, of a share over the effective number of pairs. right: bool (n,)."""
     if not right.size:
         raise UndefinedMetricError("there is no such pair")
-    return wilson(float(right.mean()), effective_size(right.astype(np.float64), clusters_of(clusters)))
+    among = clusters_of(clusters)
+    return wilson(float(right.mean()), effective_size(right.astype(np.float64), among), quantile(among))
 
 
 def balanced_accuracy_of(counts: np.ndarray) -> np.ndarray:
@@ -250,3 +320,6 @@ def kappa_of(counts: np.ndarray) -> np.ndarray:
         yes_a, yes_b = (only_a + both) / n, (only_b + both) / n
         by_chance = yes_a * yes_b + (1 - yes_a) * (1 - yes_b)
         return np.asarray(((neither + both) / n - by_chance) / np.where(by_chance < 1, 1 - by_chance, np.nan))
+
+
+OF_COUNTS: Mapping[str, OfCounts] = {"f1": f1_of, "mcc": mcc_of}

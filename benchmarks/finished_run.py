@@ -32,7 +32,7 @@ class FinishedRun:
     def options(self) -> dict[str, Any]:
         return dict(self.header["options"])
 
-    def rows(self) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
+    def rows(self) -> Iterator[tuple[Pair, Sequence[Verdict | Failure | None]]]:
         """Each pair with the outcome of each detector, in order, read from disk."""
         return rows_of(self.dataset, self.outcomes, self.run, self.folder / JOURNAL)
 
@@ -51,13 +51,16 @@ def open_run(folder: str | Path) -> FinishedRun:
     folder = Path(folder)
     header = header_in(folder)
     options = header["options"]
-    dataset = load_dataset(
-        options["dataset"],
-        max_pairs=options["max_pairs"],
-        seed=options["seed"],
-        label_map=parse_label_map(options["label_map"]) if options["label_map"] else None,
-        skip_bad_rows=options["skip_bad_rows"],
-    )
+    try:
+        dataset = load_dataset(
+            options["dataset"],
+            max_pairs=options["max_pairs"],
+            seed=options["seed"],
+            label_map=parse_label_map(options["label_map"]) if options["label_map"] else None,
+            skip_bad_rows=options["skip_bad_rows"],
+        )
+    except UserError as error:
+        raise UserError(f"{folder}: its dataset is needed where it was when the run began: {error}") from None
     if dataset.sha256 != header["dataset"]["sha256"]:
         raise UserError(f"{folder}: {dataset.name} has changed since this run began; its pairs are not there")
     variants = options["repeat"] * (2 if options["swap"] else 1)

@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
-from benchmarks.report.schema import ENDS, figures
+from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+from benchmarks.schema import ENDS, figures
 from kimera.errors import UserError
 
 GATE_NOT_MET = 3
@@ -65,19 +66,22 @@ class Checked:
 
     def __str__(self) -> str:
         found = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
-        return f'{"met" if self.is_met else "not met"}: --fail-if "{self.gate}", {found}'
+        return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {found}'
 
 
 def known_figures(names: Sequence[str]) -> dict[str, Collection[str]]:
     """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
-    of_two = dict.fromkeys((f"{a}/{b}" for a, b in combinations(names, 2)), figures("agreement"))
-    return {**of_two, **dict.fromkeys(names, figures("detector"))}
+    couples = [(a, b) for a, b in combinations(names, 2) if b != CASCADE_NAME or a == REACTOR_NAME]
+    of_two = dict.fromkeys((f"{a}/{b}" for a, b in couples), figures("agreement"))
+    run = {"cascade_run": figures("cascade_run")} if CASCADE_NAME in names else {}
+    return {**of_two, **run, **dict.fromkeys(names, figures("detector"))}
 
 
 def parts_of(summary: Part) -> dict[str, Part]:
     """Where the figures of `known_figures` stand in a summary."""
     of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
-    return {**of_two, **summary["detectors"]}
+    run = {"cascade_run": summary["cascade_run"]} if "cascade_run" in summary else {}
+    return {**of_two, **run, **summary["detectors"]}
 
 
 def parse_gates(texts: Iterable[str] | None, known: Mapping[str, Collection[str]]) -> tuple[Gate, ...]:
@@ -153,7 +157,7 @@ def exit_code_with(gates: Sequence[Gate], parts: Mapping[str, Part], code: int =
     if all(each.is_met for each in checked):
         return code
     unmet = sum(not each.is_met for each in checked)
-    print(f"error: {unmet} of {len(checked)} gates not met", file=sys.stderr)
+    print(f"error: {unmet} of {len(checked)} gates failed", file=sys.stderr)
     for each in checked:
         print(f"  {each}", file=sys.stderr)
     return code or GATE_NOT_MET

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from benchmarks.metrics import LEAST_LIKELIHOOD, UndefinedMetricError
 from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
@@ -19,6 +19,7 @@ from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 LEVEL = 0.95
 DRAWS = 2000
 MOST_GROUPS = 200  # left out one by one for a bootstrap's acceleration
+FEWEST_BINNED = 100  # pairs
 RESAMPLED = ("average_precision", "brier", "log_loss")  # figures of `WeightedScores`
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
@@ -53,9 +54,23 @@ def effective_size(values: np.ndarray, clusters: np.ndarray) -> float:
     return n / max(1.0, clustered / independent)
 
 
-def wilson(share: float, n: float, level: float = LEVEL) -> Interval:
-    """Of a proportion seen in n pairs (Wilson 1927); n may be an effective size, and no whole number."""
-    z = float(ndtri(0.5 + level / 2))
+def quantile(clusters: np.ndarray, level: float = LEVEL) -> float:
+    """Of an interval's two ends: the normal's, or Student's with a degree less than there are clusters.
+
+    The latter where pairs share clusters: then the variance is taken over these, and they may be few.
+    """
+    size = int(clusters.max()) + 1 if clusters.size else 0
+    return float(
+        ndtri(0.5 + level / 2) if size == clusters.size else stdtrit(max(1, size - 1), 0.5 + level / 2)
+    )
+
+
+def wilson(share: float, n: float, z: float | None = None) -> Interval:
+    """Of a proportion seen in n pairs (Wilson 1927); n may be an effective size, and no whole number.
+
+    z: of `quantile`, where pairs form clusters.
+    """
+    z = float(ndtri(0.5 + LEVEL / 2)) if z is None else z
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
@@ -75,7 +90,7 @@ def ratio_interval(
     ratio = total / float(below.sum())
     apart = np.bincount(clusters, weights=above - ratio * below)
     spread = np.sqrt(float(np.square(apart).sum()) * size / (size - 1)) / total
-    half = float(ndtri(0.5 + level / 2)) * spread
+    half = quantile(clusters, level) * spread
     return ratio, (ratio * float(np.exp(-half)), ratio * float(np.exp(half)))
 
 
@@ -135,7 +150,7 @@ def auc_interval(components: AucComponents, clusters: np.ndarray, level: float =
     variance = auc_variance(components.placement - auc, components.truth, clusters)
     if not 0 < auc < 1 or not variance > 0:
         raise UndefinedMetricError("the scores of both classes do not overlap, so nothing is seen to vary")
-    half = float(ndtri(0.5 + level / 2)) * np.sqrt(variance) / (auc * (1 - auc))
+    half = quantile(clusters, level) * np.sqrt(variance) / (auc * (1 - auc))
     return float(expit(logit(auc) - half)), float(expit(logit(auc) + half))
 
 
@@ -251,8 +266,12 @@ def calibration_error_interval(
     The error of a sample is on average greater than that of all pairs: chance alone makes each bin's gap
     between score and frequency. So it is asked which errors make the one that was seen likely: the gaps that
     were seen, smoothed over neighbouring bins and times a factor, with chance added (the test is inverted
-    along that factor; its least is 0).
+    along that factor; its least is 0). Raises UndefinedMetricError for fewer than `FEWEST_BINNED` pairs.
     """
+    if truth.size < FEWEST_BINNED:
+        raise UndefinedMetricError(
+            f"fewer than {FEWEST_BINNED} pairs say nothing of it in {CALIBRATION_BINS} bins"
+        )
     bins = equal_mass_bins(scores, truth == 1, CALIBRATION_BINS)
     pairs, score, share = (np.array(column, dtype=np.float64) for column in zip(*bins, strict=True))
     seen = float((pairs * np.abs(score - share)).sum() / pairs.sum())
@@ -278,7 +297,7 @@ def calibration_error_interval(
         return float((pairs * np.abs(score - np.clip(score - factor * gap, 0, 1))).sum() / pairs.sum())
 
     tail = PATTERN_KNOWN * (1 - level) / 2
-    return error_of(factor_where(1 - tail)), error_of(factor_where(tail))
+    return error_of(factor_where(1 - tail)), max(seen, error_of(factor_where(tail)))
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

@@ -293,6 +293,9 @@ def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
 
 def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> int:
     """Says what a run would send. Nothing is sent, so no key is needed."""
+    import numpy as np
+
+    from benchmarks.finished_run import plan_of
     from benchmarks.pricing import estimate
 
     if options.json:
@@ -314,6 +317,13 @@ def _dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> i
         )
         if price and expected.dollars is not None:
             print(_enough(options, expected.dollars, price, model, dataset, prompt))
+    if plan := plan_of(vars(options)):
+        share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
+        sampled = plan.first_sample(np.full(len(dataset), share))
+        print(
+            f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
+            "them contradict; of the others those that the reactor is not sure of. The above is the most."
+        )
     print(f"Dry run over {dataset.name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,7 @@ def merge(
     cascade = None
     if plan:
         reactor, judge = detectors
+        plan = replace(plan, sampled_before=outcomes[1].about.get("sampled", 0))
         detectors, cascade = with_cascade(plan, reactor, judge, outcomes[1].offsets != NO_OFFSET)
     return RunResult(
         created=created,
@@ -256,12 +258,11 @@ def merge(
 
 def rows_of(
     dataset: Dataset, outcomes: Sequence[Outcomes], run: RunResult, journal_path: Path
-) -> Iterator[tuple[Pair, Sequence[Verdict | Failure]]]:
+) -> Iterator[tuple[Pair, Sequence[Verdict | Failure | None]]]:
     """Each pair with the outcome of each detector of the run, in order, read from disk."""
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
         columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
-        found: Iterator[Sequence[Verdict | Failure]] = zip(*columns, strict=True)
-        if run.cascade and run.cascade.decision:
-            found = run.cascade.findings(found)
-        yield from zip(dataset, found, strict=True)
+        told = zip(*columns, strict=True)
+        whole = run.cascade if run.cascade and run.cascade.decision else None
+        yield from zip(dataset, whole.findings(told) if whole else told, strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, chdtrc, ndtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri, stdtr
 
 from benchmarks.intervals import LEVEL, AucComponents, Interval, auc_variance
 from benchmarks.metrics import UndefinedMetricError
@@ -30,14 +30,19 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 
 def mcnemar_clustered(right_a: np.ndarray, right_b: np.ndarray, clusters: np.ndarray) -> float:
-    """The same where pairs of a cluster are alike: p of the chi-squared of Durkalski et al. (2003).
+    """The same where pairs of a cluster are alike: p of the statistic of Durkalski et al. (2003).
 
-    Each cluster's difference of shares counts once: for many clusters, none of which holds most pairs.
+    Each cluster's difference of shares counts once. Its root is held against Student's t with a degree less
+    than there are clusters, which matters where they are few; with many it is their chi-squared.
     """
     difference = right_a.astype(np.float64) - right_b
     mean = np.bincount(clusters, weights=difference) / np.bincount(clusters)
     spread = float(np.square(mean).sum())
-    return float(chdtrc(1, float(mean.sum()) ** 2 / spread)) if spread > 0 else 1.0
+    if not spread > 0:
+        return 1.0
+    z = -abs(float(mean.sum())) / np.sqrt(spread)
+    alone = mean.size == difference.size  # every pair is a cluster of its own
+    return 2 * float(ndtr(z) if alone else stdtr(max(1, mean.size - 1), z))
 
 
 def design_effect(right_a: np.ndarray, right_b: np.ndarray, clusters: np.ndarray) -> float:
@@ -91,10 +96,13 @@ def tango_z(only_a: float, only_b: float, n: float, difference: float) -> float:
 
 
 def accuracy_difference_interval(
-    only_a: int, only_b: int, n: float, effect: float = 1.0, level: float = LEVEL
+    only_a: int, only_b: int, n: float, effect: float = 1.0, quantile: float | None = None
 ) -> Interval:
-    """Of the difference of accuracies: what Tango's statistic does not reject."""
-    z = float(ndtri(0.5 + level / 2)) * float(np.sqrt(effect))
+    """Of the difference of accuracies: what Tango's statistic does not reject.
+
+    quantile: of `intervals.quantile`, where pairs form clusters.
+    """
+    z = (float(ndtri(0.5 + LEVEL / 2)) if quantile is None else quantile) * float(np.sqrt(effect))
     middle = (only_a - only_b) / n
 
     def end(outside: float, wanted: float) -> float:
@@ -158,13 +166,20 @@ def least_difference(n: float, discordance: float, power: float = POWER, level: 
     return high
 
 
-def conclusion(a: str, b: str, difference: float, p: float, equivalent: Equivalence, pairs: int) -> str:
-    """One sentence for the accuracies of two detectors. difference: a minus b; p: of McNemar's test."""
+def conclusion(
+    a: str, b: str, difference: float, interval: Interval, p: float, equivalent: Equivalence, pairs: int
+) -> str:
+    """One sentence for the accuracies of two detectors. difference, interval: of a minus b.
+
+    p: of McNemar's test, adjusted where there were several. "Better" takes both: a p below 0.05, and an
+    interval on one side of 0 (over clusters the test and the interval weigh the pairs differently).
+    """
     within = f"equivalent within {100 * equivalent.margin:g} points"
-    if p < 1 - LEVEL and difference != 0:
+    if p < 1 - LEVEL and (interval[0] > 0 or interval[1] < 0):
         better, worse = (a, b) if difference > 0 else (b, a)
         found = f"{better} is better than {worse} by {100 * abs(difference):.1f} points"
         return f"{found}, and they are {within}" if equivalent.is_shown else found
     if equivalent.is_shown:
         return f"{a} and {b} are {within}"
-    return f"{pairs:,} pairs cannot tell {a} and {b} apart, nor show that they are {within}"
+    told = "one pair" if pairs == 1 else f"{pairs:,} pairs"
+    return f"{told} cannot tell {a} and {b} apart, nor show that they are {within}"

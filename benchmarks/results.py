@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAILED = -1
 REACTOR_NAME = "kimera"
+CASCADE_NAME = "cascade"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 

@@ -15,16 +15,15 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.datasets import pairs_at
-from benchmarks.evidence import Differences, Side, compare
+from benchmarks.evidence import Differences, Side, compare, differences_part, side_of, why_unranked
 from benchmarks.finished_run import FinishedRun
 from benchmarks.journal import JournalReader
 from benchmarks.matching import Common, Pairing
 from benchmarks.outcomes import COUNTED
 from benchmarks.paired import holm
-from benchmarks.report.schema import ENDS
-from benchmarks.report.summary import differences_part, side_of, why_unranked
 from benchmarks.results import FAILED, DetectorResult, RunResult
 from benchmarks.run_folder import JOURNAL
+from benchmarks.schema import ENDS
 from kimera import __version__
 from kimera.pairs import Failure, Pair, Verdict
 

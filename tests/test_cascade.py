@@ -16,6 +16,7 @@ from simulators import QUICK, SimulatorThread
 from benchmarks.cascade import Cascade, CascadePlan, settled_verdict
 from benchmarks.cascade_bounds import Thresholds
 from benchmarks.finished_run import open_run
+from benchmarks.judge import JudgeError
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
@@ -131,7 +132,7 @@ def test_more_is_sampled_where_the_reactor_saw_more_contradictions_than_there_ar
     verdicts = np.full(5000, -1, np.int8)
     truth = np.random.default_rng(0).random(5000) < 0.1
     sizes = []
-    for chosen in plan.rounds(scores, verdicts):
+    for chosen, _ in plan.rounds(scores, verdicts):
         sizes.append(int((chosen & (verdicts < 0)).sum()))
         verdicts[chosen] = truth[chosen]
     assert len(sizes) >= 3
@@ -217,3 +218,97 @@ def test_flags_that_do_not_go_together_are_refused(
         code = ended.code
     assert code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_services_budget_is_that_of_the_pairs_to_come(judge: SimulatorThread) -> None:
+    """What the sample cost is paid once; of new pairs at most the share that was allowed is sent."""
+    random = np.random.default_rng(1)
+    reactor: Any = KnownScores(
+        np.where(np.arange(600) % 2 == 1, random.beta(4, 2, 600), random.beta(2, 4, 600))
+    )
+    with Cascade(reactor, client(judge), risk=0.05, most_sent=0.4) as cascade:
+        cascade.calibrate(PAIRS[:400])
+        cascade.detect(PAIRS[400:])
+    assert 0.25 * 200 < cascade.sent < 0.5 * 200
+
+
+def test_a_dead_judge_is_named_and_not_taken_for_too_few_contradictions() -> None:
+    reactor: Any = KnownScores(sure_scores())
+    dead = AsyncOpenAIClient(base_url="http://127.0.0.1:9/v1", max_concurrent=4, max_retries=0)
+    with Cascade(reactor, dead) as cascade, pytest.raises(JudgeError, match=r"unreachable|connection"):
+        cascade.calibrate(PAIRS[:300])
+
+
+def test_a_limit_that_the_sample_alone_would_pass_is_refused() -> None:
+    plan = CascadePlan(0.05, most_sent=0.3)
+    with pytest.raises(
+        UserError, match=r"takes a sample of \d+ of 300 pairs, more than --most-sent 0\.3 allows"
+    ):
+        plan.require_budget(np.full(300, 0.5))
+
+
+def test_pairs_without_a_score_go_to_the_judge_and_count_for_nothing_in_the_sample() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random(3000) < 0.4
+    scores = np.where(truth, random.beta(5, 2, 3000), random.beta(2, 5, 3000))
+    scores[truth & (random.random(3000) < 0.5)] = np.nan
+    plan, verdicts = CascadePlan(0.05, most_sent=0.6), np.full(3000, -1, np.int8)
+    for chosen, _ in plan.rounds(scores, verdicts):
+        verdicts[chosen] = truth[chosen]
+    decision = plan.decide(scores, verdicts)
+    assert decision.enough
+    assert decision.asked[np.isnan(scores)].all()
+    assert decision.asked.mean() <= 0.6 + 1e-9
+
+
+def test_a_sample_that_an_earlier_session_paid_for_never_shrinks() -> None:
+    """Failures made it grow; mended, the pairs already asked still count."""
+    random = np.random.default_rng(3)
+    truth = random.random(4000) < 0.15
+    scores = np.clip(np.where(truth, 0.7, 0.2) + random.normal(size=4000) / 8, 0, 1)
+    fails = random.random(4000) < 0.5
+    plan, verdicts = CascadePlan(0.05), np.full(4000, -1, np.int8)
+    grown = 0
+    for chosen, is_sample in plan.rounds(scores, verdicts):
+        verdicts[chosen & ~fails] = truth[chosen & ~fails]
+        grown = int(chosen.sum()) if is_sample else grown
+    assert grown > plan.first_sample(scores)
+    verdicts[fails & (plan.decide(scores, verdicts).sampled)] = 0
+    again = CascadePlan(0.05, sampled_before=grown).decide(scores, verdicts)
+    assert int(again.sampled.sum()) >= grown
+
+
+def test_a_cascade_that_a_cost_limit_ended_claims_nothing(tmp_path: Path) -> None:
+    rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS[:120]]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--max-pairs", "0", "--simulate", "--async", "4", "--price", "10,10", "--cascade", "0.2"]
+    flags += ["--max-cost", "0.15", "--repeat", "2", "--no-viz", "--quiet", "--json"]
+    assert main([str(tmp_path / "pairs.jsonl"), *flags, "--out", str(tmp_path / "out")]) == 1
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "the run ended before the judge was asked about" in summary["cascade_run"]["absent"]["bounds"]
+    assert "cascade" not in summary["detectors"]
+
+
+def test_what_each_step_costs_is_said_before_it_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS[:100]]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = [
+        "--max-pairs",
+        "0",
+        "--simulate",
+        "--async",
+        "64",
+        "--price",
+        "10,10",
+        "--cascade",
+        "0.2",
+        "--no-viz",
+    ]
+    assert main([str(tmp_path / "pairs.jsonl"), *flags, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    assert "of 100 pairs, drawn at random, go to both" in told.err
+    assert "(about $" in told.err
+    assert main(["--resume", str(tmp_path / "out"), "--no-viz"]) == 0
+    assert "cascade: " not in capsys.readouterr().err, "nothing is left to ask"

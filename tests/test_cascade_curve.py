@@ -43,8 +43,8 @@ def test_from_the_indistinguishable_point_on_the_judge_is_never_shown_to_be_bett
     assert found.indistinguishable
     at = found.points.index(found.indistinguishable)
     assert 0 < at < 20
-    assert all(point.difference_interval[1] >= 0 for point in found.points[at:])
-    assert found.points[at - 1].difference_interval[1] < 0
+    assert not any(point.is_worse for point in found.points[at:])
+    assert found.points[at - 1].is_worse
 
 
 def test_a_judge_that_knows_everything_is_made_up_for_by_nothing_less() -> None:

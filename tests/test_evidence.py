@@ -145,7 +145,7 @@ def test_a_better_detector_is_called_better_where_the_run_can_tell():
     assert found.pairs == 2000
     assert found.mcnemar == "exact"
     assert found.mcnemar_p < 0.001
-    assert found.conclusion.startswith("judge is better than reactor by")
+    assert found.conclusion(found.mcnemar_p).startswith("judge is better than reactor by")
     assert found.differences["accuracy"] < 0
     for name in ("accuracy", "f1", "mcc"):
         low, high = found.intervals[name]
@@ -157,7 +157,9 @@ def test_a_better_detector_is_called_better_where_the_run_can_tell():
 def test_few_pairs_cannot_tell():
     labels, reactor = two(50)
     found = compare(labels, reactor, judge_of(labels, 0.15), np.arange(50), margin=0.02)
-    assert found.conclusion.startswith("50 pairs cannot tell reactor and judge apart, nor show")
+    assert found.conclusion(found.mcnemar_p).startswith(
+        "50 pairs cannot tell reactor and judge apart, nor show"
+    )
     assert found.equivalence_p > 0.05
 
 
@@ -167,7 +169,7 @@ def test_a_detector_is_equivalent_to_itself():
     found = compare(labels, reactor, twin, np.arange(3000), margin=0.02)
     assert found.differences == {"accuracy": 0, "f1": 0, "mcc": 0}
     assert found.mcnemar_p == 1
-    assert found.conclusion == "reactor and twin are equivalent within 2 points"
+    assert found.conclusion(found.mcnemar_p) == "reactor and twin are equivalent within 2 points"
     assert "too few pairs" in found.absent["least_difference"]
 
 

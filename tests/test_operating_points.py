@@ -111,6 +111,14 @@ def test_nothing_right_has_no_price() -> None:
         ("fever_symmetric.dev.jsonl.gz", ["FEVER"]),
         ("kimera-pairs", []),
         ("panlingua.csv", []),
+        ("/home/hans/snli/pairs.csv", []),
+        ("sick_leave.csv", []),
+        ("fever_patients.csv", []),
+        ("disco_songs.csv", []),
+        ("esnli.csv", ["SNLI"]),
+        ("anlir1.jsonl", ["ANLI"]),
+        ("sick.test.jsonl.gz", ["SICK"]),
+        ("FEVER, evidence and claim (long premises; no neutral)", ["FEVER"]),
     ],
 )
 def test_a_name_tells_of_its_family(name: str, families: list[str]) -> None:

@@ -55,9 +55,9 @@ def test_clustered_mcnemar_of_single_pairs_is_the_plain_chi_squared():
 
 def test_copies_of_a_disagreement_tell_no_more_than_one():
     right_a, right_b = np.array([1, 1, 0, 1], bool), np.array([0, 1, 1, 0], bool)
-    once = mcnemar_clustered(right_a, right_b, np.arange(4))
+    twice = mcnemar_clustered(right_a.repeat(2), right_b.repeat(2), np.arange(4).repeat(2))
     often = mcnemar_clustered(right_a.repeat(9), right_b.repeat(9), np.arange(4).repeat(9))
-    assert often == pytest.approx(once)
+    assert often == pytest.approx(twice)
     assert design_effect(right_a.repeat(9), right_b.repeat(9), np.arange(4).repeat(9)) > 8
 
 
@@ -123,11 +123,13 @@ def test_areas_of_one_ranking_do_not_differ_and_of_others_do():
 def test_words_follow_the_numbers():
     alike = equivalence(30, 30, 4000, 0.02)
     apart = equivalence(3, 3, 50, 0.02)
-    assert conclusion("a", "b", 0.0, 1.0, alike, 4000) == "a and b are equivalent within 2 points"
-    assert conclusion("a", "b", -0.05, 0.01, apart, 50) == "b is better than a by 5.0 points"
-    assert conclusion("a", "b", 0.01, 0.01, alike, 4000) == (
+    assert (
+        conclusion("a", "b", 0.0, (-0.01, 0.01), 1.0, alike, 4000) == "a and b are equivalent within 2 points"
+    )
+    assert conclusion("a", "b", -0.05, (-0.09, -0.01), 0.01, apart, 50) == "b is better than a by 5.0 points"
+    assert conclusion("a", "b", 0.01, (0.002, 0.018), 0.01, alike, 4000) == (
         "a is better than b by 1.0 points, and they are equivalent within 2 points"
     )
-    assert conclusion("a", "b", 0.05, 0.3, apart, 50) == (
+    assert conclusion("a", "b", 0.05, (-0.04, 0.14), 0.3, apart, 50) == (
         "50 pairs cannot tell a and b apart, nor show that they are equivalent within 2 points"
     )

@@ -13,7 +13,7 @@ from test_report import RUNS
 
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
-from benchmarks.report.schema import figures, load_schema
+from benchmarks.schema import figures, load_schema
 
 SIMULATED = ("--simulate", "--judge-only", "--max-pairs", "20", "--async")
 REAL_RUNS = {

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import write_text
 from benchmarks.report.figure import draw_comparison
-from benchmarks.report.files import write_text
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable

@@ -37,7 +37,7 @@ def _curve(
             reactor.scores[used],
             judge.verdicts[used],
             clusters[used],
-            None if dollars is None else dollars[used],
+            None if dollars is None or judge.from_cache else dollars[used],
             margin=margin,
         )
     except UndefinedMetricError as reason:
@@ -111,6 +111,6 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
 
 def _saved(judge: DetectorResult, sampled: np.ndarray, asked: np.ndarray) -> float | None:
     """What the pairs that were not sent would have cost, by the mean of the sample."""
-    if judge.dollars_of_pair is None or not sampled.any():
+    if judge.dollars_of_pair is None or judge.from_cache or not sampled.any():
         return None
     return float(judge.dollars_of_pair[sampled].mean() * (~asked).sum())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
-from benchmarks.evidence import Side, compare, quality_intervals
+from benchmarks.evidence import Differences, Side, compare, quality_intervals
 from benchmarks.paired import holm
 from benchmarks.results import RunResult
 
@@ -38,7 +38,7 @@ def categories(
         _category(run, codes == code, run.category_names[code], clusters, labels, sides, margin)
         for code in order[:MOST_SHOWN]
     ]
-    _adjust([test["mcnemar"] for each in shown for test in each["differences"] if "mcnemar" in test])
+    _conclude([each for entry in shown for each in entry["differences"]])
     return {"shown": shown, "more": max(0, len(order) - MOST_SHOWN)}
 
 
@@ -97,20 +97,20 @@ def _difference(
         Side(side.name, side.verdicts[here], side.scores[here], side.are_ranked)
         for side in (sides[a], sides[b])
     )
-    found = compare(run.labels[here], first, second, clusters[here], margin=margin)
+    found = compare(run.labels[here], first, second, clusters[here], margin=margin, figures=("accuracy",))
     entry: dict[str, Any] = {"a": run.detectors[a].name, "b": run.detectors[b].name, "pairs": found.pairs}
-    if found.mcnemar_p is None:
-        return entry
-    return {
-        **entry,
-        "accuracy": float(found.differences["accuracy"]),
-        "interval": list(found.intervals["accuracy"]),
-        "mcnemar": {"p": found.mcnemar_p, "method": found.mcnemar},
-        "conclusion": found.conclusion,
-    }
+    return entry if found.mcnemar_p is None else {**entry, "found": found}
 
 
-def _adjust(tests: list[dict[str, Any]]) -> None:
-    """Adds p_holm to each: as many categories are as many tests."""
-    for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["p_holm"] = adjusted
+def _conclude(entries: list[dict[str, Any]]) -> None:
+    """Writes each difference out; as many categories are as many tests."""
+    tested = [entry for entry in entries if "found" in entry]
+    adjusted = holm([entry["found"].mcnemar_p for entry in tested])
+    for entry, p_holm in zip(tested, adjusted, strict=True):
+        found: Differences = entry.pop("found")
+        entry |= {
+            "accuracy": float(found.differences["accuracy"]),
+            "interval": list(found.intervals["accuracy"]),
+            "mcnemar": {"p": found.mcnemar_p, "p_holm": p_holm, "method": found.mcnemar},
+            "conclusion": found.conclusion(p_holm),
+        }

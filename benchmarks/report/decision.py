@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from benchmarks.report import words
-from benchmarks.report.findings import SIGNIFICANT, cascade_sentences
+from benchmarks.report.findings import SIGNIFICANT, cascade_run_sentences, curve_claim
 
 Summary = dict[str, Any]
 
@@ -82,8 +82,8 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
 
 
 def _yes_or_no(found: dict[str, Any]) -> str:
-    """Of the first one's being as good as the second: better, or equivalent within the margin."""
-    different = found["mcnemar"]["p"] < SIGNIFICANT
+    """Of the first one's being as good as the second: shown to be better, or equivalent within the margin."""
+    different = found["mcnemar"]["p_holm"] < SIGNIFICANT
     if found["equivalence"]["p"] < SIGNIFICANT or (different and found["accuracy"] > 0):
         return "Yes"
     return "No" if different else "Not shown"
@@ -97,13 +97,14 @@ def _cost(summary: Summary) -> Answer:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
+    notes = words.speed_notes(title, detector)
+    if notes:  # its time is that of a cache
+        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", " ".join(notes))
     mean = detector["latency_ms"].get("mean")
     time = "no time measured" if mean is None else f"{words.quantity(mean)} ms a pair"
     rate = detector.get("pairs_per_s")
     speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
-    return Finding(
-        f"{title}: {_price(detector)}, {time}{speed}.", " ".join(words.speed_notes(title, detector))
-    )
+    return Finding(f"{title}: {_price(detector)}, {time}{speed}.")
 
 
 def _price(detector: dict[str, Any]) -> str:
@@ -137,8 +138,7 @@ def _which_pairs(summary: Summary) -> Answer:
         question = "On which pairs do they differ?"
     cascades = [entry for entry in summary.get("cascade") or [] if entry["curve"]]
     if "cascade_run" in summary:
-        claim, *support = cascade_sentences(summary)
-        findings = [Finding(claim.removeprefix("Cascade: "), " ".join(support))]
+        findings = [_of_cascade_run(summary)]
     elif cascades:
         findings = [cascade_finding(summary, entry) for entry in cascades]
     elif compared := _compared(summary):
@@ -150,32 +150,31 @@ def _which_pairs(summary: Summary) -> Answer:
 
 def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
     """How many pairs must go to the judge until the two together are not told from the judge alone."""
-    names = words.titles(summary)
-    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
-    found = entry.get("indistinguishable")
-    if not found:
-        reasons = "; ".join(dict.fromkeys(entry.get("absent", {}).values()))
-        return Finding(
-            f"No share of the pairs that {reactor} could decide alone was found.",
-            f"{reasons}." if reasons else "",
-        )
-    if found["sent"] == 0:
-        return Finding(f"None: {judge} is not shown to be more accurate than {reactor} alone.")
-    if found["sent"] == 1:
-        return Finding(f"All: {judge} is more accurate than {reactor} with any smaller share sent to it.")
-    last = entry["curve"][-1]
+    found, last = entry["indistinguishable"], entry["curve"][-1]
+    claim = f"{curve_claim(summary, entry)}."
+    if not found or not 0 < found["sent"] < 1:
+        return Finding(claim)
     at = min(entry["curve"], key=lambda point: abs(point["sent"] - found["sent"]))
     _, accuracy = words.figure("accuracy")
-    claim = (
-        f"{found['sent']:.0%} of the pairs, those that {reactor} is least sure of: with these sent to "
-        f"{judge}, accuracy is not told from the judge's own."
-    )
     support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
-    dollars = [point.get("dollars") for point in (found, last)]
-    if None not in dollars:
+    if found["dollars"] is not None:
         if_real = " if it were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
-        support += f", for {' instead of '.join(map(written_dollars, dollars))}{if_real}"
-    return Finding(claim, f"{support}.")
+        spent = " instead of ".join(written_dollars(point["dollars"]) for point in (found, last))
+        support += f", for {spent}{if_real}"
+    return Finding(
+        claim, f"{support}. Seen afterwards, on these pairs: --cascade asks for a promise beforehand."
+    )
+
+
+def _of_cascade_run(summary: Summary) -> Finding:
+    """First whether the cascade is better than its reactor alone, then what it asked and promises."""
+    told = " ".join(cascade_run_sentences(summary))
+    for entry in summary["agreement"]:
+        if summary["detectors"][entry["b"]]["kind"] == "cascade" and entry["differences"]["pairs"]:
+            claim = words.printable(entry["differences"]["conclusion"])
+            return Finding(f"{claim[0].upper()}{claim[1:]}.", told)
+    claim, _, rest = told.partition(". ")
+    return Finding(f"{claim.removesuffix('.')}.", rest)
 
 
 def _apart(summary: Summary, entry: dict[str, Any]) -> Finding:

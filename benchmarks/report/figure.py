@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.files import replacing
 from benchmarks.report import words
-from benchmarks.report.files import replacing
 from benchmarks.results import DetectorResult, RunResult
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, printable, titles
 
 SIGNIFICANT = 0.05
+OWN_THRESHOLD = 0.5  # of the reactor
 
 
 def threshold_sentences(summary: dict[str, Any]) -> list[str]:
@@ -15,7 +16,7 @@ def threshold_sentences(summary: dict[str, Any]) -> list[str]:
     return [
         _threshold_sentence(names[name], detector)
         for name, detector in summary["detectors"].items()
-        if "f1" in detector.get("thresholds", {}) and "f1" in detector
+        if detector.get("thresholds", {}).get("f1", 0.0) > detector.get("f1", 1.0)
     ]
 
 
@@ -78,57 +79,80 @@ def category_sentences(summary: dict[str, Any], most: int | None = None) -> list
 
 def cascade_sentences(summary: dict[str, Any]) -> list[str]:
     """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
-    names = titles(summary)
-    found = _cascade_run_sentences(summary["cascade_run"], names) if "cascade_run" in summary else []
-    return found + [_curve_sentence(entry, names) for entry in summary["cascade"] if entry["curve"]]
+    found = cascade_run_sentences(summary) if "cascade_run" in summary else []
+    return found + [f"{curve_claim(summary, entry)}." for entry in summary["cascade"] if entry["curve"]]
 
 
-def _cascade_run_sentences(run: dict[str, Any], names: dict[str, str]) -> list[str]:
+def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
+    """What a cascade without any promise would have been worth, no more than the curve shows."""
+    names, pairs = titles(summary), counted(entry["pairs"], "pair")
+    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
+    margin = f"{100 * entry['margin']:g} points"
+    enough, not_worse = entry["indistinguishable"], entry["not_worse"]
+    if not_worse and not_worse["sent"] == 0:
+        return f"None: {reactor} alone is shown to be at most {margin} less accurate than {judge}"
+    if not enough or enough["sent"] == 1:
+        most = max(point["sent"] for point in entry["curve"][:-1])
+        return (
+            f"Nearly all: {judge} alone is shown to be more accurate than {reactor} with up to {most:.0%} of "
+            "the pairs sent to it"
+        )
+    told = (
+        f"Not known: {pairs} cannot tell {judge} from {reactor} alone"
+        if enough["sent"] == 0
+        else f"{enough['sent']:.0%} of the pairs, those that {reactor} is least sure of: with these sent to "
+        f"{judge}, {pairs} cannot tell its accuracy from that of the judge alone"
+    )
+    if not_worse and not_worse["sent"] < 1:
+        return f"{told}; with {not_worse['sent']:.0%} it is shown to be at most {margin} lower"
+    return f"{told}, nor show that it is at most {margin} lower"
+
+
+def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
+    """How a run as a cascade went: what it asked, what it promises, what its false alarms are."""
+    run, names = summary["cascade_run"], titles(summary)
     reactor, judge = names[run["reactor"]], names[run["judge"]]
     if run["absent"]:
-        return [f"Cascade: nothing can be said of it: {run['absent']['bounds']}."]
-    asked, spared = run["asked"], run["spared"]
-    saved = run["dollars_saved"]
-    money = f", which saved about ${saved:,.4f}" if saved is not None else ""
-    share = asked / run["pairs"]
+        return [f"Cascade: nothing can be said of it yet: {run['absent']['bounds']}."]
+    asked, spared, sampled = run["asked"], run["spared"], run["sampled"]
+    money = "" if run["dollars_saved"] is None else f", which saved about ${run['dollars_saved']:,.2f}"
     found = [
-        f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} ({share:.1%}), "
-        f"{run['sampled']:,} of them a random sample; {reactor} settled the other {spared:,}{money}."
+        f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} "
+        f"({asked / run['pairs']:.1%}), {sampled:,} of them a random sample; {reactor} settled the other "
+        f"{spared:,}{money}."
     ]
-    level, bounds = f"{run['confidence']:.0%}", run["bounds"]
-    if run["thresholds"]["lower"] <= 0:
-        found.append(
+    if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
+        found.append(f"That is more than --most-sent {run['most_sent']:g}: the sample had to grow.")
+    return found + (_promises(run, judge, reactor) if spared else [])
+
+
+def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
+    level, bounds, rest = f"{run['confidence']:.0%}", run["bounds"], run["pairs"] - run["sampled"]
+    beside = f"the {rest:,} pairs beside the sample"
+    if run["thresholds"]["lower"] > 0:
+        missed = (
+            f"Promise, with {level} probability: of what {judge} would call contradictions among {beside}, "
+            f"at most {bounds['missed']:.1%} is missed (in the sample {run['in_sample']['missed']:,} of "
+            f"{run['sampled_contradictions']:,} lay below the threshold)."
+        )
+    else:
+        missed = (
             f"Promise: nothing was settled as no contradiction, so nothing is missed: the sample, with "
             f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
             f"{run['risk']:g}."
         )
-    else:
-        found.append(
-            f"Promise, with {level} probability: of what {judge} would call contradictions the cascade "
-            f"misses at most {bounds['missed']:.1%} (in the sample {run['in_sample']['missed']:,} of "
-            f"{run['sampled_contradictions']:,})."
-        )
-    found.append(
-        f"Beside it, each with {level} probability: at most {bounds['false_alarms']:.1%} of what {judge} "
-        f"would not call so are false alarms, and at most {bounds['disagreement']:.1%} of all verdicts are "
-        "not its own."
+    alarms = (
+        f"Not promised, but bounded, each with {level} probability: at most {bounds['false_alarms']:.1%} of "
+        f"what {judge} would not call so are false alarms, and at most {bounds['disagreement']:.1%} of the "
+        f"verdicts on {beside} are not its own."
     )
-    return found
-
-
-def _curve_sentence(entry: dict[str, Any], names: dict[str, str]) -> str:
-    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
-    alone, place = entry["curve"][-1], entry["indistinguishable"]
-    if place is None or place["sent"] >= 1:
-        return f"Cascade: no share of the pairs but all of them makes up for {judge}."
-    if place["sent"] == 0:
-        return (
-            f"Cascade: none is needed, since {judge} is not shown to be more accurate than {reactor} alone."
-        )
-    known = place["dollars"] is not None
-    money = f", for ${place['dollars']:,.4f} in place of ${alone['dollars']:,.4f}" if known else ""
-    return (
-        f"Cascade: had {judge} been asked only about the {place['sent']:.0%} of the pairs of which {reactor} "
-        f"is least sure{money}, the accuracy would have been {place['accuracy']:.3f}, which these "
-        f"{counted(entry['pairs'], 'pair')} cannot tell from its own {alone['accuracy']:.3f}."
+    upper = run["thresholds"]["upper"]
+    forced = (
+        [
+            f"To keep to --most-sent, pairs are called contradictions from a score of {upper:.2f} on, "
+            f"where {reactor} itself says so from 0.5 on: expect false alarms."
+        ]
+        if upper < OWN_THRESHOLD
+        else []
     )
+    return [missed, alarms, *forced]

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import metrics
 from benchmarks.evidence import f1_of, mcc_of, share_interval
 from benchmarks.intervals import ClusterCounts, Interval, clusters_of, count_interval, ratio_interval
 from benchmarks.metrics import UndefinedMetricError
 from benchmarks.operating_points import at_prevalence, cost_of_found, cross_validated_threshold
-from benchmarks.results import FAILED, DetectorResult
+from benchmarks.results import DetectorResult
 from kimera.reactor import THRESHOLD
 
 
@@ -58,10 +57,8 @@ def thresholds(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarra
     return group
 
 
-def restated(
-    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float, recall: Interval | None
-) -> Group:
-    """The same verdicts where so large a share of all pairs contradict. recall: its interval in this run."""
+def restated(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float) -> Group:
+    """The same verdicts where so large a share of all pairs contradict."""
     used = (labels >= 0) & detector.answered
     group = Group(prevalence=share)
     truth, said, among = labels[used], detector.verdicts[used], clusters_of(clusters[used])
@@ -76,12 +73,32 @@ def restated(
 
         group.add(name, figure)
     if detector.dollars_of_pair is not None:
-        mean = float(detector.dollars_of_pair[labels >= 0].mean()) if (labels >= 0).any() else 0.0
-        group.add(
-            "dollars_per_contradiction",
-            lambda: cost_of_found(mean, metrics.recall(truth, said), recall, share),
-        )
+        group.add("dollars_per_contradiction", lambda: _dollars_elsewhere(labels, detector, clusters, share))
     return group
+
+
+def _dollars_elsewhere(
+    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float
+) -> tuple[float, Interval | None]:
+    """Per contradiction found there: a pair that fails costs money, and its contradiction is not found."""
+    dollars, asked = _paid(labels, detector)
+    contradictions = asked & (labels == 1)
+    found = detector.verdicts[contradictions] == 1
+    interval = share_interval(found, clusters[contradictions])
+    return cost_of_found(float(dollars[asked].mean()), float(found.mean()), interval, share)
+
+
+def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.ndarray]:
+    """(dollars of each pair; bool (n,), the labelled ones that were asked, with or without an answer)."""
+    dollars = detector.dollars_of_pair
+    if dollars is None:
+        raise UndefinedMetricError("no price is known")
+    if detector.from_cache:
+        raise UndefinedMetricError("replies came from the cache, and what they cost is not known")
+    asked = (labels >= 0) & (detector.answered | (dollars > 0))
+    if not asked.any():
+        raise UndefinedMetricError("no labelled pair was asked")
+    return dollars, asked
 
 
 def _of_counts(of_counts: Any, counts: ClusterCounts, draws: np.ndarray) -> tuple[float, Interval | None]:
@@ -100,17 +117,15 @@ def cost(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> 
     A pair that failed has cost money too.
     """
     group = Group()
-    dollars = detector.dollars_of_pair
-    asked = labels >= 0
-    if dollars is None or not asked.any():
-        return group
-    right = (detector.verdicts == labels) & (detector.verdicts != FAILED)
-    among = clusters_of(clusters[asked])
-    for name, found in (("per_correct", right), ("per_contradiction", right & (labels == 1))):
-        group.add(
-            name,
-            lambda found=found: ratio_interval(  # type: ignore[misc]
-                dollars[asked], found[asked].astype(np.float64), among
-            ),
-        )
+    for name, wanted in (("per_correct", labels), ("per_contradiction", np.where(labels == 1, 1, -1))):
+        group.add(name, lambda wanted=wanted: _dollars_each(labels, detector, clusters, wanted))  # type: ignore[misc]
     return group
+
+
+def _dollars_each(
+    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, wanted: np.ndarray
+) -> tuple[float, Interval]:
+    """Per verdict that is as wanted, int8 (n,); -1 where none is."""
+    dollars, asked = _paid(labels, detector)
+    right = (detector.verdicts == wanted) & detector.answered & (wanted >= 0)
+    return ratio_interval(dollars[asked], right[asked].astype(np.float64), clusters_of(clusters[asked]))

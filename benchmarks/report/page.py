@@ -106,7 +106,8 @@ def _anchor(heading: str) -> str:
 
 
 def _header(summary: Summary, title: str) -> str:
-    banner = f'<p class="banner">{words.SIMULATED}</p>' if words.is_simulated(summary) else ""
+    warnings = [*([words.SIMULATED] if words.is_simulated(summary) else []), *words.unfinished(summary)]
+    banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
     links = ["Decision", "Quality", "Speed and cost", "Pairs to look at", "Settings"]
     links[-1:-1] = [NOTES] if _notes(summary) else []
     items = "".join(f'<li><a href="#{_anchor(link)}">{link}</a></li>' for link in links)
@@ -159,8 +160,9 @@ def _table(caption: str, rows: Sequence[words.Row]) -> str:
 
 
 def _notes(summary: Summary) -> list[str]:
-    """Without the one that stands on top of the page."""
-    return [note for note in words.notes(summary) if note != words.SIMULATED]
+    """Without those that stand on top of the page."""
+    on_top = {words.SIMULATED, *words.unfinished(summary)}
+    return [note for note in words.notes(summary) if note not in on_top]
 
 
 def _cell(text: str) -> str:

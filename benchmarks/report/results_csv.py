@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.files import replacing
+from benchmarks.files import replacing
 from kimera.pairs import Failure, Pair, Verdict
 
 Finding = Verdict | Failure | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
-from benchmarks.evidence import Differences, Side, compare, quality_intervals
+from benchmarks.evidence import compare, differences_part, quality_intervals, side_of, why_unranked
 from benchmarks.families import families_of
-from benchmarks.intervals import Interval
 from benchmarks.paired import holm
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
 from benchmarks.report.operating import Group, cost, restated, thresholds
-from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
+from benchmarks.results import SCORE_SOURCES, DetectorResult, RunResult
 from kimera import __version__
 
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
@@ -40,7 +38,7 @@ def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | No
     return {
         "version": __version__,
         "created": run.created,
-        "dataset": _dataset(run),
+        "dataset": {**_dataset(run), "clusters": int(np.unique(clusters).size)},
         "detectors": {
             detector.name: _detector(own, detector, clusters, prevalence)
             for own, detector in zip(labels, run.detectors, strict=True)
@@ -71,7 +69,7 @@ def _detector(
     labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float | None
 ) -> dict[str, Any]:
     unranked = why_unranked(detector)
-    amortised = detector.kind == "reactor"
+    amortised = detector.kind != "judge"
     answered = int(detector.answered.sum())
     quality = metrics.quality(labels, detector.verdicts, detector.scores, unranked=unranked)
     intervals = quality_intervals(
@@ -86,8 +84,8 @@ def _detector(
         quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
         intervals.pop("accuracy_failed_as_wrong", None)
     checks = _checks(labels, detector)
-    points = _operating_points(labels, detector, clusters, share, intervals.get("recall"))
-    effort = "workers" if amortised else "concurrency"
+    points = _operating_points(labels, detector, clusters, share)
+    effort = "workers" if detector.kind == "reactor" else "concurrency"
     return {
         "kind": detector.kind,
         "simulated": detector.simulated,
@@ -111,7 +109,7 @@ def _detector(
         **(_judge(detector) if detector.kind != "reactor" else {}),
         **{group: measured.values for group, measured in checks.items()},
         **{name: group.as_dict() for name, group in points.items()},
-        **({"trained_on": detector.trained_on} if amortised else {}),
+        **({"trained_on": detector.trained_on} if detector.kind == "reactor" else {}),
         "settings": detector.settings,
         "absent": {
             **quality.absent,
@@ -134,7 +132,6 @@ def _operating_points(
     detector: DetectorResult,
     clusters: np.ndarray,
     share: float | None,
-    recall: Interval | None,
 ) -> dict[str, Group]:
     """Thresholds of a reactor, costs of a judge, and both elsewhere, as far as there is anything to say."""
     found = {}
@@ -144,7 +141,7 @@ def _operating_points(
         if detector.dollars_of_pair is not None:
             found["cost"] = cost(labels, detector, clusters)
         if share is not None:
-            found["at_prevalence"] = restated(labels, detector, clusters, share, recall)
+            found["at_prevalence"] = restated(labels, detector, clusters, share)
     return found
 
 
@@ -160,8 +157,9 @@ def _checks(labels: np.ndarray, detector: DetectorResult) -> dict[str, metrics.M
     """How far a judge's word can be trusted, as was asked for: its stability, its two kinds of score."""
     checks = {}
     if detector.variants is not None and (detector.repeat > 1 or detector.swap):
-        steady = metrics.stability(detector.variants, detector.repeat, detector.swap)
-        failed = int((detector.variants[:, 1:] < 0).sum())
+        variants = detector.variants if detector.measured is None else detector.variants[detector.measured]
+        steady = metrics.stability(variants, detector.repeat, detector.swap)
+        failed = int((variants[:, 1:] < 0).sum())
         asked = {"repeat": detector.repeat, "swap": detector.swap, "further_askings_failed": failed}
         checks["stability"] = replace(steady, values=asked | steady.values)
     if detector.stated is not None and detector.settings.get("logprobs"):
@@ -188,15 +186,6 @@ def _judge(detector: DetectorResult) -> dict[str, Any]:
     if detector.limit_changes:
         found["limit_changes"] = [list(change) for change in detector.limit_changes]
     return found
-
-
-def why_unranked(detector: DetectorResult) -> str:
-    """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
-    if detector.unranked:
-        return detector.unranked
-    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.FEWEST_SCORES:
-        return f"there are fewer than {metrics.FEWEST_SCORES} different scores"
-    return ""
 
 
 def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:
@@ -227,27 +216,3 @@ def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dic
             }
         )
     return entries
-
-
-def side_of(detector: DetectorResult) -> Side:
-    measured = detector.measured
-    verdicts = detector.verdicts if measured is None else np.where(measured, detector.verdicts, FAILED)
-    return Side(detector.title, verdicts, detector.scores, not why_unranked(detector))
-
-
-def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
-    if paired.mcnemar_p is None:
-        return {"pairs": 0, "absent": dict(paired.absent)}
-    values = {name: float(value) for name, value in paired.differences.items()}
-    found: dict[str, Any] = {
-        "pairs": paired.pairs,
-        **values,
-        "intervals": {name: list(paired.intervals[name]) for name in values if name in paired.intervals},
-        "mcnemar": {"p": paired.mcnemar_p, "p_holm": next(adjusted), "method": paired.mcnemar},
-        "equivalence": {"margin": paired.margin, "p": paired.equivalence_p},
-        "conclusion": paired.conclusion,
-        "absent": dict(paired.absent),
-    }
-    if paired.least_difference is not None:
-        found["least_difference"] = paired.least_difference
-    return found

@@ -62,12 +62,9 @@ SIMULATED = (
     "They show how the software behaves and say nothing about any LLM."
 )
 FEW_LABELS = 200
+FEW_CLUSTERS = 30
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
-SIMULATED = (
-    "Simulated: these answers come from a simulator, not from a language model. "
-    "They show how the software behaves and say nothing about any LLM."
-)
 
 
 def printable(text: str) -> str:
@@ -426,6 +423,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
+            _unfinished_notes,
             _chance_notes,
             _failure_notes,
             speed_notes,
@@ -436,8 +434,18 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _spared_notes,
         ):
             found += about(names[name], detector)
-    found += _family_notes(summary, names)
+    found += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
     return found + _label_notes(summary["dataset"]["labelled"], len(names))
+
+
+def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
+    texts, pairs = dataset["clusters"], dataset["pairs"]
+    if texts == pairs or texts >= FEW_CLUSTERS or not dataset["labelled"]:
+        return []
+    return [
+        f"Few texts: {pairs:,} pairs have {counted(texts, 'first text')} between them, and tell little more "
+        "than so many pairs would; intervals are rough."
+    ]
 
 
 def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
@@ -452,8 +460,8 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
             found.append(f"Training data of {names[name]}: its weights do not tell.")
         elif shared := sorted(set(families) & set(families_of(trained_on))):
             found.append(
-                f"Training data of {names[name]}: among it other pairs of {', '.join(shared)}, which this "
-                "dataset is of by its name; on pairs of another kind it does worse."
+                f"Training data of {names[name]}: among it other pairs of {', '.join(shared)}, to which this "
+                "dataset belongs by its name; on pairs of another kind it does worse."
             )
     judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
@@ -475,7 +483,7 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
 
 def _failure_notes(who: str, detector: Detector) -> list[str]:
     failed = detector["failed"]
-    if not failed:
+    if failed <= detector["errors"].get("not_asked", 0):
         return []
     again = " --resume asks them again." if detector["kind"] == "judge" else ""
     return [
@@ -548,6 +556,27 @@ def _calibration_notes(who: str, detector: Detector) -> list[str]:
         f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} with both kinds: Brier score "
         f"{found['brier']:.4f} from logprobs, {found['brier_stated']:.4f} as stated "
         f"(lower is better: {better})."
+    ]
+
+
+def unfinished(summary: dict[str, Any]) -> list[str]:
+    """Of the detectors that the run ended before."""
+    names = titles(summary)
+    return [
+        note
+        for name, detector in summary["detectors"].items()
+        for note in _unfinished_notes(names[name], detector)
+    ]
+
+
+def _unfinished_notes(who: str, detector: Detector) -> list[str]:
+    unasked = detector["errors"].get("not_asked", 0)
+    if not unasked:
+        return []
+    pairs = counted(detector["answered"] + detector["failed"], "pair")
+    return [
+        f"Not finished: {who} was not asked about {unasked:,} of {pairs}; figures are of what it has "
+        "answered so far. --resume goes on."
     ]
 
 

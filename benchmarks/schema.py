@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 def load_schema() -> Schema:
     """JSON Schema, draft 2020-12, with a description of every field."""
-    text = (files("benchmarks.report") / "summary.schema.json").read_text(encoding="utf-8")
+    text = (files("benchmarks") / "summary.schema.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
 
 
