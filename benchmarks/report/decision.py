@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from benchmarks.report import words
+from benchmarks.report import notes, words
 from benchmarks.report.findings import SIGNIFICANT, cascade_run_sentences, curve_claim
 
 Summary = dict[str, Any]
@@ -97,9 +97,8 @@ def _cost(summary: Summary) -> Answer:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
-    notes = words.speed_notes(title, detector)
-    if notes:  # its time is that of a cache
-        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", " ".join(notes))
+    if cached := notes.speed_notes(title, detector):
+        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", " ".join(cached))
     mean = detector["latency_ms"].get("mean")
     time = "no time measured" if mean is None else f"{words.quantity(mean)} ms a pair"
     rate = detector.get("pairs_per_s")

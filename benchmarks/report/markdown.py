@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import findings, words
+from benchmarks.report import findings, notes, words
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
 
@@ -29,8 +29,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += map(escape, findings.category_sentences(summary))
     if cascade := findings.cascade_sentences(summary):
         parts += ["## Cascade", *map(escape, cascade)]
-    if notes := words.notes(summary):
-        parts += ["## Before quoting these numbers", bullets(notes)]
+    if told := notes.notes(summary):
+        parts += ["## Before quoting these numbers", bullets(told)]
     if missing := words.missing(summary):
         parts += [f"## What “{words.MISSING}” stands for", bullets(missing)]
     return "\n\n".join(parts) + "\n"

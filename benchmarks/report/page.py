@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, findings, plots, words
+from benchmarks.report import decision, findings, notes, plots, words
 from benchmarks.report.pair_table import MOST_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
 from benchmarks.results import RunResult
@@ -106,7 +106,7 @@ def _anchor(heading: str) -> str:
 
 
 def _header(summary: Summary, title: str) -> str:
-    warnings = [*([words.SIMULATED] if words.is_simulated(summary) else []), *words.unfinished(summary)]
+    warnings = [*([notes.SIMULATED] if notes.is_simulated(summary) else []), *notes.unfinished(summary)]
     banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
     links = ["Decision", "Quality", "Speed and cost", "Pairs to look at", "Settings"]
     links[-1:-1] = [NOTES] if _notes(summary) else []
@@ -161,8 +161,8 @@ def _table(caption: str, rows: Sequence[words.Row]) -> str:
 
 def _notes(summary: Summary) -> list[str]:
     """Without those that stand on top of the page."""
-    on_top = {words.SIMULATED, *words.unfinished(summary)}
-    return [note for note in words.notes(summary) if note not in on_top]
+    on_top = {notes.SIMULATED, *notes.unfinished(summary)}
+    return [note for note in notes.notes(summary) if note not in on_top]
 
 
 def _cell(text: str) -> str:

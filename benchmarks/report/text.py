@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.output import is_coloured
-from benchmarks.report import findings, words
+from benchmarks.report import findings, notes, words
 
 WIDTH = 100
 FIRST_COLUMN = 36
@@ -52,7 +52,7 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks.append([heading("Accuracy by category, the largest first"), *rows_told, *sentences])
     if cascade := findings.cascade_sentences(summary):
         blocks.append([heading("Cascade"), *(line for each in cascade for line in wrapped(each))])
-    blocks += [wrapped(note) for note in words.notes(summary)]
+    blocks += [wrapped(note) for note in notes.notes(summary)]
     if missing := words.missing(summary):
         blocks.append(
             [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in wrapped(each))]

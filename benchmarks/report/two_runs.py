@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import markdown, text, words
+from benchmarks.report import markdown, notes, text, words
 from benchmarks.report.results_csv import (
     DETECTOR_COLUMNS,
     PAIR_COLUMNS,
@@ -69,8 +69,8 @@ def render_markdown(found: Part) -> str:
         tables = [markdown.table(rows) if rows else "" for rows in (section.figures, section.settings)]
         sentences = map(markdown.escape, section.sentences)
         parts += [f"## {markdown.escape(section.heading)}", tables[0], *sentences, tables[1]]
-    if notes := _notes(found):
-        parts += ["## Before quoting these numbers", markdown.bullets(notes)]
+    if told := _notes(found):
+        parts += ["## Before quoting these numbers", markdown.bullets(told)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -172,7 +172,7 @@ def _settings(differing: Part) -> list[Row]:
 
 def _notes(found: Part) -> list[str]:
     sides = [(run.upper(), part[run]) for part in found["detectors"].values() for run in "ab"]
-    notes = [words.SIMULATED] if any(side["simulated"] for _, side in sides) else []
+    told = [notes.SIMULATED] if any(side["simulated"] for _, side in sides) else []
     for letter, side in sides:
-        notes += words.speed_notes(f"{words.title(side['name'], side['simulated'])} in {letter}", side)
-    return notes
+        told += notes.speed_notes(f"{words.title(side['name'], side['simulated'])} in {letter}", side)
+    return told

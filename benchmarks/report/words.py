@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.families import families_of
-
 Detector = dict[str, Any]
 Row = tuple[str, ...]
 
@@ -57,14 +55,6 @@ LABELS = {
     "both_wrong": "both wrong",
 }
 MISSING = "-"
-SIMULATED = (
-    "Simulated: these answers come from a simulator, not from a language model. "
-    "They show how the software behaves and say nothing about any LLM."
-)
-FEW_LABELS = 200
-FEW_CLUSTERS = 30
-SMOKE_TEST = 50
-CHANCE, CHANCE_UP_TO = 0.5, 0.6
 
 
 def printable(text: str) -> str:
@@ -153,10 +143,10 @@ def _answered(detector: Detector) -> str:
 
 
 def _failed(detector: Detector) -> str:
-    return f"{detector['failed']:,} ({_kinds_of_failure(detector)})" if detector["failed"] else "0"
+    return f"{detector['failed']:,} ({kinds_of_failure(detector)})" if detector["failed"] else "0"
 
 
-def _kinds_of_failure(detector: Detector) -> str:
+def kinds_of_failure(detector: Detector) -> str:
     kinds = dict(detector["errors"])
     if unknown := detector["failed"] - sum(kinds.values()):
         kinds["not asked"] = unknown
@@ -409,195 +399,6 @@ def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
 
 def p_value(value: float) -> str:
     return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
-
-
-def is_simulated(summary: dict[str, Any]) -> bool:
-    return any(detector["simulated"] for detector in summary["detectors"].values())
-
-
-def notes(summary: dict[str, Any]) -> list[str]:
-    """What a reader must know before quoting the numbers."""
-    found = []
-    if is_simulated(summary):
-        found.append(SIMULATED)
-    names = titles(summary)
-    for name, detector in summary["detectors"].items():
-        for about in (
-            _unfinished_notes,
-            _chance_notes,
-            _failure_notes,
-            speed_notes,
-            _passage_notes,
-            _stability_notes,
-            _calibration_notes,
-            _limit_notes,
-            _spared_notes,
-        ):
-            found += about(names[name], detector)
-    found += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
-    return found + _label_notes(summary["dataset"]["labelled"], len(names))
-
-
-def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
-    texts, pairs = dataset["clusters"], dataset["pairs"]
-    if texts == pairs or texts >= FEW_CLUSTERS or not dataset["labelled"]:
-        return []
-    return [
-        f"Few texts: {pairs:,} pairs have {counted(texts, 'first text')} between them, and tell little more "
-        "than so many pairs would; intervals are rough."
-    ]
-
-
-def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
-    """Which detectors were fitted on data like these, as far as names tell."""
-    families = summary["dataset"]["families"]
-    found = []
-    for name, detector in summary["detectors"].items():
-        if detector["kind"] != "reactor":
-            continue
-        trained_on = detector["trained_on"]
-        if trained_on is None:
-            found.append(f"Training data of {names[name]}: its weights do not tell.")
-        elif shared := sorted(set(families) & set(families_of(trained_on))):
-            found.append(
-                f"Training data of {names[name]}: among it other pairs of {', '.join(shared)}, to which this "
-                "dataset belongs by its name; on pairs of another kind it does worse."
-            )
-    judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
-    real = [who for who in judges if "(simulated)" not in who]
-    if families and real:
-        found.append(f"Training data of {', '.join(real)}: not known; {', '.join(families)} is public.")
-    return found
-
-
-def _label_notes(labelled: int, detectors: int) -> list[str]:
-    if labelled == 0 or labelled >= FEW_LABELS:
-        return []
-    smoke = "This is a smoke test. " if labelled <= SMOKE_TEST else ""
-    if detectors < 2:
-        return [
-            f"{smoke}Few labels: {counted(labelled, 'labelled pair')}; other pairs may give other numbers."
-        ]
-    return [f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference."]
-
-
-def _failure_notes(who: str, detector: Detector) -> list[str]:
-    failed = detector["failed"]
-    if failed <= detector["errors"].get("not_asked", 0):
-        return []
-    again = " --resume asks them again." if detector["kind"] == "judge" else ""
-    return [
-        f"{failed:,} of {counted(detector['answered'] + failed, 'pair')} of {who} failed "
-        f"({_kinds_of_failure(detector)}); accuracy counts only answered pairs.{again}"
-    ]
-
-
-def _chance_notes(who: str, detector: Detector) -> list[str]:
-    area = detector.get("roc_auc")
-    if area is None:
-        return []
-    low, _ = detector["intervals"].get("roc_auc", (area, area))
-    if low > CHANCE and area >= CHANCE_UP_TO:
-        return []
-    if low > CHANCE:
-        found = "ranks contradictions hardly better than chance"
-    elif area > CHANCE:
-        found = "is not shown to rank contradictions better than chance"
-    else:
-        found = "ranks contradictions no better than chance"
-    return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
-
-
-def speed_notes(who: str, detector: Detector) -> list[str]:
-    settings = detector["settings"]
-    cached = {
-        counted(settings[found] + settings[done], what): settings[found]
-        for done, found, what in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
-        if settings.get(found)
-    }
-    if not cached:
-        return []
-    parts = " and ".join(f"{some:,} of {of}" for of, some in cached.items())
-    return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
-
-
-def _passage_notes(who: str, detector: Detector) -> list[str]:
-    long = detector["score_sources"].get("passages")
-    if not long:
-        return []
-    return [
-        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. There the strongest "
-        "pair of passages counts; such scores are too high on average, and how good they are is not known."
-    ]
-
-
-def _stability_notes(who: str, detector: Detector) -> list[str]:
-    found = []
-    steady = detector.get("stability", {})
-    if "flip_rate" in steady:
-        times = steady["repeat"]
-        found.append(
-            f"Asked {times} times, {who} changed its verdict on {steady['flip_rate']:.1%} of the pairs."
-        )
-    if "order_disagreement" in steady:
-        share = steady["order_disagreement"]
-        found.append(
-            f"Asked in both orders of the texts, {who} contradicted itself on {share:.1%} of the pairs."
-        )
-    return found
-
-
-def _calibration_notes(who: str, detector: Detector) -> list[str]:
-    found = detector.get("calibration", {})
-    if "brier" not in found:
-        return []
-    better = "logprobs" if found["brier"] < found["brier_stated"] else "stated confidence"
-    return [
-        f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} with both kinds: Brier score "
-        f"{found['brier']:.4f} from logprobs, {found['brier_stated']:.4f} as stated "
-        f"(lower is better: {better})."
-    ]
-
-
-def unfinished(summary: dict[str, Any]) -> list[str]:
-    """Of the detectors that the run ended before."""
-    names = titles(summary)
-    return [
-        note
-        for name, detector in summary["detectors"].items()
-        for note in _unfinished_notes(names[name], detector)
-    ]
-
-
-def _unfinished_notes(who: str, detector: Detector) -> list[str]:
-    unasked = detector["errors"].get("not_asked", 0)
-    if not unasked:
-        return []
-    pairs = counted(detector["answered"] + detector["failed"], "pair")
-    return [
-        f"Not finished: {who} was not asked about {unasked:,} of {pairs}; figures are of what it has "
-        "answered so far. --resume goes on."
-    ]
-
-
-def _spared_notes(who: str, detector: Detector) -> list[str]:
-    if not detector.get("spared"):
-        return []
-    return [
-        f"Quality of {who} is that on the random sample; what it was asked besides is harder, and says "
-        "nothing of its quality on all pairs."
-    ]
-
-
-def _limit_notes(who: str, detector: Detector) -> list[str]:
-    changes = detector.get("limit_changes")
-    if not changes:
-        return []
-    limits = [limit for _, limit, _ in changes]
-    return [
-        f"Concurrency of {who} was found by itself: from {limits[0]} to at most {max(limits)} in flight, "
-        f"{limits[-1]} at the end, {counted(len(changes) - 1, 'change')}."
-    ]
 
 
 def missing(summary: dict[str, Any]) -> list[str]:
