@@ -146,6 +146,7 @@ COARSE = dict.fromkeys(
     ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
     "there are fewer than 10 different scores",
 )
+UNPRICED = dict.fromkeys(("cost.per_correct", "cost.per_contradiction"), "no price is known")
 
 
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
@@ -154,9 +155,9 @@ def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
     repeated = summary_of(replace(judge(LABELLED), variants=gaps, repeat=2))
     swapped = summary_of(replace(judge(LABELLED), variants=gaps, swap=True))
     gap = "no pair was answered every time"
-    assert once["absent"] == COARSE
-    assert repeated["absent"] == {**COARSE, "stability.flip_rate": gap}
-    assert swapped["absent"] == {**COARSE, "stability.order_disagreement": gap}
+    assert once["absent"] == {**COARSE, **UNPRICED}
+    assert repeated["absent"] == {**COARSE, **UNPRICED, "stability.flip_rate": gap}
+    assert swapped["absent"] == {**COARSE, **UNPRICED, "stability.order_disagreement": gap}
 
 
 def test_a_server_without_logprobs_leaves_a_reason_for_the_missing_comparison() -> None:
@@ -165,7 +166,7 @@ def test_a_server_without_logprobs_leaves_a_reason_for_the_missing_comparison() 
     none = dict.fromkeys(
         ("calibration.brier", "calibration.brier_stated"), "no answer came with usable logprobs"
     )
-    assert absent == {**COARSE, **none}
+    assert absent == {**COARSE, **UNPRICED, **none}
 
 
 def test_confidences_are_compared_on_the_pairs_that_have_both() -> None:
@@ -186,7 +187,7 @@ def flat(told: str) -> str:
 def test_a_judge_with_replies_from_a_cache_has_no_pairs_a_second() -> None:
     cached = summary_of(replace(judge(LABELLED), from_cache=3))
     assert "pairs_per_s" not in cached
-    assert cached["absent"] == {**COARSE, "pairs_per_s": "replies came from the cache"}
+    assert cached["absent"] == {**COARSE, **UNPRICED, "pairs_per_s": "replies came from the cache"}
 
 
 # The terminal

@@ -96,6 +96,7 @@ def _detector(
         "failed": labels.size - answered - detector.spared,
         **({"spared": detector.spared} if detector.spared else {}),
         "errors": dict(detector.errors),
+        "called": int((detector.verdicts == 1).sum()),
         "labelled_answered": int(((labels >= 0) & detector.answered).sum()),
         **quality.values,
         "intervals": {name: list(ends) for name, ends in intervals.items()},
@@ -104,7 +105,7 @@ def _detector(
         "wall_s": float(detector.wall_s),
         **throughput.values,
         "latency_ms": {**latency.values, "amortised": amortised},
-        **({} if amortised else {"pair_ms": waiting.values}),
+        **({"pair_ms": waiting.values} if detector.kind == "judge" else {}),
         "tokens": detector.tokens,
         **(_judge(detector) if detector.kind != "reactor" else {}),
         **{group: measured.values for group, measured in checks.items()},
@@ -114,6 +115,7 @@ def _detector(
         "absent": {
             **quality.absent,
             **throughput.absent,
+            **_nothing_to_pay(labels, detector),
             **_absent_in_groups(
                 {"latency_ms": latency.absent}
                 | {name: check.absent for name, check in checks.items()}
@@ -121,6 +123,17 @@ def _detector(
             ),
         },
     }
+
+
+def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, str]:
+    """Why there is no price of a verdict, and of the reactor no waiting."""
+    waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
+    found = {} if detector.kind == "judge" else dict.fromkeys(waiting, metrics.AMORTISED)
+    if detector.kind == "reactor":
+        return {**found, **dict.fromkeys(costs, "nothing is paid for it")}
+    if detector.dollars_of_pair is None:
+        return {**found, **dict.fromkeys(costs, "no price is known")}
+    return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}
 
 
 def _absent_in_groups(groups: dict[str, dict[str, str]]) -> dict[str, str]:

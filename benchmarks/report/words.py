@@ -138,18 +138,27 @@ def _in_flight(detector: Detector) -> str:
 
 
 def _answered(detector: Detector) -> str:
-    spared = f", {detector['spared']:,} spared" if detector.get("spared") else ""
-    return f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}{spared}"
+    unasked, spared = detector["errors"].get("not_asked", 0), detector.get("spared", 0)
+    beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} spared"] * bool(spared)
+    return ", ".join([f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}", *beside])
+
+
+def _called(detector: Detector) -> str:
+    answered = detector["answered"]
+    return (
+        f"{detector['called']:,} of {answered:,} ({detector['called'] / answered:.1%})"
+        if answered
+        else MISSING
+    )
 
 
 def _failed(detector: Detector) -> str:
-    return f"{detector['failed']:,} ({kinds_of_failure(detector)})" if detector["failed"] else "0"
+    failed = detector["failed"] - detector["errors"].get("not_asked", 0)
+    return f"{failed:,} ({kinds_of_failure(detector)})" if failed else "0"
 
 
 def kinds_of_failure(detector: Detector) -> str:
-    kinds = dict(detector["errors"])
-    if unknown := detector["failed"] - sum(kinds.values()):
-        kinds["not asked"] = unknown
+    kinds = {kind: count for kind, count in detector["errors"].items() if kind != "not_asked"}
     return ", ".join(f"{printable(kind)} {count:,}" for kind, count in kinds.items())
 
 
@@ -243,7 +252,8 @@ def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
     def cell(detector: Detector) -> str:
         ends = detector.get(group, {}).get("intervals", {}).get(name)
         interval = f" ({' to '.join(f'{end:.3g}' for end in ends)})" if ends else ""
-        return figure_cell(detector, metric, lambda value: f"${value:.3g}{interval}")
+        simulated = ", simulated" if detector["simulated"] else ""
+        return figure_cell(detector, metric, lambda value: f"${value:.3g}{interval}{simulated}")
 
     return LABELS[metric], cell
 
@@ -280,6 +290,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
     (
         "Quality, on answered pairs with a label (95 % intervals)",
         (
+            ("called contradictions", _called),
             ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
             figure("accuracy"),
             figure("balanced_accuracy"),
