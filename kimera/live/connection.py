@@ -19,6 +19,7 @@ from kimera.live.statements import Statement
 
 CLOSE_S = 2.0  # for a client to take what was sent, and to say that it closes too
 MOST_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
+STALLED = "stalled: the answers were not read"
 GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
@@ -43,7 +44,7 @@ class Connection:
     def __init__(
         self,
         socket: web.WebSocketResponse,
-        transport: asyncio.Transport | None,
+        transport: asyncio.Transport,
         checker: Checker,
         access: Access,
         limits: Limits,
@@ -61,23 +62,22 @@ class Connection:
         self._outbox: asyncio.Queue[_Item] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
         self._is_ending = False
+        self._giving_up: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         """Until the client has said bye, is gone, or is closed."""
         try:
             if await self._is_welcome():
                 await self._talk()
-        except TimeoutError:
-            await self._close(WSCloseCode.POLICY_VIOLATION, "stalled: the answers were not read")
         except ConnectionError:
-            pass  # gone
+            pass  # gone, or given up
         finally:
             self._room.give_back(self._taken)
 
     async def turn_away(self) -> None:
         """For one client too many."""
         told = f"the server has {self._limits.connections} sessions, and takes no more; come later"
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(ConnectionError):
             await self._send(protocol.error("busy", told))
             await self._close(WSCloseCode.TRY_AGAIN_LATER, told)
 
@@ -138,7 +138,7 @@ class Connection:
                 self._outbox.put_nowait(self._item_for(received))
 
     async def _write(self) -> WSCloseCode:
-        """Until the end; gives the code to close with. Raises TimeoutError where the client does not read."""
+        """Until the end; gives the code to close with."""
         while not isinstance(item := await self._outbox.get(), _End):
             await self._send(await item if isinstance(item, asyncio.Future) else item)
             self._places.release()
@@ -180,18 +180,29 @@ class Connection:
                 item.cancel()
 
     async def _send(self, item: protocol.Message | bytes) -> None:
-        async with asyncio.timeout(self._limits.stall_s):
+        """Raises ConnectionError where the client is gone, or does not take it in time."""
+        # Not asyncio.timeout: a cancelled wait for the socket would cancel every later one too.
+        timer = asyncio.get_running_loop().call_later(self._limits.stall_s, self._give_up)
+        try:
             if isinstance(item, bytes):
                 await self._socket.pong(item)
             else:
                 await self._socket.send_str(protocol.written(item))
+        finally:
+            timer.cancel()
+        if self._giving_up:
+            raise ConnectionAbortedError
+
+    def _give_up(self) -> None:
+        """The reason goes after what is unread; a client that wakes up soon still sees it."""
+        self._giving_up = asyncio.create_task(self._close(WSCloseCode.POLICY_VIOLATION, STALLED))
 
     async def _close(self, code: WSCloseCode, reason: str = "") -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._socket.close(code=code, message=reason.encode()[:MOST_BYTES_OF_A_REASON])
-        if self._transport is not None and self._transport.get_write_buffer_size():
-            self._transport.abort()  # or else what nobody reads would be kept for ever
+        timer = asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
+        try:
+            await self._socket.close(code=code, message=reason.encode()[:MOST_BYTES_OF_A_REASON])
+        finally:
+            timer.cancel()
 
 
 def _text(received: WSMessage) -> str:

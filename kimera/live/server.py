@@ -13,7 +13,7 @@ from aiohttp import web
 from kimera.errors import UserError
 from kimera.live.access import Access
 from kimera.live.checker import Checker
-from kimera.live.connection import Connection
+from kimera.live.connection import CLOSE_S, Connection
 from kimera.live.limits import Limits, Room
 from kimera.live.page import load_page
 from kimera.live.protocol import PATH
@@ -89,7 +89,8 @@ class LiveServer:
 
     def _new_connection(self, http: web.Server) -> asyncio.Protocol:
         """What talks to it. One too many is closed at once, and one that says nothing after a while."""
-        if len(http.connections) >= self._limits.connections + SPARE_CONNECTIONS:
+        known = max(len(http.connections), len(self._silent))  # of many at once only the latter knows yet
+        if known >= self._limits.connections + SPARE_CONNECTIONS:
             return _Refusing()
         connection = http()
         self._silent.add(connection)
@@ -117,20 +118,24 @@ class LiveServer:
             compress=False,
             heartbeat=HEARTBEAT_S,
             max_msg_size=self._limits.message_bytes,
+            timeout=CLOSE_S,
+            writer_limit=0,  # every message waits until the client takes some, or the next could not
         )
         await talk.prepare(request)
-        _bound_kernel_buffer(request.transport)
-        connection = Connection(
-            talk, request.transport, self._checker, self._access, self._limits, self._room
-        )
-        if len(self._connections) >= self._limits.connections:
-            await connection.turn_away()
-            return talk
-        self._connections.add(connection)
+        if request.transport is None:
+            return talk  # gone
+        transport = request.transport
+        _bound_kernel_buffer(transport)
+        connection = Connection(talk, transport, self._checker, self._access, self._limits, self._room)
         try:
-            await connection.serve()
+            if len(self._connections) >= self._limits.connections:
+                await connection.turn_away()
+            else:
+                self._connections.add(connection)
+                await connection.serve()
         finally:
             self._connections.discard(connection)
+            asyncio.get_running_loop().call_later(CLOSE_S, _drop_unsent, transport)
         return talk
 
     async def _say_bye(self, _: web.Application) -> None:
@@ -139,9 +144,15 @@ class LiveServer:
             connection.stop()
 
 
-def _bound_kernel_buffer(transport: asyncio.BaseTransport | None) -> None:
-    if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BYTES_TO_A_CLIENT)
+def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+    kernel = transport.get_extra_info("socket")
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BYTES_TO_A_CLIENT)
+
+
+def _drop_unsent(transport: asyncio.Transport) -> None:
+    """What nobody reads would keep its connection open for ever."""
+    if transport.get_write_buffer_size():
+        transport.abort()
 
 
 class _Refusing(asyncio.Protocol):
