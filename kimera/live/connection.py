@@ -83,7 +83,9 @@ class Connection:
 
     def stop(self) -> None:
         """Read no more; send what is answered, say bye and close. For the end of the server."""
-        if self._reading and not self._is_ending:
+        if self._reading is None:
+            self._transport.close()  # it has not said hello
+        elif not self._is_ending:
             self._outbox.put_nowait(self._end("stopping", WSCloseCode.GOING_AWAY))
             self._reading.cancel()
 
