@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,6 +214,11 @@ FIELDS = {
     "id": st.text() | JSON,
     "text": st.text() | JSON,
 }
+
+
+def test_every_kind_of_error_is_explained() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "live.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == KINDS
 
 
 KINDS = load_schema()["$defs"]["error"]["properties"]["kind"]["enum"]

@@ -37,7 +37,7 @@ class LiveServer:
         self._checker = Checker(detector)
         self._room = Room(limits.statements_in_all)
         self._page = load_page()
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them
         self._silent: set[web.RequestHandler] = set()
 
     def held(self) -> dict[str, int]:
@@ -58,6 +58,7 @@ class LiveServer:
                 yield listener.sockets[0].getsockname()[1]
             finally:
                 listener.close()
+                await self._say_bye()
 
     @contextlib.asynccontextmanager
     async def _set_up(self) -> AsyncIterator[web.Server]:
@@ -68,9 +69,8 @@ class LiveServer:
         app = web.Application(middlewares=[admitting])
         app.router.add_get("/", self._show_page)
         app.router.add_get(PATH, self._talk)
-        app.on_shutdown.append(self._say_bye)
         # A client that hangs up ends what is done for it.
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_S)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_S)
         await runner.setup()
         try:
             yield cast(web.Server, runner.server)
@@ -131,17 +131,20 @@ class LiveServer:
             if len(self._connections) >= self._limits.connections:
                 await connection.turn_away()
             else:
-                self._connections.add(connection)
-                await connection.serve()
+                self._connections[connection] = asyncio.create_task(connection.serve())
+                await self._connections[connection]
         finally:
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
             asyncio.get_running_loop().call_later(CLOSE_S, _drop_unsent, transport)
         return talk
 
-    async def _say_bye(self, _: web.Application) -> None:
+    async def _say_bye(self) -> None:
+        """Before aiohttp stops, which would not hear the clients' answers any more."""
         self._checker.refuse_waiting()
         for connection in self._connections:
             connection.stop()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=STOP_S)
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
