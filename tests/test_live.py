@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from live_servers import Served, serving, talking, welcomed
 from servers import HOST, unused_port
 
+from kimera.live.__main__ import main
 from kimera.live.candidates import SAME_COSINE, CandidateRule, choose_candidates
 from kimera.live.client import Checked, LiveClient, LiveError, Refused
 from kimera.live.limits import Limits
@@ -28,6 +29,7 @@ from kimera.live.session import Detector, Session
 from kimera.live.statements import Statement
 from kimera.reactor import Reactor
 
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "live.md").read_text(encoding="utf-8")
 CLOSED, OPEN = "The office is closed on Fridays.", "The office opens every day of the week."
 TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
 
@@ -217,8 +219,14 @@ FIELDS = {
 
 
 def test_every_kind_of_error_is_explained() -> None:
-    text = (Path(__file__).parent.parent / "docs" / "live.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == KINDS
+    assert re.findall(r"^\| `(\w+)` \|", DOCUMENT, re.MULTILINE) == KINDS
+
+
+def test_every_flag_that_is_documented_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert set(re.findall(r"`(--[a-z-]+)", DOCUMENT)) <= known
 
 
 KINDS = load_schema()["$defs"]["error"]["properties"]["kind"]["enum"]
@@ -299,8 +307,6 @@ def test_a_signal_ends_it_and_open_sessions_are_told(
 def test_a_wrong_flag_is_told_in_one_line(
     arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from kimera.live.__main__ import main
-
     try:
         code = main(arguments)
     except SystemExit as ended:
@@ -312,8 +318,6 @@ def test_a_wrong_flag_is_told_in_one_line(
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    from kimera.live.__main__ import main
-
     with socket.create_server((HOST, 0)) as taken:
         assert main(("--port", str(taken.getsockname()[1]), "--reactor", "screen")) == 2
     assert re.search(
