@@ -17,7 +17,6 @@ from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
 from kimera.live.statements import Statement
 
-CLOSE_S = 2.0  # for a client to take what was sent, and to say that it closes too
 MOST_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
 STALLED = "stalled: the answers were not read"
 GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
@@ -200,7 +199,7 @@ class Connection:
         self._giving_up = asyncio.create_task(self._close(WSCloseCode.POLICY_VIOLATION, STALLED))
 
     async def _close(self, code: WSCloseCode, reason: str = "") -> None:
-        timer = asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
+        timer = asyncio.get_running_loop().call_later(self._limits.close_s, self._transport.abort)
         try:
             await self._socket.close(code=code, message=reason.encode()[:MOST_BYTES_OF_A_REASON])
         finally:

@@ -14,7 +14,8 @@ class Limits:
 
     statements_in_all: of all sessions together. characters: of one statement. waiting: messages of one
     connection that are not answered yet; no more are read. stall_s: how long an answer may wait for a client
-    that does not read. hello_s: how long a client may take for its request, and for its first message.
+    that does not read. close_s: how long a client that is closed may take for what was sent, and to close
+    too. hello_s: how long a client may take for its request, and for its first message.
     """
 
     connections: int = 128
@@ -23,6 +24,7 @@ class Limits:
     characters: int = 1_000
     waiting: int = 8
     stall_s: float = 30.0
+    close_s: float = 2.0
     hello_s: float = 10.0
 
     @property

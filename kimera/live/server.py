@@ -13,7 +13,7 @@ from aiohttp import web
 from kimera.errors import UserError
 from kimera.live.access import Access
 from kimera.live.checker import Checker
-from kimera.live.connection import CLOSE_S, Connection
+from kimera.live.connection import Connection
 from kimera.live.limits import Limits, Room
 from kimera.live.page import load_page
 from kimera.live.protocol import PATH
@@ -70,7 +70,9 @@ class LiveServer:
         app.router.add_get("/", self._show_page)
         app.router.add_get(PATH, self._talk)
         # A client that hangs up ends what is done for it.
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_S)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=self._limits.close_s
+        )
         await runner.setup()
         try:
             yield cast(web.Server, runner.server)
@@ -118,7 +120,7 @@ class LiveServer:
             compress=False,
             heartbeat=HEARTBEAT_S,
             max_msg_size=self._limits.message_bytes,
-            timeout=CLOSE_S,
+            timeout=self._limits.close_s,
             writer_limit=0,  # every message waits until the client takes some, or the next could not
         )
         await talk.prepare(request)
@@ -135,7 +137,7 @@ class LiveServer:
                 await self._connections[connection]
         finally:
             self._connections.pop(connection, None)
-            asyncio.get_running_loop().call_later(CLOSE_S, _drop_unsent, transport)
+            asyncio.get_running_loop().call_later(self._limits.close_s, _drop_unsent, transport)
         return talk
 
     async def _say_bye(self) -> None:
