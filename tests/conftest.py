@@ -10,10 +10,13 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from servers import HOST, ScriptedJudge
+
+if TYPE_CHECKING:
+    from kimera.live.session import Detector
 
 VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
@@ -83,3 +86,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context, certificate
+
+
+@pytest.fixture(scope="session")
+def live_detector() -> Detector:
+    """Both stages, loaded once; each server has it for itself while it works."""
+    from kimera.live.candidates import CandidateRule
+    from kimera.live.session import Detector
+    from kimera.reactor import Reactor
+
+    detector = Detector(Reactor(cache=None), CandidateRule())
+    detector.load()
+    return detector

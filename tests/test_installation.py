@@ -68,6 +68,8 @@ def test_an_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "summary.json").exists()
+    live = "from kimera.live import page, protocol; page.load_page(), protocol.load_schema()"
+    assert run([sys.executable, "-c", live], tmp_path, PYTHONPATH=str(target)).stderr == ""
     check_installation_beside_a_broken_checkout(source, target)
 
 

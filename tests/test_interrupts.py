@@ -27,6 +27,7 @@ time.sleep(30)
         ["-m", "benchmarks.simulator"],
         ["-m", "kimera.train"],
         ["-m", "kimera.cache"],
+        ["-m", "kimera.live"],
         [ROOT / "demo_async.py"],
     ],
     ids=lambda command: command[-1],

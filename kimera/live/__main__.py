@@ -1,0 +1,224 @@
+"""The command line, python -m kimera.live."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kimera.errors import UserError
+from kimera.live.access import Access, access_of
+from kimera.live.candidates import CandidateRule
+from kimera.live.limits import Limits
+
+if TYPE_CHECKING:
+    from kimera.live.session import Detector
+
+TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
+DESCRIPTION = """\
+Serves a page and a WebSocket to which statements are sent one by one. Each is checked against all before it
+in its session, and the contradictions come back as they are found. A session is one connection; nothing is
+kept when it ends.
+"""
+EPILOG = """\
+examples:
+  python -m kimera.live                              the page is http://127.0.0.1:8765/
+  python -m kimera.live --port 0                     any free port; it is printed
+  KIMERA_LIVE_TOKEN=... python -m kimera.live --host 0.0.0.0
+                                                     for other machines; who has the token may connect
+  python -m kimera.live --allow-origin https://example.org
+                                                     pages of that site may connect too
+
+From Python:
+  from kimera.live.client import LiveClient
+  async with LiveClient("http://127.0.0.1:8765") as client:
+      answer = await client.check("The office is closed on Fridays.")
+
+A new statement is compared with the vectors of all earlier ones. The most related ones are read beside it by
+the cross-encoder, whose P(contradiction) is the score; from 0.5 on it is told. docs/live.md has the protocol.
+
+exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        token = options.token or os.environ.get(TOKEN) or None
+        access = access_of(options.host, options.allow_origin, token)
+        return _serve(access, _limits(options), options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    rule, limits = CandidateRule(), Limits()
+    parser = argparse.ArgumentParser(
+        prog="python -m kimera.live",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument_group("where, and who").add_argument
+    add("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default: %(default)s)")
+    add("--port", type=_port, default=8765, metavar="N", help="0 is any free one (default: %(default)s)")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="pages of this origin may connect too, such as https://example.org; may be repeated",
+    )
+    add(
+        "--token",
+        metavar="TEXT",
+        help=f"what clients have to send. Others on this machine can see it in the list of processes: "
+        f"better set {TOKEN}",
+    )
+    add = parser.add_argument_group("what is found").add_argument
+    add(
+        "--reactor",
+        choices=("screen", "both"),
+        default="both",
+        help="screen: sentence vectors and a head decide, fast and unsure; both: a cross-encoder reads the "
+        "best candidates (default: %(default)s)",
+    )
+    add(
+        "--least-cosine",
+        type=_cosine,
+        default=rule.least_cosine,
+        metavar="X",
+        help="statements whose vectors are less alike are about different things, and not compared "
+        "(default: %(default)s)",
+    )
+    add(
+        "--verify",
+        type=_positive,
+        default=rule.most_chosen,
+        metavar="N",
+        help="candidates that are read (default: %(default)s)",
+    )
+    add = parser.add_argument_group("limits").add_argument
+    counts = {
+        "connections": "sessions at a time",
+        "statements": "statements of one session",
+        "statements-in-all": "statements of all sessions; each takes 1.5 to 3 kB and its text",
+        "characters": "characters of one statement",
+        "waiting": "statements of one session on their way; no more are read",
+    }
+    for name, told in counts.items():
+        value = getattr(limits, name.replace("-", "_"))
+        add(f"--{name}", type=_positive, default=value, metavar="N", help=f"{told} (default: %(default)s)")
+    add(
+        "--stall-s",
+        type=_positive,
+        default=limits.stall_s,
+        metavar="S",
+        help="seconds after which a client that does not read its answers is closed (default: %(default)g)",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 0 to 65535")
+    return int(text)
+
+
+def _cosine(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -1.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a cosine; give -1 to 1")
+    return value
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(
+        connections=options.connections,
+        statements=options.statements,
+        statements_in_all=options.statements_in_all,
+        characters=options.characters,
+        waiting=options.waiting,
+        stall_s=float(options.stall_s),
+    )
+
+
+def _serve(access: Access, limits: Limits, options: argparse.Namespace) -> int:
+    from kimera.live.session import Detector
+    from kimera.reactor import Reactor
+
+    rule = CandidateRule(least_cosine=options.least_cosine, most_chosen=options.verify)
+    detector = Detector(Reactor(cache=None, stages=options.reactor), rule)
+    print("Loading the models ...", file=sys.stderr)
+    detector.load()
+    return asyncio.run(_serve_until_stopped(detector, access, limits, options.port))
+
+
+async def _serve_until_stopped(detector: Detector, access: Access, limits: Limits, port: int) -> int:
+    from kimera.live.server import LiveServer
+
+    stopped = _stop_signal()
+    async with LiveServer(detector, access, limits).listening(port) as port:
+        _greet(access, port)
+        signal_number = await stopped
+        print("Stopping.", file=sys.stderr)
+    return 130 if signal_number == signal.SIGINT else 0
+
+
+def _stop_signal() -> asyncio.Future[int]:
+    """The first SIGINT or SIGTERM. On Windows Ctrl-C interrupts the event loop instead."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(number: int) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+def _greet(access: Access, port: int) -> None:
+    host = f"[{access.host}]" if ":" in access.host else access.host
+    print(f"Listening on http://{host}:{port}/ Ctrl-C stops it.", flush=True)
+    if access.token is None and not _is_loopback(access.host):
+        print(
+            f"warning: whoever reaches {access.host} may connect; {TOKEN} would ask for a token",
+            file=sys.stderr,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""A client in Python: statements out, answers in, one at a time or many on their way at once.
+
+async with LiveClient("http://127.0.0.1:8765") as client:
+    answer = await client.check("The office is closed on Fridays.")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import aiohttp
+
+from kimera.live.protocol import PATH, VERSION, Message, written
+from kimera.live.statements import Contradiction, Statement
+
+CONNECT_S = 30.0
+BYE_S = 30.0
+
+
+class LiveError(Exception):
+    """kind: what the server says ("unauthorized", "busy", "too_long"; see docs/live.md), or "closed"."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """number: of the statement in its session, from 1. contradictions: the greatest score first.
+
+    latency_ms: from the statement's arrival at the server to the answer.
+    """
+
+    number: int
+    contradictions: tuple[Contradiction, ...]
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A statement that the server did not take."""
+
+    kind: str
+    message: str
+
+
+Answer: TypeAlias = Checked | Refused
+
+
+class LiveClient:
+    """One session. url: what `python -m kimera.live` prints. token: if the server wants one.
+
+    limits: the server's, from its hello. Entering raises `LiveError` where the server cannot be reached or
+    does not let the client in.
+    """
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        self._url = f"{url.rstrip('/')}{PATH}"
+        self._token = token
+        self._awaited: deque[asyncio.Future[Answer]] = deque()
+        self._sent = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._is_over = False
+        self._end = ("closed", "the connection was lost")
+        self.limits: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S))
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                self._socket = await self._http.ws_connect(self._url, max_msg_size=0)
+                self.limits = await self._greeted()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            await self._http.close()
+            raise LiveError("closed", f"{self._url} cannot be reached: {error or 'timeout'}") from None
+        except BaseException:
+            await self._http.close()
+            raise
+        self._places = asyncio.Semaphore(self.limits["waiting"])
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and not self._socket.closed and self._reading:
+                await self._socket.send_str(written({"type": "bye"}))
+                await asyncio.wait((self._reading,), timeout=BYE_S)
+        except ConnectionError:
+            pass  # it went first
+        finally:
+            if self._reading:
+                self._reading.cancel()
+            await self._socket.close()
+            await self._http.close()
+
+    async def check(self, text: str) -> Checked:
+        """What contradicts this statement of those before it. Raises `LiveError` where it is refused."""
+        answer = await (await self._send(text))
+        if isinstance(answer, Refused):
+            raise LiveError(answer.kind, answer.message)
+        return answer
+
+    async def check_all(self, texts: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[Answer]:
+        """The answer to each statement, in their order, with as many on their way as the server allows.
+
+        What is on its way when the connection ends is refused as "closed"; the next raises `LiveError`.
+        """
+        on_their_way: deque[asyncio.Future[Answer]] = deque()
+        async for text in _each(texts):
+            if len(on_their_way) >= self.limits["waiting"]:
+                yield await on_their_way.popleft()
+            on_their_way.append(await self._send(text))
+        while on_their_way:
+            yield await on_their_way.popleft()
+
+    async def _greeted(self) -> dict[str, int]:
+        hello = {"type": "hello", "version": VERSION} | ({"token": self._token} if self._token else {})
+        await self._socket.send_str(written(hello))
+        message = await self._receive()
+        if message is None or message["type"] != "hello":
+            raise LiveError(*_end_of(message))
+        return dict(message["limits"])
+
+    async def _send(self, text: str) -> asyncio.Future[Answer]:
+        await self._places.acquire()
+        if self._is_over:
+            self._places.release()
+            raise LiveError(*self._end)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._awaited.append(answer)
+        self._sent += 1
+        with contextlib.suppress(ConnectionError):  # the reader finds out too
+            await self._socket.send_str(written({"type": "statement", "id": str(self._sent), "text": text}))
+        return answer
+
+    async def _read(self) -> None:
+        """Hands each answer to who awaits it: they come in the order of the statements."""
+        try:
+            while (message := await self._receive()) and message["type"] in ("checked", "error"):
+                self._hand_over(_answer_of(message))
+            self._end = _end_of(message)
+        finally:
+            self._is_over = True
+            while self._awaited:
+                self._hand_over(Refused(*self._end))
+
+    def _hand_over(self, answer: Answer) -> None:
+        awaited = self._awaited.popleft()
+        self._places.release()
+        if not awaited.done():
+            awaited.set_result(answer)
+
+    async def _receive(self) -> Message | None:
+        """The next message, None where there is no more, or something else than a message."""
+        received = await self._socket.receive()
+        if received.type is not aiohttp.WSMsgType.TEXT:
+            return None
+        try:
+            message = json.loads(received.data)
+        except ValueError:
+            return None
+        return message if isinstance(message, dict) and "type" in message else None
+
+
+def _answer_of(message: Message) -> Answer:
+    if message["type"] == "error":
+        return Refused(message["kind"], message["message"])
+    found = tuple(map(_contradiction, message["contradictions"]))
+    return Checked(message["number"], found, message["latency_ms"])
+
+
+def _contradiction(found: Message) -> Contradiction:
+    both = {which: Statement(**found[which]) for which in ("earlier", "later")}
+    return Contradiction(**(found | both))
+
+
+def _end_of(message: Message | None) -> tuple[str, str]:
+    """Kind and message, where no more answers come."""
+    match message:
+        case {"type": "error", "kind": kind, "message": told}:
+            return kind, told
+        case {"type": "bye", "reason": reason}:
+            return "closed", f"the server said bye: {reason}"
+    return "closed", "the connection was lost"
+
+
+async def _each(texts: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+    if isinstance(texts, AsyncIterable):
+        async for text in texts:
+            yield text
+    else:
+        for text in texts:
+            yield text

@@ -1,0 +1,50 @@
+"""What one server takes on: no client can make it hold or wait for more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BYTES_OF_A_CHARACTER = 12  # in JSON, at most: two escapes of a surrogate pair
+BYTES_AROUND_A_TEXT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """connections: at a time, each with a session of its own. statements: of one session.
+
+    statements_in_all: of all sessions together. characters: of one statement. waiting: messages of one
+    connection that are not answered yet; no more are read. stall_s: how long an answer may wait for a client
+    that does not read. close_s: how long a client that is closed may take for what was sent, and to close
+    too. hello_s: how long a client may take for its request, and for its first message.
+    """
+
+    connections: int = 128
+    statements: int = 10_000
+    statements_in_all: int = 200_000
+    characters: int = 1_000
+    waiting: int = 8
+    stall_s: float = 30.0
+    close_s: float = 2.0
+    hello_s: float = 10.0
+
+    @property
+    def message_bytes(self) -> int:
+        """Of one message: any statement that is short enough fits."""
+        return BYTES_OF_A_CHARACTER * self.characters + BYTES_AROUND_A_TEXT
+
+
+class Room:
+    """How many statements all sessions may still take on."""
+
+    def __init__(self, statements: int) -> None:
+        self.left = statements
+
+    def take(self) -> bool:
+        """A place for one statement, if there is one."""
+        if self.left == 0:
+            return False
+        self.left -= 1
+        return True
+
+    def give_back(self, statements: int) -> None:
+        self.left += statements

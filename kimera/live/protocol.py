@@ -1,0 +1,165 @@
+"""The messages, as JSON: those of a client are read here, those of the server made. See docs/live.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+import kimera
+from kimera.live.limits import Limits
+from kimera.live.statements import Contradiction, Statement
+
+VERSION = 1
+PATH = "/live"
+MOST_CHARACTERS_OF_AN_ID = 64
+MOST_QUOTED = 40
+
+Message: TypeAlias = dict[str, Any]
+
+
+class ProtocolError(Exception):
+    """A message that cannot be taken: what the client is told. kind: one of the schema's."""
+
+    def __init__(self, kind: str, message: str, id: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.id = id
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A client's first message."""
+
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A statement that a client sends."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """A client's last message."""
+
+
+def read(text: str, limits: Limits) -> Hello | Offered | Bye:
+    """A client's message. Raises `ProtocolError` for what is none."""
+    message = _object(text)
+    match message.get("type"):
+        case "hello":
+            return _hello(message)
+        case "statement":
+            return _statement(message, limits)
+        case "bye":
+            return Bye()
+    raise ProtocolError(
+        "unknown_type", f"the type is {_quoted(message.get('type'))}; send hello, statement or bye"
+    )
+
+
+def _object(text: str) -> Message:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("not_json", f"this is not JSON ({type(error).__name__})") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("not_json", "this is not a JSON object")
+    return message
+
+
+def _hello(message: Message) -> Hello:
+    if message.get("version") != VERSION or isinstance(message["version"], bool):
+        given = _quoted(message.get("version"))
+        raise ProtocolError("version", f"the version is {given}; this server speaks {VERSION}")
+    token = message.get("token")
+    if token is not None and not isinstance(token, str):
+        raise ProtocolError("bad_field", "the token is not a string")
+    return Hello(token)
+
+
+def _statement(message: Message, limits: Limits) -> Offered:
+    id, text = message.get("id"), message.get("text")
+    if not isinstance(id, str) or not 0 < len(id) <= MOST_CHARACTERS_OF_AN_ID:
+        raise ProtocolError(
+            "bad_field", f"the id is not a string of 1 to {MOST_CHARACTERS_OF_AN_ID} characters"
+        )
+    if not isinstance(text, str):
+        raise ProtocolError("bad_field", "the text is not a string", id)
+    if not text.strip():
+        raise ProtocolError("empty_text", "the text is empty", id)
+    if len(text) > limits.characters:
+        told = f"the text has {len(text):,} characters; at most {limits.characters:,} are taken"
+        raise ProtocolError("too_long", told, id)
+    return Offered(id, text)
+
+
+def _quoted(value: object) -> str:
+    return (
+        repr(value)[:MOST_QUOTED] if isinstance(value, str | int | float | None) else "not a string or number"
+    )
+
+
+def hello(limits: Limits) -> Message:
+    return {
+        "type": "hello",
+        "version": VERSION,
+        "server": f"kimera {kimera.__version__}",
+        "limits": {
+            "statements": limits.statements,
+            "characters": limits.characters,
+            "message_bytes": limits.message_bytes,
+            "waiting": limits.waiting,
+        },
+    }
+
+
+def checked(statement: Statement, contradictions: Sequence[Contradiction], latency_ms: float) -> Message:
+    """latency_ms: from the statement's arrival, the wait for others included."""
+    return {
+        "type": "checked",
+        "id": statement.id,
+        "number": statement.number,
+        "contradictions": [_contradiction(each) for each in contradictions],
+        "latency_ms": round(latency_ms, 3),
+    }
+
+
+def _contradiction(found: Contradiction) -> Message:
+    return {
+        "earlier": _told(found.earlier),
+        "later": _told(found.later),
+        "score": round(found.score, 4),
+        "stage": found.stage,
+        "cosine": round(found.cosine, 4),
+    }
+
+
+def _told(statement: Statement) -> Message:
+    return {"number": statement.number, "id": statement.id, "text": statement.text}
+
+
+def error(kind: str, message: str, id: str | None = None) -> Message:
+    return {"type": "error", "kind": kind, "message": message} | ({} if id is None else {"id": id})
+
+
+def bye(reason: str, statements: int) -> Message:
+    """statements: how many the server took."""
+    return {"type": "bye", "reason": reason, "statements": statements}
+
+
+def written(message: Message) -> str:
+    """As JSON in ASCII: a lone surrogate of a text goes back as it came."""
+    return json.dumps(message, separators=(",", ":"))
+
+
+def load_schema() -> Message:
+    """JSON Schema, draft 2020-12: `$defs` has the messages of both sides."""
+    text = (files("kimera.live") / "protocol.schema.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
