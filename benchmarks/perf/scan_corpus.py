@@ -149,14 +149,15 @@ def cost(planted: Planted) -> str:
     found = {frozenset((each["text1"], each["text2"])) for each in findings}
     pairs = len(planted.texts) * (len(planted.texts) - 1) // 2
     told = [
-        f"{wall_s:.1f} s, {pairs / wall_s:,.0f} pairs/s, {peak:,.0f} MB: {line}"
-        for wall_s, peak, line in runs
+        f"{wall_s:.1f} s, {cpu_s:.1f} s of CPU, {pairs / wall_s:,.0f} pairs/s, {peak:,.0f} MB: {line}"
+        for wall_s, cpu_s, peak, line in runs
     ]
-    return "\n".join([f"{told[0]}\n  again {told[1]}", f"  {_planted_in(planted, found)}"])
+    load = f"load {os.getloadavg()[0]:.1f}"
+    return "\n".join([f"{told[0]}\n  again {told[1]}; {load}", f"  {_planted_in(planted, found)}"])
 
 
-def _measured(command: Sequence[str]) -> tuple[float, float, str]:
-    """(wall seconds, peak resident MB, the last line on standard error).
+def _measured(command: Sequence[str]) -> tuple[float, float, float, str]:
+    """(wall seconds, seconds of CPU, peak resident MB, the last line on standard error).
 
     The peak is this process's own where that is higher: Linux counts it in before a new program starts.
     """
@@ -167,7 +168,8 @@ def _measured(command: Sequence[str]) -> tuple[float, float, str]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(told)
-    return time.perf_counter() - begun, usage.ru_maxrss / 1024, told.strip().rpartition("\n")[2]
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return time.perf_counter() - begun, cpu_s, usage.ru_maxrss / 1024, told.strip().rpartition("\n")[2]
 
 
 def _planted_in(planted: Planted, found: Found) -> str:
