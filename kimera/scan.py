@@ -238,7 +238,7 @@ def _counts(scan: Scan, new: int, accepted: int) -> str:
         f"{scan.statements:,} statements, {scan.texts:,} distinct ({scan.encoded:,} encoded); "
         f"{scan.candidates:,} candidates of {scan.texts * (scan.texts - 1) // 2:,} pairs; "
         f"{scan.screened:,} left by the screen; {scan.verified:,} verified ({scan.read:,} read); "
-        f"{new:,} findings{f', {accepted:,} accepted beside them' if accepted else ''}"
+        f"{new:,} finding{'' if new == 1 else 's'}{f', {accepted:,} accepted beside' if accepted else ''}"
     )
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_contradiction_between_two_files_is_found_and_says_where_both_stand(
     assert found["score"] >= 0.8
     assert "5 statements, 5 distinct" in told.err
     assert "of 10 pairs" in told.err
-    assert told.err.rstrip().endswith("1 findings")
+    assert told.err.rstrip().endswith("; 1 finding")
 
 
 def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
@@ -256,6 +257,14 @@ def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None
         path.write_text(content)
         with pytest.raises(UserError, match="is not a baseline of this version"):
             read_baseline(path)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
+def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
+    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    commands = re.findall(r"kimera\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
+    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
+    assert any("--" in command for command in commands)
 
 
 def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
