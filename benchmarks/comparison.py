@@ -25,10 +25,10 @@ from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.outcomes import COUNTED, merge, take_journal
 from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import Price, estimate
-from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
 from benchmarks.results import REACTOR_NAME, RunResult, title_of
 from kimera.pairs import Failure
+from kimera.progress import progress_bar
 from kimera.reactor import Reactor
 
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"

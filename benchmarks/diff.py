@@ -93,9 +93,9 @@ def _run(options: argparse.Namespace) -> int:
     from benchmarks.finished_run import open_run
     from benchmarks.gates import exit_code_with, parse_gates
     from benchmarks.matching import common_pairs, pairings
-    from benchmarks.output import reader_may_leave
     from benchmarks.report.two_runs import write_changes_csv
     from benchmarks.two_runs import FIGURES, build_differences, changed_pairs
+    from kimera.standard_output import reader_may_leave
 
     if options.csv and not options.csv.parent.is_dir():
         raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
@@ -112,8 +112,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    from benchmarks.output import is_coloured
     from benchmarks.report.two_runs import render_markdown, render_text
+    from kimera.standard_output import is_coloured
 
     if options.json:
         print(json.dumps(found, indent=2, allow_nan=False))

@@ -124,7 +124,7 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
 
 def write_labelled(run: FinishedRun, place: int, path: Path, least_confidence: float) -> Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
-    from benchmarks.files import replacing
+    from kimera.whole_files import replacing
 
     judge = run.run.detectors[place].title
     pairs = contradictions = failed = unsure = 0

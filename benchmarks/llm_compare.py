@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.options import build_parser, without_effect
 from kimera import __version__
 from kimera.errors import UserError
+from kimera.reactor_flags import reactor_of
 
 if TYPE_CHECKING:
     from benchmarks.comparison import Comparison, Detector
@@ -72,7 +73,7 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
     if options.dry_run:
         return _dry_run(options, dataset, prompt)
     with contextlib.ExitStack() as stack:
-        reactor = None if options.judge_only else _reactor(options)
+        reactor = None if options.judge_only else reactor_of(options, options.reactor)
         identity = _identity(options, dataset, prompt, reactor)
         if header:
             check_same(options.resume, header, identity)
@@ -160,24 +161,6 @@ def _identity(
     if reactor:
         identity["reactor"] = {**reactor.fingerprints, "symmetric": reactor.symmetric}
     return identity
-
-
-def _reactor(options: argparse.Namespace) -> Reactor:
-    from kimera.cache import MOST_BYTES, EmbeddingCache
-    from kimera.reactor import Reactor
-
-    most_bytes = options.cache_size or MOST_BYTES
-    return Reactor(
-        options.encoder,
-        options.head,
-        None if options.no_cache else EmbeddingCache(options.cache_dir, most_bytes=most_bytes),
-        stages=options.reactor,
-        cross_encoder=options.verify_weights,
-        symmetric=options.symmetric,
-        backend=options.backend,
-        precision=options.precision,
-        device=options.device,
-    )
 
 
 def _detectors(
@@ -379,9 +362,9 @@ def _report(
     options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path
 ) -> dict[str, Any]:
     from benchmarks.outcomes import rows_of
-    from benchmarks.output import reader_may_leave
     from benchmarks.report import write_report
     from benchmarks.run_folder import JOURNAL
+    from kimera.standard_output import reader_may_leave
 
     rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
     summary = write_report(

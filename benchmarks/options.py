@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from benchmarks.datasets import EMBEDDED
 from kimera import __version__
-from kimera.errors import UserError
+from kimera.reactor_flags import add_reactor_flags, check_cache_flags, share, whole
 
 JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
 # Beside an option of a run: what then does nothing, whole groups of flags or single ones.
@@ -65,12 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument(
         "--max-pairs",
-        type=_whole(0),
+        type=whole(0),
         default=50,
         metavar="N",
         help="at most N pairs, sampled by label; 0 for all (default: 50)",
     )
-    data.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="of that sample (default: 0)")
+    data.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of that sample (default: 0)")
     data.add_argument(
         "--label-map",
         metavar="MAP",
@@ -129,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     judge.add_argument(
         "--max-retries",
-        type=_whole(0),
+        type=whole(0),
         default=5,
         metavar="N",
         help="further attempts at a pair after a fault or an unusable reply (default: 5); rate limits (429) "
@@ -160,7 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     judge.add_argument(
         "--repeat",
-        type=_whole(1),
+        type=whole(1),
         default=1,
         metavar="K",
         help="ask K times and report how often verdicts flip",
@@ -177,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     limits.add_argument(
         "--max-error-rate",
-        type=_share,
+        type=share,
         metavar="R",
         help="stop when more than this share of the last 100 pairs failed, e.g. 0.2",
     )
@@ -197,60 +197,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     reactor = parser.add_argument_group(REACTOR)
     reactor.add_argument(
-        "--mp",
-        type=_whole(1),
-        metavar="N",
-        help="N processes of one thread each (default: one process, all cores)",
-    )
-    reactor.add_argument(
         "--reactor",
         choices=("screen", "verify", "both"),
         help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
         "both: the verdict is verify's, screen's score stands beside it (default: both; screen where "
         "--encoder or --head brings your own)",
     )
-    reactor.add_argument(
-        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
-    )
-    reactor.add_argument(
-        "--symmetric",
-        action="store_true",
-        help="verify reads each pair in both orders and takes the mean, in twice the time",
-    )
-    reactor.add_argument(
-        "--encoder",
-        default="all-MiniLM-L6-v2",
-        metavar="NAME",
-        help="a sentence-transformers model by name or path (default: all-MiniLM-L6-v2, shipped)",
-    )
-    reactor.add_argument(
-        "--head", metavar="FILE", help="weights fitted by python -m kimera.train (needed for another encoder)"
-    )
-    reactor.add_argument(
-        "--backend",
-        choices=("onnx", "torch"),
-        help="what computes (default: onnx, with torch on a GPU and where a model cannot run on onnx)",
-    )
-    reactor.add_argument(
-        "--precision",
-        choices=("int8", "float16", "float32"),
-        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch, float16 on a "
-        "GPU)",
-    )
-    reactor.add_argument(
-        "--device",
-        choices=("cpu", "cuda", "mps", "auto"),
-        default="cpu",
-        help="where it computes (default: cpu); auto takes a GPU where torch sees one",
-    )
-    reactor.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
-    reactor.add_argument(
-        "--cache-size",
-        type=_bytes,
-        metavar="SIZE",
-        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
-    )
-    reactor.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
+    add_reactor_flags(reactor)
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
     output.add_argument(
@@ -287,8 +240,7 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
     given: what this command line says; run: the same over the options of the run that goes on.
     Raises UserError for flags that contradict each other.
     """
-    if given.no_cache and (given.cache_size or given.cache_dir):
-        raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+    check_cache_flags(given)
     flags = {
         action.option_strings[0]: group.title
         for group in build_parser()._action_groups
@@ -300,15 +252,6 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
         named = [flag for flag, group in flags.items() if flag in idle or group in idle]
         if named and getattr(run, name):
             yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= least):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-
-    return parse
 
 
 def _whole_or_auto(text: str) -> int | str:
@@ -326,29 +269,12 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _share(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 <= float(text) <= 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-
-
 def open_share(text: str) -> float:
     """For argparse: a share between 0 and 1, neither of them."""
     with contextlib.suppress(ValueError):
         if 0 < float(text) < 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, such as 0.02")
-
-
-def _bytes(text: str) -> int:
-    """500M, 4G, or a plain number of bytes."""
-    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
-    with contextlib.suppress(ValueError, OverflowError):
-        found = int(float(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}.get(unit, -1))
-        if found > 0:
-            return found
-    raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 4G")
 
 
 def positive(text: str) -> float:

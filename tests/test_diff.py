@@ -20,8 +20,8 @@ from benchmarks.finished_run import open_run
 from benchmarks.gates import Gate, check
 from benchmarks.llm_compare import main as compare
 from benchmarks.matching import match_pairs
-from benchmarks.report.results_csv import FORMULA_START
 from benchmarks.two_runs import FIGURES
+from kimera.csv_cells import FORMULA_START
 from kimera.pairs import Pair
 
 JUDGE = "simulated-judge"

@@ -25,8 +25,9 @@ from benchmarks.report import (
     write_report,
     write_results_csv,
 )
-from benchmarks.report.results_csv import FORMULA_START, Finding
+from benchmarks.report.results_csv import Finding
 from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
+from kimera.csv_cells import FORMULA_START
 from kimera.pairs import LABELS, Failure, Pair, Verdict
 
 EVERY_METRIC = {

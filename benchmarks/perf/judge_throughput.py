@@ -40,9 +40,9 @@ from benchmarks.perf import peers
 from benchmarks.perf.setting import setting
 from benchmarks.perf.stub_server import StubServer
 from benchmarks.pipeline import Ask, asks_of, judge_all
-from benchmarks.progress import progress_bar
 from benchmarks.recorder import Recorder
 from kimera.pairs import Pair
+from kimera.progress import progress_bar
 
 DELAY_S = 0.1
 KIMERA = "kimera"

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import write_text
 from benchmarks.report.figure import draw_comparison
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
@@ -17,6 +16,7 @@ from benchmarks.report.summary import MARGIN, build_summary
 from benchmarks.report.text import print_summary, render_text
 from benchmarks.results import RunResult
 from kimera.pairs import Pair
+from kimera.whole_files import write_text
 
 __all__ = [
     "build_summary",

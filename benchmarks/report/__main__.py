@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(options: argparse.Namespace) -> int:
     from benchmarks.finished_run import open_run
     from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
-    from benchmarks.output import reader_may_leave
     from benchmarks.report import print_summary, write_report
+    from kimera.standard_output import reader_may_leave
 
     found = open_run(options.folder)
     gates = parse_gates(options.fail_if, known_figures([each.name for each in found.run.detectors]))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.files import replacing
 from benchmarks.report import words
 from benchmarks.results import DetectorResult, RunResult
+from kimera.whole_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import replacing
+from kimera.csv_cells import cell_writer, text_cell
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.whole_files import replacing
 
 Finding = Verdict | Failure | None
 Cell = str | float
@@ -25,9 +25,6 @@ DETECTOR_COLUMNS = (
     "error",
 )
 SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
-
-# What a spreadsheet may take for a formula (OWASP, "CSV Injection"), the full-width forms included.
-FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def write_results_csv(
@@ -60,18 +57,12 @@ def write_results_csv(
 
 @contextmanager
 def writing(path: Path) -> Iterator[Any]:
-    """A csv.writer of a file that appears whole; texts are quoted, numbers are not."""
+    """A `cell_writer` of a file that appears whole."""
     with (
         replacing(path) as part,
         part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        # Quoting every text keeps a lone carriage return inside its cell.
-        yield csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-
-
-def text_cell(text: str) -> str:
-    """`text` such that a spreadsheet shows it and does not run it."""
-    return f"'{text}" if text.startswith(FORMULA_START) else text
+        yield cell_writer(file)
 
 
 def pair_cells(pair: Pair) -> list[Cell]:

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.output import is_coloured
 from benchmarks.report import findings, notes, words
+from kimera.standard_output import is_coloured
 
 WIDTH = 100
 FIRST_COLUMN = 36

@@ -1,0 +1,200 @@
+"""Which pairs of statements are worth reading together: the rule, and the screen behind it.
+
+Neither of the reactor's stages knows whether two statements are about the same thing: both were fitted on
+pairs that are. So a pair has to be related first. It is where the cosine of its vectors is high, or where it
+is middling and both statements share a word (a name, a number) that few others have. docs/scan.md holds what
+was tried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import combinations
+
+import numpy as np
+
+from kimera.errors import UserError
+from kimera.head import ContradictionHead
+
+ROWS_PER_BLOCK = 4096
+CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64  # of the graph (Malkov and Yashunin 2018)
+TEXTS_PER_RARE = 500
+_WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*")  # 3.5, 14:30 and 2026-01-31 are words too
+
+Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What makes two statements a pair to verify.
+
+    least_cosine: of the vectors; such pairs are found among the `neighbours` nearest of either statement.
+    rare_in, least_cosine_rare: or less is enough, where both share a word that at most so many statements
+    hold; in a corpus of n at most n / 500, but 2 in any, or every word of a small one would be rare.
+    least_screen: P(contradiction) by the head, in one order, for a pair to be verified at all;
+    surely: from this cosine on the head is not asked: among near-copies it is little better than chance.
+    """
+
+    least_cosine: float = 0.6
+    neighbours: int = 12
+    rare_in: int = 5
+    least_cosine_rare: float = 0.3
+    least_screen: float = 0.05
+    surely: float = 0.8
+
+    def rare_in_corpus(self, texts: int) -> int:
+        return min(self.rare_in, max(2, texts // TEXTS_PER_RARE))
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """Pairs of rows that go to the cross-encoder, the likeliest first: arrays of length n.
+
+    first, second: int32; the longer text is first, as premises are, whichever stands first in the corpus.
+    cosine, score: float32; the score is the head's. candidates: how many pairs the rule found.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    cosine: np.ndarray
+    score: np.ndarray
+    candidates: int
+
+
+def nearest(
+    vectors: np.ndarray, count: int, *, on_progress: Callable[[int], object] = lambda rows: None
+) -> np.ndarray:
+    """Of each unit vector the `count` nearest others, nearest first: int32 of shape (n, count).
+
+    -1 where there are fewer. Approximate: a graph of small worlds. It is built by one thread, so that the
+    same vectors give the same neighbours; on_progress is told of rows twice, as they go in and are looked up.
+    """
+    if find_spec("usearch") is None:
+        raise UserError('finding neighbours needs usearch; pip install "kimera[scan]"')
+    from usearch.index import Index
+
+    graph = Index(
+        ndim=vectors.shape[1],
+        metric="ip",
+        dtype="f16",
+        connectivity=CONNECTIVITY,
+        expansion_add=EXPANSION_ADD,
+        expansion_search=EXPANSION_SEARCH,
+    )
+    blocks = [slice(at, at + ROWS_PER_BLOCK) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
+    for rows in blocks:
+        block = vectors[rows]
+        graph.add(np.arange(rows.start, rows.start + len(block)), block, threads=1)
+        on_progress(len(block))
+    found = np.full((len(vectors), count), -1, dtype=np.int32)
+    for rows in blocks:
+        block = vectors[rows]
+        keys = _keys(graph, block, min(count + 1, len(vectors)))
+        found[rows] = _others(keys, np.arange(rows.start, rows.start + len(block)), count)
+        on_progress(len(block))
+    return found
+
+
+def _keys(graph: object, block: np.ndarray, count: int) -> np.ndarray:
+    """int32 of shape (rows, count), -1 where fewer were found."""
+    matches = graph.search(block, count)  # type: ignore[attr-defined]
+    if len(block) == 1:
+        return np.asarray(matches.keys, dtype=np.int64).reshape(1, -1).astype(np.int32)
+    keys = np.asarray(matches.keys, dtype=np.int64)
+    there = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
+    return np.where(there, keys, -1).astype(np.int32)
+
+
+def _others(keys: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:
+    """The keys without each row's own, in their order, cut or filled with -1 to `count` columns."""
+    last = (keys == own[:, None]) | (keys < 0)
+    order = np.argsort(last, axis=1, kind="stable")
+    keys = np.take_along_axis(np.where(last, -1, keys), order, axis=1)[:, :count]
+    return np.pad(keys, ((0, 0), (0, count - keys.shape[1])), constant_values=-1)
+
+
+def rare_word_pairs(texts: Sequence[str], rare_in: int) -> np.ndarray:
+    """Pairs of rows, the lower first, whose texts share a word that at most `rare_in` texts hold.
+
+    int64 of shape (n, 2), each pair once. Words are compared in lower case; numbers and dates are words.
+    """
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for word in set(_WORD.findall(text.lower())):
+            if len(rows := rows_of[word]) <= rare_in:
+                rows.append(row)
+    codes = [
+        first * len(texts) + second
+        for rows in rows_of.values()
+        if len(rows) <= rare_in
+        for first, second in combinations(rows, 2)
+    ]
+    distinct = np.unique(np.array(codes, dtype=np.int64))
+    return np.stack(np.divmod(distinct, max(len(texts), 1)), axis=1)
+
+
+def related_pairs(texts: Sequence[str], vectors: np.ndarray, neighbours: np.ndarray, rule: Rule) -> Blocks:
+    """(pairs of rows, int64 of shape (n, 2); their cosines, float32) in blocks, each pair once."""
+    for start in range(0, len(neighbours), ROWS_PER_BLOCK):
+        yield _kept(vectors, _neighbour_pairs(neighbours, start), rule.least_cosine)
+    rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
+    for start in range(0, len(rare), ROWS_PER_BLOCK):
+        pairs, cosines = _kept(vectors, rare[start : start + ROWS_PER_BLOCK], rule.least_cosine_rare)
+        first, second = pairs.T
+        is_known = (cosines >= rule.least_cosine) & (
+            _holds(neighbours, first, second) | _holds(neighbours, second, first)
+        )
+        yield pairs[~is_known], cosines[~is_known]
+
+
+def _neighbour_pairs(neighbours: np.ndarray, start: int) -> np.ndarray:
+    """Of a block of rows; a pair of which each is the other's neighbour comes with its lower row."""
+    block = neighbours[start : start + ROWS_PER_BLOCK]
+    first = np.repeat(np.arange(start, start + len(block)), block.shape[1])
+    second = block.ravel().astype(np.int64)
+    first, second = first[second >= 0], second[second >= 0]
+    keep = (first < second) | ~_holds(neighbours, second, first)
+    return np.stack([first[keep], second[keep]], axis=1)
+
+
+def _holds(neighbours: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.asarray((neighbours[rows] == others[:, None]).any(axis=1))
+
+
+def _kept(vectors: np.ndarray, pairs: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
+    keep = cosines >= least
+    return pairs[keep], cosines[keep]
+
+
+def screen(
+    texts: Sequence[str],
+    vectors: np.ndarray,
+    pairs: Blocks,
+    head: ContradictionHead,
+    rule: Rule,
+    *,
+    on_progress: Callable[[int], object] = lambda pairs: None,
+) -> Screened:
+    """What of the pairs the head lets through; on_progress is told how many it has looked at."""
+    place = np.empty(len(texts), dtype=np.int64)
+    place[sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))] = np.arange(len(texts))
+    kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    candidates = 0
+    for block, cosines in pairs:
+        ordered = np.where((place[block[:, 0]] > place[block[:, 1]])[:, None], block, block[:, ::-1])
+        scores = head.predict(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
+        keep = (scores >= rule.least_screen) | (cosines >= rule.surely)
+        kept.append((ordered[keep].astype(np.int32), cosines[keep], scores[keep]))
+        candidates += len(block)
+        on_progress(len(block))
+    rows = np.concatenate([part[0] for part in kept]) if kept else np.empty((0, 2), dtype=np.int32)
+    cosine, score = (
+        np.concatenate([part[at] for part in kept] or [np.empty(0, np.float32)]) for at in (1, 2)
+    )
+    order = np.argsort(-score, kind="stable")
+    return Screened(rows[order, 0], rows[order, 1], cosine[order], score[order], candidates)

@@ -1,0 +1,75 @@
+"""Contradictions that a scan found, and the baseline: those that were looked at and accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from kimera.errors import UserError
+from kimera.whole_files import write_text
+
+BASELINE_FORMAT = "kimera-scan-baseline-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Two statements that contradict each other, and every place where each stands, as "file:line".
+
+    score: P(contradiction) by the cross-encoder; screen_score: by the head. cosine: of their vectors.
+    """
+
+    score: float
+    text1: str
+    text2: str
+    places1: Sequence[str]
+    places2: Sequence[str]
+    screen_score: float
+    cosine: float
+
+    @property
+    def key(self) -> str:
+        """Names the two texts, in whichever order and wherever they stand."""
+        whole = blake2b(digest_size=16)
+        for digest in sorted(map(_digest, (self.text1, self.text2))):
+            whole.update(digest)
+        return whole.hexdigest()
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def strongest_first(findings: Iterable[Finding]) -> list[Finding]:
+    """By score; of equal scores by the texts, so that the order does not depend on the files'."""
+    return sorted(findings, key=lambda finding: (-finding.score, finding.text1, finding.text2))
+
+
+def read_baseline(path: Path) -> set[str]:
+    """The keys of accepted findings. Raises UserError if the file is missing or is no baseline."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != BASELINE_FORMAT:
+            raise ValueError(f"its format is {content['format']!r}")
+        return {str(entry["key"]) for entry in content["accepted"]}
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; write a baseline with --write-baseline"
+        ) from error
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise UserError(
+            f"{path} is not a baseline of this version of Kimera ({type(error).__name__}: {error}). "
+            "Write it anew with --write-baseline."
+        ) from error
+
+
+def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
+    """One line a finding, in the order of the keys, with both texts for whoever reviews the file."""
+    lines = (
+        json.dumps({"key": each.key, "text1": each.text1, "text2": each.text2}, ensure_ascii=False)
+        for each in sorted(findings, key=lambda finding: finding.key)
+    )
+    accepted = ",\n".join(lines)
+    write_text(path, f'{{"format": "{BASELINE_FORMAT}", "accepted": [\n{accepted}\n]}}\n')

@@ -1,0 +1,118 @@
+"""The flags of every command that runs the reactor, what they take, and the reactor that they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from kimera.reactor import Reactor, Stages
+
+
+def add_reactor_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--mp",
+        type=whole(1),
+        metavar="N",
+        help="N processes of one thread each (default: one process, all cores)",
+    )
+    group.add_argument(
+        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
+    )
+    group.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="verify reads each pair in both orders and takes the mean, in twice the time",
+    )
+    group.add_argument(
+        "--encoder",
+        default="all-MiniLM-L6-v2",
+        metavar="NAME",
+        help="a sentence-transformers model by name or path (default: all-MiniLM-L6-v2, shipped)",
+    )
+    group.add_argument(
+        "--head", metavar="FILE", help="weights fitted by python -m kimera.train (needed for another encoder)"
+    )
+    group.add_argument(
+        "--backend",
+        choices=("onnx", "torch"),
+        help="what computes (default: onnx, with torch on a GPU and where a model cannot run on onnx)",
+    )
+    group.add_argument(
+        "--precision",
+        choices=("int8", "float16", "float32"),
+        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch, float16 on a "
+        "GPU)",
+    )
+    group.add_argument(
+        "--device",
+        choices=("cpu", "cuda", "mps", "auto"),
+        default="cpu",
+        help="where it computes (default: cpu); auto takes a GPU where torch sees one",
+    )
+    group.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
+    group.add_argument(
+        "--cache-size",
+        type=_bytes,
+        metavar="SIZE",
+        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
+    )
+    group.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
+
+
+def check_cache_flags(options: argparse.Namespace) -> None:
+    """Raises UserError for flags of the cache that contradict each other."""
+    if options.no_cache and (options.cache_size or options.cache_dir):
+        raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+
+
+def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:
+    """The reactor of these flags. Raises `UserError` where `Reactor` does."""
+    from kimera.cache import MOST_BYTES, EmbeddingCache
+    from kimera.reactor import Reactor
+
+    most_bytes = options.cache_size or MOST_BYTES
+    return Reactor(
+        options.encoder,
+        options.head,
+        None if options.no_cache else EmbeddingCache(options.cache_dir, most_bytes=most_bytes),
+        stages=stages,
+        cross_encoder=options.verify_weights,
+        symmetric=options.symmetric,
+        backend=options.backend,
+        precision=options.precision,
+        device=options.device,
+    )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """For argparse: a whole number of at least `least`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return parse
+
+
+def share(text: str) -> float:
+    """For argparse: a share from 0 to 1, both included."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+
+
+def _bytes(text: str) -> int:
+    """500M, 4G, or a plain number of bytes."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    with contextlib.suppress(ValueError, OverflowError):
+        found = int(float(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}.get(unit, -1))
+        if found > 0:
+            return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 4G")

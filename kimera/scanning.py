@@ -1,0 +1,134 @@
+"""A corpus to its findings, stage by stage: vectors, candidates, screen, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kimera.candidates import Rule, Screened, nearest, related_pairs, screen
+from kimera.encoder import embed
+from kimera.findings import Finding
+from kimera.reactor import Reactor
+from kimera.statements import Corpus
+from kimera.verification import verify
+
+PAIRS_PER_BLOCK = 4096
+
+# title, how much there is (None: not known before), what is counted -> a tqdm bar
+Bar = Callable[[str, int | None, str], Any]
+
+
+@dataclass
+class Scan:
+    """What a scan has done so far; what an interrupted one leaves.
+
+    texts: distinct ones. candidates: related pairs. screened: those that the head let through. verified:
+    those that have a score by now. read: of these, how many the cross-encoder read; it had the others' scores
+    in the cache. encoded: texts whose vectors were not in the cache. findings: in no order.
+    """
+
+    statements: int = 0
+    texts: int = 0
+    candidates: int = 0
+    screened: int = 0
+    verified: int = 0
+    encoded: int = 0
+    read: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def run_scan(
+    corpus: Corpus,
+    reactor: Reactor,
+    scan: Scan,
+    bar: Bar,
+    *,
+    rule: Rule,
+    least_score: float,
+    workers: int | None = None,
+) -> None:
+    """Fills `scan` as it goes: where it is interrupted, what was found so far is there.
+
+    reactor: of both stages. Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
+    """
+    if reactor.head is None:
+        raise ValueError("the reactor has no head")
+    scan.statements, scan.texts = corpus.statements, len(corpus.texts)
+    vectors = _vectors(corpus, reactor, scan, bar, workers)
+    with bar("neighbours", 2 * len(vectors), "text") as progress:
+        neighbours = nearest(vectors, rule.neighbours, on_progress=progress.update)
+    with bar("screening", None, "pair") as progress:
+        related = related_pairs(corpus.texts, vectors, neighbours, rule)
+        screened = screen(corpus.texts, vectors, related, reactor.head, rule, on_progress=progress.update)
+    scan.candidates, scan.screened = screened.candidates, len(screened.first)
+    with bar("verifying", len(screened.first), "pair") as progress:
+        for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
+            scan.verified += len(rows)
+            scan.read += read
+            found = scores >= least_score
+            scan.findings += (
+                _finding(corpus, screened, row, score)
+                for row, score in zip(rows[found].tolist(), scores[found].tolist(), strict=True)
+            )
+
+
+def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: int | None) -> np.ndarray:
+    with bar("encoding", len(corpus.texts), "text") as progress:
+
+        def on_encoded(done: int, of: int) -> None:
+            scan.encoded = done
+            progress.update(len(corpus.texts) - of + done - progress.n)
+
+        embedded = embed(corpus.texts, reactor.encoder, reactor.cache, workers=workers, on_encoded=on_encoded)
+        progress.update(len(corpus.texts) - progress.n)
+    return embedded.vectors
+
+
+def _verified(
+    corpus: Corpus, screened: Screened, reactor: Reactor, progress: Any, workers: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """(rows of `screened`, their P(contradiction), how many pairs were read) block by block."""
+    for start in range(0, len(screened.first), PAIRS_PER_BLOCK):
+        rows = np.arange(start, min(start + PAIRS_PER_BLOCK, len(screened.first)))
+        places = zip(screened.first[rows].tolist(), screened.second[rows].tolist(), strict=True)
+        pairs = [(corpus.texts[first], corpus.texts[second]) for first, second in places]
+        scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
+        progress.update(start + len(rows) - progress.n)
+        yield rows, scores, read
+
+
+def verified_scores(
+    pairs: list[tuple[str, str]],
+    reactor: Reactor,
+    on_read: Callable[[int, int], object] | None = None,
+    workers: int | None = None,
+) -> tuple[np.ndarray, int]:
+    """(P(contradiction) by the reactor's cross-encoder, float32 (n,); how many pairs it read)."""
+    if reactor.cross_encoder is None:
+        raise ValueError("the reactor has no cross-encoder")
+    orders = [pairs, [(second, first) for first, second in pairs]] if reactor.symmetric else [pairs]
+    every = [pair for order in orders for pair in order]
+    verified = verify(every, reactor.cross_encoder, reactor.cache, workers=workers, on_read=on_read)
+    scores = verified.probabilities[:, 0].reshape(len(orders), len(pairs)).mean(axis=0)
+    return scores, verified.read
+
+
+def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:
+    """Moves the bar on through a block of `count` pairs as parts of it are read."""
+    return lambda done, of: progress.update(start + count * done // of - progress.n)
+
+
+def _finding(corpus: Corpus, screened: Screened, row: int, score: float) -> Finding:
+    first, second = int(screened.first[row]), int(screened.second[row])
+    return Finding(
+        score,
+        corpus.texts[first],
+        corpus.texts[second],
+        corpus.places[first],
+        corpus.places[second],
+        float(screened.score[row]),
+        float(screened.cosine[row]),
+    )

@@ -1,0 +1,298 @@
+"""The scan: what it finds, how it is written, the baseline, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.perf.scan_corpus import planted_corpus, recall
+from kimera.errors import UserError
+from kimera.finding_files import render_csv, render_html, render_jsonl
+from kimera.findings import Finding, read_baseline, strongest_first, write_baseline
+from kimera.scan import build_parser, main
+
+ROOT = Path(__file__).parent.parent
+NOTES = """\
+# Opening hours
+
+The museum in the old town is open on Mondays.
+
+Tickets are sold at the door. The garden has three fountains.
+"""
+NEWS = "The museum in the old town is never open on Mondays.\nA bus goes there every hour.\n"
+CONTRADICTION = {
+    "The museum in the old town is open on Mondays.",
+    "The museum in the old town is never open on Mondays.",
+}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "notes.md").write_text(NOTES)
+    (tmp_path / "docs" / "news.txt").write_text(NEWS)
+    return tmp_path
+
+
+def finding(text1: str = "It is so.", text2: str = "It is not so.", score: float = 0.9) -> Finding:
+    return Finding(score, text1, text2, ["a.md:1"], ["b.md:2", "c.md:3"], 0.5, 0.7)
+
+
+def test_a_contradiction_between_two_files_is_found_and_says_where_both_stand(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs"]) == 0
+    told = capsys.readouterr()
+    (found,) = map(json.loads, told.out.splitlines())
+    assert {found["text1"], found["text2"]} == CONTRADICTION
+    assert sorted(found["places1"] + found["places2"]) == ["docs/news.txt:1", "docs/notes.md:3"]
+    assert found["score"] >= 0.8
+    assert "5 statements, 5 distinct" in told.err
+    assert "of 10 pairs" in told.err
+    assert told.err.rstrip().endswith("; 1 finding")
+
+
+def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["docs", "--cache-dir", str(corpus / "cache"), "--least-cosine", "0.5", "--rare-in", "0"]
+    main(command)
+    assert "(5 encoded); 1 candidates of 10 pairs; 1 left by the screen; 1 verified (1 read)" in (
+        capsys.readouterr().err
+    )
+    (corpus / "docs" / "a.md").write_text(f"\n\n{NEWS}\nThe museum in the old town is shut on Mondays.\n")
+    main(command)
+    told = capsys.readouterr()
+    assert "8 statements, 6 distinct (1 encoded); 3 candidates of 15 pairs" in told.err
+    assert "3 verified (2 read)" in told.err
+    known = [
+        each
+        for each in map(json.loads, told.out.splitlines())
+        if {each["text1"], each["text2"]} == CONTRADICTION
+    ]
+    assert sorted(known[0]["places1"] + known[0]["places2"]) == [
+        "docs/a.md:3",
+        "docs/news.txt:1",
+        "docs/notes.md:3",
+    ]
+
+
+def test_accepted_contradictions_do_not_fail_wherever_they_move(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = ["docs", "--quiet", "--fail-on-contradiction", "--baseline", "accepted.json"]
+    assert main([*gate, "--write-baseline"]) == 0
+    assert capsys.readouterr() == ("", "")
+    (corpus / "docs" / "notes.md").write_text(f"A new beginning moves the rest.\n\n{NOTES}")
+    assert main(gate) == 0
+    assert capsys.readouterr() == ("", "")
+    (corpus / "docs" / "notes.md").write_text(NOTES.replace("Mondays", "Sundays"))
+    (corpus / "docs" / "news.txt").write_text(NEWS.replace("Mondays", "Sundays"))
+    assert main(gate) == 3
+    assert "Sundays" in capsys.readouterr().out
+
+
+def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None:
+    assert main(["docs", "--format", "html", "--out", "found.html", "--quiet"]) == 0
+    page = (corpus / "found.html").read_text()
+    assert all(text in page for text in CONTRADICTION)
+    assert "docs/notes.md:3" in page
+
+
+def test_standard_input_is_plain_text(corpus: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kimera.scan", "-", "--most", "1", "--format", "csv"],
+        input=f"{NOTES}\n{NEWS}",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert {row["text1"], row["text2"]} <= {*CONTRADICTION, f"# Opening hours {NOTES.splitlines()[2]}"}
+    assert {row["places1"], row["places2"]} == {"stdin:3", "stdin:7"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["docs", "--write-baseline"], "--write-baseline writes the file that --baseline names"),
+        (["docs", "--baseline", "none.json"], "none.json: cannot be read: No such file"),
+        (["docs", "--out", "none/found.csv"], "--out none/found.csv: give the name of a file"),
+        (["empty.txt"], "empty.txt: no statement was found"),
+        (["docs", "--no-cache", "--cache-dir", "x"], "--no-cache keeps nothing"),
+    ],
+)
+def test_wrong_usage_is_told_without_a_traceback(
+    corpus: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    (corpus / "empty.txt").touch()
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {told}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan_goes_on(
+    corpus: Path,
+) -> None:
+    """Bars show only on a terminal, so standard error is one; the signal comes once verifying has begun."""
+    import pty
+    import termios
+
+    lines = [
+        f"Worker {number} of the night shift is asleep in hall {number % 20}.\n\n" for number in range(400)
+    ]
+    (corpus / "many.txt").write_text("".join(lines))
+    command = [
+        sys.executable,
+        "-m",
+        "kimera.scan",
+        "many.txt",
+        "--cache-dir",
+        "cache",
+        "--out",
+        "found.jsonl",
+    ]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with subprocess.Popen(command, stderr=theirs, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        os.close(theirs)
+        told = b""
+        while b"verifying" not in told:
+            told += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        told += _rest(ours)
+    assert process.returncode == 130
+    assert b"interrupted: 0 of" in told
+    assert b"the same command goes on from here" in told
+    assert b"Traceback" not in told
+    assert (corpus / "found.jsonl").exists()
+
+
+def _rest(terminal: int) -> bytes:
+    told = b""
+    try:
+        while part := os.read(terminal, 4096):
+            told += part
+    except OSError:  # what Linux gives when the other end is closed
+        pass
+    return told
+
+
+class Page(HTMLParser):
+    """What stands on a page: its tags, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+HOSTILE = "<script>alert('x')</script> & \"<b>\""
+
+
+def test_the_page_runs_nothing_and_shows_hostile_texts_as_they_are() -> None:
+    hostile = Finding(0.9, HOSTILE, "=1+1", ["<i>.md:1"], ["b.md:2"], 0.5, 0.7)
+    page = Page(render_html([hostile]))
+    assert page.tags.isdisjoint({"script", "b", "i", "img", "link"})
+    assert HOSTILE in page.text
+    assert "<i>.md:1" in page.text
+
+
+def test_a_spreadsheet_runs_no_cell_of_the_csv() -> None:
+    hostile = Finding(0.9, "=1+1", "@x\r\n", ["-a.md:1"], ["b.md:2", "c.md:3"], 0.5, 0.7)
+    (row,) = csv.DictReader(io.StringIO(render_csv([hostile]), newline=""))
+    assert (row["text1"], row["text2"], row["places1"]) == ("'=1+1", "'@x\r\n", "'-a.md:1")
+    assert row["places2"] == "b.md:2; c.md:3"
+    assert float(row["score"]) == 0.9
+
+
+@given(st.text(), st.text())
+def test_json_lines_hold_any_text(text1: str, text2: str) -> None:
+    (line,) = render_jsonl([finding(text1, text2)]).splitlines()[:1] or [""]
+    whole = json.loads(render_jsonl([finding(text1, text2)]))
+    assert (whole["text1"], whole["text2"]) == (text1, text2)
+    assert line.startswith("{")
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_finding_is_known_by_its_two_texts_in_any_order(one: str, other: str, third: str) -> None:
+    assert finding(one, other).key == finding(other, one, score=0.1).key
+    if third not in (one, other):
+        assert finding(one, other).key != finding(one, third).key
+
+
+def test_the_strongest_finding_is_first_and_equal_ones_have_an_order_of_their_own() -> None:
+    found = [finding("b", score=0.8), finding("c", score=0.9), finding("a", score=0.8)]
+    assert [each.text1 for each in strongest_first(found)] == ["c", "a", "b"]
+    assert strongest_first(found[::-1]) == strongest_first(found)
+
+
+def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "accepted.json"
+    write_baseline(path, [finding(), finding("\ud800", HOSTILE)])
+    assert read_baseline(path) == {finding().key, finding("\ud800", HOSTILE).key}
+    for content in ("", "[]", "{}", '{"format": "other"}', '{"format": "kimera-scan-baseline-1"}'):
+        path.write_text(content)
+        with pytest.raises(UserError, match="is not a baseline of this version"):
+            read_baseline(path)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
+def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
+    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    commands = re.findall(r"kimera\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
+    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
+    assert any("--" in command for command in commands)
+
+
+def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    python, module, *flags = hook["entry"].split()[0], hook["entry"].split()[2], *hook["entry"].split()[3:]
+    assert (python, module) == ("python", "kimera.scan")
+    options = build_parser().parse_args([*flags, *hook["args"]])
+    assert options.fail_on_contradiction
+    assert hook["pass_filenames"] is False
+
+
+def test_planted_contradictions_are_drawn_from_labelled_pairs_and_the_scan_misses_few_of_the_exhaustive(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [
+        {
+            "text1": f"The {name} in the old town is open on {day}.",
+            "text2": f"The {name} is never open on {day}.",
+            "label": "contradiction",
+        }
+        for name in ("museum", "library", "theatre", "market")
+        for day in ("Mondays", "Sundays", "Fridays")
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    planted = planted_corpus([path], 20)
+    assert (len(planted.texts), len(planted.contradictions)) == (20, 10)
+    told = recall(planted)
+    assert "20 statements, 190 pairs." in told
+    share = float(told.partition("% of the exhaustive")[0].rpartition(" ")[2])
+    assert share >= 95
