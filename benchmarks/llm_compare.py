@@ -164,6 +164,7 @@ def _identity(
 
 def _reactor(options: argparse.Namespace) -> Reactor:
     from kimera.cache import MOST_BYTES, EmbeddingCache
+    from kimera.engine import engine_of
     from kimera.reactor import Reactor
 
     most_bytes = options.cache_size or MOST_BYTES
@@ -177,6 +178,7 @@ def _reactor(options: argparse.Namespace) -> Reactor:
         backend=options.backend,
         precision=options.precision,
         device=options.device,
+        engine=engine_of(options),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.datasets import EMBEDDED
 from kimera import __version__
+from kimera.engine import add_engine_flags
 from kimera.errors import UserError
 
 JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
@@ -202,6 +203,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="N processes of one thread each (default: one process, all cores)",
     )
+    add_engine_flags(reactor)
     reactor.add_argument(
         "--reactor",
         choices=("screen", "verify", "both"),
@@ -300,6 +302,8 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
         named = [flag for flag, group in flags.items() if flag in idle or group in idle]
         if named and getattr(run, name):
             yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
+    if given.ray_address and run.engine == "local":
+        yield "without effect without --engine ray: --ray-address"
 
 
 def _whole(least: int) -> Callable[[str], int]:

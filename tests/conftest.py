@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from servers import HOST, ScriptedJudge
 
-VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
+VARIABLES = (
+    "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
+    "RAY_ADDRESS",
+)  # fmt: skip
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
 
