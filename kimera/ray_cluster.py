@@ -59,8 +59,7 @@ class Worker:
 class RayCluster:
     """Starts Ray or connects to it, unless this process is connected already.
 
-    address: HOST:PORT or "auto"; None starts Ray on this machine, with as many CPUs as there are `workers`, or
-    as the machine has.
+    address: HOST:PORT or "auto"; None starts Ray on this machine, for so many `workers`, or one on each CPU.
     Raises `UserError` where no Ray answers in time.
     """
 
@@ -168,4 +167,5 @@ def _require_open_port(address: str) -> None:
 
 def _init(**options: Any) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"  # of workers that were not waited for
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

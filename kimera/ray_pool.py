@@ -103,12 +103,17 @@ class RayPool:
             worker.where = ray.get(reference)
             worker.loaded.add(self._key)
         except ray.exceptions.RayTaskError as error:
-            raise error.cause or error from None
+            if isinstance(error.cause, UserError):
+                raise error.cause from None
+            raise UserError(f"a Ray worker could not start: {_reason(error)}") from error
         except ray.exceptions.RayError as error:
+            if worker.loaded:  # something else: it was there, and was lost while nothing was asked of it
+                return self.replace(worker)
             self._joined().drop(worker)  # and not replaced: the next would do the same
             if not (self.ready or self._loading):
                 raise UserError(f"no Ray worker could start: {_reason(error)}") from error
             warnings.warn(f"a Ray worker could not start: {_reason(error)}", stacklevel=2)
+        return None
 
     def replace(self, worker: Worker) -> None:
         """Ask for another one in the place of a worker that was lost."""
@@ -155,7 +160,7 @@ class RayPool:
         if self._cluster is None:
             address = self._address or os.environ.get("RAY_ADDRESS")
             if not (address or "ray" in sys.modules):
-                _close_to_others()
+                close_to_others()
             from kimera.ray_cluster import join
 
             self._cluster = join(self, address, workers)
@@ -231,16 +236,16 @@ class _Round:
         self._waiting.extendleft(sorted(places, reverse=True))
         lost = f"the {self._pool.what} worker {worker.where} was lost ({_reason(error)})"
         self._losses[places[0]] += 1  # which it was at; the others waited for it
+        self._pool.replace(worker)
         if self._losses[places[0]] == MOST_LOSSES:
             raise UserError(
                 f"{lost}, as were {MOST_LOSSES - 1} before it over the same batch. "
                 "If memory ran out, use fewer workers."
             )
-        warnings.warn(f"{lost}; its {len(places)} batches are done again by others", stacklevel=2)
-        self._pool.replace(worker)
+        warnings.warn(f"{lost}; what it had is done again: {len(places)} batches", stacklevel=2)
 
 
-def _close_to_others() -> None:
+def close_to_others() -> None:
     """What ray reads when it is imported, so that nobody else can run code in a Ray that is started here.
 
     It then listens on loopback alone, and its processes share a secret.
