@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
@@ -57,12 +58,22 @@ class Engine:
         return self.name == "local"
 
     def pool(self, prepare: Callable[[], Load], what: str, *, worth: int, per_task: int) -> Pool:
-        """For the arguments see `WorkerPool`. Nothing is started yet."""
+        """For the arguments see `WorkerPool`. Nothing is started yet. `UserError` for a bad address."""
         if self.is_local:
             return WorkerPool(prepare, what, worth=worth, per_task=per_task)
         from kimera.ray_pool import RayPool
 
-        return RayPool(prepare, what, self.address, worth=worth, per_task=per_task)
+        return RayPool(prepare, what, self._cluster_address(), worth=worth, per_task=per_task)
+
+    def _cluster_address(self) -> str | None:
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        host, _, port = (address or "").rpartition(":")
+        if address in (None, "", "auto") or (host and "/" not in host and port.isascii() and port.isdigit()):
+            return address or None
+        raise UserError(
+            f"{address!r} is no address of a Ray cluster: give HOST:PORT as `ray start` printed it, or auto, "
+            "on a machine that belongs to the cluster"
+        )
 
     def require_cpu(self, device: str) -> None:
         """Raise `UserError` where work for a GPU would go to workers, which compute on CPUs."""

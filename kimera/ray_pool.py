@@ -158,12 +158,11 @@ class RayPool:
 
     def _joined(self, workers: int | None = None) -> RayCluster:
         if self._cluster is None:
-            address = self._address or os.environ.get("RAY_ADDRESS")
-            if not (address or "ray" in sys.modules):
+            if not (self._address or "ray" in sys.modules):
                 close_to_others()
             from kimera.ray_cluster import join
 
-            self._cluster = join(self, address, workers)
+            self._cluster = join(self, self._address, workers)
         return self._cluster
 
     def _ask_for_workers(self) -> bool:

@@ -242,16 +242,16 @@ def test_without_an_address_a_ray_is_started_and_ended(tmp_path: Path) -> None:
     assert (kimera["mode"], kimera["workers"], kimera["workers_used"]) == ("ray", 1, 1)
 
 
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [("127.0.0.1:1", "no Ray cluster can be reached at 127.0.0.1:1"), ("nowhere", "give HOST:PORT")],
-)
-def test_an_address_without_a_cluster_is_an_error_that_names_it(
-    tmp_path: Path, address: str, told: str
-) -> None:
-    done = compare(tmp_path / "run", "--engine", "ray", "--ray-address", address)
-    assert (done.returncode, told in done.stderr) == (1, True)
+def test_an_address_without_a_cluster_is_an_error_that_names_it(tmp_path: Path) -> None:
+    done = compare(tmp_path / "run", "--engine", "ray", "--ray-address", "127.0.0.1:1")
+    assert (done.returncode, "no Ray cluster can be reached at 127.0.0.1:1" in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", ":6379", "ray://host:10001"])
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(UserError, match=r"is no address of a Ray cluster: give HOST:PORT"):
+        Encoder(engine=Engine("ray", address))
 
 
 def test_where_ray_is_not_installed_the_error_says_how_to_install_it(tmp_path: Path) -> None:

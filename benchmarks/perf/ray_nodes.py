@@ -1,4 +1,4 @@
-"""Two Ray nodes of one core each beside one: how much faster, whether they say the same, and a node that dies.
+"""Two Ray nodes of one core each beside one: how much faster, whether they say the same; a node that dies.
 
 python -m benchmarks.perf.ray_nodes FILE...     FILE: pairs; needs two free cores and pip install -e ".[ray]"
 
@@ -28,14 +28,14 @@ from kimera.pairs import Pair, Verdict
 from kimera.ray_pool import close_to_others
 from kimera.reactor import Reactor
 
-NODE = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
 LEAST_GAIN = 1.5
 MOST_APART = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """scores: of verify and of screen, shape (n, 2). load_s: to join, to start workers and to load the models."""
+    """scores: of verify and of screen, shape (n, 2). load_s: joining, starting workers, loading models."""
 
     scores: np.ndarray
     seconds: float
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pairs = list(islice((pair for file in options.files for pair in read_pairs(file)), options.max_pairs))
     print(f"{setting()}; load {os.getloadavg()[0]:.1f} before; {len(pairs):,} pairs, both stages, int8\n")
     print(
-        "| workers | seconds | pairs/s | loading, s | furthest from one process |\n| --- | --- | --- | --- | --- |"
+        "| workers | seconds | pairs/s | loading, s | furthest from local |\n| --- | --- | --- | --- | --- |"
     )
     local = measure(Reactor(cache=None), pairs, workers=1)
     row("1 local process", local, local)
