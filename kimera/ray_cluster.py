@@ -120,13 +120,16 @@ def leave(holder: object) -> None:
 
 
 def _start(workers: int | None) -> None:
-    _init(
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
-    )
+    try:
+        _init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:  # of a dozen kinds; each means that there is no Ray
+        raise UserError(f"Ray cannot be started on this machine: {error}") from error
 
 
 def _connect(address: str) -> None:
@@ -161,6 +164,4 @@ def _require_open_port(address: str) -> None:
 
 
 def _init(**options: Any) -> None:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"  # of workers that were not waited for
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import textwrap
 import time
 import uuid
 import warnings
@@ -105,14 +106,14 @@ class RayPool:
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, UserError):
                 raise error.cause from None
-            raise UserError(f"a Ray worker could not start: {_reason(error)}") from error
+            raise _not_started(error) from error
         except ray.exceptions.RayError as error:
             if worker.loaded:  # something else: it was there, and was lost while nothing was asked of it
                 return self.replace(worker)
             self._joined().drop(worker)  # and not replaced: the next would do the same
             if not (self.ready or self._loading):
-                raise UserError(f"no Ray worker could start: {_reason(error)}") from error
-            warnings.warn(f"a Ray worker could not start: {_reason(error)}", stacklevel=2)
+                raise _not_started(error) from error
+            warnings.warn(str(_not_started(error)), stacklevel=2)
         return None
 
     def replace(self, worker: Worker) -> None:
@@ -158,8 +159,8 @@ class RayPool:
 
     def _joined(self, workers: int | None = None) -> RayCluster:
         if self._cluster is None:
-            if not (self._address or "ray" in sys.modules):
-                close_to_others()
+            if "ray" not in sys.modules:
+                set_up_ray(self._address)
             from kimera.ray_cluster import join
 
             self._cluster = join(self, self._address, workers)
@@ -244,17 +245,28 @@ class _Round:
         warnings.warn(f"{lost}; what it had is done again: {len(places)} batches", stacklevel=2)
 
 
-def close_to_others() -> None:
-    """What ray reads when it is imported, so that nobody else can run code in a Ray that is started here.
+def set_up_ray(address: str | None) -> None:
+    """What ray reads from the environment when it is imported: to be called before that.
 
-    It then listens on loopback alone, and its processes share a secret.
+    It is quiet: it tells nobody of its use, and prints nothing to standard output. One that is started here,
+    for there is no address, is closed to others, who could else run code in it: it listens on loopback alone,
+    and its processes share a secret.
     """
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of workers that were not waited for
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    if not address:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _not_started(error: Exception) -> UserError:
+    needs = f"Each node needs kimera {__version__} and what it depends on."
+    return UserError(f"a Ray worker could not start: {_reason(error)}. {needs}")
 
 
 def _reason(error: Exception) -> str:
     """What happened, of Ray's many lines on it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return textwrap.shorten(lines[-1] if lines else type(error).__name__, 200, placeholder="...")

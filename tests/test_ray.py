@@ -22,7 +22,7 @@ from kimera.encoder import DEFAULT_MODEL, Encoder, _load_worker
 from kimera.engine import Engine
 from kimera.errors import UserError
 from kimera.pool import Load, WorkerPool
-from kimera.ray_pool import close_to_others
+from kimera.ray_pool import set_up_ray
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason='needs ray: pip install -e ".[ray]"')
@@ -36,7 +36,7 @@ class Nodes:
     """A cluster of two nodes of one CPU each, on this machine."""
 
     def __init__(self) -> None:
-        close_to_others()  # which ray reads when it is imported
+        set_up_ray(None)  # which ray reads when it is imported
         from ray import cloudpickle
         from ray.cluster_utils import Cluster
 

@@ -25,7 +25,7 @@ from benchmarks.perf.setting import setting
 from kimera.engine import Engine
 from kimera.pair_files import read_pairs
 from kimera.pairs import Pair, Verdict
-from kimera.ray_pool import close_to_others
+from kimera.ray_pool import set_up_ray
 from kimera.reactor import Reactor
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def nodes(count: int) -> Iterator[tuple[Engine, Any]]:
     """(so many Ray nodes of one core, on loopback; what kills the last of them)."""
-    close_to_others()
+    set_up_ray(None)
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args=NODE)
