@@ -17,7 +17,7 @@ from kimera.errors import UserError
 from kimera.pool import Load, Work
 
 REACH_TIMEOUT_S = 10.0  # for a port to answer
-CONNECT_TIMEOUT_S = 60.0  # for Ray behind it
+CONNECT_TIMEOUT_S = 30.0  # for Ray behind it
 OBJECT_STORE_BYTES = 256 * 2**20  # of a Ray that is started here; a batch and its result are far below 1 MB
 
 
