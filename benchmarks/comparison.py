@@ -54,7 +54,10 @@ class Detector(Protocol):
 
 
 class ReactorDetector:
-    """The reactor on one process and all its cores, or on `workers` processes of one thread each."""
+    """The reactor on one process and all its cores, or on `workers` processes of one thread each.
+
+    On Ray without `workers`, on as many as the cluster has CPUs, and 0 is how many were asked for.
+    """
 
     variants = 1
 
@@ -70,7 +73,7 @@ class ReactorDetector:
         recorder = recorders[self.name]
         wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
         pairs, copies = tee(pairs_at(dataset, wanted))
-        recorder.begin(mode="mp" if self._workers else "single", asked=self._workers or 1)
+        recorder.begin(**self._how())
         with self._reactor as reactor, progress_bar(self.name, len(wanted), quiet=quiet) as bar:
             results = reactor.stream(copies, self._workers, on_progress=bar.update)
             for index, pair, result in zip(wanted, pairs, results, strict=True):
@@ -78,6 +81,11 @@ class ReactorDetector:
         stats = asdict(self._reactor.stats)
         counted = {name: stats[name] for name in COUNTED}
         recorder.end(used=max(1, stats["workers_used"]), **counted)
+
+    def _how(self) -> Record:
+        if not self._reactor.engine.is_local:
+            return {"mode": "ray", "asked": self._workers or 0}
+        return {"mode": "mp" if self._workers else "single", "asked": self._workers or 1}
 
     def about(self) -> Record:
         reactor = self._reactor

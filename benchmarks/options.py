@@ -252,6 +252,8 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
         named = [flag for flag, group in flags.items() if flag in idle or group in idle]
         if named and getattr(run, name):
             yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
+    if given.ray_address and run.engine == "local":
+        yield "without effect without --engine ray: --ray-address"
 
 
 def _whole_or_auto(text: str) -> int | str:

@@ -12,11 +12,12 @@ import numpy as np
 
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest
+from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
+from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.onnx_models import RECIPE, open_onnx
-from kimera.pool import ClosedAtExit, Load, WorkerPool
+from kimera.pool import ClosedAtExit, Load
 from kimera.runtime import (
     TORCH_ON_CPU,
     Backend,
@@ -26,6 +27,7 @@ from kimera.runtime import (
     choose_runtime,
     placed,
     require_runtime,
+    require_same,
 )
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer, Tokens, batches_by_length
@@ -48,7 +50,8 @@ class CrossEncoder(ClosedAtExit):
     together.
     backend, precision, device: see `choose_runtime`. On "onnx" a file for onnxruntime is made in the cache
     folder on first use, and torch is not needed afterwards; where that fails, a warning says so and torch
-    does the work, in float32. threads: of onnxruntime; None for all cores.
+    does the work, in float32. threads: of onnxruntime; None for all cores. engine: what runs the workers; see
+    `Engine`.
     A pair's scores do not depend on the others': exactly on "onnx"; on "torch" within 1e-5 in float32, 1e-2
     in float16.
 
@@ -65,8 +68,12 @@ class CrossEncoder(ClosedAtExit):
         device: Device = "cpu",
         cache_dir: str | Path | None = None,
         threads: int | None = None,
+        engine: Engine | EngineName = LOCAL,
     ) -> None:
         self.runtime = choose_runtime(backend, precision, device)
+        engine = as_engine(engine)
+        engine.require_cpu(self.runtime.device)
+        self._given_cache_dir = cache_dir
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
         self.weights = (
@@ -76,7 +83,7 @@ class CrossEncoder(ClosedAtExit):
         self.folder = model_folder(self.name)
         self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
         self._loaded_s = 0.0
-        self._pool = WorkerPool(
+        self._pool = engine.pool(
             self._prepared, "verifying", worth=PAIRS_WORTH_A_POOL, per_task=PAIRS_PER_TASK
         )
 
@@ -156,13 +163,13 @@ class CrossEncoder(ClosedAtExit):
     def logits_batches(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> Logits:
         """Yield (indices into `pairs`, their logits) batch by batch, longest pairs first.
 
-        workers: None reads in this process with all its cores; N uses N processes of one thread each, which
-        start with the first call that brings `PAIRS_WORTH_A_POOL` and serve later calls. On a GPU all is
-        read in this process.
-        Raises `UserError` where `WorkerPool.map` does.
+        workers: None reads in this process with all its cores, or on all CPUs of a Ray cluster; N uses N
+        processes of one thread each, which start with the first call that brings `PAIRS_WORTH_A_POOL` and
+        serve later calls. On a GPU all is read in this process.
+        Raises `UserError` where the pool's `map` does.
         """
         workers = None if self.runtime.on_gpu else workers
-        if workers is None or not self._pool.takes(len(pairs), workers):
+        if not self._pool.takes(len(pairs), workers):
             if pairs:
                 yield from self._run(self._tokenizer.of_pairs(pairs))
             return
@@ -192,11 +199,18 @@ class CrossEncoder(ClosedAtExit):
 
     def _prepared(self) -> Load:
         self.settle()  # makes the file once, before several processes would
-        return functools.partial(_load_worker, self.weights, self.name, self.runtime, self.cache_dir)
+        name = name_elsewhere(self.name, self.folder)
+        return functools.partial(
+            _load_worker, self.weights, name, self.runtime, self._given_cache_dir, self.fingerprint
+        )
 
 
 def _load_worker(
-    weights: CrossEncoderWeights, model: str, runtime: Runtime, cache_dir: Path
+    weights: CrossEncoderWeights,
+    model: str,
+    runtime: Runtime,
+    cache_dir: str | Path | None,
+    fingerprint: str,
 ) -> Callable[[list[tuple[str, str]]], np.ndarray]:
     """What a worker process reads a batch of pairs with."""
     if runtime.backend == "torch":
@@ -208,6 +222,7 @@ def _load_worker(
     )
     cross_encoder.logits([("warm", "up")])
     require_runtime(cross_encoder.runtime, runtime)
+    require_same(cross_encoder.fingerprint, fingerprint, "the cross-encoder")
     return cross_encoder.logits
 
 

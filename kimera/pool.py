@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 END_TIMEOUT_S = 5.0  # for processes that are about to end
 
-# A picklable call that loads a model and gives what does a batch with it.
-Load: TypeAlias = Callable[[], Callable[[Any], np.ndarray]]
+Work: TypeAlias = Callable[[Any], np.ndarray]  # does a batch
+Load: TypeAlias = Callable[[], Work]  # picklable: loads a model, and gives what does a batch with it
 
 
 class ClosedAtExit:
@@ -85,7 +85,7 @@ class WorkerPool:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
 
-    def map(self, batches: Sequence[Any], workers: int) -> Iterator[np.ndarray]:
+    def map(self, batches: Sequence[Any], workers: int | None) -> Iterator[np.ndarray]:
         """What each batch gives, in order. The work that a dying process loses is done again once.
 
         Raises what loading the model raises, and `UserError` for a process that dies while it loads, or a
@@ -93,7 +93,7 @@ class WorkerPool:
         """
         done = 0
         try:
-            for result in self._executor_of(workers).map(_do, batches):
+            for result in self._executor_of(workers or 1).map(_do, batches):
                 yield result
                 done += 1
             return
@@ -105,7 +105,7 @@ class WorkerPool:
         left = f"{len(batches) - done} of {len(batches)} batches are left"
         warnings.warn(f"{died} ended unexpectedly; {left} and are done by new ones", stacklevel=2)
         try:
-            yield from self._executor_of(workers).map(_do, batches[done:])
+            yield from self._executor_of(workers or 1).map(_do, batches[done:])
         except BrokenProcessPool as error:
             died = self._died()
             self.close()
@@ -194,7 +194,7 @@ class _Worker:
 
     gate: _Gate
     load: Load
-    work: Callable[[Any], np.ndarray] = field(init=False)
+    work: Work = field(init=False)
 
 
 _worker: _Worker  # of a worker process, from its start on

@@ -20,6 +20,7 @@ from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import sources_named_in
 from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed, folder_digest
+from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
 from kimera.pairs import Failure, Pair, Verdict, pair_of
@@ -73,6 +74,7 @@ class Reactor(ClosedAtExit):
     Texts that are too long together for the cross-encoder are read passage by passage.
     cross_encoder: a `CrossEncoder`, or the path of weights for one; by default the shipped one.
     backend, precision, device: of the encoder and the cross-encoder that are made here; see `Encoder`.
+    engine: what runs the workers of those two, see `Engine`; on "ray" None is one on each CPU.
     symmetric: the cross-encoder reads each pair in both orders and the mean counts, at twice the time.
     Raises `UserError` if weights are missing or belong to another encoder.
 
@@ -92,11 +94,13 @@ class Reactor(ClosedAtExit):
         backend: Backend | None = None,
         precision: Precision | None = None,
         device: Device = "cpu",
+        engine: Engine | EngineName = LOCAL,
     ) -> None:
+        self.engine = as_engine(engine)
         self.encoder = (
             encoder
             if isinstance(encoder, Encoder)
-            else Encoder(encoder, backend=backend, precision=precision, device=device)
+            else Encoder(encoder, backend=backend, precision=precision, device=device, engine=self.engine)
         )
         self._has_shipped_head = head is None and self.encoder.name in PACKAGED_NAMES
         self.stages: Stages = stages or (
@@ -113,7 +117,12 @@ class Reactor(ClosedAtExit):
                 given
                 if isinstance(given, CrossEncoder)
                 else CrossEncoder(
-                    given, _base_of(given, self.encoder), backend=backend, precision=precision, device=device
+                    given,
+                    _base_of(given, self.encoder),
+                    backend=backend,
+                    precision=precision,
+                    device=device,
+                    engine=self.engine,
                 )
             )
         if symmetric and self.cross_encoder is None:
@@ -182,7 +191,7 @@ class Reactor(ClosedAtExit):
         workers: processes for this call; None is the reactor's own setting.
         on_progress: is told by how many pairs the work has moved on; tqdm's `update`, say. Where a part of
         a chunk's work is done, that part of its pairs counts as done; their verdicts come with the chunk.
-        Raises `UserError` for `workers` below 1, and where `WorkerPool.map` does; ValueError for what is no
+        Raises `UserError` for `workers` below 1, and where a pool's `map` does; ValueError for what is no
         pair.
         """
         workers = self.workers if workers is None else workers

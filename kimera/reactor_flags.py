@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kimera.engine import add_engine_flags, engine_of
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def add_reactor_flags(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="N processes of one thread each (default: one process, all cores)",
     )
+    add_engine_flags(group)
     group.add_argument(
         "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
     )
@@ -86,6 +88,7 @@ def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:
         backend=options.backend,
         precision=options.precision,
         device=options.device,
+        engine=engine_of(options),
     )
 
 

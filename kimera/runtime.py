@@ -79,6 +79,15 @@ def require_runtime(found: Runtime, wanted: Runtime) -> None:
         )
 
 
+def require_same(found: str, wanted: str, what: str) -> None:
+    """Raise `UserError` in a worker process, on another machine perhaps, whose model is another one."""
+    if found != wanted:
+        raise UserError(
+            f"{what} is another one here: its fingerprint is {found}, that of the asking process {wanted}. "
+            "Install the same kimera and the same weights on every machine."
+        )
+
+
 def placed(network: Any, runtime: Runtime) -> Any:
     """A torch network on the device and in the number format of a runtime, ready to compute."""
     return network.to(device=runtime.device, dtype=runtime.torch_dtype()).eval()

@@ -75,7 +75,6 @@ def verify(
         if cross_encoder.fingerprint != mark:
             logits, found, mark = _looked_up(cross_encoder, cache, keys)
     missing = np.flatnonzero(~found)
-    workers_used = cross_encoder.processes_for(len(missing), workers)
     pending: list[int] = []
     read = 0
 
@@ -104,6 +103,7 @@ def verify(
         )
         for place in np.flatnonzero(long).tolist()
     }
+    workers_used = cross_encoder.processes_for(len(missing), workers)
     return Verified(every[best], strongest, len(missing), len(distinct) - len(missing), workers_used)
 
 

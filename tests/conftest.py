@@ -18,7 +18,10 @@ from servers import HOST, ScriptedJudge
 if TYPE_CHECKING:
     from kimera.live.session import Detector
 
-VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
+VARIABLES = (
+    "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
+    "RAY_ADDRESS",
+)  # fmt: skip
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
 

@@ -116,10 +116,11 @@ def mode(detector: Detector) -> str:
 
 def _processes(detector: Detector) -> str:
     asked, used = detector["workers"], detector["workers_used"]
+    where = " on Ray" if detector["mode"] == "ray" else ""
     if not used:  # the pass was cut off before it could say
-        return f"{_process_count(asked)} asked for"
-    why = f" ({asked} asked for: too little to encode for more)" if used != asked else ""
-    return f"{_process_count(used)}{why}"
+        return f"{_process_count(asked) if asked else 'all processes'}{where} asked for"
+    why = f" ({asked} asked for: too little to encode for more)" if asked and used != asked else ""
+    return f"{_process_count(used)}{where}{why}"
 
 
 def _process_count(number: int) -> str:

@@ -1,0 +1,117 @@
+"""Two Ray nodes of one core each beside one: how much faster, whether they say the same; a node that dies.
+
+python -m benchmarks.perf.ray_nodes FILE...     FILE: pairs; needs two free cores and pip install -e ".[ray]"
+
+The nodes are processes of this machine, so there is no network between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.perf.setting import setting
+from kimera.engine import Engine
+from kimera.pair_files import read_pairs
+from kimera.pairs import Pair, Verdict
+from kimera.ray_pool import set_up_ray
+from kimera.reactor import Reactor
+
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
+LEAST_GAIN = 1.5
+MOST_APART = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """scores: of verify and of screen, shape (n, 2). load_s: joining, starting workers, loading models."""
+
+    scores: np.ndarray
+    seconds: float
+    load_s: float
+    workers: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if two nodes are so much faster, say what one process says, and lose nothing with one of them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--max-pairs", type=int, default=8192, metavar="N")
+    options = parser.parse_args(arguments)
+    pairs = list(islice((pair for file in options.files for pair in read_pairs(file)), options.max_pairs))
+    print(f"{setting()}; load {os.getloadavg()[0]:.1f} before; {len(pairs):,} pairs, both stages, int8\n")
+    print(
+        "| workers | seconds | pairs/s | loading, s | furthest from local |\n| --- | --- | --- | --- | --- |"
+    )
+    local = measure(Reactor(cache=None), pairs, workers=1)
+    row("1 local process", local, local)
+    with nodes(1) as (engine, _):
+        one = measure(Reactor(cache=None, engine=engine), pairs)
+        row("1 Ray node of one core", one, local)
+    with nodes(2) as (engine, _):
+        two = measure(Reactor(cache=None, engine=engine), pairs)
+        row("2 Ray nodes of one core", two, local)
+    with nodes(2) as (engine, kill_one):
+        threading.Timer(two.load_s + two.seconds / 2, kill_one).start()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            bereft = measure(Reactor(cache=None, engine=engine), pairs)
+        row("2 Ray nodes, one killed", bereft, local)
+    gain = one.seconds / two.seconds
+    print(f"\ntwo nodes are {gain:.2f} times as fast as one; load {os.getloadavg()[0]:.1f} after")
+    print(*(f"said: {warning.message}" for warning in told), sep="\n")
+    same = all(furthest(each, local) <= MOST_APART for each in (one, two, bereft))
+    return 0 if gain >= LEAST_GAIN and same and told else 1
+
+
+@contextlib.contextmanager
+def nodes(count: int) -> Iterator[tuple[Engine, Any]]:
+    """(so many Ray nodes of one core, on loopback; what kills the last of them)."""
+    set_up_ray(None)
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args=NODE)
+    others = [cluster.add_node(**NODE) for _ in range(count - 1)]
+    try:
+        yield Engine("ray", cluster.address), lambda: cluster.remove_node(others[-1], allow_graceful=False)
+    finally:
+        cluster.shutdown()
+
+
+def measure(reactor: Reactor, pairs: list[Pair], workers: int | None = None) -> Measured:
+    with reactor:
+        begun = time.perf_counter()
+        verdicts = [each for each in reactor.detect(pairs, workers) if isinstance(each, Verdict)]
+        wall_s = time.perf_counter() - begun
+    scores = np.array([(verdict.score, verdict.screen_score) for verdict in verdicts])
+    return Measured(scores, wall_s - reactor.stats.load_s, reactor.stats.load_s, reactor.stats.workers_used)
+
+
+def furthest(one: Measured, other: Measured) -> float:
+    """The greatest difference of two scores; infinite where a pair has none."""
+    return float(np.abs(one.scores - other.scores).max()) if len(one.scores) == len(other.scores) else np.inf
+
+
+def row(name: str, measured: Measured, local: Measured) -> None:
+    rate = len(measured.scores) / measured.seconds
+    apart = furthest(measured, local)
+    print(
+        f"| {name} | {measured.seconds:.1f} | {rate:,.0f} | {measured.load_s:.1f} | {apart:.1g} |", flush=True
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+"""Where worker processes run: on this machine, or on a Ray cluster; and the flags of commands that choose."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from kimera.errors import UserError
+from kimera.pool import Load, WorkerPool
+
+EngineName: TypeAlias = Literal["local", "ray"]
+ENGINES: tuple[EngineName, ...] = ("local", "ray")
+
+
+class Pool(Protocol):
+    """Workers that load a model once and then do batch after batch; see `WorkerPool`.
+
+    workers: how many; None is no process of this machine but this one, or all CPUs of a Ray cluster.
+    """
+
+    per_task: int
+    load_s: float
+
+    def takes(self, count: int, workers: int | None) -> bool: ...
+
+    def processes_for(self, count: int, workers: int | None) -> int: ...
+
+    def map(self, batches: Sequence[Any], workers: int | None) -> Iterator[np.ndarray]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """name: "local", processes of this machine, or "ray". address: of a Ray cluster, HOST:PORT or "auto".
+
+    Without an address RAY_ADDRESS counts; without that too, Ray is started on this machine, and ended.
+    Raises `UserError` for another name, and where Ray is not installed.
+    """
+
+    name: EngineName = "local"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise UserError(f"the engine {self.name!r} is not known; give {' or '.join(ENGINES)}")
+        if self.name == "ray" and importlib.util.find_spec("ray") is None:
+            raise UserError('the engine ray needs the package ray; run: pip install -e ".[ray]"')
+
+    @property
+    def is_local(self) -> bool:
+        return self.name == "local"
+
+    def pool(self, prepare: Callable[[], Load], what: str, *, worth: int, per_task: int) -> Pool:
+        """For the arguments see `WorkerPool`. Nothing is started yet. `UserError` for a bad address."""
+        if self.is_local:
+            return WorkerPool(prepare, what, worth=worth, per_task=per_task)
+        from kimera.ray_pool import RayPool
+
+        return RayPool(prepare, what, self._cluster_address(), worth=worth, per_task=per_task)
+
+    def _cluster_address(self) -> str | None:
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        host, _, port = (address or "").rpartition(":")
+        if address in (None, "", "auto") or (host and "/" not in host and port.isascii() and port.isdigit()):
+            return address or None
+        raise UserError(
+            f"{address!r} is no address of a Ray cluster: give HOST:PORT as `ray start` printed it, or auto, "
+            "on a machine that belongs to the cluster"
+        )
+
+    def require_cpu(self, device: str) -> None:
+        """Raise `UserError` where work for a GPU would go to workers, which compute on CPUs."""
+        if not self.is_local and device != "cpu":
+            raise UserError(f"the engine ray computes on CPUs, not on {device}: leave the device out")
+
+
+LOCAL = Engine()
+
+
+def as_engine(engine: Engine | EngineName) -> Engine:
+    return engine if isinstance(engine, Engine) else Engine(engine)
+
+
+def add_engine_flags(group: argparse._ActionsContainer) -> None:
+    """The flags that `engine_of` reads."""
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="what does the heavy work: processes of this machine, or workers on a Ray cluster, one on each "
+        "of its CPUs unless --mp says how many (default: local)",
+    )
+    group.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster that this machine belongs to, or auto (default: RAY_ADDRESS; without it Ray "
+        "is started on this machine, and ended)",
+    )
+
+
+def engine_of(options: argparse.Namespace) -> Engine:
+    """The engine that a command line asks for. Raises `UserError` where it cannot be had."""
+    return Engine(options.engine, options.ray_address)
