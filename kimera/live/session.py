@@ -61,8 +61,8 @@ class Detector:
             raise ValueError("the reactor has no head; its stages must be screen or both")
         self._encoder, self._head, self._cross_encoder = reactor.encoder, reactor.head, reactor.cross_encoder
         self._rule = rule
-        # Products this small gain nothing from threads, and these would wait for cores on which the threads
-        # of onnxruntime still spin: 64 rows of the head took 64 ms instead of 1.3.
+        # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
+        # of the head then took 64 ms instead of 1.3.
         self._blas = ThreadpoolController().select(user_api="blas")
 
     def load(self) -> None:
