@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations
@@ -88,7 +89,8 @@ def nearest(
     blocks = [slice(at, at + ROWS_PER_BLOCK) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
     for rows in blocks:
         block = vectors[rows]
-        graph.add(np.arange(rows.start, rows.start + len(block)), block, threads=1)
+        with _ctrl_c_as_ever():
+            graph.add(np.arange(rows.start, rows.start + len(block)), block, threads=1)
         on_progress(len(block))
     found = np.full((len(vectors), count), -1, dtype=np.int32)
     for rows in blocks:
@@ -101,12 +103,24 @@ def nearest(
 
 def _keys(graph: object, block: np.ndarray, count: int) -> np.ndarray:
     """int32 of shape (rows, count), -1 where fewer were found."""
-    matches = graph.search(block, count)  # type: ignore[attr-defined]
+    with _ctrl_c_as_ever():
+        matches = graph.search(block, count)  # type: ignore[attr-defined]
     if len(block) == 1:
         return np.asarray(matches.keys, dtype=np.int64).reshape(1, -1).astype(np.int32)
     keys = np.asarray(matches.keys, dtype=np.int64)
     there = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
     return np.where(there, keys, -1).astype(np.int32)
+
+
+@contextmanager
+def _ctrl_c_as_ever() -> Iterator[None]:
+    """usearch hears Ctrl-C too, and makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "terminated" in str(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _others(keys: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +17,8 @@ from hypothesis import strategies as st
 from kimera.candidates import ROWS_PER_BLOCK, Rule, nearest, rare_word_pairs, related_pairs, screen
 from kimera.head import ContradictionHead
 from kimera.reactor import SHIPPED_HEAD
+
+ROOT = Path(__file__).parent.parent
 
 
 def unit_vectors(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -44,6 +51,25 @@ def test_few_vectors_have_few_neighbours(count: int) -> None:
 def test_the_same_vectors_give_the_same_neighbours() -> None:
     vectors = unit_vectors(ROWS_PER_BLOCK + 200)
     assert (nearest(vectors, 5) == nearest(vectors, 5)).all()
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.15, 0.3])
+def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: float) -> None:
+    """In a process of its own; whether the graph is just built or asked depends on the machine."""
+    code = (
+        "import numpy as np\nfrom kimera.candidates import nearest\n"
+        "vectors = np.random.default_rng(0).normal(size=(4096, 64)).astype(np.float32)\n"
+        "nearest(vectors[:10], 3)\nprint(flush=True)\nwhile True:\n    nearest(vectors, 30)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert told.rstrip().endswith("KeyboardInterrupt")
 
 
 TEXTS = st.lists(
