@@ -15,11 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kimera.errors import UserError
 from kimera.head import ContradictionHead
+
+if TYPE_CHECKING:
+    from usearch.index import Index
 
 ROWS_PER_BLOCK = 4096
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64  # of the graph (Malkov and Yashunin 2018)
@@ -74,6 +78,20 @@ def nearest(
     -1 where there are fewer. Approximate: a graph of small worlds. It is built by one thread, so that the
     same vectors give the same neighbours; on_progress is told of rows twice, as they go in and are looked up.
     """
+    graph = _graph(vectors, on_progress)
+    found = np.full((len(vectors), count), -1, dtype=np.int32)
+    for rows in _blocks(len(vectors)):
+        keys = _keys(graph, vectors[rows], min(count + 1, len(vectors)))
+        found[rows] = _others(keys, np.arange(rows.start, rows.stop), count)
+        on_progress(rows.stop - rows.start)
+    return found
+
+
+def _blocks(rows: int) -> list[slice]:
+    return [slice(at, min(at + ROWS_PER_BLOCK, rows)) for at in range(0, rows, ROWS_PER_BLOCK)]
+
+
+def _graph(vectors: np.ndarray, on_progress: Callable[[int], object]) -> Index:
     if find_spec("usearch") is None:
         raise UserError('finding neighbours needs usearch; pip install "kimera[scan]"')
     from usearch.index import Index
@@ -86,28 +104,22 @@ def nearest(
         expansion_add=EXPANSION_ADD,
         expansion_search=EXPANSION_SEARCH,
     )
-    blocks = [slice(at, at + ROWS_PER_BLOCK) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
-    for rows in blocks:
-        block = vectors[rows]
+    for rows in _blocks(len(vectors)):
         with _ctrl_c_as_ever():
-            graph.add(np.arange(rows.start, rows.start + len(block)), block, threads=1)
-        on_progress(len(block))
-    found = np.full((len(vectors), count), -1, dtype=np.int32)
-    for rows in blocks:
-        block = vectors[rows]
-        keys = _keys(graph, block, min(count + 1, len(vectors)))
-        found[rows] = _others(keys, np.arange(rows.start, rows.start + len(block)), count)
-        on_progress(len(block))
-    return found
+            graph.add(np.arange(rows.start, rows.stop), vectors[rows], threads=1)
+        on_progress(rows.stop - rows.start)
+    return graph
 
 
-def _keys(graph: object, block: np.ndarray, count: int) -> np.ndarray:
+def _keys(graph: Index, block: np.ndarray, count: int) -> np.ndarray:
     """int32 of shape (rows, count), -1 where fewer were found."""
+    from usearch.index import Matches
+
     with _ctrl_c_as_ever():
-        matches = graph.search(block, count)  # type: ignore[attr-defined]
-    if len(block) == 1:
-        return np.asarray(matches.keys, dtype=np.int64).reshape(1, -1).astype(np.int32)
+        matches = graph.search(block, count)
     keys = np.asarray(matches.keys, dtype=np.int64)
+    if isinstance(matches, Matches):  # of a single row: without its axis, and without what was not found
+        return keys.reshape(1, -1).astype(np.int32)
     there = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
     return np.where(there, keys, -1).astype(np.int32)
 
