@@ -49,11 +49,15 @@ class RayWorker:
 
 @dataclass(eq=False, slots=True)
 class Worker:
-    """handle: of its actor. loaded: the keys of what it can do. where: it runs, once that is known."""
+    """handle: of its actor. loaded: the keys of what it can do. where: it runs, once that is known.
+
+    is_late: nobody waits for it who has others.
+    """
 
     handle: Any
     loaded: set[str] = field(default_factory=set)
     where: str = "that was still starting"
+    is_late: bool = False
 
 
 class RayCluster:

@@ -101,7 +101,7 @@ class RayPool:
 
         worker = self._loading.pop(reference)
         try:
-            worker.where = ray.get(reference)
+            worker.where, worker.is_late = ray.get(reference), False
             worker.loaded.add(self._key)
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, UserError):
@@ -123,22 +123,30 @@ class RayPool:
             reference: other for reference, other in self._loading.items() if other is not worker
         }
         self._ask_for_workers()
+        self._call_late()
 
     def wait_for_workers(self) -> None:
         """Until all have loaded the model, or some have and the others are late; `UserError` for none."""
         import ray
 
         deadline = time.monotonic() + FIRST_WORKER_TIMEOUT_S
-        while self._loading and (left_s := deadline - time.monotonic()) > 0:
+        while (left_s := deadline - time.monotonic()) > 0 and self._loading:
+            if self.ready and all(worker.is_late for worker in self._loading.values()):
+                break
             for reference in ray.wait(self.loading, timeout=left_s)[0]:
                 self.see(reference)
             if self.ready:
                 deadline = min(deadline, time.monotonic() + OTHERS_TIMEOUT_S)
+        self._call_late()
         if not self.ready:
             raise UserError(
                 f"no Ray worker started within {FIRST_WORKER_TIMEOUT_S:.0f} s: the cluster's "
                 f"{self._joined().cpus} CPUs are in use by others"
             )
+
+    def _call_late(self) -> None:
+        for worker in self._loading.values():
+            worker.is_late = True
 
     def _start(self, workers: int | None) -> None:
         load = self._prepare() if self._load is None else None
