@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations
@@ -21,6 +21,7 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.head import ContradictionHead
+from kimera.pool import WorkerPool
 
 if TYPE_CHECKING:
     from usearch.index import Index
@@ -78,61 +79,64 @@ def nearest(
     -1 where there are fewer. Approximate: a graph of small worlds. It is built by one thread, so that the
     same vectors give the same neighbours; on_progress is told of rows twice, as they go in and are looked up.
     """
-    graph = _graph(vectors, on_progress)
+    if find_spec("usearch") is None:
+        raise UserError('finding neighbours needs usearch; pip install "kimera[scan]"')
+    blocks = [(at, vectors[at : at + ROWS_PER_BLOCK]) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
+    tasks = [(at, block, asked) for asked in (0, min(count + 1, len(vectors))) for at, block in blocks]
     found = np.full((len(vectors), count), -1, dtype=np.int32)
-    for rows in _blocks(len(vectors)):
-        keys = _keys(graph, vectors[rows], min(count + 1, len(vectors)))
-        found[rows] = _others(keys, np.arange(rows.start, rows.stop), count)
-        on_progress(rows.stop - rows.start)
+    # A process of its own: torch hangs where usearch, which brings an OpenMP of its own, was imported first.
+    pool = WorkerPool(lambda: _Search, "neighbour-finding", worth=1, per_task=1)
+    with closing(pool):
+        for (at, block, asked), keys in zip(tasks, pool.map(tasks, 1), strict=True):
+            if asked:
+                found[at : at + len(block)] = _others(keys, np.arange(at, at + len(block)), count)
+            on_progress(len(block))
     return found
 
 
-def _blocks(rows: int) -> list[slice]:
-    return [slice(at, min(at + ROWS_PER_BLOCK, rows)) for at in range(0, rows, ROWS_PER_BLOCK)]
+class _Search:
+    """The graph, in its process. A task: the number of its first row, rows, how many to find (0: to add)."""
+
+    def __init__(self) -> None:
+        self._graph: Index | None = None
+
+    def __call__(self, task: tuple[int, np.ndarray, int]) -> np.ndarray:
+        at, block, asked = task
+        if self._graph is None:
+            self._graph = _empty_graph(block.shape[1])
+        if asked:
+            return _keys(self._graph, block, asked)
+        if len(self._graph) != at:
+            raise UserError("the process that finds neighbours was lost; scan again")
+        self._graph.add(np.arange(at, at + len(block)), block, threads=1)
+        return np.empty((0, 0), dtype=np.int32)
 
 
-def _graph(vectors: np.ndarray, on_progress: Callable[[int], object]) -> Index:
-    if find_spec("usearch") is None:
-        raise UserError('finding neighbours needs usearch; pip install "kimera[scan]"')
+def _empty_graph(dimension: int) -> Index:
     from usearch.index import Index
 
-    graph = Index(
-        ndim=vectors.shape[1],
+    return Index(
+        ndim=dimension,
         metric="ip",
         dtype="f16",
         connectivity=CONNECTIVITY,
         expansion_add=EXPANSION_ADD,
         expansion_search=EXPANSION_SEARCH,
     )
-    for rows in _blocks(len(vectors)):
-        with _ctrl_c_as_ever():
-            graph.add(np.arange(rows.start, rows.stop), vectors[rows], threads=1)
-        on_progress(rows.stop - rows.start)
-    return graph
 
 
 def _keys(graph: Index, block: np.ndarray, count: int) -> np.ndarray:
     """int32 of shape (rows, count), -1 where fewer were found."""
     from usearch.index import Matches
 
-    with _ctrl_c_as_ever():
-        matches = graph.search(block, count)
+    if len(graph) < count:
+        raise UserError("the process that finds neighbours was lost; scan again")
+    matches = graph.search(block, count)
     keys = np.asarray(matches.keys, dtype=np.int64)
     if isinstance(matches, Matches):  # of a single row: without its axis, and without what was not found
         return keys.reshape(1, -1).astype(np.int32)
     there = np.arange(keys.shape[1]) < np.asarray(matches.counts)[:, None]
     return np.where(there, keys, -1).astype(np.int32)
-
-
-@contextmanager
-def _ctrl_c_as_ever() -> Iterator[None]:
-    """usearch hears Ctrl-C too, and makes a RuntimeError of it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "terminated" in str(error):
-            raise KeyboardInterrupt from error
-        raise
 
 
 def _others(keys: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:

@@ -72,6 +72,11 @@ def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: floa
     assert told.rstrip().endswith("KeyboardInterrupt")
 
 
+def test_finding_neighbours_loads_nothing_that_torch_would_hang_beside() -> None:
+    nearest(unit_vectors(5), 2)
+    assert "usearch" not in sys.modules
+
+
 TEXTS = st.lists(
     st.lists(st.sampled_from(["a", "B", "b", "3.5", "2026-01-31", "cat's"]), max_size=4).map(" ".join),
     max_size=9,
