@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.options import FAIL_IF, positive
 from kimera.errors import UserError
+from kimera.exit_codes import exit_code_of
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 EPILOG = """\
 examples:
   python -m benchmarks.diff runs/before runs/after
@@ -77,16 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(argv)
-    try:
-        return _run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_code_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
+from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
 
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
 
 OUT = "distilled.jsonl"
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,7 @@ class Distilled:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    try:
-        return _distil(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
+    return exit_code_of(lambda: _distil(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 from benchmarks.schema import ENDS, figures
 from kimera.errors import UserError
+from kimera.exit_codes import GATE_NOT_MET
 
-GATE_NOT_MET = 3
 FORM = "NAME.METRIC OP NUMBER"
 OPERATORS = {
     "<=": operator.le,

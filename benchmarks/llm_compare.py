@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.options import build_parser, without_effect
 from kimera import __version__
 from kimera.errors import UserError
+from kimera.exit_codes import DONE, FAILED, INTERRUPTED, exit_code_of
 from kimera.reactor_flags import reactor_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from benchmarks.prompts import Prompt
     from kimera.reactor import Reactor
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
@@ -38,25 +38,20 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    given = options = build_parser().parse_args(argv)
-    header = None
-    try:
-        if options.resume:
-            from benchmarks.run_folder import resumed_options
+    given = build_parser().parse_args(argv)
+    return exit_code_of(lambda: _begin_or_go_on(given, argv))
 
-            _check_resumable(options)
-            options, header = resumed_options(argv, options.resume)
-        for note in without_effect(given, options):
-            _note(note)
-        return _run(options, header)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+def _begin_or_go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
+    options, header = given, None
+    if given.resume:
+        from benchmarks.run_folder import resumed_options
+
+        _check_resumable(given)
+        options, header = resumed_options(argv, given.resume)
+    for note in without_effect(given, options):
+        _note(note)
+    return _run(options, header)
 
 
 def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:

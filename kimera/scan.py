@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kimera.errors import UserError
+from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
 from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of, share, whole
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from kimera.scanning import Scan
     from kimera.statements import Corpus
 
-DONE, FAILED, WRONG_USAGE, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 LEAST_SCORE = 0.8
 EPILOG = """\
 examples:
@@ -119,16 +119,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(argv)
-    try:
-        return _run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_code_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -155,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
     new = _write(options, scan, accepted, interrupted=interrupted)
     if interrupted:
         return INTERRUPTED
-    return FOUND if options.fail_on_contradiction and new else DONE
+    return GATE_NOT_MET if options.fail_on_contradiction and new else DONE
 
 
 def _check(options: argparse.Namespace) -> None:

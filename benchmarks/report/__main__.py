@@ -12,9 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.options import FAIL_IF, open_share, positive
-from kimera.errors import UserError
+from kimera.exit_codes import DONE, exit_code_of
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
 DESCRIPTION = """\
 Makes the report of a run again, from the journal in its folder: summary.json, summary.md, results.csv,
 report.html and comparison.png. No detector is asked. A run that is going on, or that was cut short,
@@ -32,14 +31,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
-    try:
-        return _report(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
+    return exit_code_of(lambda: _report(options))
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kimera.cache import FILE_NAME, EmbeddingCache
 from kimera.errors import UserError
+from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
 from kimera.sqlite_files import default_folder
 
@@ -42,19 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     folder = options.cache_dir or default_folder()
-    try:
-        _check(folder, given=options.cache_dir is not None)
-        if options.command == "clear":
-            _clear(folder)
-        else:
-            _show(folder)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code_of(lambda: _run(options.command, folder, given=options.cache_dir is not None))
+
+
+def _run(command: str, folder: Path, *, given: bool) -> int:
+    _check(folder, given)
+    if command == "clear":
+        _clear(folder)
+    else:
+        _show(folder)
+    return DONE
 
 
 def _check(folder: Path, given: bool) -> None:
