@@ -26,7 +26,7 @@ from benchmarks.cascade_bounds import (
     sample_size,
 )
 from kimera.errors import UserError
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import Failure, Pair, Verdict, pair_of
 
 if TYPE_CHECKING:
     from benchmarks.openai_async import AsyncOpenAIClient
@@ -243,7 +243,7 @@ class Cascade:
         Raises JudgeError where the judge ended the asking or failed on most of the sample, and UserError
         where it holds too few contradictions to promise anything.
         """
-        asked = as_pairs(pairs)
+        asked = [pair_of(given, number) for number, given in enumerate(pairs)]
         scores = scores_of(await self._react(asked))
         verdicts = np.full(len(asked), -1, np.int8)
         was_asked = np.zeros(len(asked), dtype=bool)
@@ -272,7 +272,7 @@ class Cascade:
             raise UserError(
                 "calibrate the cascade first, or give it the thresholds of an earlier calibration"
             )
-        asked = as_pairs(pairs)
+        asked = [pair_of(given, number) for number, given in enumerate(pairs)]
         results = await self._react(asked)
         doubtful = np.flatnonzero(~self.thresholds.settled(scores_of(results)))
         judged = await self._judge_some(asked, doubtful)
@@ -324,7 +324,3 @@ def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdic
 def scores_of(results: Iterable[Verdict | Failure]) -> np.ndarray:
     """float64 (n,), P(contradiction), NaN of a failure."""
     return np.array([each.score if isinstance(each, Verdict) else np.nan for each in results], np.float64)
-
-
-def as_pairs(pairs: Iterable[Pair | tuple[str, str]]) -> list[Pair]:
-    return [pair if isinstance(pair, Pair) else Pair(*pair) for pair in pairs]

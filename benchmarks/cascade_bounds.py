@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr, betaincinv
 
+from kimera.reactor import THRESHOLD
+
 CONFIDENCE = 0.95
 NOTHING_BELOW, NOTHING_ABOVE = 0.0, 1.0  # thresholds that no score passes
-THRESHOLD = 0.5  # from here on the reactor itself says contradiction
 MOST_MISSED = 20  # in a sample; more would make the thresholds a little better and the sample much larger
 
 

@@ -29,6 +29,7 @@ from benchmarks.paired import (
     mcnemar_clustered,
     mcnemar_exact,
 )
+from kimera.reactor import THRESHOLD
 
 SHARES = tuple(share / 20 for share in range(21))
 
@@ -89,12 +90,12 @@ def curve(
     among = clusters_of(clusters)
     if truth.size < 2 or among.max() < 1:
         raise UndefinedMetricError("there are too few pairs for two halves")
-    doubt = -np.abs(scores - 0.5)
+    doubt = -np.abs(scores - THRESHOLD)
     half = np.random.default_rng(seed).permutation(int(among.max()) + 1) % 2 == 0
     points = []
     for share in SHARES:
         sent = _sent(doubt, half[among], share)
-        said = np.where(sent, judged, scores >= 0.5).astype(np.int8)
+        said = np.where(sent, judged, scores >= THRESHOLD).astype(np.int8)
         points.append(_point(truth, said, judged, among, sent, dollars, seed))
     return Curve(
         pairs=truth.size,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, printable, titles
+from kimera.reactor import THRESHOLD
 
 SIGNIFICANT = 0.05
-OWN_THRESHOLD = 0.5  # of the reactor
 
 
 def threshold_sentences(summary: dict[str, Any]) -> list[str]:
@@ -150,9 +150,9 @@ def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
     forced = (
         [
             f"To keep to --most-sent, pairs are called contradictions from a score of {upper:.2f} on, "
-            f"where {reactor} itself says so from 0.5 on: expect false alarms."
+            f"where {reactor} itself says so from {THRESHOLD:g} on: expect false alarms."
         ]
-        if upper < OWN_THRESHOLD
+        if upper < THRESHOLD
         else []
     )
     return [missed, alarms, *forced]

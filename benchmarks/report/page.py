@@ -6,8 +6,6 @@ hashes, and nothing else.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +16,7 @@ from benchmarks.report import decision, findings, notes, plots, words
 from benchmarks.report.pair_table import MOST_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
 from benchmarks.results import RunResult
+from kimera.page_policy import page_policy
 
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
@@ -35,7 +34,7 @@ def render_page(summary: Summary, run: RunResult, table: PairTable) -> str:
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{page_policy(style, script)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)} · Kimera</title>\n<style>{style}</style>\n</head>\n<body>",
             '<a class="skip" href="#decision">Skip to the decision</a>',
@@ -56,15 +55,6 @@ def _joined(names: Sequence[str]) -> str:
 def escape(text: str) -> str:
     """`text` on one line, as text: neither markup nor a bidi mark in it is obeyed."""
     return html.escape(words.printable(text))
-
-
-def _policy(style: str, script: str) -> str:
-    sources = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-
-
-def _hash(source: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
 def _sections(summary: Summary, run: RunResult, table: PairTable) -> Iterator[str]:

@@ -96,9 +96,7 @@ def roc(summary: Summary, run: RunResult) -> Plot | None:
         truth, called = run.labels[used] == 1, detector.verdicts[used] == 1
         plot.line(curves.roc(truth, detector.scores[used]), look)
         plot.dot(float(called[~truth].mean()), float(called[truth].mean()), look)
-        area = _figures(summary["detectors"][detector.name], ["roc_auc"])
-        plot.name(look, _titled(detector), dot=True)
-        plot.tell(f"{_titled(detector)}: {area}.")
+        _name_with(plot, summary, look, detector, "roc_auc")
     return plot if ranked else None
 
 
@@ -116,10 +114,14 @@ def precision_recall(summary: Summary, run: RunResult) -> Plot | None:
         plot.line(curves.precision_recall(truth, detector.scores[used]), look)
         if called.any():
             plot.dot(float(called[truth].mean()), float(truth[called].mean()), look)
-        plot.name(look, _titled(detector), dot=True)
-        area = _figures(summary["detectors"][detector.name], ["average_precision"])
-        plot.tell(f"{_titled(detector)}: {area}.")
+        _name_with(plot, summary, look, detector, "average_precision")
     return plot if ranked else None
+
+
+def _name_with(plot: Plot, summary: Summary, look: int, detector: DetectorResult, figure: str) -> None:
+    """The detector in the legend, and this figure of its in the text alternative."""
+    plot.name(look, _titled(detector), dot=True)
+    plot.tell(f"{_titled(detector)}: {_figures(summary['detectors'][detector.name], [figure])}.")
 
 
 def reliability(summary: Summary, run: RunResult) -> Plot | None:

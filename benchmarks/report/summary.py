@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
-from benchmarks.evidence import compare, differences_part, quality_intervals, side_of, why_unranked
+from benchmarks.evidence import Side, compare, differences_part, quality_intervals, side_of, why_unranked
 from benchmarks.families import families_of
 from benchmarks.paired import holm
 from benchmarks.report.cascades import cascade_run, curves
@@ -43,7 +44,7 @@ def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | No
             detector.name: _detector(own, detector, clusters, prevalence)
             for own, detector in zip(labels, run.detectors, strict=True)
         },
-        "agreement": _agreements(run, clusters, margin),
+        "agreement": _agreements(run, sides, clusters, margin),
         "cascade": curves(run, clusters, margin),
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
         "categories": categories(run, clusters, labels, sides, margin),
@@ -201,22 +202,25 @@ def _judge(detector: DetectorResult) -> dict[str, Any]:
     return found
 
 
-def _agreements(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:
+def _agreements(
+    run: RunResult, sides: Sequence[Side], clusters: np.ndarray, margin: float
+) -> list[dict[str, Any]]:
     """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm).
 
-    A cascade is its judge where that was asked, so these two are not compared.
+    sides: what each said, in their order. A cascade is its judge where that was asked, so these two are not
+    compared.
     """
     couples = [
         couple
-        for couple in combinations(run.detectors, 2)
-        if {"judge", "cascade"} != {each.kind for each in couple}
+        for couple in combinations(zip(run.detectors, sides, strict=True), 2)
+        if {"judge", "cascade"} != {detector.kind for detector, _ in couple}
     ]
-    found = [compare(run.labels, side_of(a), side_of(b), clusters, margin=margin) for a, b in couples]
+    found = [compare(run.labels, a, b, clusters, margin=margin) for (_, a), (_, b) in couples]
     tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
     adjusted = iter(holm(tested))
     entries = []
-    for (a, b), paired in zip(couples, found, strict=True):
-        measured = metrics.agreement(run.labels, side_of(a).verdicts, side_of(b).verdicts)
+    for ((a, said_a), (b, said_b)), paired in zip(couples, found, strict=True):
+        measured = metrics.agreement(run.labels, said_a.verdicts, said_b.verdicts)
         intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
         entries.append(
             {

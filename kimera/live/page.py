@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+
+from kimera.page_policy import page_policy
+
+BESIDE_OWN = ("connect-src 'self'", "img-src data:", "frame-ancestors 'none'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Page:
 def load_page() -> Page:
     body = (files("kimera.live") / "page.html").read_text(encoding="utf-8")
     headers = {
-        "Content-Security-Policy": _policy(_inside("style", body), _inside("script", body)),
+        "Content-Security-Policy": page_policy(_inside("style", body), _inside("script", body), *BESIDE_OWN),
         "Cache-Control": "no-store",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,12 +34,3 @@ def load_page() -> Page:
 
 def _inside(tag: str, body: str) -> str:
     return "".join(re.findall(f"<{tag}>(.*?)</{tag}>", body, re.DOTALL))
-
-
-def _policy(style: str, script: str) -> str:
-    sources = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; connect-src 'self'; img-src data:"
-    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-
-def _hash(source: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
