@@ -80,7 +80,12 @@ def category_sentences(summary: dict[str, Any], most: int | None = None) -> list
 def cascade_sentences(summary: dict[str, Any]) -> list[str]:
     """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
     found = cascade_run_sentences(summary) if "cascade_run" in summary else []
-    return found + [f"{curve_claim(summary, entry)}." for entry in summary["cascade"] if entry["curve"]]
+    names = titles(summary)
+    return found + [
+        f"Pairs that still need {names[entry['judge']]}: {curve_claim(summary, entry)}."
+        for entry in summary["cascade"]
+        if entry["curve"]
+    ]
 
 
 def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
