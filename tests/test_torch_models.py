@@ -1,0 +1,105 @@
+"""Networks on torch: copies on several devices give what one gives, in order. Here the devices are CPUs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kimera.cross_encoder import CrossEncoder
+from kimera.encoder import DEFAULT_MODEL, Encoder, find_folder, torch_work
+from kimera.reactor import SHIPPED_CROSS_ENCODER
+from kimera.runtime import TORCH_ON_CPU, Runtime
+from kimera.tokens import Tokenizer
+from kimera.torch_models import AHEAD, copies, spread, torch_batches
+
+PAIRS = [(f"{number} people {'walk ' * (number % 40)}", f"{number} do not.") for number in range(200)]
+TEXTS = [text for pair in PAIRS for text in pair] + ["", "\ud800 a lone surrogate", "a" * 5000]
+
+
+class TwoCpus(Runtime):
+    """Stands for a machine with two GPUs."""
+
+    def torch_devices(self) -> list[str]:
+        return ["cpu", "cpu"]
+
+
+@given(st.integers(0, 30), st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_results_come_in_the_order_of_the_batches(batches: int, works: int) -> None:
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        return 2 * number
+
+    assert list(spread([work] * works, range(batches))) == list(range(0, 2 * batches, 2))
+
+
+def test_each_work_does_one_batch_at_a_time_and_all_work_at_once() -> None:
+    both = threading.Barrier(2, timeout=10)
+    at_work = [threading.Lock(), threading.Lock()]
+
+    def work_of(number: int) -> Callable[[int], int]:
+        def work(batch: int) -> int:
+            with_others = at_work[number].acquire(blocking=False)
+            assert with_others
+            both.wait()
+            at_work[number].release()
+            return batch
+
+        return work
+
+    assert list(spread([work_of(0), work_of(1)], range(20))) == list(range(20))
+
+
+def test_few_batches_are_taken_ahead_and_an_error_ends_it() -> None:
+    taken = []
+
+    def batches() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number == 7:
+            raise ValueError(f"cannot do {number}")
+        return number
+
+    results = spread([work, work], batches())
+    for number in range(7):
+        assert next(results) == number
+        assert len(taken) - number <= AHEAD * 2
+    with pytest.raises(ValueError, match="cannot do 7"):
+        next(results)
+    assert len(taken) < 20
+
+
+def test_copies_read_pairs_as_one_network_does() -> None:
+    alone = CrossEncoder(SHIPPED_CROSS_ENCODER, backend="torch")
+    networks = copies(alone._network(), TwoCpus("torch", "float32", "cpu"))
+    assert len({id(each) for each in networks}) == 2
+    tokens = Tokenizer(alone.folder, 256).of_pairs(PAIRS)
+    logits = np.empty((len(PAIRS), 3), np.float32)
+    for rows, found in torch_batches(networks, tokens):
+        logits[rows] = found
+    np.testing.assert_allclose(logits, alone.logits(PAIRS), atol=1e-4)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 2e-3)])
+def test_vectors_by_batches_of_tokens_are_those_of_sentence_transformers(
+    precision: str, tolerance: float
+) -> None:
+    folder = find_folder(DEFAULT_MODEL)
+    assert isinstance(folder, Path)
+    vectors = torch_work(DEFAULT_MODEL, folder, TwoCpus("torch", precision, "cpu"))(TEXTS)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=tolerance)
+
+
+def test_a_cpu_is_one_device() -> None:
+    assert TORCH_ON_CPU.torch_devices() == ["cpu"]
