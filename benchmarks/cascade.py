@@ -72,8 +72,8 @@ class CascadePlan:
     """risk: the share of what the judge calls contradictions that may be missed, with 95 % probability.
 
     most_sent: the share of all pairs, the sample among them, that may go to the judge, paid for with false
-    alarms. None: what the reactor calls a contradiction stands. endless: whether it is to hold for all pairs
-    that may come, and not for those at hand alone.
+    alarms; with 1 nothing is settled as a contradiction. None: what the reactor calls one stands.
+    endless: whether it is to hold for all pairs that may come, and not for those at hand alone.
 
     sampled_before: how many pairs an earlier session of the run had sampled; the sample never shrinks.
 
@@ -88,9 +88,10 @@ class CascadePlan:
     sampled_before: int = 0
 
     def __post_init__(self) -> None:
-        for name, share in (("risk", self.risk), ("most_sent", self.most_sent)):
-            if share is not None and not 0 < share < 1:
-                raise UserError(f"{name}: {share!r} is not a share between 0 and 1")
+        if not 0 < self.risk < 1:
+            raise UserError(f"risk: {self.risk!r} is not a share between 0 and 1")
+        if self.most_sent is not None and not 0 < self.most_sent <= 1:
+            raise UserError(f"most_sent: {self.most_sent!r} is not a share above 0 and at most 1")
 
     def first_sample(self, scores: np.ndarray) -> int:
         """How many pairs the judge is asked before anything is settled, as far as the reactor can tell."""

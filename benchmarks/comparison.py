@@ -192,10 +192,12 @@ class JudgeDetector:
         due, rest = int((recorder.variants[pairs].min(axis=1) < 0).sum()), int((~pairs).sum())
         told = f"cascade: the reactor is not sure of {due:,} more pairs{cost(due)}"
         if is_sample:
+            left = (
+                f"; of the other {rest:,}{cost(rest)} those that the reactor is not sure of" if rest else ""
+            )
             told = (
                 f"cascade: {int(pairs.sum()):,} of {pairs.size:,} pairs, drawn at random, go to both, "
-                f"{due:,} of them now{cost(due)}; of the other {rest:,}{cost(rest)} those that the reactor "
-                "is not sure of"
+                f"{due:,} of them now{cost(due)}{left}"
             )
         tqdm.write(told, file=sys.stderr)
 

@@ -23,6 +23,7 @@ from benchmarks.dataset_sources import FileSource, HubLoader, HubSource, Source,
 from kimera.errors import UserError
 from kimera.pair_files import ReadCounts, pairs_of_table
 from kimera.pairs import Pair
+from kimera.shards import rows_of
 from kimera.tables import EXTENSIONS, shorten
 
 EMBEDDED = "kimera-pairs"
@@ -41,6 +42,7 @@ class Dataset:
     sha256: of the file's bytes; of a hub dataset, of its rows as lines of canonical JSON.
     rows: data rows of the source, of which `no_gold_label` and `bad_rows` were dropped.
     available: pairs of the source, sampled or not.
+    sampled: whether these are a sample, or a part of one. shard: "I/N", which part; empty for all of it.
     clusters: int64, shape (len(self),): pairs of one number have the same first text.
     categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
         or one beyond the first MOST_CATEGORIES.
@@ -55,6 +57,8 @@ class Dataset:
     available: int
     no_gold_label: int
     bad_rows: int
+    sampled: bool
+    shard: str
     labels: NDArray[np.int8] = field(repr=False)
     clusters: NDArray[np.int64] = field(repr=False)
     categories: NDArray[np.int32] = field(repr=False)
@@ -99,6 +103,7 @@ def load_dataset(
     *,
     max_pairs: int = 0,
     seed: int = 0,
+    shard: str | None = None,
     label_map: Mapping[str, str] | None = None,
     skip_bad_rows: bool = False,
     on_bad_row: Callable[[str], None] | None = None,
@@ -108,6 +113,7 @@ def load_dataset(
 
     name_or_path: `EMBEDDED`, a file of pairs (see kimera.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
+    shard: "I/N", of these every N-th from the I-th on.
     label_map, skip_bad_rows, on_bad_row: as for `kimera.pair_files.read_pairs`.
     hub_loader: what fetches the splits of a hub dataset.
 
@@ -128,6 +134,9 @@ def load_dataset(
         categories.append(_category_code(pair.category, names))
     labels = np.frombuffer(codes, dtype=np.int8)
     chosen = sample_mask(labels, max_pairs, seed)
+    sampled = not chosen.all()
+    if shard:
+        chosen = _part_of(chosen, shard)
     return Dataset(
         name=source.name,
         sha256=sha256,
@@ -135,6 +144,8 @@ def load_dataset(
         available=len(labels),
         no_gold_label=counts.no_gold_label,
         bad_rows=counts.bad_rows,
+        sampled=sampled,
+        shard=shard or "",
         labels=labels[chosen],
         clusters=np.unique(np.frombuffer(texts, dtype=np.int64)[chosen], return_inverse=True)[1],
         categories=np.frombuffer(categories, dtype=np.int32)[chosen],
@@ -171,6 +182,15 @@ def sample_mask(labels: NDArray[np.int8], size: int, seed: int) -> NDArray[np.bo
     for label, share in zip(classes, _shares(class_sizes, size), strict=True):
         chosen[generator.choice(np.flatnonzero(labels == label), share, replace=False)] = True
     return chosen
+
+
+def _part_of(chosen: NDArray[np.bool_], shard: str) -> NDArray[np.bool_]:
+    rows = np.flatnonzero(chosen)
+    part = np.zeros_like(chosen)
+    part[rows[rows_of(shard)]] = True
+    if not part.any():
+        raise UserError(f"--shard {shard}: of {len(rows):,} pairs none is in this part")
+    return part
 
 
 def _shares(class_sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ def open_run(folder: str | Path) -> FinishedRun:
             options["dataset"],
             max_pairs=options["max_pairs"],
             seed=options["seed"],
+            shard=options["shard"],
             label_map=parse_label_map(options["label_map"]) if options["label_map"] else None,
             skip_bad_rows=options["skip_bad_rows"],
         )
@@ -63,6 +64,7 @@ def open_run(folder: str | Path) -> FinishedRun:
         raise UserError(f"{folder}: its dataset is needed where it was when the run began: {error}") from None
     if dataset.sha256 != header["dataset"]["sha256"]:
         raise UserError(f"{folder}: {dataset.name} has changed since this run began; its pairs are not there")
+    dataset = replace(dataset, name=header["dataset"]["name"])
     variants = options["repeat"] * (2 if options["swap"] else 1)
     outcomes = [] if options["judge_only"] else [Outcomes(REACTOR_NAME, len(dataset))]
     outcomes += [

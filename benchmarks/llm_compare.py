@@ -12,7 +12,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from benchmarks.prompts import Prompt
     from kimera.reactor import Reactor
 
+    Show = Callable[[argparse.Namespace, dict[str, Any], Path], object]
+
+COMMAND = "python -m benchmarks.llm_compare"
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
@@ -48,23 +52,34 @@ def _begin_or_go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> in
         from benchmarks.run_folder import resumed_options
 
         _check_resumable(given)
-        options, header = resumed_options(argv, given.resume)
+        options, header = resumed_options(argv, given.resume, build_parser())
     for note in without_effect(given, options):
         _note(note)
-    return _run(options, header)
+    return run_comparison(options, header, COMMAND, _print)
 
 
-def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
+def run_comparison(
+    options: argparse.Namespace,
+    header: dict[str, Any] | None,
+    command: str,
+    show: Show,
+) -> int:
+    """Compares the detectors of these flags, and gives the exit code.
+
+    header: of the run that goes on, None where one begins. command: what goes on with it where it ends early.
+    show: is given the flags, the summary and the run's folder.
+    """
     from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
     from benchmarks.prompts import load_prompt
     from benchmarks.run_folder import check_same, header_of, new_run_folder
 
-    _check_judge_is_reachable(options)
-    _check_cascade(options)
+    check_judge(options)
     gates = parse_gates(options.fail_if, known_figures(_names(options)))
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
     dataset = _load_dataset(options)
+    if header:  # a path may read differently from where the run goes on
+        dataset = replace(dataset, name=header["dataset"]["name"])
     if options.dry_run:
         return _dry_run(options, dataset, prompt)
     with contextlib.ExitStack() as stack:
@@ -81,14 +96,14 @@ def _run(options: argparse.Namespace, header: dict[str, Any] | None) -> int:
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             comparison = _compare(options, dataset, detectors, folder, created, new_header)
-            summary = _report(options, comparison, dataset, folder)
+            summary = _report(options, comparison, dataset, folder, show)
         except KeyboardInterrupt:
-            print(f"interrupted; {_way_on(folder)}", file=sys.stderr)
+            print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
             return INTERRUPTED
         except (UserError, OSError) as error:
-            print(f"error: {error}\n{_way_on(folder)}", file=sys.stderr)
+            print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
             return FAILED
-    return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, folder))
+    return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
 
 
 def _check_resumable(options: argparse.Namespace) -> None:
@@ -96,7 +111,8 @@ def _check_resumable(options: argparse.Namespace) -> None:
         raise UserError("--dry-run counts a whole run, not what is left of one: not allowed with --resume")
 
 
-def _check_judge_is_reachable(options: argparse.Namespace) -> None:
+def check_judge(options: argparse.Namespace) -> None:
+    """Raises UserError where no judge can be asked, or not as a cascade."""
     configured = options.api_key or os.environ.get("OPENAI_API_KEY")
     elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
     if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
@@ -107,9 +123,6 @@ def _check_judge_is_reachable(options: argparse.Namespace) -> None:
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             "  --kimera-only        the reactor alone"
         )
-
-
-def _check_cascade(options: argparse.Namespace) -> None:
     if options.most_sent and not options.cascade:
         raise UserError("--most-sent says how far --cascade RISK may go; give both")
     if options.cascade and len(_models(options)) > 1:
@@ -125,6 +138,7 @@ def _load_dataset(options: argparse.Namespace) -> Dataset:
         options.dataset,
         max_pairs=options.max_pairs,
         seed=options.seed,
+        shard=options.shard,
         label_map=parse_label_map(options.label_map) if options.label_map else None,
         skip_bad_rows=options.skip_bad_rows,
         on_bad_row=bad_rows.append,
@@ -354,7 +368,11 @@ def _compare(
 
 
 def _report(
-    options: argparse.Namespace, comparison: Comparison, dataset: Dataset, folder: Path
+    options: argparse.Namespace,
+    comparison: Comparison,
+    dataset: Dataset,
+    folder: Path,
+    show: Show,
 ) -> dict[str, Any]:
     from benchmarks.outcomes import rows_of
     from benchmarks.report import write_report
@@ -371,7 +389,7 @@ def _report(
         viz=not options.no_viz,
     )
     with reader_may_leave():
-        _print(options, summary, folder)
+        show(options, summary, folder)
     return summary
 
 
@@ -384,7 +402,7 @@ def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -
         print_summary(summary, folder, viz=not options.no_viz)
 
 
-def _exit_code(options: argparse.Namespace, comparison: Comparison, folder: Path) -> int:
+def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
     """Says what ended a detector early, or that it answered nothing."""
     from benchmarks.comparison import INTERRUPTED as BY_CTRL_C
     from benchmarks.judge import REMEDIES
@@ -396,7 +414,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, folder: Path
     if stopped_by:
         spent = any(failure.kind == "max_cost" for failure in stopped_by.values())
         more = f" --max-cost DOLLARS, with more than {options.max_cost:g}" if spent else ""
-        print(_way_on(folder) + more, file=sys.stderr)
+        print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
     for name in silent:
@@ -404,8 +422,8 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, folder: Path
     return FAILED if silent else DONE
 
 
-def _way_on(folder: Path) -> str:
-    return f"go on with: python -m benchmarks.llm_compare --resume {folder}"
+def _way_on(command: str, folder: Path) -> str:
+    return f"go on with: {command} --resume {folder}"
 
 
 def _note(text: str) -> None:

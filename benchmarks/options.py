@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import Iterator
 
 from benchmarks.datasets import EMBEDDED
+from benchmarks.prompts import DEFAULT_PROMPT
 from kimera import __version__
 from kimera.reactor_flags import add_reactor_flags, check_cache_flags, share, whole
+from kimera.shards import shard
 
 JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
 # Beside an option of a run: what then does nothing, whole groups of flags or single ones.
@@ -72,6 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of that sample (default: 0)")
     data.add_argument(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where python "
+        "-m kimera.cache merge has joined their caches, the reactor has nothing left to compute",
+    )
+    data.add_argument(
         "--label-map",
         metavar="MAP",
         help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction; without it true and 1 mean "
@@ -94,107 +103,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     detectors.add_argument(
         "--most-sent",
-        type=open_share,
+        type=share_above_0,
         metavar="SHARE",
         help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
-        "fewer, the more false alarms (default: what the reactor calls a contradiction stands)",
+        "fewer, the more false alarms; 1: no pair is called a contradiction without the judge (default: what "
+        "the reactor calls a contradiction stands)",
     )
     judge = parser.add_argument_group(JUDGE)
-    judge.add_argument(
-        "--async",
-        dest="concurrency",
-        type=_whole_or_auto,
-        metavar="N",
-        help="N requests in flight (default: one at a time); auto finds out how many the endpoint takes",
-    )
-    judge.add_argument(
-        "--model",
-        action="append",
-        dest="models",
-        metavar="NAME",
-        help="the judge's model (default: gpt-4o); several times for several judges",
-    )
-    judge.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="any OpenAI-compatible endpoint (default: OPENAI_BASE_URL, then OpenAI's)",
-    )
-    judge.add_argument(
-        "--api-key",
-        metavar="KEY",
-        help="better set OPENAI_API_KEY: other users of this machine can read a command line",
-    )
-    judge.add_argument(
-        "--timeout", type=positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
-    )
-    judge.add_argument(
-        "--max-retries",
-        type=whole(0),
-        default=5,
-        metavar="N",
-        help="further attempts at a pair after a fault or an unusable reply (default: 5); rate limits (429) "
-        "may be met four times as often",
-    )
-    judge.add_argument(
-        "--prompt",
-        default="same-event",
-        metavar="NAME|FILE",
-        help="same-event (both statements are about the same situation; the default), strict (logic alone), "
-        "or a text file with {text1} and {text2}",
-    )
+    add_judge_flags(judge)
     judge.add_argument(
         "--simulate",
         action="store_true",
         help="ask a simulated judge on this machine, which answers from the labels; no model is asked",
     )
-    judge.add_argument(
-        "--header",
-        action="append",
-        dest="headers",
-        type=_header,
-        metavar="NAME:VALUE",
-        help="sent along with every request; may be given several times",
-    )
-    judge.add_argument(
-        "--logprobs", action="store_true", help="confidence from the verdict's token, where told"
-    )
-    judge.add_argument(
-        "--repeat",
-        type=whole(1),
-        default=1,
-        metavar="K",
-        help="ask K times and report how often verdicts flip",
-    )
-    judge.add_argument(
-        "--swap", action="store_true", help="ask in both orders and report how often they disagree"
-    )
-    limits = parser.add_argument_group(LIMITS)
-    limits.add_argument(
-        "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
-    )
-    limits.add_argument(
-        "--tpm", type=positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
-    )
-    limits.add_argument(
-        "--max-error-rate",
-        type=share,
-        metavar="R",
-        help="stop when more than this share of the last 100 pairs failed, e.g. 0.2",
-    )
-    limits.add_argument(
-        "--price",
-        metavar="IN,OUT",
-        help="dollars per million tokens (default: the endpoint's list price, if known)",
-    )
-    limits.add_argument("--max-cost", type=positive, metavar="DOLLARS", help="stop before this is passed")
-    limits.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="say what would be sent and what it would cost, and send nothing",
-    )
-    limits.add_argument(
-        "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
-    )
+    add_limit_flags(parser.add_argument_group(LIMITS))
     reactor = parser.add_argument_group(REACTOR)
     reactor.add_argument(
         "--reactor",
@@ -232,6 +154,104 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--quiet", action="store_true", help="no progress on standard error")
     output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
     return parser
+
+
+def add_judge_flags(group: argparse._ArgumentGroup, prompt: str = DEFAULT_PROMPT) -> None:
+    """Which judge is asked what, and how. prompt: the default of --prompt."""
+    group.add_argument(
+        "--async",
+        dest="concurrency",
+        type=_whole_or_auto,
+        metavar="N",
+        help="N requests in flight (default: one at a time); auto finds out how many the endpoint takes",
+    )
+    group.add_argument(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="NAME",
+        help="the judge's model (default: gpt-4o); several times for several judges",
+    )
+    group.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="any OpenAI-compatible endpoint (default: OPENAI_BASE_URL, then OpenAI's)",
+    )
+    group.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="better set OPENAI_API_KEY: other users of this machine can read a command line",
+    )
+    group.add_argument(
+        "--timeout", type=positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
+    )
+    group.add_argument(
+        "--max-retries",
+        type=whole(0),
+        default=5,
+        metavar="N",
+        help="further attempts at a pair after a fault or an unusable reply (default: 5); rate limits (429) "
+        "may be met four times as often",
+    )
+    group.add_argument(
+        "--prompt",
+        default=prompt,
+        metavar="NAME|FILE",
+        help="same-event (both statements are about the same situation), collection (whether they are is for "
+        "the judge to say), strict (logic alone), or a text file with {text1} and {text2} (default: "
+        "%(default)s)",
+    )
+    group.add_argument(
+        "--header",
+        action="append",
+        dest="headers",
+        type=_header,
+        metavar="NAME:VALUE",
+        help="sent along with every request; may be given several times",
+    )
+    group.add_argument(
+        "--logprobs", action="store_true", help="confidence from the verdict's token, where told"
+    )
+    group.add_argument(
+        "--repeat",
+        type=whole(1),
+        default=1,
+        metavar="K",
+        help="ask K times and report how often verdicts flip",
+    )
+    group.add_argument(
+        "--swap", action="store_true", help="ask in both orders and report how often they disagree"
+    )
+
+
+def add_limit_flags(group: argparse._ArgumentGroup) -> None:
+    """How fast a judge may be asked, and what ends the asking."""
+    group.add_argument(
+        "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
+    )
+    group.add_argument(
+        "--tpm", type=positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
+    )
+    group.add_argument(
+        "--max-error-rate",
+        type=share,
+        metavar="R",
+        help="stop when more than this share of the last 100 pairs failed, e.g. 0.2",
+    )
+    group.add_argument(
+        "--price",
+        metavar="IN,OUT",
+        help="dollars per million tokens (default: the endpoint's list price, if known)",
+    )
+    group.add_argument("--max-cost", type=positive, metavar="DOLLARS", help="stop before this is passed")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be sent and what it would cost, and send nothing",
+    )
+    group.add_argument(
+        "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
+    )
 
 
 def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterator[str]:
@@ -277,6 +297,11 @@ def open_share(text: str) -> float:
         if 0 < float(text) < 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1, such as 0.02")
+
+
+def share_above_0(text: str) -> float:
+    """For argparse: a share above 0, at most 1."""
+    return 1.0 if share(text) == 1 else open_share(text)
 
 
 def positive(text: str) -> float:

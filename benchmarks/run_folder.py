@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks.datasets import EMBEDDED
 from benchmarks.journal import JournalReader, Record
-from benchmarks.options import build_parser
 from benchmarks.prompts import BUILT_IN
 from kimera.encoder import PACKAGED_NAMES
 from kimera.errors import UserError
@@ -24,6 +23,7 @@ IDENTITY = {
     "dataset": "DATASET",
     "max_pairs": "--max-pairs",
     "seed": "--seed",
+    "shard": "--shard",
     "label_map": "--label-map",
     "skip_bad_rows": "--skip-bad-rows",
     "kimera_only": "--kimera-only",
@@ -55,9 +55,10 @@ PATHS = ("dataset", "prompt", "encoder", "head", "verify_weights", "cache_dir")
 NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
 
 
-def new_run_folder(out: str | None, now: datetime) -> Path:
+def new_run_folder(out: str | None, now: datetime, flag: str = "--out") -> Path:
     """Makes the folder, by default `runs/` and a timestamp. Raises UserError if it holds a run already.
 
+    flag: which named it.
     A journal that ends before its first line does is no run, and is deleted.
     """
     folder = Path(out) if out else _unused(Path("runs") / now.strftime("%Y-%m-%d_%H-%M-%S"))
@@ -65,13 +66,13 @@ def new_run_folder(out: str | None, now: datetime) -> Path:
     held = [name for name in RUN_FILES if (folder / name).exists() and not (name == JOURNAL and never_begun)]
     if held:
         raise UserError(
-            f"--out {folder}: the folder holds a run already ({held[0]}); give another one, "
+            f"{flag} {folder}: the folder holds a run already ({held[0]}); give another one, "
             f"or --resume {folder}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {folder}: cannot make this folder: {error.strerror}") from None
+        raise UserError(f"{flag} {folder}: cannot make this folder: {error.strerror}") from None
     if never_begun:
         (folder / JOURNAL).unlink()
     return folder
@@ -110,14 +111,16 @@ def _absolute(value: str | None) -> str | None:
     return os.path.abspath(value) if value and value not in NAMES and Path(value).exists() else value
 
 
-def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.Namespace, Record]:
+def resumed_options(
+    argv: Sequence[str] | None, folder: str, parser: argparse.ArgumentParser
+) -> tuple[argparse.Namespace, Record]:
     """The flags of the run in `folder`, with those of this command line over them, and the run's header.
 
+    parser: of this command line; it need not know all the flags of a run.
     Raises UserError where a flag would make it another run.
     """
     header = header_in(folder)
     saved = header["options"]
-    parser = build_parser()
     parser.set_defaults(**{**saved, "models": None, "fail_if": None})  # argparse would add to a list
     options = parser.parse_args(argv)
     options.models = options.models or saved["models"]
@@ -128,7 +131,7 @@ def resumed_options(argv: Sequence[str] | None, folder: str) -> tuple[argparse.N
             began = "not given" if saved[name] is None else repr(saved[name])
             raise UserError(
                 f"--resume {folder}: {flag} was {began} when this run began; leave the flag out, "
-                "or start another run with --out"
+                "or start another run"
             )
     if header["header_names"] and not options.headers:
         names = ", ".join(header["header_names"])
@@ -143,8 +146,7 @@ def header_in(folder: str | Path) -> Record:
         raise UserError(f"{folder}: no run there (no {JOURNAL})")
     if _never_begun(path):
         raise UserError(
-            f"{folder}: nothing was begun there ({JOURNAL} ends within its first line); "
-            f"begin a run with --out {folder}"
+            f"{folder}: nothing was begun there ({JOURNAL} ends within its first line); begin another run"
         )
     with JournalReader(path) as journal:
         header = journal.header
@@ -157,7 +159,7 @@ def _lacking(header: Record) -> list[str]:
     """What a run cannot go on without, and the header does not hold."""
     if not isinstance(header.get("options"), dict):
         return ["options"]
-    return sorted({"created", "header_names"} - header.keys()) + sorted(
+    return sorted({"created", "dataset", "header_names"} - header.keys()) + sorted(
         IDENTITY.keys() - header["options"].keys()
     )
 
@@ -167,6 +169,5 @@ def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:
     changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
     if changed:
         raise UserError(
-            f"--resume {folder}: changed since this run began: {', '.join(changed)}; "
-            "start another run with --out"
+            f"--resume {folder}: changed since this run began: {', '.join(changed)}; start another run"
         )

@@ -70,6 +70,11 @@ class Screened:
     score: np.ndarray
     candidates: int
 
+    def part(self, rows: slice) -> Screened:
+        return Screened(
+            self.first[rows], self.second[rows], self.cosine[rows], self.score[rows], self.candidates
+        )
+
 
 def nearest(
     vectors: np.ndarray, count: int, *, on_progress: Callable[[int], object] = lambda rows: None

@@ -11,7 +11,18 @@ from io import StringIO
 from kimera.csv_cells import cell_writer, text_cell
 from kimera.findings import Finding
 
-COLUMNS = ("score", "text1", "text2", "places1", "places2", "screen_score", "cosine", "key")
+COLUMNS = (
+    "score",
+    "text1",
+    "text2",
+    "places1",
+    "places2",
+    "screen_score",
+    "cosine",
+    "judge",
+    "reasoning",
+    "key",
+)
 DIGITS = 6
 STYLE = """\
 :root { color-scheme: light dark; }
@@ -73,4 +84,5 @@ def _item(finding: Finding) -> str:
         f'<p>{escape(text)}</p>\n<p class="place">{escape(", ".join(places))}</p>'
         for text, places in ((finding.text1, finding.places1), (finding.text2, finding.places2))
     )
-    return f"<li>\n<p>score {finding.score:.3f}</p>\n{statements}\n</li>"
+    judged = f"\n<p>{escape(finding.judge)}: {escape(finding.reasoning)}</p>" if finding.judge else ""
+    return f"<li>\n<p>score {finding.score:.3f}</p>\n{statements}{judged}\n</li>"

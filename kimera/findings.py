@@ -19,6 +19,7 @@ class Finding:
     """Two statements that contradict each other, and every place where each stands, as "file:line".
 
     score: P(contradiction) by the cross-encoder; screen_score: by the head. cosine: of their vectors.
+    judge: the model that confirmed it, with its `reasoning`; empty where the cross-encoder decided alone.
     """
 
     score: float
@@ -28,6 +29,8 @@ class Finding:
     places2: Sequence[str]
     screen_score: float
     cosine: float
+    judge: str = ""
+    reasoning: str = ""
 
     @property
     def key(self) -> str:

@@ -59,7 +59,7 @@ def add_reactor_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
     group.add_argument(
         "--cache-size",
-        type=_bytes,
+        type=size,
         metavar="SIZE",
         help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
     )
@@ -111,8 +111,8 @@ def share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
 
 
-def _bytes(text: str) -> int:
-    """500M, 4G, or a plain number of bytes."""
+def size(text: str) -> int:
+    """For argparse: 500M, 4G, or a plain number of bytes."""
     number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
     with contextlib.suppress(ValueError, OverflowError):
         found = int(float(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}.get(unit, -1))

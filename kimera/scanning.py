@@ -25,15 +25,17 @@ Bar = Callable[[str, int | None, str], Any]
 class Scan:
     """What a scan has done so far; what an interrupted one leaves.
 
-    texts: distinct ones. candidates: related pairs. screened: those that the head let through. verified:
-    those that have a score by now. read: of these, how many the cross-encoder read; it had the others' scores
-    in the cache. encoded: texts whose vectors were not in the cache. findings: in no order.
+    texts: distinct ones. candidates: related pairs. screened: those that the head let through; due: those of
+    them that this scan is to verify. verified: those that have a score by now. read: of these, how many the
+    cross-encoder read; it had the others' scores in the cache. encoded: texts whose vectors were not in the
+    cache. findings: in no order.
     """
 
     statements: int = 0
     texts: int = 0
     candidates: int = 0
     screened: int = 0
+    due: int = 0
     verified: int = 0
     encoded: int = 0
     read: int = 0
@@ -49,11 +51,30 @@ def run_scan(
     rule: Rule,
     least_score: float,
     workers: int | None = None,
+    part: slice = slice(None),
 ) -> None:
     """Fills `scan` as it goes: where it is interrupted, what was found so far is there.
 
-    reactor: of both stages. Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
+    reactor: of both stages. part: of the screened pairs, the likeliest first, those to verify.
+    Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
+    screened = screened_pairs(corpus, reactor, scan, bar, rule=rule, workers=workers).part(part)
+    scan.due = len(screened.first)
+    with bar("verifying", len(screened.first), "pair") as progress:
+        for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
+            scan.verified += len(rows)
+            scan.read += read
+            found = scores >= least_score
+            scan.findings += (
+                _finding(corpus, screened, row, score)
+                for row, score in zip(rows[found].tolist(), scores[found].tolist(), strict=True)
+            )
+
+
+def screened_pairs(
+    corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, *, rule: Rule, workers: int | None = None
+) -> Screened:
+    """The pairs of a corpus that are worth verifying; counts them in `scan`. reactor: of a screen stage."""
     if reactor.head is None:
         raise ValueError("the reactor has no head")
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
@@ -64,15 +85,7 @@ def run_scan(
         related = related_pairs(corpus.texts, vectors, neighbours, rule)
         screened = screen(corpus.texts, vectors, related, reactor.head, rule, on_progress=progress.update)
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
-    with bar("verifying", len(screened.first), "pair") as progress:
-        for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
-            scan.verified += len(rows)
-            scan.read += read
-            found = scores >= least_score
-            scan.findings += (
-                _finding(corpus, screened, row, score)
-                for row, score in zip(rows[found].tolist(), scores[found].tolist(), strict=True)
-            )
+    return screened
 
 
 def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: int | None) -> np.ndarray:

@@ -208,3 +208,54 @@ def test_a_default_folder_that_is_not_there_yet_is_no_error(tmp_path, monkeypatc
     assert main(["stats"]) == 0
     assert f"folder: {tmp_path / 'later'} (not there yet" in capsys.readouterr().out
     assert not (tmp_path / "later").exists()
+
+
+def test_folders_are_merged_and_what_is_there_stays(tmp_path, capsys):
+    for name, texts in (("one", ["a", "b"]), ("two", ["b", "c"]), ("whole", ["c"])):
+        EmbeddingCache(tmp_path / name).put_many("encoder", texts, vectors_of(len(texts)))
+    before = EmbeddingCache(tmp_path / "whole").get_many("encoder", ["c"], DIMENSION)[0]
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    assert main(["merge", *folders, "--cache-dir", str(tmp_path / "whole")]) == 0
+    told = capsys.readouterr().out
+    assert [line.rpartition(": ")[2] for line in told.splitlines()] == [
+        "2 entries taken over",
+        "0 entries taken over",
+        "3 entries",
+    ]
+    vectors, found = EmbeddingCache(tmp_path / "whole").get_many("encoder", ["a", "b", "c"], DIMENSION)
+    assert found.all()
+    np.testing.assert_array_equal(vectors, [*vectors_of(2), *before])
+
+
+def test_a_merge_keeps_within_its_bound(tmp_path):
+    for name in ("one", "two"):
+        texts = [f"{name} {number}" for number in range(3000)]
+        EmbeddingCache(tmp_path / name).put_many("encoder", texts, np.ones((3000, 384), np.float32))
+    one, two = (tmp_path / name for name in ("one", "two"))
+    assert (
+        main(["merge", str(one), str(two), "--cache-dir", str(tmp_path / "whole"), "--cache-size", "6M"]) == 0
+    )
+    assert 2500 < EmbeddingCache(tmp_path / "whole").count() < 4000
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        ([], "merge: give the folders"),
+        (["one", "nowhere"], "nowhere: holds no cache (embeddings.sqlite3); nothing was merged"),
+        (["one", "damaged"], "damaged/embeddings.sqlite3 could not be merged into"),
+    ],
+)
+def test_what_cannot_be_merged_is_named(tmp_path, monkeypatch, capsys, folders, told):
+    monkeypatch.chdir(tmp_path)
+    EmbeddingCache("one").put_many("encoder", ["a"], vectors_of(1))
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / FILE_NAME).write_bytes(b"no database, whatever it is called" * 100)
+    assert main(["merge", *folders, "--cache-dir", "whole"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_other_commands_take_no_folders_beside(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["clear", str(tmp_path)])
+    assert "clear takes no DIR" in capsys.readouterr().err

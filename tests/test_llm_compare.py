@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.datasets import load_dataset
+from benchmarks.llm_compare import main
 from benchmarks.options import build_parser
 from benchmarks.prompts import load_prompt
 from benchmarks.run_folder import IDENTITY, header_of, resumed_options
@@ -470,22 +471,22 @@ def write_header(folder: Path, header: dict[str, object]) -> None:
     (folder / "journal.jsonl").write_text(json.dumps({"journal": 1, **header}) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("lacking", ["created", "header_names", "options"])
+@pytest.mark.parametrize("lacking", ["created", "dataset", "header_names", "options"])
 def test_a_header_of_another_version_is_refused_by_name(tmp_path: Path, lacking: str) -> None:
-    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {})
+    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {"dataset": {}})
     del header[lacking]
     write_header(tmp_path / "run", header)
     with pytest.raises(UserError, match=rf"journal\.jsonl, line 1: lacks {lacking}: .* another version"):
-        resumed_options([], str(tmp_path / "run"))
+        resumed_options([], str(tmp_path / "run"), build_parser())
 
 
 @pytest.mark.parametrize("lacking", IDENTITY)
 def test_a_header_that_does_not_say_which_run_it_was_is_refused(tmp_path: Path, lacking: str) -> None:
-    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {})
+    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {"dataset": {}})
     del header["options"][lacking]
     write_header(tmp_path / "run", header)
     with pytest.raises(UserError, match=rf"lacks {lacking}: .* another version"):
-        resumed_options([], str(tmp_path / "run"))
+        resumed_options([], str(tmp_path / "run"), build_parser())
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"journal":1,"created":"2026'])
@@ -650,3 +651,19 @@ def test_a_simulator_asked_by_its_address_is_called_simulated_too(
     assert done.returncode == 0, done.stderr
     assert "gpt-4o (simulated)" in done.stdout
     assert summary(tmp_path / "run")["detectors"]["gpt-4o"]["simulated"] is True
+
+
+def test_a_run_over_a_file_of_this_folder_goes_on_from_anywhere_and_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.jsonl").write_text('{"text1": "It is on.", "text2": "It is off."}\n')
+    flags = ["--kimera-only", "--reactor", "screen", "--no-viz", "--quiet"]
+    assert main(["pairs.jsonl", *flags, "--out", "run"]) == 0
+    assert main(["--resume", "run", "--quiet"]) == 0
+    monkeypatch.chdir("/")
+    assert main(["--resume", str(tmp_path / "run"), "--quiet"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("Dataset: ")] == [
+        "Dataset: pairs.jsonl, 1 pair, none labelled"
+    ] * 3

@@ -90,6 +90,8 @@ def dataset_sentence(summary: dict[str, Any]) -> str:
     sampled = (
         f" of {dataset['available']:,}, sampled with seed {dataset['seed']}" if "seed" in dataset else ""
     )
+    if "shard" in dataset:
+        sampled += f", shard {dataset['shard']}"
     how_many = {pairs: "all labelled", 0: "none labelled"}.get(labelled, f"{labelled:,} labelled")
     contradictions = f", {counted(dataset['contradictions'], 'contradiction')}" if labelled else ""
     return printable(

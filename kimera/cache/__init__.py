@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from kimera.errors import UserError
 from kimera.sqlite_files import connect, default_folder, identity, is_damage, make_folder, set_aside
 
 if TYPE_CHECKING:
@@ -92,6 +93,27 @@ class EmbeddingCache:
     def count(self) -> int:
         """How many entries there are."""
         return self._attempt(lambda db: int(db.execute("SELECT count(*) FROM vectors").fetchone()[0]), 0)
+
+    def add_from(self, other: EmbeddingCache) -> int:
+        """Takes over what another cache holds and this one does not; gives how many entries that were.
+
+        Raises `UserError` where either cannot be read or written: unlike a lookup, this is asked for.
+        """
+        try:
+            with closing(connect(self.path, _create, BUSY_TIMEOUT_S)) as db:
+                db.execute("ATTACH DATABASE ? AS other", (str(other.path),))
+                with db:
+                    db.execute("BEGIN IMMEDIATE")
+                    added = db.execute(
+                        "INSERT OR IGNORE INTO vectors (key, vector) "
+                        "SELECT key, vector FROM other.vectors ORDER BY other.vectors.rowid"
+                    ).rowcount
+                    dropped = _drop_oldest(db, self.most_bytes)
+                if dropped:
+                    db.executescript("PRAGMA incremental_vacuum")
+        except sqlite3.Error as error:
+            raise UserError(f"{other.path} could not be merged into {self.path}: {error}") from error
+        return added
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
         """`work` on an open database, or `otherwise` with a warning where SQLite fails."""

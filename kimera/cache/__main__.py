@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kimera.cache import FILE_NAME, EmbeddingCache
+from kimera.cache import FILE_NAME, MOST_BYTES, EmbeddingCache
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
+from kimera.reactor_flags import size
 from kimera.sqlite_files import default_folder
 
 DESCRIPTION = """\
@@ -25,6 +26,11 @@ it is made again where it is missing.
 
   stats   says where they are, how large, and how many entries they hold
   clear   deletes them
+  merge   takes over the vectors and scores of other folders, as shards on several machines leave them
+
+examples:
+  python -m kimera.cache stats
+  python -m kimera.cache merge shard_1 shard_2 --cache-dir whole
 """
 
 
@@ -34,16 +40,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=("stats", "clear"), metavar="stats|clear")
+    parser.add_argument("command", choices=("stats", "clear", "merge"), metavar="stats|clear|merge")
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="of merge: what is taken over")
     parser.add_argument(
         "--cache-dir",
         type=Path,
         metavar="DIR",
         help="default: KIMERA_CACHE_DIR, else the user's cache folder",
     )
+    parser.add_argument(
+        "--cache-size",
+        type=size,
+        default=MOST_BYTES,
+        metavar="SIZE",
+        help="of merge: the most that is kept, e.g. 500M or 4G; then the oldest go (default: 2G)",
+    )
     options = parser.parse_args(arguments)
     folder = options.cache_dir or default_folder()
+    if options.command == "merge":
+        return exit_code_of(lambda: _merge(options.folders, folder, options.cache_size))
+    if options.folders:
+        parser.error(f"{options.command} takes no DIR; name the folder with --cache-dir")
     return exit_code_of(lambda: _run(options.command, folder, given=options.cache_dir is not None))
+
+
+def _merge(folders: Sequence[Path], into: Path, most_bytes: int) -> int:
+    if not folders:
+        raise UserError("merge: give the folders whose vectors and scores are taken over")
+    for folder in folders:
+        if not (folder / FILE_NAME).is_file():
+            raise UserError(f"{folder}: holds no cache ({FILE_NAME}); nothing was merged")
+    cache = EmbeddingCache(into, most_bytes=most_bytes)
+    for folder in folders:
+        print(f"{folder}: {cache.add_from(EmbeddingCache(folder)):,} entries taken over")
+    print(f"{into}: {cache.count():,} entries")
+    return DONE
 
 
 def _run(command: str, folder: Path, *, given: bool) -> int:

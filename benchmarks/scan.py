@@ -1,0 +1,271 @@
+"""The command line, python -m benchmarks.scan: a scan of a corpus with an LLM as its last stage.
+
+The candidates of the scan become the pairs of a run as a cascade (benchmarks.llm_compare), in whose folder
+they lie too. What the cascade calls a contradiction is a finding.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from kimera.interrupts import exit_quietly
+
+    exit_quietly()
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import options as comparison_options
+from benchmarks.options import JUDGE, LIMITS, add_judge_flags, add_limit_flags, open_share, share_above_0
+from kimera.errors import UserError
+from kimera.exit_codes import DONE, GATE_NOT_MET, exit_code_of
+from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of
+from kimera.scan_flags import (
+    accepted_findings,
+    add_corpus_flags,
+    add_finding_flags,
+    add_rule_flags,
+    check_finding_flags,
+    count_of_findings,
+    read_corpus,
+    rule_of,
+    scan_bar,
+    write_findings,
+)
+
+if TYPE_CHECKING:
+    from benchmarks.finished_run import FinishedRun
+    from kimera.candidates import Screened
+    from kimera.findings import Finding
+    from kimera.scanning import Scan
+    from kimera.statements import Corpus
+
+COMMAND = "python -m benchmarks.scan"
+CANDIDATES = "candidates.jsonl"
+RISK = 0.05
+MOST_SENT = 1.0  # nothing is called a contradiction without the judge
+EPILOG = """\
+examples:
+  python -m benchmarks.scan docs --async 16 --dry-run               how many pairs, and what they would cost
+  python -m benchmarks.scan docs --async 16 > contradictions.jsonl
+  python -m benchmarks.scan facts.csv --column fact --async 16 --max-cost 5 --format html --out found.html
+  python -m benchmarks.scan docs --base-url http://localhost:8000/v1 --model NAME --async 4
+  python -m benchmarks.scan --resume runs/2026-01-31_12-00-00 > contradictions.jsonl
+
+The candidates, the journal and the report of the run lie in its folder; python -m benchmarks.report and
+python -m benchmarks.diff take it as they take others.
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-contradiction, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description="Find the contradictions that a corpus holds within itself, and let an LLM judge them: "
+        "python -m kimera.scan, with the judge of python -m benchmarks.llm_compare as its last stage.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_corpus_flags(parser.add_argument_group("corpus"), files="*")
+    add_rule_flags(parser.add_argument_group("which pairs are candidates"))
+    _add_cascade(parser.add_argument_group("which candidates go to the judge"))
+    add_judge_flags(parser.add_argument_group(JUDGE), prompt="collection")
+    add_limit_flags(parser.add_argument_group(LIMITS))
+    add_finding_flags(parser.add_argument_group("findings"))
+    add_reactor_flags(parser.add_argument_group("reactor"))
+    run = parser.add_argument_group("run")
+    run.add_argument("--folder", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
+    run.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with the run in DIR, as it was begun: asks only what is missing or failed",
+    )
+    return parser
+
+
+def _add_cascade(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cascade",
+        type=open_share,
+        default=RISK,
+        metavar="RISK",
+        help="the reactor settles as none what it is sure of: of the candidates that the judge calls "
+        "contradictions at most this share is missed, with 95 %% probability; a random sample goes to it "
+        "first (default: %(default)s)",
+    )
+    group.add_argument(
+        "--most-sent",
+        type=share_above_0,
+        default=MOST_SENT,
+        metavar="SHARE",
+        help="at most this share of the candidates goes to the judge; below 1 the rest of those that the "
+        "reactor scores highest are called contradictions without it (default: %(default)s)",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = build_parser().parse_args(argv)
+    return exit_code_of(lambda: _go_on(given, argv) if given.resume else _begin(given))
+
+
+def _begin(options: argparse.Namespace) -> int:
+    from benchmarks.run_folder import new_run_folder
+    from kimera.scanning import Scan
+
+    if not options.files:
+        raise UserError("give the files of the corpus, or --resume DIR")
+    if options.dry_run:
+        with tempfile.TemporaryDirectory() as temporary:
+            return _begin_in(Path(temporary), options, Scan())
+    _check(options)
+    folder = new_run_folder(options.folder, datetime.now().astimezone(), "--folder")
+    return _begin_in(folder, options, Scan())
+
+
+def _check(options: argparse.Namespace) -> None:
+    from benchmarks.llm_compare import check_judge
+
+    check_cache_flags(options)
+    check_finding_flags(options)
+    check_judge(_for_comparison(options, Path()))
+    accepted_findings(options)
+
+
+def _begin_in(folder: Path, options: argparse.Namespace, scan: Scan) -> int:
+    corpus = read_corpus(options)
+    with reactor_of(options, "both") as reactor:
+        from kimera.scanning import screened_pairs
+
+        bar = partial(scan_bar, options.quiet)
+        screened = screened_pairs(corpus, reactor, scan, bar, rule=rule_of(options), workers=options.mp)
+    if not options.quiet:
+        print(_counts(scan), file=sys.stderr)
+    if scan.screened:
+        write_candidates(corpus, screened, folder / CANDIDATES)
+        return _judge(options, folder, None)
+    new, accepted = write_findings(options, [], accepted_findings(options), whole=True)
+    if not options.quiet:
+        print(f"nothing to judge: {count_of_findings(new, accepted)}", file=sys.stderr)
+    return DONE
+
+
+def _counts(scan: Scan) -> str:
+    return (
+        f"{scan.statements:,} statements, {scan.texts:,} distinct ({scan.encoded:,} encoded); "
+        f"{scan.candidates:,} candidates of {scan.texts * (scan.texts - 1) // 2:,} pairs; "
+        f"{scan.screened:,} left by the screen"
+    )
+
+
+def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
+    from benchmarks.run_folder import resumed_options
+
+    folder = Path(given.resume)
+    if given.files or given.dry_run:
+        raise UserError(
+            "--resume goes on with the candidates in the run's folder: leave out FILE and --dry-run"
+        )
+    if not (folder / CANDIDATES).is_file():
+        raise UserError(f"--resume {folder}: no {CANDIDATES} there; only a scan that was begun can go on")
+    options, header = resumed_options(argv, given.resume, build_parser())
+    _check(options)
+    return _judge(options, folder, header)
+
+
+def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | None) -> int:
+    from benchmarks.finished_run import open_run
+    from benchmarks.llm_compare import run_comparison
+    from benchmarks.run_folder import JOURNAL
+
+    code = run_comparison(_for_comparison(options, folder), header, COMMAND, lambda *_: None)
+    if options.dry_run or not (folder / JOURNAL).exists():
+        return code
+    run = open_run(folder)
+    found = list(findings_of(run))
+    new, accepted = write_findings(options, found, accepted_findings(options), whole=code == DONE)
+    if not options.quiet:
+        print(f"{_shared_out(run)}; {count_of_findings(new, accepted)}", file=sys.stderr)
+        print(f"report: {folder / 'report.html'}", file=sys.stderr)
+    if code == DONE and options.fail_on_contradiction and new:
+        return GATE_NOT_MET
+    return code
+
+
+def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Namespace:
+    """The flags of the comparison of the reactor and the judge over the candidates in the folder."""
+    flags = vars(comparison_options.build_parser().parse_args([]))
+    flags |= {name: value for name, value in vars(options).items() if name in flags}
+    flags |= {"dataset": str(folder / CANDIDATES), "max_pairs": 0, "skip_bad_rows": True}
+    return argparse.Namespace(**flags | {"out": str(folder), "reactor": "both"})
+
+
+def write_candidates(corpus: Corpus, screened: Screened, path: Path) -> None:
+    """A line a pair, the likeliest first: texts and id as a dataset has them, places and scores."""
+    from kimera.whole_files import replacing
+
+    columns = (screened.first, screened.second, screened.score, screened.cosine)
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        for number, (first, second, score, cosine) in enumerate(zip(*map(list, columns), strict=True), 1):
+            row = {
+                "id": str(number),
+                "text1": corpus.texts[first],
+                "text2": corpus.texts[second],
+                "places1": corpus.places[first],
+                "places2": corpus.places[second],
+                "screen_score": float(score),
+                "cosine": float(cosine),
+            }
+            file.write(f"{json.dumps(row)}\n")
+
+
+def findings_of(run: FinishedRun) -> Iterator[Finding]:
+    """What the cascade calls contradictions; where it came to no end, what the judge has so far."""
+    from kimera.findings import Finding
+    from kimera.pairs import Verdict
+
+    judge = run.run.detectors[1].title
+    with (run.folder / CANDIDATES).open(encoding="utf-8") as file:
+        candidates = map(json.loads, file)
+        for pair, said in run.rows():
+            row = next(each for each in candidates if each["id"] == pair.id)
+            reactor, asked, verdict = said[0], said[1], said[-1]
+            if not isinstance(verdict, Verdict) or not verdict.contradiction:
+                continue
+            judged = isinstance(asked, Verdict)
+            yield Finding(
+                reactor.score if isinstance(reactor, Verdict) else float("nan"),
+                row["text1"],
+                row["text2"],
+                row["places1"],
+                row["places2"],
+                row["screen_score"],
+                row["cosine"],
+                judge if judged else "",
+                verdict.reasoning if judged else "",
+            )
+
+
+def _shared_out(run: FinishedRun) -> str:
+    """How the candidates were shared out, and how many are without a verdict."""
+    judge = run.run.detectors[1]
+    decision = run.run.cascade.decision if run.run.cascade else None
+    failed = sum(judge.errors.values())
+    told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
+    if decision:
+        settled = int((~decision.asked).sum())
+        told += f", {int(decision.sampled.sum()):,} of them a random sample; the reactor settled {settled:,}"
+    if failed:
+        told += f"; {failed:,} are without a verdict (--resume {run.folder} asks again)"
+    return told if judge.dollars is None else f"{told}; ${judge.dollars:.4f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

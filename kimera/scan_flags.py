@@ -1,0 +1,166 @@
+"""The flags of the commands that scan a corpus, what they read, and how they write what was found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kimera.errors import UserError
+from kimera.reactor_flags import share, whole
+
+if TYPE_CHECKING:
+    from kimera.candidates import Rule
+    from kimera.findings import Finding
+    from kimera.statements import Corpus
+
+
+def add_corpus_flags(group: argparse._ArgumentGroup, files: str = "+") -> None:
+    """files: argparse's nargs of them."""
+    group.add_argument(
+        "files",
+        nargs=files,
+        metavar="FILE",
+        help="tables with a statement a row (CSV, TSV, JSONL, each also .gz; Parquet), Markdown, plain text, "
+        "a folder of the last two, or - for standard input",
+    )
+    group.add_argument(
+        "--column",
+        metavar="NAME",
+        help="of tables, the one with the statements (default: text, statement, sentence, claim or content)",
+    )
+    group.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that hold no text")
+
+
+def add_rule_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--least-cosine",
+        type=share,
+        default=0.6,
+        metavar="C",
+        help="of two statements' vectors, to be about the same (default: %(default)s)",
+    )
+    group.add_argument(
+        "--neighbours",
+        type=whole(1),
+        default=12,
+        metavar="N",
+        help="so many nearest ones of each statement are looked at (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rare-in",
+        type=whole(0),
+        default=5,
+        metavar="N",
+        help="a word in at most N statements is rare; 0 for no such rule (default: %(default)s)",
+    )
+    group.add_argument(
+        "--least-cosine-rare",
+        type=share,
+        default=0.3,
+        metavar="C",
+        help="of statements that share a rare word (default: %(default)s)",
+    )
+
+
+def add_finding_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--most", type=whole(1), metavar="N", help="the N strongest alone are written")
+    group.add_argument("--format", choices=("jsonl", "csv", "html"), default="jsonl", help="default: jsonl")
+    group.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    group.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings, which are left out")
+    group.add_argument(
+        "--write-baseline", action="store_true", help="write all that is found to --baseline as accepted"
+    )
+    group.add_argument("--fail-on-contradiction", action="store_true", help="end with exit code 3 on any")
+    group.add_argument("--quiet", action="store_true", help="no progress and counts on standard error")
+
+
+def check_finding_flags(options: argparse.Namespace) -> None:
+    """Raises UserError for what could not be written, before anything is computed."""
+    if options.write_baseline and not options.baseline:
+        raise UserError("--write-baseline writes the file that --baseline names; give both")
+    for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
+        if path and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")
+
+
+def rule_of(options: argparse.Namespace) -> Rule:
+    from kimera.candidates import Rule
+
+    return Rule(
+        least_cosine=options.least_cosine,
+        neighbours=options.neighbours,
+        rare_in=options.rare_in,
+        least_cosine_rare=options.least_cosine_rare,
+    )
+
+
+def read_corpus(options: argparse.Namespace) -> Corpus:
+    """Raises UserError where it holds no statement, and for rows that hold none."""
+    from kimera.pair_files import dropped_rows
+    from kimera.statements import Corpus, files_of, read_statements
+
+    corpus = Corpus()
+    bad_rows: list[str] = []
+    on_bad_row = bad_rows.append if options.skip_bad_rows else None
+    with scan_bar(options.quiet, "reading", None, "statement") as progress:
+        for name in files_of(options.files):
+            for statement in read_statements(name, column=options.column, on_bad_row=on_bad_row):
+                corpus.add(statement)
+                progress.update()
+    if bad_rows:
+        print(f"note: {dropped_rows(bad_rows)}", file=sys.stderr)
+    if not corpus.texts:
+        raise UserError(f"{', '.join(options.files)}: no statement was found")
+    return corpus
+
+
+def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
+    """With `quiet` given, what `run_scan` takes as its bar."""
+    from kimera.progress import progress_bar
+
+    return progress_bar(title, total, quiet=quiet, unit=unit)
+
+
+def accepted_findings(options: argparse.Namespace) -> set[str]:
+    """The keys in --baseline; none where it is to be written anew. Raises UserError if it cannot be read."""
+    from kimera.findings import read_baseline
+
+    return read_baseline(options.baseline) if options.baseline and not options.write_baseline else set()
+
+
+def write_findings(
+    options: argparse.Namespace, findings: Iterable[Finding], accepted: set[str], *, whole: bool
+) -> tuple[int, int]:
+    """Writes those that are not accepted, or all of them to the baseline; (how many, how many others).
+
+    whole: whether the scan came to its end; else it writes no baseline.
+    """
+    from kimera.finding_files import FORMATS
+    from kimera.findings import strongest_first, write_baseline
+    from kimera.whole_files import write_text
+
+    every = strongest_first(findings)
+    new = [each for each in every if each.key not in accepted]
+    if options.write_baseline and whole:
+        write_baseline(options.baseline, every)
+        new = []
+    rendered = FORMATS[options.format](new[: options.most])
+    if options.out:
+        write_text(options.out, rendered)
+    else:
+        _print(rendered)
+    return len(new), len(every) - len(new)
+
+
+def count_of_findings(new: int, accepted: int) -> str:
+    return f"{new:,} finding{'' if new == 1 else 's'}{f', {accepted:,} accepted beside' if accepted else ''}"
+
+
+def _print(text: str) -> None:
+    from kimera.standard_output import reader_may_leave
+
+    with reader_may_leave():
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))

@@ -1,0 +1,193 @@
+"""A scan with a judge as its last stage: what is asked, what is found, and how a scan cut short goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from simulators import QUICK, SimulatorThread
+
+from benchmarks.llm_compare import main as compare
+from benchmarks.prompts import load_prompt
+from benchmarks.scan import CANDIDATES, main
+from benchmarks.simulation import answers_for
+from kimera.pairs import Pair
+from kimera.scan import main as reactor_alone
+
+PLACES = (
+    "museum",
+    "library",
+    "harbour",
+    "old theatre",
+    "swimming pool",
+    "town hall",
+    "bakery",
+    "night market",
+)
+OPEN = [f"The {place} is open on Mondays." for place in PLACES]
+SHUT = [f"The {place} is closed on Mondays." for place in PLACES]
+TEXTS = [*OPEN, *SHUT]
+CONTRADICTIONS = {frozenset(pair) for pair in zip(OPEN, SHUT, strict=True)}
+PROMPT = load_prompt("collection")
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[SimulatorThread]:
+    """Simulated; it knows of all pairs which place they are about."""
+    pairs = [
+        Pair(*both, label="contradiction" if frozenset(both) in CONTRADICTIONS else "neutral")
+        for both in permutations(TEXTS, 2)
+    ]
+    with SimulatorThread(QUICK, answers_for(pairs, PROMPT.question)) as server:
+        yield server
+
+
+@pytest.fixture
+def command(judge: SimulatorThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "open.txt").write_text("\n".join(OPEN))
+    (tmp_path / "shut.txt").write_text("\n".join(SHUT))
+    return ["open.txt", "shut.txt", "--base-url", judge.base_url, "--async", "8", "--price", "1,1"]
+
+
+def texts_of(lines: str) -> set[frozenset[str]]:
+    return {frozenset((each["text1"], each["text2"])) for each in map(json.loads, lines.splitlines())}
+
+
+def test_findings_are_what_the_judge_confirms_and_say_so(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--folder", "run"]) == 0
+    told = capsys.readouterr()
+    assert texts_of(told.out) == CONTRADICTIONS
+    found = json.loads(told.out.splitlines()[0])
+    assert found["judge"] == "gpt-4o (simulated)"
+    assert found["reasoning"]
+    assert sorted(each.partition(":")[0] for each in found["places1"] + found["places2"]) == [
+        "open.txt",
+        "shut.txt",
+    ]
+    assert "8 findings" in told.err
+    assert "gpt-4o (simulated) judged" in told.err
+    assert "; $0.0" in told.err
+    run = Path("run")
+    assert {path.name for path in run.iterdir()} >= {
+        CANDIDATES,
+        "journal.jsonl",
+        "report.html",
+        "results.csv",
+    }
+    assert reactor_alone([*command[:2], "--quiet"]) == 0
+    assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
+
+
+def test_a_few_candidates_are_settled_without_the_judge(
+    command: list[str], judge: SimulatorThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = judge.stats()["requests"]
+    assert main([*command, "--cascade", "0.5", "--folder", "run"]) == 0
+    asked = judge.stats()["requests"] - before
+    candidates = len(Path("run", CANDIDATES).read_text().splitlines())
+    told = capsys.readouterr()
+    assert 8 < asked < candidates
+    assert f"judged {asked} of {candidates} pairs" in told.err
+    assert f"the reactor settled {candidates - asked}" in told.err
+    assert texts_of(told.out) <= CONTRADICTIONS
+
+
+def test_what_is_called_without_the_judge_does_not_name_it(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--cascade", "0.5", "--most-sent", "0.5", "--quiet"]) == 0
+    judges = {each["judge"] for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert judges == {"", "gpt-4o (simulated)"}
+
+
+def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
+    command: list[str], judge: SimulatorThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([*command, "--folder", "run", "--max-cost", "0.006", "--baseline", "b.json", "--write-baseline"])
+        == 1
+    )
+    told = capsys.readouterr()
+    assert "go on with: python -m benchmarks.scan --resume run --max-cost DOLLARS" in told.err
+    assert not Path("b.json").exists()
+    assert texts_of(told.out) < CONTRADICTIONS
+    for path in Path().glob("*.txt"):
+        path.unlink()  # what it goes on with is in its folder
+    before = judge.stats()["requests"]
+    assert main(["--resume", "run", "--max-cost", "1", "--async", "4"]) == 0
+    assert 0 < judge.stats()["requests"] - before < len(Path("run", CANDIDATES).read_text().splitlines())
+    assert texts_of(capsys.readouterr().out) == CONTRADICTIONS
+
+
+def test_accepted_findings_pass_the_gate_and_new_ones_do_not(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = [*command, "--quiet", "--fail-on-contradiction", "--baseline", "accepted.json"]
+    assert main([*gate, "--write-baseline"]) == 0
+    assert main(gate) == 0
+    assert capsys.readouterr().out == ""
+    Path("open.txt").write_text("\n".join([*OPEN[1:], "The museum is open on Mondays and Fridays."]))
+    judged_otherwise = [each for each in gate if each not in ("--baseline", "accepted.json")]
+    assert main([*judged_otherwise, "--most", "2", "--format", "csv", "--out", "found.csv"]) == 3
+    with Path("found.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+def test_a_dry_run_needs_no_key_sends_nothing_and_leaves_nothing(
+    command: list[str], judge: SimulatorThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = judge.stats()["requests"]
+    assert main([*command[:2], "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert "nothing was sent" in told.out
+    assert "gpt-4o" in told.out
+    assert "candidates of 120 pairs" in told.err
+    assert judge.stats()["requests"] == before
+    assert not Path("runs").exists()
+
+
+def test_where_there_is_no_candidate_nobody_is_asked(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("open.txt").write_text("The museum is open on Mondays.")
+    Path("shut.txt").write_text("Copper melts at 1,085 degrees.")
+    assert main(command) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "nothing to judge: 0 findings" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "give the files of the corpus, or --resume DIR"),
+        (["open.txt"], "no judge to ask"),
+        (["open.txt", "--resume", "run"], "--resume goes on with the candidates in the run's folder"),
+        (["--resume", "run"], f"--resume run: no {CANDIDATES} there"),
+        (
+            ["open.txt", "--model", "a", "--model", "b", "--base-url", "http://x/v1"],
+            "--cascade takes one judge",
+        ),
+        (["open.txt", "--baseline", "none.json", "--base-url", "http://x/v1"], "none.json: cannot be read"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_computed(
+    command: list[str], capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {told}")
+    assert not Path("runs").exists()
+
+
+def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--folder", "run", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    assert compare(["--resume", "run", "--quiet"]) == 0
+    assert "cascade" in capsys.readouterr().out
