@@ -13,7 +13,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Measures the judge pipeline and the statistics at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed

@@ -96,9 +96,10 @@ def test_vectors_by_batches_of_tokens_are_those_of_sentence_transformers(
 ) -> None:
     folder = find_folder(DEFAULT_MODEL)
     assert isinstance(folder, Path)
-    vectors = torch_work(DEFAULT_MODEL, folder, TwoCpus("torch", precision, "cpu"))(TEXTS)
+    texts = TEXTS if precision == "float32" else TEXTS[:30]  # CPUs are slow in float16
+    vectors = torch_work(DEFAULT_MODEL, folder, TwoCpus("torch", precision, "cpu"))(texts)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=tolerance)
+    np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(texts), atol=tolerance)
 
 
 def test_a_cpu_is_one_device() -> None:
