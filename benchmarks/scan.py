@@ -264,7 +264,9 @@ def _shared_out(run: FinishedRun) -> str:
         told += f", {int(decision.sampled.sum()):,} of them a random sample; the reactor settled {settled:,}"
     if failed:
         told += f"; {failed:,} are without a verdict (--resume {run.folder} asks again)"
-    return told if judge.dollars is None else f"{told}; ${judge.dollars:.4f}"
+    if judge.dollars is None:
+        return told
+    return f"{told}; ${judge.dollars:.4f}{' if it were real' if judge.simulated else ''}"
 
 
 if __name__ == "__main__":
