@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -13,11 +14,12 @@ from simulators import QUICK, SimulatorThread
 
 from benchmarks.llm_compare import main as compare
 from benchmarks.prompts import load_prompt
-from benchmarks.scan import CANDIDATES, main
+from benchmarks.scan import CANDIDATES, build_parser, main
 from benchmarks.simulation import answers_for
 from kimera.pairs import Pair
 from kimera.scan import main as reactor_alone
 
+ROOT = Path(__file__).parent.parent
 PLACES = (
     "museum",
     "library",
@@ -191,3 +193,11 @@ def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.Capture
     assert capsys.readouterr().err == ""
     assert compare(["--resume", "run", "--quiet"]) == 0
     assert "cascade" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
+def test_flags_in_the_documents_exist(document: str) -> None:
+    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    commands = re.findall(r"benchmarks\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
+    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
+    assert any("--" in command for command in commands)
