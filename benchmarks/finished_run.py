@@ -12,7 +12,7 @@ from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.journal import JournalReader, Record
 from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.results import REACTOR_NAME, RunResult
-from benchmarks.run_folder import JOURNAL, header_in
+from benchmarks.run_folder import JOURNAL, dataset_of, header_in
 from kimera.errors import UserError
 from kimera.pair_files import parse_label_map
 from kimera.pairs import Failure, Pair, Verdict
@@ -53,7 +53,7 @@ def open_run(folder: str | Path) -> FinishedRun:
     options = header["options"]
     try:
         dataset = load_dataset(
-            options["dataset"],
+            dataset_of(folder, header),
             max_pairs=options["max_pairs"],
             seed=options["seed"],
             shard=options["shard"],
@@ -61,7 +61,7 @@ def open_run(folder: str | Path) -> FinishedRun:
             skip_bad_rows=options["skip_bad_rows"],
         )
     except UserError as error:
-        raise UserError(f"{folder}: its dataset is needed where it was when the run began: {error}") from None
+        raise UserError(f"{folder}: its dataset is needed where it was, or in this folder: {error}") from None
     if dataset.sha256 != header["dataset"]["sha256"]:
         raise UserError(f"{folder}: {dataset.name} has changed since this run began; its pairs are not there")
     dataset = replace(dataset, name=header["dataset"]["name"])

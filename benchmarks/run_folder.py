@@ -133,10 +133,18 @@ def resumed_options(
                 f"--resume {folder}: {flag} was {began} when this run began; leave the flag out, "
                 "or start another run"
             )
+    options.dataset = dataset_of(folder, header)
     if header["header_names"] and not options.headers:
         names = ", ".join(header["header_names"])
         raise UserError(f"--resume {folder}: give --header again for {names}; headers are never written down")
     return options, header
+
+
+def dataset_of(folder: str | Path, header: Record) -> str:
+    """The dataset of the run; where its file is not at its place any more, that of its name in the folder."""
+    given = str(header["options"]["dataset"])
+    beside = Path(folder) / Path(given).name
+    return str(beside) if beside.is_file() and not Path(given).exists() else given
 
 
 def header_in(folder: str | Path) -> Record:

@@ -75,6 +75,17 @@ def test_a_dataset_that_has_changed_is_refused(folder: Path, tmp_path: Path) -> 
         open_run(tmp_path)
 
 
+def test_a_dataset_that_has_moved_is_found_in_the_runs_folder(folder: Path, tmp_path: Path) -> None:
+    journal = (folder / "journal.jsonl").read_text()
+    dataset = folder.parent / "pairs.jsonl"
+    (tmp_path / "journal.jsonl").write_text(journal.replace(str(dataset), "/nowhere/pairs.jsonl"))
+    with pytest.raises(UserError, match="its dataset is needed where it was, or in this folder"):
+        open_run(tmp_path)
+    (tmp_path / "pairs.jsonl").write_bytes(dataset.read_bytes())
+    moved, whole = open_run(tmp_path), open_run(folder)
+    assert [pair for pair, _ in moved.rows()] == [pair for pair, _ in whole.rows()]
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run there"):
         open_run(tmp_path)

@@ -122,9 +122,10 @@ def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
     assert texts_of(told.out) < CONTRADICTIONS
     for path in Path().glob("*.txt"):
         path.unlink()  # what it goes on with is in its folder
+    Path("run").rename("moved")
     before = judge.stats()["requests"]
-    assert main(["--resume", "run", "--max-cost", "1", "--async", "4"]) == 0
-    assert 0 < judge.stats()["requests"] - before < len(Path("run", CANDIDATES).read_text().splitlines())
+    assert main(["--resume", "moved", "--max-cost", "1", "--async", "4"]) == 0
+    assert 0 < judge.stats()["requests"] - before < len(Path("moved", CANDIDATES).read_text().splitlines())
     assert texts_of(capsys.readouterr().out) == CONTRADICTIONS
 
 
