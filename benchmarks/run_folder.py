@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.datasets import EMBEDDED
 from benchmarks.journal import JournalReader, Record
 from benchmarks.prompts import BUILT_IN
-from kimera.encoder import PACKAGED_NAMES
 from kimera.errors import UserError
+from kimera.model_folders import PACKAGED_NAMES
 
 JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'

@@ -50,6 +50,9 @@ COMMAND = "python -m benchmarks.scan"
 CANDIDATES = "candidates.jsonl"
 RISK = 0.05
 MOST_SENT = 1.0  # nothing is called a contradiction without the judge
+WAYS_WITHOUT = """\
+  python -m kimera.scan   the reactor alone
+  --dry-run               what would be asked"""
 EPILOG = """\
 examples:
   python -m benchmarks.scan docs --async 16 --dry-run               how many pairs, and what they would cost
@@ -131,11 +134,11 @@ def _begin(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from benchmarks.llm_compare import check_judge
+    from benchmarks.detectors import check_judge
 
     check_cache_flags(options)
     check_finding_flags(options)
-    check_judge(_for_comparison(options, Path()))
+    check_judge(_for_comparison(options, Path()), WAYS_WITHOUT)
     accepted_findings(options)
 
 
@@ -182,7 +185,7 @@ def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
 
 def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | None) -> int:
     from benchmarks.finished_run import open_run
-    from benchmarks.llm_compare import run_comparison
+    from benchmarks.run import run_comparison
     from benchmarks.run_folder import JOURNAL
 
     code = run_comparison(_for_comparison(options, folder), header, COMMAND, lambda *_: None)

@@ -12,8 +12,9 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from kimera.cache import EmbeddingCache
-from kimera.encoder import DEFAULT_MODEL, Encoder, embed
+from kimera.encoder import Encoder, embed
 from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
+from kimera.model_folders import DEFAULT_MODEL
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION, pair_of
 
 HELD_OUT_SHARE = 0.1

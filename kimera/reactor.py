@@ -19,10 +19,11 @@ from kimera.cache import EmbeddingCache
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import sources_named_in
-from kimera.encoder import DEFAULT_MODEL, PACKAGED_NAMES, Encoder, embed, folder_digest
+from kimera.encoder import Encoder, embed
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.head import CLASSES, ContradictionHead
+from kimera.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime

@@ -100,6 +100,7 @@ def rule_of(options: argparse.Namespace) -> Rule:
 def read_corpus(options: argparse.Namespace) -> Corpus:
     """Raises UserError where it holds no statement, and for rows that hold none."""
     from kimera.pair_files import dropped_rows
+    from kimera.standard_output import note
     from kimera.statements import Corpus, files_of, read_statements
 
     corpus = Corpus()
@@ -111,7 +112,7 @@ def read_corpus(options: argparse.Namespace) -> Corpus:
                 corpus.add(statement)
                 progress.update()
     if bad_rows:
-        print(f"note: {dropped_rows(bad_rows)}", file=sys.stderr)
+        note(dropped_rows(bad_rows))
     if not corpus.texts:
         raise UserError(f"{', '.join(options.files)}: no statement was found")
     return corpus

@@ -1,4 +1,4 @@
-"""Standard output: whether it is coloured, and that whoever reads it may leave early."""
+"""Standard output: whether it is coloured, and that whoever reads it may leave early; notes beside it."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def reader_may_leave() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def note(text: str) -> None:
+    """On standard error."""
+    print(f"note: {text}", file=sys.stderr)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kimera.data_sets import parse_source
-from kimera.encoder import DEFAULT_MODEL
 from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL
 from kimera.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3}

@@ -17,16 +17,9 @@ import pytest
 
 import kimera
 from kimera.cache import EmbeddingCache
-from kimera.encoder import (
-    DEFAULT_MODEL,
-    TEXTS_PER_TASK,
-    TEXTS_WORTH_A_POOL,
-    Encoder,
-    embed,
-    find_folder,
-    folder_digest,
-)
+from kimera.encoder import TEXTS_PER_TASK, TEXTS_WORTH_A_POOL, Encoder, embed
 from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL, find_folder, folder_digest
 from kimera.runtime import TORCH_ON_CPU
 
 TEXTS = [

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 
 from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import DEFAULT_MODEL, Encoder, _load_worker
+from kimera.encoder import Encoder, _load_worker
 from kimera.engine import Engine
 from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL
 from kimera.pool import Load, WorkerPool
 from kimera.ray_pool import set_up_ray
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.cross_encoder import model_folder
-from kimera.encoder import DEFAULT_MODEL
 from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL
 from kimera.tokens import Tokenizer, batches_by_length
 
 TOKENIZER = Tokenizer(model_folder(DEFAULT_MODEL), 16)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import DEFAULT_MODEL, Encoder, find_folder, torch_work
+from kimera.encoder import Encoder, torch_work
+from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.reactor import SHIPPED_CROSS_ENCODER
 from kimera.runtime import TORCH_ON_CPU, Runtime
 from kimera.tokens import Tokenizer

@@ -19,10 +19,10 @@ from models import write_tiny_model
 from kimera.calibration import calibration_error
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import DataSet, parse_source, read_sources, sources_named_in
-from kimera.encoder import DEFAULT_MODEL, find_folder
 from kimera.errors import UserError
 from kimera.head import ContradictionHead, FitOptions
 from kimera.model_card import Figures, figures_table
+from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 from kimera.train import main

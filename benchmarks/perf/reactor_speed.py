@@ -17,8 +17,9 @@ from pathlib import Path
 from benchmarks.perf.setting import setting
 from kimera.cache import EmbeddingCache
 from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import Encoder, embed, find_folder
+from kimera.encoder import Encoder, embed
 from kimera.head import ContradictionHead
+from kimera.model_folders import find_folder
 from kimera.pair_files import read_pairs
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 

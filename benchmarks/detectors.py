@@ -1,0 +1,159 @@
+"""The detectors that the flags of a comparison ask for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kimera.errors import UserError
+from kimera.standard_output import note
+
+if TYPE_CHECKING:
+    from benchmarks.comparison import Detector
+    from benchmarks.datasets import Dataset
+    from benchmarks.openai_async import AsyncOpenAIClient
+    from benchmarks.pricing import CostLimit, Price
+    from benchmarks.prompts import Prompt
+    from kimera.reactor import Reactor
+
+WAYS_WITHOUT = """\
+  --simulate           a simulated judge, offline; its answers come from the labels
+  --kimera-only        the reactor alone"""
+SIMULATED_NAME = "simulated-judge"
+DEFAULT_MODEL = "gpt-4o"
+# What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
+SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
+
+
+def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -> None:
+    """Raises UserError where no judge can be asked, or not as a cascade.
+
+    ways_without: what can be done where there is none, for the message.
+    """
+    configured = options.api_key or os.environ.get("OPENAI_API_KEY")
+    elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
+        raise UserError(
+            "no judge to ask. Ways on:\n"
+            "  OPENAI_API_KEY=...   set the key in the environment, to ask OpenAI's API\n"
+            "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
+            f"{ways_without}"
+        )
+    if options.most_sent and not options.cascade:
+        raise UserError("--most-sent says how far --cascade RISK may go; give both")
+    if options.cascade and len(judges_of(options)) > 1:
+        raise UserError("--cascade takes one judge; give --model once")
+
+
+def judges_base_url(options: argparse.Namespace) -> str:
+    from benchmarks.endpoint import resolved_base_url
+
+    return resolved_base_url(options.base_url)
+
+
+def judges_of(options: argparse.Namespace) -> list[str]:
+    from benchmarks.results import REACTOR_NAME
+
+    models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
+    if len({*models, REACTOR_NAME}) <= len(models):
+        raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
+    return models
+
+
+def detector_names(options: argparse.Namespace) -> list[str]:
+    """Of all detectors that the summary will tell of, in its order."""
+    from benchmarks.cascade_run import CASCADE_NAME
+    from benchmarks.results import REACTOR_NAME
+
+    reactor = [] if options.judge_only else [REACTOR_NAME]
+    cascade = [CASCADE_NAME] if options.cascade else []
+    return reactor + ([] if options.kimera_only else judges_of(options)) + cascade
+
+
+def detectors_of(
+    options: argparse.Namespace,
+    dataset: Dataset,
+    prompt: Prompt,
+    reactor: Reactor | None,
+    stack: contextlib.ExitStack,
+) -> list[Detector]:
+    from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
+    from benchmarks.finished_run import plan_of
+    from benchmarks.results import REACTOR_NAME
+
+    detectors: list[Detector] = []
+    if reactor:
+        detectors.append(ReactorDetector(reactor, options.mp, REACTOR_NAME))
+    if options.kimera_only:
+        return detectors
+    simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
+    limits: list[CostLimit] = []
+    plan = plan_of(vars(options))
+    for model in judges_of(options):
+        client, price = _client(options, model, prompt, simulator, limits)
+        judging = JudgeOptions(
+            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
+        )
+        asked = options.concurrency or 1
+        detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))
+    return detectors
+
+
+def _client(
+    options: argparse.Namespace,
+    model: str,
+    prompt: Prompt,
+    simulator: str | None,
+    limits: list[CostLimit],
+) -> tuple[AsyncOpenAIClient, Price | None]:
+    from benchmarks.openai_async import AsyncOpenAIClient
+    from benchmarks.pricing import CostLimit
+    from benchmarks.rates import RateLimits
+    from benchmarks.reply_cache import ReplyCache
+    from benchmarks.transports import httpx_available
+
+    concurrency = options.concurrency or 1
+    if concurrency != 1 and not httpx_available():
+        note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
+        concurrency = 1
+    client = AsyncOpenAIClient(
+        "none" if simulator else options.api_key,
+        model,
+        concurrency,
+        simulator or options.base_url,
+        options.timeout,
+        options.max_retries,
+        prompt=prompt,
+        headers=dict(options.headers or ()),
+        rates=RateLimits(options.rpm, options.tpm),
+        replies=ReplyCache() if options.cache_replies else None,
+        logprobs=options.logprobs,
+    )
+    price = price_for(options, model, client.endpoint.base_url)
+    if options.max_cost and not price:
+        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
+    if options.max_cost and price:
+        client.cost_limit = CostLimit(options.max_cost, price, limits)
+    return client, price
+
+
+def price_for(options: argparse.Namespace, model: str, base_url: str) -> Price | None:
+    from benchmarks.pricing import parse_price, price_of
+
+    return parse_price(options.price) if options.price else price_of(model, base_url)
+
+
+@contextlib.contextmanager
+def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
+    """The base URL of a simulated judge that knows the dataset's labels."""
+    from benchmarks.simulation import SimulatorConfig, answers_for
+    from benchmarks.simulator import SimulatorProcess
+
+    config = SimulatorConfig(
+        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
+    )
+    with SimulatorProcess(config, answers_for(dataset, prompt.question, swap)) as server:
+        yield server.base_url

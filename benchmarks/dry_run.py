@@ -1,0 +1,70 @@
+"""What a comparison would send to its judges, and what that would cost."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmarks.detectors import judges_base_url, judges_of, price_for
+from kimera.errors import UserError
+from kimera.exit_codes import DONE
+
+if TYPE_CHECKING:
+    from benchmarks.datasets import Dataset
+    from benchmarks.pricing import Price
+    from benchmarks.prompts import Prompt
+
+
+def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> int:
+    """Says what a run would send. Nothing is sent, so no key is needed."""
+    import numpy as np
+
+    from benchmarks.finished_run import plan_of
+    from benchmarks.pricing import estimate
+
+    if options.json:
+        raise UserError("--dry-run prints no summary, so --json does not go with it")
+    base_url = "the built-in simulator" if options.simulate else judges_base_url(options)
+    askings = options.repeat * (2 if options.swap else 1)
+    for model in [] if options.kimera_only else judges_of(options):
+        price = price_for(options, model, base_url)
+        texts = (
+            "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
+            for pair in dataset
+            for _ in range(askings)
+        )
+        expected = estimate(texts, price)
+        cost = "no price known" if expected.dollars is None else f"about ${expected.dollars:.4f}"
+        print(
+            f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
+            f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
+        )
+        if price and expected.dollars is not None:
+            print(_enough(options, expected.dollars, price, model, dataset, prompt))
+    if plan := plan_of(vars(options)):
+        share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
+        sampled = plan.first_sample(np.full(len(dataset), share))
+        print(
+            f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
+            "them contradict; of the others those that the reactor is not sure of. The above is the most."
+        )
+    print(f"Dry run over {dataset.name}, {len(dataset):,} pairs: nothing was sent.")
+    return DONE
+
+
+def _enough(
+    options: argparse.Namespace, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
+) -> str:
+    """Which --max-cost does not get in the way of a run that is expected to cost so much."""
+    from benchmarks.adaptive import START
+    from benchmarks.dialect import Dialect
+    from benchmarks.pricing import worst_case
+
+    dialect = Dialect()
+    longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
+    aside = price.cost(worst_case(price, longest, dialect.most_tokens))
+    in_flight = START if options.concurrency == "auto" else options.concurrency or 1
+    return (
+        f"  --max-cost sets up to ${aside:.4f} aside for each request in flight, until its reply tells its "
+        f"cost: ${dollars + aside * in_flight:.4f} would do; less holds the run back or ends it early"
+    )

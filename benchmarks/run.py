@@ -1,0 +1,199 @@
+"""A run: the comparison that its flags ask for, from the dataset to the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
+from kimera import __version__
+from kimera.errors import UserError
+from kimera.exit_codes import DONE, FAILED, INTERRUPTED
+from kimera.reactor_flags import reactor_of
+from kimera.standard_output import note
+
+if TYPE_CHECKING:
+    from benchmarks.comparison import Comparison, Detector
+    from benchmarks.datasets import Dataset
+    from benchmarks.prompts import Prompt
+    from kimera.reactor import Reactor
+
+    Show = Callable[[argparse.Namespace, dict[str, Any], Path], object]
+
+
+def run_comparison(
+    options: argparse.Namespace,
+    header: dict[str, Any] | None,
+    command: str,
+    show: Show,
+) -> int:
+    """Compares the detectors of these flags, and gives the exit code.
+
+    header: of the run that goes on, None where one begins. command: what goes on with it where it ends early.
+    show: is given the flags, the summary and the run's folder.
+    """
+    from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
+    from benchmarks.prompts import load_prompt
+    from benchmarks.run_folder import check_same, header_of, new_run_folder
+
+    check_judge(options)
+    gates = parse_gates(options.fail_if, known_figures(detector_names(options)))
+    now = datetime.now().astimezone()
+    prompt = load_prompt(options.prompt)
+    dataset = _load_dataset(options)
+    if header:  # a path may read differently from where the run goes on
+        dataset = replace(dataset, name=header["dataset"]["name"])
+    if options.dry_run:
+        from benchmarks.dry_run import dry_run
+
+        return dry_run(options, dataset, prompt)
+    with contextlib.ExitStack() as stack:
+        reactor = None if options.judge_only else reactor_of(options, options.reactor)
+        identity = _identity(options, dataset, prompt, reactor)
+        if header:
+            check_same(options.resume, header, identity)
+        detectors = detectors_of(options, dataset, prompt, reactor, stack)
+        folder = Path(options.resume) if header else new_run_folder(options.out, now)
+        created = header["created"] if header else now.isoformat(timespec="seconds")
+        new_header = None if header else header_of(options, created, identity)
+        if not options.quiet:
+            print(f"run folder: {folder}", file=sys.stderr)
+        # The folder exists from here on: what goes wrong now ends a run that can go on.
+        try:
+            comparison = _compare(options, dataset, detectors, folder, created, new_header)
+            summary = _report(options, comparison, dataset, folder, show)
+        except KeyboardInterrupt:
+            print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
+            return INTERRUPTED
+        except (UserError, OSError) as error:
+            print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
+            return FAILED
+    return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
+
+
+def _load_dataset(options: argparse.Namespace) -> Dataset:
+    from benchmarks.datasets import load_dataset
+    from kimera.pair_files import dropped_rows, parse_label_map
+
+    bad_rows: list[str] = []
+    dataset = load_dataset(
+        options.dataset,
+        max_pairs=options.max_pairs,
+        seed=options.seed,
+        shard=options.shard,
+        label_map=parse_label_map(options.label_map) if options.label_map else None,
+        skip_bad_rows=options.skip_bad_rows,
+        on_bad_row=bad_rows.append,
+    )
+    if bad_rows:
+        note(dropped_rows(bad_rows))
+    if dataset.no_gold_label:
+        note(f"{dataset.no_gold_label} rows without a gold label were dropped")
+    asks_simulator = options.simulate and not options.kimera_only
+    if asks_simulator and not (dataset.labels >= 0).all():
+        raise UserError("--simulate answers from the labels, and this dataset has rows without one")
+    return dataset
+
+
+def _identity(
+    options: argparse.Namespace, dataset: Dataset, prompt: Prompt, reactor: Reactor | None
+) -> dict[str, Any]:
+    """The hashes that tell whether a run which goes on is still the same run."""
+    identity: dict[str, Any] = {
+        "version": __version__,
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256, "pairs": len(dataset)},
+    }
+    if not options.kimera_only:
+        identity["judge"] = {
+            "models": judges_of(options),
+            "base_url": "simulated" if options.simulate else judges_base_url(options),
+        }
+        identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
+    if reactor:
+        identity["reactor"] = {**reactor.fingerprints, "symmetric": reactor.symmetric}
+    return identity
+
+
+def _compare(
+    options: argparse.Namespace,
+    dataset: Dataset,
+    detectors: list[Detector],
+    folder: Path,
+    created: str,
+    new_header: dict[str, Any] | None,
+) -> Comparison:
+    """new_header: of a run that begins; None where one goes on."""
+    from benchmarks.comparison import compare
+    from benchmarks.finished_run import plan_of
+    from benchmarks.journal import Journal, JournalReader
+    from benchmarks.run_folder import JOURNAL
+
+    path = folder / JOURNAL
+    with Journal(path, header=new_header) as journal, contextlib.ExitStack() as stack:
+        earlier = None if new_header else stack.enter_context(JournalReader(path))
+        return compare(
+            dataset,
+            detectors,
+            journal,
+            earlier,
+            created=created,
+            seed=options.seed,
+            plan=plan_of(vars(options)),
+            quiet=options.quiet,
+        )
+
+
+def _report(
+    options: argparse.Namespace,
+    comparison: Comparison,
+    dataset: Dataset,
+    folder: Path,
+    show: Show,
+) -> dict[str, Any]:
+    from benchmarks.outcomes import rows_of
+    from benchmarks.report import write_report
+    from benchmarks.run_folder import JOURNAL
+    from kimera.standard_output import reader_may_leave
+
+    rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
+    summary = write_report(
+        comparison.run,
+        rows,
+        folder,
+        margin=options.margin / 100,
+        prevalence=options.prevalence,
+        viz=not options.no_viz,
+    )
+    with reader_may_leave():
+        show(options, summary, folder)
+    return summary
+
+
+def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
+    """Says what ended a detector early, or that it answered nothing."""
+    from benchmarks.comparison import INTERRUPTED as BY_CTRL_C
+    from benchmarks.judge import REMEDIES
+
+    stopped_by = comparison.stopped_by
+    for name, failure in stopped_by.items():
+        remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
+        print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
+    if stopped_by:
+        spent = any(failure.kind == "max_cost" for failure in stopped_by.values())
+        more = f" --max-cost DOLLARS, with more than {options.max_cost:g}" if spent else ""
+        print(_way_on(command, folder) + more, file=sys.stderr)
+        return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
+    silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
+    for name in silent:
+        print(f"error: {name} gave no verdict on any pair; results.csv says why", file=sys.stderr)
+    return FAILED if silent else DONE
+
+
+def _way_on(command: str, folder: Path) -> str:
+    return f"go on with: {command} --resume {folder}"
