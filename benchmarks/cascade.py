@@ -36,6 +36,10 @@ LEAST_SHARE = 0.01  # of contradictions that is reckoned with
 MOST_STEPS = 20  # in which the sample grows, if it must, to all pairs
 
 
+class BudgetError(UserError):
+    """The run cannot be made, nor gone on with, under these flags."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """How the pairs of a run are shared out.
@@ -57,7 +61,7 @@ class Decision:
 
     @property
     def enough(self) -> bool:
-        return self.thresholds.lower > NOTHING_BELOW
+        return self.bounds.promised and self.thresholds.lower > NOTHING_BELOW
 
 
 class Round(NamedTuple):
@@ -100,13 +104,17 @@ class CascadePlan:
         return max(self._size_for(max(expected, LEAST_SHARE), scores.size), self.sampled_before)
 
     def require_budget(self, scores: np.ndarray) -> None:
-        """Raises UserError where the sample alone would be more than may be sent."""
+        """Raises BudgetError where the sample alone would be more than may be sent."""
         sampled = self.first_sample(scores)
-        if self.most_sent is not None and sampled > self.most_sent * scores.size:
-            raise UserError(
+        if sampled > self._most_sampled(scores.size):
+            raise BudgetError(
                 f"a risk of {self.risk:g} takes a sample of {sampled:,} of {scores.size:,} pairs, more than "
                 f"--most-sent {self.most_sent:g} allows: take more pairs, a larger --most-sent or more risk"
             )
+
+    def _most_sampled(self, pairs: int) -> int:
+        """A service pays for its sample once, and may take all pairs that it is calibrated on."""
+        return pairs if self.most_sent is None or self.endless else int(self.most_sent * pairs)
 
     def _size_for(self, share: float, pairs: int) -> int:
         return sample_size(self.risk, share, pairs, endless=self.endless)
@@ -124,14 +132,9 @@ class CascadePlan:
         """What follows from the sample, once the judge has been asked about it."""
         *_, sampled = self._samples(scores, verdicts)
         sample = _sample(scores, verdicts, sampled)
-        rest = scores if self.endless else scores[~sampled]
-        thresholds = choose(
-            sample,
-            self.risk,
-            rest[~np.isnan(rest)],
-            self._left_to_send(sampled, scores),
-            endless=self.endless,
-        )
+        rest = scores[~np.isnan(scores) & (self.endless | ~sampled)]
+        left_to_send = self._left_to_send(sampled, scores)
+        thresholds = choose(sample, self.risk, rest, left_to_send, endless=self.endless)
         return Decision(
             thresholds=thresholds,
             bounds=bounds(sample, thresholds, self.risk, None if self.endless else rest.size),
@@ -151,17 +154,19 @@ class CascadePlan:
         """bool (n,), the sample as it grows: the same for the same seed, scores and verdicts."""
         pairs = scores.size
         order = np.random.default_rng(self.seed).permutation(pairs)
-        size = self.first_sample(scores)
+        most = self._most_sampled(pairs)
+        size = min(self.first_sample(scores), most)
         while True:
             sampled = np.zeros(pairs, dtype=bool)
             sampled[order[:size]] = True
             yield sampled
-            found = _sample(scores, verdicts, sampled).contradictions.size
-            left = None if self.endless else round(found / max(size, 1) * (pairs - size))
-            if size >= pairs or most_missed(self.risk, found, left) >= 0:
+            sample = _sample(scores, verdicts, sampled)
+            found = sample.contradictions.size
+            rest = None if self.endless else sample.expected_in(int((~np.isnan(scores) & ~sampled).sum()))
+            if size >= most or most_missed(self.risk, found, rest) >= 0:
                 return
             share = max(found / max(size, 1), LEAST_SHARE)
-            size = min(pairs, max(self._size_for(share, pairs), size + pairs // MOST_STEPS + 1))
+            size = min(most, max(self._size_for(share, pairs), size + pairs // MOST_STEPS + 1))
 
 
 def _sample(scores: np.ndarray, verdicts: np.ndarray, sampled: np.ndarray) -> Sampled:

@@ -52,17 +52,23 @@ class Sampled:
     def pairs(self) -> int:
         return self.contradictions.size + self.others.size
 
+    def expected_in(self, rest: int) -> int:
+        """How many contradictions so many pairs beside the sample are reckoned to hold."""
+        return round(self.contradictions.size / self.pairs * rest) if self.pairs else 0
+
 
 @dataclass(frozen=True)
 class Bounds:
     """What holds of a cascade, each with 95 % probability.
 
-    missed: at most this share of what the judge calls contradictions is called none. false_alarms: at most
+    missed: at most this share of what the judge calls contradictions is called none; `promised` is whether
+    that is no more than the risk asked for. false_alarms: at most
     this share of the others is called one. disagreement: at most this share of all pairs is either. In the
     sample there were `missed_in_sample` and `false_alarms_in_sample`.
     """
 
     missed: float
+    promised: bool
     false_alarms: float
     disagreement: float
     missed_in_sample: int
@@ -143,18 +149,19 @@ def choose(
     """rest: float64 (r,), the reactor's scores of the pairs beside the sample.
 
     most_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
-    false alarms as it allows. None: what the reactor calls a contradiction stands, and so it does where the
-    sample is too small to settle anything as none. endless: whether the bound
-    is to hold for all pairs that may come, of which `rest` is only what is at hand.
+    false alarms as it allows. None: what the reactor calls a contradiction stands.
+    endless: whether the bound is to hold for all pairs that may come, of which `rest` is what is at hand.
+
+    Where the sample is too small to settle anything as none, nothing is; or, where so many may not be sent,
+    the reactor's own verdicts stand, and nothing is promised.
     """
     ordered = np.sort(sample.contradictions)
-    share = ordered.size / sample.pairs if sample.pairs else 0.0
-    missed = most_missed(risk, ordered.size, None if endless else round(share * rest.size))
-    if missed < 0:  # too small a sample to settle anything as none, or to trade anything for that
-        return Thresholds(NOTHING_BELOW, THRESHOLD)
-    lower = float(min(ordered[missed], THRESHOLD))
+    missed = most_missed(risk, ordered.size, None if endless else sample.expected_in(rest.size))
+    lower = NOTHING_BELOW if missed < 0 else float(min(ordered[missed], THRESHOLD))
     if most_to_send is None:
         return Thresholds(lower, THRESHOLD)
+    if missed < 0 and (rest < THRESHOLD).sum() > most_to_send:
+        return Thresholds(THRESHOLD, THRESHOLD)
     return Thresholds(lower, _upper_that_sends(int(most_to_send), np.sort(rest[rest >= lower]), lower))
 
 
@@ -169,14 +176,16 @@ def _upper_that_sends(most: int, doubtful: np.ndarray, lower: float) -> float:
 def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | None = None) -> Bounds:
     """Of thresholds that `choose` has found in this sample.
 
-    rest: how many pairs there are beside it, to which the bounds apply. None: endlessly many.
+    rest: how many scored pairs there are beside it, to which the bounds apply. None: endlessly many.
     """
     missed = int((sample.contradictions < thresholds.lower).sum())
     alarms = int((sample.others > thresholds.upper).sum())
     positives, others = sample.contradictions.size, sample.others.size
-    share = positives / sample.pairs if sample.pairs else 0.0
-    left = (None, None) if rest is None else (round(share * rest), rest - round(share * rest))
+    expected = None if rest is None else sample.expected_in(rest)
+    left = (expected, None if rest is None or expected is None else rest - expected)
     settles = thresholds.lower > NOTHING_BELOW, thresholds.upper < NOTHING_ABOVE
+    may_miss = settles[0] and rest != 0
+    promised = not may_miss or missed <= most_missed(risk, positives, expected)
     error = (1 - CONFIDENCE) / 3  # each part of the disagreement's bound may fail so often
     of_positives = most_of(missed, positives, left[0], error) if settles[0] else 0.0
     of_others = most_of(alarms, others, left[1], error) if settles[1] else 0.0
@@ -184,8 +193,10 @@ def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | Non
     most_positives = most_of(positives, sample.pairs, rest, error)
     most_others = most_of(others, sample.pairs, rest, error)
     worst = most_positives if of_positives > of_others else 1 - most_others
+    most = risk if promised else most_of(missed, positives, expected)
     return Bounds(
-        missed=risk if settles[0] and rest != 0 else 0.0,
+        missed=most if may_miss else 0.0,
+        promised=promised,
         false_alarms=most_of(alarms, others, left[1]) if settles[1] else 0.0,
         disagreement=worst * of_positives + (1 - worst) * of_others,
         missed_in_sample=missed,

@@ -42,6 +42,12 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             f"{ways_without}"
         )
+    from benchmarks.prompts import load_prompt
+
+    load_prompt(options.prompt)
+    if not options.simulate:
+        for model in judges_of(options):
+            price_for(options, model, judges_base_url(options))
     if options.most_sent and not options.cascade:
         raise UserError("--most-sent says how far --cascade RISK may go; give both")
     if options.cascade and len(judges_of(options)) > 1:
@@ -133,17 +139,19 @@ def _client(
         logprobs=options.logprobs,
     )
     price = price_for(options, model, client.endpoint.base_url)
-    if options.max_cost and not price:
-        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
     if options.max_cost and price:
         client.cost_limit = CostLimit(options.max_cost, price, limits)
     return client, price
 
 
 def price_for(options: argparse.Namespace, model: str, base_url: str) -> Price | None:
+    """None where it is not known. Raises UserError where --max-cost needs it."""
     from benchmarks.pricing import parse_price, price_of
 
-    return parse_price(options.price) if options.price else price_of(model, base_url)
+    price = parse_price(options.price) if options.price else price_of(model, base_url)
+    if options.max_cost and not price:
+        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
+    return price
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ def run_comparison(
     header: of the run that goes on, None where one begins. command: what goes on with it where it ends early.
     show: is given the flags, the summary and the run's folder.
     """
+    from benchmarks.cascade import BudgetError
     from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
     from benchmarks.prompts import load_prompt
     from benchmarks.run_folder import check_same, header_of, new_run_folder
@@ -71,6 +72,9 @@ def run_comparison(
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
             return INTERRUPTED
+        except BudgetError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
         except (UserError, OSError) as error:
             print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
             return FAILED

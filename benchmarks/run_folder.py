@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -141,10 +142,14 @@ def resumed_options(
 
 
 def dataset_of(folder: str | Path, header: Record) -> str:
-    """The dataset of the run; where its file is not at its place any more, that of its name in the folder."""
+    """The dataset of the run: the file of its name in the folder, if it is that, or where it was."""
     given = str(header["options"]["dataset"])
     beside = Path(folder) / Path(given).name
-    return str(beside) if beside.is_file() and not Path(given).exists() else given
+    if not beside.is_file():
+        return given
+    with beside.open("rb") as file:
+        is_it = hashlib.file_digest(file, "sha256").hexdigest() == header["dataset"]["sha256"]
+    return str(beside) if is_it else given
 
 
 def header_in(folder: str | Path) -> Record:

@@ -13,9 +13,10 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import options as comparison_options
 from benchmarks.options import JUDGE, LIMITS, add_judge_flags, add_limit_flags, open_share, share_above_0
 from kimera.errors import UserError
-from kimera.exit_codes import DONE, GATE_NOT_MET, exit_code_of
+from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
 from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of
 from kimera.scan_flags import (
     accepted_findings,
@@ -38,12 +39,12 @@ from kimera.scan_flags import (
     scan_bar,
     write_findings,
 )
+from kimera.standard_output import note
 
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
     from kimera.candidates import Screened
     from kimera.findings import Finding
-    from kimera.scanning import Scan
     from kimera.statements import Corpus
 
 COMMAND = "python -m benchmarks.scan"
@@ -89,7 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with the run in DIR, as it was begun: asks only what is missing or failed",
+        help="go on with the run in DIR: asks only what is missing or failed; flags of the findings, such as "
+        "--baseline, are to be given again",
     )
     return parser
 
@@ -121,19 +123,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _begin(options: argparse.Namespace) -> int:
     from benchmarks.run_folder import new_run_folder
-    from kimera.scanning import Scan
 
     if not options.files:
         raise UserError("give the files of the corpus, or --resume DIR")
+    _check(options)
+    corpus = read_corpus(options)
     if options.dry_run:
         with tempfile.TemporaryDirectory() as temporary:
-            return _begin_in(Path(temporary), options, Scan())
-    _check(options)
+            return _begin_in(Path(temporary), corpus, options)
     folder = new_run_folder(options.folder, datetime.now().astimezone(), "--folder")
-    return _begin_in(folder, options, Scan())
+    return _begin_in(folder, corpus, options)
 
 
 def _check(options: argparse.Namespace) -> None:
+    """Raises UserError for what would go wrong later."""
     from benchmarks.detectors import check_judge
 
     check_cache_flags(options)
@@ -142,30 +145,25 @@ def _check(options: argparse.Namespace) -> None:
     accepted_findings(options)
 
 
-def _begin_in(folder: Path, options: argparse.Namespace, scan: Scan) -> int:
-    corpus = read_corpus(options)
-    with reactor_of(options, "both") as reactor:
-        from kimera.scanning import screened_pairs
+def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
+    from kimera.scanning import Scan, screened_pairs
 
+    scan = Scan()
+    with reactor_of(options, "both") as reactor:
         bar = partial(scan_bar, options.quiet)
         screened = screened_pairs(corpus, reactor, scan, bar, rule=rule_of(options), workers=options.mp)
     if not options.quiet:
-        print(_counts(scan), file=sys.stderr)
+        print(scan.candidates_told, file=sys.stderr)
     if scan.screened:
         write_candidates(corpus, screened, folder / CANDIDATES)
         return _judge(options, folder, None)
+    if options.dry_run:
+        print("There is no candidate, so a judge would be asked nothing.")
+        return DONE
     new, accepted = write_findings(options, [], accepted_findings(options), whole=True)
     if not options.quiet:
         print(f"nothing to judge: {count_of_findings(new, accepted)}", file=sys.stderr)
     return DONE
-
-
-def _counts(scan: Scan) -> str:
-    return (
-        f"{scan.statements:,} statements, {scan.texts:,} distinct ({scan.encoded:,} encoded); "
-        f"{scan.candidates:,} candidates of {scan.texts * (scan.texts - 1) // 2:,} pairs; "
-        f"{scan.screened:,} left by the screen"
-    )
 
 
 def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
@@ -188,18 +186,44 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     from benchmarks.run import run_comparison
     from benchmarks.run_folder import JOURNAL
 
-    code = run_comparison(_for_comparison(options, folder), header, COMMAND, lambda *_: None)
+    command = shlex.join([*COMMAND.split(), *_finding_flags(options)])
+    code = run_comparison(_for_comparison(options, folder), header, command, lambda *_: None)
     if options.dry_run or not (folder / JOURNAL).exists():
         return code
     run = open_run(folder)
-    found = list(findings_of(run))
-    new, accepted = write_findings(options, found, accepted_findings(options), whole=code == DONE)
+    unjudged: list[str] = []
+    found = list(findings_of(run, unjudged.append))
+    whole = code == DONE and not unjudged
+    new, accepted = write_findings(options, found, accepted_findings(options), whole=whole)
     if not options.quiet:
         print(f"{_shared_out(run)}; {count_of_findings(new, accepted)}", file=sys.stderr)
-        print(f"report: {folder / 'report.html'}", file=sys.stderr)
-    if code == DONE and options.fail_on_contradiction and new:
+        if (folder / "report.html").exists():
+            print(f"report: {folder / 'report.html'}", file=sys.stderr)
+    return code if code != DONE else _exit_code(options, new, len(unjudged), folder)
+
+
+def _exit_code(options: argparse.Namespace, new: int, unjudged: int, folder: Path) -> int:
+    """Of a scan that came to its end; says what it cannot vouch for."""
+    if unjudged:
+        note(f"{unjudged:,} candidates are without a verdict; --resume {folder} asks about them again")
+    if options.fail_on_contradiction and new:
         return GATE_NOT_MET
-    return code
+    if unjudged and (options.fail_on_contradiction or options.write_baseline):
+        print("error: with candidates unjudged no gate is passed, and no baseline written", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def _finding_flags(options: argparse.Namespace) -> Iterator[str]:
+    """Those that a run's folder does not hold, to be given again where it goes on."""
+    for flag in ("baseline", "out", "most"):
+        if (value := getattr(options, flag)) is not None:
+            yield from (f"--{flag}", str(value))
+    if options.format != "jsonl":
+        yield from ("--format", options.format)
+    for flag in ("write_baseline", "fail_on_contradiction"):
+        if getattr(options, flag):
+            yield f"--{flag.replace('_', '-')}"
 
 
 def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Namespace:
@@ -229,8 +253,11 @@ def write_candidates(corpus: Corpus, screened: Screened, path: Path) -> None:
             file.write(f"{json.dumps(row)}\n")
 
 
-def findings_of(run: FinishedRun) -> Iterator[Finding]:
-    """What the cascade calls contradictions; where it came to no end, what the judge has so far."""
+def findings_of(run: FinishedRun, on_unjudged: Callable[[str], object]) -> Iterator[Finding]:
+    """What the cascade calls contradictions; where it came to no end, what the judge has so far.
+
+    on_unjudged: is told the ids of candidates on which there is no verdict.
+    """
     from kimera.findings import Finding
     from kimera.pairs import Verdict
 
@@ -240,6 +267,8 @@ def findings_of(run: FinishedRun) -> Iterator[Finding]:
         for pair, said in run.rows():
             row = next(each for each in candidates if each["id"] == pair.id)
             reactor, asked, verdict = said[0], said[1], said[-1]
+            if not isinstance(verdict, Verdict):
+                on_unjudged(pair.id)
             if not isinstance(verdict, Verdict) or not verdict.contradiction:
                 continue
             judged = isinstance(asked, Verdict)
@@ -257,16 +286,13 @@ def findings_of(run: FinishedRun) -> Iterator[Finding]:
 
 
 def _shared_out(run: FinishedRun) -> str:
-    """How the candidates were shared out, and how many are without a verdict."""
+    """How the candidates were shared out, and what that cost."""
     judge = run.run.detectors[1]
     decision = run.run.cascade.decision if run.run.cascade else None
-    failed = sum(judge.errors.values())
     told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
     if decision:
         settled = int((~decision.asked).sum())
         told += f", {int(decision.sampled.sum()):,} of them a random sample; the reactor settled {settled:,}"
-    if failed:
-        told += f"; {failed:,} are without a verdict (--resume {run.folder} asks again)"
     if judge.dollars is None:
         return told
     return f"{told}; ${judge.dollars:.4f}{' if it were real' if judge.simulated else ''}"

@@ -70,7 +70,8 @@ class Screened:
     score: np.ndarray
     candidates: int
 
-    def part(self, rows: slice) -> Screened:
+    def part(self, rows: np.ndarray) -> Screened:
+        """rows: indices, or a mask."""
         return Screened(
             self.first[rows], self.second[rows], self.cosine[rows], self.score[rows], self.candidates
         )

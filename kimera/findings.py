@@ -11,7 +11,9 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.whole_files import write_text
 
-BASELINE_FORMAT = "kimera-scan-baseline-1"
+BASELINE = "kimera-scan-baseline-"
+BASELINE_FORMAT = f"{BASELINE}1"
+BASELINE_START = f'{{"format": "{BASELINE}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ def strongest_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (-finding.score, finding.text1, finding.text2))
 
 
+def is_baseline(path: Path) -> bool:
+    """Whether the file is a baseline, of this version or another."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(len(BASELINE_START)) == BASELINE_START
+    except (OSError, ValueError):
+        return False
+
+
 def read_baseline(path: Path) -> set[str]:
     """The keys of accepted findings. Raises UserError if the file is missing or is no baseline."""
     try:
@@ -75,4 +86,5 @@ def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
         for each in sorted(findings, key=lambda finding: finding.key)
     )
     accepted = ",\n".join(lines)
-    write_text(path, f'{{"format": "{BASELINE_FORMAT}", "accepted": [\n{accepted}\n]}}\n')
+    head = f'{{"format": "{BASELINE_FORMAT}", "accepted": ['
+    write_text(path, f"{head}\n{accepted}\n]}}\n")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kimera.errors import UserError
 from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
 from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of, share
 from kimera.scan_flags import (
@@ -27,7 +28,7 @@ from kimera.scan_flags import (
     scan_bar,
     write_findings,
 )
-from kimera.shards import rows_of, shard
+from kimera.shards import shard
 
 if TYPE_CHECKING:
     from kimera.scanning import Scan
@@ -89,6 +90,8 @@ def _run(options: argparse.Namespace) -> int:
 
     check_cache_flags(options)
     check_finding_flags(options)
+    if options.shard and options.write_baseline:
+        raise UserError("--write-baseline accepts the findings of a whole scan, and --shard is a part of one")
     accepted = accepted_findings(options)
     corpus = read_corpus(options)
     scan, interrupted = Scan(), False
@@ -102,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
                 rule=rule_of(options),
                 least_score=options.least_score,
                 workers=options.mp,
-                part=rows_of(options.shard),
+                shard=options.shard,
             )
         except KeyboardInterrupt:
             interrupted = True
@@ -114,7 +117,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _write(options: argparse.Namespace, scan: Scan, accepted: set[str], *, interrupted: bool) -> int:
     """Writes the findings, or the baseline, and the counts; gives how many are not accepted."""
-    new, known = write_findings(options, scan.findings, accepted, whole=not interrupted)
+    new = known = 0
+    if scan.verified or not interrupted:
+        new, known = write_findings(options, scan.findings, accepted, whole=not interrupted)
     if not options.quiet:
         print(_counts(scan, new, known), file=sys.stderr)
     if interrupted:
@@ -125,16 +130,14 @@ def _write(options: argparse.Namespace, scan: Scan, accepted: set[str], *, inter
 def _counts(scan: Scan, new: int, accepted: int) -> str:
     shard = f", {scan.due:,} of them in this shard" if scan.due < scan.screened else ""
     return (
-        f"{scan.statements:,} statements, {scan.texts:,} distinct ({scan.encoded:,} encoded); "
-        f"{scan.candidates:,} candidates of {scan.texts * (scan.texts - 1) // 2:,} pairs; "
-        f"{scan.screened:,} left by the screen{shard}; {scan.verified:,} verified ({scan.read:,} read); "
+        f"{scan.candidates_told}{shard}; {scan.verified:,} verified ({scan.read:,} read); "
         f"{count_of_findings(new, accepted)}"
     )
 
 
 def _how_far(scan: Scan, options: argparse.Namespace) -> str:
     again = "" if options.no_cache else "; the same command goes on from here"
-    if not scan.screened:
+    if not scan.verified:
         return f"interrupted before any pair was verified: there are no findings yet{again}"
     return (
         f"interrupted: {scan.verified:,} of {scan.due:,} pairs were verified, the likeliest first, and "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,12 +79,19 @@ def add_finding_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def check_finding_flags(options: argparse.Namespace) -> None:
-    """Raises UserError for what could not be written, before anything is computed."""
+    """Raises UserError for what could not or should not be written, before anything is computed."""
     if options.write_baseline and not options.baseline:
         raise UserError("--write-baseline writes the file that --baseline names; give both")
+    read = {os.path.realpath(name) for name in options.files}
     for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")
+        if path and os.path.realpath(path) in read:
+            raise UserError(f"{flag} {path}: this file is part of the corpus; give another name")
+    from kimera.findings import is_baseline
+
+    if options.write_baseline and options.baseline.exists() and not is_baseline(options.baseline):
+        raise UserError(f"--baseline {options.baseline}: this file is no baseline, and is not replaced")
 
 
 def rule_of(options: argparse.Namespace) -> Rule:

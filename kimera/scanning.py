@@ -12,10 +12,11 @@ from kimera.candidates import Rule, Screened, nearest, related_pairs, screen
 from kimera.encoder import embed
 from kimera.findings import Finding
 from kimera.reactor import Reactor
+from kimera.shards import holds_pair
 from kimera.statements import Corpus
 from kimera.verification import verify
 
-PAIRS_PER_BLOCK = 4096
+FIRST_BLOCK, PAIRS_PER_BLOCK = 256, 4096
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
 Bar = Callable[[str, int | None, str], Any]
@@ -41,6 +42,15 @@ class Scan:
     read: int = 0
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def candidates_told(self) -> str:
+        """The counts up to the screen, for a person."""
+        return (
+            f"{self.statements:,} statements, {self.texts:,} distinct ({self.encoded:,} encoded); "
+            f"{self.candidates:,} candidates of {self.texts * (self.texts - 1) // 2:,} pairs; "
+            f"{self.screened:,} left by the screen"
+        )
+
 
 def run_scan(
     corpus: Corpus,
@@ -51,14 +61,16 @@ def run_scan(
     rule: Rule,
     least_score: float,
     workers: int | None = None,
-    part: slice = slice(None),
+    shard: str | None = None,
 ) -> None:
     """Fills `scan` as it goes: where it is interrupted, what was found so far is there.
 
-    reactor: of both stages. part: of the screened pairs, the likeliest first, those to verify.
+    reactor: of both stages. shard: "I/N", which part of the pairs is verified; None for all.
     Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
-    screened = screened_pairs(corpus, reactor, scan, bar, rule=rule, workers=workers).part(part)
+    screened = screened_pairs(corpus, reactor, scan, bar, rule=rule, workers=workers)
+    if shard:
+        screened = screened.part(_in_shard(shard, corpus, screened))
     scan.due = len(screened.first)
     with bar("verifying", len(screened.first), "pair") as progress:
         for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
@@ -88,6 +100,12 @@ def screened_pairs(
     return screened
 
 
+def _in_shard(shard: str, corpus: Corpus, screened: Screened) -> np.ndarray:
+    rows = zip(screened.first.tolist(), screened.second.tolist(), strict=True)
+    texts = corpus.texts
+    return np.array([holds_pair(shard, texts[first], texts[second]) for first, second in rows], dtype=bool)
+
+
 def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: int | None) -> np.ndarray:
     with bar("encoding", len(corpus.texts), "text") as progress:
 
@@ -103,14 +121,19 @@ def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: in
 def _verified(
     corpus: Corpus, screened: Screened, reactor: Reactor, progress: Any, workers: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """(rows of `screened`, their P(contradiction), how many pairs were read) block by block."""
-    for start in range(0, len(screened.first), PAIRS_PER_BLOCK):
-        rows = np.arange(start, min(start + PAIRS_PER_BLOCK, len(screened.first)))
+    """(rows of `screened`, their P(contradiction), how many pairs were read) block by block.
+
+    The first blocks are small, so that a scan that is interrupted has the likeliest.
+    """
+    start, most = 0, FIRST_BLOCK
+    while start < len(screened.first):
+        rows = np.arange(start, min(start + most, len(screened.first)))
         places = zip(screened.first[rows].tolist(), screened.second[rows].tolist(), strict=True)
         pairs = [(corpus.texts[first], corpus.texts[second]) for first, second in places]
         scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
         progress.update(start + len(rows) - progress.n)
         yield rows, scores, read
+        start, most = start + len(rows), min(2 * most, PAIRS_PER_BLOCK)
 
 
 def verified_scores(

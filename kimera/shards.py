@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from hashlib import blake2b
 
 
 def shard(text: str) -> str:
@@ -13,7 +14,19 @@ def shard(text: str) -> str:
     raise argparse.ArgumentTypeError(f"{text!r} is not I/N, the I-th part of N, such as 2/4")
 
 
-def rows_of(shard: str | None) -> slice:
-    """Every N-th row from the I-th on; of no shard all rows."""
-    number, of = map(int, shard.split("/")) if shard else (1, 1)
+def rows_of(shard: str) -> slice:
+    """Every N-th row from the I-th on."""
+    number, of = _numbers(shard)
     return slice(number - 1, None, of)
+
+
+def holds_pair(shard: str, text1: str, text2: str) -> bool:
+    """Whether a pair is in this part, by a hash of its texts: on every machine, whatever else there is."""
+    number, of = _numbers(shard)
+    digest = blake2b(f"{text1}\0{text2}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % of == number - 1
+
+
+def _numbers(shard: str) -> tuple[int, int]:
+    number, of = map(int, shard.split("/"))
+    return number, of

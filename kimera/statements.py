@@ -7,6 +7,7 @@ Markdown's headings, tables, code blocks and front matter.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content")
 LEAST_WORDS = 3  # of a sentence
 _MARKDOWN = (".md", ".markdown")
 _PROSE = (*_MARKDOWN, ".txt", ".text")
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)\n")  # else it is a rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,17 @@ def files_of(names: Iterable[str]) -> list[str]:
 
     Each file once; hidden files and folders are passed over. Raises UserError for a folder without any.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for name in names:
         if name == STANDARD_INPUT or not Path(name).is_dir():
-            found[name] = None
+            found.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
             continue
         inside = sorted(path for path in Path(name).rglob("*") if _is_prose(path, Path(name)))
         if not inside:
             raise UserError(f"{name}: holds no file that ends in {', '.join(_PROSE)}; name the files")
-        found |= dict.fromkeys(map(str, inside))
-    return list(found)
+        for path in inside:
+            found.setdefault(os.path.realpath(path), str(path))
+    return list(found.values())
 
 
 def _is_prose(path: Path, folder: Path) -> bool:

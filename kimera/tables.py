@@ -100,7 +100,7 @@ def _check_is_file(path: Path) -> None:
     if not S_ISREG(status.st_mode):
         raise UserError(f"{path}: is not a regular file, and it has to be read more than once; save it first")
     if not status.st_size:
-        raise UserError(f"{path}: the file is empty; expected a row of text pairs at least")
+        raise UserError(f"{path}: the file is empty; expected a row at least")
 
 
 def _text_lines(path: Path, newline: str) -> Iterator[str]:
@@ -193,9 +193,7 @@ def _json_row(number: int, line: str) -> Row:
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         return Row(number, fault=f"{shorten(line.strip())} is not valid JSON ({error})")
     if not isinstance(value, dict):
-        return Row(
-            number, fault=f'{shorten(value)} is not a JSON object; expected {{"text1": ..., "text2": ...}}'
-        )
+        return Row(number, fault=f"{shorten(value)} is not a JSON object with a value for each column")
     return Row(number, tuple(value), tuple(value.values()))
 
 

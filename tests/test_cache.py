@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -227,7 +228,7 @@ def test_folders_are_merged_and_what_is_there_stays(tmp_path, capsys):
     np.testing.assert_array_equal(vectors, [*vectors_of(2), *before])
 
 
-def test_a_merge_keeps_within_its_bound(tmp_path):
+def test_a_merge_keeps_within_its_bound_and_says_what_it_dropped(tmp_path, capsys):
     for name in ("one", "two"):
         texts = [f"{name} {number}" for number in range(3000)]
         EmbeddingCache(tmp_path / name).put_many("encoder", texts, np.ones((3000, 384), np.float32))
@@ -235,7 +236,9 @@ def test_a_merge_keeps_within_its_bound(tmp_path):
     assert (
         main(["merge", str(one), str(two), "--cache-dir", str(tmp_path / "whole"), "--cache-size", "6M"]) == 0
     )
-    assert 2500 < EmbeddingCache(tmp_path / "whole").count() < 4000
+    kept = EmbeddingCache(tmp_path / "whole").count()
+    assert 2500 < kept < 4000
+    assert f"note: {6000 - kept:,} entries were dropped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -244,11 +247,17 @@ def test_a_merge_keeps_within_its_bound(tmp_path):
         ([], "merge: give the folders"),
         (["one", "nowhere"], "nowhere: holds no cache (embeddings.sqlite3); nothing was merged"),
         (["one", "damaged"], "damaged/embeddings.sqlite3 could not be merged into"),
+        (["one", "other"], "its layout is 7"),
+        (["one", "whole"], "whole: is the cache that is merged into"),
     ],
 )
 def test_what_cannot_be_merged_is_named(tmp_path, monkeypatch, capsys, folders, told):
     monkeypatch.chdir(tmp_path)
     EmbeddingCache("one").put_many("encoder", ["a"], vectors_of(1))
+    EmbeddingCache("other").put_many("encoder", ["a"], vectors_of(1))
+    EmbeddingCache("whole").put_many("encoder", ["a"], vectors_of(1))
+    with closing(sqlite3.connect(tmp_path / "other" / FILE_NAME)) as db:
+        db.execute("PRAGMA user_version = 7")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / FILE_NAME).write_bytes(b"no database, whatever it is called" * 100)
     assert main(["merge", *folders, "--cache-dir", "whole"]) == 2

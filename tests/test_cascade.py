@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from simulators import QUICK, SimulatorThread
 
-from benchmarks.cascade import Cascade, CascadePlan, settled_verdict
+from benchmarks.cascade import Cascade, CascadePlan, Decision, settled_verdict
 from benchmarks.cascade_bounds import Thresholds
 from benchmarks.finished_run import open_run
 from benchmarks.judge import JudgeError
@@ -259,6 +259,48 @@ def test_pairs_without_a_score_go_to_the_judge_and_count_for_nothing_in_the_samp
     assert decision.enough
     assert decision.asked[np.isnan(scores)].all()
     assert decision.asked.mean() <= 0.6 + 1e-9
+
+
+def asked_in_rounds(
+    plan: CascadePlan, scores: np.ndarray, truth: np.ndarray, fails: np.ndarray
+) -> tuple[int, Decision]:
+    """How many pairs a judge is asked about that fails on some, and what follows."""
+    verdicts = np.full(scores.size, -1, np.int8)
+    asked = np.zeros(scores.size, dtype=bool)
+    for chosen, _ in plan.rounds(scores, verdicts):
+        asked |= chosen
+        verdicts[chosen & ~fails] = truth[chosen & ~fails]
+    return int(asked.sum()), plan.decide(scores, verdicts)
+
+
+def test_where_all_in_doubt_may_be_sent_nothing_is_called_a_contradiction_without_the_judge() -> None:
+    """Also where the judge fails on many, so that the sample shows less than its size promised."""
+    for seed in range(150):
+        random = np.random.default_rng(seed)
+        truth = random.random(700) < 0.15
+        scores = np.clip(np.where(truth, 0.7, 0.4) + random.normal(size=700) / 6, 0, 1)
+        plan = CascadePlan(0.08, most_sent=1.0, seed=seed)
+        _, decision = asked_in_rounds(plan, scores, truth, random.random(700) < 0.3)
+        assert decision.thresholds.upper == 1, seed
+
+
+def test_a_sample_that_has_to_grow_stays_within_what_may_be_sent_and_then_nothing_is_promised() -> None:
+    """The reactor expects far more contradictions than the judge sees, as in the scan of a corpus."""
+    random = np.random.default_rng(0)
+    truth = random.random(1000) < 0.075
+    scores = np.clip(random.normal(0.62, 0.2, 1000), 0, 1)
+    plan = CascadePlan(0.05, most_sent=0.3)
+    asked, decision = asked_in_rounds(plan, scores, truth, np.zeros(1000, bool))
+    assert plan.first_sample(scores) < asked <= 300
+    assert not decision.enough
+    assert not decision.bounds.promised
+    assert decision.bounds.missed > 0.05
+    rest = ~decision.asked
+    called = decision.thresholds.called(scores[rest])
+    assert (called == (scores[rest] > 0.5)).all()  # as the reactor alone has it
+    missed = (~called & truth[rest]).sum() / truth[rest].sum()
+    assert missed <= decision.bounds.missed
+    CascadePlan(0.05, most_sent=0.3, sampled_before=300).require_budget(scores)  # so that it can go on
 
 
 def test_a_sample_that_an_earlier_session_paid_for_never_shrinks() -> None:

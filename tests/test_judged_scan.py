@@ -15,7 +15,7 @@ from simulators import QUICK, SimulatorThread
 from benchmarks.llm_compare import main as compare
 from benchmarks.prompts import load_prompt
 from benchmarks.scan import CANDIDATES, build_parser, main
-from benchmarks.simulation import answers_for
+from benchmarks.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
 from kimera.scan import main as reactor_alone
 
@@ -96,6 +96,7 @@ def test_a_few_candidates_are_settled_without_the_judge(
     candidates = len(Path("run", CANDIDATES).read_text().splitlines())
     told = capsys.readouterr()
     assert 8 < asked < candidates
+    assert told.out
     assert f"judged {asked} of {candidates} pairs" in told.err
     assert f"the reactor settled {candidates - asked}" in told.err
     assert texts_of(told.out) <= CONTRADICTIONS
@@ -117,12 +118,15 @@ def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
         == 1
     )
     told = capsys.readouterr()
-    assert "go on with: python -m benchmarks.scan --resume run --max-cost DOLLARS" in told.err
+    again = "python -m benchmarks.scan --baseline b.json --write-baseline --resume run --max-cost DOLLARS"
+    assert f"go on with: {again}" in told.err
     assert not Path("b.json").exists()
     assert texts_of(told.out) < CONTRADICTIONS
     for path in Path().glob("*.txt"):
         path.unlink()  # what it goes on with is in its folder
     Path("run").rename("moved")
+    Path("run").mkdir()
+    Path("run", CANDIDATES).write_text('{"text1": "another", "text2": "run"}\n')
     before = judge.stats()["requests"]
     assert main(["--resume", "moved", "--max-cost", "1", "--async", "4"]) == 0
     assert 0 < judge.stats()["requests"] - before < len(Path("moved", CANDIDATES).read_text().splitlines())
@@ -136,11 +140,55 @@ def test_accepted_findings_pass_the_gate_and_new_ones_do_not(
     assert main([*gate, "--write-baseline"]) == 0
     assert main(gate) == 0
     assert capsys.readouterr().out == ""
-    Path("open.txt").write_text("\n".join([*OPEN[1:], "The museum is open on Mondays and Fridays."]))
-    judged_otherwise = [each for each in gate if each not in ("--baseline", "accepted.json")]
-    assert main([*judged_otherwise, "--most", "2", "--format", "csv", "--out", "found.csv"]) == 3
+    baseline = json.loads(Path("accepted.json").read_text())
+    dropped = baseline["accepted"].pop()
+    Path("accepted.json").write_text(json.dumps(baseline))
+    assert main([*gate, "--format", "csv", "--out", "found.csv"]) == 3
     with Path("found.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 2
+        assert [row["key"] for row in csv.DictReader(file)] == [dropped["key"]]
+
+
+@pytest.fixture(scope="module")
+def failing_judge() -> Iterator[SimulatorThread]:
+    """Gives no verdict on most pairs."""
+    pairs = [Pair(*both, label="neutral") for both in permutations(TEXTS, 2)]
+    config = SimulatorConfig(latency_ms=0, content_filter=0.8)
+    with SimulatorThread(config, answers_for(pairs, PROMPT.question)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("flags", [["--fail-on-contradiction"], ["--write-baseline"], []])
+def test_candidates_without_a_verdict_are_told_and_nothing_rests_on_them(
+    command: list[str], failing_judge: SimulatorThread, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    flags = [*flags, "--base-url", failing_judge.base_url, "--quiet", "--folder", "run"]
+    Path("b.json").write_text('{"format": "kimera-scan-baseline-1", "accepted": []}')
+    assert main([*command, *flags, "--baseline", "b.json"]) == (1 if len(flags) > 5 else 0)
+    assert re.search(
+        r"note: \d+ candidates are without a verdict; --resume run asks", capsys.readouterr().err
+    )
+    assert json.loads(Path("b.json").read_text())["accepted"] == []
+
+
+def test_a_budget_that_the_sample_would_pass_is_told_without_a_way_on_that_is_none(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--most-sent", "0.3", "--folder", "run"]) == 1
+    told = capsys.readouterr().err
+    assert "more than --most-sent 0.3 allows" in told
+    assert "go on with" not in told
+
+
+def test_a_dry_run_replaces_nothing(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shut.txt").write_text("Copper melts at 1,085 degrees.")
+    Path("open.txt").write_text("The museum is open on Mondays.")
+    kept = '{"format": "kimera-scan-baseline-1", "accepted": []}'
+    Path("b.json").write_text(kept)
+    flags = ["--dry-run", "--baseline", "b.json", "--write-baseline", "--out", "found.jsonl"]
+    assert main([*command, *flags]) == 0
+    assert "There is no candidate" in capsys.readouterr().out
+    assert Path("b.json").read_text() == kept
+    assert not Path("found.jsonl").exists()
 
 
 def test_a_dry_run_needs_no_key_sends_nothing_and_leaves_nothing(
@@ -179,6 +227,10 @@ def test_where_there_is_no_candidate_nobody_is_asked(
             "--cascade takes one judge",
         ),
         (["open.txt", "--baseline", "none.json", "--base-url", "http://x/v1"], "none.json: cannot be read"),
+        (["open.txt", "--base-url", "http://x/v1", "--prompt", "none.txt"], "prompt 'none.txt'"),
+        (["open.txt", "--base-url", "http://x/v1", "--max-cost", "1"], "--max-cost needs a price"),
+        (["open.txt", "--write-baseline", "--dry-run"], "--write-baseline writes the file that --baseline"),
+        (["none.txt", "--base-url", "http://x/v1"], "none.txt: cannot be read"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_computed(

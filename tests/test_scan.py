@@ -135,6 +135,11 @@ def test_standard_input_is_plain_text(corpus: Path) -> None:
         (["docs", "--out", "none/found.csv"], "--out none/found.csv: give the name of a file"),
         (["empty.txt"], "empty.txt: no statement was found"),
         (["docs", "--no-cache", "--cache-dir", "x"], "--no-cache keeps nothing"),
+        (["empty.txt", "--out", "./empty.txt"], "--out empty.txt: this file is part of the corpus"),
+        (
+            ["docs", "--baseline", "empty.txt", "--write-baseline"],
+            "--baseline empty.txt: this file is no baseline",
+        ),
     ],
 )
 def test_wrong_usage_is_told_without_a_traceback(
@@ -149,12 +154,12 @@ def test_wrong_usage_is_told_without_a_traceback(
 def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan_goes_on(
     corpus: Path,
 ) -> None:
-    """Bars show only on a terminal, so standard error is one; the signal comes once verifying has begun."""
+    """Bars show only on a terminal, so standard error is one; the signal comes once a block is verified."""
     import pty
     import termios
 
     lines = [
-        f"Worker {number} of the night shift is asleep in hall {number % 20}.\n\n" for number in range(400)
+        f"Worker {number} of the night shift is asleep in hall {number % 20}.\n\n" for number in range(170)
     ]
     (corpus / "many.txt").write_text("".join(lines))
     command = [
@@ -172,15 +177,25 @@ def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan
     with subprocess.Popen(command, stderr=theirs, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         os.close(theirs)
         told = b""
-        while b"verifying" not in told:
+        while not re.search(rb"verifying[^/]* (2[6-9]\d|[3-9]\d\d|\d{4})/", told):
             told += os.read(ours, 4096)
         process.send_signal(signal.SIGINT)
         told += _rest(ours)
     assert process.returncode == 130
-    assert b"interrupted: 0 of" in told
+    verified, due = map(int, re.findall(rb"interrupted: (\d+) of (\d+) pairs", told.replace(b",", b""))[0])
+    assert 256 <= verified < due
     assert b"the same command goes on from here" in told
     assert b"Traceback" not in told
-    assert (corpus / "found.jsonl").exists()
+    first = {line["key"] for line in map(json.loads, (corpus / "found.jsonl").read_text().splitlines())}
+    assert first
+    again = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )
+    read = int(re.findall(r"\((\d+) read\)", again.stderr.replace(",", ""))[0])
+    assert 0 < read <= due - verified
+    assert first < {
+        line["key"] for line in map(json.loads, (corpus / "found.jsonl").read_text().splitlines())
+    }
 
 
 def _rest(terminal: int) -> bytes:

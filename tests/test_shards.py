@@ -15,7 +15,7 @@ from benchmarks.finished_run import open_run
 from benchmarks.llm_compare import main as compare
 from kimera.cache.__main__ import main as cache
 from kimera.scan import main as scan
-from kimera.shards import rows_of, shard
+from kimera.shards import holds_pair, rows_of, shard
 
 PLACES = ("museum", "library", "harbour", "old theatre", "swimming pool", "town hall")
 TEXTS = [f"The {place} is {state} on Mondays." for place in PLACES for state in ("open", "closed")]
@@ -28,10 +28,21 @@ def _in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.integers(0, 200), st.integers(1, 30))
 def test_each_row_is_in_one_shard(rows: int, of: int) -> None:
-    parts = [list(range(rows))[rows_of(f"{number}/{of}")] for number in range(1, of + 1)]
+    shards = [f"{number}/{of}" for number in range(1, of + 1)]
+    parts = [list(range(rows))[rows_of(each)] for each in shards]
     assert sorted(row for part in parts for row in part) == list(range(rows))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert list(range(rows))[rows_of(None)] == list(range(rows))
+
+
+@given(st.text(), st.text(), st.integers(1, 9))
+def test_each_pair_is_in_one_shard(text1: str, text2: str, of: int) -> None:
+    assert sum(holds_pair(f"{number}/{of}", text1, text2) for number in range(1, of + 1)) == 1
+
+
+def test_a_part_of_a_scan_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--shard", "1/2", "--baseline", "b.json", "--write-baseline"]
+    assert scan(["facts.txt", *flags]) == 2
+    assert "--shard is a part of one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "1", "/", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "²/3", "1.0/2"])

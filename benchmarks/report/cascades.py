@@ -99,6 +99,7 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
         "thresholds": {"lower": thresholds.lower, "upper": thresholds.upper},
         "bounds": {
             "missed": bounds.missed,
+            "promised": bounds.promised,
             "false_alarms": bounds.false_alarms,
             "disagreement": bounds.disagreement,
         },

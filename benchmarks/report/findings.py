@@ -127,14 +127,21 @@ def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
         f"{spared:,}{money}."
     ]
     if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
-        found.append(f"That is more than --most-sent {run['most_sent']:g}: the sample had to grow.")
+        found.append(f"That is more than --most-sent {run['most_sent']:g}.")
     return found + (_promises(run, judge, reactor) if spared else [])
 
 
 def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
     level, bounds, rest = f"{run['confidence']:.0%}", run["bounds"], run["pairs"] - run["sampled"]
     beside = f"the {rest:,} pairs beside the sample"
-    if run["thresholds"]["lower"] > 0:
+    if not bounds["promised"]:
+        missed = (
+            f"No promise: the sample that --most-sent allows, with "
+            f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
+            f"{run['risk']:g}. {reactor}'s own verdicts stand on {beside}: with {level} probability at most "
+            f"{bounds['missed']:.1%} of what {judge} would call contradictions there is missed."
+        )
+    elif run["thresholds"]["lower"] > 0:
         missed = (
             f"Promise, with {level} probability: of what {judge} would call contradictions among {beside}, "
             f"at most {bounds['missed']:.1%} is missed (in the sample {run['in_sample']['missed']:,} of "

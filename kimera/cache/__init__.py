@@ -97,9 +97,13 @@ class EmbeddingCache:
     def add_from(self, other: EmbeddingCache) -> int:
         """Takes over what another cache holds and this one does not; gives how many entries that were.
 
+        The oldest go where it becomes too large, as ever.
         Raises `UserError` where either cannot be read or written: unlike a lookup, this is asked for.
         """
+        if self.path.resolve() == other.path.resolve():
+            raise UserError(f"{other.folder}: is the cache that is merged into")
         try:
+            connect(other.path, _create, BUSY_TIMEOUT_S).close()  # is it of this layout?
             with closing(connect(self.path, _create, BUSY_TIMEOUT_S)) as db:
                 db.execute("ATTACH DATABASE ? AS other", (str(other.path),))
                 with db:

@@ -19,6 +19,7 @@ from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
 from kimera.reactor_flags import size
 from kimera.sqlite_files import default_folder
+from kimera.standard_output import note
 
 DESCRIPTION = """\
 The caches of the reactor: vectors of texts and scores of pairs, and models prepared for onnxruntime. All of
@@ -71,9 +72,15 @@ def _merge(folders: Sequence[Path], into: Path, most_bytes: int) -> int:
         if not (folder / FILE_NAME).is_file():
             raise UserError(f"{folder}: holds no cache ({FILE_NAME}); nothing was merged")
     cache = EmbeddingCache(into, most_bytes=most_bytes)
+    expected = cache.count()
     for folder in folders:
-        print(f"{folder}: {cache.add_from(EmbeddingCache(folder)):,} entries taken over")
-    print(f"{into}: {cache.count():,} entries")
+        added = cache.add_from(EmbeddingCache(folder))
+        expected += added
+        print(f"{folder}: {added:,} entries taken over")
+    kept = cache.count()
+    print(f"{into}: {kept:,} entries")
+    if kept < expected:
+        note(f"{expected - kept:,} entries were dropped, the oldest first: give a larger --cache-size")
     return DONE
 
 
