@@ -47,7 +47,7 @@ from kimera.torch_models import copies, torch_batches
 if TYPE_CHECKING:
     import torch
 
-TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 512, "mps": 128}  # of what sentence-transformers runs
+TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 128, "mps": 64}  # of what sentence-transformers runs
 ONNX_BATCH_SIZE = 1024  # it takes the texts of one length together, of which more hold more
 GPU_BATCH_SIZE = 16_384  # of which batches of tokens are made, for all GPUs
 TEXTS_PER_TASK = 128  # of a worker process
