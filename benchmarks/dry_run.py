@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.detectors import judges_base_url, judges_of, price_for
@@ -44,11 +45,15 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
     if plan := plan_of(vars(options)):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
+        most = "The above is the most."
+        if plan.most_sent and plan.most_sent < 1:
+            pairs = int(plan.most_sent * len(dataset))
+            most = f"With --most-sent {plan.most_sent:g} at most {pairs:,} pairs are sent."
         print(
             f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
-            "them contradict; of the others those that the reactor is not sure of. The above is the most."
+            f"them contradict; of the others those that the reactor is not sure of. {most}"
         )
-    print(f"Dry run over {dataset.name}, {len(dataset):,} pairs: nothing was sent.")
+    print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
 
 

@@ -49,6 +49,7 @@ FAIL_IF = "end with exit code 3 if this is so, or if there is no such figure; ma
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.llm_compare",
+        usage="python -m benchmarks.llm_compare [DATASET] [flags]; --help explains them",
         description="Compare the Kimera reactor, a local contradiction detector, with an LLM judge on the "
         "same pairs of statements: quality, agreement, latency and failures of both.",
         epilog=EPILOG,

@@ -189,8 +189,10 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
         remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
         print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
     if stopped_by:
-        spent = any(failure.kind == "max_cost" for failure in stopped_by.values())
-        more = f" --max-cost DOLLARS, with more than {options.max_cost:g}" if spent else ""
+        more = ""
+        if any(failure.kind == "max_cost" for failure in stopped_by.values()):
+            spent = sum(each.dollars or 0.0 for each in comparison.run.detectors if each.kind == "judge")
+            more = f" --max-cost DOLLARS, with more than {max(options.max_cost, spent):.4g}"
         print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]

@@ -13,10 +13,12 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,9 +26,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import options as comparison_options
 from benchmarks.options import JUDGE, LIMITS, add_judge_flags, add_limit_flags, open_share, share_above_0
+from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
-from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of
+from kimera.findings import LEAST_SCORE, strongest_first
+from kimera.reactor_flags import add_reactor_flags, check_reactor_flags, reactor_of
 from kimera.scan_flags import (
     accepted_findings,
     add_corpus_flags,
@@ -40,15 +44,26 @@ from kimera.scan_flags import (
     write_findings,
 )
 from kimera.standard_output import note
+from kimera.whole_files import write_text
 
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
-    from kimera.candidates import Screened
-    from kimera.findings import Finding
+    from kimera.scanning import Scan
     from kimera.statements import Corpus
 
 COMMAND = "python -m benchmarks.scan"
-CANDIDATES = "candidates.jsonl"
+SETTINGS = "scan.json"
+FILES = ("findings.html", "findings.jsonl")
+# What they are made from: a scan that goes on has them already.
+OF_CANDIDATES = {
+    "--column": "column",
+    "--skip-bad-rows": "skip_bad_rows",
+    "--least-cosine": "least_cosine",
+    "--neighbours": "neighbours",
+    "--rare-in": "rare_in",
+    "--least-cosine-rare": "least_cosine_rare",
+    "--dry-run": "dry_run",
+}
 RISK = 0.05
 MOST_SENT = 1.0  # nothing is called a contradiction without the judge
 WAYS_WITHOUT = """\
@@ -72,6 +87,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=COMMAND,
+        usage=f"{COMMAND} FILE... [flags]; --help explains them",
         description="Find the contradictions that a corpus holds within itself, and let an LLM judge them: "
         "python -m kimera.scan, with the judge of python -m benchmarks.llm_compare as its last stage.",
         epilog=EPILOG,
@@ -117,7 +133,7 @@ def _add_cascade(group: argparse._ArgumentGroup) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    given = build_parser().parse_args(argv)
+    given = build_parser().parse_intermixed_args(argv)
     return exit_code_of(lambda: _go_on(given, argv) if given.resume else _begin(given))
 
 
@@ -139,44 +155,65 @@ def _check(options: argparse.Namespace) -> None:
     """Raises UserError for what would go wrong later."""
     from benchmarks.detectors import check_judge
 
-    check_cache_flags(options)
+    check_reactor_flags(options)
     check_finding_flags(options)
     check_judge(_for_comparison(options, Path()), WAYS_WITHOUT)
     accepted_findings(options)
 
 
 def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
+    from benchmarks.scan_candidates import CANDIDATES, write_candidates
     from kimera.scanning import Scan, screened_pairs
 
     scan = Scan()
     with reactor_of(options, "both") as reactor:
         bar = partial(scan_bar, options.quiet)
         screened = screened_pairs(corpus, reactor, scan, bar, rule=rule_of(options), workers=options.mp)
+    accepted = accepted_findings(options)
+    written = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
     if not options.quiet:
-        print(scan.candidates_told, file=sys.stderr)
-    if scan.screened:
-        write_candidates(corpus, screened, folder / CANDIDATES)
+        known = f"; {scan.screened - written:,} of them are accepted" if scan.screened > written else ""
+        print(f"{scan.candidates_told}{known}", file=sys.stderr)
+    if written:
+        write_text(folder / SETTINGS, json.dumps(_settings(options, scan), indent=2) + "\n")
         return _judge(options, folder, None)
     if options.dry_run:
         print("There is no candidate, so a judge would be asked nothing.")
         return DONE
-    new, accepted = write_findings(options, [], accepted_findings(options), whole=True)
+    (folder / CANDIDATES).unlink()
+    new, _ = write_findings(options, [], accepted)
     if not options.quiet:
-        print(f"nothing to judge: {count_of_findings(new, accepted)}", file=sys.stderr)
+        print(f"nothing to judge: {count_of_findings(new, 0)}", file=sys.stderr)
     return DONE
+
+
+def _settings(options: argparse.Namespace, scan: Scan) -> dict[str, Any]:
+    """What the candidates were made from and how, for whoever reads the folder later."""
+    counts = {name: value for name, value in vars(scan).items() if isinstance(value, int)}
+    kept = ("statements", "texts", "candidates", "screened")
+    return {
+        "version": __version__,
+        "files": [os.path.abspath(name) if name != "-" else name for name in options.files],
+        "column": options.column,
+        "rule": asdict(rule_of(options)),
+        **{name: counts[name] for name in kept},
+    }
 
 
 def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
     from benchmarks.run_folder import resumed_options
+    from benchmarks.scan_candidates import CANDIDATES
 
-    folder = Path(given.resume)
-    if given.files or given.dry_run:
+    folder, parser = Path(given.resume), build_parser()
+    idle = [flag for flag, name in OF_CANDIDATES.items() if getattr(given, name) != parser.get_default(name)]
+    if given.files or idle:
         raise UserError(
-            "--resume goes on with the candidates in the run's folder: leave out FILE and --dry-run"
+            f"--resume goes on with the candidates in the run's folder: leave out "
+            f"{', '.join(['FILE'] * bool(given.files) + idle)}, or begin another scan"
         )
     if not (folder / CANDIDATES).is_file():
         raise UserError(f"--resume {folder}: no {CANDIDATES} there; only a scan that was begun can go on")
-    options, header = resumed_options(argv, given.resume, build_parser())
+    options, header = resumed_options(argv, given.resume, parser)
     _check(options)
     return _judge(options, folder, header)
 
@@ -185,21 +222,33 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     from benchmarks.finished_run import open_run
     from benchmarks.run import run_comparison
     from benchmarks.run_folder import JOURNAL
+    from benchmarks.scan_candidates import Judged
+    from kimera.finding_files import FORMATS
 
     command = shlex.join([*COMMAND.split(), *_finding_flags(options)])
     code = run_comparison(_for_comparison(options, folder), header, command, lambda *_: None)
     if options.dry_run or not (folder / JOURNAL).exists():
         return code
     run = open_run(folder)
-    unjudged: list[str] = []
-    found = list(findings_of(run, unjudged.append))
-    whole = code == DONE and not unjudged
-    new, accepted = write_findings(options, found, accepted_findings(options), whole=whole)
+    judged = Judged(run)
+    found = list(judged.findings())
+    incomplete = (
+        f"{judged.open:,} of {len(run.dataset):,} candidates are without a verdict" if judged.open else ""
+    )
+    accepted = accepted_findings(options)
+    new, known = write_findings(options, found, accepted, incomplete=incomplete)
+    for name in FILES:
+        shown = strongest_first(each for each in found if each.key not in accepted)
+        write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
     if not options.quiet:
-        print(f"{_shared_out(run)}; {count_of_findings(new, accepted)}", file=sys.stderr)
-        if (folder / "report.html").exists():
-            print(f"report: {folder / 'report.html'}", file=sys.stderr)
-    return code if code != DONE else _exit_code(options, new, len(unjudged), folder)
+        told = (_shared_out(run), count_of_findings(new, known), f"in {folder / FILES[0]} too")
+        print("; ".join(told), file=sys.stderr)
+    if judged.unsure:
+        note(
+            f"{judged.unsure:,} more were called contradictions without the judge, at a score below "
+            f"{LEAST_SCORE:g}, and are left out; with a larger --most-sent it is asked about them"
+        )
+    return code if code != DONE else _exit_code(options, new, judged.open, folder)
 
 
 def _exit_code(options: argparse.Namespace, new: int, unjudged: int, folder: Path) -> int:
@@ -228,61 +277,12 @@ def _finding_flags(options: argparse.Namespace) -> Iterator[str]:
 
 def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Namespace:
     """The flags of the comparison of the reactor and the judge over the candidates in the folder."""
+    from benchmarks.scan_candidates import CANDIDATES
+
     flags = vars(comparison_options.build_parser().parse_args([]))
     flags |= {name: value for name, value in vars(options).items() if name in flags}
     flags |= {"dataset": str(folder / CANDIDATES), "max_pairs": 0, "skip_bad_rows": True}
     return argparse.Namespace(**flags | {"out": str(folder), "reactor": "both"})
-
-
-def write_candidates(corpus: Corpus, screened: Screened, path: Path) -> None:
-    """A line a pair, the likeliest first: texts and id as a dataset has them, places and scores."""
-    from kimera.whole_files import replacing
-
-    columns = (screened.first, screened.second, screened.score, screened.cosine)
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-        for number, (first, second, score, cosine) in enumerate(zip(*map(list, columns), strict=True), 1):
-            row = {
-                "id": str(number),
-                "text1": corpus.texts[first],
-                "text2": corpus.texts[second],
-                "places1": corpus.places[first],
-                "places2": corpus.places[second],
-                "screen_score": float(score),
-                "cosine": float(cosine),
-            }
-            file.write(f"{json.dumps(row)}\n")
-
-
-def findings_of(run: FinishedRun, on_unjudged: Callable[[str], object]) -> Iterator[Finding]:
-    """What the cascade calls contradictions; where it came to no end, what the judge has so far.
-
-    on_unjudged: is told the ids of candidates on which there is no verdict.
-    """
-    from kimera.findings import Finding
-    from kimera.pairs import Verdict
-
-    judge = run.run.detectors[1].title
-    with (run.folder / CANDIDATES).open(encoding="utf-8") as file:
-        candidates = map(json.loads, file)
-        for pair, said in run.rows():
-            row = next(each for each in candidates if each["id"] == pair.id)
-            reactor, asked, verdict = said[0], said[1], said[-1]
-            if not isinstance(verdict, Verdict):
-                on_unjudged(pair.id)
-            if not isinstance(verdict, Verdict) or not verdict.contradiction:
-                continue
-            judged = isinstance(asked, Verdict)
-            yield Finding(
-                reactor.score if isinstance(reactor, Verdict) else float("nan"),
-                row["text1"],
-                row["text2"],
-                row["places1"],
-                row["places2"],
-                row["screen_score"],
-                row["cosine"],
-                judge if judged else "",
-                verdict.reasoning if judged else "",
-            )
 
 
 def _shared_out(run: FinishedRun) -> str:

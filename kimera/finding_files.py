@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from html import escape
 from io import StringIO
+from math import isfinite
 
 from kimera.csv_cells import cell_writer, text_cell
 from kimera.findings import Finding
@@ -20,6 +21,7 @@ COLUMNS = (
     "screen_score",
     "cosine",
     "judge",
+    "judge_confidence",
     "reasoning",
     "key",
 )
@@ -46,34 +48,41 @@ def render_csv(findings: Sequence[Finding]) -> str:
     for each in findings:
         fields = _fields(each) | {"places1": "; ".join(each.places1), "places2": "; ".join(each.places2)}
         writer.writerow(
-            text_cell(cell) if isinstance(cell, str) else cell for cell in map(fields.get, COLUMNS)
+            text_cell(visible(cell)) if isinstance(cell, str) else cell for cell in map(fields.get, COLUMNS)
         )
     return file.getvalue()
 
 
-def render_html(findings: Sequence[Finding]) -> str:
-    """A page without scripts; every text is escaped."""
+def render_html(findings: Sequence[Finding], incomplete: str = "") -> str:
+    """A page without scripts; every text is escaped. incomplete: what the scan has not looked at."""
     items = "\n".join(map(_item, findings))
     count = f"{len(findings):,} contradiction{'' if len(findings) == 1 else 's'}"
+    missing = f"<p><strong>Not all: {escape(incomplete)}.</strong></p>\n" if incomplete else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{count}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{count}</h1>\n"
-        "<p>Pairs of statements that, by their score, cannot both be true of the same situation; the highest "
-        f"score first.</p>\n<ol>\n{items}\n</ol>\n</main>\n</body>\n</html>\n"
+        "<p>Pairs of statements that cannot both be true of the same situation: by a judge, or where none is "
+        "named by the score of the cross-encoder alone. The surest first.</p>\n"
+        f"{missing}<ol>\n{items}\n</ol>\n</main>\n</body>\n</html>\n"
     )
 
 
-FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {
-    "jsonl": render_jsonl,
-    "csv": render_csv,
+def visible(text: str) -> str:
+    """What a terminal or a browser would obey and not show (escapes, marks of direction) as its code."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+
+
+FORMATS: dict[str, Callable[[Sequence[Finding], str], str]] = {
+    "jsonl": lambda findings, _: render_jsonl(findings),
+    "csv": lambda findings, _: render_csv(findings),
     "html": render_html,
 }
 
 
 def _fields(finding: Finding) -> dict[str, object]:
     rounded = {
-        name: round(value, DIGITS) if isinstance(value, float) else value
+        name: (round(value, DIGITS) if isfinite(value) else None) if isinstance(value, float) else value
         for name, value in asdict(finding).items()
     }
     return rounded | {"key": finding.key}
@@ -81,8 +90,15 @@ def _fields(finding: Finding) -> dict[str, object]:
 
 def _item(finding: Finding) -> str:
     statements = "\n".join(
-        f'<p>{escape(text)}</p>\n<p class="place">{escape(", ".join(places))}</p>'
+        f'<p>{_shown(text)}</p>\n<p class="place">{_shown(", ".join(places))}</p>'
         for text, places in ((finding.text1, finding.places1), (finding.text2, finding.places2))
     )
-    judged = f"\n<p>{escape(finding.judge)}: {escape(finding.reasoning)}</p>" if finding.judge else ""
-    return f"<li>\n<p>score {finding.score:.3f}</p>\n{statements}{judged}\n</li>"
+    judged = ""
+    if finding.judge:
+        confidence = finding.judge_confidence or 0.0
+        judged = f"<p>{_shown(finding.judge)}, confidence {confidence:.2f}: {_shown(finding.reasoning)}</p>\n"
+    return f"<li>\n{statements}\n{judged}<p>score {finding.score:.3f}</p>\n</li>"
+
+
+def _shown(text: str) -> str:
+    return escape(visible(text))

@@ -11,6 +11,7 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.whole_files import write_text
 
+LEAST_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"
 BASELINE_FORMAT = f"{BASELINE}1"
 BASELINE_START = f'{{"format": "{BASELINE}'
@@ -21,7 +22,8 @@ class Finding:
     """Two statements that contradict each other, and every place where each stands, as "file:line".
 
     score: P(contradiction) by the cross-encoder; screen_score: by the head. cosine: of their vectors.
-    judge: the model that confirmed it, with its `reasoning`; empty where the cross-encoder decided alone.
+    judge: the model that confirmed it, with its confidence (0.5 to 1) and reasoning; empty, and None, where
+    the cross-encoder decided alone.
     """
 
     score: float
@@ -32,15 +34,20 @@ class Finding:
     screen_score: float
     cosine: float
     judge: str = ""
+    judge_confidence: float | None = None
     reasoning: str = ""
 
     @property
     def key(self) -> str:
-        """Names the two texts, in whichever order and wherever they stand."""
-        whole = blake2b(digest_size=16)
-        for digest in sorted(map(_digest, (self.text1, self.text2))):
-            whole.update(digest)
-        return whole.hexdigest()
+        return pair_key(self.text1, self.text2)
+
+
+def pair_key(text1: str, text2: str) -> str:
+    """Names two texts, in whichever order and wherever they stand."""
+    whole = blake2b(digest_size=16)
+    for digest in sorted(map(_digest, (text1, text2))):
+        whole.update(digest)
+    return whole.hexdigest()
 
 
 def _digest(text: str) -> bytes:
@@ -48,8 +55,14 @@ def _digest(text: str) -> bytes:
 
 
 def strongest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """By score; of equal scores by the texts, so that the order does not depend on the files'."""
-    return sorted(findings, key=lambda finding: (-finding.score, finding.text1, finding.text2))
+    """By the judge's confidence where there is one, then by score.
+
+    Of equal ones by the texts, so that the order does not depend on the files'.
+    """
+    return sorted(
+        findings,
+        key=lambda each: (-(each.judge_confidence or 0.0), -each.score, each.text1, each.text2),
+    )
 
 
 def is_baseline(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kimera.engine import add_engine_flags, engine_of
 from kimera.errors import UserError
+from kimera.standard_output import note
 
 if TYPE_CHECKING:
     from kimera.reactor import Reactor, Stages
@@ -70,6 +71,13 @@ def check_cache_flags(options: argparse.Namespace) -> None:
     """Raises UserError for flags of the cache that contradict each other."""
     if options.no_cache and (options.cache_size or options.cache_dir):
         raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+
+
+def check_reactor_flags(options: argparse.Namespace) -> None:
+    """`check_cache_flags`, and a note of a flag that does nothing beside the others."""
+    check_cache_flags(options)
+    if options.ray_address and options.engine == "local":
+        note("without effect without --engine ray: --ray-address")
 
 
 def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
-from kimera.reactor_flags import add_reactor_flags, check_cache_flags, reactor_of, share
+from kimera.findings import LEAST_SCORE
+from kimera.reactor_flags import add_reactor_flags, check_reactor_flags, reactor_of, share
 from kimera.scan_flags import (
     accepted_findings,
     add_corpus_flags,
@@ -33,7 +34,6 @@ from kimera.shards import shard
 if TYPE_CHECKING:
     from kimera.scanning import Scan
 
-LEAST_SCORE = 0.8
 EPILOG = """\
 examples:
   python -m kimera.scan docs README.md                    findings as JSON Lines on standard output
@@ -52,6 +52,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m kimera.scan",
+        usage="python -m kimera.scan FILE... [flags]; --help explains them",
         description="Find the contradictions that a corpus holds within itself.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -81,14 +82,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
+    options = build_parser().parse_intermixed_args(argv)
     return exit_code_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
     from kimera.scanning import Scan, run_scan
 
-    check_cache_flags(options)
+    check_reactor_flags(options)
     check_finding_flags(options)
     if options.shard and options.write_baseline:
         raise UserError("--write-baseline accepts the findings of a whole scan, and --shard is a part of one")
@@ -119,7 +120,8 @@ def _write(options: argparse.Namespace, scan: Scan, accepted: set[str], *, inter
     """Writes the findings, or the baseline, and the counts; gives how many are not accepted."""
     new = known = 0
     if scan.verified or not interrupted:
-        new, known = write_findings(options, scan.findings, accepted, whole=not interrupted)
+        left = f"{scan.due - scan.verified:,} of {scan.due:,} pairs were not read" if interrupted else ""
+        new, known = write_findings(options, scan.findings, accepted, incomplete=left)
     if not options.quiet:
         print(_counts(scan, new, known), file=sys.stderr)
     if interrupted:

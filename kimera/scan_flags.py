@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,9 @@ def add_corpus_flags(group: argparse._ArgumentGroup, files: str = "+") -> None:
         metavar="NAME",
         help="of tables, the one with the statements (default: text, statement, sentence, claim or content)",
     )
-    group.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that hold no text")
+    group.add_argument(
+        "--skip-bad-rows", action="store_true", help="drop and count rows, and text files, that hold no text"
+    )
 
 
 def add_rule_flags(group: argparse._ArgumentGroup) -> None:
@@ -113,14 +116,19 @@ def read_corpus(options: argparse.Namespace) -> Corpus:
 
     corpus = Corpus()
     bad_rows: list[str] = []
+    blank: list[None] = []
     on_bad_row = bad_rows.append if options.skip_bad_rows else None
     with scan_bar(options.quiet, "reading", None, "statement") as progress:
         for name in files_of(options.files):
-            for statement in read_statements(name, column=options.column, on_bad_row=on_bad_row):
+            for statement in read_statements(
+                name, column=options.column, on_bad_row=on_bad_row, on_blank=lambda: blank.append(None)
+            ):
                 corpus.add(statement)
                 progress.update()
     if bad_rows:
         note(dropped_rows(bad_rows))
+    if blank and not options.quiet:
+        note(f"{len(blank):,} rows with a blank cell hold no statement")
     if not corpus.texts:
         raise UserError(f"{', '.join(options.files)}: no statement was found")
     return corpus
@@ -141,27 +149,40 @@ def accepted_findings(options: argparse.Namespace) -> set[str]:
 
 
 def write_findings(
-    options: argparse.Namespace, findings: Iterable[Finding], accepted: set[str], *, whole: bool
+    options: argparse.Namespace, findings: Iterable[Finding], accepted: set[str], *, incomplete: str = ""
 ) -> tuple[int, int]:
     """Writes those that are not accepted, or all of them to the baseline; (how many, how many others).
 
-    whole: whether the scan came to its end; else it writes no baseline.
+    incomplete: what the scan has not looked at; then it writes no baseline.
     """
     from kimera.finding_files import FORMATS
-    from kimera.findings import strongest_first, write_baseline
+    from kimera.findings import strongest_first
     from kimera.whole_files import write_text
 
     every = strongest_first(findings)
     new = [each for each in every if each.key not in accepted]
-    if options.write_baseline and whole:
-        write_baseline(options.baseline, every)
+    if options.write_baseline and not incomplete:
+        _replace_baseline(options.baseline, every)
         new = []
-    rendered = FORMATS[options.format](new[: options.most])
+    rendered = FORMATS[options.format](new[: options.most], incomplete)
     if options.out:
         write_text(options.out, rendered)
     else:
         _print(rendered)
     return len(new), len(every) - len(new)
+
+
+def _replace_baseline(path: Path, findings: Sequence[Finding]) -> None:
+    """Says what was accepted and is no longer."""
+    from kimera.findings import read_baseline, write_baseline
+    from kimera.standard_output import note
+
+    before: set[str] = set()
+    with contextlib.suppress(UserError):  # not there, or of another version
+        before = read_baseline(path)
+    write_baseline(path, findings)
+    if gone := len(before - {each.key for each in findings}):
+        note(f"{path}: {gone:,} findings that were accepted before are found no longer, and left it")
 
 
 def count_of_findings(new: int, accepted: int) -> str:

@@ -86,20 +86,25 @@ def _is_prose(path: Path, folder: Path) -> bool:
 
 
 def read_statements(
-    name: str, *, column: str | None = None, on_bad_row: Callable[[str], object] | None = None
+    name: str,
+    *,
+    column: str | None = None,
+    on_bad_row: Callable[[str], object] | None = None,
+    on_blank: Callable[[], object] = lambda: None,
 ) -> Iterator[Statement]:
     """The statements of a file, in file order, with their blanks made single spaces.
 
     name: what the file's kind is told by: a table by its extension, Markdown by .md or .markdown, anything
     else is plain text; "-" is standard input. column: of tables, the one that holds the statements; by
     default the first of `COLUMNS`. on_bad_row: is told of each row that holds no text, which is then left
-    out; without it the first such row is an error. A blank cell is neither.
+    out, and of a file of prose that is not UTF-8; without it the first such is an error. on_blank: is
+    called for each row whose cell is blank.
     Raises UserError: for a file that cannot be read, on the way.
     """
     if name.lower().endswith(EXTENSIONS):
-        yield from _of_table(name, column, on_bad_row)
+        yield from _of_table(name, column, on_bad_row, on_blank)
         return
-    text = _read_prose(name)
+    text = _read_prose(name, on_bad_row)
     split = _of_markdown if name.lower().endswith(_MARKDOWN) else _of_text
     file = "stdin" if name == STANDARD_INPUT else name
     for sentence, line in split(text):
@@ -107,7 +112,8 @@ def read_statements(
             yield Statement(sentence, file, line)
 
 
-def _read_prose(name: str) -> str:
+def _read_prose(name: str, on_bad_file: Callable[[str], object] | None) -> str:
+    """ "" where the file is no text, and `on_bad_file` is told so."""
     try:
         content = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
     except OSError as error:
@@ -116,9 +122,13 @@ def _read_prose(name: str) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        fault = f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not valid UTF-8"
+        if on_bad_file:
+            on_bad_file(fault)
+            return ""
         raise UserError(
-            f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not valid UTF-8; expected text: "
-            f"Markdown, plain text, or a table ({', '.join(EXTENSIONS)})"
+            f"{fault}; save a text as UTF-8, or leave out what is none with --skip-bad-rows. Tables end in "
+            f"{', '.join(EXTENSIONS)}"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -163,7 +173,10 @@ def _shown(tokens: Iterable[Token]) -> str:
 
 
 def _of_table(
-    name: str, column: str | None, on_bad_row: Callable[[str], object] | None
+    name: str,
+    column: str | None,
+    on_bad_row: Callable[[str], object] | None,
+    on_blank: Callable[[], object],
 ) -> Iterator[Statement]:
     wanted = (column.strip().lower(),) if column else COLUMNS
     table = open_table(name, wanted)
@@ -178,6 +191,8 @@ def _of_table(
             on_bad_row(message)
         elif text:
             yield Statement(text, name, row.number)
+        else:
+            on_blank()
 
 
 def _text_of(row: Row, wanted: Sequence[str], table: Table) -> tuple[str, str]:

@@ -14,7 +14,8 @@ from simulators import QUICK, SimulatorThread
 
 from benchmarks.llm_compare import main as compare
 from benchmarks.prompts import load_prompt
-from benchmarks.scan import CANDIDATES, build_parser, main
+from benchmarks.scan import build_parser, main
+from benchmarks.scan_candidates import CANDIDATES
 from benchmarks.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
 from kimera.scan import main as reactor_alone
@@ -83,6 +84,9 @@ def test_findings_are_what_the_judge_confirms_and_say_so(
         "report.html",
         "results.csv",
     }
+    assert (run / "findings.jsonl").read_text() == told.out
+    assert "gpt-4o (simulated), confidence" in (run / "findings.html").read_text()
+    assert json.loads((run / "scan.json").read_text())["rule"]["least_cosine"] == 0.6
     assert reactor_alone([*command[:2], "--quiet"]) == 0
     assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
 
@@ -110,6 +114,18 @@ def test_what_is_called_without_the_judge_does_not_name_it(
     assert judges == {"", "gpt-4o (simulated)"}
 
 
+def test_what_the_reactor_is_not_sure_of_is_no_finding_without_the_judge(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--cascade", "0.5", "--most-sent", "0.35"]) == 0
+    told = capsys.readouterr()
+    found = [json.loads(line) for line in told.out.splitlines()]
+    assert all(each["judge"] or each["score"] >= 0.8 for each in found)
+    assert re.search(
+        r"note: \d+ more were called contradictions without the judge, at a score below 0\.8", told.err
+    )
+
+
 def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
     command: list[str], judge: SimulatorThread, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +138,7 @@ def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
     assert f"go on with: {again}" in told.err
     assert not Path("b.json").exists()
     assert texts_of(told.out) < CONTRADICTIONS
+    assert "Not all: " in Path("run", "findings.html").read_text()
     for path in Path().glob("*.txt"):
         path.unlink()  # what it goes on with is in its folder
     Path("run").rename("moved")
@@ -133,13 +150,15 @@ def test_a_scan_that_ran_out_of_money_goes_on_and_finds_the_same(
     assert texts_of(capsys.readouterr().out) == CONTRADICTIONS
 
 
-def test_accepted_findings_pass_the_gate_and_new_ones_do_not(
-    command: list[str], capsys: pytest.CaptureFixture[str]
+def test_accepted_findings_are_not_judged_again_and_pass_the_gate_and_new_ones_do_not(
+    command: list[str], judge: SimulatorThread, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gate = [*command, "--quiet", "--fail-on-contradiction", "--baseline", "accepted.json"]
     assert main([*gate, "--write-baseline"]) == 0
+    before = judge.stats()["requests"]
     assert main(gate) == 0
     assert capsys.readouterr().out == ""
+    assert judge.stats()["requests"] - before == 28  # of 36 candidates those that are not accepted
     baseline = json.loads(Path("accepted.json").read_text())
     dropped = baseline["accepted"].pop()
     Path("accepted.json").write_text(json.dumps(baseline))
@@ -222,6 +241,10 @@ def test_where_there_is_no_candidate_nobody_is_asked(
         (["open.txt"], "no judge to ask"),
         (["open.txt", "--resume", "run"], "--resume goes on with the candidates in the run's folder"),
         (["--resume", "run"], f"--resume run: no {CANDIDATES} there"),
+        (
+            ["--resume", "run", "--least-cosine", "0.7"],
+            "--resume goes on with the candidates in the run's folder",
+        ),
         (
             ["open.txt", "--model", "a", "--model", "b", "--base-url", "http://x/v1"],
             "--cascade takes one judge",

@@ -249,7 +249,7 @@ class TestBothRenderings:
         assert row.strip("| ").removeprefix("mode").strip("| ") == cell
 
     def test_processes_asked_for_and_not_used_are_shown(self, render: Callable) -> None:
-        assert "2 processes (4 asked for: too little to encode for more)" in render(
+        assert "2 processes (4 asked for: too little to do for more)" in render(
             build_summary(RUNS["one detector"]())
         )
 

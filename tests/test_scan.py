@@ -23,6 +23,7 @@ from kimera.errors import UserError
 from kimera.finding_files import render_csv, render_html, render_jsonl
 from kimera.findings import Finding, read_baseline, strongest_first, write_baseline
 from kimera.scan import build_parser, main
+from kimera.statements import files_of, read_statements
 
 ROOT = Path(__file__).parent.parent
 NOTES = """\
@@ -236,7 +237,7 @@ def test_the_page_runs_nothing_and_shows_hostile_texts_as_they_are() -> None:
 def test_a_spreadsheet_runs_no_cell_of_the_csv() -> None:
     hostile = Finding(0.9, "=1+1", "@x\r\n", ["-a.md:1"], ["b.md:2", "c.md:3"], 0.5, 0.7)
     (row,) = csv.DictReader(io.StringIO(render_csv([hostile]), newline=""))
-    assert (row["text1"], row["text2"], row["places1"]) == ("'=1+1", "'@x\r\n", "'-a.md:1")
+    assert (row["text1"], row["text2"], row["places1"]) == ("'=1+1", "'@x\\u000d\\u000a", "'-a.md:1")
     assert row["places2"] == "b.md:2; c.md:3"
     assert float(row["score"]) == 0.9
 
@@ -309,3 +310,61 @@ def test_planted_contradictions_are_drawn_from_labelled_pairs_and_the_scan_misse
     assert "20 statements, 190 pairs." in told
     share = float(told.partition("% of the exhaustive")[0].rpartition(" ")[2])
     assert share >= 95
+
+
+def test_what_a_screen_would_obey_is_shown_as_its_code() -> None:
+    hostile = Finding(0.9, "\u202ereversed", "\x1b[2Jcleared", ["a.md:1"], ["b.md:2"], 0.5, 0.7)
+    for rendered in (render_html([hostile]), render_csv([hostile])):
+        assert "\\u202ereversed" in rendered
+        assert "\\u001b[2Jcleared" in rendered
+        assert not re.search("[\u202e\x1b]", rendered)
+
+
+def test_a_page_of_a_scan_that_is_not_whole_says_so() -> None:
+    assert (
+        "Not all: 3 of 9 pairs were not read."
+        in Page(render_html([finding()], "3 of 9 pairs were not read")).text
+    )
+    assert "Not all" not in Page(render_html([finding()])).text
+
+
+def test_what_a_judge_is_surest_of_is_first() -> None:
+    sure, unsure = (
+        Finding(score, str(score), "b", [], [], 0.5, 0.5, "judge", confidence, "")
+        for score, confidence in ((0.2, 0.99), (0.9, 0.6))
+    )
+    assert strongest_first([unsure, finding(score=0.95), sure])[:2] == [sure, unsure]
+
+
+def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
+    assert main(accept) == 0
+    assert main([*accept, "--least-score", "1"]) == 0
+    assert (
+        "accepted.json: 1 findings that were accepted before are found no longer" in capsys.readouterr().err
+    )
+
+
+def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "facts.csv").write_text('fact\nThe shop is open today.\n""\nThe shop is shut today.\n')
+    (corpus / "docs" / "latin.txt").write_bytes("Das Caf\xe9 ist zu.".encode("latin-1"))
+    assert main(["docs", "facts.csv", "--column", "fact"]) == 2
+    told = capsys.readouterr().err
+    assert "docs/latin.txt, line 1: the byte 0xe9 is not valid UTF-8; save a text as UTF-8" in told
+    assert main(["docs", "--column", "fact", "facts.csv", "--skip-bad-rows"]) == 0
+    told = capsys.readouterr().err
+    assert "1 rows dropped:\n  docs/latin.txt, line 1" in told
+    assert "1 rows with a blank cell hold no statement" in told
+
+
+def test_a_markdown_file_that_begins_with_a_rule_keeps_its_text(corpus: Path) -> None:
+    path = corpus / "ruled.md"
+    path.write_text("---\nThe first paragraph counts.\n\n---\n\nThe second one counts too.\n")
+    assert [each.text for each in read_statements(str(path))] == [
+        "The first paragraph counts.",
+        "The second one counts too.",
+    ]
+
+
+def test_a_file_counts_once_however_it_is_named(corpus: Path) -> None:
+    assert files_of(["docs", "./docs/notes.md", "docs//news.txt"]) == ["docs/news.txt", "docs/notes.md"]

@@ -121,7 +121,12 @@ def _processes(detector: Detector) -> str:
     where = " on Ray" if detector["mode"] == "ray" else ""
     if not used:  # the pass was cut off before it could say
         return f"{_process_count(asked) if asked else 'all processes'}{where} asked for"
-    why = f" ({asked} asked for: too little to encode for more)" if asked and used != asked else ""
+    reason = (
+        "no more CPUs there, or too little to do"
+        if detector["mode"] == "ray"
+        else "too little to do for more"
+    )
+    why = f" ({asked} asked for: {reason})" if asked and used != asked else ""
     return f"{_process_count(used)}{where}{why}"
 
 

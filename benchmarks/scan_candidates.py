@@ -1,0 +1,94 @@
+"""The candidates of a scan as the pairs of a run, and what a run over them says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from kimera.findings import LEAST_SCORE, Finding, pair_key
+from kimera.pairs import Failure, Verdict
+from kimera.whole_files import replacing
+
+if TYPE_CHECKING:
+    from benchmarks.finished_run import FinishedRun
+    from kimera.candidates import Screened
+    from kimera.statements import Corpus
+
+CANDIDATES = "candidates.jsonl"
+
+Said: TypeAlias = Verdict | Failure | None
+
+
+def write_candidates(corpus: Corpus, screened: Screened, accepted: set[str], path: Path) -> int:
+    """A line a pair that is not accepted, the likeliest first: texts and id as a dataset has them, places,
+    scores. Gives how many there are.
+    """
+    columns = (screened.first, screened.second, screened.score, screened.cosine)
+    written = 0
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        for first, second, score, cosine in zip(*map(np.ndarray.tolist, columns), strict=True):
+            text1, text2 = corpus.texts[first], corpus.texts[second]
+            if accepted and pair_key(text1, text2) in accepted:
+                continue
+            written += 1
+            row = {
+                "id": str(written),
+                "text1": text1,
+                "text2": text2,
+                "places1": corpus.places[first],
+                "places2": corpus.places[second],
+                "screen_score": score,
+                "cosine": cosine,
+            }
+            file.write(f"{json.dumps(row)}\n")
+    return written
+
+
+class Judged:
+    """What a run over candidates says of them.
+
+    open: candidates without a verdict. unsure: those that the cascade calls contradictions without the judge
+    though the reactor is not sure; they are no findings. Both are counted by `findings`.
+    """
+
+    def __init__(self, run: FinishedRun) -> None:
+        self._run = run
+        self._judge = run.run.detectors[1].title
+        self.open = 0
+        self.unsure = 0
+
+    def findings(self) -> Iterator[Finding]:
+        """What the cascade calls contradictions; where it came to no end, what the judge has so far."""
+        self.open = self.unsure = 0
+        with (self._run.folder / CANDIDATES).open(encoding="utf-8") as file:
+            candidates = map(json.loads, file)
+            for pair, said in self._run.rows():
+                row = next(each for each in candidates if each["id"] == pair.id)
+                if found := self._finding(row, said[0], said[1], said[-1]):
+                    yield found
+
+    def _finding(self, row: dict[str, Any], reactor: Said, judge: Said, verdict: Said) -> Finding | None:
+        if not isinstance(verdict, Verdict):
+            self.open += 1
+            return None
+        score = reactor.score if isinstance(reactor, Verdict) else float("nan")
+        judged = isinstance(judge, Verdict)
+        if not verdict.contradiction:
+            return None
+        if not judged and not score >= LEAST_SCORE:
+            self.unsure += 1
+            return None
+        return Finding(
+            score,
+            row["text1"],
+            row["text2"],
+            row["places1"],
+            row["places2"],
+            row["screen_score"],
+            row["cosine"],
+            *((self._judge, verdict.confidence, verdict.reasoning) if judged else ()),
+        )
