@@ -8,8 +8,8 @@ MOST_PASSAGE_PAIRS = 256  # what one pair of long texts may cost
 LANGUAGE = "en"
 
 
-def passage_pairs(pair: tuple[str, str]) -> list[tuple[str, str]]:
-    """Each passage of the one text with each of the other; at most `MOST_PASSAGE_PAIRS`.
+def passage_pairs(pair: tuple[str, str], most: int = MOST_PASSAGE_PAIRS) -> list[tuple[str, str]]:
+    """Each passage of the one text with each of the other; at most so many, 1 or more.
 
     A passage is a sentence, or as many neighbouring ones as that bound needs. Sentences that stand in both
     texts are left out, since what says the same does not contradict; of equal texts each goes with itself.
@@ -18,9 +18,9 @@ def passage_pairs(pair: tuple[str, str]) -> list[tuple[str, str]]:
     shared = set(first) & set(second)
     own = [[sentence for sentence in side if sentence not in shared] for side in (first, second)]
     if not any(own):
-        return [(sentence, sentence) for sentence in first[:MOST_PASSAGE_PAIRS]]
+        return [(sentence, sentence) for sentence in first[:most]]
     first, second = own[0] or first, own[1] or second
-    while len(first) * len(second) > MOST_PASSAGE_PAIRS:
+    while len(first) * len(second) > most:
         if len(first) >= len(second):
             first = _joined_by_two(first)
         else:

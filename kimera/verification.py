@@ -11,7 +11,7 @@ from kimera.cache import EmbeddingCache
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder import CrossEncoder
 from kimera.head import CLASSES
-from kimera.passages import passage_pairs
+from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs
 
 PAIRS_PER_WRITE = 4096  # what a killed run may lose
 
@@ -53,6 +53,7 @@ def verify(
     cache: EmbeddingCache | None,
     *,
     workers: int | None = None,
+    most_passage_pairs: int = MOST_PASSAGE_PAIRS,
     on_read: Callable[[int, int], object] | None = None,
 ) -> Verified:
     """The probabilities of pairs: each distinct pair is looked up, or else read and added to the cache.
@@ -60,11 +61,15 @@ def verify(
     A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
     counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
 
+    most_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
     on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
     is kept also where the call is interrupted.
     """
     long = cross_encoder.too_long(pairs)
-    parts = [passage_pairs(pair) if is_long else [pair] for pair, is_long in zip(pairs, long, strict=True)]
+    parts = [
+        passage_pairs(pair, most_passage_pairs) if is_long else [pair]
+        for pair, is_long in zip(pairs, long, strict=True)
+    ]
     rows: dict[tuple[str, str], int] = {}
     rows_of = [[rows.setdefault(part, len(rows)) for part in of_pair] for of_pair in parts]
     distinct = list(rows)

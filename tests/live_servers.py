@@ -7,7 +7,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from kimera.live.access import access_of
 from kimera.live.limits import Limits
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
-from kimera.live.session import Detector
+from kimera.live.session import Detector, Session
+from kimera.live.statements import Contradiction, Statement
 
 HELLO = {"type": "hello", "version": 1}
 PATIENCE_S = 20.0
@@ -125,3 +126,21 @@ async def welcomed(served: Served, **options: Any) -> AsyncIterator[Talk]:
     async with talking(served, **options) as talk:
         assert (await talk.receive())["type"] == "hello"
         yield talk
+
+
+class HeldDetector(Detector):
+    """Finds nothing, and that only once it is let go."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.may_go = threading.Event(), threading.Event()
+
+    def check(
+        self,
+        arrived: Sequence[tuple[Session, Statement]],
+        on_read: Callable[[int, int], object] | None = None,
+    ) -> list[list[Contradiction]]:
+        self.is_asked.set()
+        while not self.may_go.wait(0.01):
+            if on_read:
+                on_read(0, 1)
+        return [[] for _ in arrived]

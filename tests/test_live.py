@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from live_servers import Served, serving, talking, welcomed
+from live_servers import PATIENCE_S, HeldDetector, Served, serving, talking, welcomed
 from servers import HOST, unused_port
 
 from kimera.live.__main__ import main
@@ -151,6 +152,120 @@ def test_a_refused_statement_does_not_end_the_others(served: Served) -> None:
     assert (first.number, last.number) == (1, 2)
     assert (empty.kind, long.kind) == ("empty_text", "too_long")
     assert "1,001 characters" in long.message
+
+
+def test_an_answer_does_not_wait_for_the_next_text(served: Served) -> None:
+    async def run() -> list[int]:
+        is_answered = asyncio.Event()
+        numbers: list[int] = []
+
+        async def typed() -> AsyncIterator[str]:
+            for _ in range(3):
+                yield CLOSED
+                await is_answered.wait()
+                is_answered.clear()
+
+        async with LiveClient(served.url) as client, asyncio.timeout(PATIENCE_S):
+            async for answer in client.check_all(typed()):
+                numbers.append(answer.number)
+                is_answered.set()
+        return numbers
+
+    assert asyncio.run(run()) == [1, 2, 3]
+
+
+class Queued:
+    """Texts from a queue, that ends with None; it can be gone through in parts."""
+
+    def __init__(self, *texts: str | None) -> None:
+        self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+        for text in texts:
+            self.queue.put_nowait(text)
+
+    def __aiter__(self) -> Queued:
+        return self
+
+    async def __anext__(self) -> str:
+        text = await self.queue.get()
+        self.queue.task_done()
+        if text is None:
+            raise StopAsyncIteration
+        return text
+
+
+def test_what_was_taken_when_the_loop_is_left_is_sent_and_the_rest_stays(served: Served) -> None:
+    async def run() -> None:
+        texts = Queued(*(f"Box {number} is full." for number in range(20)), None)
+        async with LiveClient(served.url) as client:
+            before = asyncio.all_tasks()
+            async with contextlib.aclosing(client.check_all(texts)) as answers:
+                async for answer in answers:
+                    assert answer.number == 1
+                    break
+            assert asyncio.all_tasks() == before
+            taken = 21 - texts.queue.qsize()
+            rest = [answer.number async for answer in client.check_all(texts)]
+            assert rest == list(range(taken + 1, 21))
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_loop_ends_its_wait_for_a_text_and_the_session_goes_on(served: Served) -> None:
+    async def run() -> None:
+        texts = Queued(CLOSED)
+        is_answered = asyncio.Event()
+
+        async def watch() -> None:
+            async for _ in client.check_all(texts):
+                is_answered.set()
+
+        async with LiveClient(served.url) as client:
+            before = asyncio.all_tasks()
+            watching = asyncio.create_task(watch())
+            await is_answered.wait()
+            watching.cancel()
+            await asyncio.wait((watching,))
+            assert watching.cancelled()
+            assert asyncio.all_tasks() == before
+            texts.queue.put_nowait(OPEN)
+            texts.queue.put_nowait(None)
+            assert [answer.number async for answer in client.check_all(texts)] == [2]
+
+    asyncio.run(run())
+
+
+def test_a_text_that_waits_for_a_place_is_sent_though_the_loop_is_cancelled() -> None:
+    held = HeldDetector()
+
+    async def run(served: Served) -> int:
+        texts = Queued("b")
+        async with LiveClient(served.url) as client:
+            checking = asyncio.create_task(client.check("a"))
+            watching = asyncio.create_task(anext(client.check_all(texts)))
+            await texts.queue.join()
+            watching.cancel()
+            held.may_go.set()
+            await asyncio.wait((checking, watching))
+            return (await client.check("c")).number
+
+    with serving(held, waiting=1) as served:
+        assert asyncio.run(run(served)) == 3
+
+
+def test_what_the_texts_raise_comes_after_the_answers(served: Served) -> None:
+    async def run() -> None:
+        def texts() -> Iterator[str]:
+            yield CLOSED
+            yield OPEN
+            raise LookupError("no more")
+
+        async with LiveClient(served.url) as client:
+            answers = client.check_all(texts())
+            assert [(await anext(answers)).number for _ in range(2)] == [1, 2]
+            with pytest.raises(LookupError, match="no more"):
+                await anext(answers)
+
+    asyncio.run(run())
 
 
 def test_check_raises_what_the_server_says(served: Served) -> None:

@@ -253,7 +253,7 @@ def test_one_session_too_many_is_told_to_come_later(serve: Callable[..., Served]
 
     async def run() -> None:
         async with welcomed(served):
-            async with talking(served, hello=None) as talk:
+            async with talking(served) as talk:
                 assert (await talk.receive())["kind"] == "busy"
                 assert (await talk.closed())[0] == 1013
             with pytest.raises(LiveError, match="takes no more"):
@@ -263,13 +263,37 @@ def test_one_session_too_many_is_told_to_come_later(serve: Callable[..., Served]
     assert is_served(served)
 
 
-def test_more_connections_than_sessions_and_some_spare_are_hung_up_on(serve: Callable[..., Served]) -> None:
-    served = serve(connections=1, hello_s=600)
+@pytest.mark.parametrize("first_message", [None, {**HELLO, "token": "wrong"}])
+def test_who_is_not_let_in_takes_no_session(first_message: Any, serve: Callable[..., Served]) -> None:
+    served = serve(connections=2, token=TOKEN, hello_s=600, close_s=600)
+
+    async def run() -> int:
+        async with (
+            talking(served, first_message),
+            talking(served, first_message),
+            LiveClient(served.url, token=TOKEN) as client,
+        ):
+            return (await client.check(TEXT)).number
+
+    assert asyncio.run(run()) == 1
+
+
+def test_of_too_many_that_say_nothing_the_oldest_is_hung_up_on(serve: Callable[..., Served]) -> None:
+    served = serve(connections=2, hello_s=600)
+
+    async def run(stack: contextlib.ExitStack) -> None:
+        async with welcomed(served) as talk:
+            silent = [
+                stack.enter_context(socket.create_connection((HOST, served.port), timeout=PATIENCE_S))
+                for _ in range(2 + 64 + 1)
+            ]
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.to_thread(silent[0].recv, 1) == b""
+            assert (await talk.say(TEXT))["number"] == 1
+
     with contextlib.ExitStack() as stack:
-        for _ in range(1 + 64 + 1):
-            last = stack.enter_context(socket.create_connection((HOST, served.port), timeout=PATIENCE_S))
-        with contextlib.suppress(ConnectionResetError):
-            assert last.recv(1) == b""
+        asyncio.run(run(stack))
+        assert is_served(served)
 
 
 def test_pings_are_answered_in_turn(served: Served) -> None:

@@ -22,11 +22,19 @@ def test_sentences_end_where_sentences_end():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.text(max_size=400), st.integers(1, 40), st.text(max_size=400), st.integers(1, 40))
-def test_every_sentence_of_its_own_is_in_a_passage_and_the_pairs_are_bounded(one, times, other, as_often):
+@given(
+    st.text(max_size=400),
+    st.integers(1, 40),
+    st.text(max_size=400),
+    st.integers(1, 40),
+    st.sampled_from([1, 2, 4, MOST_PASSAGE_PAIRS]),
+)
+def test_every_sentence_of_its_own_is_in_a_passage_and_the_pairs_are_bounded(
+    one, times, other, as_often, most
+):
     pair = (one * times, other * as_often)
-    parts = passage_pairs(pair)
-    assert 1 <= len(parts) <= MOST_PASSAGE_PAIRS
+    parts = passage_pairs(pair, most)
+    assert 1 <= len(parts) <= most
     both = [sentences(text) for text in pair]
     shared = set(both[0]) & set(both[1])
     for side in (0, 1):

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -107,18 +107,47 @@ class LiveClient:
             raise LiveError(answer.kind, answer.message)
         return answer
 
-    async def check_all(self, texts: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[Answer]:
+    async def check_all(self, texts: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[Answer]:
         """The answer to each statement, in their order, with as many on their way as the server allows.
 
-        What is on its way when the connection ends is refused as "closed"; the next raises `LiveError`.
+        An answer is given when it is there, also while the next text is not. What is on its way when the
+        connection ends is refused as "closed"; the next raises `LiveError`. What `texts` raises is raised
+        after the answers to those before. Where the loop is left early the wait for the next text is
+        cancelled; every text that was taken is sent.
         """
-        on_their_way: deque[asyncio.Future[Answer]] = deque()
-        async for text in _each(texts):
-            if len(on_their_way) >= self.limits["waiting"]:
-                yield await on_their_way.popleft()
-            on_their_way.append(await self._send(text))
-        while on_their_way:
-            yield await on_their_way.popleft()
+        on_their_way: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue()
+        places = asyncio.Semaphore(self.limits["waiting"])
+        sending = asyncio.create_task(self._send_each(texts, places, on_their_way))
+        try:
+            while answer := await on_their_way.get():
+                found = await answer
+                places.release()
+                yield found
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _send_each(
+        self,
+        texts: Iterable[str] | AsyncIterable[str],
+        places: asyncio.Semaphore,
+        on_their_way: asyncio.Queue[asyncio.Future[Answer] | None],
+    ) -> None:
+        """Takes a text when there is a place for it; puts its answer to come, and None at the end."""
+        try:
+            await places.acquire()
+            async with contextlib.aclosing(_each(texts)) as each:
+                async for text in each:
+                    sending = asyncio.create_task(self._send(text))
+                    try:
+                        on_their_way.put_nowait(await asyncio.shield(sending))
+                    except asyncio.CancelledError:
+                        await sending
+                        raise
+                    await places.acquire()
+        finally:
+            on_their_way.put_nowait(None)
 
     async def _greeted(self) -> dict[str, int]:
         hello = {"type": "hello", "version": VERSION} | ({"token": self._token} if self._token else {})
@@ -191,7 +220,7 @@ def _end_of(message: Message | None) -> tuple[str, str]:
     return "closed", "the connection was lost"
 
 
-async def _each(texts: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+async def _each(texts: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str]:
     if isinstance(texts, AsyncIterable):
         async for text in texts:
             yield text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,6 +38,7 @@ class Connection:
     """Reads as long as fewer than `limits.waiting` messages wait for their answers to be sent.
 
     A client that does not read its answers is thus not read either, and after `limits.stall_s` closed.
+    enter: asked once the client has said hello; whether there is a session for it.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Connection:
         access: Access,
         limits: Limits,
         room: Room,
+        enter: Callable[[], bool],
     ) -> None:
         self._socket = socket
         self._transport = transport
@@ -55,6 +57,7 @@ class Connection:
         self._access = access
         self._limits = limits
         self._room = room
+        self._enter = enter
         self._session = Session()
         self._taken = 0
         self._places = asyncio.Semaphore(limits.waiting)
@@ -72,13 +75,6 @@ class Connection:
             pass  # gone, or given up
         finally:
             self._room.give_back(self._taken)
-
-    async def turn_away(self) -> None:
-        """For one client too many."""
-        told = f"the server has {self._limits.connections} sessions, and takes no more; come later"
-        with contextlib.suppress(ConnectionError):
-            await self._send(protocol.error("busy", told))
-            await self._close(WSCloseCode.TRY_AGAIN_LATER, told)
 
     def stop(self) -> None:
         """Read no more; send what is answered, say bye and close. For the end of the server."""
@@ -101,8 +97,9 @@ class Connection:
         else:
             await self._send(protocol.hello(self._limits))
             return True
+        code = WSCloseCode.TRY_AGAIN_LATER if refusal.kind == "busy" else WSCloseCode.POLICY_VIOLATION
         await self._send(protocol.error(refusal.kind, str(refusal)))
-        await self._close(WSCloseCode.POLICY_VIOLATION, str(refusal))
+        await self._close(code, str(refusal))
         return False
 
     def _check_hello(self, received: WSMessage) -> None:
@@ -111,6 +108,9 @@ class Connection:
             raise ProtocolError("no_hello", "the first message has to be a hello")
         if not self._access.admits(message.token):
             raise ProtocolError("unauthorized", "the token is missing or wrong")
+        if not self._enter():
+            told = f"the server has {self._limits.connections} sessions, and takes no more; come later"
+            raise ProtocolError("busy", told)
 
     async def _talk(self) -> None:
         self._reading = asyncio.create_task(self._read())

@@ -1,4 +1,4 @@
-"""What one server takes on: no client can make it hold or wait for more."""
+"""What one server takes on: no client can make it hold more, nor wait longer than these times."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 BYTES_OF_A_CHARACTER = 12  # in JSON, at most: two escapes of a surrogate pair
 BYTES_AROUND_A_TEXT = 1024
+SPARE_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """connections: at a time, each with a session of its own. statements: of one session.
+    """connections: sessions at a time, each of one connection. statements: of one session.
 
     statements_in_all: of all sessions together. characters: of one statement. waiting: messages of one
     connection that are not answered yet; no more are read. stall_s: how long an answer may wait for a client
     that does not read. close_s: how long a client that is closed may take for what was sent, and to close
-    too. hello_s: how long a client may take for its request, and for its first message.
+    too. hello_s: how long a client may take for its request, and for its first message. stop_s: how long a
+    server that stops may take for what it is computing.
     """
 
     connections: int = 128
@@ -26,6 +28,12 @@ class Limits:
     stall_s: float = 30.0
     close_s: float = 2.0
     hello_s: float = 10.0
+    stop_s: float = 5.0
+
+    @property
+    def ungreeted(self) -> int:
+        """Connections that have no session: all clients may come at once, beside some for the page."""
+        return self.connections + SPARE_CONNECTIONS
 
     @property
     def message_bytes(self) -> int:

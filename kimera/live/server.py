@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TypeAlias, cast
 
 from aiohttp import web
@@ -21,8 +22,6 @@ from kimera.live.session import Detector
 
 # A client that sends nothing is asked for a sign of life after so long, and closed after half as long again.
 HEARTBEAT_S = 120.0
-STOP_S = 5.0  # for what is being computed when the server stops
-SPARE_CONNECTIONS = 64  # beside the sessions', for the page and for those who are refused
 BYTES_TO_A_CLIENT = 2**16  # what the operating system holds for a client that does not read
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,18 +37,21 @@ class LiveServer:
         self._room = Room(limits.statements_in_all)
         self._page = load_page()
         self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them
-        self._silent: set[web.RequestHandler] = set()
+        self._sessions: set[asyncio.Transport] = set()
+        # Connections that have no session, the oldest first; and what closes those that send no request.
+        self._ungreeted: dict[asyncio.Transport, asyncio.TimerHandle] = {}
 
     def held(self) -> dict[str, int]:
         """What is held now: sessions, and the statements of all of them."""
         statements = self._limits.statements_in_all - self._room.left
-        return {"sessions": len(self._connections), "statements": statements}
+        return {"sessions": len(self._sessions), "statements": statements}
 
     @contextlib.asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator[int]:
         """Serves for as long as the block lasts; gives the port, a free one for 0. For one use.
 
-        At the end what is being computed is answered, what waits is refused, and every client is told.
+        At the end what is being computed is answered, unless it takes longer than `Limits.stop_s`; what waits
+        is refused, and every client is told.
         Raises `UserError` where the port or the host cannot be had.
         """
         async with self._checker, self._set_up() as http:
@@ -82,30 +84,40 @@ class LiveServer:
     async def _bound(self, http: web.Server, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.create_server(lambda: self._new_connection(http), self._access.host, port)
+            return await loop.create_server(
+                lambda: _Door(partial(self._new_connection, http)), self._access.host, port
+            )
         except (OSError, OverflowError) as error:
             raise UserError(
                 f"{self._access.host}, port {port}, cannot be had ({error}); choose another with --host or "
                 "--port, where 0 is any free port"
             ) from None
 
-    def _new_connection(self, http: web.Server) -> asyncio.Protocol:
-        """What talks to it. One too many is closed at once, and one that says nothing after a while."""
-        known = max(len(http.connections), len(self._silent))  # of many at once only the latter knows yet
-        if known >= self._limits.connections + SPARE_CONNECTIONS:
-            return _Refusing()
-        connection = http()
-        self._silent.add(connection)
-        asyncio.get_running_loop().call_later(self._limits.hello_s, self._close_silent, connection)
-        return connection
+    def _new_connection(self, http: web.Server, transport: asyncio.Transport) -> asyncio.Protocol:
+        """What talks to it. It is closed where it says nothing for a while.
 
-    def _close_silent(self, connection: web.RequestHandler) -> None:
-        if connection in self._silent:
-            self._silent.discard(connection)
-            connection.force_close()
+        Where too many have no session, the oldest of these is hung up on, which had the most time for its
+        hello: clients that say nothing do not keep others out.
+        """
+        for gone in [each for each in self._ungreeted if each.is_closing()]:
+            self._ungreeted.pop(gone).cancel()
+        if len(self._ungreeted) >= self._limits.ungreeted:
+            next(iter(self._ungreeted)).abort()
+        timer = asyncio.get_running_loop().call_later(self._limits.hello_s, transport.close)
+        self._ungreeted[transport] = timer
+        return http()
+
+    def _enter(self, transport: asyncio.Transport) -> bool:
+        """A session for who has said hello, if there is one."""
+        if len(self._sessions) >= self._limits.connections:
+            return False
+        self._ungreeted.pop(transport, None)
+        self._sessions.add(transport)
+        return True
 
     async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._silent.discard(request.protocol)
+        if request.transport in self._ungreeted:
+            self._ungreeted[request.transport].cancel()
         request.protocol.keep_alive(False)  # a request a connection: the next could be awaited for ever
         if told := self._access.refusal(request.host, request.headers.get("Origin")):
             return web.Response(status=403, text=f"{told}\n")
@@ -128,25 +140,29 @@ class LiveServer:
             return talk  # gone
         transport = request.transport
         _bound_kernel_buffer(transport)
-        connection = Connection(talk, transport, self._checker, self._access, self._limits, self._room)
+        enter = partial(self._enter, transport)
+        connection = Connection(talk, transport, self._checker, self._access, self._limits, self._room, enter)
         try:
-            if len(self._connections) >= self._limits.connections:
-                await connection.turn_away()
-            else:
-                self._connections[connection] = asyncio.create_task(connection.serve())
-                await self._connections[connection]
+            self._connections[connection] = asyncio.create_task(connection.serve())
+            await self._connections[connection]
         finally:
-            self._connections.pop(connection, None)
+            del self._connections[connection]
+            self._sessions.discard(transport)
             asyncio.get_running_loop().call_later(self._limits.close_s, _drop_unsent, transport)
         return talk
 
     async def _say_bye(self) -> None:
         """Before aiohttp stops, which would not hear the clients' answers any more."""
-        self._checker.refuse_waiting()
+        self._checker.stop()
         for connection in self._connections:
             connection.stop()
+        await self._wait_for_ends(self._limits.stop_s)
+        self._checker.give_up()
+        await self._wait_for_ends(self._limits.close_s)
+
+    async def _wait_for_ends(self, timeout_s: float) -> None:
         if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=STOP_S)
+            await asyncio.wait(self._connections.values(), timeout=timeout_s)
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
@@ -160,8 +176,14 @@ def _drop_unsent(transport: asyncio.Transport) -> None:
         transport.abort()
 
 
-class _Refusing(asyncio.Protocol):
-    """Hangs up."""
+class _Door(asyncio.Protocol):
+    """Leaves a new connection to what `enter` gives."""
+
+    def __init__(self, enter: Callable[[asyncio.Transport], asyncio.Protocol]) -> None:
+        self._enter = enter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()
+        connected = cast(asyncio.Transport, transport)
+        protocol = self._enter(connected)
+        connected.set_protocol(protocol)
+        protocol.connection_made(connected)

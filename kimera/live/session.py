@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -16,13 +16,18 @@ from kimera.reactor import THRESHOLD, Reactor
 from kimera.verification import verify
 
 FIRST_ROWS = 64
+MOST_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
 
 
 class Session:
-    """Statements in the order of their arrival. vectors grow by doubling: 1.5 to 3 kB a statement."""
+    """Statements in the order of their arrival. vectors grow by doubling: 1.5 to 3 kB a statement.
+
+    longest: characters of the longest statement that arrived, also where it is not checked yet.
+    """
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
+        self.longest = 0
         self._rows = np.empty((0, 0), np.float32)
 
     @property
@@ -71,11 +76,15 @@ class Detector:
         if self._cross_encoder:
             self._cross_encoder.predict([("a", "b")])
 
-    def check(self, arrived: Sequence[tuple[Session, Statement]]) -> list[list[Contradiction]]:
+    def check(
+        self,
+        arrived: Sequence[tuple[Session, Statement]],
+        on_read: Callable[[int, int], object] | None = None,
+    ) -> list[list[Contradiction]]:
         """Of each statement what contradicts it, the greatest score first; they join their sessions.
 
         Those of one session are checked in their order here. All are encoded together, and all their
-        candidates read together.
+        candidates read together. on_read: see `verify`; what it raises ends the check.
         """
         vectors = self._encoder.encode([statement.text for _, statement in arrived])
         chosen = []
@@ -86,7 +95,7 @@ class Detector:
         laters = [statement for _, statement in arrived]
         decided = [each.scores for each in chosen]
         if self._cross_encoder:
-            decided = _scores_read(self._cross_encoder, laters, chosen)
+            decided = _scores_read(self._cross_encoder, laters, chosen, on_read)
         stage = "verify" if self._cross_encoder else "screen"
         return list(map(_contradictions, laters, chosen, decided, repeat(stage)))
 
@@ -105,7 +114,10 @@ class Detector:
 
 
 def _scores_read(
-    cross_encoder: CrossEncoder, laters: Sequence[Statement], chosen: Sequence[Candidates]
+    cross_encoder: CrossEncoder,
+    laters: Sequence[Statement],
+    chosen: Sequence[Candidates],
+    on_read: Callable[[int, int], object] | None,
 ) -> list[list[float]]:
     """The cross-encoder's scores of all candidates, read together."""
     pairs = [
@@ -113,7 +125,10 @@ def _scores_read(
         for later, each in zip(laters, chosen, strict=True)
         for earlier in each.earlier
     ]
-    scores = iter(verify(pairs, cross_encoder, None).probabilities[:, 0].tolist() if pairs else [])
+    if not pairs:
+        return [[] for _ in chosen]
+    verified = verify(pairs, cross_encoder, None, most_passage_pairs=MOST_PASSAGE_PAIRS, on_read=on_read)
+    scores = iter(verified.probabilities[:, 0].tolist())
     return [[next(scores) for _ in each.earlier] for each in chosen]
 
 
