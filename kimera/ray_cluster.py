@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import textwrap
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,7 +157,11 @@ def _connect(address: str) -> None:
             f"no Ray answered at {address} within {CONNECT_TIMEOUT_S:.0f} s; is it another service?"
         )
     if failures:
-        raise UserError(f"the Ray cluster at {address} cannot be joined: {failures[0]}") from failures[0]
+        told = textwrap.shorten(str(failures[0]), 300, placeholder="...")
+        raise UserError(
+            f"the Ray cluster at {address} cannot be joined: {told}. If it asks for a token, as one by `ray "
+            "start` may, set RAY_AUTH_MODE=token here too (and RAY_AUTH_TOKEN, on another machine)"
+        ) from failures[0]
 
 
 def _require_open_port(address: str) -> None:

@@ -414,6 +414,7 @@ def test_a_signal_ends_it_and_open_sessions_are_told(
     [
         (("--allow-origin", "example.org"), "'example.org' is not an origin; expected https://example.org"),
         (("--token", "short"), "the token is too short; give 8 characters or more"),
+        (("--token", ""), "the token is too short; give 8 characters or more"),
         (("--port", "70000"), "'70000' is not a port; give 0 to 65535"),
         (("--waiting", "0"), "'0' is not a whole number from 1 on"),
         (("--least-cosine", "nan"), "'nan' is not a cosine; give -1 to 1"),
@@ -438,3 +439,9 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert re.search(
         r"error: 127\.0\.0\.1, port \d+, cannot be had .* choose another", capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8765", "localhost", ""])
+def test_an_address_without_a_scheme_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="is not an address such as http://"):
+        LiveClient(url)

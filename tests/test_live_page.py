@@ -128,6 +128,16 @@ def test_what_the_server_does_not_take_is_said_beside_the_statement(
     assert opened.page.locator("#statements .note").inner_text() == told
 
 
+def test_statements_have_the_numbers_that_the_server_gives_them(
+    served: Served, visit: Callable[..., Visit]
+) -> None:
+    opened = visit(served)
+    opened.state([CLOSED, "x" * 1_001, OPEN])
+    opened.says("Statement 2 contradicts 1.")
+    assert opened.page.locator("#statements .number").all_inner_texts() == ["2", "–", "1"]
+    assert opened.page.locator("#found .number").all_inner_texts() == ["2", "1"]
+
+
 def test_a_token_is_asked_for_and_shown_nowhere(live_detector: Detector, visit: Callable[..., Visit]) -> None:
     with serving(live_detector, token=TOKEN) as served:
         opened = visit(served)

@@ -55,7 +55,7 @@ exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        token = options.token or os.environ.get(TOKEN) or None
+        token = os.environ.get(TOKEN) or None if options.token is None else options.token
         access = access_of(options.host, options.allow_origin, token)
         return _serve(access, _limits(options), options)
     except UserError as error:

@@ -62,6 +62,10 @@ class LiveClient:
     """
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
+        if not url.startswith(("http://", "https://", "ws://", "wss://")):
+            raise ValueError(
+                f"{url!r} is not an address such as http://127.0.0.1:8765, as the server prints it"
+            )
         self._url = f"{url.rstrip('/')}{PATH}"
         self._token = token
         self._awaited: deque[asyncio.Future[Answer]] = deque()
