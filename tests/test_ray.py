@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -357,6 +358,18 @@ def test_a_scan_on_the_cluster_finds_what_a_local_one_finds(nodes: Nodes, tmp_pa
         found.append(out.read_text())
     assert found[0] == found[1]
     assert len(found[0].splitlines()) > 200  # of more pairs than one process would read by itself
+
+
+def test_all_cpus_of_a_cluster_are_kept_busy_once_they_are_counted(nodes: Nodes) -> None:
+    """Pairs with an empty text, so that no worker has to start."""
+    reactor = Reactor(cache=None, engine=nodes.engine)
+    taken = []
+    for seen in (0, 64):
+        reactor.stats = replace(reactor.stats, workers_used=seen)
+        pairs = iter([("", "")] * 70_000)
+        next(reactor.stream(pairs))
+        taken.append(70_000 - len(list(pairs)))
+    assert taken == [4096, 65_536]
 
 
 def test_work_for_a_gpu_is_not_sent_to_workers() -> None:
