@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import secrets
 import sys
@@ -9,7 +10,7 @@ import textwrap
 import time
 import uuid
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,7 @@ class _Round:
     def __init__(self, pool: RayPool, batches: Sequence[Any]) -> None:
         self._pool = pool
         self._batches = batches
-        self._waiting = deque(range(len(batches)))
+        self._waiting = list(range(len(batches)))  # a heap: what a lost worker had comes first again
         self._in_flight: dict[Any, tuple[Worker, int]] = {}  # in the order in which they were submitted
         self._done: dict[int, np.ndarray] = {}  # ahead of their turn
         self._losses: Counter[int] = Counter()
@@ -213,7 +214,7 @@ class _Round:
             worker = min(workers, key=held.__getitem__)
             if held[worker] == IN_FLIGHT:
                 return
-            place = self._waiting.popleft()
+            place = heapq.heappop(self._waiting)
             self._in_flight[self._pool.submit(worker, self._batches[place])] = worker, place
             held[worker] += 1
 
@@ -221,7 +222,7 @@ class _Round:
         """Wait for a batch, or for a worker that joins in."""
         import ray
 
-        if not self._in_flight:
+        if not (self._in_flight or self._pool.ready):
             return self._pool.wait_for_workers()
         for reference in ray.wait([*self._in_flight, *self._pool.loading])[0]:
             if reference not in self._in_flight:
@@ -241,7 +242,8 @@ class _Round:
         """A worker or its node is gone: what it had is done again."""
         places = [place for other, place in self._in_flight.values() if other is worker]
         self._in_flight = {ref: task for ref, task in self._in_flight.items() if task[0] is not worker}
-        self._waiting.extendleft(sorted(places, reverse=True))
+        for place in places:
+            heapq.heappush(self._waiting, place)
         lost = f"the {self._pool.what} worker {worker.where} was lost ({_reason(error)})"
         self._losses[places[0]] += 1  # which it was at; the others waited for it
         self._pool.replace(worker)

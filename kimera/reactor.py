@@ -27,11 +27,10 @@ from kimera.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime
-from kimera.verification import Strongest, verify
+from kimera.verification import Strongest, pairs_at_a_time, verify
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
-PAIRS_PER_CHUNK = 4096
 THRESHOLD = 0.5
 MOST_QUOTED = 200  # characters of a passage in a verdict's reasoning
 EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
@@ -45,7 +44,7 @@ Outcome: TypeAlias = Verdict | Failure
 class ReactorStats:
     """What a reactor has done so far.
 
-    texts: distinct texts, counted chunk by chunk (of 4,096 pairs); each was `encoded` or `from_cache`.
+    texts: distinct texts, counted chunk by chunk (of `pairs_at_a_time`); each was `encoded` or `from_cache`.
     read: distinct pairs that the cross-encoder read. read_from_cache: those whose scores the cache had.
     workers_asked: processes asked for; None is this process with all its cores.
     workers_used: the most processes that encoded or read; 0 while there was nothing to do.
@@ -187,7 +186,7 @@ class Reactor(ClosedAtExit):
         workers: int | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[Verdict | Failure]:
-        """`detect`, chunk by chunk, in memory that does not grow with the number of pairs.
+        """`detect`, chunk by chunk, in memory that grows with the workers, not with the number of pairs.
 
         workers: processes for this call; None is the reactor's own setting.
         on_progress: is told by how many pairs the work has moved on; tqdm's `update`, say. Where a part of
@@ -200,11 +199,17 @@ class Reactor(ClosedAtExit):
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         self.stats = replace(self.stats, workers_asked=workers)
         source = (pair_of(given, number) for number, given in enumerate(pairs))
-        while chunk := [(pair.text1, pair.text2) for pair in islice(source, PAIRS_PER_CHUNK)]:
+        while chunk := [(pair.text1, pair.text2) for pair in islice(source, self._chunk_size(workers))]:
             progress = _ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)
             progress.reach(1.0)
             yield from outcomes
+
+    def _chunk_size(self, workers: int | None) -> int:
+        """In pairs. How many CPUs a cluster has (None) is known once they have worked."""
+        if workers is None and not self.engine.is_local:
+            workers = self.stats.workers_used
+        return pairs_at_a_time(workers)
 
     def _detect_chunk(
         self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress

@@ -9,11 +9,14 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.calibration import calibrated_probabilities
-from kimera.cross_encoder import CrossEncoder
+from kimera.cross_encoder import PAIRS_PER_TASK, CrossEncoder
 from kimera.head import CLASSES
 from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs
 
 PAIRS_PER_WRITE = 4096  # what a killed run may lose
+FEWEST_AT_A_TIME = 4096
+MOST_AT_A_TIME = 65_536  # vectors of their texts are 0.4 GB
+TASKS_PER_WORKER = 4  # so that workers wait seldom for the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,14 @@ class Verified:
     read: int
     from_cache: int
     workers_used: int
+
+
+def pairs_at_a_time(workers: int | None) -> int:
+    """How many pairs to hold and verify in one go, so that these workers are busy and memory is bounded.
+
+    From 65,536 pairs on there are no more for more workers. None is this process alone.
+    """
+    return min(max(FEWEST_AT_A_TIME, (workers or 1) * TASKS_PER_WORKER * PAIRS_PER_TASK), MOST_AT_A_TIME)
 
 
 def verify(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,13 +34,15 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason='needs ray: pip
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 PAIRS = [(f"{number} people {'walk ' * (number % 5)}", f"{number} do not walk.") for number in range(1100)]
-MANY = 2000  # minutes of `doubling`, which are not waited for
+MANY = 100_000  # more than is waited for
+HANGS_S = 120  # when nothing moves any more
+GATE_S = 20.0  # for the loss of a node to be noticed; the test needs it only in order to be strict
 FEW = PAIRS[:50]  # what they give does not depend on the others
 TEXTS = [text for pair in PAIRS[:300] for text in pair]
 
 
 class Nodes:
-    """A cluster of two nodes of one CPU each, on this machine."""
+    """A cluster of two nodes on this machine, of one CPU each where no more are asked for."""
 
     def __init__(self) -> None:
         set_up_ray(None)  # which ray reads when it is imported
@@ -54,11 +58,20 @@ class Nodes:
     def engine(self) -> Engine:
         return Engine("ray", self._cluster.address)
 
-    def kill_one(self) -> None:
-        self._cluster.remove_node(self._second, allow_graceful=False)
+    @property
+    def second(self) -> int:
+        """What `at_a_node` gives for the second node."""
+        return node_number(self._second.node_id)
 
-    def mend(self) -> None:
-        self._second = self._cluster.add_node(**NODE)
+    def start_second(self, cpus: int = 1) -> None:
+        """In the place of the one that there is, or was."""
+        if self._second in self._cluster.worker_nodes:
+            self._cluster.remove_node(self._second)
+        self._cluster.wait_for_nodes()  # until it is no longer counted
+        self._second = self._cluster.add_node(**{**NODE, "num_cpus": cpus})
+
+    def kill_second(self) -> None:
+        self._cluster.remove_node(self._second, allow_graceful=False)
 
     def end(self) -> None:
         self._cluster.shutdown()
@@ -91,10 +104,39 @@ def pool_of(nodes: Nodes) -> Iterator[Callable[[Load], Any]]:
         pool.close()
 
 
+@contextlib.contextmanager
+def hanging_is_an_error() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done within {HANGS_S} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(HANGS_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def doubling(number: int) -> np.ndarray:
     """Even numbers take longer, so that results come out of order."""
     time.sleep(0.1 if number % 2 == 0 else 0.02)
     return np.array([number * 2, os.getpid()])
+
+
+def node_number(node_id: str) -> int:
+    return int(node_id[:12], 16)
+
+
+def at_a_node(gate: Path, number: int) -> np.ndarray:
+    """(the number, the process, the node); for some seconds not, as long as the gate is there."""
+    import ray
+
+    time.sleep(0.02)
+    last = time.monotonic() + GATE_S
+    while gate.exists() and time.monotonic() < last:
+        time.sleep(0.02)
+    return np.array([number, os.getpid(), node_number(ray.get_runtime_context().get_node_id())])
 
 
 def failing(number: int) -> np.ndarray:
@@ -111,6 +153,10 @@ def deadly(number: int) -> np.ndarray:
 
 def load_doubling() -> Callable[[int], np.ndarray]:
     return doubling
+
+
+def load_at_a_node(gate: Path) -> Callable[[int], np.ndarray]:
+    return functools.partial(at_a_node, gate)
 
 
 def load_failing() -> Callable[[int], np.ndarray]:
@@ -190,21 +236,37 @@ def test_a_worker_that_is_killed_is_named_and_its_batches_are_done_again(
     assert [int(first[0]), *rest] == list(range(0, 40, 2))
 
 
-def test_a_node_that_is_killed_loses_nothing(pool_of: Callable[[Load], Any], nodes: Nodes) -> None:
-    """However long it takes until both nodes work, and until the loss is noticed."""
-    results = pool_of(load_doubling).map(range(MANY), None)
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_a_node_that_is_killed_loses_nothing(
+    pool_of: Callable[[Load], Any], nodes: Nodes, reactor: Reactor, tmp_path: Path, cpus: int
+) -> None:
+    """However long it takes until its workers work. The other node is held up until each loss is noticed."""
+    reactor.close()  # with which the workers end that there were
+    nodes.start_second(cpus)
+    gate = tmp_path / "gate"
+    results = pool_of(functools.partial(load_at_a_node, gate)).map(range(MANY), None)
     given: list[np.ndarray] = []
-    while len({int(process) for _, process in given}) < 2:
-        given.append(next(results))
-    nodes.kill_one()
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        while not told:
-            given.append(next(results))
-    assert "was lost" in str(told[0].message)
-    given += [next(results) for _ in range(10)]
-    nodes.mend()
-    assert firsts(iter(given)) == list(range(0, 2 * len(given), 2))
+    lost: list[str] = []
+
+    def tell(message: Warning | str, *_: object) -> None:
+        lost.extend([str(message)] if "was lost" in str(message) else [])
+        if len(lost) == cpus:
+            gate.unlink()
+
+    try:
+        with hanging_is_an_error(), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            while len({process for _, process, node in given if node == nodes.second}) < cpus:
+                given.append(next(results))
+            gate.touch()
+            nodes.kill_second()
+            warnings.showwarning = tell
+            while len(lost) < cpus:
+                given.append(next(results))
+            given += [next(results) for _ in range(40)]
+    finally:
+        nodes.start_second()
+    assert firsts(iter(given)) == list(range(len(given)))
 
 
 def test_a_batch_that_kills_each_worker_ends_the_call(pool_of: Callable[[Load], Any]) -> None:
@@ -296,6 +358,18 @@ def test_a_scan_on_the_cluster_finds_what_a_local_one_finds(nodes: Nodes, tmp_pa
         found.append(out.read_text())
     assert found[0] == found[1]
     assert len(found[0].splitlines()) > 200  # of more pairs than one process would read by itself
+
+
+def test_all_cpus_of_a_cluster_are_kept_busy_once_they_are_counted(nodes: Nodes) -> None:
+    """Pairs with an empty text, so that no worker has to start."""
+    reactor = Reactor(cache=None, engine=nodes.engine)
+    taken = []
+    for seen in (0, 64):
+        reactor.stats = replace(reactor.stats, workers_used=seen)
+        pairs = iter([("", "")] * 70_000)
+        next(reactor.stream(pairs))
+        taken.append(70_000 - len(list(pairs)))
+    assert taken == [4096, 65_536]
 
 
 def test_work_for_a_gpu_is_not_sent_to_workers() -> None:

@@ -19,8 +19,8 @@ from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
 from kimera.errors import UserError
 from kimera.head import ContradictionHead
 from kimera.pairs import Failure, Pair, Verdict
-from kimera.reactor import PAIRS_PER_CHUNK, SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
-from kimera.verification import verify
+from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
+from kimera.verification import pairs_at_a_time, verify
 
 PAIRS = [
     ("A man is sleeping on a sofa.", "A man is running a marathon."),
@@ -248,7 +248,24 @@ def test_a_stream_takes_pairs_only_as_it_needs_them(encoder):
 
     stream = Reactor(encoder, cache=None).stream(endless())
     assert isinstance(next(stream), Verdict)
-    assert len(taken) == PAIRS_PER_CHUNK
+    assert len(taken) == 4096
+
+
+def test_a_stream_takes_more_pairs_for_more_workers_up_to_a_bound():
+    """Pairs with an empty text, so that no worker has to start."""
+    reactor = Reactor(cache=None)
+    taken = {}
+    for workers in (None, 1, 4, 16, 64, 1000):
+        pairs = iter([("", "")] * 70_000)
+        next(reactor.stream(pairs, workers=workers))
+        taken[workers] = 70_000 - len(list(pairs))
+    assert taken == {None: 4096, 1: 4096, 4: 4096, 16: 16_384, 64: 65_536, 1000: 65_536}
+
+
+@pytest.mark.parametrize("workers", [2, 16, 64, 256])
+def test_as_many_workers_as_were_asked_for_are_busy(workers):
+    cross_encoder = CrossEncoder(SHIPPED_CROSS_ENCODER)
+    assert cross_encoder.processes_for(pairs_at_a_time(workers), workers) == workers
 
 
 def test_a_warm_cache_needs_no_deep_learning_framework(encoder, tmp_path):
