@@ -14,9 +14,9 @@ from kimera.findings import Finding
 from kimera.reactor import Reactor
 from kimera.shards import holds_pair
 from kimera.statements import Corpus
-from kimera.verification import verify
+from kimera.verification import pairs_at_a_time, verify
 
-FIRST_BLOCK, PAIRS_PER_BLOCK = 256, 4096
+FIRST_BLOCK = 256
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
 Bar = Callable[[str, int | None, str], Any]
@@ -133,7 +133,7 @@ def _verified(
         scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
         progress.update(start + len(rows) - progress.n)
         yield rows, scores, read
-        start, most = start + len(rows), min(2 * most, PAIRS_PER_BLOCK)
+        start, most = start + len(rows), min(2 * most, pairs_at_a_time(workers))
 
 
 def verified_scores(

@@ -371,7 +371,8 @@ def test_any_text_is_a_message_or_a_protocol_error(text: str) -> None:
 
 
 @pytest.fixture
-def command() -> Iterator[subprocess.Popen[str]]:
+def command(live_detector: Detector) -> Iterator[subprocess.Popen[str]]:
+    """With a detector beside it, which has prepared the models by then."""
     started = subprocess.Popen(
         [sys.executable, "-m", "kimera.live", "--port", "0", "--reactor", "screen", "--token", TOKEN],
         stdout=subprocess.PIPE,
