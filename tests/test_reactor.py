@@ -147,7 +147,7 @@ def test_only_empty_pairs_and_no_pairs_are_fine(encoder):
         None,
         Pair("a", 1),
     ],
-    ids=repr,
+    ids=lambda given: type(given).__name__,
 )
 def test_something_that_is_no_pair_of_texts_is_refused_with_its_place(encoder, given):
     with pytest.raises(ValueError, match=r"item 1 is .*; expected a Pair or two texts") as caught:
