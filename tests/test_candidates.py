@@ -91,7 +91,7 @@ def test_a_rare_word_is_one_that_few_texts_hold(texts: list[str], rare_in: int) 
     assert rare_word_pairs(texts, rare_in).tolist() == expected
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(2, 60), st.integers(0, 5), st.sampled_from([0.2, 0.5]))
 def test_each_related_pair_comes_once_and_no_other_comes(count: int, seed: int, least_cosine: float) -> None:
     """With as many neighbours as there are vectors the search is exact."""

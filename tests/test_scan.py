@@ -160,7 +160,7 @@ def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan
     import termios
 
     lines = [
-        f"Worker {number} of the night shift is asleep in hall {number % 20}.\n\n" for number in range(170)
+        f"Worker {number} of the night shift is asleep in hall {number % 20}.\n\n" for number in range(120)
     ]
     (corpus / "many.txt").write_text("".join(lines))
     command = [
