@@ -127,8 +127,8 @@ def _add_cascade(group: argparse._ArgumentGroup) -> None:
         type=share_above_0,
         default=MOST_SENT,
         metavar="SHARE",
-        help="at most this share of the candidates goes to the judge; below 1 the rest of those that the "
-        "reactor scores highest are called contradictions without it (default: %(default)s)",
+        help="at most this share of the candidates goes to the judge; below 1 what the reactor is surest of "
+        f"is a finding without it, from a score of {LEAST_SCORE:g} on (default: %(default)s)",
     )
 
 
@@ -189,14 +189,15 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
 
 def _settings(options: argparse.Namespace, scan: Scan) -> dict[str, Any]:
     """What the candidates were made from and how, for whoever reads the folder later."""
-    counts = {name: value for name, value in vars(scan).items() if isinstance(value, int)}
-    kept = ("statements", "texts", "candidates", "screened")
     return {
         "version": __version__,
         "files": [os.path.abspath(name) if name != "-" else name for name in options.files],
         "column": options.column,
         "rule": asdict(rule_of(options)),
-        **{name: counts[name] for name in kept},
+        "statements": scan.statements,
+        "texts": scan.texts,
+        "candidates": scan.candidates,
+        "screened": scan.screened,
     }
 
 
