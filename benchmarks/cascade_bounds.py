@@ -182,7 +182,8 @@ def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | Non
     alarms = int((sample.others > thresholds.upper).sum())
     positives, others = sample.contradictions.size, sample.others.size
     expected = None if rest is None else sample.expected_in(rest)
-    left = (expected, None if rest is None or expected is None else rest - expected)
+    # Reckoned as none, they may be some: then the bound for endlessly many holds.
+    left = (None, None) if rest is None or expected is None else (expected or None, (rest - expected) or None)
     settles = thresholds.lower > NOTHING_BELOW, thresholds.upper < NOTHING_ABOVE
     may_miss = settles[0] and rest != 0
     promised = not may_miss or missed <= most_missed(risk, positives, expected)
@@ -193,7 +194,7 @@ def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | Non
     most_positives = most_of(positives, sample.pairs, rest, error)
     most_others = most_of(others, sample.pairs, rest, error)
     worst = most_positives if of_positives > of_others else 1 - most_others
-    most = risk if promised else most_of(missed, positives, expected)
+    most = risk if promised else most_of(missed, positives, left[0])
     return Bounds(
         missed=most if may_miss else 0.0,
         promised=promised,

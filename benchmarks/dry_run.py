@@ -49,6 +49,8 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
         if plan.most_sent and plan.most_sent < 1:
             pairs = int(plan.most_sent * len(dataset))
             most = f"With --most-sent {plan.most_sent:g} at most {pairs:,} pairs are sent."
+            if sampled > pairs:
+                most += " The sample alone would be more, and the run refused."
         print(
             f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
             f"them contradict; of the others those that the reactor is not sure of. {most}"

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     exit_quietly()
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -142,21 +143,28 @@ def _begin(options: argparse.Namespace) -> int:
 
     if not options.files:
         raise UserError("give the files of the corpus, or --resume DIR")
-    _check(options)
+    _check(options, Path(options.folder) if options.folder else None)
     corpus = read_corpus(options)
     if options.dry_run:
         with tempfile.TemporaryDirectory() as temporary:
             return _begin_in(Path(temporary), corpus, options)
     folder = new_run_folder(options.folder, datetime.now().astimezone(), "--folder")
-    return _begin_in(folder, corpus, options)
+    try:
+        return _begin_in(folder, corpus, options)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where nothing was written
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Raises UserError for what would go wrong later."""
+def _check(options: argparse.Namespace, folder: Path | None) -> None:
+    """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
     from benchmarks.detectors import check_judge
 
     check_reactor_flags(options)
     check_finding_flags(options)
+    for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
+        if folder and path and path.resolve().parent == folder.resolve():
+            raise UserError(f"{flag} {path}: the run's folder holds files of its own; name one elsewhere")
     check_judge(_for_comparison(options, Path()), WAYS_WITHOUT)
     accepted_findings(options)
 
@@ -170,12 +178,12 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
         bar = partial(scan_bar, options.quiet)
         screened = screened_pairs(corpus, reactor, scan, bar, rule=rule_of(options), workers=options.mp)
     accepted = accepted_findings(options)
-    written = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
+    written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
     if not options.quiet:
-        known = f"; {scan.screened - written:,} of them are accepted" if scan.screened > written else ""
+        known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
     if written:
-        write_text(folder / SETTINGS, json.dumps(_settings(options, scan), indent=2) + "\n")
+        write_text(folder / SETTINGS, json.dumps(_settings(options, scan, not_asked), indent=2) + "\n")
         return _judge(options, folder, None)
     if options.dry_run:
         print("There is no candidate, so a judge would be asked nothing.")
@@ -187,7 +195,7 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
     return DONE
 
 
-def _settings(options: argparse.Namespace, scan: Scan) -> dict[str, Any]:
+def _settings(options: argparse.Namespace, scan: Scan, not_asked: list[str]) -> dict[str, Any]:
     """What the candidates were made from and how, for whoever reads the folder later."""
     return {
         "version": __version__,
@@ -198,6 +206,7 @@ def _settings(options: argparse.Namespace, scan: Scan) -> dict[str, Any]:
         "texts": scan.texts,
         "candidates": scan.candidates,
         "screened": scan.screened,
+        "accepted": not_asked,
     }
 
 
@@ -215,7 +224,7 @@ def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
     if not (folder / CANDIDATES).is_file():
         raise UserError(f"--resume {folder}: no {CANDIDATES} there; only a scan that was begun can go on")
     options, header = resumed_options(argv, given.resume, parser)
-    _check(options)
+    _check(options, folder)
     return _judge(options, folder, header)
 
 
@@ -231,13 +240,16 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     if options.dry_run or not (folder / JOURNAL).exists():
         return code
     run = open_run(folder)
+    if code == FAILED and not run.run.detectors[1].answered.any():
+        return code  # nothing was judged, so there is nothing to write
     judged = Judged(run)
     found = list(judged.findings())
     incomplete = (
         f"{judged.open:,} of {len(run.dataset):,} candidates are without a verdict" if judged.open else ""
     )
     accepted = accepted_findings(options)
-    new, known = write_findings(options, found, accepted, incomplete=incomplete)
+    not_asked = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["accepted"]
+    new, known = write_findings(options, found, accepted, incomplete=incomplete, not_asked=not_asked)
     for name in FILES:
         shown = strongest_first(each for each in found if each.key not in accepted)
         write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))

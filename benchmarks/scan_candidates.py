@@ -23,16 +23,19 @@ CANDIDATES = "candidates.jsonl"
 Said: TypeAlias = Verdict | Failure | None
 
 
-def write_candidates(corpus: Corpus, screened: Screened, accepted: set[str], path: Path) -> int:
+def write_candidates(
+    corpus: Corpus, screened: Screened, accepted: set[str], path: Path
+) -> tuple[int, list[str]]:
     """A line a pair that is not accepted, the likeliest first: texts and id as a dataset has them, places,
-    scores. Gives how many there are.
+    scores. Gives how many there are, and the keys of those that are accepted.
     """
     columns = (screened.first, screened.second, screened.score, screened.cosine)
-    written = 0
+    written, left_out = 0, []
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         for first, second, score, cosine in zip(*map(np.ndarray.tolist, columns), strict=True):
             text1, text2 = corpus.texts[first], corpus.texts[second]
-            if accepted and pair_key(text1, text2) in accepted:
+            if accepted and (key := pair_key(text1, text2)) in accepted:
+                left_out.append(key)
                 continue
             written += 1
             row = {
@@ -45,7 +48,7 @@ def write_candidates(corpus: Corpus, screened: Screened, accepted: set[str], pat
                 "cosine": cosine,
             }
             file.write(f"{json.dumps(row)}\n")
-    return written
+    return written, left_out
 
 
 class Judged:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +15,7 @@ from kimera.whole_files import write_text
 LEAST_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"
 BASELINE_FORMAT = f"{BASELINE}1"
+ENTRY = ("key", "text1", "text2")
 BASELINE_START = f'{{"format": "{BASELINE}'
 
 
@@ -76,11 +78,15 @@ def is_baseline(path: Path) -> bool:
 
 def read_baseline(path: Path) -> set[str]:
     """The keys of accepted findings. Raises UserError if the file is missing or is no baseline."""
+    return {entry["key"] for entry in _entries(path)}
+
+
+def _entries(path: Path) -> list[dict[str, str]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != BASELINE_FORMAT:
             raise ValueError(f"its format is {content['format']!r}")
-        return {str(entry["key"]) for entry in content["accepted"]}
+        return [{name: str(entry[name]) for name in ENTRY} for entry in content["accepted"]]
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read: {error.strerror}; write a baseline with --write-baseline"
@@ -92,12 +98,18 @@ def read_baseline(path: Path) -> set[str]:
         ) from error
 
 
-def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
-    """One line a finding, in the order of the keys, with both texts for whoever reviews the file."""
-    lines = (
-        json.dumps({"key": each.key, "text1": each.text1, "text2": each.text2}, ensure_ascii=False)
-        for each in sorted(findings, key=lambda finding: finding.key)
-    )
-    accepted = ",\n".join(lines)
+def replace_baseline(path: Path, findings: Iterable[Finding], keep: Collection[str] = ()) -> int:
+    """Accepts these findings, and of those that the file holds already the ones whose keys are to be kept.
+
+    One line a finding, in the order of the keys, with both texts for whoever reviews the file. Gives how many
+    are accepted no longer.
+    """
+    before: list[dict[str, str]] = []
+    with contextlib.suppress(UserError):  # not there, or of another version
+        before = _entries(path)
+    accepted = {entry["key"]: entry for entry in before if entry["key"] in keep}
+    accepted |= {each.key: {"key": each.key, "text1": each.text1, "text2": each.text2} for each in findings}
+    lines = ",\n".join(json.dumps(accepted[key], ensure_ascii=False) for key in sorted(accepted))
     head = f'{{"format": "{BASELINE_FORMAT}", "accepted": ['
-    write_text(path, f"{head}\n{accepted}\n]}}\n")
+    write_text(path, f"{head}\n{lines}\n]}}\n")
+    return len({entry["key"] for entry in before} - accepted.keys())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +82,23 @@ def add_finding_flags(group: argparse._ArgumentGroup) -> None:
 
 def check_finding_flags(options: argparse.Namespace) -> None:
     """Raises UserError for what could not or should not be written, before anything is computed."""
+    from kimera.findings import is_baseline
+    from kimera.statements import files_of
+
     if options.write_baseline and not options.baseline:
         raise UserError("--write-baseline writes the file that --baseline names; give both")
-    read = {os.path.realpath(name) for name in options.files}
+    if (
+        options.out
+        and options.baseline
+        and os.path.realpath(options.out) == os.path.realpath(options.baseline)
+    ):
+        raise UserError(f"--out {options.out}: this is the baseline; give another name")
+    read = {os.path.realpath(name) for name in files_of(options.files)}
     for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")
         if path and os.path.realpath(path) in read:
             raise UserError(f"{flag} {path}: this file is part of the corpus; give another name")
-    from kimera.findings import is_baseline
-
     if options.write_baseline and options.baseline.exists() and not is_baseline(options.baseline):
         raise UserError(f"--baseline {options.baseline}: this file is no baseline, and is not replaced")
 
@@ -149,20 +155,28 @@ def accepted_findings(options: argparse.Namespace) -> set[str]:
 
 
 def write_findings(
-    options: argparse.Namespace, findings: Iterable[Finding], accepted: set[str], *, incomplete: str = ""
+    options: argparse.Namespace,
+    findings: Iterable[Finding],
+    accepted: set[str],
+    *,
+    incomplete: str = "",
+    not_asked: Collection[str] = (),
 ) -> tuple[int, int]:
     """Writes those that are not accepted, or all of them to the baseline; (how many, how many others).
 
-    incomplete: what the scan has not looked at; then it writes no baseline.
+    incomplete: what the scan has not looked at; then it writes no baseline. not_asked: keys of accepted ones
+    that this scan did not look at, and that a baseline keeps.
     """
     from kimera.finding_files import FORMATS
-    from kimera.findings import strongest_first
+    from kimera.findings import replace_baseline, strongest_first
+    from kimera.standard_output import note
     from kimera.whole_files import write_text
 
     every = strongest_first(findings)
     new = [each for each in every if each.key not in accepted]
     if options.write_baseline and not incomplete:
-        _replace_baseline(options.baseline, every)
+        if gone := replace_baseline(options.baseline, every, not_asked):
+            note(f"{options.baseline}: {gone:,} findings that were accepted are found no longer, and left it")
         new = []
     rendered = FORMATS[options.format](new[: options.most], incomplete)
     if options.out:
@@ -170,19 +184,6 @@ def write_findings(
     else:
         _print(rendered)
     return len(new), len(every) - len(new)
-
-
-def _replace_baseline(path: Path, findings: Sequence[Finding]) -> None:
-    """Says what was accepted and is no longer."""
-    from kimera.findings import read_baseline, write_baseline
-    from kimera.standard_output import note
-
-    before: set[str] = set()
-    with contextlib.suppress(UserError):  # not there, or of another version
-        before = read_baseline(path)
-    write_baseline(path, findings)
-    if gone := len(before - {each.key for each in findings}):
-        note(f"{path}: {gone:,} findings that were accepted before are found no longer, and left it")
 
 
 def count_of_findings(new: int, accepted: int) -> str:

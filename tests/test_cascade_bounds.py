@@ -73,6 +73,14 @@ def test_no_more_go_to_the_judge_than_may(rest: list[float], most: int) -> None:
     assert (~choose(sample, 0.02, scores, most).settled(scores)).sum() <= most
 
 
+def test_a_sample_without_contradictions_shows_nothing_of_what_is_missed() -> None:
+    sample, rest = Sampled(np.empty(0), np.full(400, 0.2)), np.linspace(0, 1, 3000)
+    thresholds = choose(sample, 0.05, rest, 100)
+    found = bounds(sample, thresholds, 0.05, rest.size)
+    assert (thresholds.lower, found.promised, found.missed) == (0.5, False, 1.0)
+    assert found.disagreement > 0
+
+
 def test_a_pair_without_a_score_is_never_settled() -> None:
     assert not Thresholds(0.9, 0.1).settled(np.array([np.nan])).any()
 

@@ -192,10 +192,31 @@ def test_candidates_without_a_verdict_are_told_and_nothing_rests_on_them(
 def test_a_budget_that_the_sample_would_pass_is_told_without_a_way_on_that_is_none(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command, "--most-sent", "0.3", "--folder", "run"]) == 1
+    Path("found.jsonl").write_text("an earlier scan's\n")
+    assert main([*command, "--most-sent", "0.3", "--folder", "run", "--out", "found.jsonl"]) == 1
+    assert Path("found.jsonl").read_text() == "an earlier scan's\n"
     told = capsys.readouterr().err
     assert "more than --most-sent 0.3 allows" in told
     assert "go on with" not in told
+
+
+def test_what_was_accepted_and_not_asked_again_stays_accepted(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline = ["--baseline", "accepted.json"]
+    assert main([*command, "--quiet", *baseline, "--write-baseline"]) == 0
+    content = json.loads(Path("accepted.json").read_text())
+    Path("accepted.json").write_text(json.dumps({**content, "accepted": content["accepted"][:3]}))
+    assert main([*command, "--quiet", *baseline, "--folder", "run"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert main(["--resume", "run", *baseline, "--write-baseline"]) == 0
+    assert json.loads(Path("accepted.json").read_text()) == content
+    assert "left it" not in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--dry-run", "--most-sent", "0.3"]) == 0
+    assert "The sample alone would be more, and the run refused." in capsys.readouterr().out
 
 
 def test_a_dry_run_replaces_nothing(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,6 +275,10 @@ def test_where_there_is_no_candidate_nobody_is_asked(
         (["open.txt", "--base-url", "http://x/v1", "--max-cost", "1"], "--max-cost needs a price"),
         (["open.txt", "--write-baseline", "--dry-run"], "--write-baseline writes the file that --baseline"),
         (["none.txt", "--base-url", "http://x/v1"], "none.txt: cannot be read"),
+        (
+            ["open.txt", "--folder", ".", "--out", "journal.jsonl"],
+            "--out journal.jsonl: the run's folder holds",
+        ),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_computed(

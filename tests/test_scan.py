@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from benchmarks.perf.scan_corpus import planted_corpus, recall
 from kimera.errors import UserError
 from kimera.finding_files import render_csv, render_html, render_jsonl
-from kimera.findings import Finding, read_baseline, strongest_first, write_baseline
+from kimera.findings import Finding, read_baseline, replace_baseline, strongest_first
 from kimera.scan import build_parser, main
 from kimera.statements import files_of, read_statements
 
@@ -137,6 +137,8 @@ def test_standard_input_is_plain_text(corpus: Path) -> None:
         (["empty.txt"], "empty.txt: no statement was found"),
         (["docs", "--no-cache", "--cache-dir", "x"], "--no-cache keeps nothing"),
         (["empty.txt", "--out", "./empty.txt"], "--out empty.txt: this file is part of the corpus"),
+        (["docs", "--out", "docs/news.txt"], "--out docs/news.txt: this file is part of the corpus"),
+        (["docs", "--out", "b.json", "--baseline", "./b.json"], "--out b.json: this is the baseline"),
         (
             ["docs", "--baseline", "empty.txt", "--write-baseline"],
             "--baseline empty.txt: this file is no baseline",
@@ -265,7 +267,7 @@ def test_the_strongest_finding_is_first_and_equal_ones_have_an_order_of_their_ow
 
 def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "accepted.json"
-    write_baseline(path, [finding(), finding("\ud800", HOSTILE)])
+    replace_baseline(path, [finding(), finding("\ud800", HOSTILE)])
     assert read_baseline(path) == {finding().key, finding("\ud800", HOSTILE).key}
     for content in ("", "[]", "{}", '{"format": "other"}', '{"format": "kimera-scan-baseline-1"}'):
         path.write_text(content)
@@ -340,9 +342,7 @@ def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.
     accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
     assert main(accept) == 0
     assert main([*accept, "--least-score", "1"]) == 0
-    assert (
-        "accepted.json: 1 findings that were accepted before are found no longer" in capsys.readouterr().err
-    )
+    assert "accepted.json: 1 findings that were accepted are found no longer" in capsys.readouterr().err
 
 
 def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
