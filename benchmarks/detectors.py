@@ -42,12 +42,6 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             f"{ways_without}"
         )
-    from benchmarks.prompts import load_prompt
-
-    load_prompt(options.prompt)
-    if not options.simulate:
-        for model in judges_of(options):
-            price_for(options, model, judges_base_url(options))
     if options.most_sent and not options.cascade:
         raise UserError("--most-sent says how far --cascade RISK may go; give both")
     if options.cascade and len(judges_of(options)) > 1:

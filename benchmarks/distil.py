@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
+from kimera.standard_output import note
 
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
@@ -88,15 +89,11 @@ def _distil(options: argparse.Namespace) -> int:
         f"{run.run.detectors[place].title}{left_out}"
     )
     if run.run.detectors[place].simulated:
-        print(
-            "note: this judge is simulated: its verdicts are the dataset's labels, with errors",
-            file=sys.stderr,
-        )
+        note("this judge is simulated: its verdicts are the dataset's labels, with errors")
     if run.run.cascade:
-        print(
-            "note: a cascade asked this judge about a random sample and what the reactor was not sure of: "
-            "the easy pairs are missing",
-            file=sys.stderr,
+        note(
+            "a cascade asked this judge about a random sample and what the reactor was not sure of: "
+            "the easy pairs are missing"
         )
     if not written.pairs:
         path.unlink()

@@ -25,9 +25,9 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
 
     if options.json:
         raise UserError("--dry-run prints no summary, so --json does not go with it")
-    base_url = "the built-in simulator" if options.simulate else judges_base_url(options)
     askings = options.repeat * (2 if options.swap else 1)
     for model in [] if options.kimera_only else judges_of(options):
+        base_url = "the built-in simulator" if options.simulate else judges_base_url(options)
         price = price_for(options, model, base_url)
         texts = (
             "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))

@@ -158,14 +158,19 @@ def _begin(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace, folder: Path | None) -> None:
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
-    from benchmarks.detectors import check_judge
+    from benchmarks.detectors import check_judge, judges_base_url, judges_of, price_for
+    from benchmarks.prompts import load_prompt
 
     check_reactor_flags(options)
     check_finding_flags(options)
     for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: the run's folder holds files of its own; name one elsewhere")
-    check_judge(_for_comparison(options, Path()), WAYS_WITHOUT)
+    comparison = _for_comparison(options, Path())
+    check_judge(comparison, WAYS_WITHOUT)
+    load_prompt(options.prompt)
+    for model in judges_of(comparison):
+        price_for(options, model, judges_base_url(options))
     accepted_findings(options)
 
 
@@ -250,8 +255,8 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     accepted = accepted_findings(options)
     not_asked = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["accepted"]
     new, known = write_findings(options, found, accepted, incomplete=incomplete, not_asked=not_asked)
+    shown = strongest_first(each for each in found if each.key not in accepted)
     for name in FILES:
-        shown = strongest_first(each for each in found if each.key not in accepted)
         write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
     if not options.quiet:
         told = (_shared_out(run), count_of_findings(new, known), f"in {folder / FILES[0]} too")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from live_servers import Served, serving
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pages import DESKTOP, INTRUSION, PHONE
+from playwright.sync_api import Browser, Page, expect
 
 from kimera.live.session import Detector
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 CLOSED, OPEN = "The office is closed on Fridays.", "The office opens every day of the week."
 TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
 EVIL = {
@@ -24,17 +23,6 @@ EVIL = {
     "one\u2028two\u0007three": "one\\u2028two\\u0007three",
     "word " * 190 + "x" * 40: None,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -170,16 +158,7 @@ def test_when_the_server_stops_the_page_says_so_and_can_begin_anew(
 def test_the_policy_lets_nothing_else_run_or_load(served: Served, visit: Callable[..., Visit]) -> None:
     opened = visit(served)
     opened.state([CLOSED])
-    opened.page.evaluate(
-        """() => {
-            const markup = "<img src='https://127.0.0.1:9/x'><p onclick='ran = 1'>";
-            document.body.insertAdjacentHTML("beforeend", markup);
-            document.body.lastElementChild.click();
-            const script = document.createElement("script");
-            script.textContent = "window.ran = 1";
-            document.body.append(script);
-        }"""
-    )
+    opened.page.evaluate(INTRUSION)
     assert opened.page.evaluate("() => window.ran") is None
     assert len([each for each in opened.complaints if "Content Security Policy" in each]) == 3
 

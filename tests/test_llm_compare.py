@@ -667,3 +667,9 @@ def test_a_run_over_a_file_of_this_folder_goes_on_from_anywhere_and_keeps_its_na
     assert [line for line in told if line.startswith("Dataset: ")] == [
         "Dataset: pairs.jsonl, 1 pair, none labelled"
     ] * 3
+
+
+def test_the_reactor_alone_needs_nothing_of_a_judge(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--max-cost", "5", "--model", "of unknown price", "--base-url", "nowhere"]
+    assert main(["--kimera-only", *flags, "--dry-run"]) == 0
+    assert "without effect beside --kimera-only: --model, --base-url, --max-cost" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from pages import DESKTOP, INTRUSION, PHONE
+from playwright.sync_api import Browser, Page
 from runs import GUESSES, HOSTILE, LABELLED, RUNS, judge, reactor, rows_of, run_of
 
 from benchmarks.report import build_summary, write_report
@@ -29,7 +29,6 @@ KINDS = (
     "one pair",
     "hostile names",
 )
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 BIDI = "abc\u202edef\u2066ghi\u200f"
 EVIL = [
     "<script>window.ran = 1</script>",
@@ -49,17 +48,6 @@ SHOWN = {
     EVIL[7]: "lone \\ud800 surrogate",
     EVIL[8]: "\\u0000\\u0007\\u001b[31m",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Visit:
@@ -138,16 +126,7 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_else(
 
 def test_the_policy_lets_nothing_else_run_or_load(two: Path, visit: Callable[..., Visit]) -> None:
     opened = visit(two)
-    opened.page.evaluate(
-        """() => {
-            const markup = "<img src='https://127.0.0.1:9/x'><p onclick='ran = 1'>";
-            document.body.insertAdjacentHTML("beforeend", markup);
-            document.body.lastElementChild.click();
-            const script = document.createElement("script");
-            script.textContent = "window.ran = 1";
-            document.body.append(script);
-        }"""
-    )
+    opened.page.evaluate(INTRUSION)
     assert opened.page.evaluate("window.ran") is None
     assert opened.blocked == ["https://127.0.0.1:9/x: csp"]
     assert len([each for each in opened.complaints if "Content Security Policy" in each]) == 3
