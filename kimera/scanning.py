@@ -101,9 +101,13 @@ def screened_pairs(
 
 
 def _in_shard(shard: str, corpus: Corpus, screened: Screened) -> np.ndarray:
-    rows = zip(screened.first.tolist(), screened.second.tolist(), strict=True)
-    texts = corpus.texts
-    return np.array([holds_pair(shard, texts[first], texts[second]) for first, second in rows], dtype=bool)
+    rows = np.arange(len(screened.first))
+    return np.array([holds_pair(shard, *pair) for pair in _texts(corpus, screened, rows)], dtype=bool)
+
+
+def _texts(corpus: Corpus, screened: Screened, rows: np.ndarray) -> list[tuple[str, str]]:
+    places = zip(screened.first[rows].tolist(), screened.second[rows].tolist(), strict=True)
+    return [(corpus.texts[first], corpus.texts[second]) for first, second in places]
 
 
 def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: int | None) -> np.ndarray:
@@ -128,8 +132,7 @@ def _verified(
     start, most = 0, FIRST_BLOCK
     while start < len(screened.first):
         rows = np.arange(start, min(start + most, len(screened.first)))
-        places = zip(screened.first[rows].tolist(), screened.second[rows].tolist(), strict=True)
-        pairs = [(corpus.texts[first], corpus.texts[second]) for first, second in places]
+        pairs = _texts(corpus, screened, rows)
         scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
         progress.update(start + len(rows) - progress.n)
         yield rows, scores, read
