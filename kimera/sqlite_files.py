@@ -53,6 +53,11 @@ def connect(path: Path, create: Callable[[sqlite3.Connection], None], timeout_s:
         elif layout != LAYOUT:
             raise sqlite3.DatabaseError(f"its layout is {layout}, and this version of Kimera reads {LAYOUT}")
         db.execute("PRAGMA synchronous = NORMAL")
+    except UnicodeDecodeError as error:  # SQLite's message quotes a name that damage has made of other bytes
+        db.close()
+        damage = sqlite3.DatabaseError("its schema cannot be read")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
     except BaseException:
         db.close()
         raise

@@ -125,6 +125,23 @@ def test_a_page_overwritten_in_the_middle_does_not_end_a_run(tmp_path):
         assert not cache.get_many("encoder", texts, DIMENSION)[1].any()
 
 
+def test_damage_that_sqlite_cannot_put_into_words_is_damage_too(tmp_path):
+    """Its message quotes the name of a table, which here is no UTF-8."""
+    cache = EmbeddingCache(tmp_path)
+    cache.put_many("encoder", ["one"], vectors_of(1))
+    with closing(sqlite3.connect(cache.path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = cache.path.read_bytes()
+    assert b"CREATE TABLE" in content
+    cache.path.write_bytes(
+        content.replace(b"CREATE TABLE", b"CREATX TABLE").replace(b"vectors", b"\xb6ectors")
+    )
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not cache.get_many("encoder", ["one"], DIMENSION)[1].any()
+    cache.put_many("encoder", ["one"], vectors_of(1))
+    assert cache.count() == 1
+
+
 def test_a_file_of_another_layout_is_a_warning_and_a_miss(tmp_path):
     with sqlite3.connect(tmp_path / FILE_NAME) as foreign:
         foreign.execute("PRAGMA user_version = 1")
