@@ -41,7 +41,7 @@ BAD_DAY = SimulatorConfig(
     html_body=0.05,
     retry_after_s=0.5,
 )
-MOST_LATENCY_MS = 10_000  # well below the client's time-out
+MAX_LATENCY_MS = 10_000  # well below the client's time-out
 ROW = "{:<6} {:>9} {:>6} {:>8} {:>8} {:>13} {:>9}"
 
 
@@ -154,8 +154,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.pairs < 1:
         parser.error("--pairs must be at least 1")
-    if not 0 <= options.latency_ms <= MOST_LATENCY_MS:
-        parser.error(f"--latency-ms must lie between 0 and {MOST_LATENCY_MS}")
+    if not 0 <= options.latency_ms <= MAX_LATENCY_MS:
+        parser.error(f"--latency-ms must lie between 0 and {MAX_LATENCY_MS}")
     return options
 
 

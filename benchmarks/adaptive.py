@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from benchmarks.limits import Slots
 
 START = 20
-MOST = 1024
+MAX_IN_FLIGHT = 1024
 GROWTH = 1.05
 CUT = 0.8
 EPISODE_S = 15.0
@@ -36,9 +36,11 @@ class LimitChange:
 class AdaptiveLimit:
     """Sets the limit of `slots` by what attempts bring. A round is as many clean successes as the limit."""
 
-    def __init__(self, slots: Slots, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, slots: Slots, maximum: int = MAX_IN_FLIGHT, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._slots = slots
-        self._most = most
+        self._maximum = maximum
         self._clock = clock
         self._begun = clock()
         self._clean = 0
@@ -49,7 +51,7 @@ class AdaptiveLimit:
         self.epoch = 0
         self.on_change: Callable[[LimitChange], None] | None = None
         self.changes: list[LimitChange] = []
-        self._change(min(START, most), "start")
+        self._change(min(START, maximum), "start")
 
     def note(self, error: str | None, first_attempt: bool, epoch: int) -> None:
         """One attempt ended, its slot still held.
@@ -93,7 +95,7 @@ class AdaptiveLimit:
         following = limit * 2 if self._cut_at is None else math.ceil(limit * GROWTH)
         if self._in_episode:
             following = min(following, math.ceil(self._refused / GROWTH) - 1)
-        following = min(following, self._most)
+        following = min(following, self._maximum)
         if following > limit:
             self._change(following, "clean round")
 

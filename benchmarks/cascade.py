@@ -21,7 +21,7 @@ from benchmarks.cascade_bounds import (
     Thresholds,
     bounds,
     choose,
-    most_missed,
+    max_missed,
     positives_needed,
     sample_size,
 )
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from benchmarks.openai_async import AsyncOpenAIClient
     from kimera.reactor import Reactor
 
-LEAST_SHARE = 0.01  # of contradictions that is reckoned with
-MOST_STEPS = 20  # in which the sample grows, if it must, to all pairs
+MIN_SHARE = 0.01  # of contradictions that is reckoned with
+MAX_STEPS = 20  # in which the sample grows, if it must, to all pairs
 
 
 class BudgetError(UserError):
@@ -75,7 +75,7 @@ class Round(NamedTuple):
 class CascadePlan:
     """risk: the share of what the judge calls contradictions that may be missed, with 95 % probability.
 
-    most_sent: the share of all pairs, the sample among them, that may go to the judge, paid for with false
+    max_sent: the share of all pairs, the sample among them, that may go to the judge, paid for with false
     alarms; with 1 nothing is settled as a contradiction. None: what the reactor calls one stands.
     endless: whether it is to hold for all pairs that may come, and not for those at hand alone.
 
@@ -86,7 +86,7 @@ class CascadePlan:
     """
 
     risk: float
-    most_sent: float | None = None
+    max_sent: float | None = None
     seed: int = 0
     endless: bool = False
     sampled_before: int = 0
@@ -94,27 +94,27 @@ class CascadePlan:
     def __post_init__(self) -> None:
         if not 0 < self.risk < 1:
             raise UserError(f"risk: {self.risk!r} is not a share between 0 and 1")
-        if self.most_sent is not None and not 0 < self.most_sent <= 1:
-            raise UserError(f"most_sent: {self.most_sent!r} is not a share above 0 and at most 1")
+        if self.max_sent is not None and not 0 < self.max_sent <= 1:
+            raise UserError(f"max_sent: {self.max_sent!r} is not a share above 0 and at most 1")
 
     def first_sample(self, scores: np.ndarray) -> int:
         """How many pairs the judge is asked before anything is settled, as far as the reactor can tell."""
         known = scores[~np.isnan(scores)]
-        expected = float(known.mean()) if known.size else LEAST_SHARE
-        return max(self._size_for(max(expected, LEAST_SHARE), scores.size), self.sampled_before)
+        expected = float(known.mean()) if known.size else MIN_SHARE
+        return max(self._size_for(max(expected, MIN_SHARE), scores.size), self.sampled_before)
 
     def require_budget(self, scores: np.ndarray) -> None:
         """Raises BudgetError where the sample alone would be more than may be sent."""
         sampled = self.first_sample(scores)
-        if sampled > self._most_sampled(scores.size):
+        if sampled > self._max_sampled(scores.size):
             raise BudgetError(
                 f"a risk of {self.risk:g} takes a sample of {sampled:,} of {scores.size:,} pairs, more than "
-                f"--most-sent {self.most_sent:g} allows: take more pairs, a larger --most-sent or more risk"
+                f"--max-sent {self.max_sent:g} allows: take more pairs, a larger --max-sent or more risk"
             )
 
-    def _most_sampled(self, pairs: int) -> int:
+    def _max_sampled(self, pairs: int) -> int:
         """A service pays for its sample once, and may take all pairs that it is calibrated on."""
-        return pairs if self.most_sent is None or self.endless else int(self.most_sent * pairs)
+        return pairs if self.max_sent is None or self.endless else int(self.max_sent * pairs)
 
     def _size_for(self, share: float, pairs: int) -> int:
         return sample_size(self.risk, share, pairs, endless=self.endless)
@@ -144,18 +144,18 @@ class CascadePlan:
         )
 
     def _left_to_send(self, sampled: np.ndarray, scores: np.ndarray) -> float | None:
-        if self.most_sent is None:
+        if self.max_sent is None:
             return None
         paid = 0 if self.endless else int(sampled.sum())  # a service pays for its sample once
         unscored = int((np.isnan(scores) & (self.endless | ~sampled)).sum())
-        return max(0.0, self.most_sent * scores.size - paid - unscored)
+        return max(0.0, self.max_sent * scores.size - paid - unscored)
 
     def _samples(self, scores: np.ndarray, verdicts: np.ndarray) -> Iterator[np.ndarray]:
         """bool (n,), the sample as it grows: the same for the same seed, scores and verdicts."""
         pairs = scores.size
         order = np.random.default_rng(self.seed).permutation(pairs)
-        most = self._most_sampled(pairs)
-        size = min(self.first_sample(scores), most)
+        maximum = self._max_sampled(pairs)
+        size = min(self.first_sample(scores), maximum)
         while True:
             sampled = np.zeros(pairs, dtype=bool)
             sampled[order[:size]] = True
@@ -163,10 +163,10 @@ class CascadePlan:
             sample = _sample(scores, verdicts, sampled)
             found = sample.contradictions.size
             rest = None if self.endless else sample.expected_in(int((~np.isnan(scores) & ~sampled).sum()))
-            if size >= most or most_missed(self.risk, found, rest) >= 0:
+            if size >= maximum or max_missed(self.risk, found, rest) >= 0:
                 return
-            share = max(found / max(size, 1), LEAST_SHARE)
-            size = min(most, max(self._size_for(share, pairs), size + pairs // MOST_STEPS + 1))
+            share = max(found / max(size, 1), MIN_SHARE)
+            size = min(maximum, max(self._size_for(share, pairs), size + pairs // MAX_STEPS + 1))
 
 
 def _sample(scores: np.ndarray, verdicts: np.ndarray, sampled: np.ndarray) -> Sampled:
@@ -197,11 +197,11 @@ class Cascade:
         judge: AsyncOpenAIClient,
         risk: float = 0.02,
         *,
-        most_sent: float | None = None,
+        max_sent: float | None = None,
         thresholds: Thresholds | None = None,
         seed: int = 0,
     ) -> None:
-        self.plan = CascadePlan(risk, most_sent, seed, endless=True)
+        self.plan = CascadePlan(risk, max_sent, seed, endless=True)
         self.thresholds = thresholds
         self.bounds: Bounds | None = None
         self.sent = 0

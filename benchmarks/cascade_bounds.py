@@ -20,7 +20,7 @@ from kimera.reactor import THRESHOLD
 
 CONFIDENCE = 0.95
 NOTHING_BELOW, NOTHING_ABOVE = 0.0, 1.0  # thresholds that no score passes
-MOST_MISSED = 20  # in a sample; more would make the thresholds a little better and the sample much larger
+MAX_MISSED = 20  # in a sample; more would make the thresholds a little better and the sample much larger
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Bounds:
     false_alarms_in_sample: int
 
 
-def most_missed(risk: float, positives: int, rest: int | None = None) -> int:
+def max_missed(risk: float, positives: int, rest: int | None = None) -> int:
     """Of so many sampled contradictions, how many may lie below the threshold: -1 where not even 0 will do.
 
     rest: how many contradictions there are beside the sample; the share holds among them too, whose number is
@@ -110,17 +110,17 @@ def positives_needed(risk: float, missed: int = 0) -> int:
 def sample_size(risk: float, share: float, pairs: int, *, endless: bool = False) -> int:
     """Pairs to sample, at most `pairs`, where about this share of them are contradictions.
 
-    Enough for as many misses, up to `MOST_MISSED`, as a tenth of the pairs allows, and for none at least.
+    Enough for as many misses, up to `MAX_MISSED`, as a tenth of the pairs allows, and for none at least.
     endless: see `choose`.
     """
     missed = 0
-    while missed < MOST_MISSED and _pairs_for(positives_needed(risk, missed + 1), share) <= pairs / 10:
+    while missed < MAX_MISSED and _pairs_for(positives_needed(risk, missed + 1), share) <= pairs / 10:
         missed += 1
     low, high = min(pairs, _pairs_for(positives_needed(risk, missed), share)), pairs
 
     def will_do(size: int) -> bool:
         rest = None if endless else round(share * (pairs - size))
-        return most_missed(risk, _surely_held(size, share), rest) >= missed
+        return max_missed(risk, _surely_held(size, share), rest) >= missed
 
     while low < high:  # what is left of a small run varies more, and takes a larger sample
         middle = (low + high) // 2
@@ -142,13 +142,13 @@ def choose(
     sample: Sampled,
     risk: float,
     rest: np.ndarray,
-    most_to_send: float | None = None,
+    max_to_send: float | None = None,
     *,
     endless: bool = False,
 ) -> Thresholds:
     """rest: float64 (r,), the reactor's scores of the pairs beside the sample.
 
-    most_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
+    max_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
     false alarms as it allows. None: what the reactor calls a contradiction stands.
     endless: whether the bound is to hold for all pairs that may come, of which `rest` is what is at hand.
 
@@ -156,20 +156,20 @@ def choose(
     the reactor's own verdicts stand, and nothing is promised.
     """
     ordered = np.sort(sample.contradictions)
-    missed = most_missed(risk, ordered.size, None if endless else sample.expected_in(rest.size))
+    missed = max_missed(risk, ordered.size, None if endless else sample.expected_in(rest.size))
     lower = NOTHING_BELOW if missed < 0 else float(min(ordered[missed], THRESHOLD))
-    if most_to_send is None:
+    if max_to_send is None:
         return Thresholds(lower, THRESHOLD)
-    if missed < 0 and (rest < THRESHOLD).sum() > most_to_send:
+    if missed < 0 and (rest < THRESHOLD).sum() > max_to_send:
         return Thresholds(THRESHOLD, THRESHOLD)
-    return Thresholds(lower, _upper_that_sends(int(most_to_send), np.sort(rest[rest >= lower]), lower))
+    return Thresholds(lower, _upper_that_sends(int(max_to_send), np.sort(rest[rest >= lower]), lower))
 
 
-def _upper_that_sends(most: int, doubtful: np.ndarray, lower: float) -> float:
+def _upper_that_sends(maximum: int, doubtful: np.ndarray, lower: float) -> float:
     """doubtful: ascending scores, none below `lower`. At most so many of them are at or below the result."""
-    if most >= doubtful.size:
+    if maximum >= doubtful.size:
         return NOTHING_ABOVE
-    below = int(np.searchsorted(doubtful, doubtful[most]))  # scores that are alike go the same way
+    below = int(np.searchsorted(doubtful, doubtful[maximum]))  # scores that are alike go the same way
     return float(doubtful[below - 1]) if below else float(np.nextafter(lower, -1))
 
 
@@ -186,26 +186,26 @@ def bounds(sample: Sampled, thresholds: Thresholds, risk: float, rest: int | Non
     left = (None, None) if rest is None or expected is None else (expected or None, (rest - expected) or None)
     settles = thresholds.lower > NOTHING_BELOW, thresholds.upper < NOTHING_ABOVE
     may_miss = settles[0] and rest != 0
-    promised = not may_miss or missed <= most_missed(risk, positives, expected)
+    promised = not may_miss or missed <= max_missed(risk, positives, expected)
     error = (1 - CONFIDENCE) / 3  # each part of the disagreement's bound may fail so often
-    of_positives = most_of(missed, positives, left[0], error) if settles[0] else 0.0
-    of_others = most_of(alarms, others, left[1], error) if settles[1] else 0.0
+    of_positives = max_of(missed, positives, left[0], error) if settles[0] else 0.0
+    of_others = max_of(alarms, others, left[1], error) if settles[1] else 0.0
     # How many contradictions there are is known from the sample alone: the worse end counts.
-    most_positives = most_of(positives, sample.pairs, rest, error)
-    most_others = most_of(others, sample.pairs, rest, error)
-    worst = most_positives if of_positives > of_others else 1 - most_others
-    most = risk if promised else most_of(missed, positives, left[0])
+    max_positives = max_of(positives, sample.pairs, rest, error)
+    max_others = max_of(others, sample.pairs, rest, error)
+    worst = max_positives if of_positives > of_others else 1 - max_others
+    maximum = risk if promised else max_of(missed, positives, left[0])
     return Bounds(
-        missed=most if may_miss else 0.0,
+        missed=maximum if may_miss else 0.0,
         promised=promised,
-        false_alarms=most_of(alarms, others, left[1]) if settles[1] else 0.0,
+        false_alarms=max_of(alarms, others, left[1]) if settles[1] else 0.0,
         disagreement=worst * of_positives + (1 - worst) * of_others,
         missed_in_sample=missed,
         false_alarms_in_sample=alarms,
     )
 
 
-def most_of(found: int, of: int, rest: int | None = None, error: float = 1 - CONFIDENCE) -> float:
+def max_of(found: int, of: int, rest: int | None = None, error: float = 1 - CONFIDENCE) -> float:
     """Upper bound of a share of which so many were found in a sample of so many.
 
     rest: of how many others it is the share, drawn from the same urn, by the hypergeometric tail. None: of

@@ -87,7 +87,7 @@ def _cascade(
             "reactor": reactor.name,
             "judge": judge.name,
             "risk": plan.risk,
-            **({} if plan.most_sent is None else {"most_sent": plan.most_sent}),
+            **({} if plan.max_sent is None else {"most_sent": plan.max_sent}),
             "load_s": reactor.settings.get("load_s", 0.0),
         },
         stated=None,

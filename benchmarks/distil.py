@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
+from kimera.reactor_flags import add_old_name
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class Distilled:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     return exit_code_of(lambda: _distil(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.distil",
         description="Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that "
@@ -63,26 +64,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (default: DIR/{OUT})")
     parser.add_argument("--judge", metavar="NAME", help="which judge, where the run had several")
     parser.add_argument(
-        "--least-confidence",
+        "--min-confidence",
         type=float,
         default=0.5,
         metavar="C",
         help="leave out verdicts that the judge is less sure of, from 0.5 to 1 (default: 0.5, none)",
     )
+    add_old_name(parser, "--least-confidence", "min_confidence", float)
     return parser
 
 
 def _distil(options: argparse.Namespace) -> int:
     from benchmarks.finished_run import open_run
 
-    if not 0.5 <= options.least_confidence <= 1:
-        raise UserError(f"--least-confidence: {options.least_confidence:g} is not from 0.5 to 1")
+    if not 0.5 <= options.min_confidence <= 1:
+        raise UserError(f"--min-confidence: {options.min_confidence:g} is not from 0.5 to 1")
     run = open_run(options.folder)
     place = _place_of(run, options.judge)
     path = options.out or run.folder / OUT
     if path.exists():
         raise UserError(f"{path} exists already; give another --out, or delete it")
-    written = write_labelled(run, place, path, options.least_confidence)
+    written = write_labelled(run, place, path, options.min_confidence)
     left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} not sure enough"
     print(
         f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "
@@ -112,7 +114,7 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
     return judges[name]
 
 
-def write_labelled(run: FinishedRun, place: int, path: Path, least_confidence: float) -> Distilled:
+def write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: float) -> Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
     from kimera.whole_files import replacing
 
@@ -123,7 +125,7 @@ def write_labelled(run: FinishedRun, place: int, path: Path, least_confidence: f
             verdict = findings[place]
             if not isinstance(verdict, Verdict):
                 failed += 1
-            elif verdict.confidence < least_confidence:
+            elif verdict.confidence < min_confidence:
                 unsure += 1
             else:
                 row = {

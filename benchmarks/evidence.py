@@ -37,9 +37,9 @@ from benchmarks.paired import (
     conclusion,
     design_effect,
     equivalence,
-    least_difference,
     mcnemar_clustered,
     mcnemar_exact,
+    min_detectable_difference,
 )
 from benchmarks.results import FAILED, DetectorResult
 
@@ -112,7 +112,8 @@ class Differences:
     differences: a minus b, of accuracy, F1, MCC and the area under the ROC curve. intervals: of those, and of
     `kappa`. mcnemar_p: of a test that both are as accurate; `holm` may adjust it for several. mcnemar:
     "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
-    `margin` or more apart. least_difference: of accuracies, that this run would have shown 4 times of 5.
+    `margin` or more apart. min_detectable_difference: of accuracies, that this run would have shown 4 times
+    of 5.
     names: of a and b. absent: what has no value, and why.
     """
 
@@ -123,7 +124,7 @@ class Differences:
     mcnemar: str = ""
     margin: float = 0.0
     equivalence_p: float | None = None
-    least_difference: float | None = None
+    min_detectable_difference: float | None = None
     names: tuple[str, str] = ("", "")
     absent: Mapping[str, str] = field(default_factory=dict)
 
@@ -208,9 +209,9 @@ def compare(
     is_clustered = int(among.max()) + 1 < n
     p = mcnemar_clustered(right_a, right_b, among) if is_clustered else mcnemar_exact(only_a, only_b)
     alike = equivalence(only_a, only_b, n, margin, effect)
-    least: float | None = None
+    minimum: float | None = None
     try:
-        least = least_difference(n / effect, (only_a + only_b) / n)
+        minimum = min_detectable_difference(n / effect, (only_a + only_b) / n)
     except UndefinedMetricError as reason:
         absent["least_difference"] = str(reason)
     return Differences(
@@ -221,7 +222,7 @@ def compare(
         mcnemar="clustered" if is_clustered else "exact",
         margin=margin,
         equivalence_p=alike.p,
-        least_difference=least,
+        min_detectable_difference=minimum,
         names=(a.name, b.name),
         absent=absent,
     )
@@ -242,8 +243,8 @@ def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str
         "conclusion": paired.conclusion(p_holm),
         "absent": dict(paired.absent),
     }
-    if paired.least_difference is not None:
-        found["least_difference"] = paired.least_difference
+    if paired.min_detectable_difference is not None:
+        found["least_difference"] = paired.min_detectable_difference
     return found
 
 
@@ -257,8 +258,8 @@ def why_unranked(detector: DetectorResult) -> str:
     """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
     if detector.unranked:
         return detector.unranked
-    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.FEWEST_SCORES:
-        return f"there are fewer than {metrics.FEWEST_SCORES} different scores"
+    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.MIN_SCORES:
+        return f"there are fewer than {metrics.MIN_SCORES} different scores"
     return ""
 
 

@@ -79,4 +79,4 @@ def open_run(folder: str | Path) -> FinishedRun:
 def plan_of(options: Mapping[str, Any]) -> CascadePlan | None:
     """Of a run as a cascade, from the flags it was begun with."""
     risk = options["cascade"]
-    return CascadePlan(risk, options["most_sent"], options["seed"]) if risk else None
+    return CascadePlan(risk, options["max_sent"], options["seed"]) if risk else None

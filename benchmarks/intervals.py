@@ -13,18 +13,18 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from benchmarks.metrics import LEAST_LIKELIHOOD, UndefinedMetricError
+from benchmarks.metrics import MIN_LIKELIHOOD, UndefinedMetricError
 from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 
 LEVEL = 0.95
 DRAWS = 2000
-MOST_GROUPS = 200  # left out one by one for a bootstrap's acceleration
-FEWEST_BINNED = 100  # pairs
+MAX_GROUPS = 200  # left out one by one for a bootstrap's acceleration
+MIN_BINNED = 100  # pairs
 RESAMPLED = ("average_precision", "brier", "log_loss")  # figures of `WeightedScores`
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
 PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
-MOST_UNDEFINED = 0.05  # share of draws in which a metric may have no value
+MAX_UNDEFINED = 0.05  # share of draws in which a metric may have no value
 
 Interval: TypeAlias = tuple[float, float]
 # Counts of the K cells, shape (..., K), to a metric of shape (...), NaN where it has no value.
@@ -215,9 +215,7 @@ class WeightedScores:
         self._truth = (truth[order] == 1).astype(np.float64)
         self._last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
         likelihood = np.where(truth == 1, scores, 1 - scores)[order]
-        self._losses = np.stack(
-            [np.square(1 - likelihood), -np.log(np.maximum(likelihood, LEAST_LIKELIHOOD))]
-        )
+        self._losses = np.stack([np.square(1 - likelihood), -np.log(np.maximum(likelihood, MIN_LIKELIHOOD))])
 
     def intervals(self, seed: int, draws: int = DRAWS, level: float = LEVEL) -> dict[str, Interval | str]:
         """BCa intervals of `average_precision`, `brier` and `log_loss`, or the reason why there is none."""
@@ -228,7 +226,7 @@ class WeightedScores:
             for _ in range(draws)
         )
         drawn = np.array([self._metrics(times) for times in resamples])
-        groups = np.arange(self._size) % min(self._size, MOST_GROUPS)
+        groups = np.arange(self._size) % min(self._size, MAX_GROUPS)
         left_out = np.array(
             [self._metrics(everyone * (groups != group)) for group in range(groups.max() + 1)]
         )
@@ -266,11 +264,11 @@ def calibration_error_interval(
     The error of a sample is on average greater than that of all pairs: chance alone makes each bin's gap
     between score and frequency. So it is asked which errors make the one that was seen likely: the gaps that
     were seen, smoothed over neighbouring bins and times a factor, with chance added (the test is inverted
-    along that factor; its least is 0). Raises UndefinedMetricError for fewer than `FEWEST_BINNED` pairs.
+    along that factor; its least is 0). Raises UndefinedMetricError for fewer than `MIN_BINNED` pairs.
     """
-    if truth.size < FEWEST_BINNED:
+    if truth.size < MIN_BINNED:
         raise UndefinedMetricError(
-            f"fewer than {FEWEST_BINNED} pairs say nothing of it in {CALIBRATION_BINS} bins"
+            f"fewer than {MIN_BINNED} pairs say nothing of it in {CALIBRATION_BINS} bins"
         )
     bins = equal_mass_bins(scores, truth == 1, CALIBRATION_BINS)
     pairs, score, share = (np.array(column, dtype=np.float64) for column in zip(*bins, strict=True))
@@ -315,7 +313,7 @@ def bca(
     times: how often each occurs. NaN where the metric has no value there.
     """
     usable = draws[~np.isnan(draws)]
-    if np.isnan(estimate) or usable.size < (1 - MOST_UNDEFINED) * draws.size:
+    if np.isnan(estimate) or usable.size < (1 - MAX_UNDEFINED) * draws.size:
         raise UndefinedMetricError("in too many resamples the metric has no value")
     if np.ptp(usable) < 1e-12:
         raise UndefinedMetricError("it is the same in every resample, so nothing is seen to vary")

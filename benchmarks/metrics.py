@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.results import FAILED
 from kimera.calibration import calibration_error as expected_calibration_error
 
-LEAST_LIKELIHOOD = 1e-15  # a score of exactly 0 or 1 that is wrong costs 34.5, not infinity
-FEWEST_SCORES = 10  # of fewer distinct ones there is no ranking and no calibration to speak of
+MIN_LIKELIHOOD = 1e-15  # a score of exactly 0 or 1 that is wrong costs 34.5, not infinity
+MIN_SCORES = 10  # of fewer distinct ones there is no ranking and no calibration to speak of
 AMORTISED = "a pair's time is an equal share of its batch's, so there is only a mean"
 
 
@@ -113,7 +113,7 @@ def log_loss(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean negative logarithm (natural) of the probability given to what is true."""
     _require(truth.size, "no labelled pair was answered")
     likelihood = np.where(truth == 1, scores, 1 - scores)
-    return float(-np.log(np.maximum(likelihood, LEAST_LIKELIHOOD)).mean())
+    return float(-np.log(np.maximum(likelihood, MIN_LIKELIHOOD)).mean())
 
 
 def calibration_error(truth: np.ndarray, scores: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from benchmarks.datasets import EMBEDDED
 from benchmarks.prompts import DEFAULT_PROMPT
 from kimera import __version__
-from kimera.reactor_flags import add_reactor_flags, check_cache_flags, share, whole
+from kimera.reactor_flags import add_old_name, add_reactor_flags, check_cache_flags, share, whole
 from kimera.shards import shard
 
 JUDGE, LIMITS, REACTOR = "judge", "limits and cost of the judge", "reactor"
@@ -103,13 +103,14 @@ def build_parser() -> argparse.ArgumentParser:
         "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
     )
     detectors.add_argument(
-        "--most-sent",
+        "--max-sent",
         type=share_above_0,
         metavar="SHARE",
         help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
         "fewer, the more false alarms; 1: no pair is called a contradiction without the judge (default: what "
         "the reactor calls a contradiction stands)",
     )
+    add_old_name(detectors, "--most-sent", "max_sent", share_above_0)
     judge = parser.add_argument_group(JUDGE)
     add_judge_flags(judge)
     judge.add_argument(

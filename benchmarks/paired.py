@@ -144,7 +144,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def least_difference(n: float, discordance: float, power: float = POWER, level: float = LEVEL) -> float:
+def min_detectable_difference(
+    n: float, discordance: float, power: float = POWER, level: float = LEVEL
+) -> float:
     """The least difference of accuracies that n pairs show with such power by McNemar's test.
 
     discordance: share of pairs that only one of the detectors has right. From Connor's sample size (1987),

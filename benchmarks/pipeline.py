@@ -46,18 +46,18 @@ def asks_of(
 
 
 class ErrorWindow:
-    """Says when the share of failures among the last `size` outcomes passes `most`."""
+    """Says when the share of failures among the last `size` outcomes passes `maximum`."""
 
-    def __init__(self, most: float | None, size: int = 100, least: int = 20) -> None:
-        self._most = most
-        self._least = least
+    def __init__(self, maximum: float | None, size: int = 100, minimum: int = 20) -> None:
+        self._maximum = maximum
+        self._minimum = minimum
         self._failed: deque[bool] = deque(maxlen=size)
 
     def passed(self, failed: bool) -> bool:
         self._failed.append(failed)
-        if self._most is None or len(self._failed) < self._least:
+        if self._maximum is None or len(self._failed) < self._minimum:
             return False
-        return sum(self._failed) > self._most * len(self._failed)
+        return sum(self._failed) > self._maximum * len(self._failed)
 
 
 async def judge_all(

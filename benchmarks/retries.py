@@ -43,13 +43,13 @@ class RetryPolicy:
         if error.kind not in RETRIED:
             return None
         if error.kind == "rate_limited":
-            number, most, cap_s = refusals, self.max_retries * self.refusals_per_retry, self.refusal_cap_s
+            number, maximum, cap_s = refusals, self.max_retries * self.refusals_per_retry, self.refusal_cap_s
         else:
-            number, most, cap_s = retries, self.max_retries, self.cap_s
+            number, maximum, cap_s = retries, self.max_retries, self.cap_s
         if error.wait_s is not None and error.wait_s > self.longest_server_wait_s:
             error.kind = "long_wait" if error.kind == "rate_limited" else error.kind
             return None
-        if number >= most:
+        if number >= maximum:
             return None
         wait = (error.wait_s or 0.0) + rng.uniform(0, min(cap_s, self.base_s * 2**number))
         return wait if elapsed_s + wait < self.max_pair_s else None

@@ -46,9 +46,10 @@ IDENTITY = {
     "head": "--head",
     "margin": "--margin",
     "cascade": "--cascade",
-    "most_sent": "--most-sent",
+    "max_sent": "--max-sent",
     "prevalence": "--prevalence",
 }
+RENAMED = {"most_sent": "max_sent"}  # options of runs by version 0.5.0
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")
 # Options that may be paths, and the names among them that are none, whatever lies in the current folder.
@@ -163,6 +164,8 @@ def header_in(folder: str | Path) -> Record:
         )
     with JournalReader(path) as journal:
         header = journal.header
+    if isinstance(options := header.get("options"), dict):
+        header["options"] = {RENAMED.get(name, name): value for name, value in options.items()}
     if lacking := _lacking(header):
         raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}: it was written by another version")
     return header

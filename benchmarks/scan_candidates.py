@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kimera.findings import LEAST_SCORE, Finding, pair_key
+from kimera.findings import MIN_SCORE, Finding, pair_key
 from kimera.pairs import Failure, Verdict
 from kimera.whole_files import replacing
 
@@ -82,7 +82,7 @@ class Judged:
         judged = isinstance(judge, Verdict)
         if not verdict.contradiction:
             return None
-        if not judged and not score >= LEAST_SCORE:
+        if not judged and not score >= MIN_SCORE:
             self.unsure += 1
             return None
         return Finding(

@@ -38,18 +38,18 @@ Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
 class Rule:
     """What makes two statements a pair to verify.
 
-    least_cosine: of the vectors; such pairs are found among the `neighbours` nearest of either statement.
-    rare_in, least_cosine_rare: or less is enough, where both share a word that at most so many statements
+    min_cosine: of the vectors; such pairs are found among the `neighbours` nearest of either statement.
+    rare_in, min_cosine_rare: or less is enough, where both share a word that at most so many statements
     hold; in a corpus of n at most n / 500, but 2 in any, or every word of a small one would be rare.
-    least_screen: P(contradiction) by the head, in one order, for a pair to be verified at all;
+    min_screen: P(contradiction) by the head, in one order, for a pair to be verified at all;
     surely: from this cosine on the head is not asked: among near-copies it is little better than chance.
     """
 
-    least_cosine: float = 0.6
+    min_cosine: float = 0.6
     neighbours: int = 12
     rare_in: int = 5
-    least_cosine_rare: float = 0.3
-    least_screen: float = 0.05
+    min_cosine_rare: float = 0.3
+    min_screen: float = 0.05
     surely: float = 0.8
 
     def rare_in_corpus(self, texts: int) -> int:
@@ -176,12 +176,12 @@ def rare_word_pairs(texts: Sequence[str], rare_in: int) -> np.ndarray:
 def related_pairs(texts: Sequence[str], vectors: np.ndarray, neighbours: np.ndarray, rule: Rule) -> Blocks:
     """(pairs of rows, int64 of shape (n, 2); their cosines, float32) in blocks, each pair once."""
     for start in range(0, len(neighbours), ROWS_PER_BLOCK):
-        yield _kept(vectors, _neighbour_pairs(neighbours, start), rule.least_cosine)
+        yield _kept(vectors, _neighbour_pairs(neighbours, start), rule.min_cosine)
     rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
     for start in range(0, len(rare), ROWS_PER_BLOCK):
-        pairs, cosines = _kept(vectors, rare[start : start + ROWS_PER_BLOCK], rule.least_cosine_rare)
+        pairs, cosines = _kept(vectors, rare[start : start + ROWS_PER_BLOCK], rule.min_cosine_rare)
         first, second = pairs.T
-        is_known = (cosines >= rule.least_cosine) & (
+        is_known = (cosines >= rule.min_cosine) & (
             _holds(neighbours, first, second) | _holds(neighbours, second, first)
         )
         yield pairs[~is_known], cosines[~is_known]
@@ -201,9 +201,9 @@ def _holds(neighbours: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.n
     return np.asarray((neighbours[rows] == others[:, None]).any(axis=1))
 
 
-def _kept(vectors: np.ndarray, pairs: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+def _kept(vectors: np.ndarray, pairs: np.ndarray, minimum: float) -> tuple[np.ndarray, np.ndarray]:
     cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-    keep = cosines >= least
+    keep = cosines >= minimum
     return pairs[keep], cosines[keep]
 
 
@@ -224,7 +224,7 @@ def screen(
     for block, cosines in pairs:
         ordered = np.where((place[block[:, 0]] > place[block[:, 1]])[:, None], block, block[:, ::-1])
         scores = head.predict(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
-        keep = (scores >= rule.least_screen) | (cosines >= rule.surely)
+        keep = (scores >= rule.min_screen) | (cosines >= rule.surely)
         kept.append((ordered[keep].astype(np.int32), cosines[keep], scores[keep]))
         candidates += len(block)
         on_progress(len(block))

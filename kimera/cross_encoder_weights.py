@@ -28,7 +28,7 @@ class CrossEncoderWeights:
         fine-tuned matrix is the base's plus difference * scale. whole: float32, all other tensors that
         changed, and the new layers.
     slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
-    most_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
+    max_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
     commands, sources: those of the fits that made the weights, in their order; they decide no score.
     """
 
@@ -36,7 +36,7 @@ class CrossEncoderWeights:
     whole: Mapping[str, np.ndarray]
     slope: float
     offset: float
-    most_tokens: int
+    max_tokens: int
     base: str
     base_name: str
     commands: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class CrossEncoderWeights:
         cls,
         before: Mapping[str, np.ndarray],
         after: Mapping[str, np.ndarray],
-        most_tokens: int,
+        max_tokens: int,
         base: str,
         base_name: str,
     ) -> CrossEncoderWeights:
@@ -60,7 +60,7 @@ class CrossEncoderWeights:
                     whole[name] = tensor.astype(np.float32)
             elif not np.array_equal(old, tensor):
                 differences[name] = _quantised(tensor - old)
-        return cls(differences, whole, 1.0, 0.0, most_tokens, base, base_name)
+        return cls(differences, whole, 1.0, 0.0, max_tokens, base, base_name)
 
     def applied_to(self, before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The fine-tuned model's tensors, float32."""
@@ -72,9 +72,7 @@ class CrossEncoderWeights:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of what decides the scores."""
-        digest = hashlib.sha256(
-            f"{self.base}\0{self.slope!r}\0{self.offset!r}\0{self.most_tokens}\0".encode()
-        )
+        digest = hashlib.sha256(f"{self.base}\0{self.slope!r}\0{self.offset!r}\0{self.max_tokens}\0".encode())
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name}\0{tensor.dtype}\0{tensor.shape}\0".encode())
             digest.update(np.ascontiguousarray(tensor).tobytes())
@@ -87,7 +85,7 @@ class CrossEncoderWeights:
             "classes": CLASSES,
             "slope": self.slope,
             "offset": self.offset,
-            "most_tokens": self.most_tokens,
+            "most_tokens": self.max_tokens,
             "base": self.base,
             "base_name": self.base_name,
             "commands": self.commands,

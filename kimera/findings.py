@@ -12,7 +12,7 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.whole_files import write_text
 
-LEAST_SCORE = 0.8  # of a finding that no judge has confirmed
+MIN_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"
 BASELINE_FORMAT = f"{BASELINE}1"
 ENTRY = ("key", "text1", "text2")

@@ -49,7 +49,7 @@ class FineTuneOptions:
     warmup: float = 0.05
     weight_decay: float = 0.01
     dropout: float = 0.1
-    most_tokens: int = 256
+    max_tokens: int = 256
     swap: float = 0.0
     seed: int = 0
     compiled: bool = False
@@ -103,7 +103,7 @@ def fine_tune(
         fit.restore(checkpoint, mark)
     fit.run(lambda: fit.save(checkpoint, mark), report)
     fit.save(checkpoint, mark)
-    weights = CrossEncoderWeights.between(fit.before, fit.best, options.most_tokens, base, base_name)
+    weights = CrossEncoderWeights.between(fit.before, fit.best, options.max_tokens, base, base_name)
     # Measured as it will be read back, so that saving changes no score.
     load_tensors(fit.network, weights.applied_to(fit.before))
     logits = torch_logits(fit.network, calibrate.tokens)

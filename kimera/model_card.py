@@ -212,7 +212,7 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         limits="""\
 - It is small (6 layers of 384). Expect no better than chance on ANLI, which was written to mislead larger
   models than this (Nie et al. 2020), and much worse figures on long passages; neither was measured here.""",
-        window=f"Of pairs longer than {weights.most_tokens} tokens the\n  reactor reads sentences or "
+        window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads sentences or "
         "passages, each with each; the strongest counts, and its score is not calibrated.",
     )
 

@@ -36,8 +36,8 @@ COLUMNS = frozenset({*(name for texts in _TEXTS for name in texts), *_LABELS, *_
 """Lower-case names of all columns that are read."""
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
-_MOST_COLUMNS_SHOWN = 20
-MOST_ROWS_SHOWN = 5
+_MAX_COLUMNS_SHOWN = 20
+MAX_ROWS_SHOWN = 5
 
 
 @dataclass
@@ -116,8 +116,8 @@ def pairs_of_table(
 
 def dropped_rows(messages: Sequence[str]) -> str:
     """How many rows were left out, and why the first of them."""
-    more = [f"... and {len(messages) - MOST_ROWS_SHOWN} more"] if len(messages) > MOST_ROWS_SHOWN else []
-    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MOST_ROWS_SHOWN], *more])
+    more = [f"... and {len(messages) - MAX_ROWS_SHOWN} more"] if len(messages) > MAX_ROWS_SHOWN else []
+    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MAX_ROWS_SHOWN], *more])
 
 
 class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a UserError)
@@ -261,8 +261,8 @@ def _find_columns(names: Sequence[str]) -> _Columns:
 
 
 def _shown(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _MOST_COLUMNS_SHOWN else ""
-    return ", ".join(shorten(name) for name in names[:_MOST_COLUMNS_SHOWN]) + more
+    more = ", ..." if len(names) > _MAX_COLUMNS_SHOWN else ""
+    return ", ".join(shorten(name) for name in names[:_MAX_COLUMNS_SHOWN]) + more
 
 
 def _label_cells(table: Table) -> Iterator[object]:

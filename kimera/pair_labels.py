@@ -27,7 +27,7 @@ _WORDS = {label: label for label in LABELS} | {
 _BINARY = {"0": NOT_CONTRADICTION, "1": CONTRADICTION}
 # Also "1.0": what pandas makes of an integer column with gaps. Longer numbers are nobody's classes.
 _INTEGER = re.compile(r"(-?[0-9]{1,9})(?:\.0)?")
-_MOST_SHOWN = 10
+_MAX_SHOWN = 10
 
 
 class UnknownLabel(ValueError):  # noqa: N818 (the field's name for it, and no error of a program)
@@ -127,7 +127,7 @@ class LabelReader:
                 raise self._unclear(f"the label column mixes integers with names such as {shorten(cell)}")
             if _INTEGER.fullmatch(word):
                 integers.add(word)
-            if len(integers) > _MOST_SHOWN:
+            if len(integers) > _MAX_SHOWN:
                 break
         if integers != set(_BINARY):
             shown = ", ".join(sorted(integers, key=int))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
-MOST_PASSAGE_PAIRS = 256  # what one pair of long texts may cost
+MAX_PASSAGE_PAIRS = 256  # what one pair of long texts may cost
 LANGUAGE = "en"
 
 
-def passage_pairs(pair: tuple[str, str], most: int = MOST_PASSAGE_PAIRS) -> list[tuple[str, str]]:
+def passage_pairs(pair: tuple[str, str], maximum: int = MAX_PASSAGE_PAIRS) -> list[tuple[str, str]]:
     """Each passage of the one text with each of the other; at most so many, 1 or more.
 
     A passage is a sentence, or as many neighbouring ones as that bound needs. Sentences that stand in both
@@ -18,9 +18,9 @@ def passage_pairs(pair: tuple[str, str], most: int = MOST_PASSAGE_PAIRS) -> list
     shared = set(first) & set(second)
     own = [[sentence for sentence in side if sentence not in shared] for side in (first, second)]
     if not any(own):
-        return [(sentence, sentence) for sentence in first[:most]]
+        return [(sentence, sentence) for sentence in first[:maximum]]
     first, second = own[0] or first, own[1] or second
-    while len(first) * len(second) > most:
+    while len(first) * len(second) > maximum:
         if len(first) >= len(second):
             first = _joined_by_two(first)
         else:

@@ -27,7 +27,7 @@ FIRST_WORKER_TIMEOUT_S = 300.0  # clusters that grow on demand take minutes
 OTHERS_TIMEOUT_S = 10.0  # then the work begins; who comes later joins in
 IN_FLIGHT = 2  # batches of a worker: one that it does, one that waits for it
 AHEAD = 4  # batches a worker that are submitted and not yet given on, so that memory is bounded
-MOST_LOSSES = 3  # of workers over one batch
+MAX_LOSSES = 3  # of workers over one batch
 
 
 class RayPool:
@@ -76,7 +76,7 @@ class RayPool:
         """What each batch gives, in order. What is lost with a worker or its node is done again by others.
 
         Raises what a batch raises, and `UserError` where no cluster is reached, no worker comes, one cannot
-        load the model, or `MOST_LOSSES` workers are lost over the same batch.
+        load the model, or `MAX_LOSSES` workers are lost over the same batch.
         """
         self._start(workers)
         yield from _Round(self, batches).results()
@@ -247,9 +247,9 @@ class _Round:
         lost = f"the {self._pool.what} worker {worker.where} was lost ({_reason(error)})"
         self._losses[places[0]] += 1  # which it was at; the others waited for it
         self._pool.replace(worker)
-        if self._losses[places[0]] == MOST_LOSSES:
+        if self._losses[places[0]] == MAX_LOSSES:
             raise UserError(
-                f"{lost}, as were {MOST_LOSSES - 1} before it over the same batch. "
+                f"{lost}, as were {MAX_LOSSES - 1} before it over the same batch. "
                 "If memory ran out, use fewer workers."
             )
         warnings.warn(f"{lost}; what it had is done again: {len(places)} batches", stacklevel=2)

@@ -32,7 +32,7 @@ from kimera.verification import Strongest, pairs_at_a_time, verify
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 THRESHOLD = 0.5
-MOST_QUOTED = 200  # characters of a passage in a verdict's reasoning
+MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
 EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
 
 PairLike: TypeAlias = Pair | tuple[str, str]
@@ -351,5 +351,5 @@ def _verdict(
 
 
 def _quoted(passage: str) -> str:
-    whole = len(passage) <= MOST_QUOTED
-    return f'"{passage}"' if whole else f'"{passage[:MOST_QUOTED]}..."'
+    whole = len(passage) <= MAX_QUOTED
+    return f'"{passage}"' if whole else f'"{passage[:MAX_QUOTED]}..."'

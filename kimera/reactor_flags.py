@@ -82,14 +82,14 @@ def check_reactor_flags(options: argparse.Namespace) -> None:
 
 def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:
     """The reactor of these flags. Raises `UserError` where `Reactor` does."""
-    from kimera.cache import MOST_BYTES, EmbeddingCache
+    from kimera.cache import MAX_BYTES, EmbeddingCache
     from kimera.reactor import Reactor
 
-    most_bytes = options.cache_size or MOST_BYTES
+    max_bytes = options.cache_size or MAX_BYTES
     return Reactor(
         options.encoder,
         options.head,
-        None if options.no_cache else EmbeddingCache(options.cache_dir, most_bytes=most_bytes),
+        None if options.no_cache else EmbeddingCache(options.cache_dir, max_bytes=max_bytes),
         stages=stages,
         cross_encoder=options.verify_weights,
         symmetric=options.symmetric,
@@ -100,12 +100,19 @@ def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:
     )
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """For argparse: a whole number of at least `least`."""
+def add_old_name(
+    group: argparse._ActionsContainer, flag: str, dest: str, type: Callable[[str], object]
+) -> None:
+    """An earlier spelling of a flag, which goes on working and is not shown."""
+    group.add_argument(flag, dest=dest, type=type, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def whole(minimum: int) -> Callable[[str], int]:
+    """For argparse: a whole number of at least `minimum`."""
 
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= least):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        if not (text.isascii() and text.isdigit() and int(text) >= minimum):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
         return int(text)
 
     return parse

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STEPS = 127
 ZERO_POINT = 128  # activations are stored as uint8: the kernels for uint8 times int8 are the fast ones
-LEAST_SCALE = 1e-12  # of a row of zeros
+MIN_SCALE = 1e-12  # of a row of zeros
 CONTRIB = "com.microsoft"  # onnxruntime's own operators
 
 
@@ -55,7 +55,7 @@ class _Quantiser:
         self._to_tensor = numpy_helper.from_array
         self.constants: list[onnx.TensorProto] = []
         self._per_step = self._constant(np.array(1 / STEPS, dtype=np.float32))
-        self._least = self._constant(np.array(LEAST_SCALE, dtype=np.float32))
+        self._minimum = self._constant(np.array(MIN_SCALE, dtype=np.float32))
         self._one = self._constant(np.array(1.0, dtype=np.float32))
         self._zero_point = self._constant(np.array(ZERO_POINT, dtype=np.uint8))
         self._zero_points = self._constant(np.array([ZERO_POINT], dtype=np.uint8))
@@ -67,7 +67,7 @@ class _Quantiser:
         if rows not in self._done:
             yield from self._quantised(rows, inner)
         quantised, scales = self._done[rows]
-        weight_scales = (np.abs(weights).max(axis=0) / STEPS).clip(LEAST_SCALE).astype(np.float32)
+        weight_scales = (np.abs(weights).max(axis=0) / STEPS).clip(MIN_SCALE).astype(np.float32)
         steps = np.round(weights / weight_scales).astype(np.int8)
         product, scaled = self._name(), self._name()
         yield self._node(
@@ -92,7 +92,7 @@ class _Quantiser:
         yield self._node("Abs", [flat], size)
         yield self._node("ReduceMax", [size], largest, axes=[-1], keepdims=1)
         yield self._node("Mul", [largest, self._per_step], fraction)
-        yield self._node("Max", [fraction, self._least], scales)
+        yield self._node("Max", [fraction, self._minimum], scales)
         yield self._node("Reshape", [scales, self._flat], line)
         yield self._node("Shape", [line], count)
         yield self._node("Expand", [self._zero_points, count], zeros)

@@ -59,7 +59,7 @@ def run_scan(
     bar: Bar,
     *,
     rule: Rule,
-    least_score: float,
+    min_score: float,
     workers: int | None = None,
     shard: str | None = None,
 ) -> None:
@@ -76,7 +76,7 @@ def run_scan(
         for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
             scan.verified += len(rows)
             scan.read += read
-            found = scores >= least_score
+            found = scores >= min_score
             scan.findings += (
                 _finding(corpus, screened, row, score)
                 for row, score in zip(rows[found].tolist(), scores[found].tolist(), strict=True)
@@ -129,14 +129,14 @@ def _verified(
 
     The first blocks are small, so that a scan that is interrupted has the likeliest.
     """
-    start, most = 0, FIRST_BLOCK
+    start, maximum = 0, FIRST_BLOCK
     while start < len(screened.first):
-        rows = np.arange(start, min(start + most, len(screened.first)))
+        rows = np.arange(start, min(start + maximum, len(screened.first)))
         pairs = _texts(corpus, screened, rows)
         scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
         progress.update(start + len(rows) - progress.n)
         yield rows, scores, read
-        start, most = start + len(rows), min(2 * most, pairs_at_a_time(workers))
+        start, maximum = start + len(rows), min(2 * maximum, pairs_at_a_time(workers))
 
 
 def verified_scores(

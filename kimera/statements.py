@@ -1,7 +1,7 @@
 """Files to statements, each with the file and the line on which it stands.
 
 A table (CSV, TSV, JSON Lines, Parquet) holds a statement a row. Markdown and plain text are split into
-sentences; questions and what has fewer than `LEAST_WORDS` words state nothing and are left out, and so are
+sentences; questions and what has fewer than `MIN_WORDS` words state nothing and are left out, and so are
 Markdown's headings, tables, code blocks and front matter.
 """
 
@@ -27,7 +27,7 @@ STANDARD_INPUT = "-"
 COLUMNS = ("text", "statement", "sentence", "claim", "content")
 """Lower-case names of the columns that hold statements; of several that a table has, the first counts."""
 
-LEAST_WORDS = 3  # of a sentence
+MIN_WORDS = 3  # of a sentence
 _MARKDOWN = (".md", ".markdown")
 _PROSE = (*_MARKDOWN, ".txt", ".text")
 _FRONT_MATTER = re.compile(r"\A---\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)\n")  # else it is a rule
@@ -108,7 +108,7 @@ def read_statements(
     split = _of_markdown if name.lower().endswith(_MARKDOWN) else _of_text
     file = "stdin" if name == STANDARD_INPUT else name
     for sentence, line in split(text):
-        if len(sentence.split()) >= LEAST_WORDS and not sentence.endswith("?"):
+        if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
             yield Statement(sentence, file, line)
 
 

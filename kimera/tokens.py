@@ -65,11 +65,11 @@ class Tokens:
 class Tokenizer:
     """The tokenizer of a model folder. Needs neither torch nor transformers.
 
-    most_tokens: longer sequences are cut there, special tokens counted in; of a pair the longer text first.
+    max_tokens: longer sequences are cut there, special tokens counted in; of a pair the longer text first.
     Raises `UserError` if the folder has no tokenizer.json.
     """
 
-    def __init__(self, folder: Path, most_tokens: int) -> None:
+    def __init__(self, folder: Path, max_tokens: int) -> None:
         import tokenizers
 
         path = folder / "tokenizer.json"
@@ -77,7 +77,7 @@ class Tokenizer:
             raise UserError(f"{folder} has no tokenizer.json; give a model folder with a fast tokenizer")
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(most_tokens, strategy="longest_first")
+        self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
 
     def of_texts(self, texts: Sequence[str]) -> Tokens:
         return self._tokens([_clean(text) for text in texts])

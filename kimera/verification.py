@@ -11,11 +11,11 @@ from kimera.cache import EmbeddingCache
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder import PAIRS_PER_TASK, CrossEncoder
 from kimera.head import CLASSES
-from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs
+from kimera.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
 PAIRS_PER_WRITE = 4096  # what a killed run may lose
-FEWEST_AT_A_TIME = 4096
-MOST_AT_A_TIME = 65_536  # vectors of their texts are 0.4 GB
+MIN_AT_A_TIME = 4096
+MAX_AT_A_TIME = 65_536  # vectors of their texts are 0.4 GB
 TASKS_PER_WORKER = 4  # so that workers wait seldom for the last one
 
 
@@ -55,7 +55,7 @@ def pairs_at_a_time(workers: int | None) -> int:
 
     From 65,536 pairs on there are no more for more workers. None is this process alone.
     """
-    return min(max(FEWEST_AT_A_TIME, (workers or 1) * TASKS_PER_WORKER * PAIRS_PER_TASK), MOST_AT_A_TIME)
+    return min(max(MIN_AT_A_TIME, (workers or 1) * TASKS_PER_WORKER * PAIRS_PER_TASK), MAX_AT_A_TIME)
 
 
 def verify(
@@ -64,7 +64,7 @@ def verify(
     cache: EmbeddingCache | None,
     *,
     workers: int | None = None,
-    most_passage_pairs: int = MOST_PASSAGE_PAIRS,
+    max_passage_pairs: int = MAX_PASSAGE_PAIRS,
     on_read: Callable[[int, int], object] | None = None,
 ) -> Verified:
     """The probabilities of pairs: each distinct pair is looked up, or else read and added to the cache.
@@ -72,13 +72,13 @@ def verify(
     A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
     counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
 
-    most_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
+    max_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
     on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
     is kept also where the call is interrupted.
     """
     long = cross_encoder.too_long(pairs)
     parts = [
-        passage_pairs(pair, most_passage_pairs) if is_long else [pair]
+        passage_pairs(pair, max_passage_pairs) if is_long else [pair]
         for pair, is_long in zip(pairs, long, strict=True)
     ]
     rows: dict[tuple[str, str], int] = {}

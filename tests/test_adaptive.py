@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.adaptive import EPISODE_S, MOST, START, AdaptiveLimit
+from benchmarks.adaptive import EPISODE_S, MAX_IN_FLIGHT, START, AdaptiveLimit
 from benchmarks.limits import Slots
 
 
@@ -48,7 +48,7 @@ def test_it_doubles_each_clean_round_until_the_most(adaptive: AdaptiveLimit, slo
     for _ in range(8):
         clean_round(adaptive, slots)
         limits.append(slots.limit)
-    assert limits == [20, 40, 80, 160, 320, 640, MOST, MOST, MOST]
+    assert limits == [20, 40, 80, 160, 320, 640, MAX_IN_FLIGHT, MAX_IN_FLIGHT, MAX_IN_FLIGHT]
 
 
 def test_a_limit_that_is_not_in_use_does_not_grow(adaptive: AdaptiveLimit, slots: Slots) -> None:

@@ -150,7 +150,7 @@ def test_a_better_detector_is_called_better_where_the_run_can_tell():
     for name in ("accuracy", "f1", "mcc"):
         low, high = found.intervals[name]
         assert low < found.differences[name] < high < 0
-    assert 0 < found.least_difference < 0.05
+    assert 0 < found.min_detectable_difference < 0.05
     assert "roc_auc" not in found.differences  # of a judge whose scores are two
 
 

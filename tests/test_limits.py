@@ -41,19 +41,19 @@ def test_never_more_are_held_than_the_limit_and_everybody_gets_one(limit: int, t
     async def test() -> None:
         slots = Slots(limit)
         holders = 0
-        most = 0
+        maximum = 0
 
         async def hold(for_turns: int) -> None:
-            nonlocal holders, most
+            nonlocal holders, maximum
             async with slots:
                 holders += 1
-                most = max(most, holders)
+                maximum = max(maximum, holders)
                 for _ in range(for_turns):
                     await asyncio.sleep(0)
                 holders -= 1
 
         await asyncio.gather(*(hold(for_turns) for for_turns in turns))
-        assert most <= limit
+        assert maximum <= limit
         assert slots.held == 0
 
     run(test)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
+from benchmarks import distil
 from benchmarks.llm_compare import main
 from benchmarks.options import build_parser, without_effect
+from kimera import scan
 from kimera.errors import UserError
 
 
@@ -56,3 +59,21 @@ def test_the_note_is_for_standard_error_and_never_holds_a_key(
     assert "sk-secret" not in told.out
     assert main(["--no-cache", "--cache-size", "1G"]) == 2
     assert capsys.readouterr().err.startswith("error: --no-cache keeps nothing")
+
+
+@pytest.mark.parametrize(
+    ("parser", "old", "new"),
+    [
+        (build_parser(), ["--most-sent", "0.5"], ["--max-sent", "0.5"]),
+        (scan.build_parser(), ["x", "--least-cosine", "0.5"], ["x", "--min-cosine", "0.5"]),
+        (scan.build_parser(), ["x", "--least-cosine-rare", "0.1"], ["x", "--min-cosine-rare", "0.1"]),
+        (scan.build_parser(), ["x", "--least-score", "0.9"], ["x", "--min-score", "0.9"]),
+        (scan.build_parser(), ["x", "--most", "3"], ["x", "--max-findings", "3"]),
+        (distil.build_parser(), ["x", "--least-confidence", "0.9"], ["x", "--min-confidence", "0.9"]),
+    ],
+)
+def test_an_earlier_spelling_goes_on_working_and_is_not_shown(
+    parser: argparse.ArgumentParser, old: list[str], new: list[str]
+) -> None:
+    assert parser.parse_args(old) == parser.parse_args(new) != parser.parse_args(old[:-2])
+    assert old[-2] + " " not in parser.format_help()

@@ -21,9 +21,9 @@ from benchmarks.paired import (
     design_effect,
     equivalence,
     holm,
-    least_difference,
     mcnemar_clustered,
     mcnemar_exact,
+    min_detectable_difference,
     tango_z,
 )
 
@@ -98,13 +98,13 @@ def test_holm_is_statsmodels(p_values):
     [(200, 0.10, 6.2), (200, 0.15, 7.6), (200, 0.20, 8.8), (1000, 0.10, 2.8), (1000, 0.15, 3.4)],
 )
 def test_the_least_difference_is_that_of_the_tables(n, discordance, points):
-    assert 100 * least_difference(n, discordance) == pytest.approx(points, abs=0.06)
+    assert 100 * min_detectable_difference(n, discordance) == pytest.approx(points, abs=0.06)
 
 
 def test_where_too_few_pairs_differ_no_difference_can_be_seen():
     for n, discordance in ((50, 0.0), (50, 0.02)):
         with pytest.raises(UndefinedMetricError, match="too few"):
-            least_difference(n, discordance)
+            min_detectable_difference(n, discordance)
 
 
 def test_areas_of_one_ranking_do_not_differ_and_of_others_do():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.cross_encoder import CrossEncoder
-from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs, sentences
+from kimera.passages import MAX_PASSAGE_PAIRS, passage_pairs, sentences
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 from kimera.verification import Strongest, verify
 
@@ -27,14 +27,14 @@ def test_sentences_end_where_sentences_end():
     st.integers(1, 40),
     st.text(max_size=400),
     st.integers(1, 40),
-    st.sampled_from([1, 2, 4, MOST_PASSAGE_PAIRS]),
+    st.sampled_from([1, 2, 4, MAX_PASSAGE_PAIRS]),
 )
 def test_every_sentence_of_its_own_is_in_a_passage_and_the_pairs_are_bounded(
-    one, times, other, as_often, most
+    one, times, other, as_often, maximum
 ):
     pair = (one * times, other * as_often)
-    parts = passage_pairs(pair, most)
-    assert 1 <= len(parts) <= most
+    parts = passage_pairs(pair, maximum)
+    assert 1 <= len(parts) <= maximum
     both = [sentences(text) for text in pair]
     shared = set(both[0]) & set(both[1])
     for side in (0, 1):
@@ -68,7 +68,7 @@ def test_a_huge_pair_costs_no_more_than_the_bound():
     """24 sentences against as many others are 576 pairs, more than twice the bound."""
     huge = [" ".join(f"Guest {number} saw {what}." for number in range(24)) for what in ("a lamp", "a vase")]
     verified = verify([(huge[0], huge[1])], CrossEncoder(SHIPPED_CROSS_ENCODER), None)
-    assert 1 < verified.read <= MOST_PASSAGE_PAIRS
+    assert 1 < verified.read <= MAX_PASSAGE_PAIRS
     assert verified.strongest[0].of == verified.read
 
 

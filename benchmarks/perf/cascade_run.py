@@ -16,7 +16,7 @@ from benchmarks.llm_compare import main as compare
 from benchmarks.perf.setting import setting
 from benchmarks.report import build_summary
 
-MOST_SENT = (None, 0.5, 0.8)
+MAX_SENT = (None, 0.5, 0.8)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,16 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print(f"{setting()}. A simulated judge that errs at random on 5 % of the pairs; risk {options.risk:g}.\n")
     print(
-        "| --most-sent | sent | settled as none | missed beside the sample (bound) | false alarms (bound) | "
+        "| --max-sent | sent | settled as none | missed beside the sample (bound) | false alarms (bound) | "
         "other verdicts than the judge's (bound) | accuracy: reactor, cascade, judge |\n| --- "
         + "| --- " * 6
         + "|"
     )
     with tempfile.TemporaryDirectory() as folder:
         whole = _run([*flags, "--judge-only"], Path(folder) / "whole")
-        for most in MOST_SENT:
-            more = ["--cascade", str(options.risk), *(["--most-sent", str(most)] if most else [])]
-            print(_row(most, _run([*flags, *more], Path(folder) / f"cascade {most}"), whole), flush=True)
+        for maximum in MAX_SENT:
+            more = ["--cascade", str(options.risk), *(["--max-sent", str(maximum)] if maximum else [])]
+            print(
+                _row(maximum, _run([*flags, *more], Path(folder) / f"cascade {maximum}"), whole), flush=True
+            )
     return 0
 
 
@@ -62,7 +64,7 @@ def _run(flags: list[str], folder: Path) -> FinishedRun:
     return open_run(folder)
 
 
-def _row(most: float | None, cascade: FinishedRun, whole: FinishedRun) -> str:
+def _row(maximum: float | None, cascade: FinishedRun, whole: FinishedRun) -> str:
     judged = whole.run.detectors[0].verdicts
     said = cascade.run.detectors[2].verdicts
     decision = cascade.run.cascade.decision if cascade.run.cascade else None
@@ -77,7 +79,7 @@ def _row(most: float | None, cascade: FinishedRun, whole: FinishedRun) -> str:
     accuracies = [parts["kimera"]["accuracy"], parts["cascade"]["accuracy"]]
     accuracies.append(build_summary(whole.run)["detectors"]["simulated-judge"]["accuracy"])
     return (
-        f"| {'-' if most is None else most} | {decision.asked.mean():.1%} | {none:.1%} | "
+        f"| {'-' if maximum is None else maximum} | {decision.asked.mean():.1%} | {none:.1%} | "
         f"{missed:.2%} ({bounds.missed:.1%}) | {alarms:.1%} ({bounds.false_alarms:.1%}) | "
         f"{other:.1%} ({bounds.disagreement:.1%}) | {', '.join(f'{each:.3f}' for each in accuracies)} |"
     )

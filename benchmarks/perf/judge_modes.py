@@ -51,14 +51,14 @@ class Measured:
         return self.speed_ups[0] >= self.case.needed
 
     def row(self) -> str:
-        least, *_, most = (f"{speed_up:.2f}" for speed_up in self.speed_ups + self.speed_ups[-1:])
+        minimum, *_, maximum = (f"{speed_up:.2f}" for speed_up in self.speed_ups + self.speed_ups[-1:])
         needed = f"{self.case.needed:g}" if self.case.needed else ""
         cells = (
             str(self.case.pairs),
             str(self.case.in_flight),
             f"{self.sync_s:.1f}",
             f"{statistics.median(self.async_s):.2f}",
-            least if least == most else f"{least} to {most}",
+            minimum if minimum == maximum else f"{minimum} to {maximum}",
             needed,
         )
         return f"| {' | '.join(cells)} |"

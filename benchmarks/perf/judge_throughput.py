@@ -48,7 +48,7 @@ DELAY_S = 0.1
 KIMERA = "kimera"
 CLIENTS = (KIMERA, "httpx-aiohttp", "aiohttp", "httpx", "openai-aiohttp", "openai", "litellm")
 REQUESTS = {8: 800, 64: 3_000, 256: 6_000, 1_024: 6_000}
-MOST_S = 20.0  # httpx's own transport would take minutes; others finish
+MAX_SECONDS = 20.0  # httpx's own transport would take minutes; others finish
 NEEDS = {  # the modules of a client that Kimera does not depend on
     "openai": ("openai",),
     "openai-aiohttp": ("openai", "httpx_aiohttp"),
@@ -108,7 +108,7 @@ def measure(client: str, python: str, base_url: str, in_flight: int, requests: i
     if client == KIMERA:
         command = [sys.executable, "-m", "benchmarks.perf.judge_throughput", "--here", *what]
     else:
-        command = [python, peers.__file__, client, *what, str(MOST_S)]
+        command = [python, peers.__file__, client, *what, str(MAX_SECONDS)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
     return Measured(in_flight, **json.loads(output.splitlines()[-1]))
 
@@ -141,7 +141,7 @@ async def measure_here(base_url: str, in_flight: int, requests: int) -> dict[str
         warm_up = Recorder("warm-up", requests, journal)
         recorder = Recorder(KIMERA, requests, journal)
         async with AsyncOpenAIClient(peers.KEY, "stub", in_flight, base_url) as client:
-            await _judge(client, pairs[: min(in_flight, peers.MOST_WARM_UP)], warm_up)
+            await _judge(client, pairs[: min(in_flight, peers.MAX_WARM_UP)], warm_up)
             cpu_s, begun = time.process_time(), time.perf_counter()
             await _judge(client, pairs, recorder)
             cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - begun

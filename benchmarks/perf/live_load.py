@@ -275,7 +275,7 @@ def shifted(known: Sequence[str], start: int, count: int) -> list[str]:
 
 
 def print_load(
-    options: argparse.Namespace, tally: Tally, wall_s: float, seen_mb: Sequence[float], most_mb: float
+    options: argparse.Namespace, tally: Tally, wall_s: float, seen_mb: Sequence[float], max_mb: float
 ) -> None:
     answered = len(tally.latency_ms)
     halves = seen_mb[len(seen_mb) // 4 : len(seen_mb) // 2], seen_mb[-(len(seen_mb) // 4) or -1 :]
@@ -291,7 +291,7 @@ def print_load(
         "beside them, times": misbehaved,
         "server's memory at the start, MB": f"{seen_mb[0]:,.0f}",
         "on average in the second quarter, in the last": f"{second_quarter_mb:,.0f}, {last_quarter_mb:,.0f}",
-        "at most": f"{most_mb:,.0f}",
+        "at most": f"{max_mb:,.0f}",
     }
     print("| figure | value |\n| --- | --- |")
     for name, value in rows.items():

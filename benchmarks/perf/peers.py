@@ -1,9 +1,9 @@
 """What other clients make of the same server: one of them, so many requests, a line of JSON.
 
-    python peers.py CLIENT BASE_URL IN_FLIGHT REQUESTS [MOST_S]
+    python peers.py CLIENT BASE_URL IN_FLIGHT REQUESTS [MAX_SECONDS]
 
 CLIENT is one of `CLIENTS`, or inspect-ai, which runs a whole evaluation of so many samples. This imports
-nothing of Kimera's, so that it runs in an environment that holds only the peer. After MOST_S seconds no
+nothing of Kimera's, so that it runs in an environment that holds only the peer. After MAX_SECONDS seconds no
 further request is sent: a client that is slow need not be slow for minutes.
 """
 
@@ -25,7 +25,7 @@ PAYLOAD = {"model": "stub", "messages": MESSAGES, "temperature": 0, "max_tokens"
 KEY = "benchmark"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 TIMEOUT_S = 60.0
-MOST_WARM_UP = 64
+MAX_WARM_UP = 64
 
 Ask = Callable[[], Awaitable[str]]
 Close = Callable[[], Awaitable[None]]
@@ -115,7 +115,7 @@ CLIENTS: dict[str, Callable[[str, int], tuple[Ask, Close]]] = {
 
 
 async def measure(
-    client: str, base_url: str, in_flight: int, requests: int, most_s: float
+    client: str, base_url: str, in_flight: int, requests: int, max_seconds: float
 ) -> dict[str, float]:
     """Seconds of wall clock and of processor, and requests answered, after a warm-up that is not counted."""
     ask, close = CLIENTS[client](base_url, in_flight)
@@ -131,10 +131,10 @@ async def measure(
         numbers = itertools.count()
         return sum(await asyncio.gather(*(work(numbers, count, until) for _ in range(workers))))
 
-    warm_up = min(in_flight, MOST_WARM_UP)  # imports, connections
+    warm_up = min(in_flight, MAX_WARM_UP)  # imports, connections
     await run_all(warm_up, warm_up, float("inf"))
     cpu_s, begun = time.process_time(), time.perf_counter()
-    answered = await run_all(requests, in_flight, begun + most_s)
+    answered = await run_all(requests, in_flight, begun + max_seconds)
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - begun
     await close()
     return {"requests": answered, "wall_s": wall_s, "cpu_s": cpu_s}
@@ -172,11 +172,11 @@ def run_inspect_ai(base_url: str, in_flight: int, samples: int) -> dict[str, flo
 
 
 def main() -> None:
-    client, base_url, in_flight, requests, *most_s = sys.argv[1:]
+    client, base_url, in_flight, requests, *max_seconds = sys.argv[1:]
     if client == "inspect-ai":
         measured = run_inspect_ai(base_url, int(in_flight), int(requests))
     else:
-        limit_s = float(most_s[0]) if most_s else float("inf")
+        limit_s = float(max_seconds[0]) if max_seconds else float("inf")
         measured = asyncio.run(measure(client, base_url, int(in_flight), int(requests), limit_s))
     print(json.dumps(measured))
 

@@ -23,7 +23,7 @@ MARGIN = 0.02
 RISK = 0.02
 ERRORS = 0.05  # of the simulated judge
 MANY = 2_000_000  # pairs that stand for all pairs
-MOST_REJECTED = 0.064  # of what should be 5 %, in 1,000 repetitions
+MAX_REJECTED = 0.064  # of what should be 5 %, in 1,000 repetitions
 
 
 def coverage(bench: Bench) -> Iterator[Finding]:
@@ -56,15 +56,15 @@ def scored(random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray,
 def tests_of_two(bench: Bench) -> Iterator[Finding]:
     """Tests reject as often as they may where they should not, and often where they should."""
     repetitions = bench.size(1000, 60)
-    most = MOST_REJECTED if not bench.small else 0.15
+    maximum = MAX_REJECTED if not bench.small else 0.15
     for n in (200, 1000):
         share = _claimed(n, 0.0, repetitions, lambda p, _: p < 0.05)
         yield Finding(
-            f"McNemar rejects equal detectors, n={n:,}", "at most 6.4 %", f"{share:.1%}", share <= most
+            f"McNemar rejects equal detectors, n={n:,}", "at most 6.4 %", f"{share:.1%}", share <= maximum
         )
         share = _claimed(n, MARGIN, repetitions, lambda _, equivalent: equivalent < 0.05)
         what = f"equivalence within 2 points of detectors 2 points apart, n={n:,}"
-        yield Finding(what, "at most 6.4 %", f"{share:.1%}", share <= most)
+        yield Finding(what, "at most 6.4 %", f"{share:.1%}", share <= maximum)
     share = _claimed(2000, 0.03, repetitions, lambda p, _: p < 0.05)
     what = "McNemar finds 3 points, n=2,000, 15 % discordant"
     yield Finding(what, "at least 90 %", f"{share:.1%}", share >= (0.9 if not bench.small else 0.8))
@@ -98,17 +98,17 @@ def _claimed(
 def cascade_bounds(bench: Bench) -> Iterator[Finding]:
     """The bounds of a cascade hold on the pairs beside its sample; the judge errs at random on 5 %."""
     repetitions = bench.size(1000, 60)
-    for n, most in ((1000, None), (5000, None), (5000, 0.3)):
-        for name, share in _broken(n, most, repetitions).items():
-            limited = "" if most is None else f", at most {most:.0%} sent"
+    for n, maximum in ((1000, None), (5000, None), (5000, 0.3)):
+        for name, share in _broken(n, maximum, repetitions).items():
+            limited = "" if maximum is None else f", at most {maximum:.0%} sent"
             what = f"a cascade's bound of {name} is broken, risk {RISK}{limited}, n={n:,}"
-            held = share <= (MOST_REJECTED if not bench.small else 0.15)
+            held = share <= (MAX_REJECTED if not bench.small else 0.15)
             yield Finding(what, "at most 6.4 %", f"{share:.1%}", held)
 
 
-def _broken(n: int, most_sent: float | None, repetitions: int) -> dict[str, float]:
+def _broken(n: int, max_sent: float | None, repetitions: int) -> dict[str, float]:
     random = np.random.default_rng(n)
-    plan = CascadePlan(RISK, most_sent)
+    plan = CascadePlan(RISK, max_sent)
     broken: Counter[str] = Counter()
     for _ in range(repetitions):
         labels, _, scores = scored(random, n)

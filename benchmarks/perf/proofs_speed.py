@@ -24,7 +24,7 @@ from benchmarks.perf.stub_server import StubServer
 REPEATS = 3
 RATIOS = {"httpx-aiohttp": 0.8, "openai-aiohttp": 1.8, "openai": 4.0, "litellm": 5.0}
 INSPECT_AI_RATIO = 4.0
-MOST_GROWTH_MB = 30.0
+MAX_GROWTH_MB = 30.0
 PAIRS_IN_FLIGHT = 64
 
 
@@ -44,12 +44,12 @@ def efficiency_at_8(bench: Bench) -> Iterator[Finding]:
 def throughput_at_256(bench: Bench) -> Iterator[Finding]:
     """256 in flight: near a bare client, far above the packages that people use."""
     rounds = _rounds(bench, tuple(RATIOS), 256, bench.size(6_000, 300))
-    for peer, least in RATIOS.items():
+    for peer, minimum in RATIOS.items():
         what = f"requests/s at 256 in flight, over {peer}"
         if peer in rounds[0]:
-            yield _ratio(what, least, [(run[KIMERA], run[peer]) for run in rounds])
+            yield _ratio(what, minimum, [(run[KIMERA], run[peer]) for run in rounds])
         else:
-            yield _absent(what, _least(least), peer)
+            yield _absent(what, _minimum(minimum), peer)
 
 
 def throughput_at_1024(bench: Bench) -> Iterator[Finding]:
@@ -73,24 +73,24 @@ def whole_process(bench: Bench) -> Iterator[Finding]:
     with bench.interpreters.stub() as judge:
         ours_s = _seconds_of(_llm_compare(bench.pair_file(pairs), judge.base_url, bench.folder))
         if python is None:
-            yield _absent(what, _least(INSPECT_AI_RATIO), "inspect-ai")
+            yield _absent(what, _minimum(INSPECT_AI_RATIO), "inspect-ai")
             return
         what_it_takes = (judge.base_url, str(PAIRS_IN_FLIGHT), str(pairs))
         its_s = _seconds_of([python, peers.__file__, "inspect-ai", *what_it_takes])
     measured = f"{its_s / ours_s:.1f} ({ours_s:.1f} s, {its_s:.1f} s)"
-    yield Finding(what, _least(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True)
+    yield Finding(what, _minimum(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True)
 
 
 def memory(bench: Bench) -> Iterator[Finding]:
     """The judge phase streams its pairs from a file: memory does not grow with them."""
     few, many = bench.size(1_000, 50), bench.size(100_000, 500)
     with StubServer(0.0, bench.interpreters.find("uvloop") or sys.executable) as judge:
-        least, most = (_peak_apart_mb(bench.pair_file(pairs), judge.base_url) for pairs in (few, many))
+        minimum, maximum = (_peak_apart_mb(bench.pair_file(pairs), judge.base_url) for pairs in (few, many))
     yield Finding(
         f"peak memory of the judge phase, {many:,} pairs over {few:,}",
-        f"at most {MOST_GROWTH_MB:g} MB more",
-        f"{most - least:.1f} MB ({least:.0f}, {most:.0f})",
-        most - least <= MOST_GROWTH_MB,
+        f"at most {MAX_GROWTH_MB:g} MB more",
+        f"{maximum - minimum:.1f} MB ({minimum:.0f}, {maximum:.0f})",
+        maximum - minimum <= MAX_GROWTH_MB,
     )
 
 
@@ -103,16 +103,16 @@ def _rounds(bench: Bench, peers: Sequence[str], in_flight: int, requests: int) -
     ]
 
 
-def _ratio(what: str, least: float, runs: Sequence[tuple[Measured, Measured]]) -> Finding:
+def _ratio(what: str, minimum: float, runs: Sequence[tuple[Measured, Measured]]) -> Finding:
     """The median of the ratios of throughput, and the medians of what was divided."""
     ratio = statistics.median(ours.per_s / other.per_s for ours, other in runs)
     rates = ", ".join(
         f"{statistics.median(run.per_s for run in side):,.0f}/s" for side in zip(*runs, strict=True)
     )
-    return Finding(what, _least(least), f"{ratio:.2f} ({rates})", ratio >= least, timed=True)
+    return Finding(what, _minimum(minimum), f"{ratio:.2f} ({rates})", ratio >= minimum, timed=True)
 
 
-def _least(ratio: float) -> str:
+def _minimum(ratio: float) -> str:
     return f"at least {ratio:g} times"
 
 

@@ -29,8 +29,8 @@ from kimera.ray_pool import set_up_ray
 from kimera.reactor import Reactor
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
-LEAST_GAIN = 1.5
-MOST_APART = 1e-4
+MIN_GAIN = 1.5
+MAX_DIFFERENCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gain = one.seconds / two.seconds
     print(f"\ntwo nodes are {gain:.2f} times as fast as one; load {os.getloadavg()[0]:.1f} after")
     print(*(f"said: {warning.message}" for warning in told), sep="\n")
-    same = all(furthest(each, local) <= MOST_APART for each in (one, two, bereft))
-    return 0 if gain >= LEAST_GAIN and same and told else 1
+    same = all(furthest(each, local) <= MAX_DIFFERENCE for each in (one, two, bereft))
+    return 0 if gain >= MIN_GAIN and same and told else 1
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from benchmarks.perf.setting import setting
 from kimera.cache import EmbeddingCache
 from kimera.candidates import Rule, rare_word_pairs
 from kimera.encoder import embed
-from kimera.findings import LEAST_SCORE
+from kimera.findings import MIN_SCORE
 from kimera.pair_files import read_pairs
 from kimera.pairs import Pair
 from kimera.progress import progress_bar
@@ -93,7 +93,7 @@ def recall(planted: Planted, rule: Rule = Rule()) -> str:  # noqa: B008 (frozen)
         corpus.add(Statement(text, "corpus", line))
     with tempfile.TemporaryDirectory() as folder, Reactor(cache=EmbeddingCache(folder)) as reactor:
         scan = Scan()
-        run_scan(corpus, reactor, scan, _no_bar, rule=rule, least_score=LEAST_SCORE)
+        run_scan(corpus, reactor, scan, _no_bar, rule=rule, min_score=MIN_SCORE)
         found = {frozenset((each.text1, each.text2)) for each in scan.findings}
         related, every = _exhaustive(corpus.texts, reactor, rule)
     pairs = len(corpus.texts) * (len(corpus.texts) - 1) // 2
@@ -109,9 +109,9 @@ def recall(planted: Planted, rule: Rule = Rule()) -> str:  # noqa: B008 (frozen)
 def _exhaustive(texts: list[str], reactor: Reactor, rule: Rule) -> tuple[int, Found]:
     """(how many pairs are related by the rule, those of them that are findings), each pair verified."""
     vectors = embed(texts, reactor.encoder, reactor.cache).vectors
-    codes = [_codes_above(vectors, rule.least_cosine)]
+    codes = [_codes_above(vectors, rule.min_cosine)]
     rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
-    close = np.einsum("ij,ij->i", vectors[rare[:, 0]], vectors[rare[:, 1]]) >= rule.least_cosine_rare
+    close = np.einsum("ij,ij->i", vectors[rare[:, 0]], vectors[rare[:, 1]]) >= rule.min_cosine_rare
     codes.append(rare[close, 0] * len(texts) + rare[close, 1])
     rows = np.stack(np.divmod(np.unique(np.concatenate(codes)), len(texts)), axis=1).tolist()
     pairs = [sorted((texts[a], texts[b]), key=lambda text: (len(text), text), reverse=True) for a, b in rows]
@@ -119,15 +119,15 @@ def _exhaustive(texts: list[str], reactor: Reactor, rule: Rule) -> tuple[int, Fo
     for start in range(0, len(pairs), PAIRS_PER_BLOCK):
         block = [(first, second) for first, second in pairs[start : start + PAIRS_PER_BLOCK]]
         scores, _ = verified_scores(block, reactor)
-        found |= {frozenset(pair) for pair, score in zip(block, scores, strict=True) if score >= LEAST_SCORE}
+        found |= {frozenset(pair) for pair, score in zip(block, scores, strict=True) if score >= MIN_SCORE}
     return len(pairs), found
 
 
-def _codes_above(vectors: np.ndarray, least: float) -> np.ndarray:
+def _codes_above(vectors: np.ndarray, minimum: float) -> np.ndarray:
     """first * n + second of all pairs of rows with at least this cosine, the lower row first."""
     found = []
     for start in range(0, len(vectors), ROWS_PER_BLOCK):
-        first, second = np.nonzero(vectors[start : start + ROWS_PER_BLOCK] @ vectors.T >= least)
+        first, second = np.nonzero(vectors[start : start + ROWS_PER_BLOCK] @ vectors.T >= minimum)
         first += start
         found.append((first * len(vectors) + second)[first < second])
     return np.concatenate(found)

@@ -80,7 +80,7 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
         "judge": cascade.judge,
         "risk": plan.risk,
         "confidence": CONFIDENCE,
-        "most_sent": plan.most_sent,
+        "most_sent": plan.max_sent,
     }
     if decision is None:
         return {

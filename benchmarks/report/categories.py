@@ -13,7 +13,7 @@ from benchmarks.evidence import Differences, Side, compare, quality_intervals
 from benchmarks.paired import holm
 from benchmarks.results import RunResult
 
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 FEW = 50  # labelled pairs; below, a category is marked as small
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc")
 
@@ -25,7 +25,7 @@ def categories(
     sides: Sequence[Side],
     margin: float,
 ) -> dict[str, Any]:
-    """{"shown": [...], "more": how many beyond `MOST_SHOWN`}, the largest first; empty for fewer than two.
+    """{"shown": [...], "more": how many beyond `MAX_SHOWN`}, the largest first; empty for fewer than two.
 
     labels: of each detector, -1 where its verdict does not count. sides: what each said.
     """
@@ -36,10 +36,10 @@ def categories(
     order = [int(code) for code in np.argsort(-sizes, kind="stable") if sizes[code]]
     shown = [
         _category(run, codes == code, run.category_names[code], clusters, labels, sides, margin)
-        for code in order[:MOST_SHOWN]
+        for code in order[:MAX_SHOWN]
     ]
     _conclude([each for entry in shown for each in entry["differences"]])
-    return {"shown": shown, "more": max(0, len(order) - MOST_SHOWN)}
+    return {"shown": shown, "more": max(0, len(order) - MAX_SHOWN)}
 
 
 def _category(

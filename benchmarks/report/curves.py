@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-MOST_POINTS = 300
+MAX_POINTS = 300
 Curve = list[tuple[float, float]]
 
 
-def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> Curve:
+def thinned(x: np.ndarray, y: np.ndarray, maximum: int = MAX_POINTS) -> Curve:
     """At most so many points, evenly taken, both ends among them."""
-    if x.size > most:
-        kept = np.unique(np.linspace(0, x.size - 1, most).round().astype(np.int64))
+    if x.size > maximum:
+        kept = np.unique(np.linspace(0, x.size - 1, maximum).round().astype(np.int64))
         x, y = x[kept], y[kept]
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
@@ -62,10 +62,10 @@ def in_flight(done_s: np.ndarray, latency_ms: np.ndarray, wall_s: float) -> Curv
     times = np.concatenate((begun_s, done_s))
     order = np.argsort(times, kind="stable")
     open_now = np.cumsum(np.repeat((1, -1), done_s.size)[order])
-    edges = np.linspace(0.0, max(wall_s, float(done_s.max()), 1e-3), min(MOST_POINTS, 2 * done_s.size) + 1)
+    edges = np.linspace(0.0, max(wall_s, float(done_s.max()), 1e-3), min(MAX_POINTS, 2 * done_s.size) + 1)
     part = np.clip(np.searchsorted(edges, times[order], side="right") - 1, 0, edges.size - 2)
     last = np.searchsorted(part, np.arange(edges.size - 1), side="right") - 1
     at_end = np.where(last >= 0, open_now[np.maximum(last, 0)], 0)
-    most = np.concatenate(([0], at_end[:-1]))  # what was open when this part began, at least
-    np.maximum.at(most, part, open_now)
-    return stepped([*zip(edges[:-1].tolist(), most.tolist(), strict=True), (float(edges[-1]), 0.0)])
+    maximum = np.concatenate(([0], at_end[:-1]))  # what was open when this part began, at least
+    np.maximum.at(maximum, part, open_now)
+    return stepped([*zip(edges[:-1].tolist(), maximum.tolist(), strict=True), (float(edges[-1]), 0.0)])

@@ -31,9 +31,9 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     )
 
 
-def category_rows(summary: dict[str, Any], most: int | None = None) -> list[Row]:
+def category_rows(summary: dict[str, Any], maximum: int | None = None) -> list[Row]:
     """A header, then a row a category, the largest first: its size, and the accuracy of each detector."""
-    shown = summary["categories"].get("shown", [])[:most]
+    shown = summary["categories"].get("shown", [])[:maximum]
     if not shown:
         return []
     names = titles(summary)
@@ -51,7 +51,7 @@ def _accuracy_cell(figures: dict[str, Any]) -> str:
     return f"{figures['accuracy']:.2f} ({from_to(figures['intervals']['accuracy'], 1, 2)})"
 
 
-def category_sentences(summary: dict[str, Any], most: int | None = None) -> list[str]:
+def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> list[str]:
     """Where two detectors differ, after as many tests as there are; how many categories are not shown."""
     found = summary["categories"]
     if not found:
@@ -65,12 +65,13 @@ def category_sentences(summary: dict[str, Any], most: int | None = None) -> list
                 better.setdefault(couple, []).append(printable(entry["category"]))
     sentences = [
         f"By category, adjusted for all: {names[a]} is better than {names[b]} in {len(where):,} of "
-        f"{len(found['shown']):,} ({', '.join(where[:most])}{', ...' if most and len(where) > most else ''})."
+        f"{len(found['shown']):,} ({', '.join(where[:maximum])}"
+        f"{', ...' if maximum and len(where) > maximum else ''})."
         for (a, b), where in better.items()
     ]
     if not better and len(names) > 1:
         sentences.append("By category, adjusted for all, no difference between two detectors is shown.")
-    if hidden := len(found["shown"][most:] if most else []) + found["more"]:
+    if hidden := len(found["shown"][maximum:] if maximum else []) + found["more"]:
         sentences.append(
             f"Not in this table: {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
         )
@@ -97,10 +98,10 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
     if not_worse and not_worse["sent"] == 0:
         return f"None: {reactor} alone is shown to be at most {margin} less accurate than {judge}"
     if not enough or enough["sent"] == 1:
-        most = max(point["sent"] for point in entry["curve"][:-1])
+        maximum = max(point["sent"] for point in entry["curve"][:-1])
         return (
-            f"Nearly all: {judge} alone is shown to be more accurate than {reactor} with up to {most:.0%} of "
-            "the pairs sent to it"
+            f"Nearly all: {judge} alone is shown to be more accurate than {reactor} with up to {maximum:.0%} "
+            "of the pairs sent to it"
         )
     told = (
         f"Not known: {pairs} cannot tell {judge} from {reactor} alone"
@@ -127,7 +128,7 @@ def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
         f"{spared:,}{money}."
     ]
     if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
-        found.append(f"That is more than --most-sent {run['most_sent']:g}.")
+        found.append(f"That is more than --max-sent {run['most_sent']:g}.")
     return found + (_promises(run, judge, reactor) if spared else [])
 
 
@@ -136,7 +137,7 @@ def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
     beside = f"the {rest:,} pairs beside the sample"
     if not bounds["promised"]:
         missed = (
-            f"No promise: the sample that --most-sent allows, with "
+            f"No promise: the sample that --max-sent allows, with "
             f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
             f"{run['risk']:g}. {reactor}'s own verdicts stand on {beside}: with {level} probability at most "
             f"{bounds['missed']:.1%} of what {judge} would call contradictions there is missed."
@@ -161,7 +162,7 @@ def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
     upper = run["thresholds"]["upper"]
     forced = (
         [
-            f"To keep to --most-sent, pairs are called contradictions from a score of {upper:.2f} on, "
+            f"To keep to --max-sent, pairs are called contradictions from a score of {upper:.2f} on, "
             f"where {reactor} itself says so from {THRESHOLD:g} on: expect false alarms."
         ]
         if upper < THRESHOLD

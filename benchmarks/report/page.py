@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import decision, findings, notes, plots, words
-from benchmarks.report.pair_table import MOST_OF_A_TEXT, PairTable
+from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
 from benchmarks.results import RunResult
 from kimera.page_policy import page_policy
@@ -48,8 +48,8 @@ def render_page(summary: Summary, run: RunResult, table: PairTable) -> str:
 
 def _joined(names: Sequence[str]) -> str:
     """a; a and b; a, b and c."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    *maximum, last = names
+    return f"{', '.join(maximum)} and {last}" if maximum else last
 
 
 def escape(text: str) -> str:
@@ -212,9 +212,9 @@ def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
         ps[f"the same, adjusted for {tests} tests"] = found["mcnemar"]["p_holm"]
     ps[f"p of the test for equivalence within {margin} points"] = found["equivalence"]["p"]
     cells |= {label: words.p_value(p).removeprefix("p ") for label, p in ps.items()}
-    least = found.get("least_difference")
+    minimum = found.get("least_difference")
     cells["least difference of accuracies found 4 times of 5"] = (
-        words.MISSING if least is None else f"{least:.3f}"
+        words.MISSING if minimum is None else f"{minimum:.3f}"
     )
     return cells
 
@@ -252,7 +252,7 @@ def _what_is_listed(table: PairTable) -> str:
     if len(table.rows) < table.found:
         parts.append(f"Only the first {len(table.rows):,} are on this page; all are in results.csv.")
     if table.is_clipped:
-        parts.append(f"Texts are cut after {MOST_OF_A_TEXT:,} characters; the whole text is in results.csv.")
+        parts.append(f"Texts are cut after {MAX_OF_A_TEXT:,} characters; the whole text is in results.csv.")
     return " ".join(parts)
 
 

@@ -19,10 +19,10 @@ from benchmarks.outcomes import NOT_ASKED
 from benchmarks.report.results_csv import Finding
 from kimera.pairs import Failure, Pair, Verdict
 
-MOST_OF_A_TEXT = 4_000
-MOST_OF_A_REASONING = 600
-MOST_OF_A_NAME = 200
-MOST_OF_ALL_ROWS = 16_000_000  # characters of JSON
+MAX_OF_A_TEXT = 4_000
+MAX_OF_A_REASONING = 600
+MAX_OF_A_NAME = 200
+MAX_OF_ALL_ROWS = 16_000_000  # characters of JSON
 DISAGREES, WRONG, FAILED = "d", "w", "f"
 # One character at a time in scripts without spaces.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])\w)+|[^\w\s]")
@@ -36,12 +36,12 @@ Segments = list[str]
 class PairTable:
     """Takes a run's rows as they pass; `rows` are lines of JSON, as page.js reads them.
 
-    most_characters: of all rows; those beyond are counted and not held.
+    max_characters: of all rows; those beyond are counted and not held.
     found: pairs that belong in the table, of which the page may hold fewer. is_clipped: whether a text of
     those it holds is not whole.
     """
 
-    most_characters: int = MOST_OF_ALL_ROWS
+    max_characters: int = MAX_OF_ALL_ROWS
     rows: list[str] = field(default_factory=list)
     found: int = 0
     is_clipped: bool = False
@@ -60,12 +60,12 @@ class PairTable:
         if not any(troubles):
             return
         self.found += 1
-        if self._characters >= self.most_characters:
+        if self._characters >= self.max_characters:
             return
         plain = json.dumps(_row(pair, findings, troubles), ensure_ascii=False, separators=(",", ":"))
         self.rows.append(plain.translate(FOR_SCRIPT))
         self._characters += len(self.rows[-1])
-        self.is_clipped |= max(len(pair.text1), len(pair.text2)) > MOST_OF_A_TEXT
+        self.is_clipped |= max(len(pair.text1), len(pair.text2)) > MAX_OF_A_TEXT
 
     def as_json(self) -> str:
         """A list of all rows, safe within a script element."""
@@ -86,7 +86,7 @@ def _trouble(pair: Pair, finding: Finding, findings: Sequence[Finding]) -> str:
 
 def _row(pair: Pair, findings: Sequence[Finding], troubles: Sequence[str]) -> list[Any]:
     """[id, category, label, segments, segments, findings]; label: 1, 0 or null, as a verdict is."""
-    first, second = marked(clipped(pair.text1, MOST_OF_A_TEXT), clipped(pair.text2, MOST_OF_A_TEXT))
+    first, second = marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
     label = None if pair.is_contradiction is None else int(pair.is_contradiction)
     said = [[trouble, *_said(finding)] for trouble, finding in zip(troubles, findings, strict=True)]
     return [shown(pair.id), shown(pair.category), label, first, second, said]
@@ -95,22 +95,22 @@ def _row(pair: Pair, findings: Sequence[Finding], troubles: Sequence[str]) -> li
 def _said(finding: Finding) -> tuple[int | None, float | None, str]:
     """Verdict, score and words."""
     if isinstance(finding, Verdict):
-        words = clipped(finding.reasoning, MOST_OF_A_REASONING)
+        words = clipped(finding.reasoning, MAX_OF_A_REASONING)
         return int(finding.contradiction), round(finding.score, 4), words
     if finding is None:
         return None, None, NOT_ASKED.message
-    return None, None, clipped(f"{finding.kind}: {finding.message}", MOST_OF_A_REASONING)
+    return None, None, clipped(f"{finding.kind}: {finding.message}", MAX_OF_A_REASONING)
 
 
 def shown(name: str) -> str:
-    return clipped(name, MOST_OF_A_NAME)
+    return clipped(name, MAX_OF_A_NAME)
 
 
-def clipped(text: str, most: int) -> str:
+def clipped(text: str, maximum: int) -> str:
     """`visible(text)`, cut to so many characters of the text."""
-    if len(text) <= most:
+    if len(text) <= maximum:
         return visible(text)
-    return f"{visible(text[:most])}… ({most:,} of {len(text):,} characters)"
+    return f"{visible(text[:maximum])}… ({maximum:,} of {len(text):,} characters)"
 
 
 def visible(text: str) -> str:

@@ -30,7 +30,7 @@ QUALITY = (
 )
 SHARE = tuple((value / 4, f"{value / 4:g}") for value in range(5))
 NAME_WIDTH = 40
-LEAST_OF_A_GROUP = 10  # pairs of a point of the reliability diagram
+MIN_OF_A_GROUP = 10  # pairs of a point of the reliability diagram
 
 
 def _titled(detector: DetectorResult) -> str:
@@ -134,7 +134,7 @@ def reliability(summary: Summary, run: RunResult) -> Plot | None:
     )
     plot.rule((0, 0), (1, 1))
     for look, detector, used in (ranked := list(_ranked(summary, run))):
-        groups = min(CALIBRATION_BINS, max(1, int(used.sum()) // LEAST_OF_A_GROUP))
+        groups = min(CALIBRATION_BINS, max(1, int(used.sum()) // MIN_OF_A_GROUP))
         bins = equal_mass_bins(detector.scores[used], run.labels[used] == 1, groups)
         plot.line([(score, share) for _, score, share in bins], look)
         for count, score, share in bins:

@@ -13,8 +13,8 @@ from kimera.standard_output import is_coloured
 
 WIDTH = 100
 FIRST_COLUMN = 36
-MOST_CATEGORIES = 10
-LEAST_COLUMN = 11  # holds "(simulated)"
+MAX_CATEGORIES = 10
+MIN_COLUMN = 11  # holds "(simulated)"
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
@@ -44,9 +44,9 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append([line for each in thresholds for line in wrapped(each)])
-    if rows := findings.category_rows(summary, MOST_CATEGORIES):
+    if rows := findings.category_rows(summary, MAX_CATEGORIES):
         sentences = [
-            line for each in findings.category_sentences(summary, MOST_CATEGORIES) for line in wrapped(each)
+            line for each in findings.category_sentences(summary, MAX_CATEGORIES) for line in wrapped(each)
         ]
         rows_told = [line for row in table(rows) for line in row]
         blocks.append([heading("Accuracy by category, the largest first"), *rows_told, *sentences])
@@ -68,7 +68,7 @@ def table(rows: list[words.Row]) -> list[list[str]]:
     """Each row as its lines: cells wrap within their column; only many columns make them exceed WIDTH."""
     first = min(FIRST_COLUMN, _widest(row[0] for row in rows))
     columns = len(rows[0]) - 1
-    room = max(LEAST_COLUMN, (WIDTH - first) // max(columns, 1) - 2)
+    room = max(MIN_COLUMN, (WIDTH - first) // max(columns, 1) - 2)
     widths = [first, *(min(room, _widest(row[i] for row in rows)) for i in range(1, columns + 1))]
     return [_lines(row, widths) for row in rows]
 

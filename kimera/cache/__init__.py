@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FILE_NAME = "embeddings.sqlite3"
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
-MOST_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384
+MAX_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384
 KEPT = 0.9  # of the most bytes, where the oldest entries had to go
 OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or keep no vectors with --no-cache."
 UPSERT = (
@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 class EmbeddingCache:
     """Vectors by (fingerprint, text), in one SQLite file inside `folder`.
 
-    most_bytes: how large it may become, but for what one write adds; then the oldest entries go.
+    max_bytes: how large it may become, but for what one write adds; then the oldest entries go.
 
     A cache may be lost but must never end a run: a damaged file is set aside with a warning and a new one
     begun; any other trouble of SQLite's (disk full, lock held too long) is a warning and a miss.
@@ -45,9 +45,9 @@ class EmbeddingCache:
     Raises `UserError` if the folder cannot be made or written.
     """
 
-    def __init__(self, folder: str | Path | None = None, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: str | Path | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
         self.path = self.folder / FILE_NAME
         make_folder(self.folder, OTHER_FOLDER)
 
@@ -84,7 +84,7 @@ class EmbeddingCache:
             with db:  # one transaction
                 db.execute("BEGIN IMMEDIATE")
                 db.executemany(UPSERT, rows)
-                dropped = _drop_oldest(db, self.most_bytes)
+                dropped = _drop_oldest(db, self.max_bytes)
             if dropped:  # gives their pages back to the disk; `execute` would do so for the first page only
                 db.executescript("PRAGMA incremental_vacuum")
 
@@ -112,7 +112,7 @@ class EmbeddingCache:
                         "INSERT OR IGNORE INTO vectors (key, vector) "
                         "SELECT key, vector FROM other.vectors ORDER BY other.vectors.rowid"
                     ).rowcount
-                    dropped = _drop_oldest(db, self.most_bytes)
+                    dropped = _drop_oldest(db, self.max_bytes)
                 if dropped:
                     db.executescript("PRAGMA incremental_vacuum")
         except sqlite3.Error as error:
@@ -150,18 +150,18 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
 
 
-def _drop_oldest(db: sqlite3.Connection, most_bytes: int) -> bool:
-    """Where more than `most_bytes` are in use, the oldest entries go; gives whether any did."""
+def _drop_oldest(db: sqlite3.Connection, max_bytes: int) -> bool:
+    """Where more than `max_bytes` are in use, the oldest entries go; gives whether any did."""
     pages, free, size = (
         int(db.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
     used = (pages - free) * size
-    if used <= most_bytes:
+    if used <= max_bytes:
         return False
     # New rows get the next rowid, and only the oldest are ever deleted: their rowids have no great gaps.
     oldest, newest = db.execute("SELECT min(rowid), max(rowid) FROM vectors").fetchone()
-    gone = round((newest - oldest + 1) * (1 - KEPT * most_bytes / used))
+    gone = round((newest - oldest + 1) * (1 - KEPT * max_bytes / used))
     db.execute("DELETE FROM vectors WHERE rowid < ?", (oldest + gone,))
     return True
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kimera.cache import FILE_NAME, MOST_BYTES, EmbeddingCache
+from kimera.cache import FILE_NAME, MAX_BYTES, EmbeddingCache
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--cache-size",
         type=size,
-        default=MOST_BYTES,
+        default=MAX_BYTES,
         metavar="SIZE",
         help="of merge: the most that is kept, e.g. 500M or 4G; then the oldest go (default: 2G)",
     )
@@ -65,13 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code_of(lambda: _run(options.command, folder, given=options.cache_dir is not None))
 
 
-def _merge(folders: Sequence[Path], into: Path, most_bytes: int) -> int:
+def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
     if not folders:
         raise UserError("merge: give the folders whose vectors and scores are taken over")
     for folder in folders:
         if not (folder / FILE_NAME).is_file():
             raise UserError(f"{folder}: holds no cache ({FILE_NAME}); nothing was merged")
-    cache = EmbeddingCache(into, most_bytes=most_bytes)
+    cache = EmbeddingCache(into, max_bytes=max_bytes)
     expected = cache.count()
     for folder in folders:
         added = cache.add_from(EmbeddingCache(folder))

@@ -21,6 +21,7 @@ from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidates import CandidateRule
 from kimera.live.limits import Limits
+from kimera.reactor_flags import add_old_name
 
 if TYPE_CHECKING:
     from kimera.live.session import Detector
@@ -98,17 +99,18 @@ def _parser() -> argparse.ArgumentParser:
         "best candidates (default: %(default)s)",
     )
     add(
-        "--least-cosine",
+        "--min-cosine",
         type=_cosine,
-        default=rule.least_cosine,
+        default=rule.min_cosine,
         metavar="X",
         help="statements whose vectors are less alike are about different things, and not compared "
         "(default: %(default)s)",
     )
+    add_old_name(parser, "--least-cosine", "min_cosine", _cosine)
     add(
         "--verify",
         type=_positive,
-        default=rule.most_chosen,
+        default=rule.max_chosen,
         metavar="N",
         help="candidates that are read (default: %(default)s)",
     )
@@ -170,7 +172,7 @@ def _serve(access: Access, limits: Limits, options: argparse.Namespace) -> int:
     from kimera.live.session import Detector
     from kimera.reactor import Reactor
 
-    rule = CandidateRule(least_cosine=options.least_cosine, most_chosen=options.verify)
+    rule = CandidateRule(min_cosine=options.min_cosine, max_chosen=options.verify)
     detector = Detector(Reactor(cache=None, stages=options.reactor), rule)
     print("Loading the models ...", file=sys.stderr)
     detector.load()

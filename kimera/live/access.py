@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from kimera.errors import UserError
 
-FEWEST_CHARACTERS_OF_A_TOKEN = 8
+MIN_CHARACTERS_OF_A_TOKEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Access:
 
 def access_of(host: str, origins: Iterable[str], token: str | None) -> Access:
     """Raises `UserError` for an origin that is none, and for a token that is easily guessed."""
-    if token is not None and len(token) < FEWEST_CHARACTERS_OF_A_TOKEN:
-        raise UserError(f"the token is too short; give {FEWEST_CHARACTERS_OF_A_TOKEN} characters or more")
+    if token is not None and len(token) < MIN_CHARACTERS_OF_A_TOKEN:
+        raise UserError(f"the token is too short; give {MIN_CHARACTERS_OF_A_TOKEN} characters or more")
     return Access(host, frozenset(map(_origin, origins)), token)
 
 

@@ -17,7 +17,7 @@ from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
 from kimera.live.statements import Statement
 
-MOST_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
+MAX_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
 STALLED = "stalled: the answers were not read"
 GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
@@ -201,7 +201,7 @@ class Connection:
     async def _close(self, code: WSCloseCode, reason: str = "") -> None:
         timer = asyncio.get_running_loop().call_later(self._limits.close_s, self._transport.abort)
         try:
-            await self._socket.close(code=code, message=reason.encode()[:MOST_BYTES_OF_A_REASON])
+            await self._socket.close(code=code, message=reason.encode()[:MAX_BYTES_OF_A_REASON])
         finally:
             timer.cancel()
 

@@ -14,8 +14,8 @@ from kimera.live.statements import Contradiction, Statement
 
 VERSION = 1
 PATH = "/live"
-MOST_CHARACTERS_OF_AN_ID = 64
-MOST_QUOTED = 40
+MAX_CHARACTERS_OF_AN_ID = 64
+MAX_QUOTED = 40
 
 Message: TypeAlias = dict[str, Any]
 
@@ -86,9 +86,9 @@ def _hello(message: Message) -> Hello:
 
 def _statement(message: Message, limits: Limits) -> Offered:
     id, text = message.get("id"), message.get("text")
-    if not isinstance(id, str) or not 0 < len(id) <= MOST_CHARACTERS_OF_AN_ID:
+    if not isinstance(id, str) or not 0 < len(id) <= MAX_CHARACTERS_OF_AN_ID:
         raise ProtocolError(
-            "bad_field", f"the id is not a string of 1 to {MOST_CHARACTERS_OF_AN_ID} characters"
+            "bad_field", f"the id is not a string of 1 to {MAX_CHARACTERS_OF_AN_ID} characters"
         )
     if not isinstance(text, str):
         raise ProtocolError("bad_field", "the text is not a string", id)
@@ -102,7 +102,7 @@ def _statement(message: Message, limits: Limits) -> Offered:
 
 def _quoted(value: object) -> str:
     return (
-        repr(value)[:MOST_QUOTED] if isinstance(value, str | int | float | None) else "not a string or number"
+        repr(value)[:MAX_QUOTED] if isinstance(value, str | int | float | None) else "not a string or number"
     )
 
 

@@ -16,7 +16,7 @@ from kimera.reactor import THRESHOLD, Reactor
 from kimera.verification import verify
 
 FIRST_ROWS = 64
-MOST_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
+MAX_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
 
 
 class Session:
@@ -127,7 +127,7 @@ def _scores_read(
     ]
     if not pairs:
         return [[] for _ in chosen]
-    verified = verify(pairs, cross_encoder, None, most_passage_pairs=MOST_PASSAGE_PAIRS, on_read=on_read)
+    verified = verify(pairs, cross_encoder, None, max_passage_pairs=MAX_PASSAGE_PAIRS, on_read=on_read)
     scores = iter(verified.probabilities[:, 0].tolist())
     return [[next(scores) for _ in each.earlier] for each in chosen]
 

@@ -11,8 +11,8 @@ from kimera.live import protocol
 from kimera.live.session import Session
 from kimera.live.statements import Statement
 
-MOST_TOGETHER = 16  # the first of a batch waits for the last
-MOST_CHARACTERS_TOGETHER = 2_000  # bounds what is read for a batch; a single statement may have more
+MAX_TOGETHER = 16  # the first of a batch waits for the last
+MAX_CHARACTERS_TOGETHER = 2_000  # bounds what is read for a batch; a single statement may have more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Turns:
         """The next batch, empty where nothing waits. Jobs whose answers are cancelled are left out."""
         batch: list[Job] = []
         characters = 0
-        while len(batch) < MOST_TOGETHER and (job := self._next()):
+        while len(batch) < MAX_TOGETHER and (job := self._next()):
             characters += job.characters
-            if batch and characters > MOST_CHARACTERS_TOGETHER:
+            if batch and characters > MAX_CHARACTERS_TOGETHER:
                 break
             batch.append(job)
             self._jobs[job.session].popleft()
