@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from benchmarks.openai_async import AsyncOpenAIClient
     from kimera.reactor import Reactor
 
+__all__ = ["BudgetError", "Cascade", "CascadePlan", "Decision", "Round", "settled_verdict"]
+
 MIN_SHARE = 0.01  # of contradictions that is reckoned with
 MAX_STEPS = 20  # in which the sample grows, if it must, to all pairs
 
@@ -250,7 +252,7 @@ class Cascade:
         where it holds too few contradictions to promise anything.
         """
         asked = [pair_of(given, number) for number, given in enumerate(pairs)]
-        scores = scores_of(await self._react(asked))
+        scores = _scores_of(await self._react(asked))
         verdicts = np.full(len(asked), -1, np.int8)
         was_asked = np.zeros(len(asked), dtype=bool)
         for chosen, _ in self.plan.rounds(scores, verdicts):
@@ -280,7 +282,7 @@ class Cascade:
             )
         asked = [pair_of(given, number) for number, given in enumerate(pairs)]
         results = await self._react(asked)
-        doubtful = np.flatnonzero(~self.thresholds.settled(scores_of(results)))
+        doubtful = np.flatnonzero(~self.thresholds.settled(_scores_of(results)))
         judged = await self._judge_some(asked, doubtful)
         self.sent += doubtful.size
         self.settled += len(asked) - doubtful.size
@@ -327,6 +329,6 @@ def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdic
     return replace(result, contradiction=not result.contradiction, confidence=0.5)
 
 
-def scores_of(results: Iterable[Verdict | Failure]) -> np.ndarray:
+def _scores_of(results: Iterable[Verdict | Failure]) -> np.ndarray:
     """float64 (n,), P(contradiction), NaN of a failure."""
     return np.array([each.score if isinstance(each, Verdict) else np.nan for each in results], np.float64)

@@ -41,8 +41,9 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What the sample has shown: P(contradiction) by the reactor, float64, of the pairs that the judge calls
-    contradictions, and of the others.
+    """What the sample has shown: P(contradiction) by the reactor, float64.
+
+    contradictions: of the pairs that the judge calls so. others: of those that it does not.
     """
 
     contradictions: np.ndarray

@@ -16,7 +16,9 @@ UNRANKED = "its scores come from two detectors"
 
 @dataclass(frozen=True)
 class CascadeRun:
-    """decision: None where the run ended before the judge was asked about all that was due; `unfinished` says
+    """A cascade in a run.
+
+    decision: None where the run ended before the judge was asked about all that was due; `unfinished` says
     how much.
     """
 

@@ -65,8 +65,7 @@ def judges_of(options: argparse.Namespace) -> list[str]:
 
 def detector_names(options: argparse.Namespace) -> list[str]:
     """Of all detectors that the summary will tell of, in its order."""
-    from benchmarks.cascade_run import CASCADE_NAME
-    from benchmarks.results import REACTOR_NAME
+    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 
     reactor = [] if options.judge_only else [REACTOR_NAME]
     cascade = [CASCADE_NAME] if options.cascade else []

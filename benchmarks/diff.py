@@ -18,6 +18,8 @@ from benchmarks.options import FAIL_IF, positive
 from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of
 
+__all__ = ["build_parser", "main"]
+
 EPILOG = """\
 examples:
   python -m benchmarks.diff runs/before runs/after

@@ -27,11 +27,13 @@ from kimera.standard_output import note
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
 
+__all__ = ["build_parser", "main"]
+
 OUT = "distilled.jsonl"
 
 
 @dataclass(frozen=True)
-class Distilled:
+class _Distilled:
     """How many pairs were written, contradictions among them, and how many were left out, and why."""
 
     pairs: int
@@ -84,7 +86,7 @@ def _distil(options: argparse.Namespace) -> int:
     path = options.out or run.folder / OUT
     if path.exists():
         raise UserError(f"{path} exists already; give another --out, or delete it")
-    written = write_labelled(run, place, path, options.min_confidence)
+    written = _write_labelled(run, place, path, options.min_confidence)
     left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} not sure enough"
     print(
         f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "
@@ -114,7 +116,7 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
     return judges[name]
 
 
-def write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: float) -> Distilled:
+def _write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: float) -> _Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
     from kimera.whole_files import replacing
 
@@ -140,7 +142,7 @@ def write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: flo
                 file.write(json.dumps(row) + "\n")
                 pairs += 1
                 contradictions += verdict.contradiction
-    return Distilled(pairs, contradictions, failed, unsure)
+    return _Distilled(pairs, contradictions, failed, unsure)
 
 
 if __name__ == "__main__":

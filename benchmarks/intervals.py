@@ -175,7 +175,7 @@ class ClusterCounts:
     @property
     def total(self) -> np.ndarray:
         """int64 (K,): the counts over all clusters."""
-        return self.times @ self.kinds
+        return np.asarray(self.times @ self.kinds)
 
     def draws(self, seed: int, draws: int = DRAWS) -> np.ndarray:
         """Counts of each bootstrap draw of as many clusters, float64 (draws, K)."""
@@ -191,7 +191,7 @@ class ClusterCounts:
 
     def without_one(self) -> np.ndarray:
         """Counts without a cluster of each kind, float64 (u, K): the jackknife's."""
-        return (self.total - self.kinds).astype(np.float64)
+        return np.asarray(self.total - self.kinds, np.float64)
 
 
 def count_interval(
@@ -280,7 +280,7 @@ def calibration_error_interval(
     def errors(factor: float) -> np.ndarray:
         frequency = np.clip(score - factor * gap, 0, 1)
         spread = np.sqrt(np.maximum(frequency * (1 - frequency), 0.25 / pairs) / (pairs * effective))
-        return (np.abs(score - frequency + chance * spread) @ pairs) / pairs.sum()
+        return np.asarray((np.abs(score - frequency + chance * spread) @ pairs) / pairs.sum())
 
     def factor_where(share_below: float) -> float:
         low, high = 0.0, 1.0

@@ -20,6 +20,8 @@ from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of
 from kimera.standard_output import note
 
+__all__ = ["main"]
+
 COMMAND = "python -m benchmarks.llm_compare"
 
 

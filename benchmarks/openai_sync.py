@@ -9,6 +9,8 @@ from typing import Any
 from benchmarks.openai_async import run_async_benchmark
 from kimera.pairs import Pair
 
+__all__ = ["run_sync_benchmark"]
+
 
 def run_sync_benchmark(pairs: Iterable[Pair | tuple[str, str]], **client_options: Any) -> dict[str, Any]:
     """Asks a judge about all pairs, one after the other; call it outside an event loop.

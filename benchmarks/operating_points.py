@@ -20,8 +20,9 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """threshold: the median of the folds'. verdicts: int8 (n,), each pair by the threshold that was best for
-    the other folds.
+    """threshold: the median of the folds'.
+
+    verdicts: int8 (n,), each pair by the threshold that was best for the other folds.
     """
 
     threshold: float

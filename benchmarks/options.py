@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from benchmarks.datasets import EMBEDDED
 from benchmarks.prompts import DEFAULT_PROMPT
 from kimera import __version__
+from kimera.flags import TakesFlags, flags_added_by
 from kimera.reactor_flags import add_old_name, add_reactor_flags, check_cache_flags, share, whole
 from kimera.shards import shard
 
@@ -111,23 +112,8 @@ def build_parser() -> argparse.ArgumentParser:
         "the reactor calls a contradiction stands)",
     )
     add_old_name(detectors, "--most-sent", "max_sent", share_above_0)
-    judge = parser.add_argument_group(JUDGE)
-    add_judge_flags(judge)
-    judge.add_argument(
-        "--simulate",
-        action="store_true",
-        help="ask a simulated judge on this machine, which answers from the labels; no model is asked",
-    )
-    add_limit_flags(parser.add_argument_group(LIMITS))
-    reactor = parser.add_argument_group(REACTOR)
-    reactor.add_argument(
-        "--reactor",
-        choices=("screen", "verify", "both"),
-        help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
-        "both: the verdict is verify's, screen's score stands beside it (default: both; screen where "
-        "--encoder or --head brings your own)",
-    )
-    add_reactor_flags(reactor)
+    for title, add_flags in FLAGS_OF.items():
+        add_flags(parser.add_argument_group(title))
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
     output.add_argument(
@@ -158,7 +144,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_judge_flags(group: argparse._ArgumentGroup, prompt: str = DEFAULT_PROMPT) -> None:
+def _add_judge(group: TakesFlags) -> None:
+    add_judge_flags(group)
+    group.add_argument(
+        "--simulate",
+        action="store_true",
+        help="ask a simulated judge on this machine, which answers from the labels; no model is asked",
+    )
+
+
+def _add_reactor(group: TakesFlags) -> None:
+    group.add_argument(
+        "--reactor",
+        choices=("screen", "verify", "both"),
+        help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
+        "both: the verdict is verify's, screen's score stands beside it (default: both; screen where "
+        "--encoder or --head brings your own)",
+    )
+    add_reactor_flags(group)
+
+
+def add_judge_flags(group: TakesFlags, prompt: str = DEFAULT_PROMPT) -> None:
     """Which judge is asked what, and how. prompt: the default of --prompt."""
     group.add_argument(
         "--async",
@@ -226,7 +232,7 @@ def add_judge_flags(group: argparse._ArgumentGroup, prompt: str = DEFAULT_PROMPT
     )
 
 
-def add_limit_flags(group: argparse._ArgumentGroup) -> None:
+def add_limit_flags(group: TakesFlags) -> None:
     """How fast a judge may be asked, and what ends the asking."""
     group.add_argument(
         "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
@@ -256,6 +262,14 @@ def add_limit_flags(group: argparse._ArgumentGroup) -> None:
     )
 
 
+# The groups of which some runs need no flag, by their titles in --help.
+FLAGS_OF: dict[str, Callable[[TakesFlags], None]] = {
+    JUDGE: _add_judge,
+    LIMITS: add_limit_flags,
+    REACTOR: _add_reactor,
+}
+
+
 def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterator[str]:
     """A note for each option of the run beside which flags of this command line do nothing; it names them.
 
@@ -264,10 +278,10 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
     """
     check_cache_flags(given)
     flags = {
-        action.option_strings[0]: group.title
-        for group in build_parser()._action_groups
-        for action in group._group_actions
-        if action.option_strings and getattr(given, action.dest, action.default) != action.default
+        action.option_strings[0]: title
+        for title, add_flags in FLAGS_OF.items()
+        for action in flags_added_by(add_flags)
+        if getattr(given, action.dest, action.default) != action.default
     }
     flags.pop("--dry-run", None)  # says of every run what it would send
     for name, idle in WITHOUT_EFFECT.items():

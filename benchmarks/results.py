@@ -97,7 +97,7 @@ class DetectorResult:
     @property
     def answered(self) -> np.ndarray:
         """bool (n,): where the detector gave a verdict."""
-        return self.verdicts != FAILED
+        return np.asarray(self.verdicts != FAILED)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def _report(
 
 def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
     """Says what ended a detector early, or that it answered nothing."""
-    from benchmarks.comparison import INTERRUPTED as BY_CTRL_C
+    from benchmarks.judge import INTERRUPTED as BY_CTRL_C
     from benchmarks.judge import REMEDIES
 
     stopped_by = comparison.stopped_by

@@ -31,6 +31,7 @@ from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
 from kimera.findings import MIN_SCORE, strongest_first
+from kimera.flags import TakesFlags
 from kimera.reactor_flags import add_old_name, add_reactor_flags, check_reactor_flags, reactor_of
 from kimera.scan_flags import (
     accepted_findings,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
     from kimera.scanning import Scan
     from kimera.statements import Corpus
+
+__all__ = ["build_parser", "main"]
 
 COMMAND = "python -m benchmarks.scan"
 SETTINGS = "scan.json"
@@ -113,7 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_cascade(group: argparse._ArgumentGroup) -> None:
+def _add_cascade(group: TakesFlags) -> None:
     group.add_argument(
         "--cascade",
         type=open_share,

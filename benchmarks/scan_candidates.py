@@ -26,8 +26,10 @@ Said: TypeAlias = Verdict | Failure | None
 def write_candidates(
     corpus: Corpus, screened: Screened, accepted: set[str], path: Path
 ) -> tuple[int, list[str]]:
-    """A line a pair that is not accepted, the likeliest first: texts and id as a dataset has them, places,
-    scores. Gives how many there are, and the keys of those that are accepted.
+    """A line a pair that is not accepted, the likeliest first.
+
+    Each has texts and id as a dataset has them, places and scores. Gives how many there are, and the keys of
+    those that are accepted.
     """
     columns = (screened.first, screened.second, screened.score, screened.cosine)
     written, left_out = 0, []

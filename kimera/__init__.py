@@ -1,7 +1,8 @@
 """Kimera: contradictions between pairs of statements, found locally."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
 
 __version__ = "0.5.0"
 __all__ = [
@@ -23,19 +24,16 @@ if TYPE_CHECKING:
     from kimera.pairs import Failure, Pair, Verdict
     from kimera.reactor import Reactor
 else:
-    _HOMES = {
-        "ContradictionHead": "head",
-        "EmbeddingCache": "cache",
-        "Encoder": "encoder",
-        "Failure": "pairs",
-        "Pair": "pairs",
-        "Reactor": "reactor",
-        "UserError": "errors",
-        "Verdict": "pairs",
-    }
-
-    def __getattr__(name: str) -> object:
-        """A public name, from its module at first use: a command that needs none starts at once."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "ContradictionHead": "head",
+            "EmbeddingCache": "cache",
+            "Encoder": "encoder",
+            "Failure": "pairs",
+            "Pair": "pairs",
+            "Reactor": "reactor",
+            "UserError": "errors",
+            "Verdict": "pairs",
+        },
+    )

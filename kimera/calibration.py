@@ -33,7 +33,7 @@ def fit_calibration(logits: np.ndarray, label: np.ndarray, weight: np.ndarray) -
 
 def contradiction_logit(logits: np.ndarray) -> np.ndarray:
     """log P(contradiction) - log P(not contradiction), from logits of shape (n, 3): shape (n,)."""
-    return logits[:, 0] - np.logaddexp(logits[:, 1], logits[:, 2])
+    return np.asarray(logits[:, 0] - np.logaddexp(logits[:, 1], logits[:, 2]))
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

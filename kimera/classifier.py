@@ -17,10 +17,12 @@ from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
 from kimera.model_folders import DEFAULT_MODEL
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION, pair_of
 
+__all__ = ["KimeraClassifier"]
+
 HELD_OUT_SHARE = 0.1
 
 
-class KimeraClassifier(ClassifierMixin, BaseEstimator):
+class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A contradiction head on frozen sentence vectors, fitted on your own pairs.
 
     X: n pairs: tuples of two texts, an array of shape (n, 2), or `Pair`s. y: words (contradiction,
@@ -126,7 +128,8 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):
             stratified = StratifiedShuffleSplit(
                 1, test_size=max(HELD_OUT_SHARE, 2 / len(label)), random_state=self.seed
             )
-            return next(stratified.split(groups, contradicts))
+            learn, held_out = next(stratified.split(groups, contradicts))
+            return learn, held_out
         except ValueError as error:
             found = f"{len(label)} pairs with {int(contradicts.sum())} contradictions"
             raise ValueError(f"{found} are too few to fit on: {error}") from None

@@ -12,7 +12,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from kimera.errors import UserError
+from kimera.flags import TakesFlags
 from kimera.pool import Load, WorkerPool
+
+__all__ = ["LOCAL", "Engine", "EngineName", "Pool", "add_engine_flags", "as_engine", "engine_of"]
 
 EngineName: TypeAlias = Literal["local", "ray"]
 ENGINES: tuple[EngineName, ...] = ("local", "ray")
@@ -88,7 +91,7 @@ def as_engine(engine: Engine | EngineName) -> Engine:
     return engine if isinstance(engine, Engine) else Engine(engine)
 
 
-def add_engine_flags(group: argparse._ActionsContainer) -> None:
+def add_engine_flags(group: TakesFlags) -> None:
     """The flags that `engine_of` reads."""
     group.add_argument(
         "--engine",

@@ -19,6 +19,8 @@ from kimera.weights_file import read_weights, write_weights
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"]
+
 CLASSES = (CONTRADICTION, ENTAILMENT, NEUTRAL)
 FORMAT = "kimera-contradiction-head-1"
 ROWS_PER_BLOCK = 1024  # a block's features (6 MB) stay near the processor
@@ -50,7 +52,7 @@ class ContradictionHead:
     @property
     def dimension(self) -> int:
         """The length of the sentence vectors."""
-        return self.layers[0][0].shape[0] // 4
+        return int(self.layers[0][0].shape[0]) // 4
 
     def predict(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1.

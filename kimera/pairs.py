@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
+__all__ = [
+    "CONTRADICTION",
+    "ENTAILMENT",
+    "LABELS",
+    "NEUTRAL",
+    "NOT_CONTRADICTION",
+    "Failure",
+    "Pair",
+    "Verdict",
+    "pair_of",
+]
+
 CONTRADICTION = "contradiction"
 ENTAILMENT = "entailment"
 NEUTRAL = "neutral"

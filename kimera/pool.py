@@ -202,7 +202,7 @@ _worker: _Worker  # of a worker process, from its start on
 
 def _start_worker(gate: _Gate, load: Load) -> None:
     """One thread a worker; Ctrl-C is left to the parent; the worker ends when the parent is gone."""
-    global _worker
+    global _worker  # noqa: PLW0603 (a pool's processes have no other place for what they keep)
     _worker = _Worker(gate, load)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -39,7 +39,7 @@ class RayWorker:
         try:
             if key not in self._works:
                 self._works[key] = load()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (told to who asked, in words: it may not unpickle there)
             told = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             raise UserError(f"the Ray worker {where} cannot load the model: {told}") from None
         return where
@@ -100,14 +100,13 @@ class RayCluster:
                 ray.shutdown()
 
 
-_shared: RayCluster | None = (
-    None  # Ray is one a process, and a CPU has one worker for all that is asked of it
-)
+# Global, since Ray is one a process, and a CPU has one worker for all that is asked of it.
+_shared: RayCluster | None = None
 
 
 def join(holder: object, address: str | None, workers: int | None) -> RayCluster:
     """The cluster of this process, connected to by its first holder. Raises what `RayCluster` does."""
-    global _shared
+    global _shared  # noqa: PLW0603 (see there)
     if _shared is None or not ray.is_initialized():
         _shared = RayCluster(address, workers)
     _shared.holders.add(holder)
@@ -116,7 +115,7 @@ def join(holder: object, address: str | None, workers: int | None) -> RayCluster
 
 def leave(holder: object) -> None:
     """The last one to leave ends the workers."""
-    global _shared
+    global _shared  # noqa: PLW0603 (see there)
     if _shared is not None and holder in _shared.holders:
         _shared.holders.remove(holder)
         if not _shared.holders:
@@ -146,7 +145,7 @@ def _connect(address: str) -> None:
     def connect() -> None:
         try:
             _init(address=address)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (of a dozen kinds; raised below as one, in the main thread)
             failures.append(error)
 
     thread = threading.Thread(target=connect, daemon=True)

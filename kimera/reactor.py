@@ -29,6 +29,17 @@ from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime
 from kimera.verification import Strongest, pairs_at_a_time, verify
 
+__all__ = [
+    "SHIPPED_CROSS_ENCODER",
+    "SHIPPED_HEAD",
+    "THRESHOLD",
+    "Outcome",
+    "PairLike",
+    "Reactor",
+    "ReactorStats",
+    "Stages",
+]
+
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 THRESHOLD = 0.5

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from kimera.engine import add_engine_flags, engine_of
 from kimera.errors import UserError
+from kimera.flags import TakesFlags
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
     from kimera.reactor import Reactor, Stages
 
 
-def add_reactor_flags(group: argparse._ArgumentGroup) -> None:
+def add_reactor_flags(group: TakesFlags) -> None:
     group.add_argument(
         "--mp",
         type=whole(1),
@@ -100,9 +101,7 @@ def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:
     )
 
 
-def add_old_name(
-    group: argparse._ActionsContainer, flag: str, dest: str, type: Callable[[str], object]
-) -> None:
+def add_old_name(group: TakesFlags, flag: str, dest: str, type: Callable[[str], object]) -> None:
     """An earlier spelling of a flag, which goes on working and is not shown."""
     group.add_argument(flag, dest=dest, type=type, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 

@@ -34,6 +34,8 @@ from kimera.shards import shard
 if TYPE_CHECKING:
     from kimera.scanning import Scan
 
+__all__ = ["build_parser", "main"]
+
 EPILOG = """\
 examples:
   python -m kimera.scan docs README.md                    findings as JSON Lines on standard output

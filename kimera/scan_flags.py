@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kimera.errors import UserError
+from kimera.flags import TakesFlags
 from kimera.reactor_flags import add_old_name, share, whole
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from kimera.statements import Corpus
 
 
-def add_corpus_flags(group: argparse._ArgumentGroup, files: str = "+") -> None:
+def add_corpus_flags(group: TakesFlags, files: str = "+") -> None:
     """files: argparse's nargs of them."""
     group.add_argument(
         "files",
@@ -37,7 +38,7 @@ def add_corpus_flags(group: argparse._ArgumentGroup, files: str = "+") -> None:
     )
 
 
-def add_rule_flags(group: argparse._ArgumentGroup) -> None:
+def add_rule_flags(group: TakesFlags) -> None:
     group.add_argument(
         "--min-cosine",
         type=share,
@@ -70,7 +71,7 @@ def add_rule_flags(group: argparse._ArgumentGroup) -> None:
     add_old_name(group, "--least-cosine-rare", "min_cosine_rare", share)
 
 
-def add_finding_flags(group: argparse._ArgumentGroup) -> None:
+def add_finding_flags(group: TakesFlags) -> None:
     group.add_argument("--max-findings", type=whole(1), metavar="N", help="the N strongest alone are written")
     add_old_name(group, "--most", "max_findings", whole(1))
     group.add_argument("--format", choices=("jsonl", "csv", "html"), default="jsonl", help="default: jsonl")

@@ -53,6 +53,8 @@ from kimera.training_data import (
     too_small,
 )
 
+__all__ = ["main"]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 2 wrong usage, 130 interrupted."""
@@ -100,8 +102,8 @@ def _run(options: argparse.Namespace) -> None:
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
         too_small=small,
-        held_out=[measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
-        evaluation=[measure(file, fitted.predict, premises) for file in evaluation],
+        held_out=[_measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
+        evaluation=[_measure(file, fitted.predict, premises) for file in evaluation],
         commands=fitted.commands,
     )
     try:
@@ -118,7 +120,7 @@ def _unwritable(error: OSError) -> UserError:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class _Fitted:
     """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
 
     earlier_sources: what the fits before it learnt from.
@@ -131,7 +133,7 @@ class Fitted:
     earlier_sources: Sequence[Source] = ()
 
 
-def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
+def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> _Fitted:
     """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
     files = [*parts.learn, *parts.calibrate, *measured]
     rows: dict[str, int] = {}
@@ -165,10 +167,10 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
         first, second = rows_of(pairs)
         return head.predict(vectors[first], vectors[second])
 
-    return Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(options)])
+    return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(options)])
 
 
-def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> Fitted:
+def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> _Fitted:
     """A cross-encoder, fine-tuned from the encoder's own weights."""
     from kimera.cross_encoder import CrossEncoder, base_fingerprint, model_folder
     from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
@@ -209,7 +211,7 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
         return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
 
     described = description_of_cross_encoder(weights, fit_options)
-    return Fitted(described, weights.save, predict, weights.commands, earlier)
+    return _Fitted(described, weights.save, predict, weights.commands, earlier)
 
 
 def _sources_of(weights: CrossEncoderWeights, options: argparse.Namespace) -> list[Source]:
@@ -226,7 +228,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def measure(
+def _measure(
     file: LabelledFile, predict: Callable[[Sequence[Pair]], np.ndarray], premises: Set[str]
 ) -> Figures:
     """AUC of contradiction against the rest, three-way accuracy, calibration error, where defined.

@@ -148,7 +148,8 @@ def _check_writable(path: Path) -> None:
 
 def card_path(options: argparse.Namespace) -> Path:
     """Where the card goes: --card, or beside the weights."""
-    return options.card or options.out.with_suffix(".md")
+    card: Path = options.card or options.out.with_suffix(".md")
+    return card
 
 
 def checkpoint_path(options: argparse.Namespace) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
 from benchmarks.judge import FATAL, REPAIRED, RETRIED
@@ -26,7 +27,7 @@ def test_links_lead_to_files_that_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_flags_of_the_comparison_exist(document: Path) -> None:
-    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    known = flags_of(build_parser())
     commands = re.findall(r"benchmarks\.llm_compare([^\n`#]*)", document.read_text(encoding="utf-8"))
     used = {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)}
     assert used <= known

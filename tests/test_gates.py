@@ -14,7 +14,6 @@ from servers import ScriptedJudge, verdict
 from test_report import GUESSES, LABELLED, RUNS, UNLABELLED, judge, reactor, run_of
 
 from benchmarks.gates import (
-    GATE_NOT_MET,
     OPERATORS,
     Gate,
     check,
@@ -27,6 +26,7 @@ from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
 from benchmarks.schema import figures
 from kimera.errors import UserError
+from kimera.exit_codes import GATE_NOT_MET
 
 KNOWN = known_figures(["kimera", "gpt-4.1", "gpt-4"])
 SUMMARY = build_summary(RUNS["two detectors"]())

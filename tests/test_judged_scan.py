@@ -10,6 +10,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from help_texts import flags_of
 from simulators import QUICK, SimulatorThread
 
 from benchmarks.llm_compare import main as compare
@@ -298,7 +299,7 @@ def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.Capture
 
 @pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
 def test_flags_in_the_documents_exist(document: str) -> None:
-    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    known = flags_of(build_parser())
     commands = re.findall(r"benchmarks\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
     assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
     assert any("--" in command for command in commands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import select
 import socket
 import struct
@@ -97,12 +98,11 @@ def test_a_frame_that_cannot_be_read_ends_its_connection_with_a_code(
 ) -> None:
     async def run() -> None:
         async with welcomed(served) as talk:
-            transport = talk.socket.get_extra_info("socket")
-            assert transport is not None
-            connection = talk.socket._response.connection  # the bare socket below
-            assert connection is not None
-            assert connection.transport is not None
-            connection.transport.write(frame)
+            below = talk.socket.get_extra_info("socket")
+            assert below is not None
+            with socket.socket(fileno=os.dup(below.fileno())) as bare:
+                bare.setblocking(False)
+                await asyncio.get_running_loop().sock_sendall(bare, frame)
             assert (await talk.closed())[0] == code
 
     asyncio.run(run())

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,10 @@ import numpy as np
 import pytest
 
 from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import Encoder, _load_worker
+from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
 from kimera.engine import Engine
 from kimera.errors import UserError
-from kimera.model_folders import DEFAULT_MODEL
+from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.pool import Load, WorkerPool
 from kimera.ray_pool import set_up_ray
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
@@ -38,6 +39,7 @@ MANY = 100_000  # more than is waited for
 HANGS_S = 120  # when nothing moves any more
 GATE_S = 20.0  # for the loss of a node to be noticed; the test needs it only in order to be strict
 FEW = PAIRS[:50]  # what they give does not depend on the others
+DISTINCT = [f"text {number}" for number in range(TEXTS_WORTH_A_POOL)]
 TEXTS = [text for pair in PAIRS[:300] for text in pair]
 
 
@@ -277,17 +279,38 @@ def test_a_batch_that_kills_each_worker_ends_the_call(pool_of: Callable[[Load], 
         list(pool_of(load_deadly).map(range(6), 1))
 
 
-def test_a_worker_with_another_model_says_so(pool_of: Callable[[Load], Any]) -> None:
-    runtime = Encoder().runtime
-    pool = pool_of(functools.partial(_load_worker, DEFAULT_MODEL, runtime, None, "another fingerprint"))
-    with pytest.raises(UserError, match=r"process \d+ on .* cannot load .*another one here.*every machine"):
-        list(pool.map([["text"]], 1))
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder with the default model, which a test may change."""
+    source = find_folder(DEFAULT_MODEL)
+    assert source is not None
+    return Path(shutil.copytree(source.resolve(), tmp_path / "nowhere", copy_function=os.symlink))
 
 
-def test_a_worker_without_the_model_says_so(pool_of: Callable[[Load], Any], tmp_path: Path) -> None:
-    load = functools.partial(_load_worker, str(tmp_path / "nowhere"), Encoder().runtime, None, "any")
-    with pytest.raises(UserError, match=r"worker process \d+ on .* cannot load the model: .*nowhere"):
-        list(pool_of(load).map([["text"]], 1))
+def settled(model: Path, nodes: Nodes) -> Encoder:
+    """An encoder that has loaded the model here, but not yet at a worker."""
+    encoder = Encoder(model, engine=nodes.engine)
+    encoder.settle()
+    return encoder
+
+
+def test_a_worker_with_another_model_says_so(model: Path, nodes: Nodes) -> None:
+    config = model / "config.json"
+    content = config.read_bytes()
+    with settled(model, nodes) as encoder:
+        config.unlink()  # a link to the one of the package
+        config.write_bytes(content + b"\n")
+        with pytest.raises(
+            UserError, match=r"process \d+ on .* cannot load .*another one here.*every machine"
+        ):
+            encoder.encode(DISTINCT)
+
+
+def test_a_worker_without_the_model_says_so(model: Path, nodes: Nodes) -> None:
+    with settled(model, nodes) as encoder:
+        shutil.rmtree(model)
+        with pytest.raises(UserError, match=r"worker process \d+ on .* cannot load the model: .*nowhere"):
+            encoder.encode(DISTINCT)
 
 
 def test_a_worker_with_another_kimera_says_so(reactor: Reactor) -> None:

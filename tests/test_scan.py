@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from help_texts import flags_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -277,7 +278,7 @@ def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
 def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
-    known = {flag for action in build_parser()._actions for flag in action.option_strings}
+    known = flags_of(build_parser())
     commands = re.findall(r"kimera\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
     assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
     assert any("--" in command for command in commands)

@@ -73,25 +73,32 @@ WORD = st.text(st.characters(categories=["Ll", "Lu", "Nd"]), min_size=1, max_siz
 SENTENCE = st.lists(WORD, min_size=3, max_size=6).map(lambda words: f"The {' '.join(words)}")
 
 
+NO_SURROGATES = st.characters(exclude_categories=["Cs"])  # UTF-8 has none
+LINE = (
+    st.text(NO_SURROGATES, max_size=40) | SENTENCE | st.sampled_from(["", "- ", "> ", "```", "---", "| a |"])
+)
+TEXT = st.text(NO_SURROGATES, max_size=300) | st.lists(LINE, max_size=12).map("\n".join)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SENTENCE, min_size=1, max_size=8), st.integers(1, 3))
-def test_paragraphs_of_text_stand_on_their_lines(sentences: list[str], blank_lines: int) -> None:
+def test_paragraphs_of_text_stand_on_their_lines(
+    tmp_path_factory: pytest.TempPathFactory, sentences: list[str], blank_lines: int
+) -> None:
     corpus = ("\n" * (blank_lines + 1)).join(sentences)
     lines = corpus.split("\n")
-    from kimera.statements import _of_text
-
-    for text, line in _of_text(corpus):
+    for text, line in read(written(tmp_path_factory.mktemp("texts") / "a.txt", corpus)):
         assert lines[line - 1].split()[: len(text.split())] == text.split()
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(max_size=300))
-def test_no_text_breaks_the_readers_and_no_line_is_beyond_the_end(text: str) -> None:
-    from kimera.statements import _of_markdown, _of_text
-
+@given(TEXT)
+def test_no_text_breaks_the_readers_and_no_line_is_beyond_the_end(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     clean = text.replace("\r\n", "\n").replace("\r", "\n")
-    for split in (_of_text, _of_markdown):
-        found = list(split(clean))
+    for name in ("a.txt", "a.md"):
+        found = read(written(tmp_path_factory.mktemp("texts") / name, text))
         assert all(1 <= line <= clean.count("\n") + 1 for _, line in found)
         assert [line for _, line in found] == sorted(line for _, line in found)
 

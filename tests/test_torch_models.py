@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +18,7 @@ from kimera.encoder import Encoder, torch_work
 from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.reactor import SHIPPED_CROSS_ENCODER
 from kimera.runtime import TORCH_ON_CPU, Runtime
-from kimera.tokens import Tokenizer
-from kimera.torch_models import AHEAD, copies, spread, torch_batches
+from kimera.torch_models import AHEAD, copies, spread
 
 PAIRS = [(f"{number} people {'walk ' * (number % 40)}", f"{number} do not.") for number in range(200)]
 TEXTS = [text for pair in PAIRS for text in pair] + ["", "\ud800 a lone surrogate", "a" * 5000]
@@ -81,14 +81,14 @@ def test_few_batches_are_taken_ahead_and_an_error_ends_it() -> None:
 
 
 def test_copies_read_pairs_as_one_network_does() -> None:
-    alone = CrossEncoder(SHIPPED_CROSS_ENCODER, backend="torch")
-    networks = copies(alone._network(), TwoCpus("torch", "float32", "cpu"))
+    one, two = (CrossEncoder(SHIPPED_CROSS_ENCODER, backend="torch") for _ in range(2))
+    two.runtime = TwoCpus("torch", "float32", "cpu")
+    np.testing.assert_allclose(two.logits(PAIRS), one.logits(PAIRS), atol=1e-4)
+
+
+def test_each_device_has_a_copy_of_its_own() -> None:
+    networks = copies(torch.nn.Linear(2, 2), TwoCpus("torch", "float32", "cpu"))
     assert len({id(each) for each in networks}) == 2
-    tokens = Tokenizer(alone.folder, 256).of_pairs(PAIRS)
-    logits = np.empty((len(PAIRS), 3), np.float32)
-    for rows, found in torch_batches(networks, tokens):
-        logits[rows] = found
-    np.testing.assert_allclose(logits, alone.logits(PAIRS), atol=1e-4)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 2e-3)])

@@ -38,6 +38,8 @@ CASES = (Case(20, 8), Case(48, 8, 7.5), Case(50, 8), Case(100, 8), Case(192, 16,
 
 @dataclass(frozen=True)
 class Measured:
+    """Wall seconds of one case, the asynchronous ones of each repetition."""
+
     case: Case
     sync_s: float
     async_s: tuple[float, ...]

@@ -22,6 +22,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Answer:
+    """One of the three questions that the page answers on top."""
+
     question: str
     findings: tuple[Finding, ...]
 

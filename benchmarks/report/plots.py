@@ -38,7 +38,7 @@ def _titled(detector: DetectorResult) -> str:
 
 
 def _figures(detector: dict[str, Any], metrics: Sequence[str]) -> str:
-    """ "accuracy 0.940 (0.838 to 0.979), precision ..." """
+    """In one line, such as "accuracy 0.940 (0.838 to 0.979), precision ..."."""
     found = (words.figure(metric) for metric in metrics if metric in detector)
     return ", ".join(f"{label} {cell(detector)}" for label, cell in found)
 

@@ -186,7 +186,7 @@ def _checks(labels: np.ndarray, detector: DetectorResult) -> dict[str, metrics.M
 def _from_logprobs(detector: DetectorResult) -> np.ndarray:
     if detector.score_sources is None:
         return np.zeros(detector.scores.size, dtype=bool)
-    return detector.score_sources == SCORE_SOURCES.index("logprobs")
+    return np.asarray(detector.score_sources == SCORE_SOURCES.index("logprobs"))
 
 
 def _judge(detector: DetectorResult) -> dict[str, Any]:

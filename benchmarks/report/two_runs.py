@@ -14,11 +14,11 @@ from benchmarks.report.results_csv import (
     PAIR_COLUMNS,
     finding_cells,
     pair_cells,
-    text_cell,
     writing,
 )
 from benchmarks.report.words import LABELS, MISSING, Row, counted, printable
 from benchmarks.two_runs import CHANGES, QUALITY, Changed
+from kimera.csv_cells import text_cell
 
 Part = dict[str, Any]
 CHANGE_COLUMNS = (

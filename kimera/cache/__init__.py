@@ -19,6 +19,8 @@ from kimera.sqlite_files import connect, default_folder, identity, is_damage, ma
 if TYPE_CHECKING:
     import numpy as np
 
+__all__ = ["FILE_NAME", "MAX_BYTES", "EmbeddingCache"]
+
 FILE_NAME = "embeddings.sqlite3"
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0

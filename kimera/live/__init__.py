@@ -1,1 +1,27 @@
-"""Statements one by one over a WebSocket, each checked against all before it: see docs/live.md."""
+"""Statements one by one over a WebSocket, each checked against all before it: see docs/live.md.
+
+`python -m kimera.live` serves; this is the client in Python.
+"""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = ["Answer", "Checked", "Contradiction", "LiveClient", "LiveError", "Refused", "Statement"]
+
+if TYPE_CHECKING:
+    from kimera.live.client import Answer, Checked, LiveClient, LiveError, Refused
+    from kimera.live.statements import Contradiction, Statement
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "Answer": "client",
+            "Checked": "client",
+            "Contradiction": "statements",
+            "LiveClient": "client",
+            "LiveError": "client",
+            "Refused": "client",
+            "Statement": "statements",
+        },
+    )

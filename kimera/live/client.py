@@ -19,6 +19,8 @@ import aiohttp
 from kimera.live.protocol import PATH, VERSION, Message, written
 from kimera.live.statements import Contradiction, Statement
 
+__all__ = ["Answer", "Checked", "LiveClient", "LiveError", "Refused"]
+
 CONNECT_S = 30.0
 BYE_S = 30.0
 
