@@ -87,7 +87,7 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             )
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803 (scikit-learn's)
         """Calibrated probabilities, float32 of shape (n, classes), in the order of `classes_`."""
         check_is_fitted(self)
         with Encoder(self.encoder) as encoder:
@@ -99,7 +99,7 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         columns = [contradiction, 1 - contradiction]
         return np.stack(columns if self.classes_[0] == CONTRADICTION else columns[::-1], axis=1)
 
-    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803 (scikit-learn's)
         """The likeliest class of each pair, shape (n,)."""
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])

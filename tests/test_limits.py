@@ -173,7 +173,7 @@ def test_a_waiter_cancelled_in_the_moment_of_its_turn_gives_the_slot_back() -> N
 @settings(max_examples=40, deadline=None)
 def test_cancellations_and_changes_of_the_limit_leak_no_slot(seed: int) -> None:
     async def test() -> None:
-        rng = random.Random(seed)  # noqa: S311
+        rng = random.Random(seed)  # noqa: S311 (no secrets here)
         slots = Slots(2)
 
         async def hold() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -115,6 +117,11 @@ def imported_by_others() -> dict[str, set[str]]:
 
 def test_every_face_says_what_it_gives() -> None:
     assert FACES - set(with_all()) == set()
+
+
+def test_a_wing_is_opened_without_what_it_gives() -> None:
+    script = "import sys, kimera, kimera.live; sys.exit(bool({'aiohttp', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("face", with_all())

@@ -20,7 +20,7 @@ POLICY = RetryPolicy(max_retries=5, base_s=0.5, cap_s=30.0, longest_server_wait_
 def wait_s(
     error: JudgeError, retries: int = 0, elapsed_s: float = 0.0, seed: int = 0, policy: RetryPolicy = POLICY
 ) -> float | None:
-    return policy.wait_s(error, retries, retries, elapsed_s, random.Random(seed))  # noqa: S311
+    return policy.wait_s(error, retries, retries, elapsed_s, random.Random(seed))  # noqa: S311 (no secrets here)
 
 
 def limited(wait: float | None) -> JudgeError:

@@ -52,7 +52,7 @@ def measure_apart(in_flight: int, base_url: str) -> dict[str, float]:
     stayed smaller.
     """
     command = [sys.executable, "-m", "benchmarks.perf.judge_memory", "--here", str(in_flight), base_url]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 (our own programs)
     peaks: dict[str, float] = json.loads(output)
     if peaks["before_mb"] <= _peak_mb():
         raise RuntimeError(f"this process ({_peak_mb():.1f} MB) hides the other's memory: {peaks}")

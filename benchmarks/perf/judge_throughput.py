@@ -99,7 +99,7 @@ class Interpreters:
 @functools.cache
 def _has(python: str, modules: tuple[str, ...]) -> bool:
     find = "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
-    return not modules or subprocess.run([python, "-c", find, *modules], check=False).returncode == 0  # noqa: S603
+    return not modules or subprocess.run([python, "-c", find, *modules], check=False).returncode == 0  # noqa: S603 (our own programs)
 
 
 def measure(client: str, python: str, base_url: str, in_flight: int, requests: int) -> Measured:
@@ -109,7 +109,7 @@ def measure(client: str, python: str, base_url: str, in_flight: int, requests: i
         command = [sys.executable, "-m", "benchmarks.perf.judge_throughput", "--here", *what]
     else:
         command = [python, peers.__file__, client, *what, str(MAX_SECONDS)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 (our own programs)
     return Measured(in_flight, **json.loads(output.splitlines()[-1]))
 
 

@@ -61,7 +61,7 @@ class Server:
 @contextlib.contextmanager
 def serving(*arguments: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "kimera.live", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own programs)
     try:
         line = process.stdout.readline() if process.stdout else ""
         yield Server(line.split()[2].rstrip("/"), process)
@@ -75,7 +75,7 @@ def texts(count: int) -> list[str]:
     known = list(
         dict.fromkeys(text for pair in load_dataset(max_pairs=0) for text in (pair.text1, pair.text2))
     )
-    random.Random(0).shuffle(known)  # noqa: S311
+    random.Random(0).shuffle(known)  # noqa: S311 (no secrets here)
     numbered = (f"{known[i % len(known)]} ({i // len(known)})" for i in range(len(known), count))
     return [*known, *numbered][:count]
 

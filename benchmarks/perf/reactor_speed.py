@@ -107,7 +107,7 @@ def processes(texts: list[str], folder: Path) -> None:
         file.write_text("\n".join(texts[:count]), encoding="utf-8")
         seconds = in_turn(
             {
-                workers: lambda workers=workers: run(sys.executable, script, file, workers)  # type: ignore[misc]
+                workers: lambda workers=workers: run(sys.executable, script, file, workers)  # type: ignore[misc]  # mypy has no type for such a default
                 for workers in ("0", "1", "2")
             }
         )
@@ -155,7 +155,7 @@ def in_turn(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def run(*command: object) -> None:
-    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (our own programs)
 
 
 if __name__ == "__main__":

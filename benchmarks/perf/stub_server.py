@@ -85,7 +85,7 @@ class _Stub(asyncio.Protocol):
         self._response = response
         self._received = b""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a server is given no other kind
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

@@ -53,7 +53,7 @@ def thresholds(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarra
     counts = ClusterCounts.of(2 * truth + best.verdicts, among, 4)
     draws = counts.draws(0)
     for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
-        group.add(name, lambda of_counts=of_counts: _of_counts(of_counts, counts, draws))  # type: ignore[misc]
+        group.add(name, lambda of_counts=of_counts: _of_counts(of_counts, counts, draws))  # type: ignore[misc]  # mypy has no type for such a default
     return group
 
 
@@ -118,7 +118,7 @@ def cost(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> 
     """
     group = Group()
     for name, wanted in (("per_correct", labels), ("per_contradiction", np.where(labels == 1, 1, -1))):
-        group.add(name, lambda wanted=wanted: _dollars_each(labels, detector, clusters, wanted))  # type: ignore[misc]
+        group.add(name, lambda wanted=wanted: _dollars_each(labels, detector, clusters, wanted))  # type: ignore[misc]  # mypy has no type for such a default
     return group
 
 
