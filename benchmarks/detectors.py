@@ -44,7 +44,8 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
         )
     if options.max_sent and not options.cascade:
         raise UserError("--max-sent says how far --cascade RISK may go; give both")
-    if options.cascade and len(judges_of(options)) > 1:
+    judges = [] if options.kimera_only else judges_of(options)
+    if options.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
 
 
@@ -55,11 +56,17 @@ def judges_base_url(options: argparse.Namespace) -> str:
 
 
 def judges_of(options: argparse.Namespace) -> list[str]:
-    from benchmarks.results import REACTOR_NAME
+    """The judges' names. Raises UserError for one that is no name, stands twice, or is a detector's of ours."""
+    from benchmarks.results import BUILT_IN_NAMES
 
     models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
-    if len({*models, REACTOR_NAME}) <= len(models):
-        raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
+    for model in models:
+        if not (model.strip() and model.isprintable()):
+            raise UserError(f"--model {model!r} is no name: it is blank, or holds a control character")
+        if model in BUILT_IN_NAMES:
+            raise UserError(f"--model {model}: Kimera's own {model} has that name; the judge needs another")
+        if models.count(model) > 1:
+            raise UserError(f"--model {model} is given twice; give each judge once")
     return models
 
 
