@@ -27,6 +27,7 @@ from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import Price, estimate
 from benchmarks.recorder import Recorder
 from benchmarks.results import REACTOR_NAME, RunResult, title_of
+from kimera.interrupts import interrupt_once
 from kimera.pairs import Failure
 from kimera.progress import progress_bar
 from kimera.reactor import Reactor
@@ -263,10 +264,12 @@ def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:
 def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
     """The first Ctrl-C stops asking and lets what is in flight finish; the second ends at once."""
     loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
 
     def first() -> None:
         client.stop(INTERRUPTED)
-        loop.remove_signal_handler(signal.SIGINT)  # the next one raises KeyboardInterrupt
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, interrupt_once)
         tqdm.write(STOPPING, file=sys.stderr)
 
     try:
@@ -277,7 +280,9 @@ def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        # Otherwise a second Ctrl-C is on its way out of here, and no other may disturb it.
+        if loop.remove_signal_handler(signal.SIGINT) or signal.getsignal(signal.SIGINT) is interrupt_once:
+            signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,10 @@ def run_comparison(
         folder = Path(options.resume) if header else new_run_folder(options.out, now)
         created = header["created"] if header else now.isoformat(timespec="seconds")
         new_header = None if header else header_of(options, created, identity)
-        if not options.quiet:
-            print(f"run folder: {folder}", file=sys.stderr)
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
+            if not options.quiet:
+                print(f"run folder: {folder}", file=sys.stderr)
             comparison = _compare(options, dataset, detectors, folder, created, new_header)
             summary = _report(options, comparison, dataset, folder, show)
         except KeyboardInterrupt:

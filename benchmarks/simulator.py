@@ -13,18 +13,18 @@ if __name__ == "__main__":
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import json
 import signal
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.simulation import KEY_BYTES, PROFILES, Answer, SimulatorConfig, answers_for
 from benchmarks.simulator_server import HOST, MODEL, Simulator, listening
 from kimera.errors import UserError
+from kimera.interrupts import interrupts_withheld
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -79,7 +79,7 @@ class SimulatorProcess:
             target=_serve_child, args=(self._config, answers, theirs), name="simulator", daemon=True
         )
         try:
-            with _deaf_to_interrupts():
+            with interrupts_withheld():
                 self._process.start()
             theirs.close()  # the child's copy is then the only one: its death shows as the end of the pipe
             self._port = self._receive_port()
@@ -107,25 +107,6 @@ class SimulatorProcess:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born.
-
-    Here a Ctrl-C is only put off until the end of the block.
-    """
-    from multiprocessing import resource_tracker
-
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> None:

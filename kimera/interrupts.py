@@ -1,9 +1,16 @@
-"""Ctrl-C where no command can catch it, while its imports run: exit code 130 and no traceback."""
+"""Ctrl-C ends a command once, with exit code 130 and no traceback, however often it is pressed."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
-from types import TracebackType
+import time
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+
+PATIENCE_S = 2.0  # of who presses Ctrl-C again while a command puts its things in order
 
 
 def exit_quietly() -> None:
@@ -12,6 +19,45 @@ def exit_quietly() -> None:
     For commands, as their first act: before what takes long to import.
     """
     sys.excepthook = _hook
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell wants it ignored
+        signal.signal(signal.SIGINT, interrupt_once)
+
+
+def interrupt_once(number: int, frame: FrameType | None) -> None:
+    """A handler of SIGINT: raises KeyboardInterrupt, and lets no further Ctrl-C disturb what that sets off.
+
+    Files are closed and processes ended then, which takes a moment; a second KeyboardInterrupt in the midst
+    of it would leave some of that undone, with a traceback. After `PATIENCE_S` another Ctrl-C ends the
+    process at once, since a library may have swallowed the first: journals and caches survive that, and
+    worker processes end with their parent.
+    """
+    begun = time.monotonic()
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - begun > PATIENCE_S:
+            os._exit(130)
+
+    signal.signal(signal.SIGINT, again)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interrupts_withheld() -> Iterator[None]:
+    """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born.
+
+    Here a Ctrl-C is only put off until the end of the block.
+    """
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -25,12 +25,25 @@ def add_reactor_flags(group: TakesFlags) -> None:
     )
     add_engine_flags(group)
     group.add_argument(
-        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
-    )
-    group.add_argument(
         "--symmetric",
         action="store_true",
         help="verify reads each pair in both orders and takes the mean, in twice the time",
+    )
+    add_model_flags(group)
+    group.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
+    group.add_argument(
+        "--cache-size",
+        type=size,
+        metavar="SIZE",
+        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
+    )
+    group.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
+
+
+def add_model_flags(group: TakesFlags) -> None:
+    """Which weights compute, on what."""
+    group.add_argument(
+        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
     )
     group.add_argument(
         "--encoder",
@@ -58,14 +71,6 @@ def add_reactor_flags(group: TakesFlags) -> None:
         default="cpu",
         help="where it computes (default: cpu); auto takes a GPU where torch sees one",
     )
-    group.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
-    group.add_argument(
-        "--cache-size",
-        type=size,
-        metavar="SIZE",
-        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
-    )
-    group.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
 
 
 def check_cache_flags(options: argparse.Namespace) -> None:

@@ -58,15 +58,24 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 2 wrong usage, 130 interrupted."""
+    options = read_options(arguments)
     try:
-        _run(read_options(arguments))
+        _run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"interrupted; {_way_on(options)}", file=sys.stderr)
         return 130
     return 0
+
+
+def _way_on(options: argparse.Namespace) -> str:
+    """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
+    kept = checkpoint_path(options).exists() if options.stage == "verify" else not options.no_cache
+    if kept:
+        return "the same command goes on from here"
+    return "nothing was kept, so the same command begins anew"
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -152,7 +161,7 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
     cache = None if options.no_cache else EmbeddingCache(options.cache_dir)
     with Encoder(options.encoder, precision="float32") as encoder:
         _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
-        vectors = embed(list(rows), encoder, cache, workers=options.workers, progress=True).vectors
+        vectors = embed(list(rows), encoder, cache, workers=options.mp, progress=True).vectors
         head = fit_head(
             vectors,
             learn,

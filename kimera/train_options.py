@@ -11,13 +11,14 @@ from pathlib import Path
 from kimera.data_sets import parse_source
 from kimera.errors import UserError
 from kimera.model_folders import DEFAULT_MODEL
+from kimera.reactor_flags import add_old_name, whole
 from kimera.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3}
 FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
 DESCRIPTION = f"""\
-Fit a stage of the reactor on files of labelled pairs (.jsonl, .csv, .tsv, each perhaps .gz), and write it
+Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSONL, each also .gz; Parquet), and write it
 with a model card. --stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes
 the encoder itself into a cross-encoder, in an hour or two on a CPU, and goes on where it was interrupted.
 
@@ -86,8 +87,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, help="at most so many (default: 6 of screen, 3 of verify)")
     add("--seed", type=int, default=0, help="of the split and of the fit (default: %(default)s)")
     add(
-        "--workers", type=int, metavar="N", help="encode in N processes (default: in this one, all its cores)"
+        "--mp",
+        type=whole(1),
+        metavar="N",
+        help="encode in N processes of one thread each (default: one process, all cores)",
     )
+    add_old_name(parser, "--workers", "mp", whole(1))
     add(
         "--start",
         type=Path,
@@ -121,7 +126,7 @@ def check_options(options: argparse.Namespace) -> None:
     other = {
         "screen": {"--swap": options.swap, "--start": options.start, "--compile": options.compile},
         "verify": {
-            "--workers": options.workers,
+            "--mp": options.mp,
             "--cache-dir": options.cache_dir,
             "--no-cache": options.no_cache,
         },
@@ -131,8 +136,6 @@ def check_options(options: argparse.Namespace) -> None:
     for flag, path in (("--start", options.start), ("--sources", options.sources)):
         if path and not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"--workers is {options.workers}; give 1 or more")
     _check_writable(options.out)
     _check_writable(card_path(options))
     if card_path(options).resolve() == options.out.resolve():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,36 @@ def test_ctrl_c_during_the_imports_of_a_command_is_130_without_a_traceback(
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize("wait_for", ["run folder", "kimera:"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_however_often_it_is_pressed_the_reactor_on_processes_ends_without_a_traceback(
+    tmp_path: Path, wait_for: str, times: int
+) -> None:
+    rows = ({"text1": f"Door {n} is open.", "text2": f"Door {n} is shut."} for n in range(3_000))
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    flags = ["--kimera-only", "--mp", "2", "--max-pairs", "0", "--no-viz", "--no-cache", "--out", "run"]
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "pairs.jsonl", *flags]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        told = b""
+        while wait_for.encode() not in told:
+            told += (read := os.read(process.stderr.fileno(), 4096))
+            assert read, told.decode()
+        for _ in range(times):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers hear it too
+            time.sleep(0.05)
+        _, rest = process.communicate(timeout=60)
+    told += rest
+    assert b"Traceback" not in told
+    assert b"Error" not in told
+    assert b"interrupted; go on with: python -m benchmarks.llm_compare --resume run" in told
+    assert process.returncode in {130, -signal.SIGINT}  # the last one may hit the interpreter's own end
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

@@ -21,7 +21,7 @@ from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidates import CandidateRule
 from kimera.live.limits import Limits
-from kimera.reactor_flags import add_old_name
+from kimera.reactor_flags import add_model_flags, add_old_name
 
 if TYPE_CHECKING:
     from kimera.live.session import Detector
@@ -94,9 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--reactor",
         choices=("screen", "both"),
-        default="both",
         help="screen: sentence vectors and a head decide, fast and unsure; both: a cross-encoder reads the "
-        "best candidates (default: %(default)s)",
+        "best candidates (default: both; screen where --encoder or --head brings your own)",
     )
     add(
         "--min-cosine",
@@ -114,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="candidates that are read (default: %(default)s)",
     )
+    add_model_flags(parser.add_argument_group("models"))
     add = parser.add_argument_group("limits").add_argument
     counts = {
         "connections": "sessions at a time",
@@ -173,7 +173,17 @@ def _serve(access: Access, limits: Limits, options: argparse.Namespace) -> int:
     from kimera.reactor import Reactor
 
     rule = CandidateRule(min_cosine=options.min_cosine, max_chosen=options.verify)
-    detector = Detector(Reactor(cache=None, stages=options.reactor), rule)
+    reactor = Reactor(
+        options.encoder,
+        options.head,
+        None,
+        stages=options.reactor,
+        cross_encoder=options.verify_weights,
+        backend=options.backend,
+        precision=options.precision,
+        device=options.device,
+    )
+    detector = Detector(reactor, rule)
     print("Loading the models ...", file=sys.stderr)
     detector.load()
     return asyncio.run(_serve_until_stopped(detector, access, limits, options.port))
