@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.perf.scan_corpus import planted_corpus, recall
+from kimera.commands import COMMANDS
 from kimera.errors import UserError
 from kimera.finding_files import render_csv, render_html, render_jsonl
 from kimera.findings import Finding, read_baseline, replace_baseline, strongest_first
@@ -286,8 +287,8 @@ def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
 
 def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    python, module, *flags = hook["entry"].split()[0], hook["entry"].split()[2], *hook["entry"].split()[3:]
-    assert (python, module) == ("python", "kimera.scan")
+    program, command, *flags = hook["entry"].split()
+    assert (program, COMMANDS[command].home) == ("kimera", "kimera.scan")
     options = build_parser().parse_args([*flags, *hook["args"]])
     assert options.fail_on_contradiction
     assert hook["pass_filenames"] is False
