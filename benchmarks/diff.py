@@ -47,7 +47,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupt
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=as_called("kimera diff"),
-        description="Compare two runs of benchmarks.llm_compare pair by pair: which verdicts changed,\n"
+        description="Compare two runs pair by pair: which verdicts changed,\n"
         "and whether B is better than A, as good, or cannot be told apart from it.",
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,

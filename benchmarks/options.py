@@ -80,8 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--shard",
         type=shard,
         metavar="I/N",
-        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where python "
-        "-m kimera.cache merge has joined their caches, the reactor has nothing left to compute",
+        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where "
+        + as_called("kimera cache merge has joined their caches, the reactor has nothing left to compute"),
     )
     data.add_argument(
         "--label-map",

@@ -1,4 +1,4 @@
-"""The command kimera: what it starts, refuses, teaches and completes. Its installation: test_installation.py."""
+"""The command kimera: what it starts, refuses, teaches and completes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from servers import Canned, ScriptedJudge
 
 from kimera import __version__
 from kimera.cli import build_parser
@@ -70,7 +73,7 @@ def test_help_names_every_command_and_shows_examples(path: Path) -> None:
     done = run(path, "kimera", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert all(
-        re.search(rf"^  {name}  +{re.escape(it.summary)}$", done.stdout, re.M)
+        re.search(rf"^  {name}  +{re.escape(it.summary)}$", done.stdout, re.MULTILINE)
         for name, it in COMMANDS.items()
     )
     assert "kimera compare --simulate" in done.stdout
@@ -82,10 +85,8 @@ def test_the_version_is_that_of_the_package(path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_commands_help_speaks_of_it_as_it_was_called(path: Path, name: str) -> None:
-    short, long = (
-        run(path, "kimera", name, "--help"),
-        run(path, sys.executable, "-m", COMMANDS[name].module, "--help"),
-    )
+    short = run(path, "kimera", name, "--help")
+    long = run(path, sys.executable, "-m", COMMANDS[name].module, "--help")
     assert (short.returncode, long.returncode, short.stderr, long.stderr) == (0, 0, "", "")
     assert short.stdout.startswith(f"usage: kimera {name} ")
     assert "python -m" not in short.stdout
@@ -142,14 +143,21 @@ def test_a_command_takes_the_flags_that_follow_and_gives_its_exit_code(path: Pat
     assert run(path, "kimera", "cache", "stats", "--cache-dir", str(tmp_path)).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["kimera", "python -m"])
-def test_the_way_on_after_an_error_is_the_way_that_was_taken(path: Path, tmp_path: Path, name: str) -> None:
-    called = {"kimera": ["kimera", "compare"], "python -m": [sys.executable, "-m", "benchmarks.llm_compare"]}
-    shown = {"kimera": "kimera compare", "python -m": "python -m benchmarks.llm_compare"}
-    flags = ["--judge-only", "--base-url", "http://127.0.0.1:9", "--model", "none", "--max-pairs", "2"]
-    done = run(path, *called[name], *flags, "--max-retries", "0", "--no-viz", "--out", "run", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        (["kimera", "compare"], "kimera compare"),
+        ([sys.executable, "-m", "benchmarks.llm_compare"], "python -m benchmarks.llm_compare"),
+    ],
+    ids=["kimera", "python"],
+)
+def test_the_way_on_after_an_error_is_the_way_that_was_taken(
+    path: Path, tmp_path: Path, serve: Callable[[Any], ScriptedJudge], called: list[str], shown: str
+) -> None:
+    judge = ["--judge-only", "--base-url", serve(Canned(status=401)).base_url, "--model", "any"]
+    done = run(path, *called, *judge, "--max-pairs", "2", "--no-viz", "--out", "run", cwd=tmp_path)
     assert done.returncode == 1
-    assert f"go on with: {shown[name]} --resume run" in done.stderr
+    assert f"go on with: {shown} --resume run" in done.stderr
 
 
 def test_a_text_names_commands_alone() -> None:
