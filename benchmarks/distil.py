@@ -40,7 +40,8 @@ another, its provider's terms say.
 EPILOG = """\
 examples:
   kimera distil runs/2026-01-31_12-00-00
-  kimera train --stage verify runs/2026-01-31_12-00-00/distilled.jsonl --out verify.safetensors
+  kimera train --stage verify runs/2026-01-31_12-00-00/distilled.jsonl \\
+      --start kimera/weights/verify.safetensors --out verify.safetensors
   kimera compare other.csv --kimera-only --verify-weights verify.safetensors
 
 exit codes: 0 done, 1 failed, 2 wrong usage
