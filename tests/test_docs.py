@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
 from benchmarks.judge import FATAL, REPAIRED, RETRIED
@@ -45,6 +46,8 @@ def is_understood(name: str, words: list[str]) -> bool:
     """Of words such as stats|clear the first is meant; what is only named needs no arguments."""
     parser = import_module(COMMANDS[name].home).build_parser()
     given = [word.partition("|")[0] for word in takewhile(lambda word: word != ">", words) if word != "..."]
+    if not {word.partition("=")[0] for word in given if word.startswith("--")} <= flags_of(parser):
+        return False  # not there, or an earlier name
     try:
         parser.parse_args(given or ["--help"])
     except SystemExit as end:

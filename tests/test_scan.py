@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from help_texts import flags_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -275,14 +274,6 @@ def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None
         path.write_text(content)
         with pytest.raises(UserError, match="is not a baseline of this version"):
             read_baseline(path)
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
-def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
-    known = flags_of(build_parser())
-    commands = re.findall(r"kimera\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
-    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
-    assert any("--" in command for command in commands)
 
 
 def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
