@@ -46,6 +46,6 @@ def as_called(text: str) -> str:
     Who started `python -m benchmarks.llm_compare` may have no `kimera` on the path, and reads
     `python -m` with the module's name instead.
     """
-    if Path(sys.argv[0]).name == PROGRAM:
+    if [Path(word).name for word in sys.argv[:1]] == [PROGRAM]:
         return text
     return _NAMED.sub(lambda named: f"python -m {COMMANDS[named[1]].module}", text)
