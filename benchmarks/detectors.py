@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.pricing import CostLimit, Price
     from benchmarks.prompts import Prompt
+    from benchmarks.reply_cache import ReplyCache
     from kimera.reactor import Reactor
 
 WAYS_WITHOUT = """\
@@ -44,7 +45,8 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
         )
     if options.max_sent and not options.cascade:
         raise UserError("--max-sent says how far --cascade RISK may go; give both")
-    if options.cascade and len(judges_of(options)) > 1:
+    judges = [] if options.kimera_only else judges_of(options)
+    if options.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
 
 
@@ -55,11 +57,17 @@ def judges_base_url(options: argparse.Namespace) -> str:
 
 
 def judges_of(options: argparse.Namespace) -> list[str]:
-    from benchmarks.results import REACTOR_NAME
+    """The judges' names. Raises UserError for what is no name, stands twice, or names a detector of ours."""
+    from benchmarks.results import BUILT_IN_NAMES
 
     models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
-    if len({*models, REACTOR_NAME}) <= len(models):
-        raise UserError(f"--model: each needs a name of its own, and {REACTOR_NAME!r} is the reactor's")
+    for model in models:
+        if not (model.strip() and model.isprintable()):
+            raise UserError(f"--model {model!r} is no name: it is blank, or holds a control character")
+        if model in BUILT_IN_NAMES:
+            raise UserError(f"--model {model}: Kimera's own {model} has that name; the judge needs another")
+        if models.count(model) > 1:
+            raise UserError(f"--model {model} is given twice; give each judge once")
     return models
 
 
@@ -81,6 +89,7 @@ def detectors_of(
 ) -> list[Detector]:
     from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
     from benchmarks.finished_run import plan_of
+    from benchmarks.reply_cache import ReplyCache
     from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
@@ -89,10 +98,11 @@ def detectors_of(
     if options.kimera_only:
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
+    replies = stack.enter_context(ReplyCache()) if options.cache_replies else None
     limits: list[CostLimit] = []
     plan = plan_of(vars(options))
     for model in judges_of(options):
-        client, price = _client(options, model, prompt, simulator, limits)
+        client, price = _client(options, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
             options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
         )
@@ -107,11 +117,11 @@ def _client(
     prompt: Prompt,
     simulator: str | None,
     limits: list[CostLimit],
+    replies: ReplyCache | None,
 ) -> tuple[AsyncOpenAIClient, Price | None]:
     from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.pricing import CostLimit
     from benchmarks.rates import RateLimits
-    from benchmarks.reply_cache import ReplyCache
     from benchmarks.transports import httpx_available
 
     concurrency = options.concurrency or 1
@@ -128,7 +138,7 @@ def _client(
         prompt=prompt,
         headers=dict(options.headers or ()),
         rates=RateLimits(options.rpm, options.tpm),
-        replies=ReplyCache() if options.cache_replies else None,
+        replies=replies,
         logprobs=options.logprobs,
     )
     price = price_for(options, model, client.endpoint.base_url)

@@ -8,10 +8,22 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
-from kimera.sqlite_files import Identity, connect, default_folder, identity, is_damage, make_folder, set_aside
+from kimera.cache import REPLIES_FILE_NAME
+from kimera.sqlite_files import (
+    Identity,
+    connect,
+    default_folder,
+    drop_oldest,
+    give_back_pages,
+    identity,
+    is_damage,
+    make_folder,
+    set_aside,
+)
 
-FILE_NAME = "replies.sqlite3"
 MAX_BODY_BYTES = 256 * 1024  # a verdict takes one, a long chain of thought a hundred
+MAX_BYTES = 1024**3  # of about a million verdicts; then the oldest go
+PUTS_PER_CHECK = 256  # of the file's size
 BUSY_TIMEOUT_S = 5.0  # another process writes for well under a millisecond; the event loop waits with us
 SELECT = "SELECT body FROM replies WHERE key = ?"
 UPSERT = "INSERT INTO replies (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
@@ -19,7 +31,7 @@ UPSERT = "INSERT INTO replies (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPD
 
 def default_path() -> Path:
     """The file in the cache folder: KIMERA_CACHE_DIR, else the user's cache folder on this platform."""
-    return default_folder() / FILE_NAME
+    return default_folder() / REPLIES_FILE_NAME
 
 
 def reply_key(base_url: str, body: bytes, sample: int) -> bytes:
@@ -43,11 +55,15 @@ class ReplyCache:
     A cache may be lost but must never end a run: a damaged file is set aside with a warning and a new one
     begun; any other trouble of SQLite's is a warning and a miss, and after a failed `put` no more is written.
 
+    max_bytes: how large the file may become, but for the last puts; then the oldest replies go.
+
     Raises `UserError` if the folder cannot be made or written.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         self.path = Path(path) if path is not None else default_path()
+        self.max_bytes = max_bytes
+        self._puts = 0
         self._db: sqlite3.Connection | None = None
         self._identity: Identity = None
         self._writing = True
@@ -76,6 +92,14 @@ class ReplyCache:
         if self._writing and len(body) <= MAX_BODY_BYTES:
             stored = self._attempt(lambda db: db.execute(UPSERT, (key, body)).fetchall())
             self._writing = stored is not None
+            if self._puts % PUTS_PER_CHECK == 0:  # the first too: an earlier run may have left it too large
+                self._attempt(self._bound)
+            self._puts += 1
+
+    def _bound(self, db: sqlite3.Connection) -> list[tuple[bytes]]:
+        if drop_oldest(db, "replies", self.max_bytes):
+            give_back_pages(db)
+        return []
 
     def _attempt(self, work: Callable[[sqlite3.Connection], list[tuple[bytes]]]) -> list[tuple[bytes]] | None:
         """The rows that `work` gives, on a new file where the old one is damaged; None where SQLite fails."""

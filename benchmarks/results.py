@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAILED = -1
 REACTOR_NAME = "kimera"
 CASCADE_NAME = "cascade"
+BUILT_IN_NAMES = (REACTOR_NAME, CASCADE_NAME, "cascade_run")  # the last is a part of the summary, for gates
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.datasets import EMBEDDED
 from benchmarks.journal import JournalReader, Record
+from benchmarks.options import build_parser
 from benchmarks.prompts import BUILT_IN
 from kimera.errors import UserError
 from kimera.model_folders import PACKAGED_NAMES
@@ -154,7 +155,7 @@ def dataset_of(folder: str | Path, header: Record) -> str:
 
 
 def header_in(folder: str | Path) -> Record:
-    """The header of the run in `folder`, with all that a run needs to go on."""
+    """The header of the run in `folder`, of this version or an earlier one. Raises UserError for no run."""
     path = Path(folder) / JOURNAL
     if not path.is_file():
         raise UserError(f"{folder}: no run there (no {JOURNAL})")
@@ -164,20 +165,15 @@ def header_in(folder: str | Path) -> Record:
         )
     with JournalReader(path) as journal:
         header = journal.header
-    if isinstance(options := header.get("options"), dict):
-        header["options"] = {RENAMED.get(name, name): value for name, value in options.items()}
-    if lacking := _lacking(header):
-        raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}: it was written by another version")
-    return header
+    if lacking := [name for name in ("created", "dataset", "options") if not header.get(name)]:
+        raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}, so it is not the journal of a run")
+    return {"header_names": [], **header, "options": _options_in(header)}
 
 
-def _lacking(header: Record) -> list[str]:
-    """What a run cannot go on without, and the header does not hold."""
-    if not isinstance(header.get("options"), dict):
-        return ["options"]
-    return sorted({"created", "dataset", "header_names"} - header.keys()) + sorted(
-        IDENTITY.keys() - header["options"].keys()
-    )
+def _options_in(header: Record) -> dict[str, Any]:
+    """All options of today. What the run's version did not know yet does what it did then: the default."""
+    saved = {RENAMED.get(name, name): value for name, value in header["options"].items()}
+    return {**vars(build_parser().parse_args([])), "dataset": header["dataset"]["name"], **saved}
 
 
 def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from kimera.errors import UserError
 
 LAYOUT = 1
+KEPT = 0.9  # of the most bytes, where the oldest rows had to go
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 Identity: TypeAlias = tuple[int, int] | None
 
@@ -87,6 +88,30 @@ def _switch_to_wal(db: sqlite3.Connection, timeout_s: float) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def drop_oldest(db: sqlite3.Connection, table: str, max_bytes: int) -> bool:
+    """Where the file holds more than `max_bytes`, the oldest rows of the table go; gives whether any did.
+
+    table: one whose new rows get the next rowid. Afterwards, outside of a transaction, `give_back_pages`.
+    """
+    pages, free, size = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    used = (pages - free) * size
+    if used <= max_bytes:
+        return False
+    # Only the oldest are ever deleted, so that the rowids have no great gaps.
+    oldest, newest = db.execute(f"SELECT min(rowid), max(rowid) FROM {table}").fetchone()  # noqa: S608 (ours)
+    gone = round((newest - oldest + 1) * (1 - KEPT * max_bytes / used))
+    db.execute(f"DELETE FROM {table} WHERE rowid < ?", (oldest + gone,))  # noqa: S608 (ours)
+    return True
+
+
+def give_back_pages(db: sqlite3.Connection) -> None:
+    """Makes the file as small as what it holds; `execute` would do so for the first page only."""
+    db.executescript("PRAGMA incremental_vacuum")
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -191,6 +191,7 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     EmbeddingCache(tmp_path).put_many("print", ["one", "two"], np.ones((2, 4), np.float32))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "encoder.onnx").write_bytes(b"0" * 1_000_000)
+    (tmp_path / "replies.sqlite3").write_bytes(b"0" * 3_000_000)
     (tmp_path / "mine.txt").write_text("not of the cache")
 
     def cache(*words):
@@ -201,7 +202,10 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     assert (told.returncode, told.stderr) == (0, "")
     assert "2 entries" in told.stdout
     assert "models for onnxruntime: 1, 1.0 MB" in told.stdout
-    assert cache("clear", "--cache-dir", tmp_path).stdout.startswith("deleted: 1.")
+    assert "replies of judges: 3.0 MB" in told.stdout
+    assert cache("clear", "--only", "models", "--cache-dir", tmp_path).stdout.startswith("deleted: 1.0 MB")
+    assert "2 entries" in cache("stats", "--cache-dir", tmp_path).stdout
+    assert cache("clear", "--cache-dir", tmp_path).stdout.startswith("deleted: 3.")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert "0 entries" in cache("stats", "--cache-dir", tmp_path).stdout
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -17,13 +17,10 @@ import pytest
 
 from benchmarks.datasets import load_dataset
 from benchmarks.llm_compare import main
-from benchmarks.options import build_parser
 from benchmarks.prompts import load_prompt
-from benchmarks.run_folder import IDENTITY, header_of, resumed_options
 from benchmarks.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
 from benchmarks.simulator import SimulatorProcess
 from kimera.cache import EmbeddingCache
-from kimera.errors import UserError
 from kimera.onnx_models import MODELS
 from kimera.reactor import Reactor
 from kimera.sqlite_files import default_folder
@@ -464,29 +461,6 @@ def wait_for_lines(journal: Path, count: int) -> None:
     while not journal.exists() or journal.read_bytes().count(b'"index"') < count:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def write_header(folder: Path, header: dict[str, object]) -> None:
-    folder.mkdir()
-    (folder / "journal.jsonl").write_text(json.dumps({"journal": 1, **header}) + "\n", encoding="utf-8")
-
-
-@pytest.mark.parametrize("lacking", ["created", "dataset", "header_names", "options"])
-def test_a_header_of_another_version_is_refused_by_name(tmp_path: Path, lacking: str) -> None:
-    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {"dataset": {}})
-    del header[lacking]
-    write_header(tmp_path / "run", header)
-    with pytest.raises(UserError, match=rf"journal\.jsonl, line 1: lacks {lacking}: .* another version"):
-        resumed_options([], str(tmp_path / "run"), build_parser())
-
-
-@pytest.mark.parametrize("lacking", IDENTITY)
-def test_a_header_that_does_not_say_which_run_it_was_is_refused(tmp_path: Path, lacking: str) -> None:
-    header = header_of(build_parser().parse_args([]), "2026-01-31T12:00:00+00:00", {"dataset": {}})
-    del header["options"][lacking]
-    write_header(tmp_path / "run", header)
-    with pytest.raises(UserError, match=rf"lacks {lacking}: .* another version"):
-        resumed_options([], str(tmp_path / "run"), build_parser())
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"journal":1,"created":"2026'])

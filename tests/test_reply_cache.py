@@ -13,14 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.reply_cache import FILE_NAME, MAX_BODY_BYTES, ReplyCache, default_path, reply_key
+from benchmarks.llm_compare import main as compare
+from benchmarks.reply_cache import (
+    MAX_BODY_BYTES,
+    PUTS_PER_CHECK,
+    ReplyCache,
+    default_path,
+    reply_key,
+)
+from kimera.cache import REPLIES_FILE_NAME
 from kimera.errors import UserError
 
 URL = "https://api.openai.com/v1"
 
 WRITER = """
 import sys
-from benchmarks.reply_cache import FILE_NAME, ReplyCache, reply_key
+from benchmarks.reply_cache import ReplyCache, reply_key
 with ReplyCache(sys.argv[1]) as cache:
     for number in range(int(sys.argv[3])):
         body = f"{sys.argv[2]} {number}".encode()
@@ -31,7 +39,7 @@ with ReplyCache(sys.argv[1]) as cache:
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / FILE_NAME
+    return tmp_path / REPLIES_FILE_NAME
 
 
 def writer(path: Path, name: str, count: int) -> subprocess.Popen[bytes]:
@@ -104,7 +112,7 @@ def test_a_key_is_the_same_in_every_process():
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.tuples(st.text(), st.binary(), st.integers(0, 9)), st.binary(), max_size=8))
 def test_any_body_comes_back_under_its_own_key(replies):
-    with tempfile.TemporaryDirectory() as folder, ReplyCache(Path(folder, FILE_NAME)) as cache:
+    with tempfile.TemporaryDirectory() as folder, ReplyCache(Path(folder, REPLIES_FILE_NAME)) as cache:
         for request, body in replies.items():
             cache.put(reply_key(*request), body)
         assert {request: cache.get(reply_key(*request)) for request in replies} == replies
@@ -216,12 +224,33 @@ def test_after_a_put_that_failed_the_cache_still_answers(path):
 def test_a_folder_that_is_a_file_is_the_users_mistake(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="KIMERA_CACHE_DIR"):
-        ReplyCache(tmp_path / "file" / FILE_NAME)
+        ReplyCache(tmp_path / "file" / REPLIES_FILE_NAME)
 
 
 def test_the_environment_chooses_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "elsewhere"))
-    assert default_path() == tmp_path / "elsewhere" / FILE_NAME
+    assert default_path() == tmp_path / "elsewhere" / REPLIES_FILE_NAME
     with ReplyCache() as cache:
         cache.put(b"key", b"body")
     assert default_path().exists()
+
+
+def test_it_stays_within_its_size_and_the_oldest_replies_go(path):
+    maximum = 2_000_000
+    with ReplyCache(path, max_bytes=maximum) as cache:
+        keys = [reply_key(URL, str(number).encode(), 0) for number in range(2_000)]
+        for key in keys:
+            cache.put(key, b"x" * 4_000)
+        kept = [cache.get(key) is not None for key in keys]
+    assert sum(path.stat().st_size for path in path.parent.iterdir()) < 2 * maximum + PUTS_PER_CHECK * 5_000
+    assert kept[-1]
+    assert not kept[0]
+    assert kept == sorted(kept)  # the oldest went first
+
+
+def test_a_run_closes_it(path, monkeypatch):
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(path.parent))
+    flags = ["--judge-only", "--simulate", "--max-pairs", "4", "--cache-replies", "--no-viz", "--quiet"]
+    assert compare([*flags, "--async", "4", "--out", str(path.parent / "run")]) == 0
+    left = sorted(each.name for each in path.parent.glob(f"{REPLIES_FILE_NAME}*"))
+    assert left == [REPLIES_FILE_NAME]  # SQLite takes its write-ahead log away with the last connection

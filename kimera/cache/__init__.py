@@ -14,18 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kimera.errors import UserError
-from kimera.sqlite_files import connect, default_folder, identity, is_damage, make_folder, set_aside
+from kimera.sqlite_files import (
+    connect,
+    default_folder,
+    drop_oldest,
+    give_back_pages,
+    identity,
+    is_damage,
+    make_folder,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["FILE_NAME", "MAX_BYTES", "EmbeddingCache"]
+__all__ = ["FILE_NAME", "MAX_BYTES", "REPLIES_FILE_NAME", "EmbeddingCache"]
 
 FILE_NAME = "embeddings.sqlite3"
+REPLIES_FILE_NAME = "replies.sqlite3"  # beside it; what keeps them is not in this package
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
 MAX_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384
-KEPT = 0.9  # of the most bytes, where the oldest entries had to go
 OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or keep no vectors with --no-cache."
 UPSERT = (
     "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector"
@@ -86,9 +95,9 @@ class EmbeddingCache:
             with db:  # one transaction
                 db.execute("BEGIN IMMEDIATE")
                 db.executemany(UPSERT, rows)
-                dropped = _drop_oldest(db, self.max_bytes)
-            if dropped:  # gives their pages back to the disk; `execute` would do so for the first page only
-                db.executescript("PRAGMA incremental_vacuum")
+                dropped = drop_oldest(db, "vectors", self.max_bytes)
+            if dropped:
+                give_back_pages(db)
 
         self._attempt(insert, otherwise=None)
 
@@ -114,9 +123,9 @@ class EmbeddingCache:
                         "INSERT OR IGNORE INTO vectors (key, vector) "
                         "SELECT key, vector FROM other.vectors ORDER BY other.vectors.rowid"
                     ).rowcount
-                    dropped = _drop_oldest(db, self.max_bytes)
+                    dropped = drop_oldest(db, "vectors", self.max_bytes)
                 if dropped:
-                    db.executescript("PRAGMA incremental_vacuum")
+                    give_back_pages(db)
         except sqlite3.Error as error:
             raise UserError(f"{other.path} could not be merged into {self.path}: {error}") from error
         return added
@@ -150,22 +159,6 @@ def _create(db: sqlite3.Connection) -> None:
     # A rowid table: new rows go to its end. Keyed by a hash, each would land on a page of its own.
     db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL, vector BLOB NOT NULL)")
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
-
-
-def _drop_oldest(db: sqlite3.Connection, max_bytes: int) -> bool:
-    """Where more than `max_bytes` are in use, the oldest entries go; gives whether any did."""
-    pages, free, size = (
-        int(db.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    used = (pages - free) * size
-    if used <= max_bytes:
-        return False
-    # New rows get the next rowid, and only the oldest are ever deleted: their rowids have no great gaps.
-    oldest, newest = db.execute("SELECT min(rowid), max(rowid) FROM vectors").fetchone()
-    gone = round((newest - oldest + 1) * (1 - KEPT * max_bytes / used))
-    db.execute("DELETE FROM vectors WHERE rowid < ?", (oldest + gone,))
-    return True
 
 
 def _select(db: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kimera.cache import FILE_NAME, MAX_BYTES, EmbeddingCache
+from kimera.cache import FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
@@ -22,16 +22,18 @@ from kimera.reactor_flags import size
 from kimera.sqlite_files import default_folder
 from kimera.standard_output import note
 
+KINDS = ("vectors", "replies", "models")
 DESCRIPTION = """\
-The caches of the reactor: vectors of texts and scores of pairs, and models prepared for onnxruntime. All of
-it is made again where it is missing.
+The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime, and the
+judges' replies that --cache-replies kept. What is missing is made again; replies are then paid for again.
 
-  stats   says where they are, how large, and how many entries they hold
-  clear   deletes them
+  stats   says where the caches are, how large they are, and how many entries they hold
+  clear   deletes all of them, or with --only one kind
   merge   takes over the vectors and scores of other folders, as shards on several machines leave them
 
 examples:
   kimera cache stats
+  kimera cache clear --only models
   kimera cache merge shard_1 shard_2 --cache-dir whole
 """
 
@@ -50,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="default: KIMERA_CACHE_DIR, else the user's cache folder",
     )
+    parser.add_argument("--only", choices=KINDS, help="of clear: which of them is deleted (default: all)")
     parser.add_argument(
         "--cache-size",
         type=size,
@@ -68,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code_of(lambda: _merge(options.folders, folder, options.cache_size))
     if options.folders:
         parser.error(f"{options.command} takes no DIR; name the folder with --cache-dir")
-    return exit_code_of(lambda: _run(options.command, folder, given=options.cache_dir is not None))
+    if options.only and options.command != "clear":
+        parser.error(f"{options.command} takes no --only")
+    kinds = (options.only,) if options.only else KINDS
+    return exit_code_of(lambda: _run(options.command, folder, kinds, given=options.cache_dir is not None))
 
 
 def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
@@ -90,10 +96,10 @@ def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
     return DONE
 
 
-def _run(command: str, folder: Path, *, given: bool) -> int:
+def _run(command: str, folder: Path, kinds: Sequence[str], *, given: bool) -> int:
     _check(folder, given)
     if command == "clear":
-        _clear(folder)
+        _clear(folder, kinds)
     else:
         _show(folder)
     return DONE
@@ -108,29 +114,32 @@ def _check(folder: Path, given: bool) -> None:
 
 
 def _show(folder: Path) -> None:
-    databases, models = _databases(folder), _models(folder)
     entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
+    vectors, replies, models = (_files(folder, kind) for kind in KINDS)
     print(f"folder: {folder}{'' if folder.exists() else ' (not there yet: nothing was kept)'}")
-    print(f"vectors and scores: {entries:,} entries, {_megabytes(databases)}")
+    print(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
+    print(f"replies of judges: {_megabytes(replies)}")
     print(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
 
 
-def _clear(folder: Path) -> None:
-    databases, models = _databases(folder), _models(folder)
-    told = f"{_megabytes([*databases, *models])} in {folder}"
-    for path in databases:
+def _clear(folder: Path, kinds: Sequence[str]) -> None:
+    paths = [path for kind in kinds for path in _files(folder, kind)]
+    told = f"{_megabytes(paths)} in {folder} ({', '.join(kinds)})"
+    for path in paths:
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder / MODELS, ignore_errors=True)
+    if "models" in kinds:
+        shutil.rmtree(folder / MODELS, ignore_errors=True)
     print(f"deleted: {told}")
 
 
-def _databases(folder: Path) -> list[Path]:
-    """The database, its write-ahead log, and damaged ones that were set aside."""
-    return [path for path in folder.glob(f"{FILE_NAME}*") if path.is_file()]
-
-
-def _models(folder: Path) -> list[Path]:
-    return [path for path in (folder / MODELS).glob("*") if path.is_file()]
+def _files(folder: Path, kind: str) -> list[Path]:
+    """Of one of KINDS; of a database also its write-ahead log, and damaged ones that were set aside."""
+    pattern = {
+        "vectors": f"{FILE_NAME}*",
+        "replies": f"{REPLIES_FILE_NAME}*",
+        "models": f"{MODELS}/*",
+    }[kind]
+    return [path for path in folder.glob(pattern) if path.is_file()]
 
 
 def _megabytes(paths: Sequence[Path]) -> str:
