@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kimera.errors import UserError
+from kimera.installation import how_to_install
 from kimera.pair_files import COLUMNS
 from kimera.tables import Row, Table, open_table, shorten
 
@@ -116,7 +117,7 @@ class HubSource:
 def load_from_hub(name: str, config: str | None) -> Mapping[str, Any]:
     """All splits of a hub dataset, or of a local folder, through the `datasets` library's cache."""
     if find_spec("datasets") is None:
-        raise UserError(f'hf:{name}: reading it needs the datasets library; pip install "kimera[hf]"')
+        raise UserError(f"hf:{name}: reading it needs the datasets library; run: {how_to_install('hf')}")
     import datasets
 
     try:

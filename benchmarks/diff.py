@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.options import FAIL_IF, positive
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of
 
@@ -22,9 +23,9 @@ __all__ = ["build_parser", "main"]
 
 EPILOG = """\
 examples:
-  python -m benchmarks.diff runs/before runs/after
-  python -m benchmarks.diff runs/before runs/after --detector gpt-4o=gpt-4o-mini --markdown
-  python -m benchmarks.diff runs/before runs/after --fail-if "gpt-4o.accuracy < -0.02"
+  kimera diff runs/before runs/after
+  kimera diff runs/before runs/after --detector gpt-4o=gpt-4o-mini --markdown
+  kimera diff runs/before runs/after --fail-if "gpt-4o.accuracy < -0.02"
 
 Pairs belong together if both their texts are the same; all figures are over the pairs in both runs. Detectors
 of one name are compared, and the reactor or the judge that is the only one of its kind in both runs.
@@ -45,10 +46,10 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupt
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.diff",
-        description="Compare two runs of benchmarks.llm_compare pair by pair: which verdicts changed,\n"
+        prog=as_called("kimera diff"),
+        description="Compare two runs pair by pair: which verdicts changed,\n"
         "and whether B is better than A, as good, or cannot be told apart from it.",
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

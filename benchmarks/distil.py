@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["build_parser", "main"]
 
 OUT = "distilled.jsonl"
+DESCRIPTION = """\
+Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that kimera train can fit a detector to
+them. The dataset's own labels are not used. It takes many pairs: with fewer than some thousand the shipped
+weights are likely better; measure both on pairs that neither has seen. Whether a model's answers may train
+another, its provider's terms say.
+"""
+EPILOG = """\
+examples:
+  kimera distil runs/2026-01-31_12-00-00
+  kimera train --stage verify runs/2026-01-31_12-00-00/distilled.jsonl \\
+      --start kimera/weights/verify.safetensors --out verify.safetensors
+  kimera compare other.csv --kimera-only --verify-weights verify.safetensors
+
+exit codes: 0 done, 1 failed, 2 wrong usage
+"""
 
 
 @dataclass(frozen=True)
@@ -49,16 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.distil",
-        description="Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that "
-        "python -m kimera.train can fit a detector to them. The dataset's own labels are not used. It takes "
-        "many pairs: with fewer than some thousand the shipped weights are likely better; measure both on "
-        "pairs that neither has seen. Whether a model's answers may train another, its provider's terms say.",
-        epilog="example:\n  python -m benchmarks.distil runs/2026-01-31_12-00-00\n"
-        "  python -m kimera.train --stage verify runs/2026-01-31_12-00-00/distilled.jsonl --start "
-        "kimera/weights/verify.safetensors --out verify.safetensors\n"
-        "  python -m benchmarks.llm_compare other.csv --kimera-only --verify-weights verify.safetensors\n\n"
-        "exit codes: 0 done, 1 failed, 2 wrong usage",
+        prog=as_called("kimera distil"),
+        description=as_called(DESCRIPTION),
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -102,7 +111,8 @@ def _distil(options: argparse.Namespace) -> int:
     if not written.pairs:
         path.unlink()
         raise UserError(f"{run.folder}: this judge gave no such verdict; nothing was written")
-    print(f"fit a detector to them: python -m kimera.train --stage verify {path} --out verify.safetensors")
+    train = as_called("kimera train")
+    print(f"fit a detector to them: {train} --stage verify {path} --out verify.safetensors")
     return DONE
 
 

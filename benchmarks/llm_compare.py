@@ -16,13 +16,12 @@ from typing import Any
 
 from benchmarks.options import build_parser, without_effect
 from benchmarks.run import run_comparison
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of
 from kimera.standard_output import note
 
 __all__ = ["main"]
-
-COMMAND = "python -m benchmarks.llm_compare"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +41,7 @@ def _begin_or_go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> in
         options, header = resumed_options(argv, given.resume, build_parser())
     for each in without_effect(given, options):
         note(each)
-    return run_comparison(options, header, COMMAND, _print)
+    return run_comparison(options, header, as_called("kimera compare"), _print)
 
 
 def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from benchmarks.datasets import EMBEDDED
 from benchmarks.prompts import DEFAULT_PROMPT
 from kimera import __version__
+from kimera.commands import as_called
 from kimera.flags import TakesFlags, flags_added_by
 from kimera.reactor_flags import add_old_name, add_reactor_flags, check_cache_flags, share, whole
 from kimera.shards import shard
@@ -23,15 +24,15 @@ WITHOUT_EFFECT = {
 }
 EPILOG = """\
 examples:
-  python -m benchmarks.llm_compare --kimera-only                 no key, no network
-  python -m benchmarks.llm_compare --simulate --async 8          a simulated judge, no key, no network
-  python -m benchmarks.llm_compare --async 8                     GPT-4o, 8 requests in flight
-  python -m benchmarks.llm_compare --mp 4 --async 10             and the reactor on 4 processes
-  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
-  python -m benchmarks.llm_compare --base-url http://localhost:8000/v1 --model NAME --async 4
-  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async auto --max-cost 5
-  python -m benchmarks.llm_compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
-  python -m benchmarks.llm_compare --resume runs/2026-01-31_12-00-00
+  kimera compare --kimera-only                 no key, no network
+  kimera compare --simulate --async 8          a simulated judge, no key, no network
+  kimera compare --async 8                     GPT-4o, 8 requests in flight
+  kimera compare --mp 4 --async 10             and the reactor on 4 processes
+  kimera compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
+  kimera compare --base-url http://localhost:8000/v1 --model NAME --async 4
+  kimera compare pairs.csv --max-pairs 0 --async auto --max-cost 5
+  kimera compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
+  kimera compare --resume runs/2026-01-31_12-00-00
 
 starting values for --async:
   up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. Where the endpoint's limits are
@@ -49,11 +50,11 @@ FAIL_IF = "end with exit code 3 if this is so, or if there is no such figure; ma
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.llm_compare",
-        usage="python -m benchmarks.llm_compare [DATASET] [flags]; --help explains them",
+        prog=as_called("kimera compare"),
+        usage=as_called("kimera compare [DATASET] [flags]; --help explains them"),
         description="Compare the Kimera reactor, a local contradiction detector, with an LLM judge on the "
         "same pairs of statements: quality, agreement, latency and failures of both.",
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -79,8 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--shard",
         type=shard,
         metavar="I/N",
-        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where python "
-        "-m kimera.cache merge has joined their caches, the reactor has nothing left to compute",
+        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where "
+        + as_called("kimera cache merge has joined their caches, the reactor has nothing left to compute"),
     )
     data.add_argument(
         "--label-map",

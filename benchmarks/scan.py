@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import options as comparison_options
 from benchmarks.options import JUDGE, LIMITS, add_judge_flags, add_limit_flags, open_share, share_above_0
 from kimera import __version__
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
 from kimera.findings import MIN_SCORE, strongest_first
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main"]
 
-COMMAND = "python -m benchmarks.scan"
 SETTINGS = "scan.json"
 FILES = ("findings.html", "findings.jsonl")
 # What they are made from: a scan that goes on has them already.
@@ -71,18 +71,18 @@ OF_CANDIDATES = {
 RISK = 0.05
 MAX_SENT = 1.0  # nothing is called a contradiction without the judge
 WAYS_WITHOUT = """\
-  python -m kimera.scan   the reactor alone
+  kimera scan   the reactor alone
   --dry-run               what would be asked"""
 EPILOG = """\
 examples:
-  python -m benchmarks.scan docs --async 16 --dry-run               how many pairs, and what they would cost
-  python -m benchmarks.scan docs --async 16 > contradictions.jsonl
-  python -m benchmarks.scan facts.csv --column fact --async 16 --max-cost 5 --format html --out found.html
-  python -m benchmarks.scan docs --base-url http://localhost:8000/v1 --model NAME --async 4
-  python -m benchmarks.scan --resume runs/2026-01-31_12-00-00 > contradictions.jsonl
+  kimera judged-scan docs --async 16 --dry-run               how many pairs, and what they would cost
+  kimera judged-scan docs --async 16 > contradictions.jsonl
+  kimera judged-scan facts.csv --column fact --async 16 --max-cost 5 --format html --out found.html
+  kimera judged-scan docs --base-url http://localhost:8000/v1 --model NAME --async 4
+  kimera judged-scan --resume runs/2026-01-31_12-00-00 > contradictions.jsonl
 
-The candidates, the journal and the report of the run lie in its folder; python -m benchmarks.report and
-python -m benchmarks.diff take it as they take others.
+The candidates, the journal and the report of the run lie in its folder; kimera report and
+kimera diff take it as they take others.
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-contradiction, 130 interrupted
 """
@@ -90,11 +90,11 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=COMMAND,
-        usage=f"{COMMAND} FILE... [flags]; --help explains them",
-        description="Find the contradictions that a corpus holds within itself, and let an LLM judge them: "
-        "python -m kimera.scan, with the judge of python -m benchmarks.llm_compare as its last stage.",
-        epilog=EPILOG,
+        prog=as_called("kimera judged-scan"),
+        usage=as_called("kimera judged-scan FILE... [flags]; --help explains them"),
+        description="Find the contradictions that a corpus holds within itself, and let an LLM judge them:\n"
+        + as_called("kimera scan, with the judge of kimera compare as its last stage."),
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -171,7 +171,7 @@ def _check(options: argparse.Namespace, folder: Path | None) -> None:
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: the run's folder holds files of its own; name one elsewhere")
     comparison = _for_comparison(options, Path())
-    check_judge(comparison, WAYS_WITHOUT)
+    check_judge(comparison, as_called(WAYS_WITHOUT))
     load_prompt(options.prompt)
     for model in judges_of(comparison):
         price_for(options, model, judges_base_url(options))
@@ -244,7 +244,7 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     from benchmarks.scan_candidates import Judged
     from kimera.finding_files import FORMATS
 
-    command = shlex.join([*COMMAND.split(), *_finding_flags(options)])
+    command = shlex.join([*as_called("kimera judged-scan").split(), *_finding_flags(options)])
     code = run_comparison(_for_comparison(options, folder), header, command, lambda *_: None)
     if options.dry_run or not (folder / JOURNAL).exists():
         return code

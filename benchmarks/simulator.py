@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.simulation import KEY_BYTES, PROFILES, Answer, SimulatorConfig, answers_for
 from benchmarks.simulator_server import HOST, MODEL, Simulator, listening
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.interrupts import interrupts_withheld
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["MODEL", "SimulatorConfig", "SimulatorProcess", "main"]
+__all__ = ["MODEL", "SimulatorConfig", "SimulatorProcess", "build_parser", "main"]
 
 START_TIMEOUT_S = 60.0
 _PACKED = struct.Struct(f"{KEY_BYTES}s?{KEY_BYTES}s")
@@ -125,12 +126,12 @@ def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> No
         pipe.send_bytes(json.dumps({"error": str(error)}).encode())
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
     from benchmarks.datasets import EMBEDDED
     from benchmarks.prompts import DEFAULT_PROMPT
 
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.simulator",
+        prog=as_called("kimera simulate"),
         description="A simulated judge on loopback that speaks OpenAI's chat completions.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -144,7 +145,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     for field in dataclasses.fields(SimulatorConfig):
         _add_setting(parser, field)
-    return parser.parse_args(argv)
+    return parser
 
 
 def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
@@ -194,7 +195,7 @@ async def _serve_until_interrupted(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the simulator by hand; returns the exit code."""
-    arguments = _parse(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         config = _config_from(arguments)
         answers = _answers_for_dataset(arguments)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from kimera.first_use import at_first_use
 
-__version__ = "0.5.0"
+__version__ = "0.6.0.dev0"
 __all__ = [
     "ContradictionHead",
     "EmbeddingCache",

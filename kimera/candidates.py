@@ -21,6 +21,7 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.head import ContradictionHead
+from kimera.installation import how_to_install
 from kimera.pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def nearest(
     same vectors give the same neighbours; on_progress is told of rows twice, as they go in and are looked up.
     """
     if find_spec("usearch") is None:
-        raise UserError('finding neighbours needs usearch; pip install "kimera[scan]"')
+        raise UserError(f"finding neighbours needs usearch; run: {how_to_install('scan')}")
     blocks = [(at, vectors[at : at + ROWS_PER_BLOCK]) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
     tasks = [(at, block, asked) for asked in (0, min(count + 1, len(vectors))) for at, block in blocks]
     found = np.full((len(vectors), count), -1, dtype=np.int32)

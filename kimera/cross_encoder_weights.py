@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kimera.commands import as_called
 from kimera.data_sets import Source, source_of
 from kimera.errors import UserError
 from kimera.head import CLASSES
@@ -101,12 +102,12 @@ class CrossEncoderWeights:
             return _checked(metadata, tensors)
         except FileNotFoundError as error:
             raise UserError(
-                f"there are no weights at {path}; fit some: python -m kimera.train --stage verify --help"
+                f"there are no weights at {path}; fit some: {as_called('kimera train')} --stage verify --help"
             ) from error
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} does not hold a cross-encoder of this version of Kimera ({type(error).__name__}: "
-                f"{error}). Give a file that python -m kimera.train --stage verify wrote."
+                f"{error}). Give a file that {as_called('kimera train')} --stage verify wrote."
             ) from error
 
     def require_base(self, fingerprint: str, name: str) -> None:
@@ -115,7 +116,7 @@ class CrossEncoderWeights:
             raise UserError(
                 f"this cross-encoder was made from {self.base_name!r} ({self.base}), not from {name!r} "
                 f"({fingerprint}). Use that model, or fit one for this: "
-                "python -m kimera.train FILE --stage verify --encoder NAME --out WEIGHTS"
+                f"{as_called('kimera train')} FILE --stage verify --encoder NAME --out WEIGHTS"
             )
 
     def _tensors(self) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.flags import TakesFlags
+from kimera.installation import how_to_install
 from kimera.pool import Load, WorkerPool
 
 __all__ = ["LOCAL", "Engine", "EngineName", "Pool", "add_engine_flags", "as_engine", "engine_of"]
@@ -54,7 +55,7 @@ class Engine:
         if self.name not in ENGINES:
             raise UserError(f"the engine {self.name!r} is not known; give {' or '.join(ENGINES)}")
         if self.name == "ray" and importlib.util.find_spec("ray") is None:
-            raise UserError('the engine ray needs the package ray; run: pip install -e ".[ray]"')
+            raise UserError(f"the engine ray needs the package ray; run: {how_to_install('ray')}")
 
     @property
     def is_local(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kimera.calibration import calibrated_probabilities, fit_calibration
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
 from kimera.weights_file import read_weights, write_weights
@@ -97,11 +98,13 @@ class ContradictionHead:
             tensors, metadata = read_weights(path)
             return _checked(metadata, tensors)
         except FileNotFoundError as error:
-            raise UserError(f"there is no head at {path}; fit one: python -m kimera.train --help") from error
+            raise UserError(
+                f"there is no head at {path}; fit one: {as_called('kimera train')} --help"
+            ) from error
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is not a head of this version of Kimera ({type(error).__name__}: {error}). "
-                "Give a file that python -m kimera.train wrote."
+                f"Give a file that {as_called('kimera train')} wrote."
             ) from error
 
     def require_encoder(self, fingerprint: str, name: str) -> None:
@@ -110,8 +113,8 @@ class ContradictionHead:
             raise UserError(
                 f"this head was fitted on the encoder {self.encoder_name!r} ({self.encoder}), not on "
                 f"{name!r} ({fingerprint}). Use that encoder, or fit a head for this one: "
-                "python -m kimera.train FILE --encoder NAME --out HEAD; then --encoder NAME --head HEAD, or "
-                "Reactor(encoder=NAME, head=HEAD)"
+                f"{as_called('kimera train')} FILE --encoder NAME --out HEAD; then --encoder NAME "
+                "--head HEAD, or Reactor(encoder=NAME, head=HEAD)"
             )
 
 

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
+from kimera.commands import as_called
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import sources_named_in
@@ -318,7 +319,7 @@ def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
     if path is None and encoder.name not in PACKAGED_NAMES:
         raise UserError(
             f"no head is shipped for the encoder {encoder.name!r}. Fit one and pass it: "
-            f"python -m kimera.train FILE --encoder {encoder.name} --out HEAD; "
+            f"{as_called('kimera train')} FILE --encoder {encoder.name} --out HEAD; "
             f"then --head HEAD on the command line, or Reactor(encoder={encoder.name!r}, head=HEAD)"
         )
     return ContradictionHead.load(SHIPPED_HEAD if path is None else path)

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kimera.commands import as_called
 from kimera.engine import add_engine_flags, engine_of
 from kimera.errors import UserError
 from kimera.flags import TakesFlags
@@ -43,7 +44,7 @@ def add_reactor_flags(group: TakesFlags) -> None:
 def add_model_flags(group: TakesFlags) -> None:
     """Which weights compute, on what."""
     group.add_argument(
-        "--verify-weights", metavar="FILE", help="a cross-encoder by python -m kimera.train --stage verify"
+        "--verify-weights", metavar="FILE", help=as_called("a cross-encoder by kimera train --stage verify")
     )
     group.add_argument(
         "--encoder",
@@ -52,7 +53,9 @@ def add_model_flags(group: TakesFlags) -> None:
         help="a sentence-transformers model by name or path (default: all-MiniLM-L6-v2, shipped)",
     )
     group.add_argument(
-        "--head", metavar="FILE", help="weights fitted by python -m kimera.train (needed for another encoder)"
+        "--head",
+        metavar="FILE",
+        help=as_called("weights fitted by kimera train (needed for another encoder)"),
     )
     group.add_argument(
         "--backend",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
 from kimera.findings import MIN_SCORE
@@ -38,10 +39,10 @@ __all__ = ["build_parser", "main"]
 
 EPILOG = """\
 examples:
-  python -m kimera.scan docs README.md                    findings as JSON Lines on standard output
-  python -m kimera.scan facts.csv --column fact --format html --out contradictions.html
-  python -m kimera.scan docs --baseline accepted.json --write-baseline    accept what is there now
-  python -m kimera.scan docs --baseline accepted.json --fail-on-contradiction
+  kimera scan docs README.md                    findings as JSON Lines on standard output
+  kimera scan facts.csv --column fact --format html --out contradictions.html
+  kimera scan docs --baseline accepted.json --write-baseline    accept what is there now
+  kimera scan docs --baseline accepted.json --fail-on-contradiction
 
 Two statements count as a contradiction if they cannot both be true of the same situation and time. Whether
 they are about the same one the models cannot tell; statements that are close, or share a rare word, are taken
@@ -53,10 +54,10 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m kimera.scan",
-        usage="python -m kimera.scan FILE... [flags]; --help explains them",
+        prog=as_called("kimera scan"),
+        usage=as_called("kimera scan FILE... [flags]; --help explains them"),
         description="Find the contradictions that a corpus holds within itself.",
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -79,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=shard,
         metavar="I/N",
         help="verify the I-th part of N alone, for a scheduler that starts N such processes; join their "
-        "caches with python -m kimera.cache merge, and the whole scan has nothing left to verify",
+        + as_called("caches with kimera cache merge, and the whole scan has nothing left to verify"),
     )
     return parser
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
+from kimera.installation import how_to_install
 from kimera.passages import sentences
 from kimera.tables import EXTENSIONS, Row, Table, open_table, shorten
 
@@ -150,7 +151,7 @@ def _of_text(text: str, line: int = 1) -> Iterator[tuple[str, int]]:
 def _of_markdown(text: str) -> Iterator[tuple[str, int]]:
     """The sentences of paragraphs, list items and quotations."""
     if find_spec("markdown_it") is None:
-        raise UserError('reading Markdown needs markdown-it-py; pip install "kimera[scan]"')
+        raise UserError(f"reading Markdown needs markdown-it-py; run: {how_to_install('scan')}")
     from markdown_it import MarkdownIt
 
     front_matter = _FRONT_MATTER.match(text)

@@ -22,6 +22,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from kimera.errors import UserError
+from kimera.installation import how_to_install
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
 
@@ -199,7 +200,7 @@ def _json_row(number: int, line: str) -> Row:
 
 def _parquet_table(path: Path, wanted: Collection[str]) -> Table:
     if find_spec("pyarrow") is None:
-        raise UserError(f'{path}: reading Parquet needs pyarrow; pip install "kimera[parquet]"')
+        raise UserError(f"{path}: reading Parquet needs pyarrow; run: {how_to_install('parquet')}")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

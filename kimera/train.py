@@ -36,6 +36,7 @@ from kimera.pair_files import dropped_rows, parse_label_map
 from kimera.pairs import CONTRADICTION, LABELS, Pair
 from kimera.tokens import Tokenizer
 from kimera.train_options import (
+    build_parser,
     card_path,
     check_options,
     checkpoint_path,
@@ -53,7 +54,7 @@ from kimera.training_data import (
     too_small,
 )
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

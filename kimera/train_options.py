@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from kimera.commands import as_called
 from kimera.data_sets import parse_source
 from kimera.errors import UserError
 from kimera.model_folders import DEFAULT_MODEL
@@ -40,11 +41,11 @@ The card calls a file by its name and its licence "not stated", unless --sources
 """
 EPILOG = """\
 examples:
-  python -m kimera.train pairs.csv                          writes head.safetensors and head.md
-  python -m kimera.train a.jsonl b.jsonl=0.5 --eval c.csv   a pair of b counts half
-  python -m kimera.train pairs.csv --sources sources.json   a card that states licences
-  python -m kimera.train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
-  python -m kimera.train pairs.csv --stage verify --start kimera/weights/verify.safetensors
+  kimera train pairs.csv                          writes head.safetensors and head.md
+  kimera train a.jsonl b.jsonl=0.5 --eval c.csv   a pair of b counts half
+  kimera train pairs.csv --sources sources.json   a card that states licences
+  kimera train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
+  kimera train pairs.csv --stage verify --start kimera/weights/verify.safetensors
                                                             the shipped cross-encoder, and pairs of your own
 
 then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="verify.safetensors")
@@ -62,9 +63,9 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def build_parser() -> argparse.ArgumentParser:
     """What the command takes."""
     parser = argparse.ArgumentParser(
-        prog="python -m kimera.train",
+        prog=as_called("kimera train"),
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from benchmarks.datasets import EMBEDDED, load_dataset, sample_mask
 from kimera.errors import UserError
+from kimera.installation import how_to_install
 
 
 def write_pairs(path: Path, labels: list[str | None]) -> Path:
@@ -306,7 +307,7 @@ def test_without_the_datasets_library_the_refusal_says_what_to_install() -> None
     absent = "import sys; sys.modules['datasets'] = None"
     asked = "from benchmarks.datasets import load_dataset; load_dataset('hf:owner/nli')"
     done = subprocess.run([sys.executable, "-c", f"{absent}; {asked}"], capture_output=True, text=True)
-    assert done.stderr.rstrip().endswith('needs the datasets library; pip install "kimera[hf]"')
+    assert done.stderr.rstrip().endswith(f"needs the datasets library; run: {how_to_install('hf')}")
     assert "UserError" in done.stderr
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
 from benchmarks.judge import FATAL, REPAIRED, RETRIED
-from benchmarks.options import build_parser
+from kimera.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+NAMES = {command.module: name for name, command in COMMANDS.items()}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -25,12 +29,48 @@ def test_links_lead_to_files_that_exist(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
+def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
+    """(name, arguments) of each command of ours that a text shows, in a block or in a line."""
+    text = re.sub(r"\\\n *", "", text)
+    shown = re.findall(r"^ {2,4}((?:kimera|python -m) .*?)(?:  .*)?$", text, re.MULTILINE)
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for line in shown + re.findall(r"`((?:kimera|python -m)\s[^`]+)`", outside):
+        words = shlex.split(line, comments=True)
+        if words[1] == "-m" and words[2] in NAMES:
+            yield NAMES[words[2]], words[3:]
+        elif words[0] == "kimera" and not words[1].isupper():
+            yield words[1], words[2:]
+
+
+def is_understood(name: str, words: list[str]) -> bool:
+    """Of words such as stats|clear the first is meant; what is only named needs no arguments."""
+    parser = import_module(COMMANDS[name].home).build_parser()
+    given = [word.partition("|")[0] for word in takewhile(lambda word: word != ">", words) if word != "..."]
+    if not {word.partition("=")[0] for word in given if word.startswith("--")} <= flags_of(parser):
+        return False  # not there, or an earlier name
+    try:
+        parser.parse_args(given or ["--help"])
+    except SystemExit as end:
+        return end.code == 0
+    return True
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_flags_of_the_comparison_exist(document: Path) -> None:
-    known = flags_of(build_parser())
-    commands = re.findall(r"benchmarks\.llm_compare([^\n`#]*)", document.read_text(encoding="utf-8"))
-    used = {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)}
-    assert used <= known
+def test_every_command_in_a_document_is_understood(document: Path) -> None:
+    shown = commands_in(document.read_text(encoding="utf-8"))
+    assert [[name, *words] for name, words in shown if not is_understood(name, words)] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_in_the_help_of_a_command_is_understood(name: str) -> None:
+    shown = list(commands_in(import_module(COMMANDS[name].home).build_parser().format_help()))
+    assert [[name, *words] for name, words in shown if not is_understood(name, words)] == []
+    assert shown or name == "simulate"
+
+
+def test_the_documents_show_commands() -> None:
+    shown = {name for document in DOCUMENTS for name, _ in commands_in(document.read_text("utf-8"))}
+    assert shown == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.splitlines()[0])

@@ -31,6 +31,7 @@ time.sleep(30)
         ["-m", "kimera.train"],
         ["-m", "kimera.cache"],
         ["-m", "kimera.live"],
+        ["-m", "kimera.cli", "compare"],
         [ROOT / "demo_async.py"],
     ],
     ids=lambda command: command[-1],

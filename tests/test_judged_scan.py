@@ -10,12 +10,11 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from help_texts import flags_of
 from simulators import QUICK, SimulatorThread
 
 from benchmarks.llm_compare import main as compare
 from benchmarks.prompts import load_prompt
-from benchmarks.scan import build_parser, main
+from benchmarks.scan import main
 from benchmarks.scan_candidates import CANDIDATES
 from benchmarks.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
@@ -295,11 +294,3 @@ def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.Capture
     assert capsys.readouterr().err == ""
     assert compare(["--resume", "run", "--quiet"]) == 0
     assert "cascade" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
-def test_flags_in_the_documents_exist(document: str) -> None:
-    known = flags_of(build_parser())
-    commands = re.findall(r"benchmarks\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
-    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
-    assert any("--" in command for command in commands)

@@ -25,13 +25,14 @@ from kimera.cross_encoder import CrossEncoder
 from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
 from kimera.engine import Engine
 from kimera.errors import UserError
+from kimera.installation import how_to_install
 from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.pool import Load, WorkerPool
 from kimera.ray_pool import set_up_ray
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 from kimera.scan import main as scan
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason='needs ray: pip install -e ".[ray]"')
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason=f"needs ray: {how_to_install('ray')}")
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 PAIRS = [(f"{number} people {'walk ' * (number % 5)}", f"{number} do not walk.") for number in range(1100)]
@@ -365,7 +366,7 @@ def test_where_ray_is_not_installed_the_error_says_how_to_install_it(tmp_path: P
         "importlib.util.find_spec = lambda name, *rest: None if name == 'ray' else find(name, *rest)"
     )
     done = compare(tmp_path / "run", "--engine", "ray", before=hide)
-    assert (done.returncode, 'pip install -e ".[ray]"' in done.stderr) == (2, True)
+    assert (done.returncode, how_to_install("ray") in done.stderr) == (2, True)
 
 
 def test_a_scan_on_the_cluster_finds_what_a_local_one_finds(nodes: Nodes, tmp_path: Path) -> None:

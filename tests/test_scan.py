@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from help_texts import flags_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.perf.scan_corpus import planted_corpus, recall
+from kimera.commands import COMMANDS
 from kimera.errors import UserError
 from kimera.finding_files import render_csv, render_html, render_jsonl
 from kimera.findings import Finding, read_baseline, replace_baseline, strongest_first
@@ -276,18 +276,10 @@ def test_a_baseline_reads_back_and_what_is_none_is_named(tmp_path: Path) -> None
             read_baseline(path)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/scan.md"])
-def test_flags_of_the_scan_in_the_documents_exist(document: str) -> None:
-    known = flags_of(build_parser())
-    commands = re.findall(r"kimera\.scan([^\n`#]*)", (ROOT / document).read_text(encoding="utf-8"))
-    assert {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)} - known == set()
-    assert any("--" in command for command in commands)
-
-
 def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    python, module, *flags = hook["entry"].split()[0], hook["entry"].split()[2], *hook["entry"].split()[3:]
-    assert (python, module) == ("python", "kimera.scan")
+    program, command, *flags = hook["entry"].split()
+    assert (program, COMMANDS[command].home) == ("kimera", "kimera.scan")
     options = build_parser().parse_args([*flags, *hook["args"]])
     assert options.fail_on_contradiction
     assert hook["pass_filenames"] is False

@@ -1,6 +1,6 @@
 """Two Ray nodes of one core each beside one: how much faster, whether they say the same; a node that dies.
 
-python -m benchmarks.perf.ray_nodes FILE...     FILE: pairs; needs two free cores and pip install -e ".[ray]"
+python -m benchmarks.perf.ray_nodes FILE...     FILE: pairs; needs two free cores and the extra ray
 
 The nodes are processes of this machine, so there is no network between them.
 """

@@ -1,22 +1,8 @@
 """What a person sees of a run: a table in the terminal, and the files in its folder."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
-
-from benchmarks.report.figure import draw_comparison
-from benchmarks.report.markdown import render_markdown
-from benchmarks.report.page import render_page
-from benchmarks.report.pair_table import PairTable
-from benchmarks.report.results_csv import Finding, write_results_csv
-from benchmarks.report.summary import MARGIN, build_summary
-from benchmarks.report.text import print_summary, render_text
-from benchmarks.results import RunResult
-from kimera.pairs import Pair
-from kimera.whole_files import write_text
+from kimera.first_use import at_first_use
 
 __all__ = [
     "build_summary",
@@ -28,33 +14,23 @@ __all__ = [
     "write_results_csv",
 ]
 
-
-def write_report(
-    run: RunResult,
-    rows: Iterable[tuple[Pair, Sequence[Finding]]],
-    out_dir: Path,
-    *,
-    margin: float = MARGIN,
-    prevalence: float | None = None,
-    viz: bool = True,
-) -> dict[str, Any]:
-    """Writes the report files into `out_dir` and gives the summary; without `viz` no comparison.png.
-
-    `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
-    margin, prevalence: see `build_summary`.
-    """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    summary = build_summary(run, margin, prevalence)
-    titles = [detector.title for detector in run.detectors]
-    screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
-    table = PairTable()
-    write_results_csv(out_dir / "results.csv", table.watching(rows), titles, screened=screened)
-    write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    write_text(out_dir / "summary.md", render_markdown(summary))
-    write_text(out_dir / "report.html", render_page(summary, run, table))
-    figure = out_dir / "comparison.png"
-    if viz:
-        draw_comparison(summary, run, figure)
-    else:
-        figure.unlink(missing_ok=True)
-    return summary
+if TYPE_CHECKING:
+    from benchmarks.report.figure import draw_comparison
+    from benchmarks.report.markdown import render_markdown
+    from benchmarks.report.results_csv import write_results_csv
+    from benchmarks.report.run_files import write_report
+    from benchmarks.report.summary import build_summary
+    from benchmarks.report.text import print_summary, render_text
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "build_summary": "summary",
+            "draw_comparison": "figure",
+            "print_summary": "text",
+            "render_markdown": "markdown",
+            "render_text": "text",
+            "write_report": "run_files",
+            "write_results_csv": "results_csv",
+        },
+    )

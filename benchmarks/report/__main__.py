@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.options import FAIL_IF, open_share, positive
+from kimera.commands import as_called
 from kimera.exit_codes import DONE, exit_code_of
 
 DESCRIPTION = """\
@@ -21,9 +22,9 @@ shows what it has so far. The dataset must still be where it was.
 """
 EPILOG = """\
 examples:
-  python -m benchmarks.report runs/2026-01-31_12-00-00
-  python -m benchmarks.report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
-  python -m benchmarks.report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
+  kimera report runs/2026-01-31_12-00-00
+  kimera report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
+  kimera report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
 """
@@ -62,9 +63,9 @@ def _report(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report",
+        prog=as_called("kimera report"),
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

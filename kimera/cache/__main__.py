@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kimera.cache import FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
@@ -31,16 +32,16 @@ judges' replies that --cache-replies kept. What is missing is made again; replie
   merge   takes over the vectors and scores of other folders, as shards on several machines leave them
 
 examples:
-  python -m kimera.cache stats
-  python -m kimera.cache clear --only models
-  python -m kimera.cache merge shard_1 shard_2 --cache-dir whole
+  kimera cache stats
+  kimera cache clear --only models
+  kimera cache merge shard_1 shard_2 --cache-dir whole
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m kimera.cache",
-        description=DESCRIPTION,
+        prog=as_called("kimera cache"),
+        description=as_called(DESCRIPTION),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=("stats", "clear", "merge"), metavar="stats|clear|merge")
@@ -59,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="SIZE",
         help="of merge: the most that is kept, e.g. 500M or 4G; then the oldest go (default: 2G)",
     )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = build_parser()
     options = parser.parse_args(arguments)
     folder = options.cache_dir or default_folder()
     if options.command == "merge":

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidates import CandidateRule
@@ -34,11 +35,11 @@ kept when it ends.
 """
 EPILOG = """\
 examples:
-  python -m kimera.live                              the page is http://127.0.0.1:8765/
-  python -m kimera.live --port 0                     any free port; it is printed
-  KIMERA_LIVE_TOKEN=... python -m kimera.live --host 0.0.0.0
+  kimera live                              the page is http://127.0.0.1:8765/
+  kimera live --port 0                     any free port; it is printed
+  KIMERA_LIVE_TOKEN=... kimera live --host 0.0.0.0
                                                      for other machines; who has the token may connect
-  python -m kimera.live --allow-origin https://example.org
+  kimera live --allow-origin https://example.org
                                                      pages of that site may connect too
 
 From Python:
@@ -54,7 +55,7 @@ exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         token = os.environ.get(TOKEN) or None if options.token is None else options.token
         access = access_of(options.host, options.allow_origin, token)
@@ -66,12 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     rule, limits = CandidateRule(), Limits()
     parser = argparse.ArgumentParser(
-        prog="python -m kimera.live",
+        prog=as_called("kimera live"),
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument_group("where, and who").add_argument

@@ -1,0 +1,49 @@
+"""The files of a run's report, all of them at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.figure import draw_comparison
+from benchmarks.report.markdown import render_markdown
+from benchmarks.report.page import render_page
+from benchmarks.report.pair_table import PairTable
+from benchmarks.report.results_csv import Finding, write_results_csv
+from benchmarks.report.summary import MARGIN, build_summary
+from benchmarks.results import RunResult
+from kimera.pairs import Pair
+from kimera.whole_files import write_text
+
+
+def write_report(
+    run: RunResult,
+    rows: Iterable[tuple[Pair, Sequence[Finding]]],
+    out_dir: Path,
+    *,
+    margin: float = MARGIN,
+    prevalence: float | None = None,
+    viz: bool = True,
+) -> dict[str, Any]:
+    """Writes the report files into `out_dir` and gives the summary; without `viz` no comparison.png.
+
+    `rows` are the pairs in order with one finding a detector, as `write_results_csv` takes them.
+    margin, prevalence: see `build_summary`.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    summary = build_summary(run, margin, prevalence)
+    titles = [detector.title for detector in run.detectors]
+    screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
+    table = PairTable()
+    write_results_csv(out_dir / "results.csv", table.watching(rows), titles, screened=screened)
+    write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_text(out_dir / "summary.md", render_markdown(summary))
+    write_text(out_dir / "report.html", render_page(summary, run, table))
+    figure = out_dir / "comparison.png"
+    if viz:
+        draw_comparison(summary, run, figure)
+    else:
+        figure.unlink(missing_ok=True)
+    return summary

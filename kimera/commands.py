@@ -1,0 +1,51 @@
+"""The commands: the short name of each, the module that it is, and how this process would start it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = "kimera"
+
+
+@dataclass(frozen=True)
+class Command:
+    """home: the module that has its `main` and `build_parser`. summary: what it does, for --help."""
+
+    home: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """What `python -m` takes."""
+        return self.home.removesuffix(".__main__")
+
+
+# `benchmarks` is named here and imported by the command alone, when it is chosen: kimera knows no judge.
+COMMANDS = {
+    "compare": Command("benchmarks.llm_compare", "the reactor and LLM judges on the same pairs"),
+    "scan": Command("kimera.scan", "the contradictions within documents or a table, by the reactor alone"),
+    "judged-scan": Command("benchmarks.scan", "the same, with an LLM as the last stage"),
+    "live": Command("kimera.live.__main__", "serve: statements one by one over a WebSocket"),
+    "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
+    "report": Command("benchmarks.report.__main__", "make the report of a run again"),
+    "diff": Command("benchmarks.diff", "compare two runs pair by pair"),
+    "distil": Command("benchmarks.distil", "the verdicts of a run's judge as labelled pairs"),
+    "cache": Command("kimera.cache.__main__", "what the caches hold; clear or merge them"),
+    "simulate": Command("benchmarks.simulator", "serve a simulated judge to try things on"),
+    "completion": Command("kimera.completion", "what makes a shell complete these commands and their flags"),
+}
+_NAMED = re.compile(rf"\b{PROGRAM} ({'|'.join(COMMANDS)})(?![\w-])")
+
+
+def as_called(text: str) -> str:
+    """The text with every `kimera NAME` in it as this process's user starts commands.
+
+    Who started `python -m benchmarks.llm_compare` may have no `kimera` on the path, and reads
+    `python -m` with the module's name instead.
+    """
+    if [Path(word).name for word in sys.argv[:1]] == [PROGRAM]:
+        return text
+    return _NAMED.sub(lambda named: f"python -m {COMMANDS[named[1]].module}", text)
