@@ -66,7 +66,7 @@ def _require_plain(settings: Mapping[str, Any]) -> None:
     }
     for name, known in plain.items():
         if settings.get(name) not in known:
-            raise UnknownNetwork(f"{name} is {settings[name]!r}")
+            raise UnknownNetwork(f"{name} is {settings.get(name)!r}")
 
 
 def read_tensors(folder: Path) -> dict[str, np.ndarray]:

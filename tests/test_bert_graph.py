@@ -202,10 +202,33 @@ def assert_as_torch(folder: Path, cache_dir: Path) -> None:
     assert on_onnx.runtime.backend == "onnx"
 
 
-def test_a_cross_encoder_of_a_model_with_another_activation_works_as_on_torch(tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path / "model")
+def with_another_activation(folder: Path) -> None:
     change_json(folder / "config.json", hidden_act="relu")
+
+
+def in_several_files(folder: Path) -> None:
+    import transformers
+
+    network = transformers.BertModel.from_pretrained(folder, add_pooling_layer=False)
+    (folder / "model.safetensors").unlink()
+    network.save_pretrained(folder, max_shard_size="1MB")
+
+
+@pytest.mark.parametrize("change", [with_another_activation, in_several_files])
+def test_a_cross_encoder_of_another_kind_of_model_is_exported_by_torch(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    change(folder)
     weights = random_weights(folder)
     on_torch = CrossEncoder(weights, folder, backend="torch").logits(PAIRS)
-    on_onnx = CrossEncoder(weights, folder, precision="float32", cache_dir=tmp_path).logits(PAIRS)
-    np.testing.assert_allclose(on_onnx, on_torch, atol=1e-5)
+    on_onnx = CrossEncoder(weights, folder, precision="float32", cache_dir=tmp_path)
+    np.testing.assert_allclose(on_onnx.logits(PAIRS), on_torch, atol=1e-5)
+    assert on_onnx.runtime.backend == "onnx"
+
+
+@pytest.mark.parametrize("config", ["", "[]", "{}", '{"model_type": "bert", "hidden_act": ["gelu"]}'])
+def test_a_config_that_says_something_else_is_refused(config: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UnknownNetwork):
+        BertConfig.read(tmp_path)
