@@ -104,11 +104,11 @@ class CrossEncoder(ClosedAtExit):
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.folder, self.weights.most_tokens)
+        return Tokenizer(self.folder, self.weights.max_tokens)
 
     @functools.cached_property
     def _counting_tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.folder, self.weights.most_tokens + 1)
+        return Tokenizer(self.folder, self.weights.max_tokens + 1)
 
     @functools.cached_property
     def _run(self) -> Callable[[Tokens], Logits]:
@@ -173,11 +173,11 @@ class CrossEncoder(ClosedAtExit):
 
     def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Which pairs do not fit into the window, so that they would be cut: bool of shape (n,)."""
-        most = self.weights.most_tokens
-        cut = np.array([_bytes(first) + _bytes(second) > most - 3 for first, second in pairs], bool)
+        maximum = self.weights.max_tokens
+        cut = np.array([_bytes(first) + _bytes(second) > maximum - 3 for first, second in pairs], bool)
         at = np.flatnonzero(cut).tolist()  # a token has a byte at least; the others have to be counted
         if at:
-            cut[at] = self._counting_tokenizer.of_pairs([pairs[row] for row in at]).lengths > most
+            cut[at] = self._counting_tokenizer.of_pairs([pairs[row] for row in at]).lengths > maximum
         return cut
 
     def processes_for(self, count: int, workers: int | None) -> int:
