@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from kimera.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
-from kimera.onnx_models import RECIPE, open_onnx
+from kimera.onnx_models import RECIPE, exported, open_onnx
 from kimera.pool import ClosedAtExit, Load
 from kimera.runtime import (
     TORCH_ON_CPU,
@@ -33,6 +34,7 @@ from kimera.tokens import Tokenizer, Tokens
 from kimera.torch_models import copies, torch_batches
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 PAIRS_PER_TASK = 256  # of a worker process
@@ -120,11 +122,19 @@ class CrossEncoder(ClosedAtExit):
     def _load(self) -> Callable[[Tokens], Logits]:
         if self.runtime.backend == "onnx":
             mark, precision = self.weights.fingerprint, self.runtime.precision
-            model = open_onnx(self.cache_dir, "cross-encoder", mark, precision, self._network, self.threads)
+            model = open_onnx(self.cache_dir, "cross-encoder", mark, precision, self._onnx, self.threads)
             if model is not None:
                 return model.batches
             self.runtime = TORCH_ON_CPU
         return functools.partial(torch_batches, copies(self._network(), self.runtime))
+
+    def _onnx(self) -> onnx.ModelProto:
+        """The network for onnxruntime: without torch, unless something is special about the model."""
+        try:
+            config, before = BertConfig.read(self.folder), read_tensors(self.folder)
+            return classifier_graph(config, self.weights.applied_to(before))
+        except UnknownNetwork:
+            return exported(self._network())
 
     def _network(self) -> torch.nn.Module:
         network, _ = open_network(self.folder)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
+from kimera.bert_graph import BertConfig, UnknownNetwork, read_tensors, sentence_graph
 from kimera.cache import EmbeddingCache
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
@@ -28,7 +29,7 @@ from kimera.model_folders import (
     name_elsewhere,
 )
 from kimera.onnx_models import RECIPE as ONNX_RECIPE
-from kimera.onnx_models import open_onnx
+from kimera.onnx_models import exported, open_onnx
 from kimera.pool import ClosedAtExit, Load
 from kimera.runtime import (
     TORCH_ON_CPU,
@@ -45,6 +46,7 @@ from kimera.tokens import Tokenizer, Tokens
 from kimera.torch_models import copies, torch_batches
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 128, "mps": 64}  # of what sentence-transformers runs
@@ -173,7 +175,7 @@ class Encoder(ClosedAtExit):
                 "encoder",
                 self.fingerprint,
                 self.runtime.precision,
-                lambda: _exportable(load_model(self.name, self.folder)),
+                functools.partial(_network, self.name, self.folder),
                 self.threads,
             )
             if model is not None:
@@ -344,9 +346,22 @@ def _unit_vectors(model: Any) -> torch.nn.Module:
     return UnitVectors(model[0].auto_model)
 
 
-def _exportable(model: Any) -> torch.nn.Module:
-    model[0].auto_model.set_attn_implementation("eager")
-    return _unit_vectors(model)
+def _network(name: str, folder: Path) -> onnx.ModelProto:
+    """An `is_mean_of_bert` model for onnxruntime: without torch, unless something is special about it."""
+    try:
+        _refuse_changed_settings(folder)
+        return sentence_graph(BertConfig.read(folder), read_tensors(folder))
+    except UnknownNetwork:
+        model = load_model(name, folder)
+        model[0].auto_model.set_attn_implementation("eager")
+        return exported(_unit_vectors(model))
+
+
+def _refuse_changed_settings(folder: Path) -> None:
+    """Raise `UnknownNetwork` where sentence-transformers is told to read the network in some other way."""
+    for name, value in model_json(folder / "sentence_bert_config.json").items():
+        if value and name.endswith(("_args", "_kwargs")) and name.startswith(("model_", "config_")):
+            raise UnknownNetwork(f"{name} is {value!r}")
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

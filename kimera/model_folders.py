@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -46,12 +47,19 @@ def folder_digest(folder: Path, name: str) -> str:
     files = sorted(path for path in folder.rglob("*") if path.suffix in DECISIVE_SUFFIXES and path.is_file())
     whole = hashlib.sha256()
     for path in files:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        about = path.stat()
+        digest = _file_digest(path, about.st_size, about.st_mtime_ns)
         if name in PACKAGED_NAMES and path == folder / "model.safetensors":
             _check_packaged_weights(path, digest)
         whole.update(f"{path.relative_to(folder).as_posix()}\0{digest}\0".encode())
     return f"sha256:{whole.hexdigest()}"
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(path: Path, size: int, modified_ns: int) -> str:
+    """Read once a process. size, modified_ns: so that a file that was changed is read again."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_packaged_weights(path: Path, digest: str) -> None:

@@ -1,12 +1,11 @@
-"""Networks on onnxruntime: exported once, quantised where asked, kept in the cache folder.
-
-Once a model is there, neither torch nor transformers is imported for it.
-"""
+"""Networks on onnxruntime: made once, quantised where asked, kept in the cache folder."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import io
 import os
 import sys
 import tempfile
@@ -18,39 +17,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kimera.bert_graph import INPUTS, OPSET, OUTPUT
 from kimera.errors import UserError
 from kimera.row_quantisation import quantise_rows
 from kimera.runtime import Precision
 from kimera.tokens import Tokens, batches_of_one_length
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
     import torch
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-OPSET = 17
 MODELS = "models"  # the folder, inside that of the caches
 TOKENS_PER_BATCH = 2048
 # Changes whenever this module would make another file of the same network.
-RECIPE = "1"
+RECIPE = "2"
 
 
 class OnnxModel:
     """A network of token ids on onnxruntime.
 
+    source: the path of its file, or what the file would hold.
     threads: None for as many as there are cores. Each takes a batch of its own, which is quicker than all of
     them on one. What a sequence gives does not depend on what runs beside it: only sequences of one length
     share a batch, so nothing is padded, and int8 scales belong to a token.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, source: Path | bytes, threads: int | None = None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of constants that its own optimiser has replaced
         options.intra_op_num_threads = 1
         self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
         )
         self._threads = ThreadPoolExecutor(threads or _cores())
 
@@ -76,22 +76,16 @@ def open_onnx(
     name: str,
     fingerprint: str,
     precision: Precision,
-    build: Callable[[], torch.nn.Module],
+    build: Callable[[], onnx.ModelProto],
     threads: int | None,
 ) -> OnnxModel | None:
     """The network on onnxruntime; None with a warning where that fails, so that torch has to do the work.
 
-    For the arguments see `onnx_file` and `OnnxModel`. A file that cannot be read is made anew, once.
+    For the arguments see `prepared` and `OnnxModel`.
     Raises `UserError` where `build` does: the model itself is at fault.
     """
     try:
-        path = onnx_file(folder, name, fingerprint, precision, build)
-        try:
-            return OnnxModel(path, threads)
-        except Exception as error:  # onnxruntime has a dozen kinds for a file that it cannot read
-            print(f"kimera: {path} cannot be read ({type(error).__name__})", file=sys.stderr)
-            path.unlink(missing_ok=True)  # another process may have found it first
-        return OnnxModel(onnx_file(folder, name, fingerprint, precision, build), threads)
+        return OnnxModel(prepared(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
     except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
@@ -100,46 +94,77 @@ def open_onnx(
         return None
 
 
-def onnx_file(
-    folder: Path, name: str, fingerprint: str, precision: Precision, build: Callable[[], torch.nn.Module]
-) -> Path:
-    """The exported file of a network, made if it is not there, which takes some seconds and says so.
+def prepared(
+    folder: Path, name: str, fingerprint: str, precision: Precision, build: Callable[[], onnx.ModelProto]
+) -> Path | bytes:
+    """The file of a network, made if it is not there; its content where it cannot be written.
 
     folder: of caches. fingerprint: names the network's weights and what it gives. build: makes the network,
-    which takes the three inputs of `INPUTS` and gives one output; called only where the file is missing.
-    Written whole or not at all; two processes that start at once both write the same.
+    in float32, which takes the three inputs of `INPUTS` and gives one output; called only where the file is
+    missing. A file is written whole or not at all, and its name ends with the digest of what it holds: one
+    that was damaged is made anew. Two processes that start at once both write the same.
     """
     key = hashlib.sha256(f"{fingerprint}\0{precision}\0{RECIPE}".encode()).hexdigest()[:16]
-    path = folder / MODELS / f"{name}-{precision}-{key}.onnx"
-    if not path.exists():
-        print(f"kimera: preparing {name} in {precision}, once, as {path}", file=sys.stderr)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as own:  # others may be making the same
-            part = Path(own) / path.name
-            _export(build(), part, precision)
-            os.replace(part, path)
+    stem = f"{name}-{precision}-{key}"
+    for path in (folder / MODELS).glob(f"{stem}-*.onnx"):
+        if _is_whole(path):
+            return path
+        print(f"kimera: {path} is damaged; it is made anew", file=sys.stderr)
+        with contextlib.suppress(OSError):  # another process may have been faster
+            path.unlink()
+    print(f"kimera: preparing {name} in {precision}, once, in {folder / MODELS}", file=sys.stderr)
+    content = _content(build(), precision)
+    path = folder / MODELS / f"{stem}-{_digest(io.BytesIO(content))}.onnx"
+    try:
+        _write(path, content)
+    except OSError as error:
+        print(f"kimera: {path} cannot be written ({error}); every start prepares it again", file=sys.stderr)
+        return content
     return path
 
 
-def _export(network: torch.nn.Module, path: Path, precision: Precision) -> None:
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return path.stem.endswith(f"-{_digest(stream)}")
+    except OSError:
+        return False
+
+
+def _digest(stream: io.BufferedIOBase) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def _content(model: onnx.ModelProto, precision: Precision) -> bytes:
+    if precision == "int8":
+        quantise_rows(model)
+    return bytes(model.SerializeToString())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as own:  # others may be making the same
+        part = Path(own) / path.name
+        part.write_bytes(content)
+        os.replace(part, path)
+
+
+def exported(network: torch.nn.Module) -> onnx.ModelProto:
+    """A network of torch that takes the three inputs of `INPUTS` and gives one output, as torch writes it."""
+    import onnx
     import torch
 
     example = torch.ones((2, 7), dtype=torch.long)
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants in traced code, which are constant here
         torch.onnx.export(
             network.eval(),
             (example,) * len(INPUTS),
-            str(path),
+            (path := str(Path(folder) / "network.onnx")),
             input_names=list(INPUTS),
-            output_names=["output"],
-            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in INPUTS} | {"output": {0: "batch"}},
+            output_names=[OUTPUT],
+            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in INPUTS} | {OUTPUT: {0: "batch"}},
             opset_version=OPSET,
             dynamo=False,
         )
-    if precision == "int8":
-        import onnx
-
-        model = onnx.load(path)
-        quantise_rows(model)
-        onnx.save(model, path)
+        return onnx.load(path)

@@ -145,8 +145,8 @@ def test_models_of_another_kind_are_left_to_sentence_transformers(tmp_path, file
     assert Encoder(folder).runtime == TORCH_ON_CPU
 
 
-def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_so(tmp_path):
-    (tmp_path / "models").write_text("in the way of the folder")
+def test_where_no_network_for_onnxruntime_can_be_made_torch_does_the_work_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)  # as where that package is not installed
     encoder = Encoder(cache_dir=tmp_path)
     with pytest.warns(UserWarning, match="torch is used, in float32"):
         vectors = encoder.encode(TEXTS)
@@ -154,9 +154,9 @@ def test_where_no_file_for_onnxruntime_can_be_made_torch_does_the_work_and_says_
     np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=1e-6)
 
 
-def test_what_torch_did_in_its_place_is_found_in_the_cache(tmp_path):
+def test_what_torch_did_in_its_place_is_found_in_the_cache(tmp_path, monkeypatch):
     """Looked up under what it is, not under what was asked for."""
-    (tmp_path / "models").write_text("in the way of the folder")
+    monkeypatch.setitem(sys.modules, "onnx", None)  # as where that package is not installed
     cache, found = EmbeddingCache(tmp_path), []
     for _ in range(2):
         with pytest.warns(UserWarning, match="torch is used") if not found else contextlib.nullcontext():

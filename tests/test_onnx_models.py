@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_score_belongs_to_its_pair(
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_processes_may_make_the_same_file_at_once_and_then_torch_is_not_needed(
+def test_processes_may_make_the_same_file_at_once_and_need_no_torch(
     folder: Path, weights: CrossEncoderWeights, tmp_path: Path
 ) -> None:
     weights.save(tmp_path / "verify.safetensors")
@@ -91,16 +92,16 @@ def test_processes_may_make_the_same_file_at_once_and_then_torch_is_not_needed(
     third, silence = later.communicate(timeout=120)
     assert [process.returncode for process in (*both, later)] == [0, 0, 0]
     assert one.split("]]")[0] == other.split("]]")[0] == third.split("]]")[0] != ""
-    assert "preparing cross-encoder in int8, once, as" in told + told_too
-    assert "True True\n" in (one[-10:], other[-10:])
-    assert (third[-12:], silence) == ("False False\n", "")
+    assert "preparing cross-encoder in int8, once, in" in told + told_too
+    assert [text[-12:] for text in (one, other, third)] == ["False False\n"] * 3
+    assert silence == ""
     assert [path.suffix for path in (tmp_path / "models").iterdir()] == [".onnx"]
 
 
-def test_where_no_file_can_be_made_torch_does_the_work(
-    folder: Path, weights: CrossEncoderWeights, tmp_path: Path
+def test_where_no_network_can_be_made_torch_does_the_work(
+    folder: Path, weights: CrossEncoderWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "models").write_text("in the way")
+    monkeypatch.setitem(sys.modules, "onnx", None)  # as where that package is not installed
     encoder = CrossEncoder(weights, folder, cache_dir=tmp_path)
     with pytest.warns(UserWarning, match="torch is used, in float32"):
         found = encoder.logits(PAIRS)
@@ -112,17 +113,60 @@ def test_where_no_file_can_be_made_torch_does_the_work(
         )
 
 
+def test_where_no_file_can_be_written_the_network_works_from_memory(
+    folder: Path, weights: CrossEncoderWeights, cache_dir: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files fails as a full disk does: in the middle of writing."""
+    weights.save(tmp_path / "verify.safetensors")
+    script = (
+        "import resource, sys; from kimera.cross_encoder import CrossEncoder;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
+        f"encoder = CrossEncoder({str(tmp_path / 'verify.safetensors')!r}, {str(folder)!r},"
+        f" cache_dir={str(tmp_path)!r});"
+        f"print(*encoder.logits({PAIRS!r}).ravel().tolist()); print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    logits, with_torch = run.stdout.splitlines()
+    assert with_torch == "False"
+    known = CrossEncoder(weights, folder, cache_dir=cache_dir).logits(PAIRS)
+    np.testing.assert_array_equal(np.array(logits.split(), np.float32), known.ravel())
+    assert "cannot be written" in run.stderr
+    assert "every start prepares it again" in run.stderr
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def cut_off(content: bytes) -> bytes:
+    return content[:1000]
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def one_bit_flipped(content: bytes) -> bytes:
+    """In the middle of the weights, where onnxruntime would not see it."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 64]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_off, emptied, one_bit_flipped])
 def test_a_file_that_was_damaged_is_made_anew(
-    folder: Path, weights: CrossEncoderWeights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damage: Callable[[bytes], bytes],
+    folder: Path,
+    weights: CrossEncoderWeights,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
     [file] = (tmp_path / "models").iterdir()
-    file.write_bytes(file.read_bytes()[:1000])
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
-    assert f"{file} cannot be read" in capsys.readouterr().err
+    assert f"{file} is damaged; it is made anew" in capsys.readouterr().err
     np.testing.assert_array_equal(found, whole)
+    assert [path.read_bytes() for path in (tmp_path / "models").iterdir()] == [content]
 
 
 def test_half_precision_is_near(folder: Path, weights: CrossEncoderWeights) -> None:
