@@ -104,20 +104,26 @@ def _json_replies(text: str) -> list[Reply | None]:
     """The verdicts of the JSON objects in a text; None for one that abstains.
 
     Only outermost objects count, and only whole ones: what is inside another may be a draft or an example.
-    Sentences behind the last verdict may state another one.
+    Sentences behind the last verdict may state another one, and so may objects that cannot be read.
     """
     found: list[Reply | None] = []
+    unread: set[bool] = set()
     outside, end = "", 0
     for start, after, value in _objects(text):
         before = text[end:start]
         outside += before
         end = after
+        if value is None:
+            unread |= _words_for_verdicts(text[start:after])
         verdict = _verdict_object(value)
         if verdict and not _EXAMPLE.search(_clause(before)):
             found += _reply_of(verdict)
     if _RETRACTED.search(outside + text[end:]):
         return []
-    return [*found, *_prose_verdicts(text[end:])] if any(found) else found
+    if any(found):
+        found += [Reply(verdict, None, "") for verdict in unread]
+        found += _prose_verdicts(text[end:])
+    return found
 
 
 def _objects(text: str) -> Iterator[tuple[int, int, Any]]:
@@ -141,9 +147,14 @@ def _loose_object(text: str, start: int) -> tuple[Any, int]:
     except (ValueError, RecursionError):
         return _unreadable(text, start)
     verdict = _verdict_object(value)
-    said = {_WORDS[match[1].lower()] for match in _FIELD_IN_OBJECT.finditer(text, start, end)}
-    agrees = not verdict or said <= {reply.contradiction for reply in _reply_of(verdict) if reply}
+    stated = {reply.contradiction for reply in _reply_of(verdict) if reply} if verdict else set()
+    agrees = not verdict or _words_for_verdicts(text[start:end]) <= stated
     return (value, end) if agrees else _unreadable(text, start)
+
+
+def _words_for_verdicts(text: str) -> set[bool]:
+    """What may be the verdicts of a text in which nobody can tell fields from what a string quotes."""
+    return {_WORDS[match[1].lower()] for match in _FIELD_IN_OBJECT.finditer(text)}
 
 
 def _unreadable(text: str, start: int) -> tuple[None, int]:
@@ -208,9 +219,11 @@ def _out_of_strings(text: str) -> str:
         fenced = _FENCE.fullmatch(text)
         inner = fenced[1] if fenced else text
         try:
-            value = json.loads(inner, strict=False) if inner.startswith('"') else None
+            value = json.loads(inner, strict=False) if inner.startswith(('"', "[")) else None
         except (ValueError, RecursionError):
             value = None
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            value = "\n".join(value)
         if not isinstance(value, str) and _ESCAPED_OBJECT.match(inner, max(0, inner.find("{"))):
             value = unescaped(inner)
         if not isinstance(value, str):
@@ -309,7 +322,9 @@ _SAYS_NO = re.compile(
 _BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{}]', re.DOTALL)
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _FIELD_IN_OBJECT = re.compile(rf"\bcontradiction[^\w\\]{{1,8}}({_WORD})\b", re.IGNORECASE)
-_FIELD = re.compile(rf"(?:contradiction|verdict|answer) ?[:=] ?({_WORD})(?:[.,;:!(-].*)?", re.IGNORECASE)
+_FIELD = re.compile(
+    rf"(?:contradiction|verdict|answer) ?[:=] ?({_WORD})(?:[.,;:!(-](?!.*(?:\bor\b|//|\|)).*)?", re.IGNORECASE
+)
 _YES_NO = re.compile(r"(yes|no)\b\s*(?:[,:;-]\s*)?", re.IGNORECASE)
 
 

@@ -19,7 +19,7 @@ _TAG = re.compile(
 )
 _OTHERS = re.compile(
     r"<!--.*?(?:-->|\Z)"
-    rf"|```+[ ]?(?:{_NAMES})\b.*?(?:```|\Z)"
+    rf"|(?<!`)`{{3,8}}+[ ]?(?:{_NAMES})\b.*?(?:```|\Z)"
     rf"|<details>\s{{0,20}}<summary>[^<]{{0,80}}\b(?:{_NAMES})\b[^<]{{0,80}}</summary>.*?(?:</details>|\Z)"
     r"|^Thinking\.\.\.[ ]*\n.*?(?:\.\.\.done thinking\.|\Z)"
     r"|^[^\w\n{]{0,10}(?:thinking|thoughts?(?: process)?|chain of thought|scratch ?pad|internal monologue)"
@@ -28,7 +28,7 @@ _OTHERS = re.compile(
     r"|\{|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
-_CHANNEL = re.compile(r"<\|?channel\|?>\s{0,5}(\w*)(.*?)(?=<\|?channel\|?>|\Z)", re.DOTALL)
+_CHANNEL = re.compile(r"(?:<\|channel\|?>\s{0,5}(\w*)|<channel\|>)(.*?)(?=<\|?channel\|?>|\Z)", re.DOTALL)
 _TURN_ENDS = re.compile(r"<\|(?:end|start|return|call)\|>.*", re.DOTALL)
 # Channels whose marks were dropped on the way: "analysisThey ask ...assistantfinal{...}".
 _UNMARKED_CHANNELS = re.compile(r"\Aanalysis(?=[A-Z]).*?(?:assistantfinal(?:json)?|\Z)", re.DOTALL)
