@@ -120,10 +120,9 @@ def _json_replies(text: str) -> list[Reply | None]:
             found += _reply_of(verdict)
     if _RETRACTED.search(outside + text[end:]):
         return []
-    if any(found):
-        found += [Reply(verdict, None, "") for verdict in unread]
-        found += _prose_verdicts(text[end:])
-    return found
+    said = {reply.contradiction for reply in found if reply}
+    others = unread.union(reply.contradiction for reply in _prose_verdicts(text[end:])) - said
+    return [*found, *(Reply(other, None, "") for other in others if said)]
 
 
 def _objects(text: str) -> Iterator[tuple[int, int, Any]]:

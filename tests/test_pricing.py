@@ -201,6 +201,25 @@ def test_a_request_of_unknown_usage_counts_as_its_worst_case():
     assert (limit.spent, limit.reserved) == (reserved, 0)
 
 
+def test_what_is_known_of_a_request_counts_and_the_rest_is_reckoned_and_said_once():
+    said = []
+    limit = CostLimit(1.0, GPT_4O, say=said.append)
+    for _ in range(2):
+        reservation = limit.reserve(1000, 1024)
+        assert reservation is not None
+        limit.settle(reservation, Usage(prompt=300, completion=None, cached=None))
+    assert limit.spent == pytest.approx(2 * (300 * 2.5 + 1024 * 10) / 1e6)
+    assert len(said) == 1
+    assert "$0.0134" in said[0]
+
+
+def test_replies_of_an_earlier_session_without_usage_are_reckoned_like_the_next_request():
+    limit = CostLimit(0.05, GPT_4O)  # the worst case of a request is 0.01338
+    limit.add_earlier(Usage(prompt=300, completion=50), unknown=3)
+    assert limit.reserve(1000, 1024) is None
+    assert limit.spent == pytest.approx(0.00125 + 3 * 0.01338)
+
+
 def test_a_request_that_might_pass_the_limit_is_refused_until_another_is_settled():
     limit = CostLimit(0.02, GPT_4O)
     first = limit.reserve(1000, 1024)

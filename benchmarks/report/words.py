@@ -233,6 +233,8 @@ def _cost(detector: Detector) -> str:
         cost = no_dollars(detector)
     else:
         cost = in_dollars(dollars) + (" if it were real (simulated)" if detector["simulated"] else "")
+        if any(detector["attempt_errors"].get(kind) for kind in ("timeout", "connection", "cancelled")):
+            cost = f"at least {cost}"  # without a reply nobody knows what was billed
     saved = detector.get("from_cache")
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
 
