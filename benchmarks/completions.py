@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.event_streams import read_chunks, whole_completion
 from benchmarks.judge import JudgeError
-from benchmarks.reply_reading import conclusion
+from benchmarks.reply_reading import MAX_REPLY_CHARS, conclusion
 from benchmarks.thinking import without_thoughts
 from benchmarks.usage import UNKNOWN, Usage, read_usage
 
@@ -93,7 +93,7 @@ def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:
     """
     content = "".join(_texts(message.get("content")))
     called, where = _called(message)
-    if without_thoughts(content):
+    if without_thoughts(content[:MAX_REPLY_CHARS]):
         return f"{content}\n{called}" if called else content, ""
     if called:
         return called, where
