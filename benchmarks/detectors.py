@@ -42,8 +42,8 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             f"{ways_without}"
         )
-    if options.most_sent and not options.cascade:
-        raise UserError("--most-sent says how far --cascade RISK may go; give both")
+    if options.max_sent and not options.cascade:
+        raise UserError("--max-sent says how far --cascade RISK may go; give both")
     if options.cascade and len(judges_of(options)) > 1:
         raise UserError("--cascade takes one judge; give --model once")
 

@@ -13,7 +13,7 @@ from benchmarks.prompts import REPLY_SCHEMA
 FORMATS = ("json_schema", "json_object", "text")  # from the most to the least that can be asked for
 LIMIT_PARAMETERS = ("max_completion_tokens", "max_tokens", "")  # in the order in which they are tried
 FIRST_MAX_TOKENS = 1024
-MOST_TOKENS = 16_384
+MAX_TOKENS = 16_384
 GROWTH = 4
 
 
@@ -24,7 +24,7 @@ class Dialect:
     reply_format: str = "json_schema"
     limit_parameter: str = LIMIT_PARAMETERS[0]
     max_tokens: int = FIRST_MAX_TOKENS
-    most_allowed: int = MOST_TOKENS  # what `max_tokens` may grow to
+    max_allowed: int = MAX_TOKENS  # what `max_tokens` may grow to
     optional: tuple[tuple[str, Any], ...] = (("temperature", 0), ("seed", 0))
 
     @classmethod
@@ -56,9 +56,9 @@ class Dialect:
         return replace(self, reply_format=FORMATS[step]) if step < len(FORMATS) else None
 
     @property
-    def most_tokens(self) -> int:
+    def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
-        return self.max_tokens if self.limit_parameter else MOST_TOKENS
+        return self.max_tokens if self.limit_parameter else MAX_TOKENS
 
     def after_refusal(self, parameter: str, message: str) -> Dialect | None:
         """The dialect for an endpoint that answered 400, or None if it names nothing of ours.
@@ -69,7 +69,7 @@ class Dialect:
         """
         if re.search(r"too (?:large|long|many)|at most|maximum|exceed", message):
             before = self.max_tokens // GROWTH
-            return replace(self, max_tokens=before, most_allowed=before) if self._is_raised else None
+            return replace(self, max_tokens=before, max_allowed=before) if self._is_raised else None
         named = {parameter} if parameter else set(re.findall(r"['\"`]([\w.]+)['\"`]", message))
         if not named and re.search(
             r"support|permit|allow|unknown|unrecognized|unexpected|extra", message, re.IGNORECASE
@@ -88,7 +88,7 @@ class Dialect:
     def after_truncation(self) -> Dialect | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = self.max_tokens * GROWTH
-        return replace(self, max_tokens=raised) if raised <= self.most_allowed else None
+        return replace(self, max_tokens=raised) if raised <= self.max_allowed else None
 
     @property
     def _is_raised(self) -> bool:

@@ -45,15 +45,15 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
     if plan := plan_of(vars(options)):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
-        most = "The above is the most."
-        if plan.most_sent and plan.most_sent < 1:
-            pairs = int(plan.most_sent * len(dataset))
-            most = f"With --most-sent {plan.most_sent:g} at most {pairs:,} pairs are sent."
+        maximum = "The above is the most."
+        if plan.max_sent and plan.max_sent < 1:
+            pairs = int(plan.max_sent * len(dataset))
+            maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
             if sampled > pairs:
-                most += " The sample alone would be more, and the run refused."
+                maximum += " The sample alone would be more, and the run refused."
         print(
             f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
-            f"them contradict; of the others those that the reactor is not sure of. {most}"
+            f"them contradict; of the others those that the reactor is not sure of. {maximum}"
         )
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
@@ -69,7 +69,7 @@ def _enough(
 
     dialect = Dialect()
     longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
-    aside = price.cost(worst_case(price, longest, dialect.most_tokens))
+    aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
     in_flight = START if options.concurrency == "auto" else options.concurrency or 1
     return (
         f"  --max-cost sets up to ${aside:.4f} aside for each request in flight, until its reply tells its "

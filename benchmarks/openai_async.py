@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.adaptive import MOST, AdaptiveLimit
+from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
 from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
@@ -67,7 +67,7 @@ class AsyncOpenAIClient:
         replies: ReplyCache | None = None,
         logprobs: bool = False,
     ) -> None:
-        slots = MOST if max_concurrent == "auto" else max_concurrent
+        slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
             raise UserError("max_concurrent must be at least 1, timeout above 0, max_retries at least 0")
         if transport is None and slots > 1 and not httpx_available():
@@ -242,9 +242,11 @@ class AsyncOpenAIClient:
         limit = self.cost_limit
         if limit is None:
             return None
-        while (reserved := limit.reserve(len(request.body), request.dialect.most_tokens)) is None:
+        while (reserved := limit.reserve(len(request.body), request.dialect.max_billed_tokens)) is None:
             if not limit.in_flight:
-                self.stop(Failure("max_cost", limit.explain(len(request.body), request.dialect.most_tokens)))
+                self.stop(
+                    Failure("max_cost", limit.explain(len(request.body), request.dialect.max_billed_tokens))
+                )
             if self.stopping:
                 raise InterruptedAskingError
             await limit.settlement()

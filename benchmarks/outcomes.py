@@ -242,8 +242,8 @@ class Outcomes:
             return ""
         if missing == self.replies:
             return f"none of the {self.replies:,} replies states its tokens"
-        least = in_dollars(price.cost(self.usage))
-        return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {least}"
+        minimum = in_dollars(price.cost(self.usage))
+        return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {minimum}"
 
 
 def _usage_of(attempt: Sequence[Any]) -> Usage:

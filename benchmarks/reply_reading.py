@@ -376,5 +376,5 @@ def _plain(text: str) -> str:
     return re.sub(r"\b(it|that|this)'s\b", r"\1 is", spaced, flags=re.IGNORECASE)
 
 
-def _shorten(text: str, most: int = 80) -> str:
-    return repr(text if len(text) <= most else text[:most] + "...")
+def _shorten(text: str, maximum: int = 80) -> str:
+    return repr(text if len(text) <= maximum else text[:maximum] + "...")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.dialect import MOST_TOKENS, Dialect
+from benchmarks.dialect import MAX_TOKENS, Dialect
 from benchmarks.prompts import REPLY_SCHEMA
 
 MESSAGES = [{"role": "user", "content": "Same?"}]
@@ -106,4 +106,4 @@ def test_a_judge_that_was_cut_off_gets_more_room_up_to_a_bound() -> None:
     while dialect:
         rooms.append(dialect.max_tokens)
         dialect = dialect.after_truncation()
-    assert rooms == [1024, 4096, MOST_TOKENS]
+    assert rooms == [1024, 4096, MAX_TOKENS]

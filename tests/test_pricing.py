@@ -246,11 +246,11 @@ def test_a_judge_that_counts_more_than_was_reserved_ends_the_reserving():
 @st.composite
 def requests(draw):
     """(bytes, most tokens, how soon it is settled, usage within the bound, in part or unknown)."""
-    size, most = draw(st.integers(0, 5000)), draw(st.integers(1, 5000))
+    size, maximum = draw(st.integers(0, 5000)), draw(st.integers(1, 5000))
     prompt = draw(st.integers(0, size + CHAT_OVERHEAD_TOKENS))
-    usage = Usage(prompt, draw(st.integers(0, most)), draw(st.integers(0, prompt)))
+    usage = Usage(prompt, draw(st.integers(0, maximum)), draw(st.integers(0, prompt)))
     told = draw(st.sampled_from([usage, replace(usage, completion=None), UNKNOWN]))
-    return size, most, draw(st.integers(0, 5)), told
+    return size, maximum, draw(st.integers(0, 5)), told
 
 
 @settings(deadline=None, max_examples=200)
@@ -262,8 +262,8 @@ def requests(draw):
 def test_whatever_the_order_spending_never_passes_the_limit(dollars, price, asked):
     limit = CostLimit(dollars, price)
     in_flight = []
-    for size, most, place, usage in asked:
-        reservation = limit.reserve(size, most)
+    for size, maximum, place, usage in asked:
+        reservation = limit.reserve(size, maximum)
         if reservation is not None:
             in_flight.insert(place, (reservation, usage))
         if reservation is None or len(in_flight) > 4:

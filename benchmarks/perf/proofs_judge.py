@@ -92,7 +92,7 @@ def killed(bench: Bench) -> Iterator[Finding]:
     pairs, kills = bench.size(2_000, 300), bench.size(20, 1)
     runs = kill_and_resume(bench.pair_file(pairs), kills, SEED, bench.folder)
     lost, again = sum(run.lost for run in runs), sum(run.asked_again for run in runs)
-    most = max(run.in_flight_again for run in runs)
+    maximum = max(run.in_flight_again for run in runs)
     same = sum(run.same and not run.unasked for run in runs)
     held = sorted(run.answered for run in runs)
     where = f"{kills} kills of a run of {pairs:,} pairs"
@@ -101,7 +101,7 @@ def killed(bench: Bench) -> Iterator[Finding]:
     )
     yield Finding(f"{where}: answered pairs asked again", "0", f"{again}", again == 0)
     yield Finding(
-        f"{where}: others answered twice", f"at most {IN_FLIGHT} each", f"{most}", most <= IN_FLIGHT
+        f"{where}: others answered twice", f"at most {IN_FLIGHT} each", f"{maximum}", maximum <= IN_FLIGHT
     )
     yield Finding(f"{where}: same results as undisturbed", f"{kills}", f"{same}", same == kills)
 
@@ -159,21 +159,21 @@ class _Judged:
     def detector(self) -> DetectorResult:
         return self.result.detectors[0]
 
-    def answered(self, where: str, least: float) -> Finding:
+    def answered(self, where: str, minimum: float) -> Finding:
         answered, pairs = int(self.detector.answered.sum()), len(self.result.labels)
-        required = f"at least {least:.1%} of {pairs:,}"
-        return Finding(f"{where}: pairs answered", required, f"{answered:,}", answered >= least * pairs)
+        required = f"at least {minimum:.1%} of {pairs:,}"
+        return Finding(f"{where}: pairs answered", required, f"{answered:,}", answered >= minimum * pairs)
 
-    def refused(self, where: str, most: float) -> Finding:
+    def refused(self, where: str, maximum: float) -> Finding:
         """The share of requests that the server answered with 429."""
         outcomes, requests = self.stats["outcomes"], self.stats["requests"]
         refused = sum(outcomes.get(name, 0) for name in ("over_requests", "over_tokens", "over_cap"))
         measured = f"{refused / requests:.2%} of {requests:,}"
         return Finding(
             f"{where}: requests refused",
-            f"at most {most:.0%}",
+            f"at most {maximum:.0%}",
             measured,
-            refused <= most * requests,
+            refused <= maximum * requests,
             timed=True,
         )
 

@@ -412,8 +412,8 @@ def difference_sentence(found: dict[str, Any], tests: int) -> str:
     """What the paired tests say of two accuracies, and what this run could have seen."""
     parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
     if "least_difference" in found:
-        least = 100 * found["least_difference"]
-        parts.append(f"A run like this finds a difference of {least:.1f} points 4 times of 5.")
+        minimum = 100 * found["least_difference"]
+        parts.append(f"A run like this finds a difference of {minimum:.1f} points 4 times of 5.")
     return " ".join(parts)
 
 
