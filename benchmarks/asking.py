@@ -8,8 +8,10 @@ import re
 import time
 from collections.abc import Callable
 
-from benchmarks.judge import REPAIRED, Attempt, Completion, JudgeError, Outcome
-from benchmarks.prompts import Reply, ReplyError, parse_reply, repair_request
+from benchmarks.completions import Completion
+from benchmarks.judge import REPAIRED, Attempt, JudgeError, Outcome
+from benchmarks.prompts import repair_request
+from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure, Verdict
 
@@ -56,6 +58,7 @@ class Asking:
             system_fingerprint=last.system_fingerprint if last else "",
             stated_confidence=self._stated,
             from_cache=bool(last and last.from_cache),
+            found_in=last.found_in if last else "",
         )
 
     def excuse(self, seconds: float) -> None:

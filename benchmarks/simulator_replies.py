@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
+from benchmarks.judge import SIMULATED_FINGERPRINT
+from benchmarks.usage import Usage
 
 REASONING = "Simulated: drawn from the gold label, no model was asked."
 HOSTILE_REASONING = "=cmd() \x00\x1b[2J\u202e\ud800<script>alert(1)</script>\r\n| Simulated"
@@ -161,7 +162,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "usage": {
             "prompt_tokens": usage.prompt,
             "completion_tokens": usage.completion,
-            "total_tokens": usage.prompt + usage.completion,
+            "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
             "prompt_tokens_details": {"cached_tokens": usage.cached},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         },

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import simulator_replies as replies
-from benchmarks.judge import Usage
 from benchmarks.simulation import (
     Answer,
     SimulatorConfig,
@@ -23,6 +22,7 @@ from benchmarks.simulation import (
 from benchmarks.simulator_limits import Limits
 from benchmarks.simulator_replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator_requests import Call, RefusedError, read_call
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Simulator:
         said, usage = replies.bounded(
             said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
         )
-        self._limits.settle(usage.completion)
+        self._limits.settle(usage.completion or 0)
         self._usage += usage
         if said.outcome == "answered":
             self._answered[call.key] += 1

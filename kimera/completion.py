@@ -48,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _print_code(shell: str) -> int:
     if find_spec("argcomplete") is None:
         raise UserError(f"completion needs argcomplete; run: {how_to_install('completion')}")
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode([PROGRAM], shell=shell))
+    print(shellcode([PROGRAM], shell=shell))
     return DONE
 
 

@@ -139,7 +139,7 @@ class CrossEncoder(ClosedAtExit):
     def _network(self) -> torch.nn.Module:
         network, _ = open_network(self.folder)
         load_tensors(network, self.weights.applied_to(tensors_of(network)))
-        return _logits_of(network)
+        return logits_module(network)
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1."""
@@ -280,7 +280,7 @@ def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) ->
     )
 
 
-def _logits_of(network: torch.nn.Module) -> torch.nn.Module:
+def logits_module(network: torch.nn.Module) -> torch.nn.Module:
     """The network as a module of (ids, mask, types) with its logits as the only output."""
     import torch
 
@@ -298,6 +298,6 @@ def _logits_of(network: torch.nn.Module) -> torch.nn.Module:
 def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:
     """Logits of all sequences, float32 of shape (n, 3), in their order."""
     logits = np.empty((len(tokens), len(CLASSES)), dtype=np.float32)
-    for rows, found in torch_batches([_logits_of(network.eval())], tokens):
+    for rows, found in torch_batches([logits_module(network.eval())], tokens):
         logits[rows] = found
     return logits

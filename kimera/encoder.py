@@ -328,7 +328,7 @@ def encode_batch(model: Any, texts: list[str]) -> np.ndarray:
     return _as_unit_vectors(vectors) if found.dtype == np.float16 else vectors
 
 
-def _unit_vectors(model: Any) -> torch.nn.Module:
+def unit_vectors_module(model: Any) -> torch.nn.Module:
     """Token ids to unit vectors, as the modules of a sentence-transformers model do it."""
     import torch
 
@@ -354,7 +354,7 @@ def _network(name: str, folder: Path) -> onnx.ModelProto:
     except UnknownNetwork:
         model = load_model(name, folder)
         model[0].auto_model.set_attn_implementation("eager")
-        return exported(_unit_vectors(model))
+        return exported(unit_vectors_module(model))
 
 
 def _refuse_changed_settings(folder: Path) -> None:
@@ -370,7 +370,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
 
 def torch_work(name: str, folder: Path, runtime: Runtime) -> Work:
     """What encodes texts in batches of tokens on all devices of the runtime: for `is_mean_of_bert` models."""
-    networks = copies(_unit_vectors(load_model(name, folder)), runtime)
+    networks = copies(unit_vectors_module(load_model(name, folder)), runtime)
     encode = functools.partial(
         _encode_by_tokens, _tokenizer(folder), functools.partial(torch_batches, networks)
     )

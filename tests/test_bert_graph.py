@@ -12,9 +12,9 @@ import pytest
 from models import random_weights, write_tiny_model
 
 from kimera.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors, sentence_graph
-from kimera.cross_encoder import CrossEncoder, _logits_of, load_tensors, open_network, tensors_of
+from kimera.cross_encoder import CrossEncoder, logits_module, load_tensors, open_network, tensors_of
 from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.encoder import Encoder, _unit_vectors
+from kimera.encoder import Encoder, unit_vectors_module
 from kimera.model_folders import DEFAULT_MODEL, find_folder, load_model
 from kimera.onnx_models import OnnxModel, exported, prepared
 from kimera.reactor import SHIPPED_CROSS_ENCODER
@@ -83,7 +83,7 @@ def test_sentence_vectors_of_the_packaged_model_are_those_of_the_export(
         precision,
         lambda: sentence_graph(BertConfig.read(folder), read_tensors(folder)),
     )
-    export = prepared(tmp_path, "export", "", precision, lambda: exported(_unit_vectors(model)))
+    export = prepared(tmp_path, "export", "", precision, lambda: exported(unit_vectors_module(model)))
     np.testing.assert_array_equal(output(built, tokens), output(export, tokens))
 
 
@@ -101,7 +101,7 @@ def test_logits_of_the_shipped_cross_encoder_are_those_of_the_export(
     built = prepared(
         tmp_path, "built", "", precision, lambda: classifier_graph(BertConfig.read(folder), tensors)
     )
-    export = prepared(tmp_path, "export", "", precision, lambda: exported(_logits_of(network)))
+    export = prepared(tmp_path, "export", "", precision, lambda: exported(logits_module(network)))
     np.testing.assert_array_equal(output(built, tokens), output(export, tokens))
 
 

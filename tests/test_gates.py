@@ -120,7 +120,7 @@ def test_a_gate_is_met_unless_its_condition_holds() -> None:
         ("kimera.f1.low", "no pair carries a label"),
         ("kimera.latency_ms.p95", "a pair's time is an equal share of its batch's"),
         ("kimera.dollars", "this run has none"),
-        ("gpt-4o-mini.dollars", "this run has none"),
+        ("gpt-4o-mini.dollars", "no price is known"),
         ("kimera/gpt-4o-mini.both_right", "no pair carries a label"),
         ("kimera/gpt-4o-mini.differences.accuracy", "no labelled pair was answered by both"),
         ("kimera/gpt-4o-mini.differences.accuracy.low", "no labelled pair was answered by both"),

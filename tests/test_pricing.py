@@ -4,13 +4,14 @@ import asyncio
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import genai_prices
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import Attempt, Usage
+from benchmarks.judge import Attempt
 from benchmarks.pricing import (
     CHAT_OVERHEAD_TOKENS,
     CostLimit,
@@ -21,6 +22,7 @@ from benchmarks.pricing import (
     parse_price,
     price_of,
 )
+from benchmarks.usage import UNKNOWN, Usage
 from kimera.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"
@@ -167,12 +169,12 @@ def test_a_refused_request_is_billed_nothing(status):
     [
         Attempt(30_000.0, None, "timeout", Usage()),
         Attempt(10.0, None, "connection", Usage()),
-        Attempt(10.0, 200, None, Usage()),
-        Attempt(10.0, 200, "bad_response", Usage()),
+        Attempt(10.0, 200, None, UNKNOWN),
+        Attempt(10.0, 200, "bad_response", UNKNOWN),
     ],
 )
 def test_what_may_have_been_billed_is_not_called_free(attempt):
-    assert billed_usage(attempt) is None
+    assert billed_usage(attempt) == UNKNOWN
 
 
 def test_an_unusable_reply_is_billed_like_any_other():
@@ -195,8 +197,27 @@ def test_a_request_of_unknown_usage_counts_as_its_worst_case():
     reservation = limit.reserve(1000, 1024)
     assert reservation is not None
     reserved = limit.reserved
-    limit.settle(reservation, None)
+    limit.settle(reservation, UNKNOWN)
     assert (limit.spent, limit.reserved) == (reserved, 0)
+
+
+def test_what_is_known_of_a_request_counts_and_the_rest_is_reckoned_and_said_once():
+    said = []
+    limit = CostLimit(1.0, GPT_4O, say=said.append)
+    for _ in range(2):
+        reservation = limit.reserve(1000, 1024)
+        assert reservation is not None
+        limit.settle(reservation, Usage(prompt=300, completion=None, cached=None))
+    assert limit.spent == pytest.approx(2 * (300 * 2.5 + 1024 * 10) / 1e6)
+    assert len(said) == 1
+    assert "$0.0134" in said[0]
+
+
+def test_replies_of_an_earlier_session_without_usage_are_reckoned_like_the_next_request():
+    limit = CostLimit(0.05, GPT_4O)  # the worst case of a request is 0.01338
+    limit.add_earlier(Usage(prompt=300, completion=50), unknown=3)
+    assert limit.reserve(1000, 1024) is None
+    assert limit.spent == pytest.approx(0.00125 + 3 * 0.01338)
 
 
 def test_a_request_that_might_pass_the_limit_is_refused_until_another_is_settled():
@@ -224,11 +245,12 @@ def test_a_judge_that_counts_more_than_was_reserved_ends_the_reserving():
 
 @st.composite
 def requests(draw):
-    """(bytes, most tokens, how soon it is settled, usage within the bound or None)."""
+    """(bytes, most tokens, how soon it is settled, usage within the bound, in part or unknown)."""
     size, maximum = draw(st.integers(0, 5000)), draw(st.integers(1, 5000))
     prompt = draw(st.integers(0, size + CHAT_OVERHEAD_TOKENS))
     usage = Usage(prompt, draw(st.integers(0, maximum)), draw(st.integers(0, prompt)))
-    return size, maximum, draw(st.integers(0, 5)), draw(st.sampled_from([usage, None]))
+    told = draw(st.sampled_from([usage, replace(usage, completion=None), UNKNOWN]))
+    return size, maximum, draw(st.integers(0, 5)), told
 
 
 @settings(deadline=None, max_examples=200)

@@ -1,7 +1,8 @@
-"""What `parse_reply` makes of generated replies: those of the grammar, and those that met with accidents.
+"""What is read from generated replies: those of the grammar, and those that met with accidents.
 
-From a silent reply nothing may be read, from a stating one its verdict or nothing; whatever is read from a
-mutated one, reading it may only fail with a ReplyError.
+Each comes in a body of a completion, of `body_grammar`. From a silent reply nothing may be read, from a
+stating one its verdict or nothing; whatever is read from a mutated one, reading it may only fail with a
+ReplyError.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
+from benchmarks.completions import read_completion
+from benchmarks.perf.body_grammar import body_with, plain_body
 from benchmarks.perf.reply_grammar import plain_reply, silent_reply, stating_reply
-from benchmarks.prompts import Reply, ReplyError, parse_reply
+from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 
 JUNK = (
     "\x00",
@@ -65,11 +68,12 @@ class Tally:
     not_understood: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
 
-    def parse(self, text: str) -> Reply | None:
+    def parse(self, text: str, body: bytes) -> Reply | None:
+        """The verdict of a reply, which this body carries."""
         self.replies += 1
         begun = time.perf_counter()
         try:
-            reply = parse_reply(text)
+            reply = parse_reply(read_completion(body).text)
         except ReplyError:
             return None
         except Exception as error:  # whatever it is, it is what is looked for
@@ -86,17 +90,18 @@ def fuzz(count: int, seed: int) -> Tally:
     rng, tally = Random(seed), Tally()  # noqa: S311 - no secrets here
     for _ in range(count // 4):
         silent = silent_reply(rng)
-        if tally.parse(silent):
+        if tally.parse(silent, body_with(rng, silent)):
             tally.invented.append(silent)
         plain, verdict = plain_reply(rng)
-        reply = tally.parse(plain)
+        reply = tally.parse(plain, plain_body(rng, plain))
         if reply is None:
             tally.not_understood.append(plain)
         elif reply.contradiction is not verdict:
             tally.reversed.append(plain)
         stating, verdict = stating_reply(rng)
-        reply = tally.parse(stating)
+        reply = tally.parse(stating, body_with(rng, stating))
         if reply and reply.contradiction is not verdict:
             tally.reversed.append(stating)
-        tally.parse(mutated(rng, rng.choice((silent, plain, stating))))
+        damaged = mutated(rng, rng.choice((silent, plain, stating)))
+        tally.parse(damaged, body_with(rng, damaged))
     return tally

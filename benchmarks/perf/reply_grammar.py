@@ -108,6 +108,76 @@ REASONINGS = (
 )
 
 
+# Texts that a loose object quotes in its own way, what would end a JSON string among them.
+LOOSE_REASONINGS = (
+    "one says open, the other shut",
+    "one line\nand\tanother",
+    "the shop's door, it's shut",
+    'the sign says "open" on Monday',
+    "a path such as C:\\\\data\\\\x, a pattern such as \\d+",
+    "see https://example.org/a // not a comment",
+    "{open} or [shut], 矛盾",
+    "confidence: high; so it is",
+)
+QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"))
+COMMENTS = ("", "", "", "// so it is\n", "/* one names nine o'clock */", " # they differ\n")
+LOOSE_YES = ("true", "True", "TRUE", "yes", "q:yes", "q:True", "q:contradiction")
+LOOSE_NO = ("false", "False", "FALSE", "no", "q:no", "q:False", "q:not a contradiction")
+LOOSE_CONFIDENCES = (
+    "0.9",
+    ".9",
+    "90%",
+    "0,9",
+    "q:0,9",
+    "q:90 %",
+    "NaN",
+    "None",
+    "Infinity",
+    "high",
+    "q:high",
+)
+TEMPLATE_VALUES = (
+    "true or false",
+    "true|false",
+    "True/False",
+    "<true or false>",
+    "true, // or false\n",
+    "bool",
+)
+THOUGHT_TAGS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<Thought>", "</Thought>"),
+    ("<reasoning effort='high'>", "</reasoning>"),
+    ("<reflection>", "</reflection>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<!-- ", " -->"),
+    ("```thinking\n", "\n```"),
+    ("<details><summary>Thinking</summary>", "</details>"),
+    ("Thinking...\n", "\n...done thinking.\n"),
+    (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
+    ("<|channel>thought\n", "<channel|>"),
+    ("analysisWe see. ", "assistantfinal"),
+)
+TAILS = (
+    "",
+    "\n```",
+    "<|im_end|>",
+    "</s>",
+    "}",
+    "\n\nExplanation: the first names another hour than the second.",
+    "\nI hope that this helps!",
+    " // done",
+)
+
+
 def silent_reply(rng: Random) -> str:
     """A reply that states no verdict, whatever a hurried reader may think."""
     return rng.choice(SILENT)(rng)
@@ -240,6 +310,48 @@ def _thought_only(rng: Random) -> str:
     )
 
 
+def _loose_template(rng: Random) -> str:
+    """An object in which a verdict might stand, and does not."""
+    return _loosely(rng, rng.choice(TEMPLATE_VALUES))
+
+
+def _loose_cut(rng: Random) -> str:
+    """A loose object that ends before its verdict does."""
+    opener, closer = rng.choice(QUOTES)
+    value = f"{opener}{rng.choice(('contradiction', 'yes', 'no', 'True'))}"
+    return f"{{{opener}contradiction{closer}: {value}"
+
+
+def _loose_both(rng: Random) -> str:
+    """Two verdicts, one of them only behind the object or in a field of the same name."""
+    verdict = rng.random() < 0.5
+    word, other = ("True", "False") if verdict else ("False", "True")
+    key = rng.choice(("'contradiction'", "contradiction", "“contradiction”"))
+    return rng.choice(
+        (
+            f"{{{key}: {word}, {key}: {other}}}",
+            f"{{{key}: {word}}}\n{_sentence(rng, not verdict)}",
+            f"{{{key}: {word}}} {{{key}: {other}}}",
+            f"{_json_object(rng, verdict)}\n\n{_reasoned(rng, not verdict)}",
+            json.dumps([_loose_object(rng, verdict), _loose_object(rng, not verdict)]),
+        )
+    )
+
+
+def _quoted_verdict(rng: Random) -> str:
+    """An object without a verdict, whose reasoning quotes one without marking its quotes."""
+    word = rng.choice(("true", "false"))
+    return f'{{"reasoning": "the text says "contradiction": {word}, so I wait", "confidence": 0.9}}'
+
+
+def _marked_thought_only(rng: Random) -> str:
+    """Thoughts in some markup, closed or not, and nothing behind them."""
+    opener, closer = rng.choice(THOUGHT_TAGS)
+    verdict = rng.random() < 0.5
+    thought = rng.choice((_sentence, _json_object, _loose_object))(rng, verdict)
+    return f"{opener}{thought}{rng.choice(('', closer))}"
+
+
 SILENT: tuple[Callable[[Random], str], ...] = (
     lambda rng: rng.choice(REFUSALS),
     lambda rng: rng.choice(QUESTIONS),
@@ -258,6 +370,11 @@ SILENT: tuple[Callable[[Random], str], ...] = (
     _taken_back,
     _example,
     _form,
+    _loose_template,
+    _loose_cut,
+    _loose_both,
+    _quoted_verdict,
+    _marked_thought_only,
 )
 
 
@@ -272,6 +389,69 @@ def _json_object(rng: Random, verdict: bool) -> str:
 def _reasoning(rng: Random) -> str:
     text = rng.choice(REASONINGS)
     return json.dumps(text) if '"' in text and "\\" not in text else f'"{text}"'
+
+
+def _loose_object(rng: Random, verdict: bool) -> str:
+    return _loosely(rng, rng.choice(LOOSE_YES if verdict else LOOSE_NO))
+
+
+def _loosely(rng: Random, stated: str) -> str:
+    """An object that is quoted, spelt and strewn with commas and comments in any way but JSON's."""
+    quotes = rng.choice(QUOTES)
+    keys = rng.choice((quotes, ("", "")))
+    fields = [("contradiction", stated), ("confidence", rng.choice(LOOSE_CONFIDENCES))]
+    fields.append(("reasoning", "q:" + rng.choice(LOOSE_REASONINGS)))
+    if rng.random() < 0.2:
+        fields.append(fields[0])
+    rng.shuffle(fields)
+    blank = rng.choice(("", " ", "\n  "))
+    written = [
+        f"{keys[0]}{name}{keys[1]}:{blank.strip(chr(10))}{_loose_value(value, quotes)}"
+        for name, value in fields
+    ]
+    comma = rng.choice((",", ",", " ,", ",,")) if blank != "\n  " else rng.choice((",", ""))
+    inside = comma.join(f"{blank}{rng.choice(COMMENTS)}{each}" for each in written)
+    return "{" + inside + rng.choice(("", ",", "\n")) + "}"
+
+
+def _loose_value(value: str, quotes: tuple[str, str]) -> str:
+    return f"{quotes[0]}{value[2:]}{quotes[1]}" if value.startswith("q:") else value
+
+
+def _encoded_again(rng: Random, verdict: bool) -> str:
+    """JSON in a string, once or twice, with the outer quotes or without them."""
+    text = json.dumps(_json_object(rng, verdict), ensure_ascii=rng.random() < 0.5)
+    wrapped = (
+        text,
+        json.dumps(text),
+        text[1:-1],
+        f"```json\n{text}\n```",
+        f'{{"result": {text}}}',
+        f"[{text}]",
+        f'{{"name": "verdict", "arguments": {text}}}',
+    )
+    return rng.choice(wrapped)
+
+
+def _called(rng: Random, verdict: bool) -> str:
+    name = rng.choice(("arguments", "parameters"))
+    call = f'{{"name": "verdict", "{name}": {_json_object(rng, verdict)}}}'
+    return rng.choice(("{}", "<tool_call>\n{}\n</tool_call>", "```json\n{}\n```")).format(call)
+
+
+def _marked_thought(rng: Random, verdict: bool) -> str:
+    """Thoughts of the opposite in some markup, and then the reply."""
+    opener, closer = rng.choice(THOUGHT_TAGS)
+    draft = rng.choice((_sentence, _json_object, _loose_object, _fenced))
+    if "```" in opener:
+        draft = _sentence
+    reply = rng.choice((_json_object, _loose_object, _sentence, _bare))
+    return f"{opener}{draft(rng, not verdict)}{closer}{rng.choice(('', chr(10)))}{reply(rng, verdict)}"
+
+
+def _with_tail(rng: Random, verdict: bool) -> str:
+    form: Callable[[Random, bool], str] = rng.choice((_json_object, _loose_object))
+    return form(rng, verdict) + rng.choice(TAILS)
 
 
 def _fenced(rng: Random, verdict: bool) -> str:
@@ -332,5 +512,10 @@ PLAIN: tuple[Callable[[Random, bool], str], ...] = (
     _sentence,
     _reasoned,
     _field,
+    _loose_object,
+    _encoded_again,
+    _called,
+    _marked_thought,
+    _with_tail,
 )
 STATING = (*PLAIN, _denial_of_opposite, _opposite_quoted, _broken_json)
