@@ -15,6 +15,8 @@ from benchmarks.journal import JournalReader, Record
 from benchmarks.prompts import BUILT_IN
 from kimera.errors import UserError
 from kimera.model_folders import PACKAGED_NAMES
+from kimera.pair_flags import FLAGS as PAIR_FLAGS
+from kimera.pair_flags import FORMAT, ROLES
 
 JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'
@@ -25,8 +27,7 @@ IDENTITY = {
     "max_pairs": "--max-pairs",
     "seed": "--seed",
     "shard": "--shard",
-    "label_map": "--label-map",
-    "skip_bad_rows": "--skip-bad-rows",
+    **PAIR_FLAGS,
     "kimera_only": "--kimera-only",
     "judge_only": "--judge-only",
     "models": "--model",
@@ -49,6 +50,8 @@ IDENTITY = {
     "most_sent": "--most-sent",
     "prevalence": "--prevalence",
 }
+# Of it what headers of earlier versions lack, where None is what they mean.
+ADDED = (*ROLES, *FORMAT)
 SECRET = ("api_key", "headers")  # never written down
 OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")
 # Options that may be paths, and the names among them that are none, whatever lies in the current folder.
@@ -163,6 +166,8 @@ def header_in(folder: str | Path) -> Record:
         )
     with JournalReader(path) as journal:
         header = journal.header
+    if isinstance(header.get("options"), dict):
+        header["options"] = dict.fromkeys(ADDED) | header["options"]
     if lacking := _lacking(header):
         raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}: it was written by another version")
     return header

@@ -347,13 +347,13 @@ def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.
 
 def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (corpus / "facts.csv").write_text('fact\nThe shop is open today.\n""\nThe shop is shut today.\n')
-    (corpus / "docs" / "latin.txt").write_bytes("Das Caf\xe9 ist zu.".encode("latin-1"))
+    (corpus / "docs" / "latin.txt").write_bytes("Das Café ist zu.\nKein Caf".encode() + b"\xe9.")
     assert main(["docs", "facts.csv", "--column", "fact"]) == 2
     told = capsys.readouterr().err
-    assert "docs/latin.txt, line 1: the byte 0xe9 is not valid UTF-8; save a text as UTF-8" in told
+    assert "docs/latin.txt, line 2: the byte 0xe9 is not valid UTF-8; save the file as UTF-8" in told
     assert main(["docs", "--column", "fact", "facts.csv", "--skip-bad-rows"]) == 0
     told = capsys.readouterr().err
-    assert "1 rows dropped:\n  docs/latin.txt, line 1" in told
+    assert "1 rows dropped:\n  docs/latin.txt, line 2" in told
     assert "1 rows with a blank cell hold no statement" in told
 
 
