@@ -123,7 +123,7 @@ def load_dataset(
     title: how messages and reports call a file; by default as it is named here.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
     shard: "I/N", of these every N-th from the I-th on.
-    labelled_only: leave out pairs without a label, before a sample is drawn.
+    labelled_only: leave out pairs without a label, where others have one, before a sample is drawn.
     format, roles, label_map, skip_bad_rows, on_bad_row, on_note: as for `kimera.pair_files.read_pairs`.
     hub_loader: what fetches the splits of a hub dataset.
 
@@ -148,9 +148,7 @@ def load_dataset(
     for note in notes_on(source.table(), roles, counts):
         on_note(note)
     labels = np.frombuffer(codes, dtype=np.int8)
-    usable = labels != NO_LABEL if labelled_only else np.ones(len(labels), dtype=bool)
-    if not usable.any():
-        raise UserError(f"{source.name}: no pair has a label, and labelled pairs alone are of use here")
+    usable = labels != NO_LABEL if labelled_only and counts.labelled else np.ones(len(labels), dtype=bool)
     chosen = usable.copy()
     chosen[usable] = sample_mask(labels[usable], max_pairs, seed)
     sampled = not chosen[usable].all()

@@ -109,6 +109,8 @@ def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
         note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
+    if asks_simulator and not dataset.labelled:
+        raise UserError("--simulate answers from the labels, and this dataset has none")
     if asks_simulator and dataset.unlabelled:
         note(
             f"{dataset.unlabelled} pairs without a label are left out: the simulated judge answers from "

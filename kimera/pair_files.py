@@ -171,7 +171,7 @@ def pairs_of_table(
         except _BadRow as fault:
             message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if not skip_bad_rows:
-                raise UserError(f"{message}{_way_on(table, roles, label_map)}") from None
+                raise UserError(f"{message}{_way_on(table, roles, label_map, fault)}") from None
             first_fault = first_fault or message
             counts.bad_rows += 1
             if on_bad_row is not None:
@@ -191,7 +191,7 @@ def pairs_of_table(
         )
 
 
-def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None) -> str:
+def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fault: _BadRow) -> str:
     """What can be done about a bad row: where all rows are like it, it would not help to leave them out."""
     parser = _RowParser(table, roles, label_map, ReadCounts())
     tried = 0
@@ -204,6 +204,8 @@ def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None) -> 
             return ""
         break
     else:
+        if isinstance(fault, _BadColumns):
+            return ""  # that names its own remedy
         if tried > 1:
             return f"; none of the first {tried} rows can be used, so this is no matter of single rows"
     return "; mend the row, or leave out such rows with --skip-bad-rows"
@@ -217,6 +219,10 @@ def dropped_rows(messages: Sequence[str]) -> str:
 
 class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a UserError)
     """A row that is no pair; the message says why."""
+
+
+class _BadColumns(_BadRow):
+    """A row whose columns give no pair."""
 
 
 class _Ids:
@@ -299,7 +305,7 @@ class _RowParser:
             columns = find_columns(row.names, self._roles)
         except ColumnFault as fault:
             if not self._table.has_header:
-                raise _BadRow(str(fault)) from None
+                raise _BadColumns(str(fault)) from None
             place = f", {self._table.unit} {row.number}" if self._table.header and row.number else ""
             raise UserError(f"{self._table.name}{place}: {fault}") from None
         if len(self._counts.unused) < _MAX_UNUSED:

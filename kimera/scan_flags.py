@@ -222,7 +222,8 @@ def write_findings(
         new = []
     rendered = FORMATS[options.format](new[: options.most], incomplete)
     if options.out:
-        write_text(options.out, rendered)
+        marked = options.format == "csv" and not rendered.isascii()  # for spreadsheets
+        write_text(options.out, rendered, "utf-8-sig" if marked else "utf-8")
     else:
         _print(rendered)
     return len(new), len(every) - len(new)
