@@ -17,7 +17,7 @@ from typing import Any
 
 from kimera.errors import UserError
 from kimera.rows import Row, Table, Wanted, shorten
-from kimera.text_files import Encoding, not_valid, text_lines
+from kimera.text_files import Encoding, not_valid, text_blocks, text_head, text_lines
 
 _BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 _MAX_DEPTH = 8
@@ -36,7 +36,7 @@ def json_table(path: Path, name: str, encoding: Encoding, wanted: Wanted) -> Tab
     that are wanted. Raises UserError where there is none, or more than one.
     """
     notes = _notes(name, encoding)
-    text = partial(text_lines, path, encoding, name, "\n")
+    text = partial(text_blocks, path, encoding, name)
     found = _arrays(name, text)
     if found is None:
         return Table(name, "row", _whole_rows(path, name, encoding), False, notes=notes)
@@ -49,16 +49,13 @@ def json_table(path: Path, name: str, encoding: Encoding, wanted: Wanted) -> Tab
 
 def is_json_lines(path: Path, name: str, encoding: Encoding) -> bool:
     """Whether the first line that is not blank is a whole JSON value, and another line follows."""
-    with closing(text_lines(path, encoding, name, "\n")) as lines:
-        filled = (line for line in lines if line.strip())
-        first, second = next(filled, ""), next(filled, "")
+    filled = (line for line in text_head(path, encoding, name).split("\n") if line.strip())
+    first, second = next(filled, ""), next(filled, "")
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and (
-        bool(second) or not any(isinstance(each, list) for each in value.values())
-    )
+    return isinstance(value, dict) and bool(second)
 
 
 def is_array_of_objects(text: str) -> bool:
@@ -302,8 +299,8 @@ def _class_names(name: str, text: _Text) -> dict[str, list[str]]:
 def _whole_rows(path: Path, name: str, encoding: Encoding) -> Callable[[], Iterator[Row]]:
     """Of a value without an array of objects: pandas' `split`, columns of lists or objects, or by key."""
     try:
-        with closing(text_lines(path, encoding, name, "\n")) as lines:
-            value = json.loads("".join(lines))
+        with closing(text_blocks(path, encoding, name)) as blocks:
+            value = json.loads("".join(blocks))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: is not valid JSON ({error}); {_AN_EXAMPLE}") from error
     rows = _objects_of(value)
@@ -325,12 +322,12 @@ def _objects_of(value: Any) -> list[dict[str, Any]] | None:
         )
     inner = list(value.values())
     if all(isinstance(each, list) for each in inner):
-        return _from_columns(value) if len({len(each) for each in inner}) == 1 else None
+        return _from_columns(value) if len({len(each) for each in inner}) == 1 else [value]
     if all(isinstance(each, dict) for each in inner):
         if all(not isinstance(cell, dict) for each in inner for cell in each.values()) and _numbered(inner):
             return _from_columns({name: list(column.values()) for name, column in value.items()})
         return [{"id": key, **each} for key, each in value.items()]
-    return [value] if not any(isinstance(each, list) for each in inner) else None
+    return [value]
 
 
 def _numbered(columns: Sequence[Mapping[str, Any]]) -> bool:

@@ -35,7 +35,17 @@ NUMBERED = (
 )
 """Stems of names such as statement1 and statement_b."""
 GIVEN = (
-    *("premise", "evidence", "context", "contexts", "retrieved_contexts", "passage", "passages", "document"),
+    *(
+        "premise",
+        "text",
+        "evidence",
+        "context",
+        "contexts",
+        "retrieved_contexts",
+        "passage",
+        "passages",
+        "document",
+    ),
     *("source_text", "source", "reference", "ground_truth", "article", "knowledge", "background"),
 )
 """Names of what is given: text1."""

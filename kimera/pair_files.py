@@ -49,6 +49,7 @@ __all__ = [
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _MAX_UNUSED = 100
 _TRIED_ROWS = 200
+_MAX_DEPTH = 10
 _LOOKED_AT = 1000
 MOST_ROWS_SHOWN = 5
 
@@ -137,7 +138,8 @@ def label_hint(table: Table, roles: Roles) -> str:
             continue
         used |= {row.names[index] for index in columns.used}
         for name in unused(row.names, columns):
-            found.setdefault(name, []).append(row.values[row.names.index(name)])
+            for path, value in _leaves(row.values[row.names.index(name)], name):
+                found.setdefault(path, []).append(value)
     likely = [name for name, cells in found.items() if name not in used and looks_like_labels(cells)]
     if not likely:
         return ""
@@ -146,6 +148,18 @@ def label_hint(table: Table, roles: Roles) -> str:
         f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the one that is "
         "with --label NAME"
     )
+
+
+def _leaves(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, object]]:
+    """What lies in lists and objects, with its path; a value that is neither is itself."""
+    if depth < _MAX_DEPTH and isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}", depth + 1)
+    elif depth < _MAX_DEPTH and isinstance(value, list) and len(value) < _MAX_DEPTH:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{index}", depth + 1)
+    else:
+        yield path, value
 
 
 def pairs_of_table(

@@ -92,9 +92,9 @@ def parse_label_map(text: str) -> dict[str, str]:
 def looks_like_labels(cells: Iterable[object]) -> bool:
     """Whether there are values, and all of them are words of labels, yes and no, or a few small integers."""
     words = {word for word in map(label_word, cells) if word and word != NO_GOLD_LABEL}
-    if not words or len(words) > _MAX_SHOWN:
-        return False
     integers = {word for word in words if _INTEGER.fullmatch(word)}
+    if not words or len(words) > _MAX_SHOWN or (words == integers and len(integers) < 2):
+        return False
     return (
         all(-1 <= int(word) <= 3 for word in integers)
         and words - integers <= _WORDS.keys() | _YES_OR_NO.keys()

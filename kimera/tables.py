@@ -6,10 +6,9 @@ that the caller decides whether to go on; a fault of the whole file is a UserErr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -18,7 +17,7 @@ from kimera.errors import UserError
 from kimera.json_tables import is_array_of_objects, is_json_lines, json_lines_table, json_table
 from kimera.parquet_tables import parquet_table
 from kimera.rows import Row, Table, Wanted, shorten
-from kimera.text_files import Encoding, find_encoding, open_binary, text_lines
+from kimera.text_files import Encoding, find_encoding, open_binary, text_head
 
 __all__ = ["EXTENSIONS", "Row", "Table", "TableFormat", "Wanted", "open_table", "recognised_kind", "shorten"]
 
@@ -64,6 +63,8 @@ def open_table(
     name = str(path) if name is None else name
     _check_is_file(path, name)
     kind = _kind_by_name(path) or recognised_kind(path, name, wanted, stated)
+    if kind != "parquet":
+        _check_is_text(path, name)
     if not kind:
         raise UserError(
             f"{name}: neither its name nor its content says what kind of file it is; expected an end of "
@@ -71,7 +72,6 @@ def open_table(
         )
     if kind == "parquet":
         return _noting(parquet_table(path, name, wanted), stated, _TEXT_FLAGS, "Parquet")
-    _check_is_text(path, name)
     encoding = find_encoding(path, name, stated.encoding)
     if kind == "json":
         lines = path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
@@ -98,11 +98,10 @@ def recognised_kind(path: Path, name: str, wanted: Wanted, stated: TableFormat |
     if start.startswith((_ZIP_MAGIC, _OLD_EXCEL_MAGIC)):
         return ""
     encoding = find_encoding(path, name, stated.encoding)
-    with closing(text_lines(path, encoding, name)) as lines:
-        sample = list(islice(lines, _SAMPLE_LINES))
-    if is_array_of_objects("".join(sample)) or "".join(sample).lstrip().startswith('{"'):
+    head = text_head(path, encoding, name)
+    if is_array_of_objects(head) or head.lstrip().startswith('{"'):
         return "json"
-    delimiter = looks_delimited(sample, wanted)
+    delimiter = looks_delimited(head.splitlines()[:_SAMPLE_LINES], wanted)
     return next((kind for kind, each in _DELIMITERS.items() if each == delimiter), "csv") if delimiter else ""
 
 
@@ -113,11 +112,8 @@ def _kind_by_name(path: Path) -> str:
 
 def _is_by_line(path: Path, name: str, encoding: Encoding) -> bool:
     """Whether a file that is called JSON Lines is: some hold an array, or objects that go over lines."""
-    with closing(text_lines(path, encoding, name, "\n")) as lines:
-        first = [line for line in islice(lines, _SAMPLE_LINES) if line.strip("\ufeff \t\r\n")][:2]
-    return not (
-        is_array_of_objects("".join(first)) or [line.strip("\ufeff \t\r\n") for line in first[:1]] == ["{"]
-    )
+    head = text_head(path, encoding, name)
+    return not (is_array_of_objects(head) or re.match(r"\s*\{[ \t\r]*\n", head))
 
 
 def _noting(table: Table, stated: TableFormat, flags: Sequence[str], kind: str) -> Table:

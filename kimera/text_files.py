@@ -10,8 +10,8 @@ import codecs
 import gzip
 import re
 import zlib
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
@@ -30,7 +30,8 @@ _LEGACY = (
 )
 _WESTERN = "cp1252"  # of Latin-1 a superset where texts are concerned
 _TITLES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32"}
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes
+_PIECE = 1 << 17  # characters
 _SAMPLE = 1 << 16
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of a byte that is not valid
 _NOT_ASCII_LINE = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
@@ -163,17 +164,38 @@ def _same_text(sample: bytes, codec: str) -> bool:
 
 def text_lines(path: Path, encoding: Encoding, name: str, newline: str = "") -> Generator[str]:
     """Lines with their ends, as TextIOWrapper's `newline` has them; a byte-order mark is left out."""
+    return _pieces(path, encoding, name, newline, lambda file: file)
+
+
+def text_blocks(path: Path, encoding: Encoding, name: str) -> Generator[str]:
+    """The text in pieces of bounded size, which do not end where lines do."""
+    return _pieces(path, encoding, name, "\n", lambda file: iter(partial(file.read, _PIECE), ""))
+
+
+def text_head(path: Path, encoding: Encoding, name: str) -> str:
+    """What a file begins with."""
+    with closing(text_blocks(path, encoding, name)) as blocks:
+        return next(blocks, "")
+
+
+def _pieces(
+    path: Path,
+    encoding: Encoding,
+    name: str,
+    newline: str,
+    pieces_of: Callable[[TextIOWrapper], Iterable[str]],
+) -> Generator[str]:
     number = 0
     # What is half of a character in UTF-16 and 32 cannot be escaped as a byte can.
     errors = "surrogatepass" if encoding.codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
     try:
         with (
             open_binary(path, name) as binary,
-            TextIOWrapper(binary, encoding=encoding.codec, errors=errors, newline=newline) as lines,
+            TextIOWrapper(binary, encoding=encoding.codec, errors=errors, newline=newline) as text,
         ):
-            for line in lines:
-                yield line.removeprefix("\ufeff") if not number else line
-                number += 1
+            for piece in pieces_of(text):
+                yield piece.removeprefix("\ufeff") if not number else piece
+                number += piece.count("\n") or 1
     except UnicodeError as error:
         raise UserError(
             f"{name}: is not {encoding.title} after line {number} ({error}); say what it is with --encoding"
