@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -38,13 +38,15 @@ _NUMBER = re.compile(r"[+-]?[0-9.,]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """quoted: a field may stand in quotation marks. skip_blanks: blanks after a delimiter are no part of a
-    field. first_line: of the header, where a line such as `sep=;` may stand before it.
+    field. first_line: of the header, where a line such as `sep=;` may stand before it. stated: the user says
+    how the file is quoted, so that a field over several lines is taken for one.
     """
 
     delimiter: str
     quoted: bool = True
     skip_blanks: bool = False
     first_line: int = 1
+    stated: bool = False
 
 
 class _Lines(Iterator[str]):
@@ -177,10 +179,10 @@ def delimited_table(
     if dialect.delimiter != usual_delimiter and not stated:
         notes.append(f"the delimiter is the {_TITLES.get(dialect.delimiter, repr(dialect.delimiter))}")
     if quoting:
-        dialect = _with_quoting(dialect, quoting == "csv")
+        dialect = replace(dialect, quoted=quoting == "csv", stated=True)
     elif dialect.delimiter == "\t":
-        quoted = _quotes_as_writers_do(_Source(path, name, encoding, _with_quoting(dialect, True)))
-        dialect = _with_quoting(dialect, bool(quoted))
+        quoted = _quotes_as_writers_do(_Source(path, name, encoding, dialect))
+        dialect = replace(dialect, quoted=bool(quoted))
         notes += _said_of_tabs(quoted)
     source = _Source(path, name, encoding, dialect)
 
@@ -222,10 +224,6 @@ def looks_delimited(lines: Sequence[str], wanted: Wanted) -> str | None:
     best = max(scores, key=lambda delimiter: scores[delimiter])
     known, widths, *_ = scores[best]
     return best if known and widths else None
-
-
-def _with_quoting(dialect: Dialect, quoted: bool) -> Dialect:
-    return Dialect(dialect.delimiter, quoted, dialect.skip_blanks, dialect.first_line)
 
 
 def _find_dialect(
@@ -353,7 +351,11 @@ def _quoted_record(
         return _Record(number, line, fault=_out_of_place(line, error))
     if len(taken) == 1:
         return _Record(number, line, cells)
-    if usual is not None and _takes_rows_along(taken, dialect, usual(), fits=len(cells) == width):
+    if (
+        usual is not None
+        and not dialect.stated
+        and _takes_rows_along(taken, dialect, usual(), fits=len(cells) == width)
+    ):
         lines.give_back(taken[1:])
         return _Record(number, line, fault=_swallows(line, len(taken) - 1))
     return _Record(number, "".join(taken), cells, len(taken))
@@ -364,8 +366,12 @@ def _takes_rows_along(taken: Sequence[str], dialect: Dialect, usual: _Usual, fit
 
     fits: the record has as many fields as the header.
     """
-    begins = usual.takes(_without_end(taken[0]).split(dialect.delimiter))
-    rows = [usual.takes(_alone(line, dialect)) for line in taken[1:]]
+    lines = [_without_end(taken[0]).split(dialect.delimiter)]
+    lines += [_alone(line, dialect) for line in taken[1:]]
+    if dialect.delimiter == "\t":  # which no prose holds, so that the number of fields tells enough
+        begins, *rows = [len(cells) == usual.width > 1 for cells in lines]
+    else:
+        begins, *rows = [usual.takes(cells) for cells in lines]
     return any(rows[:-1]) or (rows[-1] and (begins or not fits))
 
 
@@ -396,7 +402,8 @@ def _swallows(line: str, more: int) -> str:
     rows = f"{more} rows" if more > 1 else "row"
     return (
         f"quotes are out of place: one is opened in {shorten(_without_end(line))}, and its field would take "
-        f"the next {rows} along; close it, or give --quoting none to read quotes as text"
+        f"the next {rows} along; close it, or give --quoting none to read quotes as text, or --quoting csv "
+        "if it is one text"
     )
 
 
@@ -412,7 +419,7 @@ def _quotes_as_writers_do(source: _Source) -> bool | None:
             usual = _Usual(len(header.cells))
             marks.add(header)
         for record in records:
-            if record.fault or (marks.seen and len(record.cells) != usual.width):
+            if record.fault or ('"' in record.text and len(record.cells) != usual.width):
                 return False
             marks.add(record)
             if record.lines == 1 and len(record.cells) == usual.width:

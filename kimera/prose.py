@@ -56,7 +56,7 @@ _OF_PROSE = frozenset(
 _TITLED = frozenset(
     {"admonition", "versionadded", "versionchanged", "deprecated", "topic", "sidebar", "rubric"}
 )
-_BULLET = re.compile(r"(?:[-*+•]|(?:\(?(?:\d+|[A-Za-z]|#)[.)]))\s+")
+_BULLET = re.compile(r"\A(?:[-*+•]|(?:\(?(?:\d+|[A-Za-z]|#)[.)]))\s+")
 _RST_INLINE = (
     (re.compile(r"``(.+?)``", re.DOTALL), r"\1"),
     (re.compile(r":[\w:.+-]+:`~?!?([^`<]+?)(?:\s*<[^`>]*>)?`"), r"\1"),

@@ -82,7 +82,7 @@ def test_quoted_text_is_read_as_it_was_written_or_refused(
     assert read_back(path) in (rows, None)
     plain = all(mark not in cell for row in rows for cell in row for mark in '"\n\r')
     assert read_back(path) == rows or not plain
-    assert read_back(path, format=TableFormat(delimiter, "csv")) in (rows, None)
+    assert texts(path, format=TableFormat(delimiter, "csv")) == rows
 
 
 @SETTINGS
@@ -136,6 +136,7 @@ def test_a_row_that_would_take_others_along_and_still_fit_is_found(tmp_path: Pat
     path = write(tmp_path / "q.csv", CASES["quotes.tsv"].replace("\t", ","))
     with pytest.raises(UserError, match=r"line 2: .* its field would take the next row along"):
         texts(path)
+    assert len(texts(path, format=TableFormat(quoting="csv"))) == 2
 
 
 def test_tabs_are_read_without_quoting_where_a_mark_is_not_closed(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_links_lead_to_files_that_exist(document: Path) -> None:
 def test_flags_of_the_comparison_exist(document: Path) -> None:
     known = {flag for action in build_parser()._actions for flag in action.option_strings}
     commands = re.findall(r"benchmarks\.llm_compare([^\n`#]*)", document.read_text(encoding="utf-8"))
-    used = {flag for command in commands for flag in re.findall(r"--[a-z-]+", command)}
+    used = {flag for command in commands for flag in re.findall(r"--[a-z0-9-]+", command)}
     assert used <= known
 
 
