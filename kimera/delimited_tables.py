@@ -32,6 +32,7 @@ _SAMPLE_LINES = 200
 _MIN_USUAL_ROWS, _MAX_USUAL_ROWS = 10, 10_000
 _BLANKS = " \t\r\n"
 _SEP = re.compile(r'"?sep=(?:(.)"?|)(?:\r\n?|\n|)', re.IGNORECASE)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _NUMBER = re.compile(r"[+-]?[0-9.,]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -305,16 +306,16 @@ def _records(text: Iterable[str], dialect: Dialect, usual: Callable[[], _Usual])
     lines = _Lines(text)
     for _ in range(dialect.first_line - 1):
         next(lines, None)
-    width = 0
+    header: _Record | None = None
     for line in lines:
         number = lines.number
         if dialect.quoted and '"' in line:
-            record = _quoted_record(line, lines, dialect, usual if width else None, width)
+            record = _quoted_record(line, lines, dialect, header, usual)
         else:
             record = _Record(number, line, _plain_cells(line, dialect))
         if not record.text.strip(dialect.delimiter + _BLANKS):
             continue
-        width = width or len(record.cells)
+        header = header or record
         yield record
 
 
@@ -324,9 +325,9 @@ def _plain_cells(line: str, dialect: Dialect) -> list[str]:
 
 
 def _quoted_record(
-    line: str, lines: _Lines, dialect: Dialect, usual: Callable[[], _Usual] | None, width: int
+    line: str, lines: _Lines, dialect: Dialect, header: _Record | None, usual: Callable[[], _Usual]
 ) -> _Record:
-    """A record that begins with this line; usual: of the rows, None for the header."""
+    """A record that begins with this line. header: of the file, None where this is it."""
     number = lines.number
     taken = [line]
     length = len(line)
@@ -351,34 +352,47 @@ def _quoted_record(
         return _Record(number, line, fault=_out_of_place(line, error))
     if len(taken) == 1:
         return _Record(number, line, cells)
-    if (
-        usual is not None
-        and not dialect.stated
-        and _takes_rows_along(taken, dialect, usual(), fits=len(cells) == width)
-    ):
+    text = "".join(taken)
+    if header and not dialect.stated and _takes_rows_along(_as_rows(taken, header), dialect, usual(), cells):
         lines.give_back(taken[1:])
         return _Record(number, line, fault=_swallows(line, len(taken) - 1))
-    return _Record(number, "".join(taken), cells, len(taken))
+    return _Record(number, text, cells, len(taken))
 
 
-def _takes_rows_along(taken: Sequence[str], dialect: Dialect, usual: _Usual, fits: bool) -> bool:
-    """Whether a record over several lines joins what would be rows if its first mark were text.
+def _as_rows(lines: Sequence[str], header: _Record) -> list[str]:
+    """Lines that end as the header does: within a cell spreadsheets write another end of line."""
+    end = _line_end(header.text)
+    rows = [""]
+    for line in lines:
+        rows[-1] += line
+        if _line_end(line) == end:
+            rows.append("")
+    return [row for row in rows if row]
 
-    fits: the record has as many fields as the header.
-    """
-    lines = [_without_end(taken[0]).split(dialect.delimiter)]
-    lines += [_alone(line, dialect) for line in taken[1:]]
+
+def _line_end(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :][-2:]
+
+
+def _takes_rows_along(rows: Sequence[str], dialect: Dialect, usual: _Usual, cells: Sequence[str]) -> bool:
+    """Whether a record joins what would be rows if its first mark were text. cells: of the record."""
+    if len(rows) < 2:
+        return False
+    alone = [_without_end(rows[0]).split(dialect.delimiter), *(_alone(row, dialect) for row in rows[1:])]
     if dialect.delimiter == "\t":  # which no prose holds, so that the number of fields tells enough
-        begins, *rows = [len(cells) == usual.width > 1 for cells in lines]
+        begins, *others = [len(fields) == usual.width > 1 for fields in alone]
     else:
-        begins, *rows = [usual.takes(cells) for cells in lines]
-    return any(rows[:-1]) or (rows[-1] and (begins or not fits))
+        begins, *others = [usual.takes(fields) for fields in alone]
+    return any(others[:-1]) or (others[-1] and (begins or len(cells) != usual.width))
 
 
 def _alone(line: str, dialect: Dialect) -> list[str]:
     """The fields of a line that is read by itself, none where its marks are out of place."""
     reader = csv.reader(
-        [line], delimiter=dialect.delimiter, strict=True, skipinitialspace=dialect.skip_blanks
+        _LINE.findall(line),
+        delimiter=dialect.delimiter,
+        strict=True,
+        skipinitialspace=dialect.skip_blanks,
     )
     try:
         return next(reader)

@@ -410,7 +410,8 @@ def test_standard_input_is_a_table_where_it_looks_like_one(
         input=given,
         capture_output=True,
         text=True,
-        cwd=corpus,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
     )
     (found,) = map(json.loads, done.stdout.splitlines())
     assert {found["text1"], found["text2"]} == {"The shop is open today.", "The shop is shut today."}
