@@ -32,7 +32,7 @@ EMBEDDED = "kimera-pairs"
 
 NO_LABEL = -1
 NO_CATEGORY = -1
-MOST_CATEGORIES = 1000
+MAX_CATEGORIES = 1000
 _LABEL_OF = {True: 1, False: 0, None: NO_LABEL}
 
 
@@ -47,7 +47,7 @@ class Dataset:
     sampled: whether these are a sample, or a part of one. shard: "I/N", which part; empty for all of it.
     clusters: int64, shape (len(self),): pairs of one number have the same first text.
     categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
-        or one beyond the first MOST_CATEGORIES.
+        or one beyond the first MAX_CATEGORIES.
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
 
     Iterating raises UserError if the source has changed since.
@@ -175,7 +175,7 @@ def load_dataset(
 
 def _category_code(name: str, codes: dict[str, int]) -> int:
     """The name's number, a new one if need be; too many names are no categories, and are not kept."""
-    if not name or (name not in codes and len(codes) >= MOST_CATEGORIES):
+    if not name or (name not in codes and len(codes) >= MAX_CATEGORIES):
         return NO_CATEGORY
     return codes.setdefault(name, len(codes))
 

@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
     )
     detectors.add_argument(
-        "--most-sent",
+        "--max-sent",
         type=share_above_0,
         metavar="SHARE",
         help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "

@@ -47,7 +47,7 @@ IDENTITY = {
     "head": "--head",
     "margin": "--margin",
     "cascade": "--cascade",
-    "most_sent": "--most-sent",
+    "most_sent": "--max-sent",
     "prevalence": "--prevalence",
 }
 # Of it what headers of earlier versions lack, where None is what they mean.

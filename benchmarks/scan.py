@@ -30,7 +30,7 @@ from benchmarks.options import JUDGE, LIMITS, add_judge_flags, add_limit_flags, 
 from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
-from kimera.findings import LEAST_SCORE, strongest_first
+from kimera.findings import MIN_SCORE, strongest_first
 from kimera.pair_flags import FLAGS, FORMAT
 from kimera.reactor_flags import add_reactor_flags, check_reactor_flags, reactor_of
 from kimera.scan_flags import (
@@ -61,14 +61,14 @@ FILES = ("findings.html", "findings.jsonl")
 OF_CANDIDATES = {
     "--column": "column",
     **{FLAGS[name]: name for name in (*FORMAT, "skip_bad_rows")},
-    "--least-cosine": "least_cosine",
+    "--min-cosine": "min_cosine",
     "--neighbours": "neighbours",
     "--rare-in": "rare_in",
-    "--least-cosine-rare": "least_cosine_rare",
+    "--min-cosine-rare": "min_cosine_rare",
     "--dry-run": "dry_run",
 }
 RISK = 0.05
-MOST_SENT = 1.0  # nothing is called a contradiction without the judge
+MAX_SENT = 1.0  # nothing is called a contradiction without the judge
 WAYS_WITHOUT = """\
   python -m kimera.scan   the reactor alone
   --dry-run               what would be asked"""
@@ -126,12 +126,12 @@ def _add_cascade(group: argparse._ArgumentGroup) -> None:
         "first (default: %(default)s)",
     )
     group.add_argument(
-        "--most-sent",
+        "--max-sent",
         type=share_above_0,
-        default=MOST_SENT,
+        default=MAX_SENT,
         metavar="SHARE",
         help="at most this share of the candidates goes to the judge; below 1 what the reactor is surest of "
-        f"is a finding without it, from a score of {LEAST_SCORE:g} on (default: %(default)s)",
+        f"is a finding without it, from a score of {MIN_SCORE:g} on (default: %(default)s)",
     )
 
 
@@ -268,7 +268,7 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     if judged.unsure:
         note(
             f"{judged.unsure:,} more were called contradictions without the judge, at a score below "
-            f"{LEAST_SCORE:g}, and are left out; with a larger --most-sent it is asked about them"
+            f"{MIN_SCORE:g}, and are left out; with a larger --max-sent it is asked about them"
         )
     if code != DONE:
         return code

@@ -51,7 +51,7 @@ _MAX_UNUSED = 100
 _TRIED_ROWS = 200
 _MAX_DEPTH = 10
 _LOOKED_AT = 1000
-MOST_ROWS_SHOWN = 5
+MAX_ROWS_SHOWN = 5
 
 
 @dataclass
@@ -227,8 +227,8 @@ def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fau
 
 def dropped_rows(messages: Sequence[str]) -> str:
     """How many rows were left out, and why the first of them."""
-    more = [f"... and {len(messages) - MOST_ROWS_SHOWN} more"] if len(messages) > MOST_ROWS_SHOWN else []
-    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MOST_ROWS_SHOWN], *more])
+    more = [f"... and {len(messages) - MAX_ROWS_SHOWN} more"] if len(messages) > MAX_ROWS_SHOWN else []
+    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MAX_ROWS_SHOWN], *more])
 
 
 class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a UserError)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
-from kimera.findings import LEAST_SCORE
+from kimera.findings import MIN_SCORE
 from kimera.reactor_flags import add_reactor_flags, check_reactor_flags, reactor_of, share
 from kimera.scan_flags import (
     accepted_findings,
@@ -44,7 +44,7 @@ examples:
 
 Two statements count as a contradiction if they cannot both be true of the same situation and time. Whether
 they are about the same one the models cannot tell; statements that are close, or share a rare word, are taken
-to be (--least-cosine, --least-cosine-rare, --rare-in).
+to be (--min-cosine, --min-cosine-rare, --rare-in).
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-contradiction, 130 interrupted
 """
@@ -63,9 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_rule_flags(parser.add_argument_group("which pairs are read together"))
     findings = parser.add_argument_group("findings")
     findings.add_argument(
-        "--least-score",
+        "--min-score",
         type=share,
-        default=LEAST_SCORE,
+        default=MIN_SCORE,
         metavar="P",
         help="P(contradiction) of a finding (default: %(default)s)",
     )
@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
                 scan,
                 partial(scan_bar, options.quiet),
                 rule=rule_of(options),
-                least_score=options.least_score,
+                min_score=options.min_score,
                 workers=options.mp,
                 shard=options.shard,
             )

@@ -45,7 +45,7 @@ def add_corpus_flags(group: argparse._ArgumentGroup, files: str = "+") -> None:
 
 def add_rule_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--least-cosine",
+        "--min-cosine",
         type=share,
         default=0.6,
         metavar="C",
@@ -66,7 +66,7 @@ def add_rule_flags(group: argparse._ArgumentGroup) -> None:
         help="a word in at most N statements is rare; 0 for no such rule (default: %(default)s)",
     )
     group.add_argument(
-        "--least-cosine-rare",
+        "--min-cosine-rare",
         type=share,
         default=0.3,
         metavar="C",
@@ -75,7 +75,7 @@ def add_rule_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def add_finding_flags(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--most", type=whole(1), metavar="N", help="the N strongest alone are written")
+    group.add_argument("--max-findings", type=whole(1), metavar="N", help="the N strongest alone are written")
     group.add_argument("--format", choices=("jsonl", "csv", "html"), default="jsonl", help="default: jsonl")
     group.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     group.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings, which are left out")
@@ -113,10 +113,10 @@ def rule_of(options: argparse.Namespace) -> Rule:
     from kimera.candidates import Rule
 
     return Rule(
-        least_cosine=options.least_cosine,
+        min_cosine=options.min_cosine,
         neighbours=options.neighbours,
         rare_in=options.rare_in,
-        least_cosine_rare=options.least_cosine_rare,
+        min_cosine_rare=options.min_cosine_rare,
     )
 
 
@@ -220,7 +220,7 @@ def write_findings(
         if gone := replace_baseline(options.baseline, every, not_asked):
             note(f"{options.baseline}: {gone:,} findings that were accepted are found no longer, and left it")
         new = []
-    rendered = FORMATS[options.format](new[: options.most], incomplete)
+    rendered = FORMATS[options.format](new[: options.max_findings], incomplete)
     if options.out:
         marked = options.format == "csv" and not rendered.isascii()  # for spreadsheets
         write_text(options.out, rendered, "utf-8-sig" if marked else "utf-8")

@@ -1,7 +1,7 @@
 """Files to statements, each with the file and the line on which it stands.
 
 A table (delimited text, JSON, Parquet) holds a statement a row. Prose is split into sentences; questions and
-what has fewer than `LEAST_WORDS` words state nothing and are left out.
+what has fewer than `MIN_WORDS` words state nothing and are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kimera.text_files import Encoding, find_encoding, not_valid, text_lines
 COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "assertion", "proposition")
 """Names of the columns that hold statements; of several that a table has, the first counts."""
 
-LEAST_WORDS = 3  # of a sentence
+MIN_WORDS = 3  # of a sentence
 _PROSE = tuple(READERS)
 _MAX_OTHERS = 100
 _WAY_ON = "; mend the row, or leave out such rows with --skip-bad-rows"
@@ -193,7 +193,7 @@ def _of_prose(
     text = _read_prose(path, name, format, on_bad_file, on_note)
     split = READERS.get(path.suffix.lower(), sentences_of_text)
     for sentence, line in split(text):
-        if len(sentence.split()) >= LEAST_WORDS and not sentence.endswith("?"):
+        if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
             yield Statement(sentence, name, line)
 
 

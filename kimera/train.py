@@ -178,7 +178,7 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
         epochs=options.epochs, seed=options.seed, swap=options.swap, compiled=options.compile
     )
     folder = model_folder(options.encoder)
-    tokenizer = Tokenizer(folder, fit_options.most_tokens)
+    tokenizer = Tokenizer(folder, fit_options.max_tokens)
 
     def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
         texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
