@@ -7,15 +7,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from kimera.errors import UserError
 from kimera.installation import how_to_install
-from kimera.pair_files import COLUMNS
-from kimera.tables import Row, Table, open_table, shorten
+from kimera.pair_columns import Roles, is_wanted
+from kimera.rows import Row, Table, Wanted, shorten
+from kimera.tables import TableFormat, open_table
 
 HubLoader = Callable[[str, str | None], Mapping[str, Any]]
 """(name, config) -> splits by name, each a `datasets.Dataset`. Raises UserError."""
@@ -47,15 +48,22 @@ class FileSource:
 
     name: str
     path: Path
+    roles: Roles
+    format: TableFormat
+
+    @cached_property
+    def _table(self) -> Table:
+        """How the file is written is found out once; whoever reads it sees to it that it stays the same."""
+        return open_table(self.path, is_wanted(self.roles), self.format, self.name)
 
     def table(self) -> Table:
-        return open_table(self.path, COLUMNS)
+        return self._table
 
     def state(self) -> object:
         try:
             status = self.path.stat()
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise UserError(f"{self.name}: cannot be read: {error.strerror}") from error
         return status.st_size, status.st_mtime_ns
 
     def sha256(self) -> str:
@@ -64,7 +72,7 @@ class FileSource:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise UserError(f"{self.name}: cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class HubSource:
 
     name: str
     load: HubLoader
+    roles: Roles
 
     @cached_property
     def _split(self) -> Any:
@@ -91,27 +100,28 @@ class HubSource:
 
     def table(self) -> Table:
         names = {name: getattr(kind, "names", None) or () for name, kind in self._split.features.items()}
-        return Table(self.name, "row", self._read, class_names=names)
+        return Table(
+            self.name, "row", self._read, class_names=names, read_all=partial(self._read, lambda _: True)
+        )
 
     def state(self) -> object:
         return None  # what the library has cached is never written again
 
     def sha256(self) -> str:
         digest = hashlib.sha256()
-        for row in self._rows_read():
+        for row in self._rows_read(is_wanted(self.roles)):
             digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         return digest.hexdigest()
 
-    def _read(self) -> Iterator[Row]:
+    def _read(self, wanted: Wanted | None = None) -> Iterator[Row]:
         names = tuple(self._split.column_names)
-        for number, row in enumerate(self._rows_read(), 1):
+        for number, row in enumerate(self._rows_read(wanted or is_wanted(self.roles)), 1):
             yield Row(number, names, [row.get(name) for name in names])
 
-    def _rows_read(self) -> Iterator[dict[str, object]]:
+    def _rows_read(self, wanted: Wanted) -> Iterator[dict[str, object]]:
         """Rows without the columns that no pair has, which may be large."""
         names = self._split.column_names
-        known = [name for name in names if name.strip().lower() in COLUMNS]
-        return iter(self._split.select_columns(known or names))
+        return iter(self._split.select_columns([name for name in names if wanted(name)] or names))
 
 
 def load_from_hub(name: str, config: str | None) -> Mapping[str, Any]:

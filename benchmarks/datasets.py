@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from benchmarks.dataset_sources import FileSource, HubLoader, HubSource, Source, load_from_hub
 from kimera.errors import UserError
-from kimera.pair_files import ReadCounts, pairs_of_table
+from kimera.pair_files import ReadCounts, Roles, TableFormat, notes_on, pairs_of_table
 from kimera.pairs import Pair
+from kimera.rows import shorten
 from kimera.shards import rows_of
-from kimera.tables import EXTENSIONS, shorten
+from kimera.tables import EXTENSIONS
 
 EMBEDDED = "kimera-pairs"
 """The name of the dataset that is shipped."""
@@ -42,6 +43,7 @@ class Dataset:
     sha256: of the file's bytes; of a hub dataset, of its rows as lines of canonical JSON.
     rows: data rows of the source, of which `no_gold_label` and `bad_rows` were dropped.
     available: pairs of the source, sampled or not.
+    unlabelled: pairs of the source without a label.
     sampled: whether these are a sample, or a part of one. shard: "I/N", which part; empty for all of it.
     clusters: int64, shape (len(self),): pairs of one number have the same first text.
     categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
@@ -57,6 +59,7 @@ class Dataset:
     available: int
     no_gold_label: int
     bad_rows: int
+    unlabelled: int
     sampled: bool
     shard: str
     labels: NDArray[np.int8] = field(repr=False)
@@ -101,30 +104,40 @@ def pairs_at(dataset: Dataset, indices: Iterable[int]) -> Iterator[Pair]:
 def load_dataset(
     name_or_path: str | Path = EMBEDDED,
     *,
+    title: str = "",
     max_pairs: int = 0,
     seed: int = 0,
     shard: str | None = None,
+    labelled_only: bool = False,
+    format: TableFormat | None = None,
+    roles: Roles | None = None,
     label_map: Mapping[str, str] | None = None,
     skip_bad_rows: bool = False,
     on_bad_row: Callable[[str], None] | None = None,
+    on_note: Callable[[str], object] = lambda _: None,
     hub_loader: HubLoader = load_from_hub,
 ) -> Dataset:
     """The dataset of this name, read through once.
 
     name_or_path: `EMBEDDED`, a file of pairs (see kimera.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
+    title: how messages and reports call a file; by default as it is named here.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
     shard: "I/N", of these every N-th from the I-th on.
-    label_map, skip_bad_rows, on_bad_row: as for `kimera.pair_files.read_pairs`.
+    labelled_only: leave out pairs without a label, where others have one, before a sample is drawn.
+    format, roles, label_map, skip_bad_rows, on_bad_row, on_note: as for `kimera.pair_files.read_pairs`.
     hub_loader: what fetches the splits of a hub dataset.
 
     Raises UserError for an unknown name and for faults of the file.
     """
     if max_pairs < 0:
         raise UserError(f"--max-pairs: {max_pairs} is no number of pairs; expected 0 (all) or more")
-    source = _find_source(name_or_path, hub_loader)
+    roles = roles or Roles()
+    source = _find_source(name_or_path, title, hub_loader, roles, format or TableFormat())
     state, sha256 = source.state(), source.sha256()
     counts = ReadCounts()
-    read = partial(_checked_pass, source, state, sha256, label_map=label_map, skip_bad_rows=skip_bad_rows)
+    read = partial(
+        _checked_pass, source, state, sha256, roles=roles, label_map=label_map, skip_bad_rows=skip_bad_rows
+    )
     first_pass = read(counts=counts, on_bad_row=on_bad_row)
     codes, texts, categories = array("b"), array("q"), array("i")
     names: dict[str, int] = {}
@@ -132,9 +145,13 @@ def load_dataset(
         codes.append(_LABEL_OF[pair.is_contradiction])
         texts.append(_hash(pair.text1))
         categories.append(_category_code(pair.category, names))
+    for note in notes_on(source.table(), roles, counts):
+        on_note(note)
     labels = np.frombuffer(codes, dtype=np.int8)
-    chosen = sample_mask(labels, max_pairs, seed)
-    sampled = not chosen.all()
+    usable = labels != NO_LABEL if labelled_only and counts.labelled else np.ones(len(labels), dtype=bool)
+    chosen = usable.copy()
+    chosen[usable] = sample_mask(labels[usable], max_pairs, seed)
+    sampled = not chosen[usable].all()
     if shard:
         chosen = _part_of(chosen, shard)
     return Dataset(
@@ -144,6 +161,7 @@ def load_dataset(
         available=len(labels),
         no_gold_label=counts.no_gold_label,
         bad_rows=counts.bad_rows,
+        unlabelled=len(labels) - counts.labelled,
         sampled=sampled,
         shard=shard or "",
         labels=labels[chosen],
@@ -205,14 +223,17 @@ def _shares(class_sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return shares
 
 
-def _find_source(name_or_path: str | Path, hub_loader: HubLoader) -> Source:
+def _find_source(
+    name_or_path: str | Path, title: str, hub_loader: HubLoader, roles: Roles, format: TableFormat
+) -> Source:
     name = str(name_or_path)
     if name == EMBEDDED:
-        return FileSource(EMBEDDED, Path(str(files("benchmarks") / "data" / "kimera_pairs.jsonl")))
+        path = Path(str(files("benchmarks") / "data" / "kimera_pairs.jsonl"))
+        return FileSource(EMBEDDED, path, Roles(), TableFormat())
     if name.startswith("hf:"):
-        return HubSource(name, hub_loader)
+        return HubSource(name, hub_loader, roles)
     if os.path.exists(name):  # unlike Path's, false for a name that no file can have
-        return FileSource(name, Path(name))
+        return FileSource(title or name, Path(name), roles, format)
     raise UserError(
         f"{shorten(name)} is neither a file nor the name of a dataset; expected {EMBEDDED} (embedded), a file"
         f" ({', '.join(EXTENSIONS)}), or hf:NAME[@CONFIG][:SPLIT] (needs the extra hf)"
@@ -224,6 +245,7 @@ def _checked_pass(
     state: object,
     sha256: str,
     *,
+    roles: Roles,
     label_map: Mapping[str, str] | None,
     skip_bad_rows: bool,
     on_bad_row: Callable[[str], None] | None = None,
@@ -232,7 +254,12 @@ def _checked_pass(
     """One pass over all pairs, which fails unless the source is the same before it and after it."""
     _check_unchanged(source, state, sha256)
     yield from pairs_of_table(
-        source.table(), label_map=label_map, skip_bad_rows=skip_bad_rows, on_bad_row=on_bad_row, counts=counts
+        source.table(),
+        roles=roles,
+        label_map=label_map,
+        skip_bad_rows=skip_bad_rows,
+        on_bad_row=on_bad_row,
+        counts=counts,
     )
     _check_unchanged(source, state, sha256)
 

@@ -14,7 +14,7 @@ from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.results import REACTOR_NAME, RunResult
 from benchmarks.run_folder import JOURNAL, dataset_of, header_in
 from kimera.errors import UserError
-from kimera.pair_files import parse_label_map
+from kimera.pair_flags import reading_of
 from kimera.pairs import Failure, Pair, Verdict
 
 
@@ -57,8 +57,8 @@ def open_run(folder: str | Path) -> FinishedRun:
             max_pairs=options["max_pairs"],
             seed=options["seed"],
             shard=options["shard"],
-            label_map=parse_label_map(options["label_map"]) if options["label_map"] else None,
-            skip_bad_rows=options["skip_bad_rows"],
+            labelled_only=options["simulate"] and not options["kimera_only"],
+            **reading_of(options),
         )
     except UserError as error:
         raise UserError(f"{folder}: its dataset is needed where it was, or in this folder: {error}") from None

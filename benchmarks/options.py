@@ -11,6 +11,7 @@ from benchmarks.prompts import DEFAULT_PROMPT
 from kimera import __version__
 from kimera.commands import as_called
 from kimera.flags import TakesFlags, flags_added_by
+from kimera.pair_flags import FILES, add_pair_flags
 from kimera.reactor_flags import add_old_name, add_reactor_flags, check_cache_flags, share, whole
 from kimera.shards import shard
 
@@ -65,8 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         default=EMBEDDED,
         metavar="DATASET",
-        help="a file (CSV, TSV, JSONL, each also .gz; Parquet), hf:NAME[:SPLIT], or the embedded dataset "
-        f"{EMBEDDED} (the default)",
+        help=f"{FILES}, - for standard input, hf:NAME[:SPLIT], or the embedded dataset {EMBEDDED} (the "
+        "default)",
     )
     data.add_argument(
         "--max-pairs",
@@ -83,14 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where "
         + as_called("kimera cache merge has joined their caches, the reactor has nothing left to compute"),
     )
-    data.add_argument(
-        "--label-map",
-        metavar="MAP",
-        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction; without it true and 1 mean "
-        "contradiction, so claim/evidence files with true/false labels need it: "
-        "true=entailment,false=contradiction",
-    )
-    data.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
+    add_pair_flags(data)
     detectors = parser.add_argument_group("detectors")
     sides = detectors.add_mutually_exclusive_group()
     sides.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, INTERRUPTED
 from kimera.reactor_flags import reactor_of
+from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
@@ -47,20 +49,23 @@ def run_comparison(
     gates = parse_gates(options.fail_if, known_figures(detector_names(options)))
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
-    dataset = _load_dataset(options)
-    if header:  # a path may read differently from where the run goes on
-        dataset = replace(dataset, name=header["dataset"]["name"])
-    if options.dry_run:
-        from benchmarks.dry_run import dry_run
-
-        return dry_run(options, dataset, prompt)
     with contextlib.ExitStack() as stack:
+        spool = stack.enter_context(spooled()) if options.dataset == STANDARD_INPUT else None
+        dataset = _load_dataset(options, spool)
+        if header:  # a path may read differently from where the run goes on
+            dataset = replace(dataset, name=header["dataset"]["name"])
+        if options.dry_run:
+            from benchmarks.dry_run import dry_run
+
+            return dry_run(options, dataset, prompt)
         reactor = None if options.judge_only else reactor_of(options, options.reactor)
         identity = _identity(options, dataset, prompt, reactor)
         if header:
             check_same(options.resume, header, identity)
         detectors = detectors_of(options, dataset, prompt, reactor, stack)
         folder = Path(options.resume) if header else new_run_folder(options.out, now)
+        if spool:  # reports and a run that goes on need it
+            options.dataset = shutil.copy(spool, folder)
         created = header["created"] if header else now.isoformat(timespec="seconds")
         new_header = None if header else header_of(options, created, identity)
         # The folder exists from here on: what goes wrong now ends a run that can go on.
@@ -81,27 +86,36 @@ def run_comparison(
     return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
 
 
-def _load_dataset(options: argparse.Namespace) -> Dataset:
+def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
+    """spool: a file with what standard input held, where that is the dataset."""
     from benchmarks.datasets import load_dataset
-    from kimera.pair_files import dropped_rows, parse_label_map
+    from kimera.pair_files import dropped_rows
+    from kimera.pair_flags import reading_of
 
     bad_rows: list[str] = []
+    asks_simulator = options.simulate and not options.kimera_only
     dataset = load_dataset(
-        options.dataset,
+        spool or options.dataset,
+        title=TITLE if spool else "",
         max_pairs=options.max_pairs,
         seed=options.seed,
         shard=options.shard,
-        label_map=parse_label_map(options.label_map) if options.label_map else None,
-        skip_bad_rows=options.skip_bad_rows,
+        labelled_only=asks_simulator,
         on_bad_row=bad_rows.append,
+        on_note=note,
+        **reading_of(vars(options)),
     )
     if bad_rows:
         note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
-    asks_simulator = options.simulate and not options.kimera_only
-    if asks_simulator and not (dataset.labels >= 0).all():
-        raise UserError("--simulate answers from the labels, and this dataset has rows without one")
+    if asks_simulator and not dataset.labelled:
+        raise UserError("--simulate answers from the labels, and this dataset has none")
+    if asks_simulator and dataset.unlabelled:
+        note(
+            f"{dataset.unlabelled} pairs without a label are left out: the simulated judge answers from "
+            "labels"
+        )
     return dataset
 
 

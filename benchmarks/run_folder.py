@@ -16,6 +16,7 @@ from benchmarks.options import build_parser
 from benchmarks.prompts import BUILT_IN
 from kimera.errors import UserError
 from kimera.model_folders import PACKAGED_NAMES
+from kimera.pair_flags import FLAGS as PAIR_FLAGS
 
 JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'
@@ -26,8 +27,7 @@ IDENTITY = {
     "max_pairs": "--max-pairs",
     "seed": "--seed",
     "shard": "--shard",
-    "label_map": "--label-map",
-    "skip_bad_rows": "--skip-bad-rows",
+    **PAIR_FLAGS,
     "kimera_only": "--kimera-only",
     "judge_only": "--judge-only",
     "models": "--model",

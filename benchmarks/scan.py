@@ -33,6 +33,7 @@ from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET, exit_code_of
 from kimera.findings import MIN_SCORE, strongest_first
 from kimera.flags import TakesFlags
+from kimera.pair_flags import FLAGS, FORMAT
 from kimera.reactor_flags import add_old_name, add_reactor_flags, check_reactor_flags, reactor_of
 from kimera.scan_flags import (
     accepted_findings,
@@ -41,6 +42,7 @@ from kimera.scan_flags import (
     add_rule_flags,
     check_finding_flags,
     count_of_findings,
+    gate_is_met,
     read_corpus,
     rule_of,
     scan_bar,
@@ -61,7 +63,7 @@ FILES = ("findings.html", "findings.jsonl")
 # What they are made from: a scan that goes on has them already.
 OF_CANDIDATES = {
     "--column": "column",
-    "--skip-bad-rows": "skip_bad_rows",
+    **{FLAGS[name]: name for name in (*FORMAT, "skip_bad_rows")},
     "--min-cosine": "min_cosine",
     "--neighbours": "neighbours",
     "--rare-in": "rare_in",
@@ -192,7 +194,8 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
     if written:
-        write_text(folder / SETTINGS, json.dumps(_settings(options, scan, not_asked), indent=2) + "\n")
+        settings = _settings(options, scan, not_asked) | {"not_read": corpus.not_read}
+        write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
         return _judge(options, folder, None)
     if options.dry_run:
         print("There is no candidate, so a judge would be asked nothing.")
@@ -201,7 +204,7 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
     new, _ = write_findings(options, [], accepted)
     if not options.quiet:
         print(f"nothing to judge: {count_of_findings(new, 0)}", file=sys.stderr)
-    return DONE
+    return DONE if gate_is_met(options, new, corpus.not_read) else GATE_NOT_MET
 
 
 def _settings(options: argparse.Namespace, scan: Scan, not_asked: list[str]) -> dict[str, Any]:
@@ -257,7 +260,8 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
         f"{judged.open:,} of {len(run.dataset):,} candidates are without a verdict" if judged.open else ""
     )
     accepted = accepted_findings(options)
-    not_asked = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["accepted"]
+    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    not_asked = settings["accepted"]
     new, known = write_findings(options, found, accepted, incomplete=incomplete, not_asked=not_asked)
     shown = strongest_first(each for each in found if each.key not in accepted)
     for name in FILES:
@@ -270,14 +274,16 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
             f"{judged.unsure:,} more were called contradictions without the judge, at a score below "
             f"{MIN_SCORE:g}, and are left out; with a larger --max-sent it is asked about them"
         )
-    return code if code != DONE else _exit_code(options, new, judged.open, folder)
+    if code != DONE:
+        return code
+    return _exit_code(options, new, judged.open, folder, settings.get("not_read", ""))
 
 
-def _exit_code(options: argparse.Namespace, new: int, unjudged: int, folder: Path) -> int:
+def _exit_code(options: argparse.Namespace, new: int, unjudged: int, folder: Path, not_read: str) -> int:
     """Of a scan that came to its end; says what it cannot vouch for."""
     if unjudged:
         note(f"{unjudged:,} candidates are without a verdict; --resume {folder} asks about them again")
-    if options.fail_on_contradiction and new:
+    if not gate_is_met(options, new, not_read):
         return GATE_NOT_MET
     if unjudged and (options.fail_on_contradiction or options.write_baseline):
         print("error: with candidates unjudged no gate is passed, and no baseline written", file=sys.stderr)
@@ -304,6 +310,7 @@ def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Names
     flags = vars(comparison_options.build_parser().parse_args([]))
     flags |= {name: value for name, value in vars(options).items() if name in flags}
     flags |= {"dataset": str(folder / CANDIDATES), "max_pairs": 0, "skip_bad_rows": True}
+    flags |= dict.fromkeys(FORMAT)  # those of this command line are of the corpus
     return argparse.Namespace(**flags | {"out": str(folder), "reactor": "both"})
 
 

@@ -143,9 +143,12 @@ PROFILES = {
 
 
 class Answer(NamedTuple):
-    """What is known of a user message: its pair's gold answer, and the key of that pair in its own order."""
+    """What is known of a user message: its pair's gold answer, and the key of that pair in its own order.
 
-    contradiction: bool
+    contradiction: None of a pair without a label, on which the judge abstains.
+    """
+
+    contradiction: bool | None
     pair: bytes
 
 
@@ -160,20 +163,27 @@ def answers_for(
     """Maps the key of each pair's user message, as `render(text1, text2)` words it, to its answer.
 
     swap: know the pairs in the other order of their texts too. Of pairs with the same texts the first label
-    stands: one judge gives them one answer. Raises UserError for a pair without a label, since nothing could
-    be answered to it.
+    stands: one judge gives them one answer. Without a label it abstains. Raises UserError if no pair has one.
     """
     answers: dict[bytes, Answer] = {}
     swapped: dict[bytes, Answer] = {}
-    for number, pair in enumerate(pairs, start=1):
-        if pair.is_contradiction is None:
-            name = f"{number} ({pair.id})" if pair.id else number
-            raise UserError(f"pair {name} has no label: the simulated judge answers from labels only")
+    labelled = 0
+    for pair in pairs:
+        labelled += pair.is_contradiction is not None
         key = answer_key(render(pair.text1, pair.text2))
-        answer = answers.setdefault(key, Answer(pair.is_contradiction, key))
+        answer = Answer(pair.is_contradiction, key)
+        _add(answers, key, answer)
         if swap:
-            swapped.setdefault(answer_key(render(pair.text2, pair.text1)), answer)
+            _add(swapped, answer_key(render(pair.text2, pair.text1)), answers[key])
+    if not labelled:
+        raise UserError("no pair has a label: the simulated judge answers from labels only")
     return swapped | answers  # a pair's own label goes before that of its mirror image
+
+
+def _add(answers: dict[bytes, Answer], key: bytes, answer: Answer) -> None:
+    """The first answer stands, unless it is none."""
+    if key not in answers or answers[key].contradiction is None:
+        answers[key] = answer
 
 
 def _uniforms(purpose: str, seed: int, key: bytes, attempt: int = 0) -> tuple[float, float]:

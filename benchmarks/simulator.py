@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["MODEL", "SimulatorConfig", "SimulatorProcess", "build_parser", "main"]
 
 START_TIMEOUT_S = 60.0
-_PACKED = struct.Struct(f"{KEY_BYTES}s?{KEY_BYTES}s")
+_PACKED = struct.Struct(f"{KEY_BYTES}sb{KEY_BYTES}s")
+_CODES = {None: -1, False: 0, True: 1}
+_MEANINGS = {code: answer for answer, code in _CODES.items()}
 
 
 class SimulatorProcess:
@@ -75,7 +77,9 @@ class SimulatorProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         # One string of bytes instead of 100,000 objects.
-        answers = b"".join(_PACKED.pack(key, *answer) for key, answer in self._answers.items())
+        answers = b"".join(
+            _PACKED.pack(key, _CODES[gold], pair) for key, (gold, pair) in self._answers.items()
+        )
         self._process = context.Process(
             target=_serve_child, args=(self._config, answers, theirs), name="simulator", daemon=True
         )
@@ -113,7 +117,7 @@ class SimulatorProcess:
 def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> None:
     """The child's side of SimulatorProcess: tells its port, then serves until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent decides
-    answers = {key: Answer(gold, pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
+    answers = {key: Answer(_MEANINGS[gold], pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
 
     async def serve() -> None:
         async with listening(Simulator(config, answers)) as port:
@@ -129,6 +133,7 @@ def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> No
 def build_parser() -> argparse.ArgumentParser:
     from benchmarks.datasets import EMBEDDED
     from benchmarks.prompts import DEFAULT_PROMPT
+    from kimera.pair_flags import add_pair_flags
 
     parser = argparse.ArgumentParser(
         prog=as_called("kimera simulate"),
@@ -137,7 +142,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--dataset", default=EMBEDDED, help="name or file of the labelled pairs it knows")
-    parser.add_argument("--skip-bad-rows", action="store_true", help="drop rows that cannot be used")
     parser.add_argument("--prompt", default=DEFAULT_PROMPT, help="name or file of the client's prompt")
     parser.add_argument("--swap", action="store_true", help="know the pairs in the other order too")
     parser.add_argument(
@@ -145,6 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for field in dataclasses.fields(SimulatorConfig):
         _add_setting(parser, field)
+    add_pair_flags(parser.add_argument_group("how the dataset is read"))
     return parser
 
 
@@ -176,8 +181,12 @@ def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
     from benchmarks.datasets import load_dataset
     from benchmarks.prompts import load_prompt
+    from kimera.pair_flags import reading_of
+    from kimera.standard_output import note
 
-    dataset = load_dataset(arguments.dataset, skip_bad_rows=arguments.skip_bad_rows)
+    dataset = load_dataset(arguments.dataset, on_note=note, **reading_of(vars(arguments)))
+    if dataset.unlabelled:
+        note(f"on {dataset.unlabelled} pairs, which have no label, the simulated judge abstains")
     return answers_for(dataset, load_prompt(arguments.prompt).question, arguments.swap)
 
 

@@ -140,8 +140,8 @@ class Simulator:
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
             return replies.withheld(form)
-        if withheld == "abstained":
-            return Said(withheld, replies.verdict_json(None, 0.5))
+        if withheld == "abstained" or gold is None:
+            return Said("abstained", replies.verdict_json(None, 0.5))
         contradiction, confidence = draw_verdict(
             self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
         )

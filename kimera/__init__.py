@@ -14,6 +14,7 @@ __all__ = [
     "Reactor",
     "UserError",
     "Verdict",
+    "pairs_of",
 ]
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kimera.encoder import Encoder
     from kimera.errors import UserError
     from kimera.head import ContradictionHead
+    from kimera.pair_tables import pairs_of
     from kimera.pairs import Failure, Pair, Verdict
     from kimera.reactor import Reactor
 else:
@@ -35,5 +37,6 @@ else:
             "Reactor": "reactor",
             "UserError": "errors",
             "Verdict": "pairs",
+            "pairs_of": "pair_tables",
         },
     )

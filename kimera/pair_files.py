@@ -1,11 +1,10 @@
 """Files of labelled or unlabelled pairs -> Pairs, streamed; what a row must hold is checked here.
 
-Columns are found by name, in any case: text1/text2, premise/hypothesis, sentence1/sentence2, or
-claim/evidence (the evidence is text1, as a premise is, the claim text2); label or gold_label; id, pairID
-or uid (the first that is there); category or genre. Only the two texts are needed. Without an id a pair is
-called after its row, counted from 1; no two pairs have the same id.
+Columns are found by the names that `kimera.pair_columns` knows, or by those that the user states. Only the
+two texts are needed. Without an id a pair is called after its row, counted from 1; no two pairs have the same
+id.
 
-The labels true and 1 mean contradiction. With claim/evidence, true and false need a label map: there true
+The labels true and 1 mean contradiction. With a claim and its evidence, they need a label map: there true
 often says that the claim holds.
 """
 
@@ -15,69 +14,158 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 from kimera.errors import UserError
-from kimera.pair_labels import NO_GOLD_LABEL, LabelReader, UnclearTruth, UnknownLabel, parse_label_map
+from kimera.pair_columns import Cell, ColumnFault, Columns, Roles, find_columns, is_wanted, shown, unused
+from kimera.pair_labels import (
+    NO_GOLD_LABEL,
+    LabelColumn,
+    LabelReader,
+    UnclearTruth,
+    UnknownLabel,
+    looks_like_labels,
+    parse_label_map,
+)
 from kimera.pairs import Pair
-from kimera.tables import Row, Table, open_table, shorten
+from kimera.rows import Row, Table, shorten
+from kimera.tables import TableFormat, open_table
 
-__all__ = ["COLUMNS", "ReadCounts", "dropped_rows", "pairs_of_table", "parse_label_map", "read_pairs"]
-
-_CLAIM = ("evidence", "claim")
-_TEXTS = (("text1", "text2"), ("premise", "hypothesis"), ("sentence1", "sentence2"), _CLAIM)
-_LABELS = ("label", "gold_label")
-_IDS = ("id", "pairid", "uid")
-_CATEGORIES = ("category", "genre")
-
-COLUMNS = frozenset({*(name for texts in _TEXTS for name in texts), *_LABELS, *_IDS, *_CATEGORIES})
-"""Lower-case names of all columns that are read."""
+__all__ = [
+    "ReadCounts",
+    "Roles",
+    "TableFormat",
+    "dropped_rows",
+    "label_hint",
+    "pairs_of_table",
+    "parse_label_map",
+    "read_pairs",
+    "unused_columns",
+]
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
-_MAX_COLUMNS_SHOWN = 20
+_MAX_UNUSED = 100
+_TRIED_ROWS = 200
+_MAX_DEPTH = 10
+_LOOKED_AT = 1000
 MAX_ROWS_SHOWN = 5
 
 
 @dataclass
 class ReadCounts:
-    """What a pass has met so far: all data rows, and of them those dropped."""
+    """What a pass has met so far: all data rows, of them those dropped, and the columns of no use."""
 
     rows: int = 0
     no_gold_label: int = 0
     bad_rows: int = 0
+    labelled: int = field(default=0, compare=False)
+    unused: dict[str, None] = field(default_factory=dict, compare=False)
 
 
 def read_pairs(
     path: str | Path,
     *,
+    name: str | None = None,
+    format: TableFormat | None = None,
+    roles: Roles | None = None,
     label_map: Mapping[str, str] | None = None,
     skip_bad_rows: bool = False,
     on_bad_row: Callable[[str], None] | None = None,
+    on_note: Callable[[str], object] | None = None,
     counts: ReadCounts | None = None,
 ) -> Iterator[Pair]:
-    """The pairs of a CSV, TSV or JSON Lines file (each perhaps .gz) or a Parquet file, in file order.
+    """The pairs of a file of delimited text, JSON (each perhaps .gz) or Parquet, in file order.
 
+    name: how messages call the file. format: how it is written, where its content is not to say.
+    roles: which column is what.
     label_map: what the label column's values mean, as `parse_label_map` gives it.
     skip_bad_rows: leave out rows that are no pair, telling `on_bad_row` of each; else the first is an error.
+    on_note: is told what was recognised, which columns are of no use, and where labels may be overlooked.
     counts: is kept up to date while the pairs are taken.
 
     Memory does not grow with the texts, only by an integer a pair: a hash of its id, or the row's number.
     Raises UserError: at once if the file cannot be opened, else on the way.
     """
-    return pairs_of_table(
-        open_table(path, COLUMNS),
+    roles = roles or Roles()
+    table = open_table(path, is_wanted(roles), format, name)
+    counts = ReadCounts() if counts is None else counts
+    pairs = pairs_of_table(
+        table,
+        roles=roles,
         label_map=label_map,
         skip_bad_rows=skip_bad_rows,
         on_bad_row=on_bad_row,
         counts=counts,
     )
+    return pairs if on_note is None else _noted(pairs, table, roles, counts, on_note)
+
+
+def _noted(
+    pairs: Iterator[Pair], table: Table, roles: Roles, counts: ReadCounts, on_note: Callable[[str], object]
+) -> Iterator[Pair]:
+    yield from pairs
+    for note in notes_on(table, roles, counts):
+        on_note(note)
+
+
+def notes_on(table: Table, roles: Roles, counts: ReadCounts) -> list[str]:
+    """What to say of a table after a pass over it. counts: of that pass."""
+    notes = [*table.notes]
+    if counts.unused:
+        notes.append(unused_columns(table, counts))
+    if not counts.labelled:
+        notes += filter(None, [label_hint(table, roles)])
+    return notes
+
+
+def unused_columns(table: Table, counts: ReadCounts) -> str:
+    return f"{table.name}: columns not used: {shown(list(counts.unused))}"
+
+
+def label_hint(table: Table, roles: Roles) -> str:
+    """Which columns look like labels although none is read as one; "" where none does."""
+    found: dict[str, list[object]] = {}
+    used: set[str] = set()
+    for row in islice((table.read_all or table.read)(), _LOOKED_AT):
+        if row.fault:
+            continue
+        try:
+            columns = find_columns(row.names, roles)
+        except ColumnFault:
+            continue
+        used |= {row.names[index] for index in columns.used}
+        for name in unused(row.names, columns):
+            for path, value in _leaves(row.values[row.names.index(name)], name):
+                found.setdefault(path, []).append(value)
+    likely = [name for name, cells in found.items() if name not in used and looks_like_labels(cells)]
+    if not likely:
+        return ""
+    which = "the column looks" if len(likely) == 1 else "the columns look"
+    return (
+        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the one that is "
+        "with --label NAME"
+    )
+
+
+def _leaves(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, object]]:
+    """What lies in lists and objects, with its path; a value that is neither is itself."""
+    if depth < _MAX_DEPTH and isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}", depth + 1)
+    elif depth < _MAX_DEPTH and isinstance(value, list) and len(value) < _MAX_DEPTH:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{index}", depth + 1)
+    else:
+        yield path, value
 
 
 def pairs_of_table(
     table: Table,
     *,
+    roles: Roles | None = None,
     label_map: Mapping[str, str] | None = None,
     skip_bad_rows: bool = False,
     on_bad_row: Callable[[str], None] | None = None,
@@ -85,9 +173,11 @@ def pairs_of_table(
 ) -> Iterator[Pair]:
     """`read_pairs` for rows that come from elsewhere than a file."""
     counts = ReadCounts() if counts is None else counts
-    parser = _RowParser(table, label_map)
+    roles = roles or Roles()
+    parser = _RowParser(table, roles, label_map, counts)
     parser.check_header()
     kept = False
+    first_fault = ""
     for row in table.read():
         counts.rows += 1
         try:
@@ -95,9 +185,8 @@ def pairs_of_table(
         except _BadRow as fault:
             message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if not skip_bad_rows:
-                raise UserError(
-                    f"{message}; mend the row, or leave out such rows with --skip-bad-rows"
-                ) from None
+                raise UserError(f"{message}{_way_on(table, roles, label_map, fault)}") from None
+            first_fault = first_fault or message
             counts.bad_rows += 1
             if on_bad_row is not None:
                 on_bad_row(message)
@@ -106,12 +195,34 @@ def pairs_of_table(
             counts.no_gold_label += 1
         else:
             kept = True
+            counts.labelled += pair.label is not None
             yield pair
     if not kept:
+        first = f"; the first bad one: {first_fault}" if first_fault else ""
         raise UserError(
             f"{table.name}: holds no pair to use (rows: {counts.rows}, of them without a gold label:"
-            f" {counts.no_gold_label}, bad: {counts.bad_rows})"
+            f" {counts.no_gold_label}, bad: {counts.bad_rows}){first}"
         )
+
+
+def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fault: _BadRow) -> str:
+    """What can be done about a bad row: where all rows are like it, it would not help to leave them out."""
+    parser = _RowParser(table, roles, label_map, ReadCounts())
+    tried = 0
+    for tried, row in enumerate(islice(table.read(), _TRIED_ROWS), 1):
+        try:
+            parser.parse(row, tried)
+        except _BadRow:
+            continue
+        except UserError:
+            return ""
+        break
+    else:
+        if isinstance(fault, _BadColumns):
+            return ""  # that names its own remedy
+        if tried > 1:
+            return f"; none of the first {tried} rows can be used, so this is no matter of single rows"
+    return "; mend the row, or leave out such rows with --skip-bad-rows"
 
 
 def dropped_rows(messages: Sequence[str]) -> str:
@@ -124,19 +235,8 @@ class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a 
     """A row that is no pair; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Where in a row each part of a pair stands; None where the table has no such column.
-
-    of_claim: the texts are a claim and its evidence.
-    """
-
-    text1: int
-    text2: int
-    label: int | None
-    id: int | None
-    category: int | None
-    of_claim: bool
+class _BadColumns(_BadRow):
+    """A row whose columns give no pair."""
 
 
 class _Ids:
@@ -180,11 +280,16 @@ class _Ids:
 class _RowParser:
     """Makes pairs of one pass's rows; knows the ids it has met."""
 
-    def __init__(self, table: Table, label_map: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, table: Table, roles: Roles, label_map: Mapping[str, str] | None, counts: ReadCounts
+    ) -> None:
         self._table = table
-        self._labels = LabelReader(table.name, lambda: _label_cells(table), label_map)
+        self._roles = roles
+        self._labels = LabelReader(table.name, lambda: _label_cells(table, roles), label_map)
         self._names: Sequence[str] = ()
-        self._columns: _Columns | None = None
+        self._columns: Columns | None = None
+        self._label_column = LabelColumn()
+        self._counts = counts
         self._ids = _Ids()
 
     def check_header(self) -> None:
@@ -207,88 +312,78 @@ class _RowParser:
             return None
         return Pair(text1, text2, self._ids.claim(given_id, position), label, category)
 
-    def _columns_of(self, row: Row) -> _Columns:
-        if self._columns is None or row.names != self._names:
-            try:
-                self._columns = _find_columns(row.names)
-            except _BadRow as fault:
-                if not self._table.has_header:
-                    raise
-                place = f", {self._table.unit} {row.number}" if self._table.header and row.number else ""
-                raise UserError(f"{self._table.name}{place}: {fault}") from None
-            self._names = row.names
-        return self._columns
+    def _columns_of(self, row: Row) -> Columns:
+        if self._columns is not None and row.names == self._names:
+            return self._columns
+        try:
+            columns = find_columns(row.names, self._roles)
+        except ColumnFault as fault:
+            if not self._table.has_header:
+                raise _BadColumns(str(fault)) from None
+            place = f", {self._table.unit} {row.number}" if self._table.header and row.number else ""
+            raise UserError(f"{self._table.name}{place}: {fault}") from None
+        if len(self._counts.unused) < _MAX_UNUSED:
+            self._counts.unused.update(dict.fromkeys(unused(row.names, columns)))
+        for index in columns.used:  # of JSON, where an earlier row had it without its being of use
+            self._counts.unused.pop(row.names[index], None)
+        self._columns, self._names = columns, row.names
+        if columns.label:
+            self._label_column = LabelColumn(
+                self._table.class_names.get(row.names[columns.label.index], ()),
+                columns.meanings,
+                columns.unclear_truth,
+                columns.of_contradiction,
+            )
+        return columns
 
-    def _label(self, row: Row, columns: _Columns) -> str | None:
+    def _label(self, row: Row, columns: Columns) -> str | None:
         if columns.label is None:
             return None
-        class_names = self._table.class_names.get(row.names[columns.label], ())
         try:
-            return self._labels.read(row.values[columns.label], class_names, columns.of_claim)
+            return self._labels.read(columns.label.of(row), self._label_column)
         except UnknownLabel as error:
-            raise _BadRow(str(error)) from None
+            raise _BadRow(f"{error} (column {shorten(columns.label.name)})") from None
         except UnclearTruth as error:
             raise UserError(f"{self._table.name}, {self._table.unit} {row.number}: {error}") from None
 
 
-def _find_columns(names: Sequence[str]) -> _Columns:
-    """Raises _BadRow unless the names hold exactly one pair of text columns and at most one label column."""
-    lowered = [name.strip().lower() for name in names]
-    texts = [pair for pair in _TEXTS if set(pair) <= set(lowered)]
-    labels = [name for name in lowered if name in _LABELS]
-    if len(texts) != 1 or any(lowered.count(name) > 1 for name in texts[0]):
-        expected = ", ".join("/".join(pair) for pair in _TEXTS)
-        raise _BadRow(
-            f"the columns are {_shown(names)}; expected exactly one of the pairs {expected}: rename columns"
-        )
-    if len(labels) > 1:
-        raise _BadRow(
-            f"the columns are {_shown(names)}; expected one label column: rename all but one of {labels}"
-        )
-
-    def first(aliases: Sequence[str]) -> int | None:
-        return next((lowered.index(name) for name in aliases if name in lowered), None)
-
-    text1, text2 = texts[0]
-    return _Columns(
-        text1=lowered.index(text1),
-        text2=lowered.index(text2),
-        label=first(_LABELS),
-        id=first(_IDS),
-        category=first(_CATEGORIES),
-        of_claim=texts[0] == _CLAIM,
-    )
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _MAX_COLUMNS_SHOWN else ""
-    return ", ".join(shorten(name) for name in names[:_MAX_COLUMNS_SHOWN]) + more
-
-
-def _label_cells(table: Table) -> Iterator[object]:
+def _label_cells(table: Table, roles: Roles) -> Iterator[object]:
+    names: Sequence[str] = ()
+    label: Cell | None = None
     for row in table.read():
-        for name, value in zip(row.names, row.values, strict=True):
-            if name.strip().lower() in _LABELS:
-                yield value
+        if row.fault:
+            continue
+        if row.names != names:
+            try:
+                label = find_columns(row.names, roles).label
+            except ColumnFault:
+                label = None
+            names = row.names
+        if label:
+            yield label.of(row)
 
 
-def _text(row: Row, column: int) -> str:
-    value = row.values[column]
+def _text(row: Row, column: Cell) -> str:
+    value = column.of(row)
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        value = "\n".join(value)  # passages that were retrieved
     if not isinstance(value, str):
-        raise _BadRow(f"{row.names[column]} is {shorten(value)}; expected a text")
+        raise _BadRow(f"{column.name} is {shorten(value)}; expected a text")
     if not value.strip():
-        raise _BadRow(f"{row.names[column]} is empty ({shorten(value)}); expected a text")
-    return _unicode(value, row.names[column])
+        raise _BadRow(f"{column.name} is empty ({shorten(value)}); expected a text")
+    return _unicode(value, column.name)
 
 
-def _plain(row: Row, column: int | None) -> str:
+def _plain(row: Row, column: Cell | None) -> str:
     """An id or a category as text, "" if there is none."""
-    value = None if column is None else row.values[column]
+    value = None if column is None else column.of(row)
+    if isinstance(value, float):  # integers of a column with gaps
+        value = int(value) if value.is_integer() else None if value != value else value
     if value is None or column is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _BadRow(f"{row.names[column]} is {shorten(value)}; expected a text or an integer")
-    return _unicode(str(value), row.names[column])
+        raise _BadRow(f"{column.name} is {shorten(value)}; expected a text or an integer")
+    return _unicode(str(value), column.name)
 
 
 def _unicode(text: str, name: str) -> str:

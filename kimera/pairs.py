@@ -58,7 +58,10 @@ def pair_of(given: object, number: int) -> Pair:
     else:
         texts = tuple(given) if isinstance(given, Iterable) and not isinstance(given, NOT_TWO_TEXTS) else ()
     if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"item {number} is {given!r:.200}; expected a Pair or two texts, ('...', '...')")
+        raise ValueError(
+            f"item {number} is {given!r:.200}; expected a Pair or two texts, "
+            "('...', '...'); kimera.pairs_of makes pairs of a table"
+        )
     return given if isinstance(given, Pair) else Pair(*map(str, texts))
 
 

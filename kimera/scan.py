@@ -25,6 +25,7 @@ from kimera.scan_flags import (
     add_rule_flags,
     check_finding_flags,
     count_of_findings,
+    gate_is_met,
     read_corpus,
     rule_of,
     scan_bar,
@@ -117,7 +118,7 @@ def _run(options: argparse.Namespace) -> int:
     new = _write(options, scan, accepted, interrupted=interrupted)
     if interrupted:
         return INTERRUPTED
-    return GATE_NOT_MET if options.fail_on_contradiction and new else DONE
+    return DONE if gate_is_met(options, new, corpus.not_read) else GATE_NOT_MET
 
 
 def _write(options: argparse.Namespace, scan: Scan, accepted: set[str], *, interrupted: bool) -> int:

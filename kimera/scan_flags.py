@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 
 def add_corpus_flags(group: TakesFlags, files: str = "+") -> None:
     """files: argparse's nargs of them."""
+    from kimera.pair_flags import add_format_flags
+    from kimera.statements import COLUMNS
+
     group.add_argument(
         "files",
         nargs=files,
         metavar="FILE",
-        help="tables with a statement a row (CSV, TSV, JSONL, each also .gz; Parquet), Markdown, plain text, "
-        "a folder of the last two, or - for standard input",
+        help="tables with a statement a row (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet), Markdown, "
+        "MDX, reStructuredText, HTML, plain text, a folder of the last five, or - for standard input: a "
+        "table or plain text",
     )
     group.add_argument(
         "--column",
         metavar="NAME",
-        help="of tables, the one with the statements (default: text, statement, sentence, claim or content)",
+        help="of tables, the one with the statements; a path such as a.b leads into nested fields (default: "
+        f"the first of {', '.join(COLUMNS)})",
     )
+    add_format_flags(group)
     group.add_argument(
         "--skip-bad-rows", action="store_true", help="drop and count rows, and text files, that hold no text"
     )
@@ -121,27 +127,63 @@ def rule_of(options: argparse.Namespace) -> Rule:
 def read_corpus(options: argparse.Namespace) -> Corpus:
     """Raises UserError where it holds no statement, and for rows that hold none."""
     from kimera.pair_files import dropped_rows
+    from kimera.pair_flags import format_of
     from kimera.standard_output import note
-    from kimera.statements import Corpus, files_of, read_statements
+    from kimera.statements import Corpus, corpus_files, read_statements
 
+    _check_tables(options)
+    files = corpus_files(options.files)
     corpus = Corpus()
+    notes: list[str] = []
     bad_rows: list[str] = []
     blank: list[None] = []
     on_bad_row = bad_rows.append if options.skip_bad_rows else None
     with scan_bar(options.quiet, "reading", None, "statement") as progress:
-        for name in files_of(options.files):
+        for name in files.names:
             for statement in read_statements(
-                name, column=options.column, on_bad_row=on_bad_row, on_blank=lambda: blank.append(None)
+                name,
+                column=options.column,
+                format=format_of(vars(options)),
+                on_bad_row=on_bad_row,
+                on_blank=lambda: blank.append(None),
+                on_note=notes.append,
             ):
                 corpus.add(statement)
                 progress.update()
+    for each in (*notes, *filter(None, [files.left_out])):
+        note(each)
     if bad_rows:
         note(dropped_rows(bad_rows))
     if blank and not options.quiet:
         note(f"{len(blank):,} rows with a blank cell hold no statement")
     if not corpus.texts:
         raise UserError(f"{', '.join(options.files)}: no statement was found")
+    if files.passed_over.total() > len(files.names):
+        corpus.not_read = files.left_out
+    elif len(bad_rows) > corpus.statements:
+        corpus.not_read = f"{len(bad_rows):,} rows or files were dropped, {corpus.statements:,} are read"
     return corpus
+
+
+def _check_tables(options: argparse.Namespace) -> None:
+    """Raises UserError for flags of tables where none is read."""
+    from kimera.standard_input import STANDARD_INPUT
+    from kimera.statements import is_table
+    from kimera.tables import EXTENSIONS
+
+    idle = [f"--{flag}" for flag in ("column", "delimiter", "quoting") if getattr(options, flag)]
+    if idle and not any(name == STANDARD_INPUT or is_table(name) for name in options.files):
+        raise UserError(
+            f"without effect: {', '.join(idle)}: none of {', '.join(options.files)} is a table; leave this "
+            f"out, or name files that end in {', '.join(EXTENSIONS)}"
+        )
+
+
+def gate_is_met(options: argparse.Namespace, new: int, not_read: str) -> bool:
+    """Whether --fail-on-contradiction lets a scan pass; says why not where most was not read."""
+    if options.fail_on_contradiction and not_read:
+        print(f"error: the gate is not met, since most was not read: {not_read}", file=sys.stderr)
+    return not (options.fail_on_contradiction and (new or not_read))
 
 
 def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
@@ -184,7 +226,8 @@ def write_findings(
         new = []
     rendered = FORMATS[options.format](new[: options.max_findings], incomplete)
     if options.out:
-        write_text(options.out, rendered)
+        marked = options.format == "csv" and not rendered.isascii()  # for spreadsheets
+        write_text(options.out, rendered, "utf-8-sig" if marked else "utf-8")
     else:
         _print(rendered)
     return len(new), len(every) - len(new)

@@ -1,37 +1,50 @@
 """Files to statements, each with the file and the line on which it stands.
 
-A table (CSV, TSV, JSON Lines, Parquet) holds a statement a row. Markdown and plain text are split into
-sentences; questions and what has fewer than `MIN_WORDS` words state nothing and are left out, and so are
-Markdown's headings, tables, code blocks and front matter.
+A table (delimited text, JSON, Parquet) holds a statement a row. Prose is split into sentences; questions and
+what has fewer than `MIN_WORDS` words state nothing and are left out.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
-from kimera.installation import how_to_install
-from kimera.passages import sentences
-from kimera.tables import EXTENSIONS, Row, Table, open_table, shorten
+from kimera.pair_columns import Cell, ColumnFault, plain, shown, stated_column, unused_names
+from kimera.prose import READERS, sentences_of_text
+from kimera.rows import Row, Table, Wanted, shorten
+from kimera.standard_input import STANDARD_INPUT, spooled
+from kimera.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
+from kimera.text_files import Encoding, find_encoding, not_valid, text_lines
 
-if TYPE_CHECKING:
-    from markdown_it.token import Token
-
-STANDARD_INPUT = "-"
-COLUMNS = ("text", "statement", "sentence", "claim", "content")
-"""Lower-case names of the columns that hold statements; of several that a table has, the first counts."""
+COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "assertion", "proposition")
+"""Names of the columns that hold statements; of several that a table has, the first counts."""
 
 MIN_WORDS = 3  # of a sentence
-_MARKDOWN = (".md", ".markdown")
-_PROSE = (*_MARKDOWN, ".txt", ".text")
-_FRONT_MATTER = re.compile(r"\A---\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)\n")  # else it is a rule
+_PROSE = tuple(READERS)
+_MAX_OTHERS = 100
+_WAY_ON = "; mend the row, or leave out such rows with --skip-bad-rows"
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
+# Kinds that hold no statements: pictures, sound, film, fonts, programs and their settings, archives.
+_NO_PROSE = frozenset(
+    f".{extension}"
+    for extension in re.findall(
+        r"\S+",
+        "png jpg jpeg gif svg webp ico bmp tif tiff avif psd ai eps drawio puml mmd dot "
+        "mp3 wav ogg flac m4a mp4 mov avi webm mkv woff woff2 ttf otf eot "
+        "py pyi pyc pyx js mjs cjs jsx ts tsx css scss sass less java kt kts c h cc cpp hpp cs go rs rb php "
+        "pl swift m mm scala clj ex exs erl hs ml lua r jl sh bash zsh fish ps1 bat cmd sql vue svelte "
+        "toml yaml yml ini cfg conf env lock properties xml xsd xsl plist gradle cmake mk map snap patch "
+        "diff zip gz tgz bz2 xz 7z rar tar jar whl so dll dylib exe bin o a class wasm dat db sqlite pt onnx "
+        "safetensors npy npz pkl key pem crt log tmp bak swp",
+    )
+)
+_NAMES_WITHOUT_PROSE = frozenset({"makefile", "dockerfile", "jenkinsfile", "cname", "license", "codeowners"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +58,13 @@ class Statement:
 
 @dataclass
 class Corpus:
-    """Distinct texts in the order in which they were met, and the places ("file:line") of each."""
+    """Distinct texts in the order in which they were met, and the places ("file:line") of each.
+
+    not_read: why these are not most of what was to be read, "" where they are.
+    """
 
     texts: list[str] = field(default_factory=list)
+    not_read: str = ""
     places: list[list[str]] = field(default_factory=list)
     _rows: dict[str, int] = field(default_factory=dict)
 
@@ -63,162 +80,256 @@ class Corpus:
         return sum(map(len, self.places))
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files of a corpus.
+
+    passed_over: by extension, how many others of their folders could hold
+    statements and are not read.
+    """
+
+    names: list[str]
+    passed_over: Counter[str]
+
+    @property
+    def left_out(self) -> str:
+        """What was passed over, in a sentence; "" where nothing was."""
+        if not self.passed_over:
+            return ""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.passed_over.most_common())
+        count = self.passed_over.total()
+        return (
+            f"{count} file{'s were' if count > 1 else ' was'} passed over, of {len(self.names) + count}: "
+            f"{kinds}; in a folder {', '.join(_PROSE)} are read, others where they are named"
+        )
+
+
 def files_of(names: Iterable[str]) -> list[str]:
-    """The names, with each folder replaced by the Markdown and plain text files in it, sorted.
+    """The names, with each folder replaced by the files of prose in it, sorted.
 
     Each file once; hidden files and folders are passed over. Raises UserError for a folder without any.
     """
+    return corpus_files(names).names
+
+
+def corpus_files(names: Iterable[str]) -> Files:
+    """`files_of`, and what their folders hold beside."""
     found: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name in names:
         if name == STANDARD_INPUT or not Path(name).is_dir():
             found.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
             continue
-        inside = sorted(path for path in Path(name).rglob("*") if _is_prose(path, Path(name)))
-        if not inside:
+        inside = sorted(path for path in Path(name).rglob("*") if _is_visible(path, Path(name)))
+        prose = [path for path in inside if path.suffix.lower() in _PROSE]
+        if not prose:
             raise UserError(f"{name}: holds no file that ends in {', '.join(_PROSE)}; name the files")
-        for path in inside:
+        for path in prose:
             found.setdefault(os.path.realpath(path), str(path))
-    return list(found.values())
+        others |= {os.path.realpath(path): _kind(path) for path in inside if _may_hold_prose(path)}
+    kinds = Counter(kind for path, kind in others.items() if path not in found)
+    return Files(list(found.values()), kinds)
 
 
-def _is_prose(path: Path, folder: Path) -> bool:
+def _is_visible(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in _PROSE and path.is_file()
+    return not hidden and path.is_file()
+
+
+def _may_hold_prose(path: Path) -> bool:
+    return path.suffix.lower() not in _NO_PROSE and path.name.lower() not in _NAMES_WITHOUT_PROSE
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.lower() or "without an extension"
+
+
+def is_table(name: str) -> bool:
+    """Whether a file is a table by its name."""
+    return name.lower().endswith(EXTENSIONS)
 
 
 def read_statements(
     name: str,
     *,
     column: str | None = None,
+    format: TableFormat | None = None,
     on_bad_row: Callable[[str], object] | None = None,
     on_blank: Callable[[], object] = lambda: None,
+    on_note: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Statement]:
     """The statements of a file, in file order, with their blanks made single spaces.
 
-    name: what the file's kind is told by: a table by its extension, Markdown by .md or .markdown, anything
-    else is plain text; "-" is standard input. column: of tables, the one that holds the statements; by
-    default the first of `COLUMNS`. on_bad_row: is told of each row that holds no text, which is then left
-    out, and of a file of prose that is not UTF-8; without it the first such is an error. on_blank: is
-    called for each row whose cell is blank.
+    name: what the file's kind is told by: a table, Markdown, MDX, reStructuredText and HTML by the
+    extension, anything else is plain text; "-" is standard input, of which the content tells a table.
+    column: of tables, the one that holds the statements; by default the first of `COLUMNS`.
+    format: how a table is written, where its content is not to say.
+    on_bad_row: is told of each row that holds no text, which is then left out, and of a file of prose that is
+    no text; without it the first such is an error. on_blank: is called for each row whose cell is blank.
+    on_note: is told what was recognised, and which columns are of no use.
     Raises UserError: for a file that cannot be read, on the way.
     """
-    if name.lower().endswith(EXTENSIONS):
-        yield from _of_table(name, column, on_bad_row, on_blank)
-        return
-    text = _read_prose(name, on_bad_row)
-    split = _of_markdown if name.lower().endswith(_MARKDOWN) else _of_text
-    file = "stdin" if name == STANDARD_INPUT else name
+    with ExitStack() as stack:
+        path, title = Path(name), name
+        wanted = _is_wanted(column)
+        table = is_table(name)
+        if name == STANDARD_INPUT:
+            path, title = stack.enter_context(spooled()), "stdin"
+            table = bool(recognised_kind(path, title, wanted, format))
+            if column and not table:
+                raise UserError("standard input is no table, so --column does nothing; leave it out")
+        if table:
+            opened = open_table(path, wanted, format, title)
+            yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
+        else:
+            yield from _of_prose(path, title, format, on_bad_row, on_note)
+
+
+def _of_prose(
+    path: Path,
+    name: str,
+    format: TableFormat | None,
+    on_bad_file: Callable[[str], object] | None,
+    on_note: Callable[[str], object],
+) -> Iterator[Statement]:
+    text = _read_prose(path, name, format, on_bad_file, on_note)
+    split = READERS.get(path.suffix.lower(), sentences_of_text)
     for sentence, line in split(text):
         if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
-            yield Statement(sentence, file, line)
+            yield Statement(sentence, name, line)
 
 
-def _read_prose(name: str, on_bad_file: Callable[[str], object] | None) -> str:
+def _read_prose(
+    path: Path,
+    name: str,
+    format: TableFormat | None,
+    on_bad_file: Callable[[str], object] | None,
+    on_note: Callable[[str], object],
+) -> str:
     """ "" where the file is no text, and `on_bad_file` is told so."""
-    try:
-        content = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror}; check the name") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        fault = f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not valid UTF-8"
-        if on_bad_file:
-            on_bad_file(fault)
-            return ""
-        raise UserError(
-            f"{fault}; save a text as UTF-8, or leave out what is none with --skip-bad-rows. Tables end in "
-            f"{', '.join(EXTENSIONS)}"
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _of_text(text: str, line: int = 1) -> Iterator[tuple[str, int]]:
-    """(sentence, the line on which it begins); `line` is that of the text's beginning.
-
-    Line ends in a paragraph do not end a sentence, blank lines do.
-    """
-    at = 0
-    for sentence in sentences(text) if text.strip() else ():
-        begin = max(text.find(sentence, at), at)
-        line += text.count("\n", at, begin)
-        yield " ".join(sentence.split()), line
-        at = begin + len(sentence)
-        line += sentence.count("\n")
-
-
-def _of_markdown(text: str) -> Iterator[tuple[str, int]]:
-    """The sentences of paragraphs, list items and quotations."""
-    if find_spec("markdown_it") is None:
-        raise UserError(f"reading Markdown needs markdown-it-py; run: {how_to_install('scan')}")
-    from markdown_it import MarkdownIt
-
-    front_matter = _FRONT_MATTER.match(text)
-    if front_matter:
-        text = "\n" * front_matter[0].count("\n") + text[front_matter.end() :]
-    around = ""
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        if token.type == "inline" and around == "paragraph_open" and token.map:
-            yield from _of_text(_shown(token.children or ()), token.map[0] + 1)
-        around = token.type
-
-
-def _shown(tokens: Iterable[Token]) -> str:
-    """What a reader sees of a paragraph, without its marks; its line ends are kept."""
-    ends = {"softbreak": "\n", "hardbreak": "\n"}
-    return "".join(
-        token.content if token.type in ("text", "code_inline") else ends.get(token.type, "")
-        for token in tokens
+    if not path.exists():
+        raise UserError(f"{name}: cannot be read: No such file or directory; check the name")
+    encoding = find_encoding(path, name, format.encoding if format else None)
+    lines = list(text_lines(path, encoding, name, "\n"))
+    number, fault = next(
+        ((number, fault) for number, line in enumerate(lines, 1) if (fault := _no_text(line, encoding))),
+        (0, ""),
     )
+    if fault and on_bad_file:
+        on_bad_file(f"{name}, line {number}: {fault}")
+        return ""
+    if fault:
+        raise UserError(
+            f"{name}, line {number}: {fault}; leave out what is no text with --skip-bad-rows. Tables end in "
+            f"{', '.join(EXTENSIONS)}"
+        )
+    if encoding.note:
+        on_note(f"{name}: {encoding.note}")
+    return "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _no_text(line: str, encoding: Encoding) -> str:
+    """What shows that a line is none of a text, or ""."""
+    if found := _CONTROL.search(line):
+        return f"holds {found[0]!r}, so this is no text"
+    return not_valid(line, encoding)
+
+
+def _is_wanted(column: str | None) -> Wanted:
+    if column is None:
+        return lambda name: plain(name.rpartition(".")[2]) in COLUMNS
+    return lambda name: plain(name) in (plain(column), plain(column.split(".")[0]))
 
 
 def _of_table(
-    name: str,
+    table: Table,
     column: str | None,
     on_bad_row: Callable[[str], object] | None,
     on_blank: Callable[[], object],
+    on_note: Callable[[str], object],
 ) -> Iterator[Statement]:
-    wanted = (column.strip().lower(),) if column else COLUMNS
-    table = open_table(name, wanted)
+    finder = _Finder(table, column)
     if table.header and (header := table.header()):
-        _cell_at(header.names, wanted, table)
+        finder.cell_of(header)
     for row in table.read():
-        text, fault = _text_of(row, wanted, table)
+        text, fault = finder.text_of(row)
         if fault:
-            message = f"{name}, {table.unit} {row.number}: {fault}"
+            message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if on_bad_row is None:
-                raise UserError(f"{message}; mend the row, or leave out such rows with --skip-bad-rows")
+                raise UserError(f"{message}{'' if finder.hopeless else _WAY_ON}")
             on_bad_row(message)
         elif text:
-            yield Statement(text, name, row.number)
+            yield Statement(text, table.name, row.number)
         else:
             on_blank()
+    for note in (*table.notes, *finder.notes()):
+        on_note(note)
 
 
-def _text_of(row: Row, wanted: Sequence[str], table: Table) -> tuple[str, str]:
-    """(the row's statement, or "" where its cell is blank; what is wrong with the row, or "")."""
-    if row.fault:
-        return "", row.fault
-    try:
-        value = row.values[_cell_at(row.names, wanted, table)]
-    except UserError as error:
-        if table.has_header:
-            raise
-        return "", str(error).removeprefix(f"{table.name}: ")
-    if value is None:
-        return "", ""
-    if not isinstance(value, str):
-        return "", f"{shorten(value)} is not a text"
-    return " ".join(value.split()), ""
+class _Finder:
+    """Finds the statement of each row of a table, and remembers the columns of no use."""
+
+    def __init__(self, table: Table, column: str | None) -> None:
+        self._table = table
+        self._column = column
+        self._names: Sequence[str] | None = None
+        self._cell: Cell | None = None
+        self._used = ""
+        self._others: dict[str, None] = {}
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no row so far had the column, so that to leave out such rows would leave nothing."""
+        return not self._used
+
+    def cell_of(self, row: Row) -> Cell:
+        """Where the statement stands. Raises UserError if the row has no such column."""
+        if self._cell is None or row.names != self._names:
+            try:
+                self._cell = self._find(row.names)
+            except ColumnFault as fault:
+                raise UserError(f"{self._table.name}: {fault}") from None
+            self._names, self._used = row.names, self._cell.name
+            if len(self._others) < _MAX_OTHERS:
+                self._others.update(dict.fromkeys(unused_names(row.names, {self._cell.index})))
+        return self._cell
+
+    def _find(self, names: Sequence[str]) -> Cell:
+        if self._column:
+            return stated_column(names, "--column", self._column)
+        for wanted in COLUMNS:
+            for bare in (plain, _last_part):
+                found = [index for index, name in enumerate(names) if bare(name) == wanted]
+                if found:
+                    return Cell(found[0], names[found[0]])
+        raise ColumnFault(
+            f"the columns are {shorten(list(names), 200)}; expected {' or '.join(COLUMNS)}: name the one "
+            "that holds the statements with --column"
+        )
+
+    def text_of(self, row: Row) -> tuple[str, str]:
+        """(the row's statement, or "" where its cell is blank; what is wrong with the row, or "")."""
+        if row.fault:
+            return "", row.fault
+        try:
+            value = self.cell_of(row).of(row)
+        except UserError as error:
+            if self._table.has_header:
+                raise
+            return "", str(error).removeprefix(f"{self._table.name}: ")
+        if value is None or (isinstance(value, float) and value != value):
+            return "", ""
+        if not isinstance(value, str):
+            return "", f"{shorten(value)} is not a text; the column is {shorten(self._used)}"
+        return " ".join(value.split()), ""
+
+    def notes(self) -> list[str]:
+        others = [name for name in self._others if name != self._used]
+        if not others:
+            return []
+        used = shorten(self._used)
+        return [f"{self._table.name}: statements are those of the column {used}; not used: {shown(others)}"]
 
 
-def _cell_at(names: Sequence[str], wanted: Sequence[str], table: Table) -> int:
-    lowered = [name.strip().lower() for name in names]
-    for name in wanted:
-        if name in lowered:
-            return lowered.index(name)
-    raise UserError(
-        f"{table.name}: the columns are {shorten(list(names), 200)}; expected {' or '.join(wanted)}: name "
-        "the one that holds the statements with --column"
-    )
+def _last_part(name: str) -> str:
+    return plain(name.rpartition(".")[2])

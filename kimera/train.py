@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +31,10 @@ from kimera.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.pair_files import dropped_rows, parse_label_map
+from kimera.pair_files import dropped_rows
+from kimera.pair_flags import reading_of
 from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.standard_output import note
 from kimera.tokens import Tokenizer
 from kimera.train_options import (
     build_parser,
@@ -82,14 +83,14 @@ def _way_on(options: argparse.Namespace) -> str:
 def _run(options: argparse.Namespace) -> None:
     check_options(options)
     known = read_sources(options.sources) if options.sources else {}
-    label_map = parse_label_map(options.label_map) if options.label_map else None
     bad_rows: list[str] = []
-    on_bad_row = bad_rows.append if options.skip_bad_rows else None
-    read = partial(read_labelled, known=known, label_map=label_map, on_bad_row=on_bad_row)
-    training = [read(path, weight=weight) for path, weight in map(parse_source, options.files)]
-    evaluation = [read(Path(argument)) for argument in options.eval]
+    reading = {**reading_of(vars(options)), "on_bad_row": bad_rows.append, "on_note": note}
+    training = [
+        read_labelled(path, known, weight, **reading) for path, weight in map(parse_source, options.files)
+    ]
+    evaluation = [read_labelled(Path(argument), known, **reading) for argument in options.eval]
     if bad_rows:
-        _say(f"note: {dropped_rows(bad_rows)}")
+        note(dropped_rows(bad_rows))
     parts = divide(training, options.seed)
     require_both_answers(parts.learn, "training")
     require_both_answers(parts.calibrate, "calibration")

@@ -12,6 +12,8 @@ from kimera.commands import as_called
 from kimera.data_sets import parse_source
 from kimera.errors import UserError
 from kimera.model_folders import DEFAULT_MODEL
+from kimera.pair_flags import FLAGS as PAIR_FLAGS
+from kimera.pair_flags import add_pair_flags
 from kimera.reactor_flags import add_old_name, whole
 from kimera.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
@@ -19,12 +21,13 @@ EPOCHS = {"screen": 6, "verify": 3}
 FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
 DESCRIPTION = f"""\
-Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSONL, each also .gz; Parquet), and write it
-with a model card. --stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes
-the encoder itself into a cross-encoder, in an hour or two on a CPU, and goes on where it was interrupted.
+Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSON, JSON Lines, each perhaps .gz;
+Parquet), and write it with a model card. --stage screen fits a small head on sentence vectors, in minutes;
+--stage verify fine-tunes the encoder itself into a cross-encoder, in an hour or two on a CPU, and goes on
+where it was interrupted.
 
-A row needs two texts (premise and hypothesis, or text1 and text2) and a label: contradiction, entailment,
-neutral, or not_contradiction where a set does not tell the last two apart.
+A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
+label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
 
 The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
 the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. Held-out
@@ -69,7 +72,12 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="training pairs; FILE=0.5 makes each pair count half")
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="training pairs, - for standard input; FILE=0.5 makes each pair count half",
+    )
     add(
         "--eval", nargs="+", default=[], metavar="FILE", help="labelled pairs to measure, never to learn from"
     )
@@ -82,8 +90,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="model card, Markdown (default: WEIGHTS with the suffix .md)",
     )
     add("--sources", type=Path, metavar="JSON", help="titles and licences of the files, for the card")
-    add("--label-map", metavar="MAP", help="what labels mean, e.g. 0=entailment,1=neutral,2=contradiction")
-    add("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
     add("--encoder", default=DEFAULT_MODEL, metavar="NAME", help="folder or name (default: %(default)s)")
     add("--epochs", type=int, help="at most so many (default: 6 of screen, 3 of verify)")
     add("--seed", type=int, default=0, help="of the split and of the fit (default: %(default)s)")
@@ -115,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--cache-dir", type=Path, metavar="DIR", help="of vectors (default: KIMERA_CACHE_DIR, or the user's)")
     add("--no-cache", action="store_true", help="keep no vectors")
+    add_pair_flags(parser.add_argument_group("how the files are read"))
     return parser
 
 
@@ -184,9 +191,9 @@ def public_command(options: argparse.Namespace) -> str:
     words = [public(path) + ("" if weight == 1.0 else f"={weight:g}") for path, weight in sources]
     if options.eval:
         words += ["--eval", *(public(Path(argument)) for argument in options.eval)]
-    if options.label_map:
-        words += ["--label-map", options.label_map]
-    words += ["--skip-bad-rows"] if options.skip_bad_rows else []
+    for name, flag in PAIR_FLAGS.items():
+        value = getattr(options, name)
+        words += [flag, *([value] if value is not True else [])] if value else []
     if options.sources:
         words += ["--sources", public(options.sources)]
     words += ["--out", public(options.out), *(["--card", public(options.card)] if options.card else [])]

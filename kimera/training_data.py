@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from kimera.data_sets import DataSet, Source
 from kimera.errors import UserError
 from kimera.pair_files import read_pairs
 from kimera.pairs import LABELS, Pair
+from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
 
 HELD_OUT_SHARE = 0.05
 # Of 200 pairs with 30 contradictions an AUC of 0.8 is known to 0.1 either way (95 %; Hanley & McNeil 1982).
@@ -48,18 +50,23 @@ def read_labelled(
     path: Path,
     known: Mapping[str, DataSet],
     weight: float = 1.0,
-    label_map: Mapping[str, str] | None = None,
-    on_bad_row: Callable[[str], None] | None = None,
+    **reading: Any,
 ) -> LabelledFile:
-    """The labelled pairs of a file; `known` describes it by its name, `label_map` says what its labels mean.
+    """The labelled pairs of a file, or of standard input where `path` is "-".
 
-    on_bad_row: is told of each row that cannot be used, which is left out; without it the first is an error.
+    known: describes files by their names. reading: what `read_pairs` takes as keywords.
     Raises `UserError` if the file cannot be read or holds no labelled pair.
     """
-    read = read_pairs(path, label_map=label_map, skip_bad_rows=on_bad_row is not None, on_bad_row=on_bad_row)
-    pairs = [pair for pair in read if pair.label]
+    if str(path) == STANDARD_INPUT:
+        with spooled() as file:
+            pairs = [pair for pair in read_pairs(file, name=TITLE, **reading) if pair.label]
+    else:
+        pairs = [pair for pair in read_pairs(path, **reading) if pair.label]
     if not pairs:
-        raise UserError(f"{path} holds no labelled pairs; expected a column 'label' with {', '.join(LABELS)}")
+        raise UserError(
+            f"{path} holds no labelled pairs; expected a column 'label' with {', '.join(LABELS)}, or another "
+            "that --label names"
+        )
     return LabelledFile(known.get(path.name, DataSet(f"`{path.name}`")), pairs, weight)
 
 

@@ -19,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """UTF-8; a lone surrogate, which UTF-8 cannot hold, is written as its escape."""
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """UTF-8, or that with a mark; a lone surrogate, which UTF-8 cannot hold, is written as its escape."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        part.write_text(text, encoding=encoding, errors="backslashreplace", newline="\n")

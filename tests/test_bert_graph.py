@@ -12,7 +12,7 @@ import pytest
 from models import random_weights, write_tiny_model
 
 from kimera.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors, sentence_graph
-from kimera.cross_encoder import CrossEncoder, logits_module, load_tensors, open_network, tensors_of
+from kimera.cross_encoder import CrossEncoder, load_tensors, logits_module, open_network, tensors_of
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.encoder import Encoder, unit_vectors_module
 from kimera.model_folders import DEFAULT_MODEL, find_folder, load_model

@@ -70,7 +70,7 @@ def judge_of(max_pairs: int) -> SimulatorProcess:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "results.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -647,3 +647,28 @@ def test_the_reactor_alone_needs_nothing_of_a_judge(capsys: pytest.CaptureFixtur
     flags = ["--max-cost", "5", "--model", "of unknown price", "--base-url", "nowhere"]
     assert main(["--kimera-only", *flags, "--dry-run"]) == 0
     assert "without effect beside --kimera-only: --model, --base-url, --max-cost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "statement1;statement2;verdict;extra\nIt rains.;It is dry.;contradiction;x\nAb.;Cd.;;y\n",
+        '[{"s1": "It rains.", "s2": "It is dry.", "gold": "Contradiction ", "extra": 1},'
+        ' {"s1": "Ab.", "s2": "Cd."}]',
+    ],
+    ids=["CSV", "JSON"],
+)
+def test_pairs_come_from_standard_input_and_partly_labelled_ones_are_simulated(
+    environment: dict[str, str], tmp_path: Path, given: str
+) -> None:
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "-", "--judge-only", "--simulate", "--no-viz"]
+    done = subprocess.run(
+        [*command, "--out", "run"], input=given, capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs without a label are left out" in done.stderr
+    assert "standard input: columns not used: 'extra'" in done.stderr
+    assert [row["text1"] for row in rows(tmp_path / "run")] == ["It rains."]
+    again = compare(environment, tmp_path, "--resume", "run")
+    assert again.returncode == 0, again.stderr
+    assert summary(tmp_path / "run")["dataset"]["name"] == "standard input"

@@ -417,7 +417,7 @@ CSV_FAULTS = {
     "an empty text": (b"text1,text2\na,b\n  ,b\n", "line 3: text1 is empty ('  '); expected a text"),
     "too many fields": (b"text1,text2\na,b,c\n", "line 2: 3 fields where the header has 2"),
     "too few fields": (b"text1,text2\na\n", "line 2: 1 fields where the header has 2"),
-    "bad UTF-8": (b"text1,text2\na,b\na,caf\xe9\n", "line 3: the byte 0xe9 is not valid UTF-8"),
+    "bad UTF-8": (b"text1,text2\na,caf\xc3\xa9\na,caf\xe9\n", "line 3: the byte 0xe9 is not valid UTF-8"),
     "a NUL": (b"text1,text2\na,b\0c\n", "line 2: text2 holds '\\x00' in 'b\\x00c'"),
     "an unknown label": (
         b"text1,text2,label\na,b,maybe\n",
@@ -436,16 +436,12 @@ JSON_FAULTS = {
     "a text that is none": (b'{"text1": 5, "text2": "b"}', "line 1: text1 is 5; expected a text"),
     "a text that is null": (b'{"text1": "a", "text2": null}', "line 1: text2 is None; expected a text"),
     "half a surrogate pair": (b'{"text1": "a", "text2": "\\ud83d"}', "line 1: text2 holds '\\ud83d'"),
-    "bad UTF-8": (b'{"text1": "a", "text2": "\xff"}', "line 1: the byte 0xff is not valid UTF-8"),
+    "bad UTF-8": (b'{"text1": "a", "text2": "\xff\xc3\xa9"}', "line 1: the byte 0xff is not valid UTF-8"),
     "an id that is none": (
         b'{"text1": "a", "text2": "b", "id": [1]}',
         "id is [1]; expected a text or an integer",
     ),
     "a label that is none": (b'{"text1": "a", "text2": "b", "label": {}}', "the label {} is not known"),
-    "a label that is no number": (
-        b'{"text1": "a", "text2": "b", "label": NaN}',
-        "the label nan is not known",
-    ),
 }
 FAULTS = [
     pytest.param(f"p.{kind}", content, problem, id=f"{kind}: {name}")
@@ -498,11 +494,6 @@ def test_control_characters_of_a_file_do_not_reach_the_message(tmp_path: Path) -
 # Faults of the whole file
 
 
-def test_a_quote_that_swallows_lines_is_an_error_even_where_bad_rows_are_skipped(tmp_path: Path) -> None:
-    path = write(tmp_path / "p.csv", 'text1,text2\n"a,b\nc,d\ne,f\n')
-    assert f"{path}, line 2 to line 4: quotes are out of place" in refusal(path, skip_bad_rows=True)
-
-
 def test_a_missing_file_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         read_pairs(tmp_path / "p.csv")
@@ -512,8 +503,10 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
     assert "is a directory" in refusal(tmp_path)
 
 
-def test_an_unknown_extension_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    assert ".csv, .tsv, .jsonl" in refusal(write(tmp_path / "p.txt", "text1,text2\na,b\n"))
+def test_a_file_of_which_neither_name_nor_content_tells_the_kind_is_refused_with_the_known_ones(
+    tmp_path: Path,
+) -> None:
+    assert ".csv, .tsv, .tab" in refusal(write(tmp_path / "p.txt", "Once upon a time,\nthere was a shop.\n"))
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.jsonl.gz", "p.parquet"])
@@ -529,11 +522,6 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str)
 def test_a_file_of_which_every_row_is_dropped_is_refused(tmp_path: Path) -> None:
     message = refusal(write(tmp_path / "p.csv", "text1,text2,label\na,b,-\n,b,neutral\n"), skip_bad_rows=True)
     assert "(rows: 2, of them without a gold label: 1, bad: 1)" in message
-
-
-def test_a_file_in_utf16_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "p.csv", "text1,text2\na,b\n".encode("utf-16"))
-    assert "line 1: the byte 0xff is not valid UTF-8; save the file as UTF-8" in refusal(path)
 
 
 def test_a_file_that_is_not_gzipped_though_its_name_says_so_is_refused(tmp_path: Path) -> None:

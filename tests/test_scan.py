@@ -340,13 +340,13 @@ def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.
 
 def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (corpus / "facts.csv").write_text('fact\nThe shop is open today.\n""\nThe shop is shut today.\n')
-    (corpus / "docs" / "latin.txt").write_bytes("Das Caf\xe9 ist zu.".encode("latin-1"))
+    (corpus / "docs" / "latin.txt").write_bytes("Das Café ist zu.\nKein Caf".encode() + b"\xe9.")
     assert main(["docs", "facts.csv", "--column", "fact"]) == 2
     told = capsys.readouterr().err
-    assert "docs/latin.txt, line 1: the byte 0xe9 is not valid UTF-8; save a text as UTF-8" in told
+    assert "docs/latin.txt, line 2: the byte 0xe9 is not valid UTF-8; save the file as UTF-8" in told
     assert main(["docs", "--column", "fact", "facts.csv", "--skip-bad-rows"]) == 0
     told = capsys.readouterr().err
-    assert "1 rows dropped:\n  docs/latin.txt, line 1" in told
+    assert "1 rows dropped:\n  docs/latin.txt, line 2" in told
     assert "1 rows with a blank cell hold no statement" in told
 
 
@@ -361,3 +361,63 @@ def test_a_markdown_file_that_begins_with_a_rule_keeps_its_text(corpus: Path) ->
 
 def test_a_file_counts_once_however_it_is_named(corpus: Path) -> None:
     assert files_of(["docs", "./docs/notes.md", "docs//news.txt"]) == ["docs/news.txt", "docs/notes.md"]
+
+
+def test_a_gate_is_not_passed_where_most_of_a_folder_was_not_read(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus / "tree").mkdir()
+    (corpus / "tree" / "a.md").write_text("The shop is open today.\n")
+    for name in ("b.adoc", "c.docx", "d.png"):
+        (corpus / "tree" / name).touch()
+    assert main(["tree", "--quiet"]) == 0
+    assert "note: 2 files were passed over, of 3: 1 .adoc, 1 .docx" in capsys.readouterr().err
+    assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 3
+    assert "error: the gate is not met, since most was not read: 2 files" in capsys.readouterr().err
+    (corpus / "tree" / "c.docx").unlink()
+    assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 0
+
+
+def test_a_column_of_what_is_no_table_is_an_error(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "--column", "fact"]) == 2
+    assert "without effect: --column: none of docs is a table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "flags"),
+    [
+        (
+            '[{"memory": "The shop is open today.", "at": 1}, {"memory": "The shop is shut today."}]',
+            (),
+        ),
+        ("id;fact\n1;The shop is open today.\n2;The shop is shut today.\n", ("--column", "fact")),
+        ("The shop is open today. The shop is shut today.", ()),
+    ],
+    ids=["JSON", "CSV", "text"],
+)
+def test_standard_input_is_a_table_where_it_looks_like_one(
+    corpus: Path, given: str, flags: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kimera.scan", "-", *flags],
+        input=given,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    (found,) = map(json.loads, done.stdout.splitlines())
+    assert {found["text1"], found["text2"]} == {"The shop is open today.", "The shop is shut today."}
+    assert ("not used: 'at'" in done.stderr) == ("at" in given and "[" in given)
+
+
+def test_findings_with_accents_open_in_spreadsheets(corpus: Path) -> None:
+    (corpus / "facts.csv").write_text(
+        "text\nDas Café ist offen.\nDas Café ist nicht offen.\n", encoding="utf-8"
+    )
+    assert main(["facts.csv", "--format", "csv", "--out", "found.csv", "--min-score", "0"]) == 0
+    assert Path("found.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert {each.text for each in read_statements("found.csv", column="text1")} <= {
+        "Das Café ist offen.",
+        "Das Café ist nicht offen.",
+    }

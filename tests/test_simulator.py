@@ -301,9 +301,14 @@ def test_a_spread_around_no_latency_is_refused() -> None:
         SimulatorConfig(latency_ms=0, spread_ms=1)
 
 
-def test_a_pair_without_a_label_cannot_be_answered_for() -> None:
-    with pytest.raises(UserError, match="pair 2 \\(b\\) has no label"):
-        answers_for([Pair("x", "y", id="a", label="neutral"), Pair("x", "z", id="b")], question)
+def test_pairs_of_which_none_has_a_label_cannot_be_answered_for() -> None:
+    with pytest.raises(UserError, match="no pair has a label"):
+        answers_for([Pair("x", "y"), Pair("x", "z")], question)
+
+
+def test_of_equal_pairs_a_label_goes_before_none() -> None:
+    twice = [Pair("x", "y"), Pair("x", "y", label="neutral"), Pair("x", "z")]
+    assert [answer.contradiction for answer in answers_for(twice, question).values()] == [False, None]
 
 
 def test_of_equal_pairs_the_first_label_stands() -> None:

@@ -119,7 +119,7 @@ def _records(journal: bytes) -> list[dict[str, str]]:
 
 def _results(folder: Path) -> list[Row]:
     """Of each pair its id and what the judge said, without the times."""
-    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "results.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = [name for name in rows[0] if name.startswith(MODEL) and name.endswith(COMPARED)]
     return [(row["id"], *(row[column] for column in columns)) for row in rows]

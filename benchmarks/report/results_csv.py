@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from kimera.csv_cells import cell_writer, text_cell
+from kimera.csv_cells import csv_file, text_cell
 from kimera.pairs import Failure, Pair, Verdict
-from kimera.whole_files import replacing
 
 Finding = Verdict | Failure | None
 Cell = str | float
@@ -43,7 +40,7 @@ def write_results_csv(
     """
     header = [*PAIR_COLUMNS]
     header += [f"{text_cell(title)}_{column}" for title in detector_titles for column in DETECTOR_COLUMNS]
-    with writing(path) as writer:
+    with csv_file(path) as writer:
         writer.writerow([*header, *[SCREEN_COLUMN] * screened, "agreement"])
         for pair, findings in rows:
             if len(findings) != len(detector_titles):
@@ -53,16 +50,6 @@ def write_results_csv(
             cells = [cell for finding in findings for cell in finding_cells(finding)]
             screen = [_screen_cell(findings)] * screened
             writer.writerow([*pair_cells(pair), *cells, *screen, _agreement(findings)])
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[Any]:
-    """A `cell_writer` of a file that appears whole."""
-    with (
-        replacing(path) as part,
-        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        yield cell_writer(file)
 
 
 def pair_cells(pair: Pair) -> list[Cell]:

@@ -14,11 +14,10 @@ from benchmarks.report.results_csv import (
     PAIR_COLUMNS,
     finding_cells,
     pair_cells,
-    writing,
 )
 from benchmarks.report.words import LABELS, MISSING, Row, counted, printable
 from benchmarks.two_runs import CHANGES, QUALITY, Changed
-from kimera.csv_cells import text_cell
+from kimera.csv_cells import csv_file, text_cell
 
 Part = dict[str, Any]
 CHANGE_COLUMNS = (
@@ -76,7 +75,7 @@ def render_markdown(found: Part) -> str:
 
 def write_changes_csv(path: Path, changed: Iterable[Changed]) -> None:
     """A row for each verdict that changed, as `write_results_csv` writes those of one run."""
-    with writing(path) as writer:
+    with csv_file(path) as writer:
         writer.writerow(CHANGE_COLUMNS)
         for each in changed:
             what = [text_cell(each.detector), each.change]
