@@ -9,4 +9,4 @@ import re
 def flags_of(parser: argparse.ArgumentParser) -> set[str]:
     """The flags that --help explains: each stands at the beginning of a line, before two blanks."""
     explained = re.findall(r"^  (-.*?)(?:  |$)", parser.format_help(), re.MULTILINE)
-    return {flag for names in explained for flag in re.findall(r"--[a-z-]+", names)}
+    return {flag for names in explained for flag in re.findall(r"--[a-z0-9-]+", names)}
