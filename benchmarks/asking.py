@@ -8,8 +8,10 @@ import re
 import time
 from collections.abc import Callable
 
-from benchmarks.judge import REPAIRED, Attempt, Completion, JudgeError, Outcome
-from benchmarks.prompts import Reply, ReplyError, parse_reply, repair_request
+from benchmarks.completions import Completion
+from benchmarks.judge import REPAIRED, Attempt, JudgeError, Outcome
+from benchmarks.prompts import repair_request
+from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure, Verdict
 

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from benchmarks.completions import Completion, read_completion
 from benchmarks.dialect import Dialect
-from benchmarks.judge import Completion, JudgeError, Usage, read_completion, read_error, refused_for_good
-from benchmarks.prompts import is_json_reply
+from benchmarks.judge import JudgeError, read_error, refused_for_good
 from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache, reply_key
+from benchmarks.reply_reading import is_json_reply
 from benchmarks.retries import server_wait_s
 from benchmarks.transports import HttpReply, Transport
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"

@@ -15,16 +15,9 @@ import numpy as np
 
 from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
+from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
-from benchmarks.judge import (
-    INTERRUPTED,
-    Attempt,
-    Completion,
-    InterruptedAskingError,
-    JudgeError,
-    Outcome,
-    Usage,
-)
+from benchmarks.judge import INTERRUPTED, Attempt, InterruptedAskingError, JudgeError, Outcome
 from benchmarks.limits import Slots
 from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import CostLimit, billed_usage
@@ -33,6 +26,7 @@ from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
 from benchmarks.transports import Transport, httpx_available, open_transport
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 

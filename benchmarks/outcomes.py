@@ -15,9 +15,10 @@ from benchmarks.cascade import CascadePlan
 from benchmarks.cascade_run import with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.journal import JournalReader, Record, result_of
-from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
+from benchmarks.judge import SIMULATED_FINGERPRINT
 from benchmarks.pricing import Price
 from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
 

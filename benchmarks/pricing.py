@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.judge import Attempt, Usage
+from benchmarks.judge import Attempt
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
+from benchmarks.judge import SIMULATED_FINGERPRINT
+from benchmarks.usage import Usage
 
 REASONING = "Simulated: drawn from the gold label, no model was asked."
 HOSTILE_REASONING = "=cmd() \x00\x1b[2J\u202e\ud800<script>alert(1)</script>\r\n| Simulated"

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import simulator_replies as replies
-from benchmarks.judge import Usage
 from benchmarks.simulation import (
     Answer,
     SimulatorConfig,
@@ -23,6 +22,7 @@ from benchmarks.simulation import (
 from benchmarks.simulator_limits import Limits
 from benchmarks.simulator_replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator_requests import Call, RefusedError, read_call
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ import pytest
 from servers import Canned, completion, verdict
 
 from benchmarks.asking import MAX_REPAIRS, Asking
-from benchmarks.judge import FATAL, RETRIED, Completion, JudgeError, Usage, read_completion
+from benchmarks.completions import Completion, read_completion
+from benchmarks.judge import FATAL, RETRIED, JudgeError
 from benchmarks.retries import RetryPolicy
+from benchmarks.usage import Usage
 from kimera.pairs import Failure, Verdict
 
 QUESTION = [{"role": "user", "content": "Do they contradict each other?"}]

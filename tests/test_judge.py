@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import JudgeError, Usage, read_completion, read_error
+from benchmarks.completions import read_completion
+from benchmarks.judge import JudgeError, read_error
+from benchmarks.usage import Usage
 
 
 def openai_error(message: str, code: Any = None, kind: Any = "invalid_request_error") -> bytes:

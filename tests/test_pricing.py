@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import Attempt, Usage
+from benchmarks.judge import Attempt
 from benchmarks.pricing import (
     CHAT_OVERHEAD_TOKENS,
     CostLimit,
@@ -21,6 +21,7 @@ from benchmarks.pricing import (
     parse_price,
     price_of,
 )
+from benchmarks.usage import Usage
 from kimera.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"

@@ -17,7 +17,7 @@ from benchmarks.perf.prove import PROOFS, main
 from benchmarks.perf.reply_fuzzer import fuzz, mutated
 from benchmarks.perf.reply_grammar import plain_reply, silent_reply, stating_reply
 from benchmarks.perf.stub_server import StubServer
-from benchmarks.prompts import ReplyError, parse_reply
+from benchmarks.reply_reading import ReplyError, parse_reply
 
 SEEDS = st.integers(0, 2**64).map(Random)
 

@@ -24,7 +24,8 @@ from simulators import (
     verdict,
 )
 
-from benchmarks.prompts import REPLY_SCHEMA, parse_reply
+from benchmarks.prompts import REPLY_SCHEMA
+from benchmarks.reply_reading import parse_reply
 from benchmarks.simulation import PROFILES, SimulatorConfig, answer_key, answers_for
 from benchmarks.simulator_replies import hostile_bodies
 from kimera.errors import UserError

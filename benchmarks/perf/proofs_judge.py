@@ -12,7 +12,6 @@ from typing import Any, Literal
 from benchmarks.comparison import JudgeDetector, JudgeOptions, compare
 from benchmarks.datasets import load_dataset
 from benchmarks.journal import Journal, JournalReader, Record
-from benchmarks.judge import Usage
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.kill_and_resume import IN_FLIGHT, kill_and_resume
@@ -24,6 +23,7 @@ from benchmarks.report import build_summary
 from benchmarks.results import DetectorResult, RunResult
 from benchmarks.simulation import FAULTS, PROFILES, SimulatorConfig, answers_for
 from benchmarks.simulator import MODEL, SimulatorProcess
+from benchmarks.usage import Usage
 
 SEED = 5
 PRICE = Price(input=2.5, cached_input=1.25, output=10.0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from benchmarks.perf.reply_grammar import plain_reply, silent_reply, stating_reply
-from benchmarks.prompts import Reply, ReplyError, parse_reply
+from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 
 JUNK = (
     "\x00",

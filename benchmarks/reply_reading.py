@@ -1,0 +1,264 @@
+"""How a judge's reply is read: the verdict that it states, or why there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a reply states. `confidence` is None where it states none."""
+
+    contradiction: bool
+    confidence: float | None
+    reasoning: str
+
+
+class ReplyError(ValueError):
+    """A reply without a verdict. kind: "unparseable" (may be asked again) or "abstained" (an answer)."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def parse_reply(text: str) -> Reply:
+    """Reads a verdict from JSON, strict, fenced or inside prose, a bare yes or no, or a clear sentence.
+
+    Never guesses: raises ReplyError where no verdict is stated, where two are stated that differ, and where
+    the judge says that it cannot tell.
+    """
+    text = _THINKING.sub("", text[:MAX_REPLY_CHARS]).strip()
+    if not is_json_reply(text):  # whose reasoning may quote anything
+        text = _THINKING_BEFORE.sub("", text).strip()
+    stated = _json_replies(text) or list(_prose_verdicts(text))
+    verdicts = {reply.contradiction if reply else None for reply in stated}
+    if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
+        raise ReplyError("abstained", "the judge says that it cannot tell")
+    if not verdicts:
+        raise ReplyError("unparseable", f"no verdict in the reply {_shorten(text)}")
+    if len(verdicts) > 1:
+        raise ReplyError("unparseable", f"different verdicts in one reply {_shorten(text)}")
+    return next(reply for reply in reversed(stated) if reply)
+
+
+def is_json_reply(text: str) -> bool:
+    """Whether a reply is one JSON object whose `contradiction` is a boolean or null, as the schema asks."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    stated = value.get("contradiction", "") if isinstance(value, dict) else ""
+    return stated is None or isinstance(stated, bool)
+
+
+MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaway reply is not worth reading
+MAX_PROSE_CHARS = 5_000
+
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_THINKING_BEFORE = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)  # opened by the server's template
+_WORDS = {
+    "true": True,
+    "yes": True,
+    "contradiction": True,
+    "contradictory": True,
+    "false": False,
+    "no": False,
+    "no contradiction": False,
+    "not a contradiction": False,
+    "not contradiction": False,
+    "not contradictory": False,
+    "entailment": False,
+    "neutral": False,
+}
+_ABSTAINS = re.compile(
+    r"\W*(?:(?:i|we)\s+)?(?:cannot|can't|can not|could not|couldn't|unable to)\s+"
+    r"(?:tell|say|determine|decide|judge|know)\b[^{}]*|\W*(?:unknown|unclear|uncertain|undetermined)\W*",
+    re.IGNORECASE,
+)
+
+
+def _json_replies(text: str) -> list[Reply | None]:
+    """The verdicts of the JSON objects in a text; None for one that abstains.
+
+    Only outermost objects count, and only whole ones: what is inside another may be a draft or an example.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
+    found: list[Reply | None] = []
+    outside = ""
+    end = 0
+    while (position := text.find("{", end)) >= 0:
+        before = text[end:position]
+        outside += before
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            end = _end_of_braces(text, position)
+            continue
+        value = _unwrapped(value)
+        if "contradiction" in value and not _EXAMPLE.search(_clause(before)):
+            found += _reply_of(value)
+    return [] if _RETRACTED.search(outside + text[end:]) else found
+
+
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """The object inside {"result": {...}} and the like."""
+    inner = next(iter(value.values())) if len(value) == 1 and _WRAPPERS & value.keys() else None
+    return inner if isinstance(inner, dict) else value
+
+
+def _clause(before: str) -> str:
+    """What introduces the place that `before` ends at: the rest of its last sentence."""
+    return re.split(r"[.!?]\s", before[-300:])[-1]
+
+
+def _end_of_braces(text: str, start: int) -> int:
+    """The end of what the brace at `start` opens: the text's end where it is never closed."""
+    depth = 0
+    for token in _BRACE_OR_STRING.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return len(text)
+
+
+def _unique_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Keys in lower case; an object that gives two values for one key says nothing that can be trusted."""
+    value = {key.lower(): item for key, item in items}
+    if len(value) < len(items):
+        raise ValueError("repeated key")
+    return value
+
+
+def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
+    stated = value["contradiction"]
+    if isinstance(stated, str):
+        word = _plain(stated)
+        stated = None if _ABSTAINS.fullmatch(word) else _WORDS.get(word.strip(" .").lower())
+        if stated is None and not _ABSTAINS.fullmatch(word):
+            return
+    if stated is None:
+        yield None
+    elif isinstance(stated, bool):
+        reasoning = value.get("reasoning")
+        yield Reply(
+            stated, _confidence(value.get("confidence")), reasoning if isinstance(reasoning, str) else ""
+        )
+
+
+def _confidence(value: Any) -> float | None:
+    """A share up to 1, or a percentage ("95%", "95", 95); a number between may be on any scale."""
+    percent = isinstance(value, str) and value.rstrip().endswith("%")
+    if isinstance(value, str):
+        number = re.fullmatch(r"\d{1,3}(?:\.\d{1,20})?", value[:30].strip(" %"))
+        value = float(number[0]) if number else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        return None
+    if percent or value >= 50:
+        return value / 100
+    return float(value) if value <= 1 else None
+
+
+_SUBJECT = (
+    r"(?:(?:the|these|those|both|two|given)\s+){0,3}"
+    r"(?:statements?|sentences?|claims?|texts?|they|it|this|these)"
+)
+_ADVERB = r"(?:\s+(?:clearly|directly|indeed|logically|do|does|therefore|thus|each|both))*"
+_ADJECTIVE = r"(?:contradictory|a contradiction|in contradiction)"
+_DENIED = r"(?:\s+(?:do|does|can)\s*(?:not|n't)|\s+don't|\s+doesn't|\s+cannot)"
+_WRAPPERS = {"result", "verdict", "answer", "response", "output"}
+_CONDITION = (
+    r"unless|if|would|could|might|may|perhaps|maybe|possibly|whether|assuming|suppos\w+|provided|case"
+    r"|as long as"
+)
+_HEDGE = rf"\b(?:{_CONDITION}|but|yet|except|although|though|however|were|only|otherwise)\b"
+_MODEL_OF = (
+    r"examples?|e\.g|(?<!json )form(?:at)?|schema|template|expected|would (?:reply|answer|look)|not say|never"
+)
+_EXAMPLE = re.compile(
+    rf"\b(?:{_MODEL_OF}|unless|if|assuming|suppos\w+|provided|in case|as long as)\b", re.IGNORECASE
+)
+_UNMEANT = re.compile(rf"\b(?:{_CONDITION}|{_MODEL_OF}|like|not)\b", re.IGNORECASE)
+_RETRACTED = re.compile(
+    r"\b(?:kidding|sorry|mistaken?|wrong|retract|rather not|second thoughts?|unclear|unsure|not sure"
+    r"|can(?:no|')t (?:tell|say|decide)|which statements)\b",
+    re.IGNORECASE,
+)
+_REASON = (
+    r"(?: ?[,;:(-]? ?(?:because|since|given that|as(?! (?:long|far|soon|if|though)\b))\b"
+    rf"(?:(?!{_HEDGE})[^?])*)?"
+)
+_LEAD = r"(?:(?:therefore|thus|so|hence|overall|but|however|in conclusion|in summary)\s*,?\s*)?"
+_OBJECT = r"(?:\s+(?:each other|one another|the (?:first|second|other)(?: one| statement)?))?"
+_BETWEEN = r"(?:clear |direct )?contradiction(?: between (?:them|the (?:two )?statements))?"
+_SAYS_YES = re.compile(
+    rf"{_LEAD}(?:{_SUBJECT}{_ADVERB}\s+(?:contradicts?|(?:are|is)(?:\s+(?:clearly|directly|indeed|mutually))*"
+    rf"\s+{_ADJECTIVE}){_OBJECT}|there is an? {_BETWEEN}){_REASON}",
+    re.IGNORECASE,
+)
+_SAYS_NO = re.compile(
+    rf"{_LEAD}(?:{_SUBJECT}(?:{_DENIED}{_ADVERB}\s+contradict|\s+(?:are|is)\s*(?:not|n't)(?:\s+\w+ly)?"
+    rf"\s+{_ADJECTIVE}){_OBJECT}|there is no {_BETWEEN}){_REASON}",
+    re.IGNORECASE,
+)
+_BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{}]', re.DOTALL)
+_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_FIELD = re.compile(rf"(?:contradiction|verdict|answer) ?[:=] ?({_WORD})(?:[.,;:!(-].*)?", re.IGNORECASE)
+_YES_NO = re.compile(r"(yes|no)\b\s*(?:[,:;-]\s*)?", re.IGNORECASE)
+
+
+def _prose_verdicts(text: str) -> Iterator[Reply]:
+    """The verdicts that whole sentences state. "Yes" before one counts, "yes, I can help" does not.
+
+    A sentence that speaks of contradicting in any other way ("if they contradict ...", "they might ...")
+    makes the whole reply unclear.
+    """
+    lines = re.sub(r"[*_`#\"]+", "", text[:MAX_PROSE_CHARS]).splitlines()
+    bare = _WORDS.get(_plain(" ".join(lines)).strip(" .!").lower())
+    if bare is not None:
+        yield Reply(bare, None, "")
+        return
+    fields = [_field(lines, number) for number in range(len(lines))]
+    answers = [_WORDS[field[1].lower()] for field in fields if field]
+    leads: list[bool] = []
+    for sentence in _sentences(
+        " ".join(line for line, field in zip(lines, fields, strict=True) if not field)
+    ):
+        lead = _YES_NO.match(sentence)
+        claim = sentence[lead.end() :] if lead else sentence
+        leads += [lead[1].lower() == "yes"] if lead else []
+        if _SAYS_NO.fullmatch(claim):
+            answers.append(False)
+        elif _SAYS_YES.fullmatch(claim):
+            answers.append(True)
+        elif "contradict" in claim.lower() or _RETRACTED.search(claim):
+            return
+    if answers:
+        yield from (Reply(answer, None, text[:300]) for answer in dict.fromkeys(answers + leads))
+
+
+def _field(lines: list[str], number: int) -> re.Match[str] | None:
+    """A line such as "Verdict: yes", unless what introduces it says that it is not meant."""
+    field = _FIELD.fullmatch(_plain(lines[number]))
+    return field if field and not _UNMEANT.search(_clause("\n".join(lines[:number]))) else None
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Sentences without their last stop; questions are left out, since they state nothing."""
+    for sentence in re.split(r"(?<=[.!?]) ", _plain(text)):
+        if not sentence.endswith("?"):
+            yield sentence.strip(" .!-")
+
+
+def _plain(text: str) -> str:
+    """One blank for each run of white space: patterns with several runs side by side would take for ever."""
+    spaced = " ".join(text[:MAX_PROSE_CHARS].split())
+    return re.sub(r"\b(it|that|this)'s\b", r"\1 is", spaced, flags=re.IGNORECASE)
+
+
+def _shorten(text: str, maximum: int = 80) -> str:
+    return repr(text if len(text) <= maximum else text[:maximum] + "...")
