@@ -58,6 +58,7 @@ class Asking:
             system_fingerprint=last.system_fingerprint if last else "",
             stated_confidence=self._stated,
             from_cache=bool(last and last.from_cache),
+            found_in=last.found_in if last else "",
         )
 
     def excuse(self, seconds: float) -> None:

@@ -141,7 +141,7 @@ class JudgeDetector:
 
     def take_earlier(self, recorder: Recorder) -> None:
         if self._client.cost_limit:
-            self._client.cost_limit.add_earlier(recorder.usage)
+            self._client.cost_limit.add_earlier(recorder.usage, recorder.maybe_billed)
 
     def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
         recorder = recorders[self.name]

@@ -134,7 +134,7 @@ def _client(
     )
     price = price_for(options, model, client.endpoint.base_url)
     if options.max_cost and price:
-        client.cost_limit = CostLimit(options.max_cost, price, limits)
+        client.cost_limit = CostLimit(options.max_cost, price, limits, note)
     return client, price
 
 

@@ -38,7 +38,7 @@ class Dialect:
     @functools.lru_cache(maxsize=64)  # noqa: B019 - a handful of small values a run
     def _parameters(self, model: str, sample: int) -> str:
         """All but the messages, which alone differ from pair to pair, as the rest of a JSON object."""
-        payload: dict[str, Any] = {"model": model, **dict(self.optional)}
+        payload: dict[str, Any] = {"model": model, "stream": False, **dict(self.optional)}
         if self.limit_parameter:
             payload[self.limit_parameter] = self.max_tokens
         if "seed" in payload:

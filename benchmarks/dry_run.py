@@ -21,7 +21,7 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
     import numpy as np
 
     from benchmarks.finished_run import plan_of
-    from benchmarks.pricing import estimate
+    from benchmarks.pricing import estimate, in_dollars
 
     if options.json:
         raise UserError("--dry-run prints no summary, so --json does not go with it")
@@ -35,7 +35,7 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
             for _ in range(askings)
         )
         expected = estimate(texts, price)
-        cost = "no price known" if expected.dollars is None else f"about ${expected.dollars:.4f}"
+        cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
         print(
             f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
             f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"

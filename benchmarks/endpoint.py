@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from benchmarks.completions import Completion, read_completion
 from benchmarks.dialect import Dialect
 from benchmarks.judge import JudgeError, read_error, refused_for_good
+from benchmarks.pricing import is_local
 from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache, reply_key
 from benchmarks.reply_reading import is_json_reply
@@ -26,7 +27,6 @@ UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 SHORTEST_SECRET = 8  # a made-up key such as "none" is no secret, and may be a word of any reply
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Endpoint:
     ) -> None:
         _check_url(base_url)
         host = urlsplit(base_url).hostname
-        self.is_local = host in LOOPBACK  # needs no key, and no proxy may see it
+        self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
         if not key and not self.is_local:
             raise UserError(f"no API key for {host}: set OPENAI_API_KEY")
         if not (key.isascii() and key.isprintable()) or " " in key:

@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.usage import Usage
+from benchmarks.usage import Usage, unstated
 from kimera.pairs import Failure, Verdict
 
 # What the simulator signs its replies with: whoever asks it, its numbers are marked as simulated.
@@ -82,7 +82,7 @@ class JudgeError(Exception):
         self.status = status
         self.wait_s = wait_s
         self.parameter = parameter
-        self.usage = usage or Usage()
+        self.usage = usage or unstated(status)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
@@ -104,6 +104,7 @@ class Outcome:
 
     raw: the last reply's text, empty if none came. stated_confidence: as the judge put it, before clamping,
     also where the verdict's confidence comes from logprobs. from_cache: the reply was not paid for again.
+    found_in: where the reply stood, if not in the message's content.
     """
 
     result: Verdict | Failure
@@ -112,6 +113,7 @@ class Outcome:
     system_fingerprint: str = ""
     stated_confidence: float | None = None
     from_cache: bool = False
+    found_in: str = ""
 
     @property
     def is_answer(self) -> bool:

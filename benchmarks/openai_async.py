@@ -26,7 +26,7 @@ from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
 from benchmarks.transports import Transport, httpx_available, open_transport
-from benchmarks.usage import Usage
+from benchmarks.usage import UNKNOWN, Usage
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
@@ -210,18 +210,19 @@ class AsyncOpenAIClient:
             reserved = await self._afford(request)
             begun = time.perf_counter()
             epoch = self.adaptive.epoch if self.adaptive else 0
-            attempt = Attempt(0.0, None, "cancelled", Usage())
+            attempt = Attempt(0.0, None, "cancelled", UNKNOWN)
             try:
                 answer = await self._send(transport, request, turn)
                 attempt = _attempt_of(answer, begun)
             finally:  # a request that is cancelled may have been answered, and billed, all the same
                 if self.cost_limit and reserved:
-                    self.cost_limit.settle(reserved, billed_usage(attempt))
+                    self.cost_limit.settle(reserved, billed_usage(attempt), replied=attempt.status == 200)
             if self.adaptive:
                 self.adaptive.note(attempt.error, first, epoch)
         finally:
             self.slots.release()
-        self.endpoint.rates.settle(size, turn, attempt.usage.prompt, attempt.usage.completion)
+        counted = attempt.usage if attempt.usage.is_known else Usage()
+        self.endpoint.rates.settle(size, turn, counted.prompt or 0, counted.completion or 0)
         if attempt.error != "rate_limited":
             self._budget.count(accepted=attempt.error is None)
         return answer, attempt.latency_ms
@@ -317,5 +318,5 @@ def _stats(
         "latency_ms": {"mean": float(np.mean(latencies)), "p50": p50, "p95": p95, "p99": p99}
         if latencies
         else {},
-        "tokens": sum((attempt.usage for attempt in attempts), Usage()).as_dict(),
+        "tokens": sum((each.usage for each in attempts if each.status is not None), Usage()).as_dict(),
     }

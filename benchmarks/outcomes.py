@@ -16,9 +16,9 @@ from benchmarks.cascade_run import with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.journal import JournalReader, Record, result_of
 from benchmarks.judge import SIMULATED_FINGERPRINT
-from benchmarks.pricing import Price
-from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
-from benchmarks.usage import Usage
+from benchmarks.pricing import Price, in_dollars, is_local
+from benchmarks.results import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult, RunResult
+from benchmarks.usage import UNKNOWN, Usage, unstated
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
 
@@ -37,9 +37,13 @@ class Outcomes:
     variants: int8 (n, v), the verdict of each asking of a pair (see `benchmarks.pipeline.Ask`), FAILED where
         it gave none, UNASKED where it was not asked yet.
     about: what the detector is and how it was set, as it described itself last.
+    found_in: how many replies stood elsewhere than in the message's content, by where.
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
-    tokens_of_pair: uint64 (n, 3), of the prompt, the completion, and cached ones, over all attempts.
+    usage, tokens_of_pair: what the replies count of their tokens, over all attempts; of a pair as uint64
+        (n, 3), of the prompt, the completion, and cached ones.
+    replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
+        many of them did not. maybe_billed: attempts that may have cost something that nobody told.
     offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
     """
 
@@ -57,7 +61,11 @@ class Outcomes:
         self.offsets = np.full(size, NO_OFFSET, np.int64)
         self.about: Record = {}
         self.fingerprints: Counter[str] = Counter()
+        self.found_in: Counter[str] = Counter()
         self.usage = Usage()
+        self.replies = 0
+        self.uncounted: Counter[str] = Counter()
+        self.maybe_billed = 0
         self.busy_s = 0.0
         self.attempts = 0
         self.attempt_errors: Counter[str] = Counter()
@@ -135,12 +143,19 @@ class Outcomes:
                 self.attempt_errors[attempt[2]] += 1
             self.attempts += 1
             self.busy_s += attempt[0] / 1000
-            usage = Usage(*attempt[3:])
-            self.usage += usage
-            self.tokens_of_pair[index] += np.array([usage.prompt, usage.completion, usage.cached], np.uint64)
+            usage = _usage_of(attempt)
+            counted = usage.filled(Usage())
+            self.usage += counted
+            self.tokens_of_pair[index] += np.array(counted.as_tuple()[:3], np.uint64)
+            self.maybe_billed += not usage.is_known
+            if attempt[1] == 200:
+                self.replies += 1
+                self.uncounted.update(name for name, count in usage.as_dict().items() if count is None)
         self.from_cache += bool(record.get("from_cache"))
         if fingerprint := record.get("system_fingerprint"):
             self.fingerprints[fingerprint] += 1
+        if place := record.get("found_in"):
+            self.found_in[place] += 1
 
     def errors(self) -> dict[str, int]:
         """Failures by kind, pairs that were never asked among them."""
@@ -186,9 +201,17 @@ class Outcomes:
 
     def _of_judge(self, about: Record) -> dict[str, Any]:
         price = Price(**about["price"]) if about.get("price") else None
+        unpriced = self._why_no_dollars(price)
         return {
-            "settings": {**about["settings"], "system_fingerprints": dict(self.fingerprints)},
-            "tokens": self.usage.as_dict(),
+            "settings": {
+                **about["settings"],
+                "system_fingerprints": dict(self.fingerprints),
+                **({"found_in": dict(self.found_in)} if self.found_in else {}),
+            },
+            "tokens": {
+                name: count for name, count in self.usage.as_dict().items() if not self.uncounted[name]
+            },
+            "tokens_absent": {name: self._why_no_count(name) for name, count in self.uncounted.items()},
             "busy_s": self.busy_s,
             "attempts": self.attempts,
             "attempt_errors": dict(sorted(self.attempt_errors.items())),
@@ -197,10 +220,40 @@ class Outcomes:
             "variants": self.variants,
             "repeat": about.get("repeat", 1),
             "swap": about.get("swap", False),
-            "dollars": price.cost(self.usage) if price else None,
-            "dollars_of_pair": price.costs(self.tokens_of_pair) if price else None,
+            "dollars": price.cost(self.usage) if price and not unpriced else None,
+            "dollars_of_pair": price.costs(self.tokens_of_pair) if price and not unpriced else None,
+            "dollars_absent": unpriced,
             "limit_changes": tuple(self.limit_changes),
         }
+
+    def _why_no_count(self, name: str) -> str:
+        """Why there is no number of these tokens; what is counted of them is a part of it."""
+        missing, told = self.uncounted[name], f"{self.replies:,} replies"
+        if missing == self.replies:
+            return f"none of the {told} states them"
+        return f"{missing:,} of {told} do not state them; the others come to {self.usage.as_dict()[name]:,}"
+
+    def _why_no_dollars(self, price: Price | None) -> str:
+        """Empty where the cost is known."""
+        if price is None:
+            return NO_FEE if is_local(str(self.about.get("settings", {}).get("base_url"))) else NO_PRICE
+        missing = max(self.uncounted["prompt"], self.uncounted["completion"])
+        if not missing:
+            return ""
+        if missing == self.replies:
+            return f"none of the {self.replies:,} replies states its tokens"
+        least = in_dollars(price.cost(self.usage))
+        return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {least}"
+
+
+def _usage_of(attempt: Sequence[Any]) -> Usage:
+    """The tokens of an attempt as the journal has it. Version 0.5.0 wrote zeros for what is not known."""
+    usage = Usage(*attempt[3:])
+    return (
+        usage
+        if usage.prompt or unstated(attempt[1]).is_known
+        else replace(UNKNOWN, completion=usage.completion or None)
+    )
 
 
 def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from benchmarks.judge import Attempt
-from benchmarks.usage import Usage
+from benchmarks.usage import Usage, unstated
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
     from genai_prices.types import TieredPrices
 
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 TOKENS_PER_PRICE = 1_000_000
 BYTES_PER_TOKEN = 4  # of English; most tokenizers are within a third of it
 TYPICAL_COMPLETION_TOKENS = 50  # a verdict and a sentence; a judge that thinks first writes far more
@@ -34,11 +36,15 @@ class Price:
     output: float
 
     def cost(self, usage: Usage) -> float:
-        """Dollars. Cached tokens are a part of the prompt, reasoning tokens of the completion."""
-        cached = min(usage.cached, usage.prompt)
-        return (
-            (usage.prompt - cached) * self.input + cached * self.cached_input + usage.completion * self.output
-        ) / TOKENS_PER_PRICE
+        """Dollars for what is counted of it; `usage.is_known` says whether that is all.
+
+        Cached tokens are a part of the prompt, reasoning tokens of the completion. Where an endpoint tells
+        nothing of its cache, none of the prompt was cached.
+        """
+        prompt, completion, cached = usage.prompt or 0, usage.completion or 0, usage.cached or 0
+        cached = min(cached, prompt)
+        dollars = (prompt - cached) * self.input + cached * self.cached_input + completion * self.output
+        return dollars / TOKENS_PER_PRICE
 
     def costs(self, tokens: np.ndarray) -> np.ndarray:
         """Dollars, float64 (n,), of n pairs: tokens (n, 3), of the prompt, the completion, and cached."""
@@ -76,6 +82,11 @@ def price_of(model: str, base_url: str) -> Price | None:
 
 def _below_tiers(price: Decimal | TieredPrices) -> float:
     return float(price if isinstance(price, Decimal) else price.base)
+
+
+def is_local(base_url: str) -> bool:
+    """Whether an endpoint is on this machine, where nothing is paid unless a price is given."""
+    return urlsplit(base_url).hostname in LOOPBACK
 
 
 def parse_price(text: str) -> Price:
@@ -116,22 +127,23 @@ def estimate(
     for prompt in prompts:
         requests += 1
         total_bytes += len(prompt.encode("utf-8", "surrogatepass"))
-    usage = Usage(math.ceil(total_bytes / BYTES_PER_TOKEN), requests * completion_tokens)
-    dollars = price.cost(usage) if price else None
-    return Estimate(requests, usage.prompt, usage.completion, dollars)
+    prompt_tokens, all_completions = math.ceil(total_bytes / BYTES_PER_TOKEN), requests * completion_tokens
+    dollars = price.cost(Usage(prompt_tokens, all_completions)) if price else None
+    return Estimate(requests, prompt_tokens, all_completions, dollars)
 
 
-def billed_usage(attempt: Attempt) -> Usage | None:
-    """The tokens that an attempt is billed for, or None where only an upper bound is known.
+def billed_usage(attempt: Attempt) -> Usage:
+    """The tokens that an attempt is billed for, as far as they are known.
 
     A request that the endpoint refused (a status other than 200) costs nothing. One whose reply did not come
     whole may have been answered, and billed, all the same; so was a reply that states no tokens.
     """
-    if attempt.status is None:
-        return None
-    if attempt.status != 200:
-        return Usage()
-    return attempt.usage if attempt.usage.prompt else None
+    return attempt.usage if attempt.status == 200 else unstated(attempt.status)
+
+
+def in_dollars(dollars: float) -> str:
+    """With four decimals, and with as many as show something where these would be zeros."""
+    return f"${dollars:,.4f}" if dollars >= 0.00005 or not dollars else f"${Decimal(f'{dollars:.1g}'):f}"
 
 
 def worst_case(price: Price, prompt_bytes: int, max_tokens: int) -> Usage:
@@ -145,7 +157,8 @@ class CostLimit:
     """Keeps what a run spends within `dollars`: each request's worst case is set aside before it is sent.
 
     Holds as long as a judge counts no more tokens than were set aside; where one does, nothing more can be
-    reserved once the limit is reached. Tokens are summed, not dollars, so that no rounding adds up. For use
+    reserved once the limit is reached. What a judge does not count is reckoned as what was set aside for it;
+    `say` is told so once. Tokens are summed, not dollars, so that no rounding adds up. For use
     in one event loop:
 
         while (reservation := limit.reserve(len(body), max_tokens)) is None:
@@ -156,13 +169,22 @@ class CostLimit:
         limit.settle(reservation, billed_usage(attempt))
     """
 
-    def __init__(self, dollars: float, price: Price, others: list[CostLimit] | None = None) -> None:
+    def __init__(
+        self,
+        dollars: float,
+        price: Price,
+        others: list[CostLimit] | None = None,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
         """others: the limits of the run's other judges, which share the same dollars; this one joins them."""
         self.dollars = dollars
         self.price = price
         self._all = others if others is not None else []
         self._all.append(self)
+        self._say = say
         self.in_flight = 0
+        self.reckoned = 0  # replies that did not say what they cost
+        self._earlier_unknown = 0
         self._spent = Usage()
         self._reserved = Usage()
         self._settlement = asyncio.Event()
@@ -184,6 +206,9 @@ class CostLimit:
         a byte, and CHAT_OVERHEAD_TOKENS. max_tokens: the most that the completion, reasoning included, has.
         """
         worst = worst_case(self.price, prompt_bytes, max_tokens)
+        for _ in range(self._earlier_unknown):  # nothing is left of them that says how large they were
+            self._spent += worst
+        self._earlier_unknown = 0
         if not self._committed() + self.price.cost(worst) <= self.dollars:
             return None
         self._reserved += worst
@@ -199,14 +224,29 @@ class CostLimit:
         spent = f"${self._committed():.4f} of ${self.dollars:g} is spent"
         return f"{spent}, and the next request may cost ${worst:.4f}"
 
-    def add_earlier(self, usage: Usage) -> None:
-        """Counts what an earlier session of the run has spent."""
-        self._spent += usage
+    def add_earlier(self, usage: Usage, unknown: int = 0) -> None:
+        """Counts what an earlier session of the run has spent.
 
-    def settle(self, reservation: Usage, usage: Usage | None) -> None:
-        """Replaces a reservation by what the request cost; None counts it as spent whole."""
-        self._reserved += Usage(-reservation.prompt, -reservation.completion, -reservation.cached)
-        self._spent += reservation if usage is None else usage
+        unknown: its requests that may have been billed besides; each is reckoned as the next one's worst.
+        """
+        self._spent += usage
+        self._earlier_unknown += unknown
+
+    def settle(self, reservation: Usage, usage: Usage, *, replied: bool = True) -> None:
+        """Replaces a reservation by what the request cost; what is unknown of it counts as spent whole.
+
+        replied: whether there was a reply, which might have said what it cost.
+        """
+        self._reserved -= reservation
+        self._spent += usage.filled(reservation)
+        if replied and not usage.is_known:
+            self.reckoned += 1
+            if self.reckoned == 1:
+                aside = in_dollars(self.price.cost(reservation))
+                self._say(
+                    "a reply did not say what it cost in tokens: --max-cost reckons such replies at what was "
+                    f"set aside for each, here {aside}, so the run may end early"
+                )
         self.in_flight -= 1
         self._settlement.set()
         self._settlement = asyncio.Event()

@@ -52,6 +52,8 @@ class Recorder(Outcomes):
             details["system_fingerprint"] = outcome.system_fingerprint
         if outcome.stated_confidence is not None:
             details["stated"] = outcome.stated_confidence
+        if outcome.found_in:
+            details["found_in"] = outcome.found_in
         if outcome.from_cache:
             details["from_cache"] = True
         self._append(ask, outcome.result, details)

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.loose_json import LooseDecoder, unescaped
+from benchmarks.thinking import without_thoughts
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -27,14 +30,12 @@ class ReplyError(ValueError):
 
 
 def parse_reply(text: str) -> Reply:
-    """Reads a verdict from JSON, strict, fenced or inside prose, a bare yes or no, or a clear sentence.
+    """Reads a verdict from JSON, strict or loose, fenced or inside prose, a bare yes or no, a clear sentence.
 
     Never guesses: raises ReplyError where no verdict is stated, where two are stated that differ, and where
     the judge says that it cannot tell.
     """
-    text = _THINKING.sub("", text[:MAX_REPLY_CHARS]).strip()
-    if not is_json_reply(text):  # whose reasoning may quote anything
-        text = _THINKING_BEFORE.sub("", text).strip()
+    text = spoken(text[:MAX_REPLY_CHARS])
     stated = _json_replies(text) or list(_prose_verdicts(text))
     verdicts = {reply.contradiction if reply else None for reply in stated}
     if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
@@ -46,10 +47,27 @@ def parse_reply(text: str) -> Reply:
     return next(reply for reply in reversed(stated) if reply)
 
 
+def conclusion(thoughts: str) -> str:
+    """The JSON object that a text of thoughts ends in; empty if there is none, or another says otherwise.
+
+    Sentences in thoughts state nothing: they may be taken back.
+    """
+    text = spoken(thoughts[-MAX_REPLY_CHARS:]).rstrip("` \n")
+    verdicts = {reply.contradiction if reply else None for reply in _json_replies(text)}
+    last = max((start for start, end, _ in _objects(text) if end == len(text)), default=len(text))
+    return text[last:] if len(verdicts) == 1 else ""
+
+
+def spoken(text: str) -> str:
+    """A reply without thoughts, and out of the string that it may have been encoded in once more."""
+    text = text.strip()
+    return text if is_json_reply(text) else _out_of_strings(without_thoughts(text))
+
+
 def is_json_reply(text: str) -> bool:
     """Whether a reply is one JSON object whose `contradiction` is a boolean or null, as the schema asks."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return False
     stated = value.get("contradiction", "") if isinstance(value, dict) else ""
@@ -58,9 +76,9 @@ def is_json_reply(text: str) -> bool:
 
 MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaway reply is not worth reading
 MAX_PROSE_CHARS = 5_000
+MAX_LOOSE_OBJECTS = 10  # of braces that are no JSON; each may have to be read to the text's end
+MAX_WRAPPINGS = 4
 
-_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
-_THINKING_BEFORE = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)  # opened by the server's template
 _WORDS = {
     "true": True,
     "yes": True,
@@ -86,29 +104,69 @@ def _json_replies(text: str) -> list[Reply | None]:
     """The verdicts of the JSON objects in a text; None for one that abstains.
 
     Only outermost objects count, and only whole ones: what is inside another may be a draft or an example.
+    Sentences behind the last verdict may state another one.
     """
-    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
     found: list[Reply | None] = []
-    outside = ""
-    end = 0
-    while (position := text.find("{", end)) >= 0:
-        before = text[end:position]
+    outside, end = "", 0
+    for start, after, value in _objects(text):
+        before = text[end:start]
         outside += before
+        end = after
+        verdict = _verdict_object(value)
+        if verdict and not _EXAMPLE.search(_clause(before)):
+            found += _reply_of(verdict)
+    if _RETRACTED.search(outside + text[end:]):
+        return []
+    return [*found, *_prose_verdicts(text[end:])] if any(found) else found
+
+
+def _objects(text: str) -> Iterator[tuple[int, int, Any]]:
+    """(start, end, value) of what each outermost brace opens; the value is None where nobody can read it."""
+    end = loose = 0
+    while (start := text.find("{", end)) >= 0:
         try:
-            value, end = decoder.raw_decode(text, position)
+            value, end = _JSON.raw_decode(text, start)
         except (ValueError, RecursionError):
-            end = _end_of_braces(text, position)
-            continue
-        value = _unwrapped(value)
-        if "contradiction" in value and not _EXAMPLE.search(_clause(before)):
-            found += _reply_of(value)
-    return [] if _RETRACTED.search(outside + text[end:]) else found
+            loose += 1
+            value, end = (
+                _loose_object(text, start) if loose <= MAX_LOOSE_OBJECTS else _unreadable(text, start)
+            )
+        yield start, end, value
 
 
-def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """The object inside {"result": {...}} and the like."""
-    inner = next(iter(value.values())) if len(value) == 1 and _WRAPPERS & value.keys() else None
-    return inner if isinstance(inner, dict) else value
+def _loose_object(text: str, start: int) -> tuple[Any, int]:
+    """Where the quoting is not sure, no other verdict may stand in the object, be it only quoted."""
+    try:
+        value, end = _LOOSE_JSON.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return _unreadable(text, start)
+    verdict = _verdict_object(value)
+    said = {_WORDS[match[1].lower()] for match in _FIELD_IN_OBJECT.finditer(text, start, end)}
+    agrees = not verdict or said <= {reply.contradiction for reply in _reply_of(verdict) if reply}
+    return (value, end) if agrees else _unreadable(text, start)
+
+
+def _unreadable(text: str, start: int) -> tuple[None, int]:
+    return None, _end_of_braces(text, start)
+
+
+def _verdict_object(value: Any, wrappings: int = 0) -> dict[str, Any] | None:
+    """The object with the verdict, also out of {"result": {...}}, a call of a tool, a list, or a string."""
+    if wrappings > MAX_WRAPPINGS:
+        return None
+    if isinstance(value, dict):
+        if "contradiction" in value:
+            return value
+        inner = next(iter(value.values())) if len(value) == 1 and _WRAPPERS & value.keys() else None
+        if "name" in value:
+            inner = next((value[name] for name in _ARGUMENTS if name in value), None)
+        return _verdict_object(inner, wrappings + 1)
+    if isinstance(value, list) and len(value) == 1:
+        return _verdict_object(value[0], wrappings + 1)
+    if isinstance(value, str):
+        inside = [each for _, _, each in _objects(value)]
+        return _verdict_object(inside, wrappings + 1) if len(inside) == 1 else None
+    return None
 
 
 def _clause(before: str) -> str:
@@ -126,12 +184,39 @@ def _end_of_braces(text: str, start: int) -> int:
     return len(text)
 
 
-def _unique_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Keys in lower case; an object that gives two values for one key says nothing that can be trusted."""
-    value = {key.lower(): item for key, item in items}
-    if len(value) < len(items):
-        raise ValueError("repeated key")
+def _merged(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Keys in lower case. Of two values for one key neither is trusted; two verdicts spoil the object."""
+    value: dict[str, Any] = {}
+    for key, item in items:
+        name = key.strip(" *`").lower().replace(" ", "_")
+        name = "contradiction" if name in _VERDICT_KEYS else name
+        if name in value and value[name] != item:
+            if name == "contradiction":
+                raise ValueError("two verdicts")
+            item = None
+        value[name] = item
     return value
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_merged, strict=False)
+_LOOSE_JSON = LooseDecoder(object_pairs_hook=_merged)
+
+
+def _out_of_strings(text: str) -> str:
+    """JSON that was encoded as a string: "{\\"contradiction\\": ...}", with its outer quotes or without."""
+    for _ in range(MAX_WRAPPINGS):
+        fenced = _FENCE.fullmatch(text)
+        inner = fenced[1] if fenced else text
+        try:
+            value = json.loads(inner, strict=False) if inner.startswith('"') else None
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, str) and _ESCAPED_OBJECT.match(inner, max(0, inner.find("{"))):
+            value = unescaped(inner)
+        if not isinstance(value, str):
+            break
+        text = value.strip()
+    return text
 
 
 def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
@@ -152,10 +237,11 @@ def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
 
 def _confidence(value: Any) -> float | None:
     """A share up to 1, or a percentage ("95%", "95", 95); a number between may be on any scale."""
-    percent = isinstance(value, str) and value.rstrip().endswith("%")
+    percent = False
     if isinstance(value, str):
-        number = re.fullmatch(r"\d{1,3}(?:\.\d{1,20})?", value[:30].strip(" %"))
-        value = float(number[0]) if number else None
+        number = _NUMBER.fullmatch(" ".join(value[:60].split()))
+        percent = bool(number and number[2])
+        value = float(number[1].replace(",", ".")) if number else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
         return None
     if percent or value >= 50:
@@ -163,6 +249,11 @@ def _confidence(value: Any) -> float | None:
     return float(value) if value <= 1 else None
 
 
+_VERDICT_KEYS = {"contradiction", "contradictory", "contradicts", "contradict", "is_contradiction"}
+_ARGUMENTS = ("arguments", "parameters", "input")
+_FENCE = re.compile(r"```\w*\s(.*)\s```", re.DOTALL)
+_ESCAPED_OBJECT = re.compile(r"\{(?:\s|\\[nrt]){0,50}\\+\"")
+_NUMBER = re.compile(r"\+?(\d{1,3}(?:[.,]\d{1,20})?|[.,]\d{1,20}) ?(%|percent|per cent)?", re.IGNORECASE)
 _SUBJECT = (
     r"(?:(?:the|these|those|both|two|given)\s+){0,3}"
     r"(?:statements?|sentences?|claims?|texts?|they|it|this|these)"
@@ -170,7 +261,17 @@ _SUBJECT = (
 _ADVERB = r"(?:\s+(?:clearly|directly|indeed|logically|do|does|therefore|thus|each|both))*"
 _ADJECTIVE = r"(?:contradictory|a contradiction|in contradiction)"
 _DENIED = r"(?:\s+(?:do|does|can)\s*(?:not|n't)|\s+don't|\s+doesn't|\s+cannot)"
-_WRAPPERS = {"result", "verdict", "answer", "response", "output"}
+_WRAPPERS = {
+    "result",
+    "results",
+    "verdict",
+    "answer",
+    "response",
+    "output",
+    "json",
+    "data",
+    "final_answer",
+} | {*_ARGUMENTS}
 _CONDITION = (
     r"unless|if|would|could|might|may|perhaps|maybe|possibly|whether|assuming|suppos\w+|provided|case"
     r"|as long as"
@@ -207,6 +308,7 @@ _SAYS_NO = re.compile(
 )
 _BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{}]', re.DOTALL)
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_FIELD_IN_OBJECT = re.compile(rf"\bcontradiction[^\w\\]{{1,8}}({_WORD})\b", re.IGNORECASE)
 _FIELD = re.compile(rf"(?:contradiction|verdict|answer) ?[:=] ?({_WORD})(?:[.,;:!(-].*)?", re.IGNORECASE)
 _YES_NO = re.compile(r"(yes|no)\b\s*(?:[,:;-]\s*)?", re.IGNORECASE)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FAILED = -1
 REACTOR_NAME = "kimera"
 CASCADE_NAME = "cascade"
+NO_PRICE = "no price is known"
+NO_FEE = "nothing is paid at a local endpoint"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 
@@ -48,7 +50,8 @@ class DetectorResult:
     stated: float64 (n,), P(contradiction) by stated confidence, beside scores that come from logprobs.
     variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
         with its texts swapped; FAILED or below where there is none.
-    dollars: what the run cost; None where no price is known. dollars_of_pair: float64 (n,), by pair.
+    dollars: what the run cost; None where it is not known. dollars_of_pair: float64 (n,), by pair.
+    tokens_absent, dollars_absent: why a number of tokens, by its kind, and the dollars are not known.
     limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
 
     In a run as a cascade:
@@ -82,6 +85,8 @@ class DetectorResult:
     swap: bool = False
     dollars: float | None = None
     dollars_of_pair: np.ndarray | None = None
+    dollars_absent: str = NO_PRICE
+    tokens_absent: dict[str, str] = field(default_factory=dict)
     limit_changes: tuple[tuple[float, int, str], ...] = ()
     score_sources: np.ndarray | None = None
     done_s: np.ndarray | None = None

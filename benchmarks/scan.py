@@ -306,6 +306,8 @@ def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Names
 
 def _shared_out(run: FinishedRun) -> str:
     """How the candidates were shared out, and what that cost."""
+    from benchmarks.pricing import in_dollars
+
     judge = run.run.detectors[1]
     decision = run.run.cascade.decision if run.run.cascade else None
     told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
@@ -314,7 +316,7 @@ def _shared_out(run: FinishedRun) -> str:
         told += f", {int(decision.sampled.sum()):,} of them a random sample; the reactor settled {settled:,}"
     if judge.dollars is None:
         return told
-    return f"{told}; ${judge.dollars:.4f}{' if it were real' if judge.simulated else ''}"
+    return f"{told}; {in_dollars(judge.dollars)}{' if it were real' if judge.simulated else ''}"
 
 
 if __name__ == "__main__":

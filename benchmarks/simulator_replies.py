@@ -162,7 +162,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "usage": {
             "prompt_tokens": usage.prompt,
             "completion_tokens": usage.completion,
-            "total_tokens": usage.prompt + usage.completion,
+            "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
             "prompt_tokens_details": {"cached_tokens": usage.cached},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         },

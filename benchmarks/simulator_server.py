@@ -158,7 +158,7 @@ class Simulator:
         said, usage = replies.bounded(
             said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
         )
-        self._limits.settle(usage.completion)
+        self._limits.settle(usage.completion or 0)
         self._usage += usage
         if said.outcome == "answered":
             self._answered[call.key] += 1

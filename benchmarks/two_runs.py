@@ -145,7 +145,7 @@ def _measured(
     elif detector.dollars_of_pair is not None:
         values["dollars"] = float(detector.dollars_of_pair[at].sum())
     else:
-        absent["dollars"] = "no price is known"
+        absent["dollars"] = detector.dollars_absent
     return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, absent)
 
 
@@ -180,6 +180,8 @@ def _facts(detector: DetectorResult) -> Part:
     kept = {name: value for name, value in detector.settings.items() if name not in COUNTED}
     if detector.simulated:
         kept.pop("base_url", None)  # a port that the system chose
+    if "found_in" in kept:
+        kept["found_in"] = ", ".join(sorted(kept["found_in"]))
     if "system_fingerprints" in kept:
         kept["system_fingerprints"] = ", ".join(sorted(kept["system_fingerprints"]))
     ran = {"mode": detector.mode, "asked": detector.asked, "repeat": detector.repeat, "swap": detector.swap}

@@ -45,7 +45,7 @@ def test_a_verdict_is_the_end() -> None:
     pair = asking()
     assert pair.note(said(verdict(True, 0.8, "because")), 12.5) is None
     assert pair.outcome.result == Verdict(True, 0.8, "because", 12.5, 0.0, "stated")
-    assert pair.outcome.usage == Usage(prompt=7, completion=3)
+    assert pair.outcome.usage == Usage(7, 3, None, None)
 
 
 def test_there_is_no_outcome_before_the_end() -> None:
@@ -107,7 +107,7 @@ def test_an_unusable_reply_is_asked_again_at_most_twice_and_each_is_paid() -> No
     assert waits == [0.0] * MAX_REPAIRS + [None]
     assert isinstance(pair.outcome.result, Failure)
     assert pair.outcome.result.kind == "unparseable"
-    assert pair.outcome.usage == Usage(prompt=21, completion=9)
+    assert pair.outcome.usage == Usage(21, 9, None, None)
     assert pair.outcome.raw == "Hard to say, is it?"
 
 
@@ -155,7 +155,7 @@ def test_a_judge_that_abstains_is_not_asked_again() -> None:
     assert pair.note(said(verdict(None, 0.5)), 1.0) is None
     assert isinstance(pair.outcome.result, Failure)
     assert pair.outcome.result.kind == "abstained"
-    assert pair.outcome.usage == Usage(prompt=7, completion=3)
+    assert pair.outcome.usage == Usage(7, 3, None, None)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def payload(dialect: Dialect) -> dict[str, Any]:
 def test_the_first_request_asks_for_all_that_can_be_asked_for() -> None:
     assert payload(Dialect()) == {
         "model": "a-model",
+        "stream": False,
         "messages": MESSAGES,
         "max_completion_tokens": 1024,
         **dict(Dialect().optional),

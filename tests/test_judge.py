@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.completions import read_completion
 from benchmarks.judge import JudgeError, read_error
-from benchmarks.usage import Usage
+from benchmarks.usage import UNKNOWN, Usage
 
 
 def openai_error(message: str, code: Any = None, kind: Any = "invalid_request_error") -> bytes:
@@ -91,10 +91,10 @@ def test_content_in_parts_is_put_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [None, [], "5", {"prompt_tokens": "5"}, {"prompt_tokens": -1}, {"prompt_tokens": True}]
+    "usage", [None, [], "5", {}, {"prompt_tokens": "few"}, {"prompt_tokens": -1}, {"prompt_tokens": True}]
 )
-def test_a_usage_that_makes_no_sense_counts_nothing(usage: Any) -> None:
-    assert read_completion(json.dumps({**COMPLETION, "usage": usage}).encode()).usage == Usage()
+def test_a_usage_that_makes_no_sense_is_unknown_and_not_zero(usage: Any) -> None:
+    assert read_completion(json.dumps({**COMPLETION, "usage": usage}).encode()).usage == UNKNOWN
 
 
 @pytest.mark.parametrize(

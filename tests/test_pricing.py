@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import genai_prices
 import pytest
@@ -21,7 +22,7 @@ from benchmarks.pricing import (
     parse_price,
     price_of,
 )
-from benchmarks.usage import Usage
+from benchmarks.usage import UNKNOWN, Usage
 from kimera.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"
@@ -168,12 +169,12 @@ def test_a_refused_request_is_billed_nothing(status):
     [
         Attempt(30_000.0, None, "timeout", Usage()),
         Attempt(10.0, None, "connection", Usage()),
-        Attempt(10.0, 200, None, Usage()),
-        Attempt(10.0, 200, "bad_response", Usage()),
+        Attempt(10.0, 200, None, UNKNOWN),
+        Attempt(10.0, 200, "bad_response", UNKNOWN),
     ],
 )
 def test_what_may_have_been_billed_is_not_called_free(attempt):
-    assert billed_usage(attempt) is None
+    assert billed_usage(attempt) == UNKNOWN
 
 
 def test_an_unusable_reply_is_billed_like_any_other():
@@ -196,7 +197,7 @@ def test_a_request_of_unknown_usage_counts_as_its_worst_case():
     reservation = limit.reserve(1000, 1024)
     assert reservation is not None
     reserved = limit.reserved
-    limit.settle(reservation, None)
+    limit.settle(reservation, UNKNOWN)
     assert (limit.spent, limit.reserved) == (reserved, 0)
 
 
@@ -225,11 +226,12 @@ def test_a_judge_that_counts_more_than_was_reserved_ends_the_reserving():
 
 @st.composite
 def requests(draw):
-    """(bytes, most tokens, how soon it is settled, usage within the bound or None)."""
+    """(bytes, most tokens, how soon it is settled, usage within the bound, in part or unknown)."""
     size, maximum = draw(st.integers(0, 5000)), draw(st.integers(1, 5000))
     prompt = draw(st.integers(0, size + CHAT_OVERHEAD_TOKENS))
     usage = Usage(prompt, draw(st.integers(0, maximum)), draw(st.integers(0, prompt)))
-    return size, maximum, draw(st.integers(0, 5)), draw(st.sampled_from([usage, None]))
+    told = draw(st.sampled_from([usage, replace(usage, completion=None), UNKNOWN]))
+    return size, maximum, draw(st.integers(0, 5)), told
 
 
 @settings(deadline=None, max_examples=200)

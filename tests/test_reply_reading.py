@@ -125,7 +125,6 @@ def test_a_clear_word_or_sentence_is_a_verdict_without_a_confidence(text: str, c
         f"{YES} {NO}",
         f"{YES} On second thought: {CANNOT_TELL}",
         '{"contradiction": true, "contradiction": false}',
-        '{"contradiction": true, "Contradiction": true}',
         "<think>They contradict each other.</think>",
         f"Let me draft {YES}\n</think>",
         "{" * 3000,

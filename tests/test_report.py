@@ -147,7 +147,7 @@ COARSE = dict.fromkeys(
     ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
     "there are fewer than 10 different scores",
 )
-UNPRICED = dict.fromkeys(("cost.per_correct", "cost.per_contradiction"), "no price is known")
+UNPRICED = dict.fromkeys(("dollars", "cost.per_correct", "cost.per_contradiction"), "no price is known")
 
 
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:

@@ -113,7 +113,7 @@ def _price(detector: dict[str, Any]) -> str:
         return f"fee not known, {detector['from_cache']:,} replies came from the cache"
     dollars = dollars_per_thousand(detector)
     if dollars is None:
-        return "no fee, simulated" if detector["simulated"] else "no price known"
+        return words.no_dollars(detector).replace("none", "no fee")
     return f"{written_dollars(dollars)} for 1,000 pairs{' if it were real' if detector['simulated'] else ''}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.families import families_of
-from benchmarks.report.words import Detector, counted, kinds_of_failure, titles
+from benchmarks.report.words import Detector, counted, kinds_of_failure, printable, titles
 
 SIMULATED = (
     "Simulated: these answers come from a simulator, not from a language model. "
@@ -38,6 +38,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _calibration_notes,
             _limit_notes,
             _spared_notes,
+            _place_notes,
         ):
             found += about(names[name], detector)
     found += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
@@ -193,6 +194,13 @@ def _spared_notes(who: str, detector: Detector) -> list[str]:
         f"Quality of {who} is that on the random sample; what it was asked besides is harder, and says "
         "nothing of its quality on all pairs."
     ]
+
+
+def _place_notes(who: str, detector: Detector) -> list[str]:
+    places = detector["settings"].get("found_in", {})
+    total = sum(places.values())
+    where = " and ".join(f"{printable(place)} ({count:,})" for place, count in places.items())
+    return [f"Of {who}, the text of {counted(total, 'pair')} stood in {where}, not in content."] * bool(total)
 
 
 def _limit_notes(who: str, detector: Detector) -> list[str]:

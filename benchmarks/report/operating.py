@@ -92,7 +92,7 @@ def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.
     """(dollars of each pair; bool (n,), the labelled ones that were asked, with or without an answer)."""
     dollars = detector.dollars_of_pair
     if dollars is None:
-        raise UndefinedMetricError("no price is known")
+        raise UndefinedMetricError(detector.dollars_absent)
     if detector.from_cache:
         raise UndefinedMetricError("replies came from the cache, and what they cost is not known")
     asked = (labels >= 0) & (detector.answered | (dollars > 0))

@@ -117,6 +117,7 @@ def _detector(
             **quality.absent,
             **throughput.absent,
             **_nothing_to_pay(labels, detector),
+            **{f"tokens.{name}": reason for name, reason in detector.tokens_absent.items()},
             **_absent_in_groups(
                 {"latency_ms": latency.absent}
                 | {name: check.absent for name, check in checks.items()}
@@ -133,7 +134,7 @@ def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, s
     if detector.kind == "reactor":
         return {**found, **dict.fromkeys(costs, "nothing is paid for it")}
     if detector.dollars_of_pair is None:
-        return {**found, **dict.fromkeys(costs, "no price is known")}
+        return {**found, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
     return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}
 
 

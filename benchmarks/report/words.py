@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.pricing import in_dollars
+from benchmarks.results import NO_FEE, NO_PRICE
+
 Detector = dict[str, Any]
 Row = tuple[str, ...]
 
@@ -37,6 +40,11 @@ LABELS = {
     "stability.order_disagreement": "disagreement between the orders of the texts",
     "calibration.brier": "Brier score from logprobs",
     "calibration.brier_stated": "Brier score as stated",
+    "dollars": "cost",
+    "tokens.prompt": "prompt tokens",
+    "tokens.completion": "completion tokens",
+    "tokens.cached": "cached tokens",
+    "tokens.reasoning": "reasoning tokens",
     "cost.per_correct": "dollars per correct verdict",
     "cost.per_contradiction": "dollars per contradiction found",
     "thresholds.cross_validated": "cross-validated threshold",
@@ -211,20 +219,32 @@ def _requests(detector: Detector) -> str:
 
 
 def _tokens(detector: Detector) -> str:
-    tokens = detector["tokens"]
-    return ", ".join(f"{count:,} {kind}" for kind, count in tokens.items()) if tokens else "none"
+    """Those that are known; `missing` says why the others are not."""
+    if detector["tokens"] is None:
+        return "none"
+    return ", ".join(f"{count:,} {kind}" for kind, count in detector["tokens"].items()) or "not known"
 
 
 def _cost(detector: Detector) -> str:
     if detector["kind"] == "reactor":
         return "none"
     dollars = detector.get("dollars")
-    if detector["simulated"]:
-        cost = "none, simulated" if dollars is None else f"${dollars:,.4f} if it were real (simulated)"
+    if dollars is None:
+        cost = no_dollars(detector)
     else:
-        cost = "no price known" if dollars is None else f"${dollars:,.4f}"
+        cost = in_dollars(dollars) + (" if it were real (simulated)" if detector["simulated"] else "")
     saved = detector.get("from_cache")
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
+
+
+def no_dollars(detector: Detector) -> str:
+    """What is said of a judge's cost where it has no number."""
+    reason = detector["absent"].get("dollars", NO_PRICE)
+    if reason == NO_PRICE:
+        return "none, simulated" if detector["simulated"] else "no price known"
+    if reason == NO_FEE:
+        return "none, simulated" if detector["simulated"] else "none (local endpoint)"
+    return "not known"
 
 
 def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
