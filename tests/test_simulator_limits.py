@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators import KEYS, QUESTIONS, QUICK, SimulatorThread, ask, connect, request_body, wait_until
 
-from benchmarks.retries import parse_wait_s
+from benchmarks.waits import parse_wait_s
 from benchmarks.simulation import draw_fault
 from benchmarks.simulator_limits import Bucket, duration
 
