@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,30 +60,26 @@ class Adaptation:
             dialect = dialect.next_format() or dialect
         return dialect
 
-    async def admit(self, terms: PairTerms) -> bool:
-        """Waits while another pair finds out how to ask; whether there was anything to wait for."""
-        if self._trial and self._trial.pair is not terms:
-            await self._trial.over.wait()
-            return True
-        if self._scout is None:
-            self._scout = terms
-        if self._scout is terms or self._heard.is_set():
-            return False
-        try:
-            async with asyncio.timeout(SCOUT_S):
-                await self._heard.wait()
-        except TimeoutError:
-            self._heard.set()
-        return True
-
     def must_wait(self, terms: PairTerms) -> bool:
-        """Whether `admit` would wait."""
+        """Whether another pair is about to find out how to ask: in a trial, or as the first of all."""
         if self._trial:
             return self._trial.pair is not terms
         return not self._heard.is_set() and self._scout not in (None, terms)
 
-    def doubt(self, terms: PairTerms) -> None:
-        """Has one pair asked as before a trial that followed faults, which may have healed by themselves."""
+    async def others(self, terms: PairTerms) -> None:
+        """Waits until the pair for which this one has to wait has found out, the first one for a moment only."""
+        if self._trial and self._trial.pair is not terms:
+            await self._trial.over.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SCOUT_S):
+                await self._heard.wait()
+        self._heard.set()
+
+    def begin(self, terms: PairTerms) -> None:
+        """This pair is asked now. The first of all goes ahead; one after a trial that followed faults, which may
+        have healed by themselves, is asked as before it."""
+        self._scout = self._scout or terms
         if self._doubted and self._doubter is None:
             self._doubter = terms
 
@@ -230,10 +227,14 @@ class Adaptation:
 
     def _is_fickle(self, refusal: Refusal) -> bool:
         """Whether the same refusal was met before and did not last, or is of a format that is not asked for."""
-        return refusal.words == self._mended or (self.has_answered and refusal.names[:1] == ("response_format",))
+        return refusal.words == self._mended or (
+            self.has_answered and refusal.names[:1] == ("response_format",)
+        )
 
     def _is_hopeless(self, refusal: Refusal) -> bool:
-        return not (self.has_answered or refusal.is_clear or refusal.is_too_long) and self._trials >= MAX_TRIALS
+        return (
+            not (self.has_answered or refusal.is_clear or refusal.is_too_long) and self._trials >= MAX_TRIALS
+        )
 
     def _tries(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
         """Begins a trial, or goes on with it, where a refusal says nothing of use; False where none is left."""
@@ -247,10 +248,10 @@ class Adaptation:
         if self._trial is None:
             is_fault = refusal.error.kind == "server_error"
             enough = terms.faults >= FAULTS_BEFORE_TRIAL and refusal.error.status in _OPAQUE_FAULTS
-            if refusal.is_too_long or self._trials >= MAX_TRIALS or (is_fault and not enough):
+            is_due = enough if is_fault else not refusal.is_clear
+            if terms.was_tried or refusal.is_too_long or self._trials >= MAX_TRIALS or not is_due:
                 return False
-            if refusal.is_clear and not is_fault:
-                return False
+            terms.was_tried = True
             self._trial = Trial(terms, used, refusal.words, is_fault)
             self._first_error = refusal.error
         if self._trial.following(refusal.words) is not None:

@@ -21,9 +21,22 @@ _STATUS_OF_WORDS = (
     (400, r"invalid|bad request|unsupported|not support|validation|unknown|content (?:filter|policy)|must be|required"),
 )  # fmt: skip
 UNKNOWN_FAULT = 502
-_TEXTS = {"message", "msg", "detail", "error", "errors", "errormessage", "errormsg", "statusmsg", "reason", "title"}
+_TEXTS = {
+    "message",
+    "msg",
+    "detail",
+    "error",
+    "errors",
+    "errormessage",
+    "errormsg",
+    "statusmsg",
+    "reason",
+    "title",
+}
 _ENDINGS = {"finishreason", "stopreason", "nativefinishreason"}
-_MARKS = re.compile(r"^(?:block(?:ed|reason)?|blockreasonmessage|filtered|flagged|refusal|moderated|censored)$")
+_MARKS = re.compile(
+    r"^(?:block(?:ed|reason)?|blockreasonmessage|filtered|flagged|refusal|moderated|censored)$"
+)
 # Why a reply ended, in the words of any filter.
 FILTERED = re.compile(
     r"filter|safety|recitation|block|prohibit|spii|sensitive|refus|guardrail|moderat|polic|violat|censor|harm",
@@ -57,7 +70,10 @@ def _error_in(value: Any) -> Any:
     within = message if isinstance(message, dict) else {}
     for holder in (first, within):
         if holder.get("error"):
-            return {"error": holder["error"], **{name: about[name] for name in ("code", "status") if name in about}}
+            return {
+                "error": holder["error"],
+                **{name: about[name] for name in ("code", "status") if name in about},
+            }
     if first:
         return None
     told = body_of(about)

@@ -14,13 +14,17 @@ from kimera.sqlite_files import default_folder
 LOG = "errors.log"
 
 
-def internal_error(error: Exception, redact: Callable[[str], str] = str, status: int | None = None) -> JudgeError:
+def internal_error(
+    error: Exception, redact: Callable[[str], str] = str, status: int | None = None
+) -> JudgeError:
     """An error of kind "internal", its traceback logged. redact: takes secrets out of a text."""
     told = "".join(traceback.format_exception(error))
     path = _log(redact(f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{told}\n"))
     what = redact(f"{type(error).__name__}: {error}")[:120]
     return JudgeError(
-        "internal", f"an error of Kimera's own, {what}; its traceback is in {path}; please report it", status=status
+        "internal",
+        f"an error of Kimera's own, {what}; its traceback is in {path}; please report it",
+        status=status,
     )
 
 

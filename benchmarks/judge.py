@@ -157,7 +157,9 @@ class JudgeError(Exception):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._FACTS and name in self.__dict__:
-            raise AttributeError(f"{name} of a JudgeError does not change; but({name}=...) gives another error")
+            raise AttributeError(
+                f"{name} of a JudgeError does not change; but({name}=...) gives another error"
+            )
         super().__setattr__(name, value)
 
     def but(self, **changes: Any) -> JudgeError:

@@ -15,7 +15,9 @@ MAX_SHOWN = 6
 MAX_NAME = 60
 
 
-async def offered_models(transport: Transport, base_url: str, headers: Mapping[str, str], timeout_s: float) -> list[str]:
+async def offered_models(
+    transport: Transport, base_url: str, headers: Mapping[str, str], timeout_s: float
+) -> list[str]:
     """The names that GET {base_url}/models gives; none where it gives no such list."""
     try:
         reply = await transport.get(f"{base_url}/models", headers, min(timeout_s, TIMEOUT_S))
@@ -30,7 +32,9 @@ def _names_in(body: bytes) -> list[str]:
     except (ValueError, RecursionError):
         return []
     if isinstance(value, dict):
-        value = next((held for held in (value.get("data"), value.get("models")) if isinstance(held, list)), [])
+        value = next(
+            (held for held in (value.get("data"), value.get("models")) if isinstance(held, list)), []
+        )
     names = (_name_of(entry) for entry in value) if isinstance(value, list) else ()
     return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME]
 

@@ -187,7 +187,9 @@ class AsyncOpenAIClient:
                 if wait_s is None:
                     outcome = asking.outcome
                     if isinstance(answer, Completion) and outcome.is_answer:
-                        self.endpoint.keep(first, answer)  # under the first question, to be found without repairs
+                        self.endpoint.keep(
+                            first, answer
+                        )  # under the first question, to be found without repairs
                     return outcome
             except Exception as error:
                 failed = internal_error(error, self.endpoint.redact)
@@ -203,28 +205,23 @@ class AsyncOpenAIClient:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
-        if await self._wait_for_others(asking, terms):
-            request = self.endpoint.write(asking.messages, sample, terms)
+        await self._wait_for_others(asking, terms)
+        request = self.endpoint.write(asking.messages, sample, terms)  # which may have been learnt meanwhile
         return await self._attempt(request, asking, first=not asking.attempts)
 
-    async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> bool:
-        """Waits while another pair finds out how this endpoint wants to be asked; whether it had to.
+    async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:
+        """Waits while another pair finds out how this endpoint wants to be asked.
 
         Holds no slot meanwhile, and one again in the end.
         """
         adaptation = self.endpoint.adaptation
-        waited = False
-        adaptation.doubt(terms)
-        while adaptation.must_wait(terms) and self._transport is not None:
+        while adaptation.must_wait(terms):
             self.slots.release()
             begun = time.perf_counter()
-            await adaptation.admit(terms)
+            await adaptation.others(terms)
             asking.excuse(time.perf_counter() - begun)
             await self._take_slot()
-            waited = True
-        if not waited:
-            await adaptation.admit(terms)
-        return True
+        adaptation.begin(terms)
 
     async def _attempt(
         self, request: Request, asking: Asking, first: bool

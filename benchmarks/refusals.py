@@ -50,7 +50,9 @@ _NO_MODEL = re.compile(
     rf"\b{_MODEL}\b(?:(?! with | for (?:this|that) |support(?:s|ing)? ).){{0,60}}?\b(?:{_GONE})(?:\b|$)"
     rf"|\b(?:{_NOT})\b(?: \w+){{0,4}}? {_MODEL}\b(?! (?:input|output|response|configuration|parameter))"
 )
-_LACKS_FEATURE = re.compile(rf"\b(?:(?:with|by|for|in|on) (?:this|that|the|your)(?: \w+)? |supports? ).{{0,20}}$|{_MODEL} (?:does|do|can) ?n")
+_LACKS_FEATURE = re.compile(
+    rf"\b(?:(?:with|by|for|in|on) (?:this|that|the|your)(?: \w+)? |supports? ).{{0,20}}$|{_MODEL} (?:does|do|can) ?n"
+)
 _RETIRED = re.compile(
     r"\b(?:retired|decommission\w*|deprecated|discontinued|sunset|no longer|end of (?:life|support)|shut ?down|withdrawn"
     r"|removed|turned off|switched off|expired)\b"
@@ -96,7 +98,9 @@ _NOT_TAKEN = re.compile(
     r"unsupported param|not support|does ?n.t support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|instead|deprecated"
     r"|not accept|no such|invalid (?:param|arg|field|key|name)|not a (?:valid|known)"
 )
-_ON_A_PARAMETER = re.compile(r"param|argument|\bfields?\b|\boptions?\b|featur|capabilit|propert|combination|setting")
+_ON_A_PARAMETER = re.compile(
+    r"param|argument|\bfields?\b|\boptions?\b|featur|capabilit|propert|combination|setting"
+)
 _UNUSABLE_ADDRESS = {404, 405, 410}
 
 
@@ -153,7 +157,9 @@ def read_refusal(
     return Refusal(
         JudgeError(kind, f"HTTP {status}: {message}", status=status, wait_s=wait_s),
         names=names,
-        numbers=tuple(int(digits) for digits in re.findall(r"(?<![\w.])\d{2,7}(?![\w.]*\w)", " ".join(told.sentences))),
+        numbers=tuple(
+            int(digits) for digits in re.findall(r"(?<![\w.])\d{2,7}(?![\w.]*\w)", " ".join(told.sentences))
+        ),
         is_range=bool(_RANGE.search(said)) and not _NOT_TAKEN.search(said),
         is_missing=bool(re.search(r"required|missing|must (?:be )?(?:set|provide|specif)|not set", said)),
         is_generation=_is_generation(told, said),
@@ -171,7 +177,9 @@ def read_error(status: int, body: bytes) -> JudgeError:
 def _said(told: ErrorBody, model: str, question: str) -> str:
     """All its words and codes in lower case, without what it quotes of the pair; the model's name is "model"."""
     text = " . ".join((*told.sentences, *told.codes))
-    text = _QUOTED.sub(lambda quoted: " " if len(quoted[2]) > 12 and quoted[2] in question else quoted[0], text)
+    text = _QUOTED.sub(
+        lambda quoted: " " if len(quoted[2]) > 12 and quoted[2] in question else quoted[0], text
+    )
     if len(model) > 2:
         text = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", " model ", text, flags=re.IGNORECASE)
     return " ".join(re.sub(r"[_\"'`’*:,()\[\]-]+", " ", text.lower()).split())
@@ -213,12 +221,14 @@ def _kind_of(status: int, told: ErrorBody, said: str, names: tuple[str, ...], ha
         return "bad_request"
     if status == 403:
         return _kind_of_403(told, said, names, has_answered)
-    if _is_no_model(status, told, said, names) and (not has_answered or status in _UNUSABLE_ADDRESS or _by_code(told)):
+    if _is_no_model(status, told, said, names) and (
+        not has_answered or status in _UNUSABLE_ADDRESS or _by_code(told)
+    ):
         return "unknown_model"
     if status in _UNUSABLE_ADDRESS or 300 <= status < 400:
         if status == 404 and (names or _ON_A_PARAMETER.search(said)):
             return "bad_request"
-        return "server_error" if has_answered and status >= 400 else "wrong_url"
+        return "wrong_url"
     if has_answered or _TOO_LONG.search(said):
         return "bad_request"
     if _KEY.search(said):
@@ -229,7 +239,9 @@ def _kind_of(status: int, told: ErrorBody, said: str, names: tuple[str, ...], ha
 def _kind_of_fault(status: int, said: str, names: tuple[str, ...], has_answered: bool) -> str:
     """Some servers answer 500 where they mean 404 or 402: believed where nothing was ever answered."""
     if not has_answered and not names and status in {500, 501, 503}:
-        if _NO_MODEL.search(said) and re.search(r"not (?:be )?found|not exist|n t exist|unknown|no such|invalid", said):
+        if _NO_MODEL.search(said) and re.search(
+            r"not (?:be )?found|not exist|n t exist|unknown|no such|invalid", said
+        ):
             return "unknown_model"
         if _SPENT_FOR_GOOD.search(said):
             return "quota"
@@ -265,7 +277,8 @@ def _is_generation(told: ErrorBody, said: str) -> bool:
     if "failedgeneration" in told.keys:
         return True
     return bool(_GENERATION.search(said) and _ABOUT_FORMAT.search(said)) and not re.search(
-        r"support|unknown|unrecogni|permitted|allowed|deprecated|cannot be used|not available|invalid (?:param|schema|type|value|argument)", said
+        r"support|unknown|unrecogni|permitted|allowed|deprecated|cannot be used|not available|invalid (?:param|schema|type|value|argument)",
+        said,
     )
 
 

@@ -99,8 +99,9 @@ class Said:
 
 
 def verdict_json(contradiction: bool | None, confidence: float, reasoning: str = REASONING) -> str:
-    """The reply that the schema asks for; null where the judge cannot tell."""
-    return json.dumps({"contradiction": contradiction, "confidence": confidence, "reasoning": reasoning})
+    """The reply that the schema asks for. contradiction: None where the judge cannot tell."""
+    stated = {"contradiction": bool(contradiction), "confidence": confidence, "reasoning": reasoning}
+    return json.dumps({**stated, "cannot_tell": contradiction is None})
 
 
 def without_schema(contradiction: bool, content: str, form: float) -> str:

@@ -29,6 +29,7 @@ class PairTerms:
     formats_failed: int = 0
     faults: int = 0
     was_asked_again: bool = False
+    was_tried: bool = False
 
 
 @dataclass(eq=False)

@@ -32,7 +32,9 @@ _IN_WORDS = re.compile(
     rf"((?:{_NUMBER}\s*{_UNIT}[\s,]*(?:and\s+)?)+)"
 )
 _WORD_PART = re.compile(rf"({_NUMBER})\s*({_UNIT})")
-_ASKS_TO_WAIT = re.compile(r"retr(?:y|ies)|again|wait|reset|available|slow|come back|cool|resume|until|renew|refresh")
+_ASKS_TO_WAIT = re.compile(
+    r"retr(?:y|ies)|again|wait|reset|available|slow|come back|cool|resume|until|renew|refresh"
+)
 _MOMENT_IN_WORDS = re.compile(rf"({_ISO})|\b(\d{{10}}(?:\.\d+)?|\d{{13}})\b")
 _WHOLE_DAY = re.compile(r"per.?day|daily|\brpd\b|\btpd\b|24.?h|per.?month|monthly|weekly|per.?week")
 

@@ -86,7 +86,7 @@ def test_a_reply_is_a_chat_completion_of_the_model_asked_for(judge: SimulatorThr
     assert response.status == 200
     assert (reply["object"], reply["model"]) == ("chat.completion", "gpt-4o")
     assert reply["choices"][0]["finish_reason"] == "stop"
-    assert set(verdict(body)) == {"contradiction", "confidence", "reasoning"}
+    assert set(verdict(body)) == {"contradiction", "confidence", "reasoning", "cannot_tell"}
 
 
 def test_a_verdict_says_that_it_is_simulated(judge: SimulatorThread) -> None:
