@@ -67,7 +67,7 @@ class Adaptation:
         return not self._heard.is_set() and self._scout not in (None, terms)
 
     async def others(self, terms: PairTerms) -> None:
-        """Waits until the pair for which this one has to wait has found out, the first one for a moment only."""
+        """Waits until the pair that goes ahead has found out; the first of all does so for a moment."""
         if self._trial and self._trial.pair is not terms:
             await self._trial.over.wait()
             return
@@ -77,8 +77,8 @@ class Adaptation:
         self._heard.set()
 
     def begin(self, terms: PairTerms) -> None:
-        """This pair is asked now. The first of all goes ahead; one after a trial that followed faults, which may
-        have healed by themselves, is asked as before it."""
+        """This pair is asked now. The first of all goes ahead; one after a trial that followed faults, which
+        may have healed by themselves, is asked as before it."""
         self._scout = self._scout or terms
         if self._doubted and self._doubter is None:
             self._doubter = terms
@@ -226,7 +226,7 @@ class Adaptation:
         return error.but(kind="adapting")
 
     def _is_fickle(self, refusal: Refusal) -> bool:
-        """Whether the same refusal was met before and did not last, or is of a format that is not asked for."""
+        """Whether the same refusal did not last before, or is of a format that is not asked for."""
         return refusal.words == self._mended or (
             self.has_answered and refusal.names[:1] == ("response_format",)
         )
@@ -237,7 +237,7 @@ class Adaptation:
         )
 
     def _tries(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
-        """Begins a trial, or goes on with it, where a refusal says nothing of use; False where none is left."""
+        """Begins a trial, or goes on with it, where a refusal says nothing of use; False at its end."""
         if self._doubted and self._doubter is terms:
             self._doubted = None  # it was no passing fault
             return True

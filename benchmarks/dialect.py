@@ -23,8 +23,8 @@ GROWTH = 4
 class Dialect:
     """How requests are written. A refusal gives the next dialect; the value itself never changes.
 
-    says_stream: whether it is said that no event stream is wanted. system_role: whether the system message is one
-    of its own, or the beginning of the question.
+    says_stream: whether it is said that no event stream is wanted. system_role: whether the system message is
+    one of its own, or the beginning of the question.
     """
 
     reply_format: str = "json_schema"
@@ -82,7 +82,7 @@ class Dialect:
         return next((dialect for dialect in following if dialect), None)
 
     def is_about_limit(self, refusal: Refusal) -> bool:
-        """Whether it refuses how many tokens the reply may have: it names the limit, or the number that was sent."""
+        """Whether it refuses how long the reply may be: it names the limit, or the number that was sent."""
         return bool(self.limit_parameter) and ("limit" in refusal.names or self.max_tokens in refusal.numbers)
 
     def lowered(self, refusal: Refusal) -> Dialect | None:
@@ -94,7 +94,7 @@ class Dialect:
         return replace(self, max_tokens=lower, max_allowed=lower)
 
     def without(self, name: str) -> Dialect | None:
-        """Without one of `benchmarks.refusals.FIELDS`, or with what may stand in its place; None if it has none."""
+        """Without one of `benchmarks.refusals.FIELDS`, or with what takes its place; None without it."""
         if name == "response_format":
             return self.next_format()
         if name == "limit" and self.limit_parameter:
@@ -109,8 +109,9 @@ class Dialect:
         return None
 
     def reductions(self) -> Iterator[Dialect]:
-        """What else to try of an endpoint that says nothing of use: each format below, each part left out alone,
-        the limit by its other name, then the model and the messages alone, and the system message as their part."""
+        """What else to try of an endpoint that says nothing of use: each format below, each part left out
+        alone, the limit by its other name, then the model and the messages alone, and the system message as
+        their part."""
         lower = self
         while (step := lower.next_format()) is not None:
             lower = step

@@ -114,8 +114,8 @@ class Endpoint:
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
 
-        No secret of ours is in what this gives or raises, whatever a server quotes. An error of ours is of kind
-        "internal".
+        No secret of ours is in what this gives or raises, whatever a server quotes. An error of ours is of
+        kind "internal".
         """
         try:
             completion = await self._send(transport, request, turn)

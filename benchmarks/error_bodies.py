@@ -1,7 +1,7 @@
 """What the body of an error says, wherever in it that stands.
 
-One walk over any body (JSON, JSON inside its strings, an event stream, HTML, plain text) gives its leaves; small
-functions take from them what is said in words, the codes, the names it points at, and statuses.
+One walk over any body (JSON, JSON inside its strings, an event stream, HTML, plain text) gives its leaves;
+small functions take from them what is said in words, the codes, the names it points at, and statuses.
 """
 
 from __future__ import annotations
@@ -17,18 +17,33 @@ from typing import Any
 MAX_LEAVES = 500  # an error says what it has to say in a few
 MAX_DEPTH = 12
 MAX_CHARS = 20_000
-_LOCATORS = {"param", "params", "parameter", "parameters", "field", "fields", "loc", "location", "path",
-             "pointer", "property", "argument", "target", "instancepath", "fieldname", "datapath"}  # fmt: skip
+_LOCATORS = frozenset(
+    ("param", "params", "parameter", "parameters", "field", "fields", "fieldname", "loc", "location", "path")
+    + ("datapath", "instancepath", "pointer", "property", "argument", "target")
+)
 # What repeats the request, or is about the request and not about the error.
 _ECHOES = {"input", "inputs", "request", "prompt", "messages", "failedgeneration", "requestbody", "ctx"}
-_LABELS = {"requestid", "id", "traceid", "url", "type_url", "helpurl", "docurl", "documentation", "links", "object",
-           "model", "providername", "userid", "trackingid", "xrequestid", "timestamp", "created", "logid"}  # fmt: skip
+_LABELS = frozenset(
+    (
+        "requestid",
+        "xrequestid",
+        "id",
+        "traceid",
+        "trackingid",
+        "logid",
+        "userid",
+        "object",
+        "model",
+        "type_url",
+    )
+    + ("providername", "url", "helpurl", "docurl", "documentation", "links", "timestamp", "created")
+)
 _STATUSES = {"code", "status", "statuscode", "httpstatus", "httpcode", "errorcode", "httpstatuscode"}
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that is no list or object. key: of the innermost object that holds it, letters and digits only."""
+    """A value that is no list or object. key: of the object that holds it, letters and digits only."""
 
     key: str
     value: str | int | float | bool | None

@@ -11,14 +11,17 @@ from benchmarks.error_bodies import ErrorBody, body_of
 
 # In this order: which status words mean where no number says it.
 _STATUS_OF_WORDS = (
-    (429, r"rate ?limit|too many|throttl|resource exhausted|slow down|concurren|requests? per|overloaded requests"),
+    (429, r"rate ?limit|too many|throttl|resource exhausted|slow down|concurren|requests? per"
+    r"|overloaded requests"),
     (402, r"insufficient (?:quota|balance|credits?|funds?)|payment|billing|arrear|out of credits?|\bquota"),
-    (401, r"(?:invalid|incorrect|wrong|missing|no|bad) (?:\w+ )?(?:api )?key|unauthori[sz]ed|unauthenticated|authenticat"
+    (401, r"(?:invalid|incorrect|wrong|missing|no|bad) (?:\w+ )?(?:api )?key|unauthori[sz]ed"
+    r"|unauthenticated|authenticat"
      r"|invalid token"),
     (403, r"forbidden|permission|access denied|not allowed to access"),
     (404, r"not found|(?:not|n t) exist|no such|unknown model|unknown url"),
     (503, r"overload|unavailable|capacity|time ?d? ?out|internal|server error|busy|try again"),
-    (400, r"invalid|bad request|unsupported|not support|validation|unknown|content (?:filter|policy)|must be|required"),
+    (400, r"invalid|bad request|unsupported|not support|validation|unknown|content (?:filter|policy)"
+    r"|must be|required"),
 )  # fmt: skip
 UNKNOWN_FAULT = 502
 _TEXTS = {
@@ -46,7 +49,7 @@ _NO_MARKS = {"", "none", "false", "null", "stop", "block_reason_unspecified", "b
 
 
 def error_inside(body: bytes) -> tuple[int, ErrorBody] | None:
-    """(the status that it would have had, what it says) of an error in a reply's body; None where there is none."""
+    """(the status that it would have had, what it says) of an error in a reply's body; None without one."""
     try:
         value = read_body(body)
     except (ValueError, RecursionError, TypeError, KeyError, IndexError, AttributeError):
@@ -94,7 +97,7 @@ def filter_note_of(body: bytes) -> str:
 
 
 def filter_note(value: Any) -> str:
-    """The first mark of a filter in a reply that has no text: a reason to block, a flag that is set, an ending."""
+    """The first mark of a filter in a reply without a text: a reason to block, a flag, an ending."""
     return next(_marks(value), "")
 
 

@@ -1,4 +1,4 @@
-"""Errors of Kimera's own: the traceback goes to a file that the message names, and is never taken for a reply."""
+"""Errors of Kimera's own: their traceback goes to a file that the message names."""
 
 from __future__ import annotations
 

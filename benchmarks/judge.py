@@ -40,7 +40,8 @@ KINDS = (
     FailureKind(
         "format_failed",
         "asked again, twice at most",
-        "the endpoint could not make the reply keep to its format; the second time it is asked for in another",
+        "the endpoint could not make the reply keep to its format; the second time it is asked for in "
+        "another",
     ),
     FailureKind("unparseable", "asked again, twice at most", "a reply that states no verdict"),
     FailureKind(
@@ -131,7 +132,8 @@ class InterruptedAskingError(Exception):
 
 
 class JudgeError(Exception):
-    """A judge gave no verdict. `kind` is one of `KINDS`; the message holds no key. What it says never changes.
+    """A judge gave no verdict. `kind` is one of `KINDS`; the message holds no key. What it says never
+    changes.
 
     wait_s: how long the server asked to wait before the next attempt, where it did.
     usage: what the failed attempt cost all the same.

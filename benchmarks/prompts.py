@@ -17,7 +17,8 @@ Reply with one JSON object and nothing else:
 "confidence" is how sure you are of your answer, whichever it is. If you really cannot tell, reply
 {"contradiction": false, "confidence": 0.5, "reasoning": "why", "cannot_tell": true}."""
 
-# Only forms that every endpoint takes: no list as a type, no null. That is why "cannot_tell" is a field of its own.
+# Only forms that every endpoint takes: no list as a type, no null. That is why "cannot_tell" is a field of
+# its own.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {

@@ -1,7 +1,7 @@
 """What a refusal means: its kind, and which part of our own request it is about.
 
-No vendor's words are known here. A refusal is read by its status, by which of our own fields and values it names,
-and by common words for what can be wrong (a model, an account, a filter, a length).
+No vendor's words are known here. A refusal is read by its status, by which of our own fields and values it
+names, and by common words for what can be wrong (a model, an account, a filter, a length).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from benchmarks.waits import body_wait_s, never_today, server_wait_s
 # Each field of our requests by the words for it; separators are blanks, hyphens, dots or underlines.
 FIELDS = {
     "response_format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
-    r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)|text format"
+    r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)"
+    r"|text format"
     r"|format type",
     "limit": r"max(?:imum)? (?:completion |output |new |generated |generation )?tokens?|max (?:new )?length"
     r"|max completion|num predict|output token limit",
@@ -34,15 +35,19 @@ _QUOTED = re.compile(r"(?<!\w)(['\"`])(.{1,200}?)\1(?!\w)")
 
 _MODEL = r"(?:models?|deployments?|engines?)"
 _GONE = (
-    r"not (?:be )?(?:found|exist\w*|available|recogni[sz]ed|known|valid|supported|deployed|loaded|served|registered"
+    r"not (?:be )?(?:found|exist\w*|available|recogni[sz]ed|known|valid|supported|deployed|loaded"
+    r"|served|registered"
     r"|located|accessible|present|offered|hosted|listed|permitted|allowed|enabled|installed|ready for use)"
-    r"|(?:no|any) (?:longer|more)|n[o']t exist|doesn ?t exist|unknown|invalid|nonexistent|missing|unavailable|unrecogni[sz]ed"
-    r"|unsupported|retired|decommission\w*|deprecated|discontinued|sunset|shut ?down|removed|end of (?:life|support)"
+    r"|(?:no|any) (?:longer|more)|n[o']t exist|doesn ?t exist|unknown|invalid|nonexistent|missing"
+    r"|unavailable|unrecogni[sz]ed"
+    r"|unsupported|retired|decommission\w*|deprecated|discontinued|sunset|shut ?down|removed"
+    r"|end of (?:life|support)"
     r"|withdrawn|(?:not|n t) have access|no access|turned off|switched off|deleted|expired|inaccessible"
     r"|not a (?:valid|known)"
 )
 _NOT = (
-    r"no(?: such| known| matching| available)?|unknown|invalid|unrecogni[sz]ed|unsupported|nonexistent|non existent"
+    r"no(?: such| known| matching| available)?|unknown|invalid|unrecogni[sz]ed|unsupported"
+    r"|nonexistent|non existent"
     r"|missing|wrong|not an? (?:valid|known|available)|(?:not|n t|unable to|failed to|fail to) "
     r"(?:find|locate|resolve|load|serve|support|recogni[sz]e|know|have)|without|access to(?: the)?|retired"
 )
@@ -51,51 +56,71 @@ _NO_MODEL = re.compile(
     rf"|\b(?:{_NOT})\b(?: \w+){{0,4}}? {_MODEL}\b(?! (?:input|output|response|configuration|parameter))"
 )
 _LACKS_FEATURE = re.compile(
-    rf"\b(?:(?:with|by|for|in|on) (?:this|that|the|your)(?: \w+)? |supports? ).{{0,20}}$|{_MODEL} (?:does|do|can) ?n"
+    rf"\b(?:(?:with|by|for|in|on) (?:this|that|the|your)(?: \w+)? |supports? ).{{0,20}}$"
+    rf"|{_MODEL} (?:does|do|can) ?n"
 )
 _RETIRED = re.compile(
-    r"\b(?:retired|decommission\w*|deprecated|discontinued|sunset|no longer|end of (?:life|support)|shut ?down|withdrawn"
+    r"\b(?:retired|decommission\w*|deprecated|discontinued|sunset|no longer|end of (?:life|support)"
+    r"|shut ?down|withdrawn"
     r"|removed|turned off|switched off|expired)\b"
 )
 _DEPLOYMENT = re.compile(r"\bdeployments?\b")
 _SPENT = re.compile(
-    r"\bquota|billing|\bcredits?\b|\bbalance\b|payment|\bpaid\b|\bfunds?\b|suspend|arrear|overdue|top up|recharge"
-    r"|spend(?:ing)? (?:limit|cap)|budget|good standing|subscription|deactivated|disabled account|account.{0,30}"
-    r"(?:disabled|closed|inactive|frozen|blocked)|free (?:tier|trial).{0,30}(?:over|used|exhaust|expired|ended)|purchase|\bplan\b"
+    r"\bquota|billing|\bcredits?\b|\bbalance\b|payment|\bpaid\b|\bfunds?\b|suspend|arrear|overdue"
+    r"|top up|recharge"
+    r"|spend(?:ing)? (?:limit|cap)|budget|good standing|subscription|deactivated|disabled account"
+    r"|account.{0,30}"
+    r"(?:disabled|closed|inactive|frozen|blocked)|free (?:tier|trial).{0,30}(?:over|used|exhaust"
+    r"|expired|ended)|purchase|\bplan\b"
 )
 # What no wait heals, whatever wait is told beside it.
 _SPENT_FOR_GOOD = re.compile(
-    r"insufficient (?:quota|balance|funds?|credits?|account)|billing (?:hard )?(?:limit|not active|inactive)|suspend|arrear"
-    r"|overdue|(?:out of|no|not enough|used up (?:all )?(?:your|the)?|exhausted (?:your|the|all)?|ran out of|lack of) ?"
+    r"insufficient (?:quota|balance|funds?|credits?|account)|billing (?:hard )?(?:limit|not active"
+    r"|inactive)|suspend|arrear"
+    r"|overdue|(?:out of|no|not enough|used up (?:all )?(?:your|the)?|exhausted (?:your|the|all)?"
+    r"|ran out of|lack of) ?"
     r"(?:\w+ )?(?:credits?|balance|funds)|credits?.{0,20}(?:exhausted|depleted|used up|too low|run out)"
-    r"|balance.{0,20}(?:exhausted|depleted|too low|negative|insufficient|not enough|zero)|deactivated|payment required"
+    r"|balance.{0,20}(?:exhausted|depleted|too low|negative|insufficient|not enough|zero)|deactivated"
+    r"|payment required"
 )
 _FILTERED = re.compile(
-    r"content (?:management |usage |safety )?(?:policy|policies|filter\w*|moderation|violat\w*)|safety|moderat(?:ion|ed)|flagged"
-    r"|harmful|inappropriate|sensitive|usage polic|prohibited|jailbreak|responsible ai|data inspection|guardrail"
-    r"|(?:prompt|input|content|request|text|output|response)s?(?: \w+){0,3} (?:was |were |is |been |has been )?(?:blocked|censored|withheld)"
-    r"|acceptable use|objectionable|violat\w* .{0,40}polic|risk control|unsafe|offensive|explicit content|policy violation|blocked by"
+    r"content (?:management |usage |safety )?(?:policy|policies|filter\w*|moderation|violat\w*)"
+    r"|safety|moderat(?:ion|ed)|flagged"
+    r"|harmful|inappropriate|sensitive|usage polic|prohibited|jailbreak|responsible ai"
+    r"|data inspection|guardrail"
+    r"|(?:prompt|input|content|request|text|output|response)s?(?: \w+){0,3} (?:was |were |is |been "
+    r"|has been )?(?:blocked|censored|withheld)"
+    r"|acceptable use|objectionable|violat\w* .{0,40}polic|risk control|unsafe|offensive"
+    r"|explicit content|policy violation|blocked by"
 )
 _TOO_LONG = re.compile(
-    r"context (?:length|window|size|limit)|too (?:long|many tokens)|token limit|prompt.{0,30}(?:long|large|exceed)"
-    r"|input.{0,30}(?:too long|too large|exceed)|maximum (?:input|sequence|prompt|model)|exceed\w* .{0,40}(?:length|tokens|window)"
+    r"context (?:length|window|size|limit)|too (?:long|many tokens)|token limit|prompt.{0,30}(?:long"
+    r"|large|exceed)"
+    r"|input.{0,30}(?:too long|too large|exceed)|maximum (?:input|sequence|prompt|model)"
+    r"|exceed\w* .{0,40}(?:length|tokens|window)"
     r"|reduce (?:the|your) (?:length|prompt|messages|input)|payload too large|entity too large"
 )
 _KEY = re.compile(
-    r"\bapi ?key|access ?(?:key|token)|unauthori[sz]ed|authenticat|credential|\bbearer\b|invalid token|\btoken\b.{0,20}(?:invalid|expired)"
+    r"\bapi ?key|access ?(?:key|token)|unauthori[sz]ed|authenticat|credential|\bbearer\b"
+    r"|invalid token|\btoken\b.{0,20}(?:invalid|expired)"
 )
 _GENERATION = re.compile(
     r"(?:generat|produc|decod|pars|complet|sampl|emit|creat|write|return|output|answer|respon|model'?s).{0,60}"
-    r"(?:\bfail|invalid|not valid|could not|couldn|malformed|unable|not match|did not|didn|not conform|cannot be|can not|broken|violat)"
-    r"|(?:\bfail|invalid|not valid|could not|couldn|unable|malformed|did not|didn).{0,60}(?:generat|produc|decod|pars|complet|sampl|emit|output|answer)"
+    r"(?:\bfail|invalid|not valid|could not|couldn|malformed|unable|not match|did not|didn"
+    r"|not conform|cannot be|can not|broken|violat)"
+    r"|(?:\bfail|invalid|not valid|could not|couldn|unable|malformed|did not|didn).{0,60}(?:generat"
+    r"|produc|decod|pars|complet|sampl|emit|output|answer)"
 )
 _ABOUT_FORMAT = re.compile(r"json|schema|format|structur|grammar|object|pars|valid|tool")
 _RANGE = re.compile(
-    r"too (?:large|long|many|high|big|small|low)|at most|at least|maxim|minim|exceed|range|between|less than|greater"
-    r"|above|below|must be|has to|have to|should be|up to|upper|limit of|<=|>=|\[\d|afford|fewer|lower|larger than|only|allows?|supports? "
+    r"too (?:large|long|many|high|big|small|low)|at most|at least|maxim|minim|exceed|range|between"
+    r"|less than|greater"
+    r"|above|below|must be|has to|have to|should be|up to|upper|limit of|<=|>=|\[\d|afford|fewer"
+    r"|lower|larger than|only|allows?|supports? "
 )
 _NOT_TAKEN = re.compile(
-    r"unsupported param|not support|does ?n.t support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|instead|deprecated"
+    r"unsupported param|not support|does ?n.t support|unknown|unrecogni|unexpected|extra"
+    r"|not permitted|not allowed|instead|deprecated"
     r"|not accept|no such|invalid (?:param|arg|field|key|name)|not a (?:valid|known)"
 )
 _ON_A_PARAMETER = re.compile(
@@ -110,8 +135,9 @@ class Refusal:
 
     error: its kind if nothing is done about it. names: which of FIELDS it is about, the surest first.
     numbers: those it mentions. is_range: it speaks of how large something may be. is_generation: the reply
-    could not be made to keep to its format, which may be otherwise the next time. is_clear: nothing is to be found
-    out by asking in other ways. is_too_long: this pair is. words: by which the same refusal is known again.
+    could not be made to keep to its format, which may be otherwise the next time. is_clear: nothing is to be
+    found out by asking in other ways. is_too_long: this pair is. words: by which the same refusal is known
+    again.
     """
 
     error: JudgeError
@@ -175,7 +201,7 @@ def read_error(status: int, body: bytes) -> JudgeError:
 
 
 def _said(told: ErrorBody, model: str, question: str) -> str:
-    """All its words and codes in lower case, without what it quotes of the pair; the model's name is "model"."""
+    """All its words and codes in lower case, without what it quotes of the pair; the model is "model"."""
     text = " . ".join((*told.sentences, *told.codes))
     text = _QUOTED.sub(
         lambda quoted: " " if len(quoted[2]) > 12 and quoted[2] in question else quoted[0], text
@@ -277,7 +303,8 @@ def _is_generation(told: ErrorBody, said: str) -> bool:
     if "failedgeneration" in told.keys:
         return True
     return bool(_GENERATION.search(said) and _ABOUT_FORMAT.search(said)) and not re.search(
-        r"support|unknown|unrecogni|permitted|allowed|deprecated|cannot be used|not available|invalid (?:param|schema|type|value|argument)",
+        r"support|unknown|unrecogni|permitted|allowed|deprecated|cannot be used|not available"
+        r"|invalid (?:param|schema|type|value|argument)",
         said,
     )
 

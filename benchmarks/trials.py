@@ -1,7 +1,8 @@
 """Finding out how an endpoint wants its requests, where its refusals say nothing of use.
 
-While an endpoint has answered nothing, one pair is asked in one way after the other, once for the run; the others
-wait. A change that alters what the endpoint says is kept, so that two things which are wrong are found one by one.
+While an endpoint has answered nothing, one pair is asked in one way after the other, once for the run; the
+others wait. A change that alters what the endpoint says is kept, so that two things which are wrong are found
+one by one.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ MAX_TRIALS = 2  # by as many pairs: one alone may itself be what is refused
 class PairTerms:
     """What one pair needs otherwise than the run, and what it has met.
 
-    max_tokens: its own limit, 0 for the run's. max_allowed: what that may grow to. format_steps: how far down the
-    ladder of formats it alone has gone.
+    max_tokens: its own limit, 0 for the run's. max_allowed: what that may grow to. format_steps: how far down
+    the ladder of formats it alone has gone.
     """
 
     max_tokens: int = 0
@@ -34,7 +35,7 @@ class PairTerms:
 
 @dataclass(eq=False)
 class Trial:
-    """The ways that are left to ask `pair`. base: what is refused with `words`; tried: what is asked with now."""
+    """The ways left to ask `pair`. base: what is refused with `words`; tried: what is asked with now."""
 
     pair: PairTerms
     base: Dialect

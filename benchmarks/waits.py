@@ -42,9 +42,9 @@ _WHOLE_DAY = re.compile(r"per.?day|daily|\brpd\b|\btpd\b|24.?h|per.?month|monthl
 def server_wait_s(headers: Mapping[str, str], now: float, limited: bool = True) -> float | None:
     """Seconds that a server asks to wait, from its reply's headers (names in lower case), or None.
 
-    In this order: retry-after-ms; retry-after as seconds, an HTTP date, `1m30s` or `500ms`, a moment; then the
-    longest of the resets of rate limits, but of those of which something is left. now: seconds since the epoch,
-    for moments. limited: whether the reply is a 429; on any other the resets say nothing of a pause.
+    In this order: retry-after-ms; retry-after as seconds, an HTTP date, `1m30s` or `500ms`, a moment; then
+    the longest of the resets of rate limits, but of those of which something is left. now: seconds since the
+    epoch, for moments. limited: whether the reply is a 429; on any other the resets say nothing of a pause.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
