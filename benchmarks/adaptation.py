@@ -147,6 +147,9 @@ class Adaptation:
         error = refusal.error
         if error.kind == "server_error" and error.status in _OPAQUE_FAULTS:
             terms.faults += 1
+        if self._doubted and self._doubter is terms and error.kind in {"bad_request", "server_error"}:
+            self._doubted = None  # it was no passing fault
+            return error.but(kind="adapting")
         if refusal.is_generation and error.kind in {"bad_request", "server_error"}:
             return self._after_failed_format(error, used, terms)
         if self._adapts(refusal, used, terms):
@@ -238,9 +241,6 @@ class Adaptation:
 
     def _tries(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
         """Begins a trial, or goes on with it, where a refusal says nothing of use; False at its end."""
-        if self._doubted and self._doubter is terms:
-            self._doubted = None  # it was no passing fault
-            return True
         if self.has_answered:
             return False
         if self._trial and self._trial.pair is not terms:

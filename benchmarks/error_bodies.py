@@ -16,6 +16,7 @@ from typing import Any
 
 MAX_LEAVES = 500  # an error says what it has to say in a few
 MAX_DEPTH = 12
+MAX_TRIES = 50  # at reading JSON in one text
 MAX_CHARS = 20_000
 _LOCATORS = frozenset(
     ("param", "params", "parameter", "parameters", "field", "fields", "fieldname", "loc", "location", "path")
@@ -144,9 +145,10 @@ def _values_in(text: str) -> list[Any]:
     text = re.sub(r"(?m)^(?:data|event|error): *(?=[\[{\w])", "", text)
     values: list[Any] = []
     decoder = json.JSONDecoder()
-    end = 0
+    end = tries = 0
     for start in re.finditer(r"[\[{](?=\s*[\"{\[])", text):
-        if start.start() < end:
+        tries += 1
+        if start.start() < end or tries > MAX_TRIES:
             continue
         try:
             value, after = decoder.raw_decode(text, start.start())

@@ -78,7 +78,7 @@ class Recorder(Outcomes):
             record |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
         record |= {"s": round(time.perf_counter() - self._begun, 4), **result_record(result), **details}
         self._note(self._journal.append(record), record, result)
-        if isinstance(result, Failure) and len(self._messages) < MAX_MESSAGES:
+        if isinstance(result, Failure) and result.kind != "abstained" and len(self._messages) < MAX_MESSAGES:
             self._messages[result.kind, result.message] += 1
 
     def _write(self, record: Record) -> None:

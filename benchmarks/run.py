@@ -217,7 +217,7 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed.items())
     told = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
     if recorder.commonest_failure and recorder.name not in comparison.stopped_by:
-        told += f"; most often {recorder.commonest_failure}"
+        told += f"; most often {recorder.commonest_failure.rstrip('.')}"
     if too_many:
         told += f". That is more than --max-failed {options.max_failed:g} allows"
     print(f"{'error' if too_many else 'note'}: {told}", file=sys.stderr)

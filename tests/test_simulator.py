@@ -63,7 +63,7 @@ def what_happened(judge: SimulatorThread, text: str) -> str | None:
     except ConnectionError:  # also http.client.RemoteDisconnected
         return "dropped"
     if response.status != 200:
-        return {429: "rate_limited", 500: "server_error"}[response.status]
+        return {400: "format_failed", 429: "rate_limited", 500: "server_error"}[response.status]
     if response.headers["Content-Type"].startswith("text/html"):
         return "html_body"
     if body in hostile_bodies().values():
