@@ -150,7 +150,8 @@ class Adaptation:
         if self._doubted and self._doubter is terms and error.kind in {"bad_request", "server_error"}:
             self._doubted = None  # it was no passing fault
             return error.but(kind="adapting")
-        if refusal.is_generation and error.kind in {"bad_request", "server_error"}:
+        was_kept = refusal.names[:1] == ("response_format",) and used.reply_format in self._honoured
+        if (refusal.is_generation or was_kept) and error.kind in {"bad_request", "server_error"}:
             return self._after_failed_format(error, used, terms)
         if self._adapts(refusal, used, terms):
             return error.but(kind="adapting")

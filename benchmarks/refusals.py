@@ -167,7 +167,7 @@ def read_refusal(
     """
     told = body if isinstance(body, ErrorBody) else read_error_body(body)
     said = _said(told, model, question)
-    names = tuple(_names(told, question))
+    names = tuple(_names(told, question, has_answered=has_answered))
     kind = _kind_of(status, told, said, names, has_answered)
     limited = kind in {"rate_limited", "quota"}
     waits = (server_wait_s(headers or {}, now, limited), body_wait_s(told, now, limited))
@@ -211,8 +211,11 @@ def _said(told: ErrorBody, model: str, question: str) -> str:
     return " ".join(re.sub(r"[_\"'`’*:,()\[\]-]+", " ", text.lower()).split())
 
 
-def _names(told: ErrorBody, question: str) -> Iterator[str]:
-    """Which of FIELDS it is about: what it points at, then what it quotes, then what it mentions."""
+def _names(told: ErrorBody, question: str, *, has_answered: bool) -> Iterator[str]:
+    """Which of FIELDS it is about: what it points at, then what it quotes, then what it mentions.
+
+    Words that only may mean the reply's format count until the endpoint has answered.
+    """
     sentences = " . ".join(told.sentences)
     quoted = " . ".join(match[2] for match in _QUOTED.finditer(sentences))
     asked = set(re.findall(r"\w+", question.lower()))
@@ -228,6 +231,8 @@ def _names(told: ErrorBody, question: str) -> Iterator[str]:
             if name not in seen and (is_certain or not set(match[0].split()) <= asked):
                 seen.add(name)
                 yield name
+    if has_answered:
+        return
     if "response_format" not in seen and _WEAK_FORMAT.search(f"{sentences} {' '.join(told.names)}".lower()):
         yield "response_format"
 

@@ -165,6 +165,13 @@ def test_a_format_that_fails_now_and_then_is_asked_for_again(serve: Serve, statu
     assert all(holds(asked, SCHEMA) for asked in server.asked)
 
 
+def test_one_refusal_of_a_format_that_others_were_answered_in_changes_nothing(serve: Serve) -> None:
+    reply = error(400, "response_format could not be applied this time")
+    server = serve(lambda asked: reply if asked.number == 3 else verdict())
+    assert run(server) == {True: PAIRS}
+    assert all(holds(asked, SCHEMA) for asked in server.asked)
+
+
 def test_a_format_that_always_fails_is_given_up(serve: Serve) -> None:
     server = serve(refusing(SCHEMA, 400, {"error": {"message": "Generated text is not valid JSON"}}))
     assert run(server) == {True: PAIRS}
