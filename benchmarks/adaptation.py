@@ -151,7 +151,12 @@ class Adaptation:
             self._doubted = None  # it was no passing fault
             return error.but(kind="adapting")
         was_kept = refusal.names[:1] == ("response_format",) and used.reply_format in self._honoured
-        if (refusal.is_generation or was_kept) and error.kind in {"bad_request", "server_error"}:
+        is_out_of_formats = terms.formats_failed > 0 and used.next_format() is None and not self.has_answered
+        if (
+            (refusal.is_generation or was_kept)
+            and not is_out_of_formats
+            and error.kind in {"bad_request", "server_error"}
+        ):
             return self._after_failed_format(error, used, terms)
         if self._adapts(refusal, used, terms):
             return error.but(kind="adapting")

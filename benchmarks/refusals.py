@@ -188,7 +188,7 @@ def read_refusal(
         ),
         is_range=bool(_RANGE.search(said)) and not _NOT_TAKEN.search(said),
         is_missing=bool(re.search(r"required|missing|must (?:be )?(?:set|provide|specif)|not set", said)),
-        is_generation=_is_generation(told, said),
+        is_generation=names[:1] in ((), ("response_format",)) and _is_generation(told, said),
         is_clear=kind not in {"bad_request", "server_error"} or status in {413, 502, 503, 504, 529},
         is_too_long=status == 413 or bool(_TOO_LONG.search(said)),
         words=re.sub(r"\S*\d\S*", "", f"{status} {said}")[:400],
