@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.completions import Completion
+from benchmarks.errors_inside import FILTERED
 from benchmarks.judge import REPAIRED, Attempt, JudgeError, Outcome
 from benchmarks.prompts import repair_request
 from benchmarks.reply_reading import Reply, ReplyError, parse_reply
@@ -16,7 +17,7 @@ from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure, Verdict
 
 MAX_REPAIRS = 2
-MAX_ADAPTATIONS = 6
+MAX_ADAPTATIONS = 16  # an endpoint that says nothing of use is tried in a dozen ways, with one pair
 _VERDICT = re.compile(r'"contradiction"\s*:\s*"?(true|false|yes|no)\b', re.IGNORECASE)
 
 
@@ -78,8 +79,8 @@ class Asking:
         may_retry: False where the run's budget of retries is spent.
         """
         if isinstance(answer, JudgeError):
-            self.attempts.append(Attempt(latency_ms, answer.status, answer.kind, answer.usage))
-            error = answer
+            error = self._policy.classified(answer)
+            self.attempts.append(Attempt(latency_ms, error.status, error.kind, error.usage))
         else:
             self._last = answer
             failed = self._read(answer, latency_ms)
@@ -90,8 +91,13 @@ class Asking:
             error = failed
         wait_s = self._wait_after(error, may_retry)
         if wait_s is None:
-            self._result = Failure(error.kind, error.message, round(self._elapsed_s() * 1000, 3))
+            self.fail("bad_request" if error.kind == "adapting" else error.kind, error.message)
         return wait_s
+
+    def fail(self, kind: str, message: str) -> Outcome:
+        """The outcome of a pair that gets no verdict."""
+        self._result = Failure(kind, message, round(self._elapsed_s() * 1000, 3))
+        return self.outcome
 
     def _read(self, completion: Completion, latency_ms: float) -> JudgeError | None:
         """Takes the verdict of a completion as the result, or says why there is none."""
@@ -99,8 +105,11 @@ class Asking:
             return JudgeError(
                 "content_filter", f"the model refused: {completion.refusal[:200]!r}", status=200
             )
-        if completion.finish_reason == "content_filter":
-            return JudgeError("content_filter", "the endpoint's filter withheld the reply", status=200)
+        if FILTERED.search(completion.finish_reason):
+            reason = completion.finish_reason[:60]
+            return JudgeError(
+                "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
+            )
         try:
             reply = parse_reply(completion.text)
         except ReplyError as error:

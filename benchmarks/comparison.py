@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain, tee
 from typing import Protocol
 
@@ -214,6 +215,8 @@ class JudgeDetector:
 
             async with self._client as client:
                 _keep_limit_changes(client, recorder)
+                if not quiet:
+                    client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self.name)
                 with _stopping_on_ctrl_c(client):
                     for chosen in rounds:
                         bar.total += int((recorder.variants[chosen] < 0).sum())
@@ -250,6 +253,10 @@ class JudgeDetector:
             "swap": options.swap,
             "price": asdict(options.price) if options.price else None,
         }
+
+
+def _tell_learnt(name: str, learnt: str) -> None:
+    tqdm.write(f"note: {name} is asked otherwise from now on: {learnt}", file=sys.stderr)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

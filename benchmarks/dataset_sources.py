@@ -131,6 +131,7 @@ def load_from_hub(name: str, config: str | None) -> Mapping[str, Any]:
     import datasets
 
     try:
-        return datasets.load_dataset(name, config)
-    except Exception as error:  # the library raises what its many parts raise
+        splits: Mapping[str, Any] = datasets.load_dataset(name, config)
+    except Exception as error:
         raise UserError(f"hf:{name}: cannot be loaded ({type(error).__name__}: {error})") from error
+    return splits

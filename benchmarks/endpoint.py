@@ -7,18 +7,23 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from benchmarks.adaptation import Adaptation
 from benchmarks.completions import Completion, read_completion
 from benchmarks.dialect import Dialect
-from benchmarks.judge import JudgeError, read_error, refused_for_good
+from benchmarks.error_bodies import ErrorBody, read_error_body
+from benchmarks.errors_inside import error_inside, filter_note_of
+from benchmarks.internal_errors import internal_error
+from benchmarks.judge import JudgeError
+from benchmarks.offered_models import offered_models, told_of
 from benchmarks.pricing import is_local
 from benchmarks.rates import RateLimits, Turn
+from benchmarks.refusals import read_refusal
 from benchmarks.reply_cache import ReplyCache, reply_key
-from benchmarks.reply_reading import is_json_reply
-from benchmarks.retries import server_wait_s
 from benchmarks.transports import HttpReply, Transport
+from benchmarks.trials import PairTerms
 from benchmarks.usage import Usage
 from kimera.errors import UserError
 
@@ -26,16 +31,22 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+MAX_MESSAGE = 500
 SHORTEST_SECRET = 8  # a made-up key such as "none" is no secret, and may be a word of any reply
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it will be sent. kept_as: what its reply is kept under, the same in every dialect."""
+    """A request as it will be sent. kept_as: what its reply is kept under, the same in every dialect.
+
+    terms: of the pair that it is about. question: that pair, as it is asked about.
+    """
 
     body: bytes
     dialect: Dialect
     kept_as: bytes
+    terms: PairTerms = field(default_factory=PairTerms)
+    question: str = ""
 
 
 class Endpoint:
@@ -65,12 +76,12 @@ class Endpoint:
         self.base_url = base_url
         self.model = model
         self.timeout_s = timeout_s
-        self.dialect = self._first_dialect = Dialect.with_logprobs() if logprobs else Dialect()
+        self._first_dialect = Dialect.with_logprobs() if logprobs else Dialect()
+        self.adaptation = Adaptation(self._first_dialect)
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
-        self._has_answered = False
-        self._honoured: set[str] = set()  # reply formats that some reply has kept to
+        self._offered: list[str] | None = None  # models, once they were asked for
         secret = (value for name, value in (headers or {}).items() if _CREDENTIAL.search(name))
         parts = [part for value in (key, *secret) for part in (value, *value.split())]
         self._secrets = sorted(
@@ -84,63 +95,86 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self.model!r} at {self.base_url!r})"
 
-    def write(self, messages: list[dict[str, str]], sample: int) -> Request:
+    @property
+    def dialect(self) -> Dialect:
+        """How requests are written, but for pairs that need it otherwise."""
+        return self.adaptation.dialect
+
+    def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
+        terms = terms or PairTerms()
         kept_as = b""
         if self._replies:  # a later run starts from the first dialect again, and must find what this one kept
             first = self._first_dialect.body(self.model, messages, sample)
             kept_as = reply_key(self.base_url, first, sample)
-        return Request(self.dialect.body(self.model, messages, sample), self.dialect, kept_as)
+        dialect = self.adaptation.dialect_for(terms)
+        question = next((message["content"] for message in messages if message["role"] == "user"), "")
+        return Request(dialect.body(self.model, messages, sample), dialect, kept_as, terms, question)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
 
-        No secret of ours is in what this gives or raises, whatever a server quotes.
+        No secret of ours is in what this gives or raises, whatever a server quotes. An error of ours is of
+        kind "internal".
         """
         try:
             completion = await self._send(transport, request, turn)
         except JudgeError as error:
-            error.message = self._redact(error.message)[:300]  # cut last: half a key is not found
-            raise
-        except Exception as error:  # a reply of a kind that nobody thought of costs its pair, not the run
-            raise JudgeError("bad_response", f"unreadable: {type(error).__name__}", status=200) from error
+            offered = await self._offers(transport, error)
+            message = self.redact(error.message)[:MAX_MESSAGE]  # cut last: half a key is not found
+            raise error.but(message=message + self.redact(offered)) from None
+        except Exception as error:  # whatever it is, it costs its pair, and no other request
+            raise internal_error(error, self.redact, status=200) from error
+        finally:
+            self.adaptation.note_reply()
         return replace(
             completion,
-            text=self._redact(completion.text),
-            refusal=self._redact(completion.refusal),
-            system_fingerprint=self._redact(completion.system_fingerprint),
+            text=self.redact(completion.text),
+            refusal=self.redact(completion.refusal),
+            system_fingerprint=self.redact(completion.system_fingerprint),
         )
 
     async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         reply = await self._post(transport, request.body, turn)
         if reply.status != 200:
-            raise self._refusal(reply, request)
-        completion = read_completion(reply.body)
-        self._has_answered = True
-        dialect = request.dialect
-        if completion.finish_reason == "length":
-            self._learn(dialect, dialect.after_truncation())
-        elif is_json_reply(completion.text):
-            self._honoured.add(dialect.reply_format)
-        elif completion.text and dialect.reply_format not in {"text", *self._honoured}:
-            self._learn(dialect, dialect.next_format())  # the schema was ignored
+            raise self._refusal(reply.status, read_error_body(reply.body), reply.headers, request)
+        if inside := error_inside(reply.body):
+            error = self._refusal(*inside, reply.headers, request)
+            raise error.but(message=f"{error.message} (inside a reply of status 200)")
+        try:
+            completion = read_completion(reply.body)
+        except JudgeError as error:
+            if note := filter_note_of(reply.body):
+                message = f"the endpoint's filter withheld the reply ({note[:60]})"
+                raise error.but(kind="content_filter", message=message) from None
+            raise
+        self.adaptation.note_completion(completion, request.dialect, request.terms)
+        if not (completion.text or completion.refusal) and (note := filter_note_of(reply.body)):
+            return replace(completion, refusal=note[:60])
         return completion
 
-    def _refusal(self, reply: HttpReply, request: Request) -> JudgeError:
-        error = read_error(reply.status, reply.body)
-        error.wait_s = server_wait_s(reply.headers, time.time(), limited=reply.status == 429)
-        # Some servers answer 500 where they mean 400: believed where the message names the reply's format.
-        breaks_on_format = error.kind == "server_error" and "response_format" in error.message
-        if error.kind == "bad_request" or reply.status == 403 or breaks_on_format:
-            following = request.dialect.after_refusal(error.parameter, error.message)
-            if self._learn(request.dialect, following):
-                error.kind = "adapting"
-                return error
-        if reply.status == 403 and self._has_answered:  # the key is good: it is this pair that was refused
-            error.kind = "forbidden"
-        if error.kind == "bad_request" and not self._has_answered:
-            error.kind = refused_for_good(error.message) or error.kind
-        return error
+    def _refusal(
+        self, status: int, told: ErrorBody, headers: Mapping[str, str], request: Request
+    ) -> JudgeError:
+        refusal = read_refusal(
+            status,
+            told,
+            headers,
+            model=self.model,
+            question=request.question,
+            now=time.time(),
+            has_answered=self.adaptation.has_answered,
+        )
+        return self.adaptation.note_refusal(refusal, request.dialect, request.terms)
+
+    async def _offers(self, transport: Transport, error: JudgeError) -> str:
+        """Which models there are, where the one that was asked is not; asked once, and only then."""
+        if error.kind not in {"unknown_model", "wrong_url"}:
+            return ""
+        if self._offered is None:
+            self._offered = []
+            self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+        return told_of(self._offered, self.model)
 
     def recall(self, request: Request) -> Completion | None:
         """The reply that this request had in an earlier run, if replies are kept; it costs nothing now."""
@@ -155,7 +189,7 @@ class Endpoint:
     def keep(self, request: Request, completion: Completion) -> None:
         """Keeps a usable reply for later runs, if replies are kept."""
         if self._replies and not completion.from_cache:
-            body = self._redact(completion.body.decode("utf-8", "replace"))
+            body = self.redact(completion.body.decode("utf-8", "replace"))
             self._replies.put(request.kept_as, body.encode())
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
@@ -166,7 +200,7 @@ class Endpoint:
         except JudgeError as error:
             self._silences += error.kind in {"connection", "timeout"}
             if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
-                error.kind = "unreachable"
+                raise error.but(kind="unreachable") from None
             raise
         self._silences = -math.inf  # it has replied, so it is there
         self.rates.learn(reply.headers, turn)
@@ -178,16 +212,10 @@ class Endpoint:
             body = body.replace(secret.encode(), b"***")
         return body
 
-    def _redact(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
-
-    def _learn(self, used: Dialect, following: Dialect | None) -> bool:
-        """Whether the next request will be written otherwise than `used`; another may have seen to that."""
-        if self.dialect == used and following is not None:
-            self.dialect = following
-        return self.dialect != used
 
 
 def resolved_base_url(base_url: str | None) -> str:

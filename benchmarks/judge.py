@@ -1,55 +1,127 @@
-"""The words of the judge pipeline: an attempt, an outcome, and why a judge gave no verdict.
-
-JudgeError.kind     retried   ends the run   meaning
-------------------  --------  -------------  ---------------------------------------------------------
-timeout             yes                      no whole reply within the attempt's bound
-connection          yes                      refused, reset or cut off
-rate_limited        yes                      429
-server_error        yes                      408, 409, 5xx
-adapting            at once                  400 naming a parameter, which the next attempt leaves out
-bad_response        repaired                 200, but not a chat completion
-unparseable         repaired                 a reply that states no verdict
-truncated           repaired                 a reply cut off at the token limit
-abstained                                    the judge says that it cannot tell
-content_filter                               the endpoint or the model refused this pair
-interrupted                                  the run was stopped before the pair was asked again
-forbidden                                    403 from an endpoint that has answered others
-bad_request                                  400 and other statuses that repeat themselves
-unreachable                   yes            no reply has ever come from this endpoint
-tls                           yes            the server's certificate was not accepted
-auth                          yes            401, 403, or a 400 that speaks of the key
-long_wait                     yes            429 asking for a pause of more than two minutes
-quota                         yes            402, or a 429 that never heals
-unknown_model                 yes            404 naming the model, or a 400 that says so
-wrong_url                     yes            404, 405, 3xx: not a chat completions endpoint
-"""
+"""The words of the judge pipeline: an attempt, an outcome, and why a judge gave no verdict."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.usage import Usage, unstated
 from kimera.pairs import Failure, Verdict
 
 # What the simulator signs its replies with: whoever asks it, its numbers are marked as simulated.
 SIMULATED_FINGERPRINT = "fp_simulated"
-RETRIED = frozenset({"timeout", "connection", "rate_limited", "server_error"})
-REPAIRED = frozenset({"bad_response", "unparseable", "truncated"})
-FATAL = frozenset({"unreachable", "tls", "auth", "quota", "long_wait", "unknown_model", "wrong_url"})
 
-REMEDIES = {
-    "unreachable": "check --base-url and that the server runs",
-    "tls": "set SSL_CERT_FILE to the certificate authority of that server",
-    "auth": "check OPENAI_API_KEY",
-    "quota": "top up the account or use another key; --resume goes on from here",
-    "long_wait": "its limit is reached for now; --resume goes on from here later",
-    "unknown_model": "check --model",
-    "wrong_url": "check --base-url; it usually ends in /v1",
-}
+Following = Literal["retried", "asked again at once", "asked again, twice at most", "nothing", "ends the run"]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureKind:
+    """Why there is no verdict, and what follows. remedy: what the user can do, where a run ends by it."""
+
+    name: str
+    follows: Following
+    meaning: str
+    remedy: str = ""
+
+
+# The one table of these: sets, remedies and the table in docs/async.md follow from it.
+KINDS = (
+    FailureKind("timeout", "retried", "no whole reply within the attempt's bound"),
+    FailureKind("connection", "retried", "refused, reset or cut off"),
+    FailureKind("rate_limited", "retried", "429, as the status or inside a 200"),
+    FailureKind("server_error", "retried", "408, 409, 5xx, as the status or inside a 200"),
+    FailureKind(
+        "adapting",
+        "asked again at once",
+        "a refusal after which the next attempt is written otherwise: it named a parameter, a limit or the "
+        "reply's format, or the endpoint is being tried out",
+    ),
+    FailureKind("bad_response", "asked again, twice at most", "200, but not a chat completion"),
+    FailureKind(
+        "format_failed",
+        "asked again, twice at most",
+        "the endpoint could not make the reply keep to its format; the second time it is asked for in "
+        "another",
+    ),
+    FailureKind("unparseable", "asked again, twice at most", "a reply that states no verdict"),
+    FailureKind(
+        "truncated",
+        "asked again, twice at most",
+        "cut off at the token limit, and asked again with more room; where more is refused, with less",
+    ),
+    FailureKind("abstained", "nothing", "the judge says that it cannot tell"),
+    FailureKind("content_filter", "nothing", "the endpoint or the model refused this pair"),
+    FailureKind("interrupted", "nothing", "the run was stopped before the pair was asked again"),
+    FailureKind("forbidden", "nothing", "403 from an endpoint that has answered others"),
+    FailureKind("bad_request", "nothing", "400 and other statuses that repeat themselves"),
+    FailureKind(
+        "internal", "nothing", "an error of Kimera's own; the message names the file with its traceback"
+    ),
+    FailureKind(
+        "unreachable",
+        "ends the run",
+        "no reply has ever come, after ten attempts that could not connect, or fifty that were silent",
+        "check --base-url and that the server runs",
+    ),
+    FailureKind(
+        "tls",
+        "ends the run",
+        "the server's certificate was not accepted",
+        "set SSL_CERT_FILE to the certificate authority of that server",
+    ),
+    FailureKind(
+        "auth",
+        "ends the run",
+        "401, 403, or a 400 that speaks of the key before any pair was answered",
+        "check OPENAI_API_KEY",
+    ),
+    FailureKind(
+        "long_wait",
+        "ends the run",
+        "a limit that asks for a pause of more than two minutes",
+        "its limit is reached for now; --resume goes on from here later",
+    ),
+    FailureKind(
+        "quota",
+        "ends the run",
+        "402, or a refusal that never heals: the account is spent, unpaid or suspended",
+        "top up the account or use another key; --resume goes on from here",
+    ),
+    FailureKind(
+        "unknown_model",
+        "ends the run",
+        "the model, or the deployment, is unknown, retired or not for this key",
+        "check --model",
+    ),
+    FailureKind(
+        "wrong_url",
+        "ends the run",
+        "404, 405, 410, 3xx before any pair was answered: no chat completions here",
+        "check --base-url; it usually ends in /v1",
+    ),
+    FailureKind(
+        "refused",
+        "ends the run",
+        "nothing was ever answered, and no way of writing the request was accepted for two pairs",
+        "what the endpoint says of it stands above; check --model and --base-url",
+    ),
+)
+
+
+def _that(follows: Following) -> frozenset[str]:
+    return frozenset(kind.name for kind in KINDS if kind.follows == follows)
+
+
+RETRIED = _that("retried")
+REPAIRED = _that("asked again, twice at most")
+FATAL = _that("ends the run")
+REMEDIES = {kind.name: kind.remedy for kind in KINDS if kind.remedy}
+
+
+def kinds_table() -> str:
+    """The table of docs/async.md."""
+    rows = (f"| `{kind.name}` | {kind.follows} | {kind.meaning} |" for kind in KINDS)
+    return "\n".join(("| kind | what follows | meaning |", "| --- | --- | --- |", *rows))
 
 
 INTERRUPTED = Failure("interrupted", "stopped by Ctrl-C")
@@ -60,11 +132,13 @@ class InterruptedAskingError(Exception):
 
 
 class JudgeError(Exception):
-    """A judge gave no verdict. `kind` is one of the words above; the message holds no key.
+    """A judge gave no verdict. `kind` is one of `KINDS`; the message holds no key. It never changes.
 
     wait_s: how long the server asked to wait before the next attempt, where it did.
-    parameter: what a 400 names as the parameter at fault. usage: what the failed attempt cost all the same.
+    usage: what the failed attempt cost all the same.
     """
+
+    _FACTS = ("kind", "message", "status", "wait_s", "usage")
 
     def __init__(
         self,
@@ -73,7 +147,6 @@ class JudgeError(Exception):
         *,
         status: int | None = None,
         wait_s: float | None = None,
-        parameter: str = "",
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, message)
@@ -81,8 +154,19 @@ class JudgeError(Exception):
         self.message = message
         self.status = status
         self.wait_s = wait_s
-        self.parameter = parameter
         self.usage = usage or unstated(status)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._FACTS and name in self.__dict__:
+            raise AttributeError(
+                f"{name} of a JudgeError does not change; but({name}=...) gives another error"
+            )
+        super().__setattr__(name, value)
+
+    def but(self, **changes: Any) -> JudgeError:
+        """The same error with other facts."""
+        facts = {name: getattr(self, name) for name in self._FACTS} | changes
+        return JudgeError(facts.pop("kind"), facts.pop("message"), **facts)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
@@ -124,85 +208,3 @@ class Outcome:
     def usage(self) -> Usage:
         """Over all attempts: a failed attempt costs too."""
         return sum((attempt.usage for attempt in self.attempts), Usage())
-
-
-def read_error(status: int, body: bytes) -> JudgeError:
-    """The error that a status other than 200 and its body mean."""
-    code, message, parameter = _error_fields(body)
-    kind = _kind_of(status, code, message.lower())
-    if status == 401:  # servers quote the key in this message
-        message = "the endpoint did not accept the key"
-    return JudgeError(kind, f"HTTP {status}: {message or 'no message'}", status=status, parameter=parameter)
-
-
-def _kind_of(status: int, code: str, message: str) -> str:
-    if status == 402:
-        return "quota"
-    if status == 429:
-        return "quota" if code in {"insufficient_quota", "billing_hard_limit_reached"} else "rate_limited"
-    if status in {401, 403}:
-        return "auth"
-    if status in {408, 409} or status >= 500:
-        return "server_error"
-    if code == "model_not_found" or (status == 404 and "model" in message):
-        return "unknown_model"
-    if status in {404, 405} or 300 <= status < 400:
-        return "wrong_url"
-    if code in {"content_filter", "content_policy_violation"}:
-        return "content_filter"
-    return "bad_request"
-
-
-def _error_fields(body: bytes) -> tuple[str, str, str]:
-    """(code, message, parameter) of an OpenAI-like error body, or the body's beginning as a message."""
-    try:
-        error: Any = json.loads(body)
-        if isinstance(error, list) and len(error) == 1:  # as Google's endpoint wraps it
-            error = error[0]
-        if isinstance(error, dict):
-            error = error.get("error", error)
-        if isinstance(error, Mapping):
-            message = error.get("message") or error.get("detail") or ""
-            code = _text(error.get("code")) or _text(error.get("type"))
-            return code, _one_line(_shown(message)), _text(error.get("param")) or _located(message)
-        return "", _one_line(_text(error)), ""
-    except (ValueError, RecursionError):
-        return "", _one_line(body[:2000].decode("utf-8", "replace")), ""
-
-
-def _shown(message: Any) -> str:
-    return message if isinstance(message, str) else json.dumps(message)
-
-
-def _located(message: Any) -> str:
-    """The parameter that a validation error points at, as FastAPI does: [{"loc": ["body", "max_tokens"]}]."""
-    if isinstance(message, Mapping):
-        message = message.get("detail")
-    first = message[0] if isinstance(message, list) and message else None
-    location = first.get("loc") if isinstance(first, Mapping) else None
-    return _text(location[-1]) if isinstance(location, list) and location else ""
-
-
-def refused_for_good(message: str) -> str | None:
-    """The fatal kind that a 400 means in other words than OpenAI's, or None.
-
-    To be believed only of an endpoint that has answered nothing: a message may quote the pair's own texts.
-    """
-    message = message.lower()
-    if re.search(r"\bapi[ _-]?key\b", message):
-        return "auth"
-    if re.search(
-        r"\bmodel\b.*\b(?:invalid|not valid|not found|unknown|does not exist)|\b(?:invalid|unknown) model\b|"
-        r"not a valid model",
-        message,
-    ):
-        return "unknown_model"
-    return None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:2000]

@@ -17,6 +17,7 @@ from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
 from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
+from benchmarks.internal_errors import internal_error
 from benchmarks.judge import INTERRUPTED, Attempt, InterruptedAskingError, JudgeError, Outcome
 from benchmarks.limits import Slots
 from benchmarks.pipeline import Ask, asks_of, judge_all
@@ -26,6 +27,7 @@ from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
 from benchmarks.transports import Transport, httpx_available, open_transport
+from benchmarks.trials import PairTerms
 from benchmarks.usage import UNKNOWN, Usage
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
@@ -39,7 +41,7 @@ class AsyncOpenAIClient:
     base_url: default OPENAI_BASE_URL, then OpenAI's.
     timeout: seconds for one attempt, from the moment it holds a slot. max_retries: attempts after the first.
     transport: what carries the requests; by default httpx over aiohttp, and where httpx is missing urllib,
-        then one request at a time.
+        then one request at a time. One that is given stays open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
 
@@ -92,6 +94,7 @@ class AsyncOpenAIClient:
         self.stopped_by: Failure | None = None
         self.peak_in_flight = 0
         self._in_flight = 0
+        self._given = transport
         self._transport = transport
         self._budget = RetryBudget()
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
@@ -106,7 +109,7 @@ class AsyncOpenAIClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._transport is not None:
+        if self._transport is not None and self._given is None:
             await self._transport.aclose()
             self._transport = None
 
@@ -128,6 +131,7 @@ class AsyncOpenAIClient:
             **dict(self.endpoint.dialect.optional),
             "timeout_s": self.endpoint.timeout_s,
             "max_retries": self.policy.max_retries,
+            **({"learnt": list(learnt)} if (learnt := self.endpoint.adaptation.learnt) else {}),
         }
 
     @property
@@ -162,35 +166,60 @@ class AsyncOpenAIClient:
         client was stopped before there was an outcome.
         """
         asking = Asking(self.prompt.messages(text1, text2), self.policy, self._rng)
-        first: Request | None = None
+        terms = PairTerms()
         try:
-            while True:
-                request = self.endpoint.write(asking.messages, sample)
-                first = first or request
-                answer, latency_ms = await self._answer(request, asking, first=request is first)
-                may_retry = self._rng.random() >= self._budget.refusal_probability()
-                wait_s = asking.note(answer, latency_ms, may_retry)
-                if wait_s is None:
-                    break
-                await self._wait_for_turn(wait_s)
+            return await self._ask(asking, sample, terms)
         except InterruptedAskingError:
             if not asking.attempts:
                 raise
             return asking.give_up()  # what was paid for so far is in its attempts
-        outcome = asking.outcome
-        if isinstance(answer, Completion) and outcome.is_answer:
-            self.endpoint.keep(first, answer)  # under the first question, so that it is found without repairs
-        return outcome
+        finally:
+            self.endpoint.adaptation.leave(terms)
+
+    async def _ask(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
+        """Asks until there is an outcome. An error of ours ends the pair: nothing is paid for it again."""
+        first = self.endpoint.write(asking.messages, sample, terms)
+        while True:
+            answer, latency_ms = await self._answer(asking, sample, terms)
+            may_retry = self._rng.random() >= self._budget.refusal_probability()
+            try:
+                wait_s = asking.note(answer, latency_ms, may_retry)
+                if wait_s is None:
+                    outcome = asking.outcome
+                    if isinstance(answer, Completion) and outcome.is_answer:
+                        self.endpoint.keep(first, answer)  # under the first question, to be found by it
+                    return outcome
+            except Exception as error:  # noqa: BLE001 (ours, of any kind: it is logged, and ends this pair)
+                failed = internal_error(error, self.endpoint.redact)
+                return asking.fail(failed.kind, failed.message)
+            await self._wait_for_turn(wait_s)
 
     async def _answer(
-        self, request: Request, asking: Asking, first: bool
+        self, asking: Asking, sample: int, terms: PairTerms
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
+        request = self.endpoint.write(asking.messages, sample, terms)
         if (kept := self.endpoint.recall(request)) is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
-        return await self._attempt(request, asking, first)
+        await self._wait_for_others(asking, terms)
+        request = self.endpoint.write(asking.messages, sample, terms)  # which may have been learnt meanwhile
+        return await self._attempt(request, asking, first=not asking.attempts)
+
+    async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:
+        """Waits while another pair finds out how this endpoint wants to be asked.
+
+        Holds no slot meanwhile, and one again in the end.
+        """
+        adaptation = self.endpoint.adaptation
+        while adaptation.must_wait(terms):
+            self.slots.release()
+            begun = time.perf_counter()
+            await adaptation.others(terms)
+            asking.excuse(time.perf_counter() - begun)
+            await self._take_slot()
+        adaptation.begin(terms)
 
     async def _attempt(
         self, request: Request, asking: Asking, first: bool
@@ -257,6 +286,9 @@ class AsyncOpenAIClient:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+        await self._take_slot()
+
+    async def _take_slot(self) -> None:
         await self.slots.acquire(urgent=True)
         if self.stopping:
             self.slots.release()

@@ -128,6 +128,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
     )
     output.add_argument(
+        "--max-failed",
+        type=share,
+        default=0.1,
+        metavar="SHARE",
+        help="end with exit code 1 if a detector failed on more than this share of the pairs (default: 0.1)",
+    )
+    output.add_argument(
         "--prevalence",
         type=open_share,
         metavar="P",

@@ -80,7 +80,7 @@ async def judge_all(
     def following() -> Ask | None:
         try:
             return next(source, None)
-        except Exception as error:  # what is in flight is paid for: it is finished and recorded first
+        except Exception as error:  # noqa: BLE001 (raised once what is in flight, and paid for, is recorded)
             broken.append(error)
             client.stop(Failure("source", str(error)))
             return None

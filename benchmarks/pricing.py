@@ -215,8 +215,13 @@ class CostLimit:
         self.in_flight += 1
         return worst
 
+    @property
+    def committed(self) -> Usage:
+        """Tokens spent, and set aside for what is in flight."""
+        return self._spent + self._reserved
+
     def _committed(self) -> float:
-        return math.fsum(limit.price.cost(limit._spent + limit._reserved) for limit in self._all)
+        return math.fsum(limit.price.cost(limit.committed) for limit in self._all)
 
     def explain(self, prompt_bytes: int, max_tokens: int) -> str:
         """Why a request of this size is not sent."""

@@ -12,18 +12,22 @@ from kimera.errors import UserError
 
 REPLY_FORMAT = """\
 Reply with one JSON object and nothing else:
-{"contradiction": true or false, "confidence": a number from 0.5 to 1, "reasoning": "one short sentence"}
+{"contradiction": true or false, "confidence": a number from 0.5 to 1, "reasoning": "one short sentence", \
+"cannot_tell": false}
 "confidence" is how sure you are of your answer, whichever it is. If you really cannot tell, reply
-{"contradiction": null, "confidence": 0.5, "reasoning": "why"}."""
+{"contradiction": false, "confidence": 0.5, "reasoning": "why", "cannot_tell": true}."""
 
+# Only forms that every endpoint takes: no list as a type, no null. That is why "cannot_tell" is a field of
+# its own.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "contradiction": {"type": ["boolean", "null"]},
+        "contradiction": {"type": "boolean"},
         "confidence": {"type": "number"},
         "reasoning": {"type": "string"},
+        "cannot_tell": {"type": "boolean"},
     },
-    "required": ["contradiction", "confidence", "reasoning"],
+    "required": ["contradiction", "confidence", "reasoning", "cannot_tell"],
     "additionalProperties": False,
 }
 
@@ -84,9 +88,9 @@ class Prompt:
 BUILT_IN = {
     prompt.name: prompt
     for prompt in (
-        Prompt("same-event", "1", _SAME_EVENT, _QUESTION),
-        Prompt("strict", "1", _STRICT, _QUESTION),
-        Prompt("collection", "1", _COLLECTION, _QUESTION),
+        Prompt("same-event", "2", _SAME_EVENT, _QUESTION),
+        Prompt("strict", "2", _STRICT, _QUESTION),
+        Prompt("collection", "2", _COLLECTION, _QUESTION),
     )
 }
 DEFAULT_PROMPT = "same-event"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from benchmarks.adaptive import LimitChange
@@ -12,6 +13,8 @@ from benchmarks.outcomes import Outcomes
 from benchmarks.pipeline import Ask
 from kimera.pairs import Failure, Pair, Verdict
 
+MAX_MESSAGES = 1000  # of failures, for the one that is met most; each may be worded anew
+
 
 class Recorder(Outcomes):
     """One detector's outcomes over n pairs, written down as they come."""
@@ -20,6 +23,12 @@ class Recorder(Outcomes):
         super().__init__(name, size, variants)
         self._journal = journal
         self._begun = time.perf_counter()
+        self._messages: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def commonest_failure(self) -> str:
+        """The kind and message that most of this session's failures have; empty without any."""
+        return next((": ".join(told) for told, _ in self._messages.most_common(1)), "")
 
     def describe(self, about: Record) -> None:
         """What the detector is and how it is set, JSON-ready, without keys; only what is new is written."""
@@ -69,6 +78,8 @@ class Recorder(Outcomes):
             record |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
         record |= {"s": round(time.perf_counter() - self._begun, 4), **result_record(result), **details}
         self._note(self._journal.append(record), record, result)
+        if isinstance(result, Failure) and result.kind != "abstained" and len(self._messages) < MAX_MESSAGES:
+            self._messages[result.kind, result.message] += 1
 
     def _write(self, record: Record) -> None:
         self.take(self._journal.append(record), record)

@@ -237,7 +237,7 @@ def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
         stated = None if _ABSTAINS.fullmatch(word) else _WORDS.get(word.strip(" .").lower())
         if stated is None and not _ABSTAINS.fullmatch(word):
             return
-    if stated is None:
+    if stated is None or value.get("cannot_tell") is True:
         yield None
     elif isinstance(stated, bool):
         reasoning = value.get("reasoning")

@@ -1,16 +1,15 @@
-"""When to ask again, and when not: back-off, the waits that servers ask for, and a budget for the run."""
+"""When to ask again, and when not: back-off, how long a server may ask to wait, a budget for the run."""
 
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from benchmarks.judge import RETRIED, JudgeError
+from benchmarks.waits import come_back
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class RetryPolicy:
         """Seconds until the next attempt, or None to give up.
 
         retries, refusals: how many attempts after the first followed a fault and a 429. Never less than the
-        server asked for; jitter goes upward. A 429 that asks for too long becomes "long_wait".
+        server asked for; jitter goes upward.
         """
         if error.kind not in RETRIED:
             return None
@@ -46,59 +45,19 @@ class RetryPolicy:
             number, maximum, cap_s = refusals, self.max_retries * self.refusals_per_retry, self.refusal_cap_s
         else:
             number, maximum, cap_s = retries, self.max_retries, self.cap_s
-        if error.wait_s is not None and error.wait_s > self.longest_server_wait_s:
-            error.kind = "long_wait" if error.kind == "rate_limited" else error.kind
-            return None
-        if number >= maximum:
+        if self._asks_too_much(error) or number >= maximum:
             return None
         wait = (error.wait_s or 0.0) + rng.uniform(0, min(cap_s, self.base_s * 2**number))
         return wait if elapsed_s + wait < self.max_pair_s else None
 
+    def classified(self, error: JudgeError) -> JudgeError:
+        """The same error, or a "long_wait" where a limit asks for a longer pause than this makes."""
+        if error.kind != "rate_limited" or error.wait_s is None or not self._asks_too_much(error):
+            return error
+        return error.but(kind="long_wait", message=f"{error.message}; come back {come_back(error.wait_s)}")
 
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-
-
-def server_wait_s(headers: Mapping[str, str], now: float, limited: bool = True) -> float | None:
-    """Seconds that a server asks to wait, from its reply's headers (names in lower case), or None.
-
-    In this order: retry-after-ms; retry-after as seconds, an HTTP date, `1m30s` or `500ms`; then the larger
-    of x-ratelimit-reset-requests and x-ratelimit-reset-tokens. now: seconds since
-    the epoch, for dates. limited: whether the reply is a 429; on any other the last two say nothing of a
-    pause.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    after = parse_wait_s(headers.get("retry-after"), now)
-    if after is not None:
-        return after
-    if not limited:
-        return None
-    resets = (parse_wait_s(headers.get(f"x-ratelimit-reset-{what}"), now) for what in ("requests", "tokens"))
-    return max((reset for reset in resets if reset is not None), default=None)
-
-
-def parse_wait_s(value: str | None, now: float) -> float | None:
-    """Seconds from "1.5", "500ms", "1m30s" or an HTTP date; None for anything else."""
-    if not value:
-        return None
-    value = value.strip().lower()
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    if _DURATION.fullmatch(value):
-        return sum(float(number) * _UNITS_S[unit] for number, unit in _DURATION_PART.findall(value))
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _number(value: str | None) -> float | None:
-    """A plain non-negative decimal; float() alone would take "nan" and "1e999"."""
-    return float(value) if value and re.fullmatch(r"\d{1,12}(?:\.\d{1,12})?", value.strip()) else None
+    def _asks_too_much(self, error: JudgeError) -> bool:
+        return error.wait_s is not None and error.wait_s > self.longest_server_wait_s
 
 
 class RetryBudget:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.comparison import Comparison, Detector
     from benchmarks.datasets import Dataset
     from benchmarks.prompts import Prompt
+    from benchmarks.recorder import Recorder
     from kimera.reactor import Reactor
 
     Show = Callable[[argparse.Namespace, dict[str, Any], Path], object]
@@ -194,11 +195,12 @@ def _report(
 
 
 def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
-    """Says what ended a detector early, or that it answered nothing."""
+    """Says which pairs failed and what ended a detector early, or that it answered nothing."""
     from benchmarks.judge import INTERRUPTED as BY_CTRL_C
     from benchmarks.judge import REMEDIES
 
     stopped_by = comparison.stopped_by
+    too_many_failed = [_tell_failures(recorder, comparison, options) for recorder in comparison.recorders]
     for name, failure in stopped_by.items():
         remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
         print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
@@ -212,7 +214,28 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
     for name in silent:
         print(f"error: {name} gave no verdict on any pair; results.csv says why", file=sys.stderr)
-    return FAILED if silent else DONE
+    return FAILED if silent or any(too_many_failed) else DONE
+
+
+def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse.Namespace) -> bool:
+    """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
+    result = next(each for each in comparison.run.detectors if each.name == recorder.name)
+    failed = {kind: count for kind, count in result.errors.items() if kind not in {"not_asked", "abstained"}}
+    lost, asked = (
+        sum(failed.values()),
+        len(result.verdicts) - result.spared - result.errors.get("not_asked", 0),
+    )
+    if not lost:
+        return False
+    too_many: bool = lost > options.max_failed * asked
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed.items())
+    told = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
+    if recorder.commonest_failure and recorder.name not in comparison.stopped_by:
+        told += f"; most often {recorder.commonest_failure.rstrip('.')}"
+    if too_many:
+        told += f". That is more than --max-failed {options.max_failed:g} allows"
+    print(f"{'error' if too_many else 'note'}: {told}", file=sys.stderr)
+    return too_many
 
 
 def _way_on(command: str, folder: Path) -> str:

@@ -27,7 +27,11 @@ FAULTS = (
     "html_body",
     "cut_short",
     "hostile",
+    "format_failed",
 )
+# In which shape refusals are told, see benchmarks.simulator_shapes; what may be gone.
+REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
+GONE = ("", "unknown", "retired", "deployment", "address")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
 # Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
@@ -73,6 +77,7 @@ class SimulatorConfig:
     html_body: float = _option(0.0, "share answered 200 with a page of HTML, as a proxy would")
     cut_short: float = _option(0.0, "share whose completion ends half-way, with finish_reason length")
     hostile: float = _option(0.0, "share answered 200 with what no client expects: huge, deep, mistyped ...")
+    format_failed: float = _option(0.0, "share answered 400, since the reply failed to keep to its format")
     retry_after_s: float = _option(1.0, "what a 429 of --rate-limited or --max-in-flight-cap asks to wait")
     stall_s: float = _option(600.0, "how long a stalled request waits")
     requests_per_minute: int = _option(0, "limit on requests; 0 is none")
@@ -85,6 +90,12 @@ class SimulatorConfig:
     strict: bool = _option(False, "refuse what OpenAI refuses: unknown parameters, loose schemas ...")
     ignores_schema: bool = _option(False, "answer in prose or fenced JSON unless asked to repair that")
     refuses: tuple[str, ...] = _option((), "parameters refused with 400, separated by commas")
+    refusal_shape: str = _option("openai", f"how errors are told: {', '.join(REFUSAL_SHAPES)}")
+    wait_in_body: bool = _option(False, "tell in the body, and not in headers, how long to wait")
+    errors_in_200: bool = _option(False, "tell errors in replies of status 200")
+    max_reply_tokens: int = _option(0, "refuse a higher limit on the reply's tokens; 0 is none")
+    gone: str = _option("", f"refuse everything, since this is gone: {', '.join(GONE[1:])}")
+    foreign_filters: bool = _option(False, "pairs withheld are told in other words than OpenAI's")
     reasoning_tokens: int = _option(0, "tokens spent on thinking before each answer")
     cached_share: float = _option(0.0, "share of the prompt's tokens that come from the cache")
     quota_exhausted: bool = _option(False, "refuse everything with 429 insufficient_quota")
@@ -108,6 +119,9 @@ class SimulatorConfig:
                 )
         if self.spread_ms and not self.latency_ms:
             raise UserError("simulator: spread_ms needs a latency_ms above 0")
+        for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
+            if getattr(self, name) not in known:
+                raise UserError(f"simulator: {name} is {getattr(self, name)!r}; choose of {', '.join(known)}")
         for name in self.refuses:
             if name not in REFUSABLE:
                 raise UserError(f"simulator: refuses {name!r}; it can refuse {', '.join(REFUSABLE)}")
@@ -123,6 +137,7 @@ _QUANTITIES = (
     "burst_s",
     "max_in_flight_cap",
     "reasoning_tokens",
+    "max_reply_tokens",
 )
 
 PROFILES = {

@@ -99,8 +99,9 @@ class Said:
 
 
 def verdict_json(contradiction: bool | None, confidence: float, reasoning: str = REASONING) -> str:
-    """The reply that the schema asks for; null where the judge cannot tell."""
-    return json.dumps({"contradiction": contradiction, "confidence": confidence, "reasoning": reasoning})
+    """The reply that the schema asks for. contradiction: None where the judge cannot tell."""
+    stated = {"contradiction": bool(contradiction), "confidence": confidence, "reasoning": reasoning}
+    return json.dumps({**stated, "cannot_tell": contradiction is None})
 
 
 def without_schema(contradiction: bool, content: str, form: float) -> str:
@@ -114,8 +115,13 @@ def without_schema(contradiction: bool, content: str, form: float) -> str:
     return f"{does} contradict each other."
 
 
-def withheld(form: float) -> Said | ApiError:
-    """One of the three ways in which a filter shows itself; form: a number from 0 to 1 that settles which."""
+def withheld(form: float, foreign: bool = False) -> Said | ApiError:
+    """One of the three ways in which a filter shows itself; form: a number from 0 to 1 that settles which.
+
+    foreign: in the words of others than OpenAI.
+    """
+    if foreign:
+        return Said("content_filter", "", "SAFETY" if form < 0.5 else "recitation_blocked")
     if form < 1 / 3:
         return CONTENT_FILTER
     if form < 2 / 3:

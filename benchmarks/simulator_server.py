@@ -22,6 +22,7 @@ from benchmarks.simulation import (
 from benchmarks.simulator_limits import Limits
 from benchmarks.simulator_replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator_requests import Call, RefusedError, read_call
+from benchmarks.simulator_shapes import FORMAT_FAILED, GONE, reshaped, too_many_tokens
 from benchmarks.usage import Usage
 from kimera.errors import UserError
 
@@ -89,6 +90,10 @@ class Simulator:
         finally:
             self._in_flight -= 1
             self._outcomes[outcome] += 1
+        config = self._config
+        reply = reshaped(
+            reply, config.refusal_shape, wait_in_body=config.wait_in_body, inside_200=config.errors_in_200
+        )
         return await _send(request, reply, self._limits.headers())
 
     def _admit(self, body: bytes, authorization: str) -> Call:
@@ -96,11 +101,15 @@ class Simulator:
         config = self._config
         if config.api_key and authorization != f"Bearer {config.api_key}":
             raise RefusedError(error_reply(replies.UNAUTHORIZED))
+        if config.gone:
+            raise RefusedError(error_reply(GONE[config.gone]))
         if config.quota_exhausted:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
         if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
             raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
         call = read_call(body, config.refuses, config.strict)
+        if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
+            raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
         if call.key not in self._answers:
             raise RefusedError(error_reply(replies.UNKNOWN_PAIR))
         if refusal := self._limits.admit(call.model, call.prompt_tokens):
@@ -121,6 +130,8 @@ class Simulator:
                 return error_reply(replies.RATE_LIMITED, self._retry_after())
             case "server_error":
                 return error_reply(replies.SERVER_ERROR)
+            case "format_failed":
+                return error_reply(FORMAT_FAILED)
             case "dropped" | "stalled":
                 return Reply(fault, b"", share_sent=0.0)
             case "html_body":
@@ -139,7 +150,7 @@ class Simulator:
         gold, pair = self._answers[call.key]
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
-            return replies.withheld(form)
+            return replies.withheld(form, self._config.foreign_filters)
         if withheld == "abstained" or gold is None:
             return Said("abstained", replies.verdict_json(None, 0.5))
         contradiction, confidence = draw_verdict(

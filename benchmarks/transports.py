@@ -36,11 +36,13 @@ class HttpReply:
 
 
 class Transport(Protocol):
-    """Posts one request. Raises JudgeError of kind "timeout", "connection" or "tls"; never retries."""
+    """Posts or gets once. Raises JudgeError of kind "timeout", "connection" or "tls"; never retries."""
 
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> HttpReply: ...
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply: ...
 
     async def aclose(self) -> None: ...
 
@@ -84,8 +86,16 @@ class HttpxTransport:
         self._parse_url = functools.cache(httpx.URL)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        return await self._exchange("POST", url, headers, body, timeout_s)
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        return await self._exchange("GET", url, headers, None, timeout_s)
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> HttpReply:
         try:
-            request = self._httpx.Request("POST", self._parse_url(url), headers=headers, content=body)
+            request = self._httpx.Request(method, self._parse_url(url), headers=headers, content=body)
             self._transport.proxy = self._proxy_of(url)  # the same for a whole run
             async with asyncio.timeout(timeout_s):  # the whole attempt; httpx bounds only its parts
                 response = await self._transport.handle_async_request(request)
@@ -163,14 +173,22 @@ class UrllibTransport:
         self._opener = urllib.request.build_opener(_NoRedirects, *no_proxies)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
-        request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310
+        return await self._exchange("POST", url, headers, body, timeout_s)
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        return await self._exchange("GET", url, headers, None, timeout_s)
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> HttpReply:
+        request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
         try:
             async with asyncio.timeout(timeout_s):  # urllib's own bound is one for each read
-                return await _in_daemon_thread(functools.partial(self._post, request, timeout_s))
+                return await _in_daemon_thread(functools.partial(self._send, request, timeout_s))
         except TimeoutError:
             raise JudgeError("timeout", f"no whole reply within {timeout_s:g} s") from None
 
-    def _post(self, request: urllib.request.Request, timeout_s: float) -> HttpReply:
+    def _send(self, request: urllib.request.Request, timeout_s: float) -> HttpReply:
         import http.client
 
         try:
@@ -243,7 +261,7 @@ async def _in_daemon_thread(work: Callable[[], HttpReply]) -> HttpReply:
         result: HttpReply | BaseException
         try:
             result = work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (raised in the thread that waits for it)
             result = error
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, result)

@@ -140,7 +140,7 @@ class Encoder(ClosedAtExit):
             return PACKAGED_DIMENSION
         if self.folder is not None and is_mean_of_bert(self.folder):
             return int(model_json(self.folder / "config.json")["hidden_size"])
-        return int(self._work(["text"]).shape[1])
+        return int(self.work(["text"]).shape[1])
 
     @property
     def batch_size(self) -> int:
@@ -150,8 +150,8 @@ class Encoder(ClosedAtExit):
         return GPU_BATCH_SIZE if self._on_own_torch else TORCH_BATCH_SIZE[self.runtime.device]
 
     @functools.cached_property
-    def _work(self) -> Work:
-        """What does a batch in this process."""
+    def work(self) -> Work:
+        """What turns a batch of texts into unit vectors in this process; loads the model at first use."""
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         begun = time.perf_counter()
         try:
@@ -189,7 +189,7 @@ class Encoder(ClosedAtExit):
         """Find out whether onnxruntime can do the work, before `vector_fingerprint` is relied on."""
         self.fingerprint  # noqa: B018 (checks the weights before anything reads them)
         if self._on_onnx:
-            self._work  # noqa: B018 (loads it, or turns to torch)
+            self.work  # noqa: B018 (loads it, or turns to torch)
 
     def _prepared(self) -> Load:
         self.settle()  # makes the file once, before several processes would
@@ -221,13 +221,13 @@ class Encoder(ClosedAtExit):
         workers = None if self.runtime.on_gpu else workers
         in_pool = self._pool.takes(len(texts), workers)
         if texts and not in_pool:
-            self._work  # noqa: B018 (what it runs on decides the size of a batch)
+            self.work  # noqa: B018 (what it runs on decides the size of a batch)
         # Sorted by length, a batch holds little padding, or few lengths; the longest first shows the memory.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
         size = self._pool.per_task if in_pool else self.batch_size
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         texts_of = [[texts[index] for index in batch] for batch in batches]
-        vectors = self._pool.map(texts_of, workers) if in_pool else map(self._work, texts_of)
+        vectors = self._pool.map(texts_of, workers) if in_pool else map(self.work, texts_of)
         yield from zip(batches, vectors, strict=True)
 
     def processes_for(self, count: int, workers: int | None) -> int:
@@ -245,7 +245,7 @@ def _load_worker(name: str, runtime: Runtime, cache_dir: str | Path | None, fing
         name, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
     )
     require_same(encoder.fingerprint, fingerprint, f"the encoder {name}")
-    work = encoder._work
+    work = encoder.work
     require_runtime(encoder.runtime, runtime)
     return work
 

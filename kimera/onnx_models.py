@@ -62,8 +62,9 @@ class OnnxModel:
         )
 
     def _output(self, tokens: Tokens, rows: np.ndarray) -> np.ndarray:
-        [found] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
-        return found
+        output: np.ndarray
+        [output] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
+        return output
 
 
 def _cores() -> int:
@@ -88,7 +89,7 @@ def open_onnx(
         return OnnxModel(prepared(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
-    except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
+    except Exception as error:  # noqa: BLE001 (torch and onnxruntime raise a dozen kinds; each leaves torch)
         why = f"no network for onnxruntime could be made ({type(error).__name__}: {error})"
         warnings.warn(f"{why}; torch is used, in float32", stacklevel=5)
         return None

@@ -40,6 +40,7 @@ __all__ = [
     "TableFormat",
     "dropped_rows",
     "label_hint",
+    "notes_on",
     "pairs_of_table",
     "parse_label_map",
     "read_pairs",
@@ -107,11 +108,11 @@ def _noted(
     pairs: Iterator[Pair], table: Table, roles: Roles, counts: ReadCounts, on_note: Callable[[str], object]
 ) -> Iterator[Pair]:
     yield from pairs
-    for note in _notes_on(table, roles, counts):
+    for note in notes_on(table, roles, counts):
         on_note(note)
 
 
-def _notes_on(table: Table, roles: Roles, counts: ReadCounts) -> list[str]:
+def notes_on(table: Table, roles: Roles, counts: ReadCounts) -> list[str]:
     """What to say of a table after a pass over it. counts: of that pass."""
     notes = [*table.notes]
     if counts.unused:

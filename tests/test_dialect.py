@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 
 from benchmarks.dialect import MAX_TOKENS, Dialect
+from benchmarks.error_bodies import body_of
 from benchmarks.prompts import REPLY_SCHEMA
+from benchmarks.refusals import Refusal, read_refusal
 
 MESSAGES = [{"role": "user", "content": "Same?"}]
+
+
+def refusal(parameter: str, message: str) -> Refusal:
+    """A 400 that names this parameter and says this."""
+    return read_refusal(400, body_of({"error": {"message": message, "param": parameter}}))
 
 
 def payload(dialect: Dialect) -> dict[str, Any]:
@@ -63,7 +70,7 @@ def test_any_text_can_be_written() -> None:
     ],
 )
 def test_a_parameter_that_is_named_is_left_out_or_replaced(message: str, gone: str, come: str | None) -> None:
-    after = Dialect().after_refusal("", message)
+    after = Dialect().after_refusal(refusal("", message))
     assert after is not None
     written = after.body("m", MESSAGES).decode()
     assert f'"{gone}"' not in written
@@ -72,23 +79,23 @@ def test_a_parameter_that_is_named_is_left_out_or_replaced(message: str, gone: s
 
 def test_an_older_parameter_that_is_refused_too_leaves_no_limit() -> None:
     older = Dialect(limit_parameter="max_tokens")
-    after = older.after_refusal("", "'max_tokens' is not supported with this model.")
+    after = older.after_refusal(refusal("", "'max_tokens' is not supported with this model."))
     assert after is not None
     assert not [name for name in payload(after) if "tokens" in name]
 
 
 def test_a_refusal_that_names_nothing_of_ours_changes_nothing() -> None:
-    assert Dialect().after_refusal("", "Your messages are too long for this model.") is None
+    assert Dialect().after_refusal(refusal("", "Your messages are too long for this model.")) is None
 
 
 def test_a_parameter_is_left_out_only_once() -> None:
-    without = Dialect().after_refusal("temperature", "")
+    without = Dialect().after_refusal(refusal("temperature", ""))
     assert without is not None
-    assert without.after_refusal("temperature", "") is None
+    assert without.after_refusal(refusal("temperature", "")) is None
 
 
 def test_plain_text_refused_as_a_format_is_the_end() -> None:
-    assert Dialect(reply_format="text").after_refusal("response_format", "") is None
+    assert Dialect(reply_format="text").after_refusal(refusal("response_format", "")) is None
 
 
 def test_refusals_of_every_parameter_come_to_an_end() -> None:
@@ -96,7 +103,7 @@ def test_refusals_of_every_parameter_come_to_an_end() -> None:
     for _ in range(10):
         if dialect is None:
             return
-        dialect = dialect.after_refusal("", "max_tokens and max_completion_tokens are not permitted")
+        dialect = dialect.after_refusal(refusal("", "max_tokens and max_completion_tokens are not permitted"))
     pytest.fail("never")
 
 

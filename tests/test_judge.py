@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.completions import read_completion
-from benchmarks.judge import JudgeError, read_error
+from benchmarks.judge import JudgeError
+from benchmarks.refusals import read_error
 from benchmarks.usage import UNKNOWN, Usage
 
 

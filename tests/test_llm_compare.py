@@ -283,11 +283,12 @@ def test_the_key_is_in_no_output_and_no_file(environment: dict[str, str], tmp_pa
 def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
     environment: dict[str, str], tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
-    """300 pairs, each fault on 10 % of the requests: all nine at once would leave hardly one answered."""
+    """300 pairs, each fault on 10 % of the requests: all at once would leave hardly one answered."""
     dataset = load_dataset(max_pairs=300)
     shares = dict.fromkeys((*faults, *WITHHELD), 0.1)
     config = SimulatorConfig(latency_ms=5, retry_after_s=0.05, stall_s=30, **shares)
     options = ("--max-pairs", 300, "--async", 32, "--timeout", 0.5, "--max-retries", 2, "--out", "run")
+    options = (*options, "--max-failed", 1)
     with SimulatorProcess(config, answers_for(dataset, load_prompt("same-event").question)) as judge:
         done = compare(environment, tmp_path, "--judge-only", "--base-url", judge.base_url, *options)
         met = judge.stats()["outcomes"]
@@ -403,11 +404,26 @@ def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: 
     assert (changed.returncode, "dataset" in changed.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(("allowed", "code", "word"), [("0.1", 1, "error"), ("0.9", 0, "note")])
+def test_failed_pairs_are_told_last_and_end_in_a_failure_if_they_are_too_many(
+    environment: dict[str, str], tmp_path: Path, allowed: str, code: int, word: str
+) -> None:
+    dataset = load_dataset(max_pairs=20)
+    withholding = SimulatorConfig(latency_ms=0, content_filter=0.5)
+    with SimulatorProcess(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
+        options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--async", 2)
+        done = compare(environment, tmp_path, *options, "--max-failed", allowed, "--out", "run")
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == code
+    assert re.match(rf"{word}: gpt-4o failed on \d+ of 20 pairs \(content_filter \d+\); most often ", last)
+    assert ("more than --max-failed" in last) == (code == 1)
+
+
 def test_a_run_that_goes_on_in_sync_mode_says_so(environment: dict[str, str], tmp_path: Path) -> None:
     dataset = load_dataset(max_pairs=20)
     withholding = SimulatorConfig(latency_ms=0, content_filter=0.5)
     with SimulatorProcess(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
-        options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--no-viz")
+        options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--max-failed", 1)
         compare(environment, tmp_path, *options, "--async", 4, "--out", "run")
         done = compare(environment, tmp_path, "--resume", "run", "--async", 1)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ from benchmarks.prompts import (
 )
 from kimera.errors import UserError
 
-CANNOT_TELL = '{"contradiction": null, "confidence": 0.5, "reasoning": "why"}'
+CANNOT_TELL = '{"contradiction": false, "confidence": 0.5, "reasoning": "why", "cannot_tell": true}'
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
@@ -36,6 +36,12 @@ def test_the_format_that_is_asked_for_is_what_the_schema_says() -> None:
     example_reply = json.loads(CANNOT_TELL)
     assert CANNOT_TELL in REPLY_FORMAT
     assert list(example_reply) == REPLY_SCHEMA["required"] == list(REPLY_SCHEMA["properties"])
+
+
+def test_the_schema_uses_only_forms_that_every_endpoint_takes() -> None:
+    fields = REPLY_SCHEMA["properties"].values()
+    assert [list(field) for field in fields] == [["type"]] * len(fields)
+    assert {field["type"] for field in fields} <= {"boolean", "number", "string"}
 
 
 def test_a_placeholder_inside_a_text_stays_text() -> None:

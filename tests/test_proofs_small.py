@@ -65,6 +65,14 @@ def test_the_report_bills_what_was_served(bench: Bench) -> None:
     assert missed(proofs_judge.cost, bench) == []
 
 
+def test_every_pair_is_answered_in_whatever_shape_an_endpoint_refuses(bench: Bench) -> None:
+    assert missed(proofs_judge.kinds, bench) == []
+
+
+def test_no_generated_refusal_loses_a_pair_that_a_plain_ladder_saves(bench: Bench) -> None:
+    assert missed(proofs_judge.refusals, bench) == []
+
+
 @pytest.mark.parametrize("proof", proofs_evidence.PROOFS.values(), ids=proofs_evidence.PROOFS)
 def test_the_statistics_keep_their_word(proof: Proof, bench: Bench) -> None:
     assert missed(proof, bench) == []

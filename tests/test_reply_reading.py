@@ -196,6 +196,12 @@ def test_a_confidence_is_a_share_or_a_percentage_and_else_not_stated(
     assert (reply.contradiction, reply.reasoning) == (True, "r")
 
 
+def test_a_judge_that_says_it_cannot_tell_abstains_whatever_else_it_states() -> None:
+    with pytest.raises(ReplyError) as caught:
+        parse_reply('{"contradiction": false, "confidence": 0.5, "reasoning": "why", "cannot_tell": true}')
+    assert caught.value.kind == "abstained"
+
+
 @pytest.mark.parametrize("reasoning", ["", '"reasoning": null', '"reasoning": 5', '"reasoning": {"a": 1}'])
 def test_a_verdict_without_a_reasoning_is_a_verdict(reasoning: str) -> None:
     assert parse_reply(f'{{"contradiction": false{", " + reasoning if reasoning else ""}}}') == Reply(

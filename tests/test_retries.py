@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.judge import FATAL, REPAIRED, RETRIED, JudgeError
-from benchmarks.retries import RetryBudget, RetryPolicy, parse_wait_s, server_wait_s
+from benchmarks.retries import RetryBudget, RetryPolicy
+from benchmarks.waits import parse_wait_s, server_wait_s
 
 NOW = 1_700_000_000.0
 POLICY = RetryPolicy(max_retries=5, base_s=0.5, cap_s=30.0, longest_server_wait_s=120.0, max_pair_s=600.0)

@@ -63,7 +63,7 @@ def what_happened(judge: SimulatorThread, text: str) -> str | None:
     except ConnectionError:  # also http.client.RemoteDisconnected
         return "dropped"
     if response.status != 200:
-        return {429: "rate_limited", 500: "server_error"}[response.status]
+        return {400: "format_failed", 429: "rate_limited", 500: "server_error"}[response.status]
     if response.headers["Content-Type"].startswith("text/html"):
         return "html_body"
     if body in hostile_bodies().values():
@@ -86,7 +86,7 @@ def test_a_reply_is_a_chat_completion_of_the_model_asked_for(judge: SimulatorThr
     assert response.status == 200
     assert (reply["object"], reply["model"]) == ("chat.completion", "gpt-4o")
     assert reply["choices"][0]["finish_reason"] == "stop"
-    assert set(verdict(body)) == {"contradiction", "confidence", "reasoning"}
+    assert set(verdict(body)) == {"contradiction", "confidence", "reasoning", "cannot_tell"}
 
 
 def test_a_verdict_says_that_it_is_simulated(judge: SimulatorThread) -> None:

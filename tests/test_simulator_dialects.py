@@ -281,7 +281,7 @@ def test_the_token_that_states_the_verdict_carries_its_confidence() -> None:
             said = choice(ask(judge, text, logprobs=True, top_logprobs=2)[1])
             stated = json.loads(said["message"]["content"])
             tokens = said["logprobs"]["content"]
-            [token] = [token for token in tokens if token["token"].strip() in {"true", "false"}]
+            token, _ = [token for token in tokens if token["token"].strip() in {"true", "false"}]
             assert json.loads(token["token"]) is stated["contradiction"]
             shares = [math.exp(one["logprob"]) for one in token["top_logprobs"]]
             assert shares == pytest.approx([stated["confidence"], 1 - stated["confidence"]])
@@ -322,9 +322,9 @@ def test_a_content_filter_shows_itself_in_three_ways_and_stands_by_its_word() ->
     assert outcomes["content_filter"] == 2 * (len(first) - first.count("stop"))
 
 
-def test_a_judge_that_abstains_gives_null() -> None:
+def test_a_judge_that_abstains_says_that_it_cannot_tell() -> None:
     with SimulatorThread(replace(QUICK, abstained=1)) as judge:
-        assert verdict(ask(judge, QUESTIONS[0])[1])["contradiction"] is None
+        assert verdict(ask(judge, QUESTIONS[0])[1])["cannot_tell"] is True
         assert judge.stats(keys=True)["asked"] == {}
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators import KEYS, QUESTIONS, QUICK, SimulatorThread, ask, connect, request_body, wait_until
 
-from benchmarks.retries import parse_wait_s
 from benchmarks.simulation import draw_fault
 from benchmarks.simulator_limits import Bucket, duration
+from benchmarks.waits import parse_wait_s
 
 THREE_REQUESTS = replace(QUICK, requests_per_minute=6, burst_s=30)  # the next in 10 s
 FEW_TOKENS = replace(QUICK, tokens_per_minute=60, burst_s=60)

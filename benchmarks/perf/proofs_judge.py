@@ -16,12 +16,20 @@ from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.kill_and_resume import IN_FLIGHT, kill_and_resume
 from benchmarks.perf.proof import Bench, Finding, Proof
+from benchmarks.perf.refusal_fuzzer import fuzz as fuzz_refusals
 from benchmarks.perf.reply_fuzzer import fuzz
 from benchmarks.pricing import Price
 from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.report import build_summary
 from benchmarks.results import DetectorResult, RunResult
-from benchmarks.simulation import FAULTS, PROFILES, SimulatorConfig, answers_for
+from benchmarks.simulation import (
+    FAULTS,
+    GONE,
+    PROFILES,
+    REFUSAL_SHAPES,
+    SimulatorConfig,
+    answers_for,
+)
 from benchmarks.simulator import MODEL, SimulatorProcess
 from benchmarks.usage import Usage
 
@@ -127,6 +135,58 @@ def cost(bench: Bench) -> Iterator[Finding]:
     )
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    **{f"errors told as {shape}": {"refusal_shape": shape} for shape in REFUSAL_SHAPES},
+    "errors inside a 200": {"errors_in_200": True, "server_error": 0.1, "rate_limited": 0.1},
+    "a wait told in the body": {"wait_in_body": True, "rate_limited": 0.2, "retry_after_s": 0.2},
+    "a format that fails now and then": {"format_failed": 0.1},
+    "a format that always fails": {"refuses": ("response_format",), "format_failed": 0.05},
+    "a first limit refused": {"max_reply_tokens": 600},
+    "a raised limit refused": {"max_reply_tokens": 2_000, "reasoning_tokens": 1_200},
+    "filters in other words": {"content_filter": 0.2, "foreign_filters": True},
+}
+REFUSED = ("max_completion_tokens", "temperature", "response_format")
+
+
+def kinds(bench: Bench) -> Iterator[Finding]:
+    """Ways to refuse, by shape: every pair that can be answered is, and what never heals is asked once."""
+    pairs = bench.size(200, 20)
+    unanswered: list[str] = []
+    for name, settings in KINDS.items():
+        refuses = REFUSED if "refusal_shape" in settings else ()
+        config = SimulatorConfig(**{"latency_ms": 5.0, "refuses": refuses, **settings})
+        run = _judge(bench, config, pairs, 4)
+        withheld = run.detector.errors.get("content_filter", 0)
+        if int(run.detector.answered.sum()) + withheld < pairs or (withheld and "filters" not in name):
+            unanswered.append(f"{name}: {run.detector.errors}")
+    shown = f" ({unanswered[0]})" if unanswered else ""
+    share = f"{len(KINDS) - len(unanswered)} of {len(KINDS)}"
+    yield Finding(
+        "kinds of endpoint of which every pair that can be answered is", "all", share + shown, not unanswered
+    )
+    for gone in GONE[1:]:
+        run = _judge(bench, SimulatorConfig(latency_ms=5.0, gone=gone), pairs, 1)
+        requests = run.stats["requests"]
+        yield Finding(f"requests until the run ends, {gone} gone", "1", f"{requests}", requests == 1)
+
+
+def refusals(bench: Bench) -> Iterator[Finding]:
+    """Generated refusals through the pipeline: no crash, no pair lost that a plain ladder saves."""
+    tally = fuzz_refusals(bench.size(100_000, 1_500), SEED)
+    for what, examples in (
+        ("exceptions", tally.crashes),
+        ("pairs lost that a plain ladder saves", tally.lost),
+    ):
+        shown = f", such as {min(examples, key=len)}" if examples else ""
+        yield Finding(f"{tally.bodies:,} refusals: {what}", "0", f"{len(examples):,}{shown}", not examples)
+    yield Finding(
+        f"{tally.bodies:,} refusals: most requests for 3 pairs",
+        "at most 40",
+        f"{tally.max_requests}",
+        tally.max_requests <= 40,
+    )
+
+
 def replies(bench: Bench) -> Iterator[Finding]:
     """Generated replies through the parser: no crash, no verdict that was not stated."""
     tally = fuzz(bench.size(100_000, 4_000), SEED)
@@ -210,4 +270,6 @@ PROOFS: dict[str, Proof] = {
     "killed": killed,
     "cost": cost,
     "replies": replies,
+    "kinds": kinds,
+    "refusals": refusals,
 }

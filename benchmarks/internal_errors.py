@@ -1,0 +1,41 @@
+"""Errors of Kimera's own: their traceback goes to a file that the message names."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.judge import JudgeError
+from kimera.sqlite_files import default_folder
+
+LOG = "errors.log"
+
+
+def internal_error(
+    error: Exception, redact: Callable[[str], str] = str, status: int | None = None
+) -> JudgeError:
+    """An error of kind "internal", its traceback logged. redact: takes secrets out of a text."""
+    told = "".join(traceback.format_exception(error))
+    path = _log(redact(f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{told}\n"))
+    what = redact(f"{type(error).__name__}: {error}")[:120]
+    return JudgeError(
+        "internal",
+        f"an error of Kimera's own, {what}; its traceback is in {path}; please report it",
+        status=status,
+    )
+
+
+def _log(text: str) -> Path:
+    """Where it was written: the cache's folder, or that of temporary files where that cannot be written."""
+    for folder in (default_folder(), Path(tempfile.gettempdir()) / "kimera"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:
+            continue
+        return folder / LOG
+    return Path("nowhere, since no folder could be written")
