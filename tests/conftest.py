@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from servers import HOST, ScriptedJudge
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ VARIABLES = (
 )  # fmt: skip
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
+
+# The same examples each day, so that a failure is of a change; `make fuzz` draws new ones.
+settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True)
+settings.register_profile("fuzz", derandomize=False, database=None, deadline=None, print_blob=True)
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for the browser needs one: nobody has to say it twice."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from models import write_tiny_model
+from tiny_models import write_tiny_model
 
 from kimera.cross_encoder import CrossEncoder, base_fingerprint
 from kimera.cross_encoder_weights import CrossEncoderWeights

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import random_weights, write_tiny_model
+from tiny_models import random_weights, write_tiny_model
 
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import GUESSES, LABELLED, RUNS, SOME_FAILED, UNLABELLED, judge, reactor, rows_of, run_of
+from made_runs import GUESSES, LABELLED, RUNS, SOME_FAILED, UNLABELLED, judge, reactor, rows_of, run_of
 
 from benchmarks.report import (
     build_summary,

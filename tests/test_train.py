@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import write_tiny_model
+from tiny_models import write_tiny_model
 
 from kimera.calibration import calibration_error
 from kimera.cross_encoder_weights import CrossEncoderWeights
