@@ -1,8 +1,8 @@
 """New examples for every property in the tests, round after round: `make fuzz MINUTES=30`.
 
-`make test` draws the same examples each day; here each round draws with a seed of its own. A round that is begun is
-finished. The first round in which a property does not hold is the last: pytest shows the example, and the exit code
-is 1. A seed draws the same again as long as neither the test nor hypothesis changes.
+`make test` draws the same examples each day; here each round draws with a seed of its own. A round that is
+begun is finished. The first round in which a property does not hold is the last: pytest shows the example,
+and make ends with an error. A seed draws the same again while neither the test nor hypothesis changes.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ def test_flags_of_the_comparison_exist(document: Path) -> None:
     assert used <= known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.splitlines()[0])
 def test_the_readmes_python_runs(
     snippet: str,

@@ -23,6 +23,8 @@ from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL, NOT_CONTRAD
 from kimera.tokens import Tokenizer
 from kimera.weights_file import METADATA_KEY
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 COLOURS = ("red", "blue", "green", "white", "black")
 OPTIONS = FineTuneOptions(

@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "out"
 
 
+@pytest.mark.slow
 def test_its_summary_is_the_one_that_was_written(folder: Path) -> None:
     written = json.loads((folder / "summary.json").read_text())
     assert json.loads(json.dumps(build_summary(open_run(folder).run))) == written

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -109,7 +111,7 @@ def test_known_to_fail():
 def run_tests(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     """The tests of a folder, under the conftest.py of these tests."""
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, "--rootdir", "."]
-    return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=str(ROOT / "tests"))
+    return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=f"{ROOT / 'tests'}{os.pathsep}{ROOT}")
 
 
 @pytest.mark.parametrize(("ci", "ended"), [("true", (1, 1)), ("", (0, 2))])

@@ -69,6 +69,7 @@ def test_a_score_belongs_to_its_pair(
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_processes_may_make_the_same_file_at_once_and_then_torch_is_not_needed(
     folder: Path, weights: CrossEncoderWeights, tmp_path: Path
 ) -> None:

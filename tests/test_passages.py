@@ -48,6 +48,7 @@ def _whole_in_one(sentence: str, passages: set[str]) -> bool:
     return any(f" {sentence} " in f" {passage} " for passage in passages)
 
 
+@pytest.mark.slow
 def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
     planted, harmless = Reactor(cache=None, stages="verify").detect(
         [(LONG, CLAIM), (" ".join(FILLER), "The paintings were seen by visitors.")]
@@ -69,6 +70,7 @@ def test_only_pairs_that_would_be_cut_are_split():
     assert verified.read == 1 + 61
 
 
+@pytest.mark.slow
 def test_a_huge_pair_costs_no_more_than_the_bound():
     """24 sentences against as many others are 576 pairs, more than twice the bound."""
     huge = [" ".join(f"Guest {number} saw {what}." for number in range(24)) for what in ("a lamp", "a vase")]
@@ -89,6 +91,7 @@ def test_the_score_of_a_long_pair_is_not_called_calibrated():
     assert "strongest of 61 pairs of passages" in verdict.reasoning
 
 
+@pytest.mark.slow
 def test_what_stands_in_both_texts_is_not_held_against_them():
     long = " ".join(FILLER * 12)
     [alike] = Reactor(cache=None).detect([(long, long)])

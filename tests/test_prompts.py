@@ -61,6 +61,7 @@ def test_a_placeholder_inside_a_text_stays_text() -> None:
     assert prompt.question("x {text2} {text1}", "y {text1}") == "A: x {text2} {text1} B: y {text1} {other}"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=50), st.text(max_size=50))
 @settings(max_examples=100, deadline=None)
 @example("\\1 \\g<0>", "%s {0}")
@@ -353,6 +354,7 @@ def states_a_verdict_or_raises_reply_error(text: str) -> None:
     assert isinstance(reply.reasoning, str)
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(max_size=300), WORDS, JSON.map(json.dumps)))
 @settings(max_examples=600, deadline=None)
 def test_any_text_gives_a_verdict_or_a_reply_error(text: str) -> None:

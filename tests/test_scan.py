@@ -67,6 +67,7 @@ def test_a_contradiction_between_two_files_is_found_and_says_where_both_stand(
     assert told.err.rstrip().endswith("; 1 finding")
 
 
+@pytest.mark.slow
 def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
     ]
 
 
+@pytest.mark.slow
 def test_accepted_contradictions_do_not_fail_wherever_they_move(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +109,7 @@ def test_accepted_contradictions_do_not_fail_wherever_they_move(
     assert "Sundays" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None:
     assert main(["docs", "--format", "html", "--out", "found.html", "--quiet"]) == 0
     page = (corpus / "found.html").read_text()
@@ -114,6 +117,7 @@ def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None
     assert "docs/notes.md:3" in page
 
 
+@pytest.mark.slow
 def test_standard_input_is_plain_text(corpus: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kimera.scan", "-", "--most", "1", "--format", "csv"],
@@ -153,6 +157,7 @@ def test_wrong_usage_is_told_without_a_traceback(
     assert capsys.readouterr().err.startswith(f"error: {told}")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan_goes_on(
     corpus: Path,
@@ -292,6 +297,7 @@ def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
     assert hook["pass_filenames"] is False
 
 
+@pytest.mark.slow
 def test_planted_contradictions_are_drawn_from_labelled_pairs_and_the_scan_misses_few_of_the_exhaustive(
     tmp_path: Path,
 ) -> None:
@@ -338,6 +344,7 @@ def test_what_a_judge_is_surest_of_is_first() -> None:
     assert strongest_first([unsure, finding(score=0.95), sure])[:2] == [sure, unsure]
 
 
+@pytest.mark.slow
 def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
     assert main(accept) == 0

@@ -80,6 +80,7 @@ def test_few_batches_are_taken_ahead_and_an_error_ends_it() -> None:
     assert len(taken) < 20
 
 
+@pytest.mark.slow
 def test_copies_read_pairs_as_one_network_does() -> None:
     alone = CrossEncoder(SHIPPED_CROSS_ENCODER, backend="torch")
     networks = copies(alone._network(), TwoCpus("torch", "float32", "cpu"))
@@ -91,6 +92,7 @@ def test_copies_read_pairs_as_one_network_does() -> None:
     np.testing.assert_allclose(logits, alone.logits(PAIRS), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 2e-3)])
 def test_vectors_by_batches_of_tokens_are_those_of_sentence_transformers(
     precision: str, tolerance: float

@@ -29,6 +29,8 @@ from kimera.train import main
 from kimera.train_options import public_command, read_options
 from kimera.training_data import LabelledFile, divide, split, too_small
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 COLOURS = ("red", "blue", "green", "white", "black")
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 OWNERS = ("My", "Your", "Her", "His", "Our")
