@@ -72,7 +72,10 @@ def _ctrl_c_is_heard() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Models are prepared once for all tests, and nothing of the user's is read or written."""
-    os.environ.setdefault("KIMERA_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own, within one of them all
+        folder = folder.parent
+    os.environ.setdefault("KIMERA_CACHE_DIR", str(folder / "cache"))
 
 
 @pytest.fixture(autouse=True)

@@ -111,7 +111,8 @@ def test_known_to_fail():
 def run_tests(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     """The tests of a folder, under the conftest.py of these tests."""
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, "--rootdir", "."]
-    return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=f"{ROOT / 'tests'}{os.pathsep}{ROOT}")
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
+    return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=path)
 
 
 @pytest.mark.parametrize(("ci", "ended"), [("true", (1, 1)), ("", (0, 2))])
