@@ -173,6 +173,7 @@ def test_a_run_asks_the_judge_about_the_sample_and_what_is_in_doubt(run_folder: 
     assert run["dollars_saved"] == pytest.approx(judge["dollars"] / run["asked"] * run["spared"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_every_row_says_what_the_cascade_made_of_it(run_folder: Path) -> None:
     with (run_folder / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

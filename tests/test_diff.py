@@ -366,6 +366,7 @@ def test_gates_hold_for_the_difference(before: Path, after: Path, capsys: pytest
     )
 
 
+@pytest.mark.slow
 def test_several_detectors_are_several_tests(
     two_judges: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ from benchmarks.distil import main
 from benchmarks.llm_compare import main as compare
 from kimera.pair_files import read_pairs
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 PAIRS = [
     {"text1": f"Shop {number} is open.", "text2": f"Shop {number} is closed.", "label": label}
     for number, label in enumerate(("contradiction", "neutral") * 20)
@@ -39,7 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "out"
 
 
-@pytest.mark.slow
 def test_labels_are_the_judges_verdicts_and_can_be_trained_on(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

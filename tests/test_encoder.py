@@ -112,6 +112,7 @@ def test_float32_on_onnxruntime_is_what_sentence_transformers_says_and_int8_is_n
     assert 0.98 < cosines.min() < 0.99999
 
 
+@pytest.mark.slow
 def test_vectors_of_another_precision_are_other_entries_of_the_cache(encoder, tmp_path):
     cache = EmbeddingCache(tmp_path)
     embed(TEXTS, encoder, cache)

@@ -15,6 +15,8 @@ from benchmarks.report import build_summary
 from benchmarks.report.__main__ import main as report
 from kimera.errors import UserError
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 PAIRS = [
     {"text1": f"Statement {number}.", "text2": f"Another statement {number}.", "label": label}
     for number, label in enumerate(("contradiction", "neutral", "entailment") * 4)
@@ -32,7 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "out"
 
 
-@pytest.mark.slow
 def test_its_summary_is_the_one_that_was_written(folder: Path) -> None:
     written = json.loads((folder / "summary.json").read_text())
     assert json.loads(json.dumps(build_summary(open_run(folder).run))) == written

@@ -41,6 +41,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 def test_float32_on_onnxruntime_is_what_torch_says(
     folder: Path, weights: CrossEncoderWeights, cache_dir: Path
 ) -> None:

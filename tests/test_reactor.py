@@ -53,6 +53,7 @@ def test_a_verdict_says_what_is_known_and_no_more(encoder):
     assert verdict.screen_score is None
 
 
+@pytest.mark.slow
 def test_of_both_stages_the_verdict_is_verifys_and_screens_score_stands_beside_it(encoder):
     both, screen, verify = (
         Reactor(encoder, cache=None, stages=stages).detect(PAIRS) for stages in ("both", "screen", "verify")
@@ -65,6 +66,7 @@ def test_of_both_stages_the_verdict_is_verifys_and_screens_score_stands_beside_i
     assert first.reasoning.endswith(f"; screen: P(contradiction) {first.screen_score:.2f}")
 
 
+@pytest.mark.slow
 def test_both_stages_are_the_default_but_for_an_encoder_or_a_head_of_ones_own(encoder):
     assert Reactor(cache=None).stages == "both"
     assert Reactor(encoder, cache=None).stages == "both"
