@@ -73,7 +73,7 @@ lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(COMPILE) $(UPGRADE) --universal --python-version 3.11 --output-file requirements.lock
-	$(COMPILE) $(UPGRADE) --resolution lowest-direct --python-version 3.11 --python-platform linux \
+	$(COMPILE) $(UPGRADE) --resolution lowest-direct --only-binary :all: --python-version 3.11 --python-platform linux \
 		--output-file requirements-lowest.txt
 	for version in 3.11 3.12 3.13; do \
 		$(COMPILE) --constraint requirements.lock --only-binary :all: --python-version $$version >/dev/null \
