@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint $(LOCK)
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest -rs
 SAY := @printf '\n== %s\n'
 
 .PHONY: compare test quick fuzz lowest coverage prove pictures lock clean
