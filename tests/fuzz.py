@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+NO_PROPERTIES = 5  # pytest's code for no test that was selected
 
 
 def main() -> int:
@@ -41,7 +42,9 @@ def _round(seed: int, tests: list[str]) -> int:
     options = ["-m", "hypothesis", "--hypothesis-profile", "fuzz", "--hypothesis-seed", str(seed)]
     command = [sys.executable, "-m", "pytest", "--no-header", "--tb=short", *options, *tests]
     ended = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if ended:
+    if ended == NO_PROPERTIES:
+        print(f"No property is tested in {', '.join(tests)}", flush=True)
+    elif ended:
         print(f"A finding, or a round that broke off. To see it again: make fuzz SEED={seed}", flush=True)
     return ended
 
