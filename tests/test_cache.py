@@ -165,12 +165,12 @@ def test_the_environment_chooses_the_folder(tmp_path, monkeypatch):
 
 
 def test_the_file_stays_near_its_bound_and_the_oldest_go_first(tmp_path):
-    most = 2_000_000
-    cache = EmbeddingCache(tmp_path, most_bytes=most)
+    maximum = 2_000_000
+    cache = EmbeddingCache(tmp_path, max_bytes=maximum)
     vectors = np.ones((200, 384), np.float32)
     for turn in range(20):  # 6 MB in all
         cache.put_many("print", [f"{turn} {number}" for number in range(200)], vectors)
-        assert cache.path.stat().st_size < most + 200 * 2_000
+        assert cache.path.stat().st_size < maximum + 200 * 2_000
     _, newest = cache.get_many("print", [f"19 {number}" for number in range(200)], 384)
     _, oldest = cache.get_many("print", [f"0 {number}" for number in range(200)], 384)
     assert newest.all()
@@ -180,7 +180,7 @@ def test_the_file_stays_near_its_bound_and_the_oldest_go_first(tmp_path):
 
 def test_a_lower_bound_makes_the_file_smaller(tmp_path):
     EmbeddingCache(tmp_path).put_many("print", list(map(str, range(1500))), np.ones((1500, 384), np.float32))
-    cache = EmbeddingCache(tmp_path, most_bytes=500_000)
+    cache = EmbeddingCache(tmp_path, max_bytes=500_000)
     assert cache.path.stat().st_size > 2_000_000
     cache.put_many("print", ["one more"], np.ones((1, 384), np.float32))
     assert cache.path.stat().st_size < 600_000

@@ -96,17 +96,17 @@ def test_a_rare_word_is_one_that_few_texts_hold(texts: list[str], rare_in: int) 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.integers(2, 60), st.integers(0, 5), st.sampled_from([0.2, 0.5]))
-def test_each_related_pair_comes_once_and_no_other_comes(count: int, seed: int, least_cosine: float) -> None:
+def test_each_related_pair_comes_once_and_no_other_comes(count: int, seed: int, min_cosine: float) -> None:
     """With as many neighbours as there are vectors the search is exact."""
     vectors = unit_vectors(count, 4, seed)
     texts = [f"common word{row % 7 if row < 12 else row}" for row in range(count)]
-    rule = Rule(least_cosine=least_cosine, neighbours=60, rare_in=3, least_cosine_rare=0.0)
+    rule = Rule(min_cosine=min_cosine, neighbours=60, rare_in=3, min_cosine_rare=0.0)
     cosines = vectors @ vectors.T
     rare = set(map(tuple, rare_word_pairs(texts, rule.rare_in_corpus(count)).tolist()))
     expected = {
         pair
         for pair in combinations(range(count), 2)
-        if cosines[pair] >= least_cosine or (pair in rare and cosines[pair] >= 0.0)
+        if cosines[pair] >= min_cosine or (pair in rare and cosines[pair] >= 0.0)
     }
     found = related(texts, vectors, rule)
     assert len(found) == len(set(found))
@@ -124,7 +124,7 @@ def test_the_screen_keeps_what_the_head_does_not_rule_out_the_likeliest_first() 
     pairs = np.array(list(combinations(range(40), 2)))
     cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
     head = ContradictionHead.load(SHIPPED_HEAD)
-    rule = Rule(least_screen=0.6, surely=0.1)
+    rule = Rule(min_screen=0.6, surely=0.1)
     found = screen(
         texts, vectors, iter([(pairs[:300], cosines[:300]), (pairs[300:], cosines[300:])]), head, rule
     )

@@ -140,9 +140,9 @@ def test_more_is_sampled_where_the_reactor_saw_more_contradictions_than_there_ar
 
 
 def test_a_share_outside_of_0_and_1_is_refused() -> None:
-    for risk, most in ((0.0, None), (1.0, None), (0.02, 1.5)):
+    for risk, maximum in ((0.0, None), (1.0, None), (0.02, 1.5)):
         with pytest.raises(UserError, match=r"is not a share (between 0 and 1|above 0 and at most 1)"):
-            CascadePlan(risk, most)
+            CascadePlan(risk, maximum)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_a_cascade_that_was_cut_short_goes_on_and_ends_the_same(run_folder: Path
     [
         (["--cascade", "2"], "not a share between 0 and 1"),
         (["--cascade", "0.02", "--kimera-only"], "not allowed with argument"),
-        (["--most-sent", "0.5", "--simulate"], "give both"),
+        (["--max-sent", "0.5", "--simulate"], "give both"),
         (["--cascade", "0.02", "--simulate", "--model", "a", "--model", "b"], "one judge"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_services_budget_is_that_of_the_pairs_to_come(judge: SimulatorThread) 
     reactor: Any = KnownScores(
         np.where(np.arange(600) % 2 == 1, random.beta(4, 2, 600), random.beta(2, 4, 600))
     )
-    with Cascade(reactor, client(judge), risk=0.05, most_sent=0.4) as cascade:
+    with Cascade(reactor, client(judge), risk=0.05, max_sent=0.4) as cascade:
         cascade.calibrate(PAIRS[:400])
         cascade.detect(PAIRS[400:])
     assert 0.25 * 200 < cascade.sent < 0.5 * 200
@@ -243,9 +243,9 @@ def test_a_dead_judge_is_named_and_not_taken_for_too_few_contradictions() -> Non
 
 
 def test_a_limit_that_the_sample_alone_would_pass_is_refused() -> None:
-    plan = CascadePlan(0.05, most_sent=0.3)
+    plan = CascadePlan(0.05, max_sent=0.3)
     with pytest.raises(
-        UserError, match=r"takes a sample of \d+ of 300 pairs, more than --most-sent 0\.3 allows"
+        UserError, match=r"takes a sample of \d+ of 300 pairs, more than --max-sent 0\.3 allows"
     ):
         plan.require_budget(np.full(300, 0.5))
 
@@ -255,7 +255,7 @@ def test_pairs_without_a_score_go_to_the_judge_and_count_for_nothing_in_the_samp
     truth = random.random(3000) < 0.4
     scores = np.where(truth, random.beta(5, 2, 3000), random.beta(2, 5, 3000))
     scores[truth & (random.random(3000) < 0.5)] = np.nan
-    plan, verdicts = CascadePlan(0.05, most_sent=0.6), np.full(3000, -1, np.int8)
+    plan, verdicts = CascadePlan(0.05, max_sent=0.6), np.full(3000, -1, np.int8)
     for chosen, _ in plan.rounds(scores, verdicts):
         verdicts[chosen] = truth[chosen]
     decision = plan.decide(scores, verdicts)
@@ -283,7 +283,7 @@ def test_where_all_in_doubt_may_be_sent_nothing_is_called_a_contradiction_withou
         random = np.random.default_rng(seed)
         truth = random.random(700) < 0.15
         scores = np.clip(np.where(truth, 0.7, 0.4) + random.normal(size=700) / 6, 0, 1)
-        plan = CascadePlan(0.08, most_sent=1.0, seed=seed)
+        plan = CascadePlan(0.08, max_sent=1.0, seed=seed)
         _, decision = asked_in_rounds(plan, scores, truth, random.random(700) < 0.3)
         assert decision.thresholds.upper == 1, seed
 
@@ -293,7 +293,7 @@ def test_a_sample_that_has_to_grow_stays_within_what_may_be_sent_and_then_nothin
     random = np.random.default_rng(0)
     truth = random.random(1000) < 0.075
     scores = np.clip(random.normal(0.62, 0.2, 1000), 0, 1)
-    plan = CascadePlan(0.05, most_sent=0.3)
+    plan = CascadePlan(0.05, max_sent=0.3)
     asked, decision = asked_in_rounds(plan, scores, truth, np.zeros(1000, bool))
     assert plan.first_sample(scores) < asked <= 300
     assert not decision.enough
@@ -304,7 +304,7 @@ def test_a_sample_that_has_to_grow_stays_within_what_may_be_sent_and_then_nothin
     assert (called == (scores[rest] > 0.5)).all()  # as the reactor alone has it
     missed = (~called & truth[rest]).sum() / truth[rest].sum()
     assert missed <= decision.bounds.missed
-    CascadePlan(0.05, most_sent=0.3, sampled_before=300).require_budget(scores)  # so that it can go on
+    CascadePlan(0.05, max_sent=0.3, sampled_before=300).require_budget(scores)  # so that it can go on
 
 
 def test_a_sample_that_an_earlier_session_paid_for_never_shrinks() -> None:

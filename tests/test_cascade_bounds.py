@@ -13,8 +13,8 @@ from benchmarks.cascade_bounds import (
     Thresholds,
     bounds,
     choose,
-    most_missed,
-    most_of,
+    max_missed,
+    max_of,
     positives_needed,
     sample_size,
 )
@@ -23,8 +23,8 @@ from benchmarks.cascade_bounds import (
 def test_a_risk_of_two_percent_needs_149_contradictions_before_none_may_be_missed() -> None:
     """0.98 ** 149 < 0.05 <= 0.98 ** 148."""
     assert positives_needed(0.02) == 149
-    assert most_missed(0.02, 149) == 0
-    assert most_missed(0.02, 148) == -1
+    assert max_missed(0.02, 149) == 0
+    assert max_missed(0.02, 148) == -1
 
 
 @given(st.floats(0.001, 0.5), st.integers(0, 10))
@@ -36,18 +36,18 @@ def test_so_many_contradictions_are_the_fewest_that_do(risk: float, missed: int)
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_the_end_of_a_share_is_that_of_clopper_and_pearson(found: int, more: int) -> None:
     of = found + more
-    assert most_of(found, of) == pytest.approx(beta.ppf(0.95, found + 1, more))
+    assert max_of(found, of) == pytest.approx(beta.ppf(0.95, found + 1, more))
 
 
 def test_of_a_large_rest_the_bound_is_that_of_all_and_of_a_small_one_it_is_wider() -> None:
-    assert most_of(5, 200, 10_000_000) == pytest.approx(most_of(5, 200), rel=1e-3)
-    assert most_of(5, 200, 50) > 1.2 * most_of(5, 200)
+    assert max_of(5, 200, 10_000_000) == pytest.approx(max_of(5, 200), rel=1e-3)
+    assert max_of(5, 200, 50) > 1.2 * max_of(5, 200)
 
 
 def test_what_is_left_of_a_small_run_varies_more_and_is_trusted_less() -> None:
     """With 10 contradictions left, one missed is a tenth: too likely after 149 of which none was."""
-    assert most_missed(0.02, 149, rest=10) == -1
-    assert most_missed(0.02, 149, rest=100_000) == 0
+    assert max_missed(0.02, 149, rest=10) == -1
+    assert max_missed(0.02, 149, rest=100_000) == 0
 
 
 def test_a_large_run_samples_at_most_a_tenth_and_a_small_one_nearly_all() -> None:
@@ -65,12 +65,12 @@ def test_too_few_contradictions_settle_nothing_as_none() -> None:
 
 
 @given(st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), min_size=1, max_size=60), st.integers(0, 70))
-def test_no_more_go_to_the_judge_than_may(rest: list[float], most: int) -> None:
+def test_no_more_go_to_the_judge_than_may(rest: list[float], maximum: int) -> None:
     """Scores that are alike go the same way, so that it may be fewer."""
     random = np.random.default_rng(0)
     sample = Sampled(random.beta(5, 2, 300), random.beta(2, 5, 300))
     scores = np.array(rest)
-    assert (~choose(sample, 0.02, scores, most).settled(scores)).sum() <= most
+    assert (~choose(sample, 0.02, scores, maximum).settled(scores)).sum() <= maximum
 
 
 def test_a_sample_without_contradictions_shows_nothing_of_what_is_missed() -> None:
@@ -87,7 +87,7 @@ def test_a_pair_without_a_score_is_never_settled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("most_sent", [None, 0.5])
-def test_the_bounds_are_kept_as_often_as_they_say(most_sent: float | None) -> None:
+def test_the_bounds_are_kept_as_often_as_they_say(max_sent: float | None) -> None:
     """A judge that errs at random on one pair of twenty, 300 runs of 3,000 pairs: 5 % may break one."""
     random = np.random.default_rng(7)
     broken = np.zeros(3)
@@ -98,7 +98,7 @@ def test_the_bounds_are_kept_as_often_as_they_say(most_sent: float | None) -> No
         sampled = np.zeros(3000, dtype=bool)
         sampled[random.permutation(3000)[: sample_size(0.02, scores.mean(), 3000)]] = True
         sample = Sampled(scores[sampled & judged], scores[sampled & ~judged])
-        left = None if most_sent is None else most_sent * 3000 - sampled.sum()
+        left = None if max_sent is None else max_sent * 3000 - sampled.sum()
         thresholds = choose(sample, 0.02, scores[~sampled], left)
         found = bounds(sample, thresholds, 0.02, int((~sampled).sum()))
         missed = ~sampled & judged & (scores < thresholds.lower)

@@ -45,7 +45,7 @@ def test_many_points_are_thinned_and_keep_their_ends() -> None:
     scores = np.random.default_rng(0).random(50_000)
     truth = (scores > 0.4).astype(np.int8)
     points = curves.roc(truth, scores)
-    assert len(points) == curves.MOST_POINTS
+    assert len(points) == curves.MAX_POINTS
     assert (points[0], points[-1]) == ((0, 0), (1, 1))
 
 
@@ -61,9 +61,9 @@ def test_a_distribution_rises_from_nothing_to_all(values: list[float]) -> None:
 def test_the_most_requests_in_flight_are_those_that_overlap(answers: list[tuple[float, float]]) -> None:
     done_s, latency_ms = (np.array(each) for each in zip(*answers, strict=True))
     begun_s = np.maximum(0, done_s - latency_ms / 1000)
-    most = max(int(((begun_s <= at) & (done_s >= at)).sum()) for at in begun_s)
+    maximum = max(int(((begun_s <= at) & (done_s >= at)).sum()) for at in begun_s)
     points = curves.in_flight(done_s, latency_ms, 100.0)
-    assert max(height for _, height in points) == most
+    assert max(height for _, height in points) == maximum
     assert [second for second, _ in points] == sorted(second for second, _ in points)
     assert points[-1][1] == 0
 

@@ -58,7 +58,7 @@ def test_labels_are_the_judges_verdicts_and_can_be_trained_on(
 
 def test_what_the_judge_is_not_sure_of_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "sure.jsonl"
-    assert main([str(folder), "--judge", "a", "--out", str(out), "--least-confidence", "0.9"]) == 0
+    assert main([str(folder), "--judge", "a", "--out", str(out), "--min-confidence", "0.9"]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert 0 < len(rows) < 40
     assert all(row["confidence"] >= 0.9 for row in rows)
@@ -69,7 +69,7 @@ def test_what_the_judge_is_not_sure_of_can_be_left_out(folder: Path, tmp_path: P
     [
         ([], "the judges of this run are: a, b"),
         (["--judge", "c"], "--judge c: the judges of this run are: a, b"),
-        (["--judge", "a", "--least-confidence", "2"], "2 is not from 0.5 to 1"),
+        (["--judge", "a", "--min-confidence", "2"], "2 is not from 0.5 to 1"),
     ],
 )
 def test_a_wrong_question_is_answered_with_what_would_be_right(

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow  # whole runs, fits or installations
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 COLOURS = ("red", "blue", "green", "white", "black")
 OPTIONS = FineTuneOptions(
-    epochs=8, patience=99, batch_size=12, learning_rate=0.01, new_layers_rate=0.01, most_tokens=32
+    epochs=8, patience=99, batch_size=12, learning_rate=0.01, new_layers_rate=0.01, max_tokens=32
 )
 
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def labelled(folder: Path, pairs: list[tuple[str, str, str]]) -> LabelledTokens:
-    tokens = Tokenizer(folder, OPTIONS.most_tokens).of_pairs([pair[:2] for pair in pairs])
+    tokens = Tokenizer(folder, OPTIONS.max_tokens).of_pairs([pair[:2] for pair in pairs])
     label = np.array([LABELS.index(pair[2]) for pair in pairs], dtype=np.int64)
     return LabelledTokens(tokens, label, np.ones(len(pairs), dtype=np.float32))
 

@@ -88,7 +88,7 @@ def test_findings_are_what_the_judge_confirms_and_say_so(
     }
     assert (run / "findings.jsonl").read_text() == told.out
     assert "gpt-4o (simulated), confidence" in (run / "findings.html").read_text()
-    assert json.loads((run / "scan.json").read_text())["rule"]["least_cosine"] == 0.6
+    assert json.loads((run / "scan.json").read_text())["rule"]["min_cosine"] == 0.6
     assert reactor_alone([*command[:2], "--quiet"]) == 0
     assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
 
@@ -111,7 +111,7 @@ def test_a_few_candidates_are_settled_without_the_judge(
 def test_what_is_called_without_the_judge_does_not_name_it(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command, "--cascade", "0.5", "--most-sent", "0.5", "--quiet"]) == 0
+    assert main([*command, "--cascade", "0.5", "--max-sent", "0.5", "--quiet"]) == 0
     judges = {each["judge"] for each in map(json.loads, capsys.readouterr().out.splitlines())}
     assert judges == {"", "gpt-4o (simulated)"}
 
@@ -119,7 +119,7 @@ def test_what_is_called_without_the_judge_does_not_name_it(
 def test_what_the_reactor_is_not_sure_of_is_no_finding_without_the_judge(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command, "--cascade", "0.5", "--most-sent", "0.35"]) == 0
+    assert main([*command, "--cascade", "0.5", "--max-sent", "0.35"]) == 0
     told = capsys.readouterr()
     found = [json.loads(line) for line in told.out.splitlines()]
     assert all(each["judge"] or each["score"] >= 0.8 for each in found)
@@ -195,10 +195,10 @@ def test_a_budget_that_the_sample_would_pass_is_told_without_a_way_on_that_is_no
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("found.jsonl").write_text("an earlier scan's\n")
-    assert main([*command, "--most-sent", "0.3", "--folder", "run", "--out", "found.jsonl"]) == 1
+    assert main([*command, "--max-sent", "0.3", "--folder", "run", "--out", "found.jsonl"]) == 1
     assert Path("found.jsonl").read_text() == "an earlier scan's\n"
     told = capsys.readouterr().err
-    assert "more than --most-sent 0.3 allows" in told
+    assert "more than --max-sent 0.3 allows" in told
     assert "go on with" not in told
 
 
@@ -217,7 +217,7 @@ def test_what_was_accepted_and_not_asked_again_stays_accepted(
 
 
 def test_a_dry_run_says_what_would_be_refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*command, "--dry-run", "--most-sent", "0.3"]) == 0
+    assert main([*command, "--dry-run", "--max-sent", "0.3"]) == 0
     assert "The sample alone would be more, and the run refused." in capsys.readouterr().out
 
 
@@ -265,7 +265,7 @@ def test_where_there_is_no_candidate_nobody_is_asked(
         (["open.txt", "--resume", "run"], "--resume goes on with the candidates in the run's folder"),
         (["--resume", "run"], f"--resume run: no {CANDIDATES} there"),
         (
-            ["--resume", "run", "--least-cosine", "0.7"],
+            ["--resume", "run", "--min-cosine", "0.7"],
             "--resume goes on with the candidates in the run's folder",
         ),
         (

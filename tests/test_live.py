@@ -421,7 +421,7 @@ def test_a_signal_ends_it_and_open_sessions_are_told(
         (("--token", ""), "the token is too short; give 8 characters or more"),
         (("--port", "70000"), "'70000' is not a port; give 0 to 65535"),
         (("--waiting", "0"), "'0' is not a whole number from 1 on"),
-        (("--least-cosine", "nan"), "'nan' is not a cosine; give -1 to 1"),
+        (("--min-cosine", "nan"), "'nan' is not a cosine; give -1 to 1"),
     ],
 )
 def test_a_wrong_flag_is_told_in_one_line(

@@ -9,9 +9,9 @@ import pytest
 from live_servers import HeldDetector, serving, welcomed
 
 from kimera.live.checker import Checker
-from kimera.live.session import MOST_PASSAGE_PAIRS, Detector, Session
+from kimera.live.session import MAX_PASSAGE_PAIRS, Detector, Session
 from kimera.live.statements import Statement
-from kimera.live.turns import MOST_CHARACTERS_TOGETHER, MOST_TOGETHER, Job, Turns
+from kimera.live.turns import MAX_CHARACTERS_TOGETHER, MAX_TOGETHER, Job, Turns
 
 TEXT = "The office is closed on Fridays."
 
@@ -28,7 +28,7 @@ def test_a_statement_of_100_sentences_costs_few_pairs_a_candidate(live_detector:
     for statement in statements_of_tiny_sentences(3):
         to_read.clear()
         live_detector.check([(session, statement)], lambda _, of: to_read.append(of))
-    assert to_read[-1] == 2 * MOST_PASSAGE_PAIRS
+    assert to_read[-1] == 2 * MAX_PASSAGE_PAIRS
 
 
 @pytest.mark.slow
@@ -76,19 +76,19 @@ def test_sessions_take_turns_and_each_keeps_its_order(loop: asyncio.AbstractEven
 
 
 def test_the_next_batch_goes_on_with_whose_turn_it_is(loop: asyncio.AbstractEventLoop) -> None:
-    turns = turns_of(loop, {"a": MOST_TOGETHER, "b": 1, "c": 2})
+    turns = turns_of(loop, {"a": MAX_TOGETHER, "b": 1, "c": 2})
     first = turns.take()
     assert ids(first)[:5] == ["a1", "b1", "c1", "a2", "c2"]
-    assert len(first) == MOST_TOGETHER
+    assert len(first) == MAX_TOGETHER
     for late in turns_of(loop, {"d": 3}).take():
         turns.add(late)
     assert ids(turns.take()) == ["a14", "d1", "a15", "d2", "a16", "d3"]
 
 
 def test_a_batch_has_a_bound_of_characters(loop: asyncio.AbstractEventLoop) -> None:
-    half = turns_of(loop, {"a": 2, "b": 1}, MOST_CHARACTERS_TOGETHER // 2)
+    half = turns_of(loop, {"a": 2, "b": 1}, MAX_CHARACTERS_TOGETHER // 2)
     assert [ids(half.take()) for _ in range(2)] == [["a1", "b1"], ["a2"]]
-    more = turns_of(loop, {"a": 2}, MOST_CHARACTERS_TOGETHER + 1)
+    more = turns_of(loop, {"a": 2}, MAX_CHARACTERS_TOGETHER + 1)
     assert [ids(more.take()) for _ in range(2)] == [["a1"], ["a2"]]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.cross_encoder import CrossEncoder
-from kimera.passages import MOST_PASSAGE_PAIRS, passage_pairs, sentences
+from kimera.passages import MAX_PASSAGE_PAIRS, passage_pairs, sentences
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 from kimera.verification import Strongest, verify
 
@@ -31,10 +31,10 @@ TEXTS = st.builds(
 
 
 @settings(max_examples=100)
-@given(TEXTS, TEXTS, st.sampled_from([1, 2, 4, MOST_PASSAGE_PAIRS]))
-def test_each_sentence_of_its_own_is_read_whole_on_its_side_against_all_of_the_other(one, other, most):
-    parts = passage_pairs((one, other), most)
-    assert 1 <= len(parts) <= most
+@given(TEXTS, TEXTS, st.sampled_from([1, 2, 4, MAX_PASSAGE_PAIRS]))
+def test_each_sentence_of_its_own_is_read_whole_on_its_side_against_all_of_the_other(one, other, maximum):
+    parts = passage_pairs((one, other), maximum)
+    assert 1 <= len(parts) <= maximum
     both = [set(sentences(text)) for text in (one, other)]
     own = [both[0] - both[1], both[1] - both[0]]
     passages = [{part[side] for part in parts} for side in (0, 1)]
@@ -75,7 +75,7 @@ def test_a_huge_pair_costs_no_more_than_the_bound():
     """24 sentences against as many others are 576 pairs, more than twice the bound."""
     huge = [" ".join(f"Guest {number} saw {what}." for number in range(24)) for what in ("a lamp", "a vase")]
     verified = verify([(huge[0], huge[1])], CrossEncoder(SHIPPED_CROSS_ENCODER), None)
-    assert 1 < verified.read <= MOST_PASSAGE_PAIRS
+    assert 1 < verified.read <= MAX_PASSAGE_PAIRS
     assert verified.strongest[0].of == verified.read
 
 

@@ -142,7 +142,7 @@ def summary_of(detector: DetectorResult, labels: np.ndarray = LABELLED) -> dict[
     return build_summary(run_of(labels, detector))["detectors"][detector.name]
 
 
-# Of a judge with two scores only; see `benchmarks.metrics.FEWEST_SCORES`.
+# Of a judge with two scores only; see `benchmarks.metrics.MIN_SCORES`.
 COARSE = dict.fromkeys(
     ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
     "there are fewer than 10 different scores",

@@ -437,7 +437,7 @@ def test_pairs_without_trouble_and_pairs_not_asked_stay_out() -> None:
 
 
 def test_what_the_page_holds_is_bounded() -> None:
-    table = PairTable(most_characters=50_000)
+    table = PairTable(max_characters=50_000)
     failed = (Pair(f"{HOSTILE} " * 500, "x" * 10_000), [Failure("broken", "y" * 10_000)])
     for _ in table.watching(failed for _ in range(20)):
         pass

@@ -71,7 +71,7 @@ def test_a_contradiction_between_two_files_is_found_and_says_where_both_stand(
 def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["docs", "--cache-dir", str(corpus / "cache"), "--least-cosine", "0.5", "--rare-in", "0"]
+    command = ["docs", "--cache-dir", str(corpus / "cache"), "--min-cosine", "0.5", "--rare-in", "0"]
     main(command)
     assert "(5 encoded); 1 candidates of 10 pairs; 1 left by the screen; 1 verified (1 read)" in (
         capsys.readouterr().err
@@ -120,7 +120,7 @@ def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None
 @pytest.mark.slow
 def test_standard_input_is_plain_text(corpus: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "kimera.scan", "-", "--most", "1", "--format", "csv"],
+        [sys.executable, "-m", "kimera.scan", "-", "--max-findings", "1", "--format", "csv"],
         input=f"{NOTES}\n{NEWS}",
         capture_output=True,
         text=True,
@@ -348,7 +348,7 @@ def test_what_a_judge_is_surest_of_is_first() -> None:
 def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
     assert main(accept) == 0
-    assert main([*accept, "--least-score", "1"]) == 0
+    assert main([*accept, "--min-score", "1"]) == 0
     assert "accepted.json: 1 findings that were accepted are found no longer" in capsys.readouterr().err
 
 
