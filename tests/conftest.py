@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from servers import HOST, ScriptedJudge
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ VARIABLES = (
 )  # fmt: skip
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
+
+# The same examples each day, so that a failure is of a change; `make fuzz` draws new ones.
+settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True)
+settings.register_profile("fuzz", derandomize=False, database=None, deadline=None, print_blob=True)
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for the browser needs one: nobody has to say it twice."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,7 +72,10 @@ def _ctrl_c_is_heard() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Models are prepared once for all tests, and nothing of the user's is read or written."""
-    os.environ.setdefault("KIMERA_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own, within one of them all
+        folder = folder.parent
+    os.environ.setdefault("KIMERA_CACHE_DIR", str(folder / "cache"))
 
 
 @pytest.fixture(autouse=True)

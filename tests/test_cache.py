@@ -187,6 +187,7 @@ def test_a_lower_bound_makes_the_file_smaller(tmp_path):
     assert cache.get_many("print", ["one more", "1499"], 384)[1].all()
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     EmbeddingCache(tmp_path).put_many("print", ["one", "two"], np.ones((2, 4), np.float32))
     (tmp_path / "models").mkdir()

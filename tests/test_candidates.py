@@ -48,11 +48,13 @@ def test_few_vectors_have_few_neighbours(count: int) -> None:
     assert ((found >= 0).sum(axis=1) == min(count - 1, 5)).all()
 
 
+@pytest.mark.slow
 def test_the_same_vectors_give_the_same_neighbours() -> None:
     vectors = unit_vectors(ROWS_PER_BLOCK + 200)
     assert (nearest(vectors, 5) == nearest(vectors, 5)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.05, 0.15, 0.3])
 def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: float) -> None:
     """In a process of its own; whether the graph is just built or asked depends on the machine."""
@@ -91,6 +93,7 @@ def test_a_rare_word_is_one_that_few_texts_hold(texts: list[str], rare_in: int) 
     assert rare_word_pairs(texts, rare_in).tolist() == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.integers(2, 60), st.integers(0, 5), st.sampled_from([0.2, 0.5]))
 def test_each_related_pair_comes_once_and_no_other_comes(count: int, seed: int, min_cosine: float) -> None:

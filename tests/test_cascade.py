@@ -156,6 +156,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "out"
 
 
+@pytest.mark.slow
 def test_a_run_asks_the_judge_about_the_sample_and_what_is_in_doubt(run_folder: Path) -> None:
     summary = json.loads((run_folder / "summary.json").read_text())
     run, judge = summary["cascade_run"], summary["detectors"]["simulated-judge"]
@@ -172,6 +173,7 @@ def test_a_run_asks_the_judge_about_the_sample_and_what_is_in_doubt(run_folder: 
     assert run["dollars_saved"] == pytest.approx(judge["dollars"] / run["asked"] * run["spared"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_every_row_says_what_the_cascade_made_of_it(run_folder: Path) -> None:
     with (run_folder / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -188,6 +190,7 @@ def test_a_run_as_a_cascade_is_read_back_whole(run_folder: Path) -> None:
     assert json.loads(json.dumps(build_summary(open_run(run_folder).run))) == written
 
 
+@pytest.mark.slow
 def test_a_cascade_that_was_cut_short_goes_on_and_ends_the_same(run_folder: Path, tmp_path: Path) -> None:
     lines = (run_folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[: 240 + 40]))
@@ -273,6 +276,7 @@ def asked_in_rounds(
     return int(asked.sum()), plan.decide(scores, verdicts)
 
 
+@pytest.mark.slow
 def test_where_all_in_doubt_may_be_sent_nothing_is_called_a_contradiction_without_the_judge() -> None:
     """Also where the judge fails on many, so that the sample shows less than its size promised."""
     for seed in range(150):
@@ -320,6 +324,7 @@ def test_a_sample_that_an_earlier_session_paid_for_never_shrinks() -> None:
     assert int(again.sampled.sum()) >= grown
 
 
+@pytest.mark.slow
 def test_a_cascade_that_a_cost_limit_ended_claims_nothing(tmp_path: Path) -> None:
     rows = [{"text1": pair.text1, "text2": pair.text2, "label": pair.label} for pair in PAIRS[:120]]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -331,6 +336,7 @@ def test_a_cascade_that_a_cost_limit_ended_claims_nothing(tmp_path: Path) -> Non
     assert "cascade" not in summary["detectors"]
 
 
+@pytest.mark.slow
 def test_what_each_step_costs_is_said_before_it_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_pair_without_a_score_is_never_settled() -> None:
     assert not Thresholds(0.9, 0.1).settled(np.array([np.nan])).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_sent", [None, 0.5])
 def test_the_bounds_are_kept_as_often_as_they_say(max_sent: float | None) -> None:
     """A judge that errs at random on one pair of twenty, 300 runs of 3,000 pairs: 5 % may break one."""

@@ -14,6 +14,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from kimera.classifier import KimeraClassifier
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 COLOURS = ("red", "blue", "green", "white")
 X = [

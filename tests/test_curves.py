@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import GUESSES, LABELLED, judge, reactor, run_of
+from made_runs import GUESSES, LABELLED, judge, reactor, run_of
 
 from benchmarks import metrics
 from benchmarks.report import curves

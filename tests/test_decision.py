@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
+from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
 
 from benchmarks.report import build_summary
 from benchmarks.report.decision import Answer, answers, dollars_per_thousand, written_dollars

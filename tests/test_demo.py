@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 DEMO = Path(__file__).parent.parent / "demo_async.py"
 KEY = "sk-made-up-for-this-test"
 PAIRS = 16

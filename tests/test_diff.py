@@ -136,6 +136,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return captured.err
 
 
+@pytest.mark.slow
 def test_a_run_is_equivalent_to_itself(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = difference(capsys, before, before)
     assert found["pairs"] == {"both": SIZE, "only_a": 0, "only_b": 0, "labelled": SIZE}
@@ -182,6 +183,7 @@ def test_every_figure_that_a_gate_may_name_is_there(
     assert [str(each.gate) for each in checked if each.value is None] == []
 
 
+@pytest.mark.slow
 def test_pairs_are_found_by_their_texts_wherever_they_stand(
     base: Path, begun: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -258,6 +260,7 @@ def test_the_only_judge_of_each_run_is_compared_under_both_names(
     )
 
 
+@pytest.mark.slow
 def test_several_judges_of_other_names_must_be_picked(
     begun: Path, two_judges: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,6 +273,7 @@ def test_several_judges_of_other_names_must_be_picked(
     assert list(both) == ["x", "y"]
 
 
+@pytest.mark.slow
 def test_a_prompt_that_differs_is_named(base: Path, begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strict = run(base, range(8), "--prompt", "strict", name="strict")
     differing = difference(capsys, begun, strict)["detectors"][JUDGE]["settings"]
@@ -306,6 +310,7 @@ def test_changed_pairs_are_written_with_what_both_runs_said(
         assert row["text1"].startswith(f"'{HOSTILE}")
 
 
+@pytest.mark.slow
 def test_a_cascade_is_compared_as_a_detector_of_its_own(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,6 +366,7 @@ def test_gates_hold_for_the_difference(before: Path, after: Path, capsys: pytest
     )
 
 
+@pytest.mark.slow
 def test_several_detectors_are_several_tests(
     two_judges: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

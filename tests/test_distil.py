@@ -12,6 +12,8 @@ from benchmarks.distil import main
 from benchmarks.llm_compare import main as compare
 from kimera.pair_files import read_pairs
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 PAIRS = [
     {"text1": f"Shop {number} is open.", "text2": f"Shop {number} is closed.", "label": label}
     for number, label in enumerate(("contradiction", "neutral") * 20)

@@ -103,6 +103,7 @@ def test_neighbours_in_the_batch_do_not_change_a_vector(encoder):
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_float32_on_onnxruntime_is_what_sentence_transformers_says_and_int8_is_near(encoder):
     texts = [*TEXTS, "long " * 300, "", *MANY[:20]]
     whole = Encoder(backend="torch").encode(texts)
@@ -111,6 +112,7 @@ def test_float32_on_onnxruntime_is_what_sentence_transformers_says_and_int8_is_n
     assert 0.98 < cosines.min() < 0.99999
 
 
+@pytest.mark.slow
 def test_vectors_of_another_precision_are_other_entries_of_the_cache(encoder, tmp_path):
     cache = EmbeddingCache(tmp_path)
     embed(TEXTS, encoder, cache)
@@ -145,6 +147,7 @@ def test_models_of_another_kind_are_left_to_sentence_transformers(tmp_path, file
     assert Encoder(folder).runtime == TORCH_ON_CPU
 
 
+@pytest.mark.slow
 def test_where_no_network_for_onnxruntime_can_be_made_torch_does_the_work_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)  # as where that package is not installed
     encoder = Encoder(cache_dir=tmp_path)
@@ -154,6 +157,7 @@ def test_where_no_network_for_onnxruntime_can_be_made_torch_does_the_work_and_sa
     np.testing.assert_allclose(vectors, Encoder(backend="torch").encode(TEXTS), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_torch_did_in_its_place_is_found_in_the_cache(tmp_path, monkeypatch):
     """Looked up under what it is, not under what was asked for."""
     monkeypatch.setitem(sys.modules, "onnx", None)  # as where that package is not installed
@@ -169,6 +173,7 @@ def test_a_text_with_a_lone_surrogate_has_a_vector(encoder):
     assert np.isfinite(encoder.encode(["broken \ud800 text"])).all()
 
 
+@pytest.mark.slow
 def test_a_worker_process_gives_the_same_vectors(encoder, pooled):
     np.testing.assert_allclose(pooled.vectors, encoder.encode(MANY), atol=1e-6)
 
@@ -188,6 +193,7 @@ def test_the_pool_is_kept_until_close(pooled):
     assert not worker.is_alive()
 
 
+@pytest.mark.slow
 def test_the_work_of_a_worker_that_dies_is_done_by_another_and_the_dead_one_is_named():
     with Encoder() as encoder:
         batches = encoder.encode_batches(MANY * 12, workers=1)
@@ -203,6 +209,7 @@ def test_the_work_of_a_worker_that_dies_is_done_by_another_and_the_dead_one_is_n
         np.testing.assert_allclose(whole[: len(MANY)], encoder.encode(MANY), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_second_worker_that_dies_over_the_same_texts_ends_the_call_and_the_encoder_stays_usable():
     with Encoder() as encoder:
         batches = encoder.encode_batches(MANY * 12, workers=1)
@@ -217,6 +224,7 @@ def test_a_second_worker_that_dies_over_the_same_texts_ends_the_call_and_the_enc
         assert encoder.encode(["still here"]).shape == (1, encoder.dimension)
 
 
+@pytest.mark.slow
 def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
     others = multiprocessing.active_children()
     with Encoder() as encoder:
@@ -232,6 +240,7 @@ def test_worker_processes_have_all_loaded_the_model_before_the_first_batch():
         assert encoder.load_s == loaded_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 1])
 def test_a_model_that_cannot_be_loaded_is_the_same_error_wherever_it_is_loaded(tmp_path, workers):
     others = multiprocessing.active_children()
@@ -258,6 +267,7 @@ def test_a_worker_that_dies_while_it_loads_is_reported_and_leaves_no_process_beh
     assert run.stdout.endswith("left: 0\n")
 
 
+@pytest.mark.slow
 def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
     told = []
     size = encoder.batch_size
@@ -266,6 +276,7 @@ def test_embedding_tells_after_each_batch_how_far_it_has_come(encoder):
     assert told == [(size, size + 10), (size + 10, size + 10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_or_killed_run_leaves_no_process_behind(tmp_path, kill):
     script = tmp_path / "script.py"

@@ -207,6 +207,7 @@ def compare(base_url: str, tmp_path: Path, *flags: str) -> tuple[str, Path]:
     return done.stdout + done.stderr, out
 
 
+@pytest.mark.slow
 def test_a_key_that_the_server_quotes_gets_into_no_file_of_a_run(serve: Serve, tmp_path: Path) -> None:
     replies = [
         completion(f'{{"contradiction": true, "confidence": 1, "reasoning": "{KEY}"}}'),
@@ -222,6 +223,7 @@ def test_a_key_that_the_server_quotes_gets_into_no_file_of_a_run(serve: Serve, t
     assert [path.name for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_reply_of_any_characters_ends_in_a_report(serve: Serve, tmp_path: Path) -> None:
     reasoning = "\ud800 \0 \x1b[31m =1+1 </script> \u202e"
     _, out = compare(serve(verdict(True, 0.9, reasoning)).base_url, tmp_path)

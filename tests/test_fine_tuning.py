@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from models import write_tiny_model
+from tiny_models import write_tiny_model
 
 from kimera.cross_encoder import CrossEncoder, base_fingerprint
 from kimera.cross_encoder_weights import CrossEncoderWeights
@@ -22,6 +22,8 @@ from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune, loss_
 from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL, NOT_CONTRADICTION
 from kimera.tokens import Tokenizer
 from kimera.weights_file import METADATA_KEY
+
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")
 COLOURS = ("red", "blue", "green", "white", "black")

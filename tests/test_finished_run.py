@@ -15,6 +15,8 @@ from benchmarks.report import build_summary
 from benchmarks.report.__main__ import main as report
 from kimera.errors import UserError
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 PAIRS = [
     {"text1": f"Statement {number}.", "text2": f"Another statement {number}.", "label": label}
     for number, label in enumerate(("contradiction", "neutral", "entailment") * 4)

@@ -152,6 +152,7 @@ def run(*arguments: str) -> int:
     return main([*arguments, "--quiet", "--no-viz", "--json"])
 
 
+@pytest.mark.slow
 def test_gates_end_a_run_with_their_code_once_everything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_gate_that_is_mistyped_costs_no_call(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_cascade_has_gates_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--simulate", "--cascade", "0.2", "--max-pairs", "60", "--async", "60"]
     gates = ["cascade.failed > 0", "kimera/cascade.kappa < -1", "cascade_run.asked > 0"]

@@ -191,6 +191,7 @@ def test_a_damaged_file_loads_or_is_refused_and_nothing_else(saved, cut, noise, 
     )
 
 
+@pytest.mark.slow
 def test_a_fit_learns_to_tell_apart_what_can_be_told_apart():
     examples = toy_examples(200, 4)
     vectors = toy_vectors()

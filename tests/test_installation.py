@@ -23,6 +23,8 @@ import pytest
 
 import kimera
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ELSEWHERES = "raise RuntimeError('the package of another project')\n"

@@ -196,6 +196,7 @@ def without_surrogate_pairs(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats(allow_nan=False), max_size=3),

@@ -143,6 +143,7 @@ SHAPED = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.binary(max_size=200),

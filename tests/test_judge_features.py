@@ -51,6 +51,7 @@ def answered(outcomes: list[Outcome]) -> int:
     return sum(isinstance(outcome.result, Verdict) for outcome in outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrent", [16, "auto"])
 def test_a_limit_that_no_header_tells_costs_time_and_no_pair(concurrent: Any) -> None:
     """30 requests a second are let through, and many more are tried."""
@@ -61,12 +62,14 @@ def test_a_limit_that_no_header_tells_costs_time_and_no_pair(concurrent: Any) ->
     assert answered(outcomes) == 40
 
 
+@pytest.mark.slow
 def test_a_cap_on_what_is_in_flight_costs_no_pair() -> None:
     with SimulatorThread(replace(QUICK, latency_ms=20, max_in_flight_cap=4, retry_after_s=0.05)) as judge:
         outcomes, _ = outcomes_of(judge, 120)
     assert answered(outcomes) == 120
 
 
+@pytest.mark.slow
 def test_a_limit_told_by_headers_is_kept_without_one_refusal() -> None:
     with SimulatorThread(replace(QUICK, requests_per_minute=2_400, burst_s=1)) as judge:
         outcomes, _ = outcomes_of(judge, 60)

@@ -20,6 +20,8 @@ from benchmarks.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
 from kimera.scan import main as reactor_alone
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 ROOT = Path(__file__).parent.parent
 PLACES = (
     "museum",

@@ -66,6 +66,7 @@ def test_the_score_is_the_reactors(served: Served) -> None:
     assert last.contradictions[0].score == pytest.approx(verdict.score, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_statements_about_different_things_are_not_compared(served: Served) -> None:
     """Though the models, asked all the same, call this a contradiction."""
     texts = ("My cat sleeps on the sofa.", "I drink no coffee.")
@@ -119,6 +120,7 @@ def test_candidates_are_the_strongest_of_the_nearest_related(
 # Order
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_reordered_over_20_sessions_of_50_statements() -> None:
     detector = Detector(Reactor(cache=None, stages="screen"), CandidateRule())
 
@@ -384,6 +386,7 @@ def command(live_detector: Detector) -> Iterator[subprocess.Popen[str]]:
     started.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_ends_it_and_open_sessions_are_told(

@@ -332,6 +332,7 @@ def bare_session(served: Served) -> socket.socket:
     return bare
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_told_why_it_was_closed_when_it_wakes_up(serve: Callable[..., Served]) -> None:
     served = serve(stall_s=0.1, close_s=PATIENCE_S)
     with bare_session(served) as bare:
@@ -355,6 +356,7 @@ def flood(bare: socket.socket, frames: bytes) -> int:
     return sent
 
 
+@pytest.mark.slow
 def test_who_never_reads_its_pongs_is_cut_off_and_others_are_served(serve: Callable[..., Served]) -> None:
     served = serve(stall_s=0.1, close_s=0.1)
     with bare_session(served) as bare:

@@ -22,6 +22,7 @@ def statements_of_tiny_sentences(count: int) -> list[Statement]:
     return [Statement(number, str(number), text) for number, text in enumerate(texts, 1)]
 
 
+@pytest.mark.slow
 def test_a_statement_of_100_sentences_costs_few_pairs_a_candidate(live_detector: Detector) -> None:
     session, to_read = Session(), []
     for statement in statements_of_tiny_sentences(3):
@@ -30,6 +31,7 @@ def test_a_statement_of_100_sentences_costs_few_pairs_a_candidate(live_detector:
     assert to_read[-1] == 2 * MAX_PASSAGE_PAIRS
 
 
+@pytest.mark.slow
 def test_what_is_raised_after_a_batch_of_pairs_ends_the_check(live_detector: Detector) -> None:
     session = Session()
 

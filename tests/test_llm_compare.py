@@ -25,6 +25,8 @@ from kimera.onnx_models import MODELS
 from kimera.reactor import Reactor
 from kimera.sqlite_files import default_folder
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 ROOT = Path(__file__).parent.parent
 FILES = {"journal.jsonl", "results.csv", "summary.json", "summary.md", "report.html", "comparison.png"}
 

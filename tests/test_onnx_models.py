@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import random_weights, write_tiny_model
+from tiny_models import random_weights, write_tiny_model
 
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
@@ -42,6 +42,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 def test_float32_on_onnxruntime_is_what_torch_says(
     folder: Path, weights: CrossEncoderWeights, cache_dir: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_score_belongs_to_its_pair(
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_processes_may_make_the_same_file_at_once_and_need_no_torch(
     folder: Path, weights: CrossEncoderWeights, tmp_path: Path
 ) -> None:

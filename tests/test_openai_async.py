@@ -379,6 +379,7 @@ LABELLED = [
 ANSWERS = answers_for(LABELLED, load_prompt(DEFAULT_PROMPT).question)
 
 
+@pytest.mark.slow
 def test_every_verdict_is_the_judges_however_unruly_its_server_is() -> None:
     """Rate limits, broken and torn replies change nothing but the number of attempts."""
     calm = SimulatorConfig(latency_ms=1, error_rate=0.2)

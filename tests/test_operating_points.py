@@ -19,6 +19,7 @@ from benchmarks.operating_points import (
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40))
 def test_no_threshold_has_a_better_f1_than_the_best(rows: list[tuple[bool, int]]) -> None:
     truth = np.array([label for label, _ in rows], np.int8)

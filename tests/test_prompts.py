@@ -49,6 +49,7 @@ def test_a_placeholder_inside_a_text_stays_text() -> None:
     assert prompt.question("x {text2} {text1}", "y {text1}") == "A: x {text2} {text1} B: y {text1} {other}"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=50), st.text(max_size=50))
 @settings(max_examples=100, deadline=None)
 @example("\\1 \\g<0>", "%s {0}")

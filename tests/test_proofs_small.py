@@ -19,6 +19,8 @@ from benchmarks.perf.reply_grammar import plain_reply, silent_reply, stating_rep
 from benchmarks.perf.stub_server import StubServer
 from benchmarks.reply_reading import ReplyError, parse_reply
 
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
+
 SEEDS = st.integers(0, 2**64).map(Random)
 
 

@@ -32,7 +32,10 @@ from kimera.ray_pool import set_up_ray
 from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 from kimera.scan import main as scan
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason=f"needs ray: {how_to_install('ray')}")
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(find_spec("ray") is None, reason=f"needs ray: {how_to_install('ray')}"),
+]
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 PAIRS = [(f"{number} people {'walk ' * (number % 5)}", f"{number} do not walk.") for number in range(1100)]

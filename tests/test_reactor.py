@@ -53,6 +53,7 @@ def test_a_verdict_says_what_is_known_and_no_more(encoder):
     assert verdict.screen_score is None
 
 
+@pytest.mark.slow
 def test_of_both_stages_the_verdict_is_verifys_and_screens_score_stands_beside_it(encoder):
     both, screen, verify = (
         Reactor(encoder, cache=None, stages=stages).detect(PAIRS) for stages in ("both", "screen", "verify")
@@ -65,6 +66,7 @@ def test_of_both_stages_the_verdict_is_verifys_and_screens_score_stands_beside_i
     assert first.reasoning.endswith(f"; screen: P(contradiction) {first.screen_score:.2f}")
 
 
+@pytest.mark.slow
 def test_both_stages_are_the_default_but_for_an_encoder_or_a_head_of_ones_own(encoder):
     assert Reactor(cache=None).stages == "both"
     assert Reactor(encoder, cache=None).stages == "both"
@@ -105,6 +107,7 @@ def test_what_was_read_before_an_interruption_is_kept(encoder, tmp_path):
     assert verify(pairs, cross_encoder, cache).from_cache > 10
 
 
+@pytest.mark.slow
 def test_verifying_in_worker_processes_gives_the_same_scores(encoder):
     pairs = [(f"{number} people {'walk ' * (number % 3)}", "Nobody walks.") for number in range(1100)]
     with Reactor(encoder, cache=None, stages="verify") as reactor:
@@ -160,6 +163,7 @@ def test_two_texts_may_come_in_any_sequence(encoder):
     assert len(set(scores(Reactor(encoder, cache=None).detect(forms)))) == 1
 
 
+@pytest.mark.slow
 def test_a_score_belongs_to_its_pair(encoder, tmp_path):
     """It agrees within 1e-5 here or in a worker, alone or among others, in any order, cached or not."""
     few = [(f"{number} people {'walk ' * (number % 9)}", "Nobody walks.") for number in range(70)]
@@ -185,6 +189,7 @@ def test_the_counters_say_where_the_vectors_came_from(encoder, tmp_path):
     assert (stats.workers_asked, stats.workers_used) == (3, 1)
 
 
+@pytest.mark.slow
 def test_no_pairs_latency_has_the_start_of_the_worker_processes_in_it():
     pairs = [(f"number {number}", "a number") for number in range(TEXTS_WORTH_A_POOL)]
     with Encoder() as encoder:
@@ -224,6 +229,7 @@ class Terminal(io.StringIO):
         return len(text)
 
 
+@pytest.mark.slow
 def test_a_comparisons_bar_moves_before_a_chunk_is_done_and_ends_full(encoder, tmp_path, monkeypatch):
     dataset = load_dataset(max_pairs=150)
     terminal = Terminal()
@@ -268,6 +274,7 @@ def test_as_many_workers_as_were_asked_for_are_busy(workers):
     assert cross_encoder.processes_for(pairs_at_a_time(workers), workers) == workers
 
 
+@pytest.mark.slow
 def test_a_warm_cache_needs_no_deep_learning_framework(encoder, tmp_path):
     Reactor(encoder, cache=EmbeddingCache(tmp_path)).detect(PAIRS)
     check = f"""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import GUESSES, LABELLED, RUNS, SOME_FAILED, UNLABELLED, judge, reactor, rows_of, run_of
+from made_runs import GUESSES, LABELLED, RUNS, SOME_FAILED, UNLABELLED, judge, reactor, rows_of, run_of
 
 from benchmarks.report import (
     build_summary,
@@ -307,6 +307,7 @@ class TestBothRenderings:
         assert "0.9 ms a pair, amortised" in render(build_summary(RUNS["one detector"]()))
 
 
+@pytest.mark.slow
 def test_many_detectors_make_the_text_wider_and_lose_no_name() -> None:
     many = [judge(GUESSES, f"judge-{letter}") for letter in "abcdefghijklmnopqrstuvwxyz"]
     told = render_text(build_summary(run_of(LABELLED, *many)), colour=False)
@@ -437,6 +438,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
 # comparison.png and the whole
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn_for_every_kind_of_run(run: RunResult, tmp_path: Path) -> None:
     path = tmp_path / "comparison.png"
     draw_comparison(build_summary(run), run, path)
@@ -446,6 +448,7 @@ def test_a_figure_is_drawn_for_every_kind_of_run(run: RunResult, tmp_path: Path)
     assert len(content) > 20_000
 
 
+@pytest.mark.slow
 def test_the_report_is_five_files_and_the_summary(tmp_path: Path) -> None:
     run = RUNS["hostile names"]()
     summary = write_report(run, rows_of(run), tmp_path / "run")

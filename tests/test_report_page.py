@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from made_runs import GUESSES, HOSTILE, LABELLED, RUNS, judge, reactor, rows_of, run_of
 from pages import DESKTOP, INTRUSION, PHONE
 from playwright.sync_api import Browser, Page
-from runs import GUESSES, HOSTILE, LABELLED, RUNS, judge, reactor, rows_of, run_of
 
 from benchmarks.report import build_summary, write_report
 from benchmarks.report.page import render_page

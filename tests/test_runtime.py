@@ -49,6 +49,7 @@ def test_auto_takes_a_gpu_where_there_is_one_and_else_the_cpu():
     assert choose_runtime(None, None, "auto").device == (there or ["cpu"])[0]
 
 
+@pytest.mark.slow
 def test_vectors_in_half_precision_are_unit_vectors_near_those_in_full():
     texts = [text for pair in PAIRS for text in pair]
     half = Encoder(backend="torch", precision="float16").encode(texts)

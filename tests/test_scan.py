@@ -68,6 +68,7 @@ def test_a_contradiction_between_two_files_is_found_and_says_where_both_stand(
     assert told.err.rstrip().endswith("; 1 finding")
 
 
+@pytest.mark.slow
 def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
     ]
 
 
+@pytest.mark.slow
 def test_accepted_contradictions_do_not_fail_wherever_they_move(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +110,7 @@ def test_accepted_contradictions_do_not_fail_wherever_they_move(
     assert "Sundays" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None:
     assert main(["docs", "--format", "html", "--out", "found.html", "--quiet"]) == 0
     page = (corpus / "found.html").read_text()
@@ -115,6 +118,7 @@ def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None
     assert "docs/notes.md:3" in page
 
 
+@pytest.mark.slow
 def test_standard_input_is_plain_text(corpus: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kimera.scan", "-", "--max-findings", "1", "--format", "csv"],
@@ -154,6 +158,7 @@ def test_wrong_usage_is_told_without_a_traceback(
     assert capsys.readouterr().err.startswith(f"error: {told}")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan_goes_on(
     corpus: Path,
@@ -285,6 +290,7 @@ def test_the_hook_of_pre_commit_is_a_command_that_exists() -> None:
     assert hook["pass_filenames"] is False
 
 
+@pytest.mark.slow
 def test_planted_contradictions_are_drawn_from_labelled_pairs_and_the_scan_misses_few_of_the_exhaustive(
     tmp_path: Path,
 ) -> None:
@@ -331,6 +337,7 @@ def test_what_a_judge_is_surest_of_is_first() -> None:
     assert strongest_first([unsure, finding(score=0.95), sure])[:2] == [sure, unsure]
 
 
+@pytest.mark.slow
 def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
     assert main(accept) == 0

@@ -51,6 +51,7 @@ def test_what_is_no_shard_is_wrong_usage(text: str) -> None:
         shard(text)
 
 
+@pytest.mark.slow
 def test_merged_caches_of_a_scans_shards_hold_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     Path("facts.txt").write_text("\n".join(TEXTS))
     parts = []
@@ -69,6 +70,7 @@ def test_merged_caches_of_a_scans_shards_hold_the_whole(capsys: pytest.CaptureFi
     assert len(parts) >= len(PLACES)
 
 
+@pytest.mark.slow
 def test_merged_caches_of_a_runs_shards_hold_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"text1": text, "text2": other} for text in TEXTS[:3] for other in TEXTS[3:6]]
     Path("pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))

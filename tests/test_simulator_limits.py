@@ -43,6 +43,7 @@ def test_a_refusal_says_when_to_come_back_in_seconds_milliseconds_and_words() ->
     assert f"Please try again in {duration(wait_ms / 1000)}" in error["message"]
 
 
+@pytest.mark.slow
 def test_who_waits_as_long_as_told_is_let_in() -> None:
     with SimulatorThread(replace(QUICK, requests_per_minute=600, burst_s=0.1)) as judge:
         for text in QUESTIONS[:10]:
@@ -53,6 +54,7 @@ def test_who_waits_as_long_as_told_is_let_in() -> None:
             assert response.status == 200
 
 
+@pytest.mark.slow
 def test_the_sustained_rate_is_the_limit_however_often_one_asks() -> None:
     """40 answers at 50 a second, of which 5 at once: no sooner than 0.7 s."""
     config = replace(QUICK, requests_per_minute=3_000, burst_s=0.1)

@@ -43,6 +43,7 @@ def written_by(arguments: tuple[str, ...], folder: Path, code: int = 0) -> Any:
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL_RUNS)
 def test_what_a_run_writes_keeps_to_the_schema(
     name: str, validator: Draft202012Validator, tmp_path: Path

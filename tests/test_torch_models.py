@@ -80,6 +80,7 @@ def test_few_batches_are_taken_ahead_and_an_error_ends_it() -> None:
     assert len(taken) < 20
 
 
+@pytest.mark.slow
 def test_copies_read_pairs_as_one_network_does() -> None:
     one, two = (CrossEncoder(SHIPPED_CROSS_ENCODER, backend="torch") for _ in range(2))
     two.runtime = TwoCpus("torch", "float32", "cpu")
@@ -91,6 +92,7 @@ def test_each_device_has_a_copy_of_its_own() -> None:
     assert len({id(each) for each in networks}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 2e-3)])
 def test_vectors_by_batches_of_tokens_are_those_of_sentence_transformers(
     precision: str, tolerance: float

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import write_tiny_model
+from tiny_models import write_tiny_model
 
 from kimera.calibration import calibration_error
 from kimera.cross_encoder_weights import CrossEncoderWeights
@@ -28,6 +28,8 @@ from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 from kimera.train import main
 from kimera.train_options import public_command, read_options
 from kimera.training_data import LabelledFile, divide, split, too_small
+
+pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
 COLOURS = ("red", "blue", "green", "white", "black")
 THINGS = ("car", "house", "door", "coat", "cup", "book", "boat", "chair")

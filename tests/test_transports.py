@@ -94,6 +94,7 @@ def test_a_silent_server_is_a_time_out(opener: Opener) -> None:
         assert failure(opener, server.url, timeout_s=0.2).kind == "timeout"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["HttpxTransport(1)", "UrllibTransport()"])
 def test_a_program_ends_although_a_server_drips_for_ever(transport: str) -> None:
     script = f"""
