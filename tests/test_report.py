@@ -27,6 +27,7 @@ from benchmarks.report import (
 )
 from benchmarks.report.results_csv import Finding
 from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
+from benchmarks.schema import figures
 from kimera.csv_cells import FORMULA_START
 from kimera.pairs import LABELS, Failure, Pair, Verdict
 
@@ -463,3 +464,50 @@ def test_without_viz_there_is_no_figure_nor_an_old_one(tmp_path: Path) -> None:
     (tmp_path / "comparison.png").write_bytes(b"of an earlier run")
     write_report(run, rows_of(run), tmp_path, viz=False)
     assert not (tmp_path / "comparison.png").exists()
+
+
+# A figure may be absent, whichever it is.
+
+MAY_BE_ABSENT = sorted(
+    {
+        *EVERY_METRIC,
+        *(f"latency_ms.{name}" for name in EVERY_LATENCY),
+        *(f"pair_ms.{name}" for name in EVERY_LATENCY),
+        *(
+            name
+            for name in figures("detector")
+            if re.fullmatch(r"(cost|thresholds|at_prevalence)\.\w+", name)
+        ),
+        "dollars",
+        "of_a_later_version",
+    }
+)
+
+
+def without(part: dict[str, Any], name: str) -> dict[str, Any]:
+    """A copy of this part of a summary, whose figure of this name has a reason in place of a value."""
+    copy = json.loads(json.dumps(part))
+    *groups, figure = name.split(".")
+    held = copy
+    for group in groups:
+        held = held.get(group) or {}
+    if held.pop(figure, None) is not None:
+        copy["intervals"].pop(name, None)
+    copy["absent"][name] = "nobody measured it"
+    return dict(copy)
+
+
+@pytest.mark.parametrize("name", MAY_BE_ABSENT)
+def test_any_figure_of_a_detector_may_be_absent_with_its_reason(name: str) -> None:
+    summary = build_summary(RUNS["two detectors"]())
+    summary["detectors"] = {who: without(each, name) for who, each in summary["detectors"].items()}
+    for rendered in (render_text(summary, colour=False), render_markdown(summary)):
+        assert "nobody measured it" in " ".join(rendered.split())
+
+
+@pytest.mark.parametrize("name", ["kappa", "rate", "both_right", "of_a_later_version"])
+def test_any_figure_of_two_detectors_may_be_absent_with_its_reason(name: str) -> None:
+    summary = build_summary(RUNS["two detectors"]())
+    summary["agreement"] = [without(entry, name) for entry in summary["agreement"]]
+    for rendered in (render_text(summary, colour=False), render_markdown(summary)):
+        assert "nobody measured it" in " ".join(rendered.split())

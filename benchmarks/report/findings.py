@@ -16,7 +16,9 @@ def threshold_sentences(summary: dict[str, Any]) -> list[str]:
     return [
         _threshold_sentence(names[name], detector)
         for name, detector in summary["detectors"].items()
-        if detector.get("thresholds", {}).get("f1", 0.0) > detector.get("f1", 1.0)
+        if {"default", "cross_validated", "f1", "accuracy"} <= detector.get("thresholds", {}).keys()
+        and {"f1", "accuracy"} <= detector.keys()
+        and detector["thresholds"]["f1"] > detector["f1"]
     ]
 
 

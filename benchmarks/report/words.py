@@ -65,6 +65,11 @@ LABELS = {
 MISSING = "-"
 
 
+def label(figure: str) -> str:
+    """What people call a figure; one that no table shows goes by its own name."""
+    return LABELS.get(figure, figure.replace(".", " ").replace("_", " "))
+
+
 def printable(text: str) -> str:
     """`text` on one line, with spaces for what a terminal would obey: escapes, line ends, bidi marks."""
     return "".join(character if character.isprintable() else " " for character in text)
@@ -452,7 +457,7 @@ def missing(summary: dict[str, Any]) -> list[str]:
     whose: dict[tuple[Row, str], list[str]] = {}
     for owner, absent in absences:
         for reason in dict.fromkeys(absent.values()):
-            metrics = tuple(LABELS[metric] for metric, why in absent.items() if why == reason)
+            metrics = tuple(label(metric) for metric, why in absent.items() if why == reason)
             whose.setdefault((metrics, reason), []).append(owner)
     return [
         f"No {', '.join(metrics)} for {', '.join(owners)}: {reason}."
