@@ -468,6 +468,7 @@ def test_without_viz_there_is_no_figure_nor_an_old_one(tmp_path: Path) -> None:
 
 # A figure may be absent, whichever it is.
 
+GROUPS = ("cost", "thresholds", "at_prevalence")
 MAY_BE_ABSENT = sorted(
     {
         *EVERY_METRIC,
