@@ -13,6 +13,7 @@ from benchmarks.diff import main as diff
 from benchmarks.distil import main as distil
 from benchmarks.finished_run import open_run
 from benchmarks.llm_compare import main as compare
+from benchmarks.prompts import load_prompt
 from benchmarks.report.__main__ import main as report
 from kimera.errors import UserError
 
@@ -66,8 +67,24 @@ def test_its_verdicts_become_labelled_pairs(name: str, tmp_path: Path) -> None:
     assert distil([str(copy_of(name, tmp_path))]) == 0
 
 
-def test_it_goes_on_where_it_was_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_does_not_go_on_with_another_prompt_than_it_began_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = copy_of("cut_short", tmp_path)
+    before = (folder / "journal.jsonl").read_bytes()
+    assert compare(["--resume", str(folder), "--no-viz", "--quiet"]) == 2
+    assert "changed since this run began: prompt; start another run" in capsys.readouterr().err
+    assert (folder / "journal.jsonl").read_bytes() == before
+
+
+def test_with_the_prompt_that_it_began_with_it_goes_on_where_it_was_cut_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy_of("cut_short", tmp_path)
+    header = header_of(folder)
+    prompt = load_prompt("same-event")
+    header["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
+    with_header(folder, header)
     assert compare(["--resume", str(folder), "--no-viz", "--json", "--quiet"]) == 0
     (judge,) = json.loads(capsys.readouterr().out)["detectors"].values()
     assert (judge["answered"], judge["failed"]) == (12, 0)
