@@ -301,6 +301,7 @@ def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Names
     flags = vars(comparison_options.build_parser().parse_args([]))
     flags |= {name: value for name, value in vars(options).items() if name in flags}
     flags |= {"dataset": str(folder / CANDIDATES), "max_pairs": 0, "skip_bad_rows": True}
+    flags |= {"max_failed": 1.0}  # a scan says itself what is left without a verdict
     return argparse.Namespace(**flags | {"out": str(folder), "reactor": "both"})
 
 

@@ -135,7 +135,7 @@ def cost(bench: Bench) -> Iterator[Finding]:
     )
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     **{f"errors told as {shape}": {"refusal_shape": shape} for shape in REFUSAL_SHAPES},
     "errors inside a 200": {"errors_in_200": True, "server_error": 0.1, "rate_limited": 0.1},
     "a wait told in the body": {"wait_in_body": True, "rate_limited": 0.2, "retry_after_s": 0.2},
@@ -154,7 +154,8 @@ def kinds(bench: Bench) -> Iterator[Finding]:
     unanswered: list[str] = []
     for name, settings in KINDS.items():
         refuses = REFUSED if "refusal_shape" in settings else ()
-        config = SimulatorConfig(**{"latency_ms": 5.0, "refuses": refuses, **settings})
+        told: dict[str, Any] = {"latency_ms": 5.0, "refuses": refuses, **settings}
+        config = SimulatorConfig(**told)
         run = _judge(bench, config, pairs, 4)
         withheld = run.detector.errors.get("content_filter", 0)
         if int(run.detector.answered.sum()) + withheld < pairs or (withheld and "filters" not in name):
