@@ -311,6 +311,7 @@ def _for_comparison(options: argparse.Namespace, folder: Path) -> argparse.Names
     flags |= {name: value for name, value in vars(options).items() if name in flags}
     flags |= {"dataset": str(folder / CANDIDATES), "max_pairs": 0, "skip_bad_rows": True}
     flags |= dict.fromkeys(FORMAT)  # those of this command line are of the corpus
+    flags |= {"max_failed": 1.0}  # a scan says itself what is left without a verdict
     return argparse.Namespace(**flags | {"out": str(folder), "reactor": "both"})
 
 

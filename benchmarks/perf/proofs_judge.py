@@ -154,7 +154,8 @@ def kinds(bench: Bench) -> Iterator[Finding]:
     unanswered: list[str] = []
     for name, settings in KINDS.items():
         refuses = REFUSED if "refusal_shape" in settings else ()
-        config = SimulatorConfig(**{"latency_ms": 5.0, "refuses": refuses, **settings})
+        told: dict[str, Any] = {"latency_ms": 5.0, "refuses": refuses, **settings}
+        config = SimulatorConfig(**told)
         run = _judge(bench, config, pairs, 4)
         withheld = run.detector.errors.get("content_filter", 0)
         if int(run.detector.answered.sum()) + withheld < pairs or (withheld and "filters" not in name):
