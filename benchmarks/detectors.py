@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
@@ -57,18 +58,33 @@ def judges_base_url(options: argparse.Namespace) -> str:
 
 
 def judges_of(options: argparse.Namespace) -> list[str]:
-    """The judges' names. Raises UserError for what is no name, stands twice, or names a detector of ours."""
-    from benchmarks.results import BUILT_IN_NAMES
-
+    """Raises UserError for names that a run cannot tell apart, or that no table could show."""
     models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
-    for model in models:
-        if not (model.strip() and model.isprintable()):
-            raise UserError(f"--model {model!r} is no name: it is blank, or holds a control character")
-        if model in BUILT_IN_NAMES:
-            raise UserError(f"--model {model}: Kimera's own {model} has that name; the judge needs another")
-        if models.count(model) > 1:
-            raise UserError(f"--model {model} is given twice; give each judge once")
-    return models
+    check_names(models)
+    return list(models)
+
+
+def check_names(models: Sequence[str]) -> None:
+    """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
+    from benchmarks.gates import CASCADE_RUN
+    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+
+    ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
+    couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
+    for place, name in enumerate(models):
+        if not name.strip():
+            raise UserError("--model: the name is blank; give that of the judge's model")
+        if name != name.strip() or not name.isprintable():
+            raise UserError(
+                f"--model {name!r}: the name has blanks around it, or characters that cannot be shown; leave "
+                "them out"
+            )
+        if name in ours:
+            raise UserError(f"--model {name}: a part of every report is called so; no judge can be")
+        if name in models[:place]:
+            raise UserError(f"--model {name}: given twice; each judge needs a name of its own")
+        if name in couples:
+            raise UserError(f"--model {name}: two detectors of this run side by side are called so")
 
 
 def detector_names(options: argparse.Namespace) -> list[str]:

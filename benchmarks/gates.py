@@ -30,6 +30,29 @@ CONDITION = re.compile(
     r"(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
 )
 
+CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
+# How the names of figures begin that only some detectors have, whatever the pairs.
+NEVER_OF = {
+    "reactor": (
+        *("latency_ms.p", "pair_ms.", "mean_in_flight", "concurrency", "attempts", "from_cache"),
+        *("dollars", "cost.", "at_prevalence.dollars", "stability.", "calibration."),
+    ),
+    "judge": ("workers", "thresholds."),
+}
+# ... that only labelled pairs give.
+FROM_LABELS = (
+    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "average_precision"),
+    *("brier", "log_loss", "calibration_error", "at_prevalence.", "thresholds.", "cost.", "calibration."),
+    *(
+        "differences.accuracy",
+        "differences.f1",
+        "differences.mcc",
+        "differences.roc_auc",
+        "differences.equivalence",
+    ),
+    *("differences.mcnemar", "differences.least", "differences.min", "both_right", "only_", "both_wrong"),
+)
+
 Part = Mapping[str, Any]
 
 
@@ -73,14 +96,14 @@ def known_figures(names: Sequence[str]) -> dict[str, Collection[str]]:
     """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
     couples = [(a, b) for a, b in combinations(names, 2) if b != CASCADE_NAME or a == REACTOR_NAME]
     of_two = dict.fromkeys((f"{a}/{b}" for a, b in couples), figures("agreement"))
-    run = {"cascade_run": figures("cascade_run")} if CASCADE_NAME in names else {}
+    run = {CASCADE_RUN: figures("cascade_run")} if CASCADE_NAME in names else {}
     return {**of_two, **run, **dict.fromkeys(names, figures("detector"))}
 
 
 def parts_of(summary: Part) -> dict[str, Part]:
     """Where the figures of `known_figures` stand in a summary."""
     of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
-    run = {"cascade_run": summary["cascade_run"]} if "cascade_run" in summary else {}
+    run = {CASCADE_RUN: summary["cascade_run"]} if "cascade_run" in summary else {}
     return {**of_two, **run, **summary["detectors"]}
 
 
@@ -110,6 +133,37 @@ def _parse(text: str, known: Mapping[str, Collection[str]]) -> Gate:
 def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
     close = get_close_matches(metric, metrics) or sorted(each for each in metrics if "." not in each)
     return f"{subject} has no figure {metric!r}; it has {', '.join(close)}"
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What figures a run can have, before it begins.
+
+    kinds: of the detectors, by name. labelled: whether any pair is. flags: for each beginning of a figure's
+    name the flag that it takes, where that was not given.
+    """
+
+    kinds: Mapping[str, str]
+    labelled: bool
+    flags: Mapping[str, str]
+
+    def require(self, gates: Iterable[Gate]) -> None:
+        """Raises UserError for a gate that no outcome could meet, since the run cannot have its figure."""
+        for gate in gates:
+            if reason := self._why_never(gate):
+                raise UserError(
+                    f"--fail-if {str(gate)!r}: this run cannot have such a figure: {reason}; leave the gate "
+                    "out"
+                )
+
+    def _why_never(self, gate: Gate) -> str:
+        kind = self.kinds.get(gate.subject, "")
+        if gate.metric.startswith(NEVER_OF.get(kind, ())):
+            return f"a {kind} has none"
+        if not self.labelled and gate.metric.startswith(FROM_LABELS):
+            return "no pair carries a label"
+        flags = (flag for start, flag in self.flags.items() if gate.metric.startswith(start))
+        return next((f"{flag} is not given" for flag in flags), "")
 
 
 def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:

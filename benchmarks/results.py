@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 FAILED = -1
 REACTOR_NAME = "kimera"
 CASCADE_NAME = "cascade"
-BUILT_IN_NAMES = (REACTOR_NAME, CASCADE_NAME, "cascade_run")  # the last is a part of the summary, for gates
 NO_PRICE = "no price is known"
 NO_FEE = "nothing is paid at a local endpoint"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from kimera.standard_output import note
 if TYPE_CHECKING:
     from benchmarks.comparison import Comparison, Detector
     from benchmarks.datasets import Dataset
+    from benchmarks.gates import Gate
     from benchmarks.prompts import Prompt
     from benchmarks.recorder import Recorder
     from kimera.reactor import Reactor
@@ -55,6 +57,8 @@ def run_comparison(
         dataset = _load_dataset(options, spool)
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
+        else:
+            _require_figures(options, dataset, gates)
         if options.dry_run:
             from benchmarks.dry_run import dry_run
 
@@ -85,6 +89,31 @@ def run_comparison(
             print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
             return FAILED
     return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
+
+
+def _require_figures(options: argparse.Namespace, dataset: Dataset, gates: Sequence[Gate]) -> None:
+    """Raises UserError where flags ask for figures that this run cannot have, whatever comes of it."""
+    from benchmarks.gates import Prospect
+    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+
+    if options.prevalence and not dataset.labelled:
+        raise UserError(
+            "--prevalence restates figures that take labels, and no pair of this dataset has one; leave the "
+            "flag out"
+        )
+    takes = {
+        "at_prevalence.": ("--prevalence", options.prevalence),
+        "calibration.": ("--logprobs", options.logprobs),
+        "stability.flip_rate": ("--repeat", options.repeat > 1),
+        "stability.order_disagreement": ("--swap", options.swap),
+        "stability.": ("--repeat or --swap", options.repeat > 1 or options.swap),
+    }
+    kinds = {REACTOR_NAME: "reactor", CASCADE_NAME: "cascade"}
+    Prospect(
+        {name: kinds.get(name, "judge") for name in detector_names(options)},
+        dataset.labelled,
+        {start: flag for start, (flag, is_given) in takes.items() if not is_given},
+    ).require(gates)
 
 
 def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
@@ -239,4 +268,9 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse
 
 
 def _way_on(command: str, folder: Path) -> str:
-    return f"go on with: {command} --resume {folder}"
+    """How the run goes on, if it has begun."""
+    from benchmarks.run_folder import is_begun
+
+    if not is_begun(folder):
+        return f"nothing was begun in {folder}"
+    return f"go on with: {command} --resume {shlex.quote(str(folder))}"

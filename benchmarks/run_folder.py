@@ -76,9 +76,16 @@ def new_run_folder(out: str | None, now: datetime, flag: str = "--out") -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{flag} {folder}: cannot make this folder: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{flag} {folder}: you have no permission to write there; give another folder")
     if never_begun:
         (folder / JOURNAL).unlink()
     return folder
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run in this folder has come so far that it can go on."""
+    return (folder / JOURNAL).is_file() and not _never_begun(folder / JOURNAL)
 
 
 def _never_begun(journal: Path) -> bool:

@@ -690,3 +690,84 @@ def test_pairs_come_from_standard_input_and_partly_labelled_ones_are_simulated(
     again = compare(environment, tmp_path, "--resume", "run")
     assert again.returncode == 0, again.stderr
     assert summary(tmp_path / "run")["dataset"]["name"] == "standard input"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["kimera"], "--model kimera: a part of every report is called so"),
+        (["cascade"], "--model cascade: a part of every report"),
+        (["cascade_run"], "--model cascade_run: a part of every report"),
+        (["gpt-4o", "gpt-4o"], "--model gpt-4o: given twice"),
+        ([""], "--model: the name is blank"),
+        (["  "], "--model: the name is blank"),
+        ([" gpt-4o"], "blanks around it"),
+        (["gpt\x1b[31m"], r"--model 'gpt\x1b[31m': the name has"),
+        (["gpt\n4o"], "characters that cannot be shown"),
+        (["gpt-4o", "kimera/gpt-4o"], "--model kimera/gpt-4o: two detectors of this run side by side"),
+        (["a", "b", "b/a"], "--model b/a: two detectors of this run"),
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["--cascade", "0.3"], ["--judge-only"], ["--dry-run"]])
+def test_a_name_that_a_run_could_not_keep_apart_is_refused_before_anything_is_asked(
+    names: list[str], flags: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [part for name in names for part in ("--model", name)]
+    assert main(["--simulate", *models, *flags, "--out", str(tmp_path / "run")]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--prevalence", "0.1"], "--prevalence restates figures that take labels"),
+        (["--fail-if", "kimera.f1 < 0.8"], "this run cannot have such a figure: no pair carries a label"),
+        (["--fail-if", "kimera.f1.low < 0.8"], "no pair carries a label"),
+        (["--fail-if", "kimera.latency_ms.p95 > 9"], "a reactor has none"),
+        (["--fail-if", "kimera.dollars > 9"], "a reactor has none"),
+        (["--fail-if", "kimera.at_prevalence.f1 > 9"], "no pair carries a label"),
+    ],
+)
+def test_figures_that_a_run_cannot_have_are_refused_before_it_begins(
+    flags: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = write_pairs(tmp_path / "pairs.jsonl", 4, label=False)
+    assert main([str(pairs), "--kimera-only", *flags, "--out", str(tmp_path / "run")]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ("m.stability.flip_rate > 0.1", "--repeat is not given"),
+        ("m.stability.order_disagreement > 0.1", "--swap is not given"),
+        ("m.calibration.brier > 0.1", "--logprobs is not given"),
+        ("m.at_prevalence.f1 < 0.1", "--prevalence is not given"),
+        ("m.thresholds.f1 < 0.1", "a judge has none"),
+        ("m.workers_used < 2", "a judge has none"),
+    ],
+)
+def test_a_gate_on_what_no_flag_asks_for_is_refused_before_anything_is_asked(
+    gate: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--simulate", "--model", "m", "--fail-if", gate, "--out", str(tmp_path / "run")]
+    assert main(flags) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_could_not_begin_names_no_way_on(environment: dict[str, str], tmp_path: Path) -> None:
+    """A disk that is full before the journal's first line: nothing is there to go on with."""
+    script = (
+        "import resource, sys; from benchmarks.llm_compare import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40, 40)); sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--kimera-only", "--no-cache", "--out", "run"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "nothing was begun in run" in done.stderr
+    assert "go on with" not in done.stderr

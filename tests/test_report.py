@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from benchmarks.report import (
     write_report,
     write_results_csv,
 )
+from benchmarks.report.page import render_page
+from benchmarks.report.pair_table import PairTable
 from benchmarks.report.results_csv import Finding
 from benchmarks.results import FAILED, SCORE_SOURCES, DetectorResult, RunResult
-from benchmarks.schema import figures
+from benchmarks.schema import figures, load_schema
 from kimera.csv_cells import FORMULA_START
 from kimera.pairs import LABELS, Failure, Pair, Verdict
 
@@ -466,49 +468,88 @@ def test_without_viz_there_is_no_figure_nor_an_old_one(tmp_path: Path) -> None:
     assert not (tmp_path / "comparison.png").exists()
 
 
-# A figure may be absent, whichever it is.
+# Figures that are absent
 
-GROUPS = ("cost", "thresholds", "at_prevalence")
-MAY_BE_ABSENT = sorted(
-    {
-        *EVERY_METRIC,
-        *(f"latency_ms.{name}" for name in EVERY_LATENCY),
-        *(f"pair_ms.{name}" for name in EVERY_LATENCY),
-        *(
-            name
-            for name in figures("detector")
-            if re.fullmatch(r"(cost|thresholds|at_prevalence)\.\w+", name)
-        ),
-        "dollars",
-        "of_a_later_version",
-    }
+EVERYTHING = replace(
+    judge(SOME_FAILED),
+    stated=np.where(SOME_FAILED != FAILED, 0.7, np.nan),
+    settings={"logprobs": True},
+    score_sources=np.full(20, SCORE_SOURCES.index("logprobs"), np.uint8),
+    variants=np.stack([SOME_FAILED] * 4, axis=1),
+    repeat=2,
+    swap=True,
+    dollars=0.2,
+    dollars_of_pair=np.full(20, 0.01),
 )
+# Counts and facts that every detector has; the schema requires the rest of what is never absent.
+ALWAYS = {
+    "called",
+    "workers",
+    "workers_used",
+    "concurrency",
+    "concurrency_used",
+    "attempts",
+    "from_cache",
+    "dollars",
+}
 
 
-def without(part: dict[str, Any], name: str) -> dict[str, Any]:
-    """A copy of this part of a summary, whose figure of this name has a reason in place of a value."""
-    copy = json.loads(json.dumps(part))
-    *groups, figure = name.split(".")
-    held = copy
+def figures_that_may_be_absent(part: str) -> list[str]:
+    """By dotted name: those that the schema does not require beside others of their group."""
+    definitions = load_schema()["$defs"]
+
+    def names(node: dict[str, Any], prefix: str) -> Iterator[str]:
+        for name, field in node["properties"].items():
+            held = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+            if name in node.get("required", ()) and prefix:
+                continue
+            if "properties" in held and name not in ("intervals", "settings", "tokens"):
+                yield from names(held, f"{prefix}{name}.")
+            elif f"{prefix}{name}" in known - set(node.get("required", ())) - ALWAYS:
+                yield prefix + name
+
+    known = figures(part)
+    return sorted(names(definitions[part], ""))
+
+
+def without(part: dict[str, Any], figure: str) -> None:
+    """Takes a figure with its interval from a summary as `build_summary` does where it is undefined."""
+    *groups, name = figure.split(".")
+    holder = part
     for group in groups:
-        held = held.get(group) or {}
-    if held.pop(figure, None) is not None:
-        copy["intervals"].pop(name, None)
-    copy["absent"][name] = "nobody measured it"
-    return dict(copy)
+        holder = holder.get(group, {})
+    holder.pop(name, None)
+    holder.get("intervals", {}).pop(name, None)
+    part["absent"][figure] = "the moon is full"
 
 
-@pytest.mark.parametrize("name", MAY_BE_ABSENT)
-def test_any_figure_of_a_detector_may_be_absent_with_its_reason(name: str) -> None:
-    summary = build_summary(RUNS["two detectors"]())
-    summary["detectors"] = {who: without(each, name) for who, each in summary["detectors"].items()}
-    for rendered in (render_text(summary, colour=False), render_markdown(summary)):
-        assert "nobody measured it" in " ".join(rendered.split())
+def everything() -> tuple[dict[str, Any], RunResult]:
+    run = run_of(LABELLED, reactor(GUESSES), EVERYTHING)
+    return build_summary(run, prevalence=0.1), run
 
 
-@pytest.mark.parametrize("name", ["kappa", "rate", "both_right", "of_a_later_version"])
-def test_any_figure_of_two_detectors_may_be_absent_with_its_reason(name: str) -> None:
-    summary = build_summary(RUNS["two detectors"]())
-    summary["agreement"] = [without(entry, name) for entry in summary["agreement"]]
-    for rendered in (render_text(summary, colour=False), render_markdown(summary)):
-        assert "nobody measured it" in " ".join(rendered.split())
+@pytest.mark.parametrize("figure", figures_that_may_be_absent("detector"))
+def test_whichever_figure_of_a_detector_is_absent_every_format_says_so(tmp_path: Path, figure: str) -> None:
+    summary, run = everything()
+    for part in summary["detectors"].values():
+        without(part, figure)
+    for text in (render_text(summary, colour=False), render_markdown(summary)):
+        assert "the moon is full" in " ".join(text.split())
+    assert "the moon is full" in render_page(summary, run, PairTable())
+    draw_comparison(summary, run, tmp_path / "comparison.png")
+
+
+@pytest.mark.parametrize("figure", figures_that_may_be_absent("agreement"))
+def test_whichever_figure_of_two_detectors_is_absent_every_format_says_so(figure: str) -> None:
+    summary, run = everything()
+    (entry,) = summary["agreement"]
+    without(entry, figure)
+    for text in (render_text(summary, colour=False), render_markdown(summary)):
+        assert "the moon is full" in " ".join(text.split())
+    assert "the moon is full" in render_page(summary, run, PairTable())
+
+
+def test_a_figure_without_a_label_is_called_by_its_name() -> None:
+    summary, _ = everything()
+    summary["detectors"]["kimera"]["absent"]["brand_new.figure_of_merit"] = "the moon is full"
+    assert "No brand new: figure of merit for kimera: the moon is full." in render_text(summary, colour=False)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.options import FAIL_IF, open_share, positive
 from kimera.commands import as_called
+from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 
 DESCRIPTION = """\
@@ -43,6 +44,8 @@ def _report(options: argparse.Namespace) -> int:
 
     found = open_run(options.folder)
     gates = parse_gates(options.fail_if, known_figures([each.name for each in found.run.detectors]))
+    if options.prevalence and not found.dataset.labelled:
+        raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
     begun_with = found.options
     margin, prevalence = (
         begun_with[name] if given is None else given

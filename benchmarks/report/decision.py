@@ -67,19 +67,21 @@ def _alone(summary: Summary, name: str) -> Finding:
 
 def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
     found, names = entry["differences"], words.titles(summary)
-    if not found["pairs"]:
-        return Finding(
-            f"Not known of {names[entry['a']]} and {names[entry['b']]}: {found['absent']['differences']}."
-        )
+    if "accuracy" not in found:
+        absent = found["absent"]
+        why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
+        return Finding(f"Not known of {names[entry['a']]} and {names[entry['b']]}: {why}.")
     local = summary["detectors"][entry["a"]]["kind"] == "reactor"
     answer = f"{_yes_or_no(found)}: " if local else ""
-    accuracies = [(entry["both_right"] + entry[only]) / found["pairs"] for only in ("only_a", "only_b")]
-    told = " against ".join(f"{accuracy:.3f}" for accuracy in accuracies)
+    accuracies = ""
+    if {"both_right", "only_a", "only_b"} <= entry.keys():
+        right = (entry["both_right"] + entry[only] for only in ("only_a", "only_b"))
+        accuracies = " against ".join(f"{count / found['pairs']:.3f}" for count in right) + " "
     pairs = f"{found['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     evidence = words.evidence(found, len(summary["agreement"]))
     return Finding(
         f"{answer}{words.printable(found['conclusion'])}.",
-        f"Accuracy {told} on {pairs}, those that both answered and that carry a label: {evidence}.",
+        f"Accuracy {accuracies}on {pairs}, those that both answered and that carry a label: {evidence}.",
     )
 
 

@@ -86,7 +86,7 @@ def _draw_quality(axes: Axes, summary: dict[str, Any]) -> None:
     counts = [detector["labelled_answered"] for detector in detectors.values()]
     axes.set_title(f"Quality with 95 % intervals, on answered pairs with a label ({_n(counts)})")
     axes.set_ylabel("value (1 is perfect)")
-    axes.set_xticks(range(len(QUALITY)), [words.LABELS[metric] for metric in QUALITY])
+    axes.set_xticks(range(len(QUALITY)), list(map(words.label, QUALITY)))
     values = [detector[metric] for detector in detectors.values() for metric in QUALITY if metric in detector]
     axes.set_ylim(min([0.0, *(value - 0.15 for value in values if value < 0)]), 1.15)
     axes.axhline(0, color="black", linewidth=0.6)

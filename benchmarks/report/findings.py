@@ -16,9 +16,8 @@ def threshold_sentences(summary: dict[str, Any]) -> list[str]:
     return [
         _threshold_sentence(names[name], detector)
         for name, detector in summary["detectors"].items()
-        if {"default", "cross_validated", "f1", "accuracy"} <= detector.get("thresholds", {}).keys()
-        and {"f1", "accuracy"} <= detector.keys()
-        and detector["thresholds"]["f1"] > detector["f1"]
+        if {"cross_validated", "f1"} <= (found := detector.get("thresholds", {})).keys()
+        and found["f1"] > detector.get("f1", 1.0)
     ]
 
 
@@ -26,10 +25,13 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     found = detector["thresholds"]
     ends = found["intervals"].get("f1")
     interval = f" ({from_to(ends)})" if ends else ""
+    accuracies = ""
+    if "accuracy" in found and "accuracy" in detector:
+        accuracies = f", and accuracy {found['accuracy']:.3f} in place of {detector['accuracy']:.3f}"
     return (
         f"Threshold of {who}: {found['default']:g} is its own; the best for F1 in cross-validation is "
         f"{found['cross_validated']:.2f}, with F1 {found['f1']:.3f}{interval} in place of "
-        f"{detector['f1']:.3f}, and accuracy {found['accuracy']:.3f} in place of {detector['accuracy']:.3f}."
+        f"{detector['f1']:.3f}{accuracies}."
     )
 
 

@@ -156,7 +156,7 @@ def _stability_notes(who: str, detector: Detector) -> list[str]:
 
 def _calibration_notes(who: str, detector: Detector) -> list[str]:
     found = detector.get("calibration", {})
-    if "brier" not in found:
+    if not {"brier", "brier_stated"} <= found.keys():
         return []
     better = "logprobs" if found["brier"] < found["brier_stated"] else "stated confidence"
     return [

@@ -195,7 +195,7 @@ def _agreement(summary: Summary) -> str:
 def _differences(summary: Summary) -> str:
     """A column for each two detectors that can be compared."""
     names = words.titles(summary)
-    tested = [entry for entry in summary["agreement"] if entry["differences"]["pairs"]]
+    tested = [entry for entry in summary["agreement"] if "accuracy" in entry["differences"]]
     if not tested:
         return ""
     head = ("first minus second", *(f"{names[entry['a']]} / {names[entry['b']]}" for entry in tested))
@@ -205,7 +205,7 @@ def _differences(summary: Summary) -> str:
 
 
 def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
-    cells = {words.LABELS[name]: _difference(found, name) for name in DIFFERENCES}
+    cells = {words.label(name): _difference(found, name) for name in DIFFERENCES}
     margin = f"{100 * found['equivalence']['margin']:g}"
     ps = {"p of McNemar's test": found["mcnemar"]["p"]}
     if tests > 1:

@@ -62,7 +62,7 @@ def quality(summary: Summary) -> Plot | None:
         "Quality with its intervals",
         "Marks are values, lines their 95 % intervals. Further right is better.",
         linear("value (1 is perfect)", min(0.0, *lows), 1.0),
-        rows([words.LABELS[metric] for metric in shown]),
+        rows(list(map(words.label, shown))),
         height=len(shown) * (14 + 12 * len(detectors)),
         left=150,
     )

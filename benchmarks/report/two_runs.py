@@ -15,8 +15,8 @@ from benchmarks.report.results_csv import (
     finding_cells,
     pair_cells,
 )
-from benchmarks.report.words import LABELS, MISSING, Row, counted, printable
-from benchmarks.two_runs import CHANGES, QUALITY, Changed
+from benchmarks.report.words import MISSING, Row, counted, printable
+from benchmarks.two_runs import CHANGES, OF_ONE, QUALITY, Changed
 from kimera.csv_cells import csv_file, text_cell
 
 Part = dict[str, Any]
@@ -26,7 +26,7 @@ CHANGE_COLUMNS = (
     "change",
     *(f"{run}_{column}" for run in "ab" for column in DETECTOR_COLUMNS),
 )
-NAMES = {**LABELS, "answered": "pairs answered", "failed": "pairs failed", "dollars": "cost"}
+NAMES = {"answered": "pairs answered", "failed": "pairs failed", "dollars": "cost"}
 IN_WORDS = dict(
     zip(CHANGES[1:], ("from wrong to right", "from right to wrong", "on pairs without a label"), strict=True)
 )
@@ -82,6 +82,10 @@ def write_changes_csv(path: Path, changed: Iterable[Changed]) -> None:
             writer.writerow([*pair_cells(each.pair), *what, *finding_cells(each.a), *finding_cells(each.b)])
 
 
+def _name(figure: str) -> str:
+    return NAMES.get(figure) or words.label(figure)
+
+
 def _opening(found: Part) -> list[str]:
     pairs = found["pairs"]
     labelled = {pairs["both"]: "all labelled", 0: "none labelled"}.get(
@@ -111,7 +115,7 @@ def _section(part: Part, tests: int) -> Section:
     sentences = [_changed(part)]
     if part["pairs"]:
         sentences.append(words.difference_sentence(part, tests))
-    reasons = {NAMES[name]: why for name, why in part["absent"].items() if name in NAMES}
+    reasons = {_name(figure): why for figure, why in part["absent"].items() if figure in OF_ONE}
     sentences += [f"No difference of {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))
 
@@ -142,7 +146,7 @@ def _row(
     interval = f" ({words.from_to(ends)})" if ends else ""
     values = (words.figure_cell(part[run], name, write) for run in "ab")
     return (
-        NAMES[name],
+        _name(name),
         *values,
         words.figure_cell(part, name, lambda value: write_difference(value) + interval),
     )

@@ -66,8 +66,8 @@ MISSING = "-"
 
 
 def label(figure: str) -> str:
-    """What people call a figure; one that no table shows goes by its own name."""
-    return LABELS.get(figure, figure.replace(".", " ").replace("_", " "))
+    """What people call a figure; of one without a label, its name in the summary as words."""
+    return LABELS.get(figure) or figure.replace("_", " ").replace(".", ": ")
 
 
 def printable(text: str) -> str:
@@ -266,7 +266,7 @@ def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) 
 def _row(
     metric: str, write: Callable[[float], str] = "{:.3f}".format
 ) -> tuple[str, Callable[[Detector], str]]:
-    return LABELS[metric], lambda detector: figure_cell(detector, metric, write)
+    return label(metric), lambda detector: figure_cell(detector, metric, write)
 
 
 def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
@@ -277,7 +277,7 @@ def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
         interval = f" ({from_to(ends)})" if ends else ""
         return figure_cell(detector, metric, lambda value: f"{value:.3f}{interval}")
 
-    return LABELS[metric], cell
+    return label(metric), cell
 
 
 def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
@@ -290,7 +290,7 @@ def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
         simulated = ", simulated" if detector["simulated"] else ""
         return figure_cell(detector, metric, lambda value: f"${value:.3g}{interval}{simulated}")
 
-    return LABELS[metric], cell
+    return label(metric), cell
 
 
 def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], str]]:
@@ -301,7 +301,7 @@ def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], st
         interval = f" ({from_to(ends)})" if ends else ""
         return figure_cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
 
-    return LABELS[name], cell
+    return label(name), cell
 
 
 def from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
@@ -345,7 +345,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
     (
         "Speed and cost",
         (
-            (LABELS["latency_ms.mean"], _mean_latency),
+            (label("latency_ms.mean"), _mean_latency),
             _row("latency_ms.p50", _milliseconds),
             _row("latency_ms.p95", _milliseconds),
             _row("latency_ms.p99", _milliseconds),
@@ -396,7 +396,7 @@ def agreement_rows(summary: dict[str, Any]) -> list[Row]:
     """A header, then a row for each two detectors: how many verdicts agree and who was right, in pairs."""
     names = titles(summary)
     counts = ("both_right", "only_a", "only_b", "both_wrong")
-    rows: list[Row] = [("first / second", *(LABELS[count] for count in counts))]
+    rows: list[Row] = [("first / second", *map(label, counts))]
     for entry in summary["agreement"]:
         cells = (f"{entry[count]:,}" if count in entry else MISSING for count in counts)
         rows.append((f"{names[entry['a']]} / {names[entry['b']]}", *cells))
@@ -408,7 +408,7 @@ def agreement_sentences(summary: dict[str, Any]) -> list[str]:
     sentences = []
     for entry in summary["agreement"]:
         sentences.append(same_verdict(entry, names[entry["a"]], names[entry["b"]]))
-        if entry["differences"]["pairs"]:
+        if "accuracy" in entry["differences"]:
             sentences.append(difference_sentence(entry["differences"], len(summary["agreement"])))
     return sentences
 
