@@ -38,13 +38,13 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
     elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
     if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
         raise UserError(
-            "no judge to ask. Ways on:\n"
+            "there is no judge to ask. Choose one of these:\n"
             "  OPENAI_API_KEY=...   set the key in the environment, to ask OpenAI's API\n"
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             f"{ways_without}"
         )
     if options.max_sent and not options.cascade:
-        raise UserError("--max-sent says how far --cascade RISK may go; give both")
+        raise UserError("--max-sent limits --cascade RISK; give both")
     judges = [] if options.kimera_only else judges_of(options)
     if options.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
@@ -63,9 +63,9 @@ def judges_of(options: argparse.Namespace) -> list[str]:
     models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
     for model in models:
         if not (model.strip() and model.isprintable()):
-            raise UserError(f"--model {model!r} is no name: it is blank, or holds a control character")
+            raise UserError(f"--model {model!r} is not a name: it is blank, or contains a control character")
         if model in BUILT_IN_NAMES:
-            raise UserError(f"--model {model}: Kimera's own {model} has that name; the judge needs another")
+            raise UserError(f"--model {model}: Kimera uses that name itself; give the judge another one")
         if models.count(model) > 1:
             raise UserError(f"--model {model} is given twice; give each judge once")
     return models
@@ -153,7 +153,7 @@ def price_for(options: argparse.Namespace, model: str, base_url: str) -> Price |
 
     price = parse_price(options.price) if options.price else price_of(model, base_url)
     if options.max_cost and not price:
-        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
+        raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
     return price
 
 

@@ -18,7 +18,7 @@ REACTOR_NAME = "kimera"
 CASCADE_NAME = "cascade"
 BUILT_IN_NAMES = (REACTOR_NAME, CASCADE_NAME, "cascade_run")  # the last is a part of the summary, for gates
 NO_PRICE = "no price is known"
-NO_FEE = "nothing is paid at a local endpoint"
+NO_FEE = "a local endpoint costs nothing"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 

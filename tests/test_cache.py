@@ -217,7 +217,7 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
 def test_the_command_refuses_what_is_no_folder_and_touches_nothing(tmp_path, capsys, command):
     file = tmp_path / "file"
     file.write_text("mine")
-    for place, fault in ((file, "this is no folder"), (tmp_path / "absent", "there is no such folder")):
+    for place, fault in ((file, "this is not a folder"), (tmp_path / "absent", "there is no such folder")):
         assert main([command, "--cache-dir", str(place)]) == 2
         told = capsys.readouterr()
         assert told.err.startswith(f"error: {place}: {fault}")
@@ -270,7 +270,7 @@ def test_a_merge_keeps_within_its_bound_and_says_what_it_dropped(tmp_path, capsy
         (["one", "nowhere"], "nowhere: holds no cache (embeddings.sqlite3); nothing was merged"),
         (["one", "damaged"], "damaged/embeddings.sqlite3 could not be merged into"),
         (["one", "other"], "its layout is 7"),
-        (["one", "whole"], "whole: is the cache that is merged into"),
+        (["one", "whole"], "whole: this is the cache that the others are merged into"),
     ],
 )
 def test_what_cannot_be_merged_is_named(tmp_path, monkeypatch, capsys, folders, told):

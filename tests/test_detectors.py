@@ -14,8 +14,8 @@ REFUSED = [
     (["cascade"], "Kimera's own cascade has that name"),
     (["cascade_run"], "Kimera's own cascade_run has that name"),
     (["gpt-4o", "gpt-4o"], "--model gpt-4o is given twice"),
-    ([" "], "is no name: it is blank"),
-    (["a\x1b[2J"], "or holds a control character"),
+    ([" "], "is not a name: it is blank"),
+    (["a\x1b[2J"], "or contains a control character"),
 ]
 
 
