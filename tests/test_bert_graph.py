@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import random_weights, write_tiny_model
+from tiny_models import random_weights, write_tiny_model
 
 from kimera.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors, sentence_graph
 from kimera.cross_encoder import CrossEncoder, load_tensors, logits_module, open_network, tensors_of
