@@ -10,9 +10,9 @@ from benchmarks.llm_compare import main as compare
 from benchmarks.scan import main as scan
 
 REFUSED = [
-    (["kimera"], "Kimera's own kimera has that name"),
-    (["cascade"], "Kimera's own cascade has that name"),
-    (["cascade_run"], "Kimera's own cascade_run has that name"),
+    (["kimera"], "--model kimera: Kimera uses that name itself"),
+    (["cascade"], "--model cascade: Kimera uses that name itself"),
+    (["cascade_run"], "--model cascade_run: Kimera uses that name itself"),
     (["gpt-4o", "gpt-4o"], "--model gpt-4o is given twice"),
     ([" "], "is not a name: it is blank"),
     (["a\x1b[2J"], "or contains a control character"),
@@ -36,4 +36,4 @@ def test_a_judge_of_a_scan_may_not_be_called_like_a_built_in_detector_either(
 ) -> None:
     judge = ["--model", "cascade", "--base-url", "http://127.0.0.1:9/v1"]
     assert scan(["no such file.md", *judge, "--folder", str(tmp_path / "run")]) == 2
-    assert "Kimera's own cascade has that name" in capsys.readouterr().err
+    assert "--model cascade: Kimera uses that name itself" in capsys.readouterr().err
