@@ -118,7 +118,7 @@ class Adaptation:
             before, after = self._doubted
             if used.reply_format == before.reply_format and used.optional == before.optional:
                 self.dialect, self._doubted = replace(before, max_tokens=self.dialect.max_tokens), None
-                self._tell(f"{after.changes_to(before) or 'the request as before'}: the faults have gone")
+                self._tell(f"{after.changes_to(before) or 'the earlier form of the request'} works again")
         trial = self._trial
         if trial and trial.pair is terms:
             found = trial.tried or trial.base

@@ -110,8 +110,9 @@ class CascadePlan:
         sampled = self.first_sample(scores)
         if sampled > self._max_sampled(scores.size):
             raise BudgetError(
-                f"a risk of {self.risk:g} takes a sample of {sampled:,} of {scores.size:,} pairs, more than "
-                f"--max-sent {self.max_sent:g} allows: take more pairs, a larger --max-sent or more risk"
+                f"a risk of {self.risk:g} needs a sample of {sampled:,} of {scores.size:,} pairs, which is "
+                f"more than --max-sent {self.max_sent:g} allows: take more pairs, a larger --max-sent or "
+                "more risk"
             )
 
     def _max_sampled(self, pairs: int) -> int:

@@ -42,7 +42,7 @@ class CascadeRun:
     def finding(self, index: int, reactor: Verdict | Failure, judge: Verdict | Failure) -> Verdict | Failure:
         """The cascade's finding of one pair, from those of the reactor and the judge."""
         if self.decision is None:
-            raise ValueError("the run ended before the pairs could be shared out")
+            raise ValueError("the run ended before it was decided which pairs go to the judge")
         return judge if self.decision.asked[index] else settled_verdict(reactor, self.decision.thresholds)
 
 

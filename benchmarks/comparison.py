@@ -192,14 +192,18 @@ class JudgeDetector:
             return "" if dollars is None else f" (about ${dollars * count:.2f})"
 
         due, rest = int((recorder.variants[pairs].min(axis=1) < 0).sum()), int((~pairs).sum())
-        told = f"cascade: the reactor is not sure of {due:,} more pairs{cost(due)}"
+        told = (
+            f"cascade: asking the judge about {due:,} more pairs that the reactor is not sure of{cost(due)}"
+        )
         if is_sample:
             left = (
-                f"; of the other {rest:,}{cost(rest)} those that the reactor is not sure of" if rest else ""
+                f"; of the other {rest:,}{cost(rest)}, the judge gets those that the reactor is not sure of"
+                if rest
+                else ""
             )
             told = (
                 f"cascade: {int(pairs.sum()):,} of {pairs.size:,} pairs, drawn at random, go to both, "
-                f"{due:,} of them now{cost(due)}{left}"
+                f"and {due:,} of them are still to be judged{cost(due)}{left}"
             )
         tqdm.write(told, file=sys.stderr)
 
@@ -256,7 +260,7 @@ class JudgeDetector:
 
 
 def _tell_learnt(name: str, learnt: str) -> None:
-    tqdm.write(f"note: {name} is asked otherwise from now on: {learnt}", file=sys.stderr)
+    tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

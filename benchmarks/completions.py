@@ -156,7 +156,7 @@ def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:
 
 def _token(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError("a token that is no text")
+        raise TypeError("a token that is not text")
     return value
 
 

@@ -130,7 +130,7 @@ def load_dataset(
     Raises UserError for an unknown name and for faults of the file.
     """
     if max_pairs < 0:
-        raise UserError(f"--max-pairs: {max_pairs} is no number of pairs; expected 0 (all) or more")
+        raise UserError(f"--max-pairs: {max_pairs} is not a number of pairs; expected 0 (all) or more")
     roles = roles or Roles()
     source = _find_source(name_or_path, title, hub_loader, roles, format or TableFormat())
     state, sha256 = source.state(), source.sha256()
@@ -207,7 +207,9 @@ def _part_of(chosen: NDArray[np.bool_], shard: str) -> NDArray[np.bool_]:
     part = np.zeros_like(chosen)
     part[rows[rows_of(shard)]] = True
     if not part.any():
-        raise UserError(f"--shard {shard}: of {len(rows):,} pairs none is in this part")
+        raise UserError(
+            f"--shard {shard}: none of the {len(rows):,} pairs falls into this part; give a smaller N"
+        )
     return part
 
 

@@ -39,13 +39,13 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
     elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
     if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
         raise UserError(
-            "no judge to ask. Ways on:\n"
+            "there is no judge to ask. Choose one of these:\n"
             "  OPENAI_API_KEY=...   set the key in the environment, to ask OpenAI's API\n"
             "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
             f"{ways_without}"
         )
     if options.max_sent and not options.cascade:
-        raise UserError("--max-sent says how far --cascade RISK may go; give both")
+        raise UserError("--max-sent limits --cascade RISK; give both")
     judges = [] if options.kimera_only else judges_of(options)
     if options.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
@@ -80,11 +80,14 @@ def check_names(models: Sequence[str]) -> None:
                 "them out"
             )
         if name in ours:
-            raise UserError(f"--model {name}: a part of every report is called so; no judge can be")
+            raise UserError(f"--model {name}: Kimera uses that name itself; give the judge another one")
         if name in models[:place]:
-            raise UserError(f"--model {name}: given twice; each judge needs a name of its own")
+            raise UserError(f"--model {name} is given twice; give each judge once")
         if name in couples:
-            raise UserError(f"--model {name}: two detectors of this run side by side are called so")
+            raise UserError(
+                f"--model {name}: Kimera uses that name for two detectors of this run side by side; give the "
+                "judge another one"
+            )
 
 
 def detector_names(options: argparse.Namespace) -> list[str]:
@@ -169,7 +172,7 @@ def price_for(options: argparse.Namespace, model: str, base_url: str) -> Price |
 
     price = parse_price(options.price) if options.price else price_of(model, base_url)
     if options.max_cost and not price:
-        raise UserError(f"--max-cost needs a price, and none is known of {model}: give --price IN,OUT")
+        raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
     return price
 
 

@@ -28,7 +28,7 @@ examples:
   kimera diff runs/before runs/after --fail-if "gpt-4o.accuracy < -0.02"
 
 Pairs belong together if both their texts are the same; all figures are over the pairs in both runs. Detectors
-of one name are compared, and the reactor or the judge that is the only one of its kind in both runs.
+of the same name are compared, and so are the only reactors or the only judges of the two runs.
 
 gates, for CI:
   --fail-if "NAME.METRIC OP NUMBER", with OP one of < <= > >= ==. NAME is a detector, or A=B where the names
@@ -37,8 +37,8 @@ gates, for CI:
   changed.right_to_wrong, changed.unlabelled; or mcnemar.p, mcnemar.p_holm, equivalence.p; or a run by
   itself: a.accuracy, b.failed and so on.
     --fail-if "gpt-4o.accuracy < -0.02"         B is more than two points worse
-    --fail-if "gpt-4o.accuracy.low < -0.02"     it may be: that is not ruled out
-    --fail-if "kimera.b.f1 < 0.8"               of B alone
+    --fail-if "gpt-4o.accuracy.low < -0.02"     B may be: the interval allows it
+    --fail-if "kimera.b.f1 < 0.8"               F1 of run B alone
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
 """
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=as_called("kimera diff"),
         description="Compare two runs pair by pair: which verdicts changed,\n"
-        "and whether B is better than A, as good, or cannot be told apart from it.",
+        "and whether B is better than A, worse, equivalent, or not shown to be any of these.",
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -60,21 +60,23 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         dest="detectors",
         metavar="NAME|A=B",
-        help="compare these alone: one of this name in both runs, or A of the first with B of the second; "
-        "may be given several times",
+        help="compare only the detector of this name in both runs, or A of the first run with B of the "
+        "second; may be given several times",
     )
     parser.add_argument(
         "--margin",
         type=positive,
         default=2.0,
         metavar="POINTS",
-        help="a difference of accuracies that does not matter (default: 2)",
+        help="margin of the equivalence test, in points of accuracy (default: 2)",
     )
     parser.add_argument("--fail-if", action="append", metavar="GATE", help=FAIL_IF)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the pairs whose verdict changed")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write the pairs whose verdict changed to this file"
+    )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything as JSON on standard output")
-    form.add_argument("--markdown", action="store_true", help="as GitHub Markdown, for a pull request")
+    form.add_argument("--json", action="store_true", help="print everything as JSON on standard output")
+    form.add_argument("--markdown", action="store_true", help="print GitHub Markdown, for a pull request")
     return parser
 
 

@@ -33,9 +33,9 @@ __all__ = ["build_parser", "main"]
 OUT = "distilled.jsonl"
 DESCRIPTION = """\
 Write the verdicts of a run's judge as labelled pairs (JSON Lines), so that kimera train can fit a detector to
-them. The dataset's own labels are not used. It takes many pairs: with fewer than some thousand the shipped
-weights are likely better; measure both on pairs that neither has seen. Whether a model's answers may train
-another, its provider's terms say.
+them. The dataset's own labels are not used. Many pairs are needed: with fewer than some thousand
+the shipped weights are likely better; measure both on pairs that neither has seen. The provider's terms say
+whether you may train another model on its model's answers.
 """
 EPILOG = """\
 examples:
@@ -72,14 +72,16 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (default: DIR/{OUT})")
-    parser.add_argument("--judge", metavar="NAME", help="which judge, where the run had several")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write (default: DIR/{OUT})")
+    parser.add_argument(
+        "--judge", metavar="NAME", help="judge whose verdicts to write; required if the run had several"
+    )
     parser.add_argument(
         "--min-confidence",
         type=float,
         default=0.5,
         metavar="C",
-        help="leave out verdicts that the judge is less sure of, from 0.5 to 1 (default: 0.5, none)",
+        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: 0.5, which keeps all)",
     )
     add_old_name(parser, "--least-confidence", "min_confidence", float)
     return parser
@@ -96,7 +98,7 @@ def _distil(options: argparse.Namespace) -> int:
     if path.exists():
         raise UserError(f"{path} exists already; give another --out, or delete it")
     written = _write_labelled(run, place, path, options.min_confidence)
-    left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} not sure enough"
+    left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} below --min-confidence"
     print(
         f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "
         f"{run.run.detectors[place].title}{left_out}"
@@ -105,8 +107,8 @@ def _distil(options: argparse.Namespace) -> int:
         note("this judge is simulated: its verdicts are the dataset's labels, with errors")
     if run.run.cascade:
         note(
-            "a cascade asked this judge about a random sample and what the reactor was not sure of: "
-            "the easy pairs are missing"
+            "this run was a cascade: the judge was asked only about a random sample and the pairs that the "
+            "reactor was not sure of, so the easy pairs are missing"
         )
     if not written.pairs:
         path.unlink()

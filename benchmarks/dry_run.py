@@ -24,7 +24,7 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
     from benchmarks.pricing import estimate, in_dollars
 
     if options.json:
-        raise UserError("--dry-run prints no summary, so --json does not go with it")
+        raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
     askings = options.repeat * (2 if options.swap else 1)
     for model in [] if options.kimera_only else judges_of(options):
         base_url = "the built-in simulator" if options.simulate else judges_base_url(options)
@@ -45,15 +45,16 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
     if plan := plan_of(vars(options)):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
-        maximum = "The above is the most."
+        maximum = "The figures above are the maximum."
         if plan.max_sent and plan.max_sent < 1:
             pairs = int(plan.max_sent * len(dataset))
             maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
             if sampled > pairs:
-                maximum += " The sample alone would be more, and the run refused."
+                maximum += " The sample alone would exceed that, so the run would be refused."
         print(
-            f"--cascade {plan.risk:g}: about {sampled:,} of these pairs, drawn at random, if {share:.0%} of "
-            f"them contradict; of the others those that the reactor is not sure of. {maximum}"
+            f"--cascade {plan.risk:g}: the judge gets a random sample of about {sampled:,} of these pairs "
+            f"(if {share:.0%} of them are contradictions), and of the others those that the reactor is not "
+            f"sure of. {maximum}"
         )
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
@@ -72,6 +73,7 @@ def _enough(
     aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
     in_flight = START if options.concurrency == "auto" else options.concurrency or 1
     return (
-        f"  --max-cost sets up to ${aside:.4f} aside for each request in flight, until its reply tells its "
-        f"cost: ${dollars + aside * in_flight:.4f} would do; less holds the run back or ends it early"
+        f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
+        f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "
+        "it early"
     )

@@ -71,7 +71,7 @@ class Endpoint:
             raise UserError(f"no API key for {host}: set OPENAI_API_KEY")
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UserError(
-                "the API key holds a blank, a line break or a letter that no key has: copy it again"
+                "the API key contains a blank, a line break or a character that no key has; copy it again"
             )
         self.base_url = base_url
         self.model = model
@@ -236,6 +236,4 @@ def _check_url(base_url: str) -> None:
     if parts.username or parts.password:
         raise UserError("the base URL holds a user name or password; give the key in OPENAI_API_KEY")
     if parts.query or parts.fragment:
-        raise UserError(
-            f"base URL {base_url.partition('?')[0]!r} goes on with a query; give what stands before it"
-        )
+        raise UserError(f"base URL {base_url.partition('?')[0]!r} has a query string; leave that out")

@@ -32,7 +32,7 @@ def read_chunks(text: str) -> list[Chunk]:
             chunks.append(chunk)
             event = []
     if not chunks or any(event):
-        raise ValueError("no stream of JSON objects")
+        raise ValueError("the reply is not a stream of JSON objects")
     return chunks
 
 

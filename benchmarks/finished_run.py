@@ -61,9 +61,13 @@ def open_run(folder: str | Path) -> FinishedRun:
             **reading_of(options),
         )
     except UserError as error:
-        raise UserError(f"{folder}: its dataset is needed where it was, or in this folder: {error}") from None
+        raise UserError(
+            f"{folder}: the dataset of this run must be where it was, or in this folder: {error}"
+        ) from None
     if dataset.sha256 != header["dataset"]["sha256"]:
-        raise UserError(f"{folder}: {dataset.name} has changed since this run began; its pairs are not there")
+        raise UserError(
+            f"{folder}: {dataset.name} has changed since this run began, and no longer holds its pairs"
+        )
     dataset = replace(dataset, name=header["dataset"]["name"])
     variants = options["repeat"] * (2 if options["swap"] else 1)
     outcomes = [] if options["judge_only"] else [Outcomes(REACTOR_NAME, len(dataset))]

@@ -38,4 +38,4 @@ def _log(text: str) -> Path:
         except OSError:
             continue
         return folder / LOG
-    return Path("nowhere, since no folder could be written")
+    return Path("no file, since no folder could be written to")

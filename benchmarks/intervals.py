@@ -149,7 +149,9 @@ def auc_interval(components: AucComponents, clusters: np.ndarray, level: float =
     auc = components.auc
     variance = auc_variance(components.placement - auc, components.truth, clusters)
     if not 0 < auc < 1 or not variance > 0:
-        raise UndefinedMetricError("the scores of both classes do not overlap, so nothing is seen to vary")
+        raise UndefinedMetricError(
+            "the scores of the two classes do not overlap, so the value has no variance"
+        )
     half = quantile(clusters, level) * np.sqrt(variance) / (auc * (1 - auc))
     return float(expit(logit(auc) - half)), float(expit(logit(auc) + half))
 
@@ -268,7 +270,7 @@ def calibration_error_interval(
     """
     if truth.size < MIN_BINNED:
         raise UndefinedMetricError(
-            f"fewer than {MIN_BINNED} pairs say nothing of it in {CALIBRATION_BINS} bins"
+            f"fewer than {MIN_BINNED} pairs are too few to estimate it in {CALIBRATION_BINS} bins"
         )
     bins = equal_mass_bins(scores, truth == 1, CALIBRATION_BINS)
     pairs, score, share = (np.array(column, dtype=np.float64) for column in zip(*bins, strict=True))
@@ -316,7 +318,7 @@ def bca(
     if np.isnan(estimate) or usable.size < (1 - MAX_UNDEFINED) * draws.size:
         raise UndefinedMetricError("in too many resamples the metric has no value")
     if np.ptp(usable) < 1e-12:
-        raise UndefinedMetricError("it is the same in every resample, so nothing is seen to vary")
+        raise UndefinedMetricError("it is the same in every resample, so it has no variance")
     below = (
         (usable < estimate - 1e-12).sum() + 0.5 * (np.abs(usable - estimate) <= 1e-12).sum()
     ) / usable.size

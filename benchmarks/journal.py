@@ -91,7 +91,9 @@ class JournalReader:
             line = self._file.readline()
             self.header = self._parse(line, 1)
             if self.header.get("journal") != FORMAT or not line.endswith(b"\n"):
-                raise UserError(f"{path}, line 1: not the header of a journal that this version reads")
+                raise UserError(
+                    f"{path}, line 1: this is not the header of a journal that this version can read"
+                )
         except UserError:
             self._file.close()
             raise
@@ -124,7 +126,10 @@ class JournalReader:
         except (ValueError, RecursionError):
             pass
         where = f"line {number}" if number else "a record"
-        raise UserError(f"{self.path}, {where}: not a JSON object; the journal was changed by something else")
+        raise UserError(
+            f"{self.path}, {where}: this is not a JSON object; something other than Kimera changed the "
+            "journal"
+        )
 
     def close(self) -> None:
         self._file.close()

@@ -26,41 +26,42 @@ class FailureKind:
 
 # The one table of these: sets, remedies and the table in docs/async.md follow from it.
 KINDS = (
-    FailureKind("timeout", "retried", "no whole reply within the attempt's bound"),
-    FailureKind("connection", "retried", "refused, reset or cut off"),
+    FailureKind("timeout", "retried", "no complete reply within the time limit of the attempt"),
+    FailureKind("connection", "retried", "the connection was refused, reset or cut off"),
     FailureKind("rate_limited", "retried", "429, as the status or inside a 200"),
     FailureKind("server_error", "retried", "408, 409, 5xx, as the status or inside a 200"),
     FailureKind(
         "adapting",
         "asked again at once",
-        "a refusal after which the next attempt is written otherwise: it named a parameter, a limit or the "
-        "reply's format, or the endpoint is being tried out",
+        "a refusal after which the next request is written differently: it named a parameter, a limit or the "
+        "reply's format, or different forms of the request are being tried",
     ),
     FailureKind("bad_response", "asked again, twice at most", "200, but not a chat completion"),
     FailureKind(
         "format_failed",
         "asked again, twice at most",
-        "the endpoint could not make the reply keep to its format; the second time it is asked for in "
-        "another",
+        "the endpoint could not make the reply keep to its format; the second time another format is "
+        "requested",
     ),
     FailureKind("unparseable", "asked again, twice at most", "a reply that states no verdict"),
     FailureKind(
         "truncated",
         "asked again, twice at most",
-        "cut off at the token limit, and asked again with more room; where more is refused, with less",
+        "the reply was cut off at the token limit; it is requested again with a higher limit, or with a "
+        "lower one if the endpoint refuses more",
     ),
     FailureKind("abstained", "nothing", "the judge says that it cannot tell"),
     FailureKind("content_filter", "nothing", "the endpoint or the model refused this pair"),
     FailureKind("interrupted", "nothing", "the run was stopped before the pair was asked again"),
     FailureKind("forbidden", "nothing", "403 from an endpoint that has answered others"),
-    FailureKind("bad_request", "nothing", "400 and other statuses that repeat themselves"),
+    FailureKind("bad_request", "nothing", "400 and other statuses that would be the same again"),
     FailureKind(
         "internal", "nothing", "an error of Kimera's own; the message names the file with its traceback"
     ),
     FailureKind(
         "unreachable",
         "ends the run",
-        "no reply has ever come, after ten attempts that could not connect, or fifty that were silent",
+        "no reply came at all, after ten attempts that could not connect or fifty without an answer",
         "check --base-url and that the server runs",
     ),
     FailureKind(
@@ -72,38 +73,38 @@ KINDS = (
     FailureKind(
         "auth",
         "ends the run",
-        "401, 403, or a 400 that speaks of the key before any pair was answered",
+        "401, 403, or a 400 that names the key, before any pair was answered",
         "check OPENAI_API_KEY",
     ),
     FailureKind(
         "long_wait",
         "ends the run",
         "a limit that asks for a pause of more than two minutes",
-        "its limit is reached for now; --resume goes on from here later",
+        "the limit is reached for now; continue later with --resume",
     ),
     FailureKind(
         "quota",
         "ends the run",
-        "402, or a refusal that never heals: the account is spent, unpaid or suspended",
-        "top up the account or use another key; --resume goes on from here",
+        "402, or a refusal that waiting does not help: the account has no credit, is unpaid or suspended",
+        "top up the account or use another key, then continue with --resume",
     ),
     FailureKind(
         "unknown_model",
         "ends the run",
-        "the model, or the deployment, is unknown, retired or not for this key",
+        "the model or the deployment is unknown, retired or not available to this key",
         "check --model",
     ),
     FailureKind(
         "wrong_url",
         "ends the run",
-        "404, 405, 410, 3xx before any pair was answered: no chat completions here",
+        "404, 405, 410 or 3xx before any pair was answered: there are no chat completions at this URL",
         "check --base-url; it usually ends in /v1",
     ),
     FailureKind(
         "refused",
         "ends the run",
-        "nothing was ever answered, and no way of writing the request was accepted for two pairs",
-        "what the endpoint says of it stands above; check --model and --base-url",
+        "no pair was ever answered, and for two pairs every form of the request was refused",
+        "the endpoint's own message is above; check --model and --base-url",
     ),
 )
 

@@ -36,7 +36,7 @@ def _begin_or_go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> in
 
         if given.dry_run:
             raise UserError(
-                "--dry-run counts a whole run, not what is left of one: not allowed with --resume"
+                "--dry-run estimates a whole run, not the rest of one, so it cannot be combined with --resume"
             )
         options, header = resumed_options(argv, given.resume, build_parser())
     for each in without_effect(given, options):

@@ -107,7 +107,9 @@ def common_pairs(a: FinishedRun, b: FinishedRun) -> Common:
     """Raises UserError where no pair is in both runs, or one is labelled otherwise in each."""
     matches = match_pairs(a.dataset, b.dataset)
     if not len(matches):
-        raise UserError(f"{a.folder} and {b.folder} have no pair in common: no two pairs have the same texts")
+        raise UserError(
+            f"{a.folder} and {b.folder} have no pair in common: none of their pairs have the same two texts"
+        )
     of_a, of_b = a.run.labels[matches.a], b.run.labels[matches.b]
     contrary = np.flatnonzero((of_a >= 0) & (of_b >= 0) & (of_a != of_b))
     if contrary.size:

@@ -20,7 +20,7 @@ from kimera.calibration import calibration_error as expected_calibration_error
 
 MIN_LIKELIHOOD = 1e-15  # a score of exactly 0 or 1 that is wrong costs 34.5, not infinity
 MIN_SCORES = 10  # of fewer distinct ones there is no ranking and no calibration to speak of
-AMORTISED = "a pair's time is an equal share of its batch's, so there is only a mean"
+AMORTISED = "pairs are timed by the batch, so there is only a mean"
 
 
 class UndefinedMetricError(Exception):

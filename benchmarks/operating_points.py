@@ -39,7 +39,7 @@ def cross_validated_threshold(
     """
     size = int(clusters.max()) + 1 if clusters.size else 0
     if size < FOLDS:
-        raise UndefinedMetricError(f"cross-validation takes at least {FOLDS} pairs with texts of their own")
+        raise UndefinedMetricError(f"cross-validation needs at least {FOLDS} pairs that share no text")
     fold = (np.random.default_rng(seed).permutation(size) % FOLDS)[clusters]
     verdicts = np.zeros(truth.size, np.int8)
     thresholds = []

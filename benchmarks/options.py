@@ -28,7 +28,7 @@ examples:
   kimera compare --kimera-only                 no key, no network
   kimera compare --simulate --async 8          a simulated judge, no key, no network
   kimera compare --async 8                     GPT-4o, 8 requests in flight
-  kimera compare --mp 4 --async 10             and the reactor on 4 processes
+  kimera compare --mp 4 --async 10             also run the reactor on 4 processes
   kimera compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
   kimera compare --base-url http://localhost:8000/v1 --model NAME --async 4
   kimera compare pairs.csv --max-pairs 0 --async auto --max-cost 5
@@ -36,8 +36,8 @@ examples:
   kimera compare --resume runs/2026-01-31_12-00-00
 
 starting values for --async:
-  up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. Where the endpoint's limits are
-  known: its rate x its latency (500 requests a minute at 0.8 s keep 7 in flight).
+  up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. If you know the
+  endpoint's limits: its rate times its latency (500 requests per minute at 0.8 s keep 7 in flight).
 
 gates, for CI:
   --fail-if "kimera.f1 < 0.8" --fail-if "gpt-4o.latency_ms.p95 > 2000" --fail-if "kimera/gpt-4o.kappa < 0.6"
@@ -46,7 +46,7 @@ gates, for CI:
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
 """
-FAIL_IF = "end with exit code 3 if this is so, or if there is no such figure; may be given several times"
+FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=as_called("kimera compare"),
         usage=as_called("kimera compare [DATASET] [flags]; --help explains them"),
         description="Compare the Kimera reactor, a local contradiction detector, with an LLM judge on the "
-        "same pairs of statements: quality, agreement, latency and failures of both.",
+        "same pairs of statements: the quality, agreement, latency and failures of both.",
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -74,55 +74,60 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole(0),
         default=50,
         metavar="N",
-        help="at most N pairs, sampled by label; 0 for all (default: 50)",
+        help="maximum number of pairs to use; a larger dataset is sampled by label; 0 uses all (default: 50)",
     )
-    data.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of that sample (default: 0)")
+    data.add_argument(
+        "--seed", type=whole(0), default=0, metavar="N", help="seed of that sample (default: 0)"
+    )
     data.add_argument(
         "--shard",
         type=shard,
         metavar="I/N",
-        help="the I-th part of N of these pairs, for a scheduler that starts N such processes; where "
+        help="use only part I of N of the pairs, for a scheduler that starts N such processes. Once "
         + as_called("kimera cache merge has joined their caches, the reactor has nothing left to compute"),
     )
     add_pair_flags(data)
     detectors = parser.add_argument_group("detectors")
     sides = detectors.add_mutually_exclusive_group()
     sides.add_argument(
-        "--kimera-only", action="store_true", help="the reactor alone; needs no key and no network"
+        "--kimera-only", action="store_true", help="run the reactor alone; needs no key and no network"
     )
-    sides.add_argument("--judge-only", action="store_true", help="the judge alone")
+    sides.add_argument("--judge-only", action="store_true", help="run the judge alone")
     sides.add_argument(
         "--cascade",
         type=open_share,
         metavar="RISK",
-        help="ask the judge only where the reactor is not sure: of what the judge calls contradictions at "
-        "most this share, e.g. 0.02, is missed, with 95 %% probability; a random sample goes to both first",
+        help="ask the judge only about pairs that the reactor is not sure of. With 95 %% probability, at "
+        "most this share (e.g. 0.02) of the contradictions that the judge would find is missed. A random "
+        "sample goes to both first",
     )
     detectors.add_argument(
         "--max-sent",
         type=share_above_0,
         metavar="SHARE",
-        help="of --cascade: at most this share of all pairs goes to the judge, the sample among them; the "
-        "fewer, the more false alarms; 1: no pair is called a contradiction without the judge (default: what "
-        "the reactor calls a contradiction stands)",
+        help="with --cascade: maximum share of all pairs to send to the judge, including the sample; a "
+        "smaller share causes more false alarms; 1 calls no pair a contradiction without asking the judge "
+        "(default: the reactor's contradictions are accepted)",
     )
     add_old_name(detectors, "--most-sent", "max_sent", share_above_0)
     for title, add_flags in FLAGS_OF.items():
         add_flags(parser.add_argument_group(title))
     output = parser.add_argument_group("output")
-    output.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
+    output.add_argument(
+        "--out", metavar="DIR", help="folder to write the run to (default: runs/ and a timestamp)"
+    )
     output.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with the run in DIR, as it was begun: asks only what is missing or failed",
+        help="continue the run in DIR with its own settings; only missing and failed pairs are asked about",
     )
     output.add_argument(
         "--margin",
         type=positive,
         default=2.0,
         metavar="POINTS",
-        help="a difference of accuracies that does not matter: within it two detectors are called equivalent "
-        "(default: 2)",
+        help="margin of the equivalence test, in points of accuracy: two detectors shown to differ by less "
+        "are called equivalent (default: 2)",
     )
     output.add_argument(
         "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
@@ -132,17 +137,18 @@ def build_parser() -> argparse.ArgumentParser:
         type=share,
         default=0.1,
         metavar="SHARE",
-        help="end with exit code 1 if a detector failed on more than this share of the pairs (default: 0.1)",
+        help="exit with code 1 if a detector failed on more than this share of the pairs (default: 0.1)",
     )
     output.add_argument(
         "--prevalence",
         type=open_share,
         metavar="P",
-        help="restate precision and cost for pairs of which this share contradict, e.g. 0.01",
+        help="also report precision and cost as they would be if this share of the pairs were "
+        "contradictions, e.g. 0.01",
     )
-    output.add_argument("--no-viz", action="store_true", help="no comparison.png")
-    output.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    output.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    output.add_argument("--no-viz", action="store_true", help="do not draw comparison.png")
+    output.add_argument("--quiet", action="store_true", help="show no progress on standard error")
+    output.add_argument("--json", action="store_true", help="print the summary as JSON on standard output")
     return parser
 
 
@@ -151,7 +157,7 @@ def _add_judge(group: TakesFlags) -> None:
     group.add_argument(
         "--simulate",
         action="store_true",
-        help="ask a simulated judge on this machine, which answers from the labels; no model is asked",
+        help="use a simulated judge on this machine, which answers from the labels, instead of a model",
     )
 
 
@@ -160,8 +166,8 @@ def _add_reactor(group: TakesFlags) -> None:
         "--reactor",
         choices=("screen", "verify", "both"),
         help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
-        "both: the verdict is verify's, screen's score stands beside it (default: both; screen where "
-        "--encoder or --head brings your own)",
+        "both: run both, and take the verdict of verify (default: both; screen if --encoder or --head is "
+        "given)",
     )
     add_reactor_flags(group)
 
@@ -173,43 +179,49 @@ def add_judge_flags(group: TakesFlags, prompt: str = DEFAULT_PROMPT) -> None:
         dest="concurrency",
         type=_whole_or_auto,
         metavar="N",
-        help="N requests in flight (default: one at a time); auto finds out how many the endpoint takes",
+        help="concurrency: keep N requests in flight, or let auto find how many the endpoint accepts "
+        "(default: one at a time)",
     )
     group.add_argument(
         "--model",
         action="append",
         dest="models",
         metavar="NAME",
-        help="the judge's model (default: gpt-4o); several times for several judges",
+        help="the judge's model; repeat the flag for several judges (default: gpt-4o)",
     )
     group.add_argument(
         "--base-url",
         metavar="URL",
-        help="any OpenAI-compatible endpoint (default: OPENAI_BASE_URL, then OpenAI's)",
+        help="base URL of an OpenAI-compatible endpoint (default: OPENAI_BASE_URL, or OpenAI's own)",
     )
     group.add_argument(
         "--api-key",
         metavar="KEY",
-        help="better set OPENAI_API_KEY: other users of this machine can read a command line",
+        help="the API key. Prefer to set OPENAI_API_KEY: other users of this machine can read the command "
+        "line",
     )
     group.add_argument(
-        "--timeout", type=positive, default=30.0, metavar="S", help="seconds for one attempt (default: 30)"
+        "--timeout",
+        type=positive,
+        default=30.0,
+        metavar="S",
+        help="time limit of one attempt, in seconds (default: 30)",
     )
     group.add_argument(
         "--max-retries",
         type=whole(0),
         default=5,
         metavar="N",
-        help="further attempts at a pair after a fault or an unusable reply (default: 5); rate limits (429) "
-        "may be met four times as often",
+        help="maximum number of retries for a pair after a fault or an unusable reply; rate limits (429) are "
+        "retried up to four times as often (default: 5)",
     )
     group.add_argument(
         "--prompt",
         default=prompt,
         metavar="NAME|FILE",
-        help="same-event (both statements are about the same situation), collection (whether they are is for "
-        "the judge to say), strict (logic alone), or a text file with {text1} and {text2} (default: "
-        "%(default)s)",
+        help="what to ask the judge: same-event (assume that both statements are about the same situation), "
+        "collection (let the judge decide whether they are), strict (assume nothing; logic alone), or a text "
+        "file with {text1} and {text2} (default: %(default)s)",
     )
     group.add_argument(
         "--header",
@@ -217,50 +229,64 @@ def add_judge_flags(group: TakesFlags, prompt: str = DEFAULT_PROMPT) -> None:
         dest="headers",
         type=_header,
         metavar="NAME:VALUE",
-        help="sent along with every request; may be given several times",
+        help="HTTP header to send with every request; may be given several times",
     )
     group.add_argument(
-        "--logprobs", action="store_true", help="confidence from the verdict's token, where told"
+        "--logprobs",
+        action="store_true",
+        help="take the confidence from the probability of the verdict's token, if the endpoint returns it",
     )
     group.add_argument(
         "--repeat",
         type=whole(1),
         default=1,
         metavar="K",
-        help="ask K times and report how often verdicts flip",
+        help="ask about each pair K times and report how often verdicts change (default: 1)",
     )
     group.add_argument(
-        "--swap", action="store_true", help="ask in both orders and report how often they disagree"
+        "--swap",
+        action="store_true",
+        help="ask about each pair in both orders and report how often the verdicts disagree",
     )
 
 
 def add_limit_flags(group: TakesFlags) -> None:
     """How fast a judge may be asked, and what ends the asking."""
     group.add_argument(
-        "--rpm", type=positive, metavar="N", help="requests a minute (default: learnt from the replies)"
+        "--rpm",
+        type=positive,
+        metavar="N",
+        help="rate limit, in requests per minute (default: read from the replies)",
     )
     group.add_argument(
-        "--tpm", type=positive, metavar="N", help="tokens a minute (default: learnt from the replies)"
+        "--tpm",
+        type=positive,
+        metavar="N",
+        help="rate limit, in tokens per minute (default: read from the replies)",
     )
     group.add_argument(
         "--max-error-rate",
         type=share,
         metavar="R",
-        help="stop when more than this share of the last 100 pairs failed, e.g. 0.2",
+        help="stop the run if more than this share of the last 100 pairs failed, e.g. 0.2",
     )
     group.add_argument(
         "--price",
         metavar="IN,OUT",
-        help="dollars per million tokens (default: the endpoint's list price, if known)",
+        help="price of input and output, in dollars per million tokens (default: the list price, if known)",
     )
-    group.add_argument("--max-cost", type=positive, metavar="DOLLARS", help="stop before this is passed")
+    group.add_argument(
+        "--max-cost", type=positive, metavar="DOLLARS", help="stop the run before it costs more than this"
+    )
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be sent and what it would cost, and send nothing",
+        help="print what would be sent and what it would cost, but send nothing",
     )
     group.add_argument(
-        "--cache-replies", action="store_true", help="keep replies, so that the same run again costs nothing"
+        "--cache-replies",
+        action="store_true",
+        help="keep the replies on disk, so that repeating the run costs nothing",
     )
 
 
@@ -291,7 +317,7 @@ def without_effect(given: argparse.Namespace, run: argparse.Namespace) -> Iterat
         if named and getattr(run, name):
             yield f"without effect beside --{name.replace('_', '-')}: {', '.join(named)}"
     if given.ray_address and run.engine == "local":
-        yield "without effect without --engine ray: --ray-address"
+        yield "--ray-address has no effect without --engine ray"
 
 
 def _whole_or_auto(text: str) -> int | str:

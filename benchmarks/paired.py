@@ -128,7 +128,7 @@ def auc_difference(
     difference = a.auc - b.auc
     variance = auc_variance(a.placement - b.placement - difference, a.truth, clusters)
     if not variance > 0:
-        raise UndefinedMetricError("both rank the pairs alike, so nothing is seen to vary")
+        raise UndefinedMetricError("both detectors rank the pairs alike, so the difference has no variance")
     half = float(ndtri(0.5 + level / 2) * np.sqrt(variance))
     p = 2 * float(ndtr(-abs(difference) / np.sqrt(variance)))
     return difference, (difference - half, difference + half), p
@@ -147,7 +147,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def min_detectable_difference(
     n: float, discordance: float, power: float = POWER, level: float = LEVEL
 ) -> float:
-    """The least difference of accuracies that n pairs show with such power by McNemar's test.
+    """The minimum difference of accuracies that n pairs detect with such power by McNemar's test.
 
     discordance: share of pairs that only one of the detectors has right. From Connor's sample size (1987),
     solved for the difference. Raises where even a difference as great as the discordance would not do.
@@ -160,7 +160,9 @@ def min_detectable_difference(
         return float(difference * np.sqrt(n) - z * np.sqrt(discordance) - at_power * spread)
 
     if discordance <= 0 or power_at(discordance) < 0:
-        raise UndefinedMetricError("too few pairs are told apart for any difference to be seen")
+        raise UndefinedMetricError(
+            "the detectors differ on too few pairs for any difference to be detectable"
+        )
     low, high = 0.0, discordance
     for _ in range(60):
         middle = (low + high) / 2
@@ -183,5 +185,5 @@ def conclusion(
         return f"{found}, and they are {within}" if equivalent.is_shown else found
     if equivalent.is_shown:
         return f"{a} and {b} are {within}"
-    told = "one pair" if pairs == 1 else f"{pairs:,} pairs"
-    return f"{told} cannot tell {a} and {b} apart, nor show that they are {within}"
+    told = "one pair shows" if pairs == 1 else f"{pairs:,} pairs show"
+    return f"{told} neither a difference between {a} and {b} nor that they are {within}"

@@ -101,7 +101,7 @@ def parse_price(text: str) -> Price:
         )
     if prices[-2] > prices[0]:
         raise UserError(
-            f"price {text!r}: cached input would cost more than other input; the order is IN,CACHED,OUT"
+            f"price {text!r}: cached input would cost more than uncached input; the order is IN,CACHED,OUT"
         )
     return Price(input=prices[0], cached_input=prices[-2], output=prices[-1])
 
@@ -249,8 +249,8 @@ class CostLimit:
             if self.reckoned == 1:
                 aside = in_dollars(self.price.cost(reservation))
                 self._say(
-                    "a reply did not say what it cost in tokens: --max-cost reckons such replies at what was "
-                    f"set aside for each, here {aside}, so the run may end early"
+                    "a reply did not state its tokens: --max-cost counts such a reply as the full amount "
+                    f"that was reserved for it, here {aside}, so the run may end early"
                 )
         self.in_flight -= 1
         self._settlement.set()

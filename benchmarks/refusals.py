@@ -319,7 +319,7 @@ def _remedy(kind: str, said: str) -> str:
     if kind != "unknown_model":
         return ""
     if _DEPLOYMENT.search(said):
-        return "; give the name of the deployment as --model, not the name of the model in it"
+        return "; give the name of the deployment as --model, not that of the model in it"
     if _RETIRED.search(said):
         return "; this model is retired, so give another as --model"
     return ""

@@ -108,7 +108,7 @@ class ReplyCache:
                 return work(self._connection())
             except sqlite3.Error as error:
                 if anew or not is_damage(error):
-                    warnings.warn(f"the reply cache {self.path} was not used: {error}", stacklevel=3)
+                    warnings.warn(f"the reply cache {self.path} could not be used: {error}", stacklevel=3)
                     return None
                 self.close()
                 set_aside(self.path, self._identity, error, "reply cache")

@@ -17,7 +17,7 @@ FAILED = -1
 REACTOR_NAME = "kimera"
 CASCADE_NAME = "cascade"
 NO_PRICE = "no price is known"
-NO_FEE = "nothing is paid at a local endpoint"
+NO_FEE = "a local endpoint costs nothing"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
 
 

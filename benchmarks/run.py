@@ -140,11 +140,11 @@ def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
     if asks_simulator and not dataset.labelled:
-        raise UserError("--simulate answers from the labels, and this dataset has none")
+        raise UserError("--simulate answers from the labels, but this dataset has none")
     if asks_simulator and dataset.unlabelled:
         note(
-            f"{dataset.unlabelled} pairs without a label are left out: the simulated judge answers from "
-            "labels"
+            f"{dataset.unlabelled} pairs without a label are left out, because the simulated judge "
+            "answers from the labels"
         )
     return dataset
 
@@ -260,7 +260,7 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed.items())
     told = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
     if recorder.commonest_failure and recorder.name not in comparison.stopped_by:
-        told += f"; most often {recorder.commonest_failure.rstrip('.')}"
+        told += f"; the most frequent error is: {recorder.commonest_failure.rstrip('.')}"
     if too_many:
         told += f". That is more than --max-failed {options.max_failed:g} allows"
     print(f"{'error' if too_many else 'note'}: {told}", file=sys.stderr)

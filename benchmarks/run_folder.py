@@ -141,12 +141,12 @@ def resumed_options(
             began = "not given" if saved[name] is None else repr(saved[name])
             raise UserError(
                 f"--resume {folder}: {flag} was {began} when this run began; leave the flag out, "
-                "or start another run"
+                "or start a new run"
             )
     options.dataset = dataset_of(folder, header)
     if header["header_names"] and not options.headers:
         names = ", ".join(header["header_names"])
-        raise UserError(f"--resume {folder}: give --header again for {names}; headers are never written down")
+        raise UserError(f"--resume {folder}: give --header again for {names}, since headers are never saved")
     return options, header
 
 
@@ -168,7 +168,7 @@ def header_in(folder: str | Path) -> Record:
         raise UserError(f"{folder}: no run there (no {JOURNAL})")
     if _never_begun(path):
         raise UserError(
-            f"{folder}: nothing was begun there ({JOURNAL} ends within its first line); begin another run"
+            f"{folder}: no run was started there ({JOURNAL} ends within its first line); start a new run"
         )
     with JournalReader(path) as journal:
         header = journal.header
@@ -188,5 +188,5 @@ def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:
     changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
     if changed:
         raise UserError(
-            f"--resume {folder}: changed since this run began: {', '.join(changed)}; start another run"
+            f"--resume {folder}: changed since this run began: {', '.join(changed)}; start a new run"
         )

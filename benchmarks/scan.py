@@ -83,8 +83,8 @@ examples:
   kimera judged-scan docs --base-url http://localhost:8000/v1 --model NAME --async 4
   kimera judged-scan --resume runs/2026-01-31_12-00-00 > contradictions.jsonl
 
-The candidates, the journal and the report of the run lie in its folder; kimera report and
-kimera diff take it as they take others.
+The candidates, the journal and the report of the run are written to its folder. kimera report and
+kimera diff accept that folder like any other run.
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-contradiction, 130 interrupted
 """
@@ -94,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=as_called("kimera judged-scan"),
         usage=as_called("kimera judged-scan FILE... [flags]; --help explains them"),
-        description="Find the contradictions that a corpus holds within itself, and let an LLM judge them:\n"
+        description="Find the contradictions between the statements of a corpus, and let an LLM judge them:\n"
         + as_called("kimera scan, with the judge of kimera compare as its last stage."),
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -108,12 +108,14 @@ def build_parser() -> argparse.ArgumentParser:
     add_finding_flags(parser.add_argument_group("findings"))
     add_reactor_flags(parser.add_argument_group("reactor"))
     run = parser.add_argument_group("run")
-    run.add_argument("--folder", metavar="DIR", help="the run's folder (default: runs/ and a timestamp)")
+    run.add_argument(
+        "--folder", metavar="DIR", help="folder to write the run to (default: runs/ and a timestamp)"
+    )
     run.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with the run in DIR: asks only what is missing or failed; flags of the findings, such as "
-        "--baseline, are to be given again",
+        help="continue the run in DIR; only missing and failed pairs are asked about. Give the flags of the "
+        "findings, such as --baseline, again",
     )
     return parser
 
@@ -124,17 +126,18 @@ def _add_cascade(group: TakesFlags) -> None:
         type=open_share,
         default=RISK,
         metavar="RISK",
-        help="the reactor settles as none what it is sure of: of the candidates that the judge calls "
-        "contradictions at most this share is missed, with 95 %% probability; a random sample goes to it "
-        "first (default: %(default)s)",
+        help="dismiss candidates that the reactor is sure about without asking the judge. With 95 %% "
+        "probability, at most this share of the contradictions that the judge would find is missed. A random "
+        "sample goes to the judge first (default: %(default)s)",
     )
     group.add_argument(
         "--max-sent",
         type=share_above_0,
         default=MAX_SENT,
         metavar="SHARE",
-        help="at most this share of the candidates goes to the judge; below 1 what the reactor is surest of "
-        f"is a finding without it, from a score of {MIN_SCORE:g} on (default: %(default)s)",
+        help="maximum share of the candidates to send to the judge; below 1, candidates that the reactor is "
+        f"surest of become findings without the judge if their score is at least {MIN_SCORE:g} (default: "
+        "%(default)s)",
     )
     add_old_name(group, "--most-sent", "max_sent", share_above_0)
 
@@ -171,7 +174,7 @@ def _check(options: argparse.Namespace, folder: Path | None) -> None:
     check_finding_flags(options)
     for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
         if folder and path and path.resolve().parent == folder.resolve():
-            raise UserError(f"{flag} {path}: the run's folder holds files of its own; name one elsewhere")
+            raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
     comparison = _for_comparison(options, Path())
     check_judge(comparison, as_called(WAYS_WITHOUT))
     load_prompt(options.prompt)
@@ -198,7 +201,7 @@ def _begin_in(folder: Path, corpus: Corpus, options: argparse.Namespace) -> int:
         write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
         return _judge(options, folder, None)
     if options.dry_run:
-        print("There is no candidate, so a judge would be asked nothing.")
+        print("There are no candidates, so the judge would be asked nothing.")
         return DONE
     (folder / CANDIDATES).unlink()
     new, _ = write_findings(options, [], accepted)
@@ -231,10 +234,10 @@ def _go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
     if given.files or idle:
         raise UserError(
             f"--resume goes on with the candidates in the run's folder: leave out "
-            f"{', '.join(['FILE'] * bool(given.files) + idle)}, or begin another scan"
+            f"{', '.join(['FILE'] * bool(given.files) + idle)}, or start a new scan"
         )
     if not (folder / CANDIDATES).is_file():
-        raise UserError(f"--resume {folder}: no {CANDIDATES} there; only a scan that was begun can go on")
+        raise UserError(f"--resume {folder}: there is no {CANDIDATES}, so there is no scan to continue")
     options, header = resumed_options(argv, given.resume, parser)
     _check(options, folder)
     return _judge(options, folder, header)
@@ -256,9 +259,7 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
         return code  # nothing was judged, so there is nothing to write
     judged = Judged(run)
     found = list(judged.findings())
-    incomplete = (
-        f"{judged.open:,} of {len(run.dataset):,} candidates are without a verdict" if judged.open else ""
-    )
+    incomplete = f"{judged.open:,} of {len(run.dataset):,} candidates have no verdict" if judged.open else ""
     accepted = accepted_findings(options)
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     not_asked = settings["accepted"]
@@ -267,12 +268,12 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
     for name in FILES:
         write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
     if not options.quiet:
-        told = (_shared_out(run), count_of_findings(new, known), f"in {folder / FILES[0]} too")
+        told = (_shared_out(run), count_of_findings(new, known), f"also written to {folder / FILES[0]}")
         print("; ".join(told), file=sys.stderr)
     if judged.unsure:
         note(
-            f"{judged.unsure:,} more were called contradictions without the judge, at a score below "
-            f"{MIN_SCORE:g}, and are left out; with a larger --max-sent it is asked about them"
+            f"{judged.unsure:,} more candidates were called contradictions without the judge, with a score "
+            f"below {MIN_SCORE:g}, and are left out; with a larger --max-sent the judge is asked about them"
         )
     if code != DONE:
         return code
@@ -282,11 +283,14 @@ def _judge(options: argparse.Namespace, folder: Path, header: dict[str, Any] | N
 def _exit_code(options: argparse.Namespace, new: int, unjudged: int, folder: Path, not_read: str) -> int:
     """Of a scan that came to its end; says what it cannot vouch for."""
     if unjudged:
-        note(f"{unjudged:,} candidates are without a verdict; --resume {folder} asks about them again")
+        note(f"{unjudged:,} candidates have no verdict; --resume {folder} asks about them again")
     if not gate_is_met(options, new, not_read):
         return GATE_NOT_MET
     if unjudged and (options.fail_on_contradiction or options.write_baseline):
-        print("error: with candidates unjudged no gate is passed, and no baseline written", file=sys.stderr)
+        print(
+            "error: some candidates have no verdict, so the gate fails and no baseline is written",
+            file=sys.stderr,
+        )
         return FAILED
     return DONE
 
@@ -324,10 +328,12 @@ def _shared_out(run: FinishedRun) -> str:
     told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
     if decision:
         settled = int((~decision.asked).sum())
-        told += f", {int(decision.sampled.sum()):,} of them a random sample; the reactor settled {settled:,}"
+        told += (
+            f", including a random sample of {int(decision.sampled.sum()):,}; the reactor settled {settled:,}"
+        )
     if judge.dollars is None:
         return told
-    return f"{told}; {in_dollars(judge.dollars)}{' if it were real' if judge.simulated else ''}"
+    return f"{told}; {in_dollars(judge.dollars)}{' if the judge were real' if judge.simulated else ''}"
 
 
 if __name__ == "__main__":

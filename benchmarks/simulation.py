@@ -62,40 +62,52 @@ class SimulatorConfig:
     latency_ms: float = _option(500.0, "mean time to an answer")
     spread_ms: float = _option(0.0, "standard deviation of that time (log-normal); 0 is always the mean")
     one_at_a_time: bool = _option(False, "answer one request after the other, each with its latency")
-    seed: int = _option(0, "seed of every draw")
+    seed: int = _option(0, "seed of all random draws")
     error_rate: float = _option(0.0, "share of pairs judged wrongly")
-    flip_rate: float = _option(0.0, "share of verdicts that turn when asked again or with the texts swapped")
+    flip_rate: float = _option(
+        0.0, "share of verdicts that change when asked again or with the texts swapped"
+    )
     content_filter: float = _option(0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal")
-    abstained: float = _option(0.0, "share of pairs of which the judge says that it cannot tell")
+    abstained: float = _option(0.0, "share of pairs for which the judge says that it cannot tell")
     hostile_text: float = _option(0.0, "share of pairs whose reasoning holds control characters and markup")
     rate_limited: float = _option(0.0, "share of requests refused at once with 429 and Retry-After")
-    server_error: float = _option(0.0, "share answered with 500")
-    dropped: float = _option(0.0, "share whose connection is cut without a reply")
-    stalled: float = _option(0.0, "share left without a reply for --stall-s, then cut")
-    truncated: float = _option(0.0, "share whose body ends before its Content-Length")
-    malformed: float = _option(0.0, "share whose completion is prose that states no verdict")
-    html_body: float = _option(0.0, "share answered 200 with a page of HTML, as a proxy would")
-    cut_short: float = _option(0.0, "share whose completion ends half-way, with finish_reason length")
-    hostile: float = _option(0.0, "share answered 200 with what no client expects: huge, deep, mistyped ...")
-    format_failed: float = _option(0.0, "share answered 400, since the reply failed to keep to its format")
-    retry_after_s: float = _option(1.0, "what a 429 of --rate-limited or --max-in-flight-cap asks to wait")
-    stall_s: float = _option(600.0, "how long a stalled request waits")
-    requests_per_minute: int = _option(0, "limit on requests; 0 is none")
-    tokens_per_minute: int = _option(0, "limit on prompt and completion tokens; 0 is none")
+    server_error: float = _option(0.0, "share of requests answered with 500")
+    dropped: float = _option(0.0, "share of requests whose connection is cut without a reply")
+    stalled: float = _option(0.0, "share of requests left without a reply for --stall-s, then cut")
+    truncated: float = _option(0.0, "share of replies whose body ends before its Content-Length")
+    malformed: float = _option(0.0, "share of replies whose completion is prose that states no verdict")
+    html_body: float = _option(0.0, "share of requests answered 200 with a page of HTML, as a proxy would")
+    cut_short: float = _option(
+        0.0, "share of replies whose completion ends half-way, with finish_reason length"
+    )
+    hostile: float = _option(
+        0.0, "share of replies that no client expects, with status 200: huge, deep, mistyped ..."
+    )
+    format_failed: float = _option(
+        0.0, "share of requests answered 400, since the reply failed to keep to its format"
+    )
+    retry_after_s: float = _option(
+        1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
+    )
+    stall_s: float = _option(600.0, "seconds that a stalled request waits")
+    requests_per_minute: int = _option(0, "limit on requests per minute; 0 is none")
+    tokens_per_minute: int = _option(0, "limit on prompt and completion tokens per minute; 0 is none")
     burst_s: float = _option(1.0, "seconds of either limit that may be used at once")
-    limit_headers: bool = _option(True, "tell both limits in x-ratelimit headers")
+    limit_headers: bool = _option(True, "state both limits in x-ratelimit headers")
     max_in_flight_cap: int = _option(
-        0, "refuse more requests in flight than this, which no header tells; 0 is none"
+        0, "refuse more requests in flight than this, and state it in no header; 0 is no limit"
     )
     strict: bool = _option(False, "refuse what OpenAI refuses: unknown parameters, loose schemas ...")
     ignores_schema: bool = _option(False, "answer in prose or fenced JSON unless asked to repair that")
     refuses: tuple[str, ...] = _option((), "parameters refused with 400, separated by commas")
-    refusal_shape: str = _option("openai", f"how errors are told: {', '.join(REFUSAL_SHAPES)}")
-    wait_in_body: bool = _option(False, "tell in the body, and not in headers, how long to wait")
-    errors_in_200: bool = _option(False, "tell errors in replies of status 200")
-    max_reply_tokens: int = _option(0, "refuse a higher limit on the reply's tokens; 0 is none")
-    gone: str = _option("", f"refuse everything, since this is gone: {', '.join(GONE[1:])}")
-    foreign_filters: bool = _option(False, "pairs withheld are told in other words than OpenAI's")
+    refusal_shape: str = _option("openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}")
+    wait_in_body: bool = _option(False, "state in the body, not in headers, how long to wait")
+    errors_in_200: bool = _option(False, "report errors in replies of status 200")
+    max_reply_tokens: int = _option(
+        0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
+    )
+    gone: str = _option("", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
+    foreign_filters: bool = _option(False, "report withheld pairs in other words than OpenAI's")
     reasoning_tokens: int = _option(0, "tokens spent on thinking before each answer")
     cached_share: float = _option(0.0, "share of the prompt's tokens that come from the cache")
     quota_exhausted: bool = _option(False, "refuse everything with 429 insufficient_quota")
@@ -107,7 +119,7 @@ class SimulatorConfig:
         shares = ("error_rate", "flip_rate", "hostile_text", "cached_share", *WITHHELD, *FAULTS)
         for name in shares:
             if not 0.0 <= getattr(self, name) <= 1.0:  # also refuses NaN
-                raise UserError(f"simulator: {name} is {getattr(self, name)}; a share lies between 0 and 1")
+                raise UserError(f"simulator: {name} is {getattr(self, name)}; expected a share from 0 to 1")
         for name in _QUANTITIES:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; give a number from 0 up")

@@ -99,7 +99,7 @@ class SimulatorProcess:
         try:
             reply = json.loads(self._pipe.recv_bytes())
         except EOFError:
-            raise UserError("the simulated judge ended while starting; its own error stands above") from None
+            raise UserError("the simulated judge ended while starting; its error is printed above") from None
         if "error" in reply:
             raise UserError(f"the simulated judge could not start: {reply['error']}")
         return int(reply["port"])
@@ -140,12 +140,16 @@ def build_parser() -> argparse.ArgumentParser:
         description="A simulated judge on loopback that speaks OpenAI's chat completions.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
-    parser.add_argument("--dataset", default=EMBEDDED, help="name or file of the labelled pairs it knows")
-    parser.add_argument("--prompt", default=DEFAULT_PROMPT, help="name or file of the client's prompt")
-    parser.add_argument("--swap", action="store_true", help="know the pairs in the other order too")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
     parser.add_argument(
-        "--profile", choices=PROFILES, default="plain", help="what the flags below start from"
+        "--dataset", default=EMBEDDED, help="labelled pairs that it answers from, by name or file"
+    )
+    parser.add_argument(
+        "--prompt", default=DEFAULT_PROMPT, help="prompt that the client uses, by name or file"
+    )
+    parser.add_argument("--swap", action="store_true", help="also answer for the pairs in the other order")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="plain", help="preset whose values the flags below override"
     )
     for field in dataclasses.fields(SimulatorConfig):
         _add_setting(parser, field)
@@ -186,7 +190,7 @@ def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
 
     dataset = load_dataset(arguments.dataset, on_note=note, **reading_of(vars(arguments)))
     if dataset.unlabelled:
-        note(f"on {dataset.unlabelled} pairs, which have no label, the simulated judge abstains")
+        note(f"the simulated judge abstains on the {dataset.unlabelled} pairs that have no label")
     return answers_for(dataset, load_prompt(arguments.prompt).question, arguments.swap)
 
 

@@ -235,7 +235,7 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
             await web.TCPSite(runner, HOST, port, backlog=4096).start()
         except (OSError, OverflowError) as error:
             raise UserError(
-                f"port {port} cannot be had ({error}); choose another, or 0 for a free one"
+                f"port {port} cannot be used ({error}); choose another, or 0 for a free one"
             ) from None
         yield runner.addresses[0][1]
     finally:

@@ -225,7 +225,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _check_size(size: int) -> None:
     if size > MAX_BODY_BYTES:
-        raise JudgeError("bad_response", f"a reply of more than {MAX_BODY_BYTES} bytes", status=200)
+        raise JudgeError("bad_response", f"the reply is longer than {MAX_BODY_BYTES} bytes", status=200)
 
 
 def _transport_error(error: BaseException) -> JudgeError:

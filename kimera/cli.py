@@ -19,11 +19,11 @@ __all__ = ["build_parser", "main"]
 
 EPILOG = """\
 examples:
-  kimera compare --simulate                          a first look: a simulated judge, no key, no network
+  kimera compare --simulate                          try it: a simulated judge, no key, no network
   kimera compare pairs.csv --kimera-only             the local detector alone, on your pairs
   kimera compare pairs.csv --max-pairs 0 --async 16  beside GPT-4o (OPENAI_API_KEY), 16 requests in flight
-  kimera report runs/2026-01-31_12-00-00             the report of that run, once more
-  kimera scan docs README.md                         the contradictions within documents
+  kimera report runs/2026-01-31_12-00-00             write the report of that run again
+  kimera scan docs README.md                         find the contradictions within documents
   eval "$(kimera completion bash)"                   the Tab key completes commands and flags
 """
 

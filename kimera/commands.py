@@ -25,17 +25,21 @@ class Command:
 
 # `benchmarks` is named here and imported by the command alone, when it is chosen: kimera knows no judge.
 COMMANDS = {
-    "compare": Command("benchmarks.llm_compare", "the reactor and LLM judges on the same pairs"),
-    "scan": Command("kimera.scan", "the contradictions within documents or a table, by the reactor alone"),
-    "judged-scan": Command("benchmarks.scan", "the same, with an LLM as the last stage"),
-    "live": Command("kimera.live.__main__", "serve: statements one by one over a WebSocket"),
+    "compare": Command("benchmarks.llm_compare", "compare the reactor with LLM judges on the same pairs"),
+    "scan": Command(
+        "kimera.scan", "find the contradictions within documents or a table, with the reactor alone"
+    ),
+    "judged-scan": Command("benchmarks.scan", "find them with an LLM as the last stage"),
+    "live": Command("kimera.live.__main__", "serve a WebSocket that checks statements one by one"),
     "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
-    "report": Command("benchmarks.report.__main__", "make the report of a run again"),
+    "report": Command("benchmarks.report.__main__", "write the report of a run again"),
     "diff": Command("benchmarks.diff", "compare two runs pair by pair"),
-    "distil": Command("benchmarks.distil", "the verdicts of a run's judge as labelled pairs"),
-    "cache": Command("kimera.cache.__main__", "what the caches hold; clear or merge them"),
-    "simulate": Command("benchmarks.simulator", "serve a simulated judge to try things on"),
-    "completion": Command("kimera.completion", "what makes a shell complete these commands and their flags"),
+    "distil": Command("benchmarks.distil", "write the verdicts of a run's judge as labelled pairs"),
+    "cache": Command("kimera.cache.__main__", "show, clear or merge the caches"),
+    "simulate": Command("benchmarks.simulator", "serve a simulated judge for tests"),
+    "completion": Command(
+        "kimera.completion", "print the script with which a shell completes these commands and their flags"
+    ),
 }
 _NAMED = re.compile(rf"\b{PROGRAM} ({'|'.join(COMMANDS)})(?![\w-])")
 

@@ -30,7 +30,8 @@ examples:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} completion",
-        description="Print what makes a shell complete the command kimera: its commands, their flags, files.",
+        description="Print the script with which a shell completes the command kimera: its commands, their "
+        "flags, and files.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -299,7 +299,11 @@ def _header(record: _Record, source: _Source) -> tuple[str, ...]:
 
 
 def _ragged(found: int, expected: int, dialect: Dialect) -> str:
-    remedy = "quote a field that holds the delimiter" if dialect.quoted else "a field may hold no delimiter"
+    remedy = (
+        "quote fields that contain the delimiter"
+        if dialect.quoted
+        else "a field must not contain the delimiter"
+    )
     return f"{found} fields where the header has {expected}; {remedy}"
 
 

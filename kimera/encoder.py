@@ -94,8 +94,8 @@ class Encoder(ClosedAtExit):
         if self._on_onnx and not (self.folder and is_mean_of_bert(self.folder)):
             if backend == "onnx" or precision == "int8":
                 raise UserError(
-                    f"{self.name} is not a local BERT model with mean pooling, and only those run on "
-                    "onnxruntime and in int8: leave backend and precision out"
+                    f"{self.name} is not a local BERT model with mean pooling, and only such models run on "
+                    "onnxruntime or in int8; leave backend and precision out"
                 )
             self.runtime = TORCH_ON_CPU
         engine = as_engine(engine)

@@ -75,14 +75,14 @@ class Engine:
         if address in (None, "", "auto") or (host and "/" not in host and port.isascii() and port.isdigit()):
             return address or None
         raise UserError(
-            f"{address!r} is no address of a Ray cluster: give HOST:PORT as `ray start` printed it, or auto, "
-            "on a machine that belongs to the cluster"
+            f"{address!r} is not the address of a Ray cluster; give HOST:PORT as `ray start` printed it, or "
+            "auto, on a machine that belongs to the cluster"
         )
 
     def require_cpu(self, device: str) -> None:
         """Raise `UserError` where work for a GPU would go to workers, which compute on CPUs."""
         if not self.is_local and device != "cpu":
-            raise UserError(f"the engine ray computes on CPUs, not on {device}: leave the device out")
+            raise UserError(f"the engine ray computes on CPUs, not on {device}; leave the device out")
 
 
 LOCAL = Engine()
@@ -98,14 +98,14 @@ def add_engine_flags(group: TakesFlags) -> None:
         "--engine",
         choices=ENGINES,
         default="local",
-        help="what does the heavy work: processes of this machine, or workers on a Ray cluster, one on each "
-        "of its CPUs unless --mp says how many (default: local)",
+        help="where to compute: local is this machine; ray is the workers of a Ray cluster, one for each of "
+        "its CPUs unless --mp sets their number (default: local)",
     )
     group.add_argument(
         "--ray-address",
         metavar="HOST:PORT",
-        help="of the Ray cluster that this machine belongs to, or auto (default: RAY_ADDRESS; without it Ray "
-        "is started on this machine, and ended)",
+        help="address of the Ray cluster that this machine belongs to, or auto (default: RAY_ADDRESS; if "
+        "that is not set, Ray is started on this machine and stopped at the end)",
     )
 
 

@@ -63,7 +63,7 @@ def render_html(findings: Sequence[Finding], incomplete: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{count}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{count}</h1>\n"
         "<p>Pairs of statements that cannot both be true of the same situation: by a judge, or where none is "
-        "named by the score of the cross-encoder alone. The surest first.</p>\n"
+        "named by the score of the cross-encoder alone. The most certain come first.</p>\n"
         f"{missing}<ol>\n{items}\n</ol>\n</main>\n</body>\n</html>\n"
     )
 

@@ -94,7 +94,7 @@ def _entries(path: Path) -> list[dict[str, str]]:
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise UserError(
             f"{path} is not a baseline of this version of Kimera ({type(error).__name__}: {error}). "
-            "Write it anew with --write-baseline."
+            "Write a new one with --write-baseline."
         ) from error
 
 

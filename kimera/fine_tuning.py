@@ -261,7 +261,7 @@ class _Fit:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no dict)
         except (SafetensorError, OSError, LookupError, ValueError) as error:
             raise UserError(
-                f"{path} is not a checkpoint of this fit ({error}). Delete it to begin anew, or give the "
+                f"{path} is not a checkpoint of this fit ({error}). Delete it to start again, or give the "
                 "same files and options as before."
             ) from error
         self.best = {

@@ -162,8 +162,8 @@ class _Stream:
         text = self._text[self._at : self._at + 40]
         problem = re.sub(r": line \d+ column \d+ \(char \d+\)", "", problem)
         return UserError(
-            f"{self._name}, line {line}: is not valid JSON at {shorten(text)} ({problem}); mend the file, or "
-            "write one object a line as .jsonl"
+            f"{self._name}, line {line}: this is not valid JSON at {shorten(text)} ({problem}); correct the "
+            "file, or write one object per line as .jsonl"
         )
 
     def members(self) -> Iterator[str]:

@@ -41,8 +41,8 @@ class Figures:
 
 WEAK_AUC = 0.65
 EARLIER = """
-Each command goes on from the weights of the one before; this card describes the last. Pairs that are held out
-here were learnt from before, where an earlier command had other files or another seed.
+Each command starts from the weights of the one before; this card describes the last. If an earlier command
+had other files or another seed, it may have learnt from pairs that are held out here.
 """
 
 TEMPLATE = """\

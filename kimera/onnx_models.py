@@ -110,7 +110,7 @@ def prepared(
     for path in (folder / MODELS).glob(f"{stem}-*.onnx"):
         if _is_whole(path):
             return path
-        print(f"kimera: {path} is damaged; it is made anew", file=sys.stderr)
+        print(f"kimera: {path} is damaged and is prepared again", file=sys.stderr)
         with contextlib.suppress(OSError):  # another process may have been faster
             path.unlink()
     print(f"kimera: preparing {name} in {precision}, once, in {folder / MODELS}", file=sys.stderr)
@@ -119,7 +119,9 @@ def prepared(
     try:
         _write(path, content)
     except OSError as error:
-        print(f"kimera: {path} cannot be written ({error}); every start prepares it again", file=sys.stderr)
+        print(
+            f"kimera: {path} cannot be written ({error}), so every start prepares it again", file=sys.stderr
+        )
         return content
     return path
 

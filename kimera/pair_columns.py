@@ -340,8 +340,8 @@ class _Finder:
             missing = f"text{other + 1}"
             found = f" ({shown([self._names[at] for at in partners])} could each be it)" if partners else ""
             raise ColumnFault(
-                f"the columns are {shown(self._names)}; --{side} names one text, and which is the other is "
-                f"not clear{found}: name it with --{missing} NAME"
+                f"the columns are {shown(self._names)}; --{side} names one text, and it is not clear which "
+                f"is the other{found}; name it with --{missing} NAME"
             )
         partner = Cell(partners[0], self._names[partners[0]])
         return (cell, partner, parent) if side == "text1" else (partner, cell, parent)

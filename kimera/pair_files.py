@@ -146,8 +146,8 @@ def label_hint(table: Table, roles: Roles) -> str:
         return ""
     which = "the column looks" if len(likely) == 1 else "the columns look"
     return (
-        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the one that is "
-        "with --label NAME"
+        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the label "
+        "column with --label NAME"
     )
 
 
@@ -201,7 +201,7 @@ def pairs_of_table(
     if not kept:
         first = f"; the first bad one: {first_fault}" if first_fault else ""
         raise UserError(
-            f"{table.name}: holds no pair to use (rows: {counts.rows}, of them without a gold label:"
+            f"{table.name}: there is no usable pair in it (rows: {counts.rows}, of them without a gold label:"
             f" {counts.no_gold_label}, bad: {counts.bad_rows}){first}"
         )
 
@@ -222,8 +222,8 @@ def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fau
         if isinstance(fault, _BadColumns):
             return ""  # that names its own remedy
         if tried > 1:
-            return f"; none of the first {tried} rows can be used, so this is no matter of single rows"
-    return "; mend the row, or leave out such rows with --skip-bad-rows"
+            return f"; none of the first {tried} rows can be used, so this is not a fault of single rows"
+    return "; correct the row, or leave out such rows with --skip-bad-rows"
 
 
 def dropped_rows(messages: Sequence[str]) -> str:

@@ -19,12 +19,13 @@ def add_pair_flags(group: TakesFlags) -> None:
     from kimera.pair_columns import known_names
 
     of_role = {
-        "text1": "the column with the first text, the premise; a path such as a.b leads into nested fields",
+        "text1": "the column with the first text, the premise; a path such as a.b names a nested field",
         "text2": "the column with the second text, the hypothesis",
-        "label": "the column with the labels; none where no column holds any",
+        "label": "the column with the labels; by default pairs are unlabelled if no column is recognised as "
+        "one",
         "id": "the column with the ids",
-        "category": "the column with the categories. Columns that are found by themselves, in any case and "
-        f"with blanks, hyphens or underscores: {known_names()}",
+        "category": "the column with the categories. Columns of these names, in any case and with blanks, "
+        f"hyphens or underscores, are recognised without a flag: {known_names()}",
     }
     for role in ROLES:
         group.add_argument(f"--{role}", metavar="NAME", help=of_role[role])
@@ -32,11 +33,15 @@ def add_pair_flags(group: TakesFlags) -> None:
     group.add_argument(
         "--label-map",
         metavar="MAP",
-        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction; without it true and 1 mean "
-        "contradiction, so claim/evidence files with true/false labels need it: "
+        help="what the labels mean, e.g. 0=entailment,1=neutral,2=contradiction; by default true and 1 mean "
+        "contradiction, so files of claims and evidence with true/false labels need "
         "true=entailment,false=contradiction",
     )
-    group.add_argument("--skip-bad-rows", action="store_true", help="drop and count rows that cannot be used")
+    group.add_argument(
+        "--skip-bad-rows",
+        action="store_true",
+        help="drop rows that cannot be used, and report how many; by default they are errors",
+    )
 
 
 def add_format_flags(group: TakesFlags) -> None:
@@ -44,19 +49,20 @@ def add_format_flags(group: TakesFlags) -> None:
     group.add_argument(
         "--delimiter",
         metavar="D",
-        help="of delimited text: one character, or comma, semicolon, tab or pipe (default: the one that "
-        "explains the header and the rows)",
+        help="delimiter of a text table: one character, or comma, semicolon, tab or pipe (default: the one "
+        "that fits the header and the rows)",
     )
     group.add_argument(
         "--quoting",
         choices=("csv", "none"),
-        help="whether quotation marks quote fields, as in CSV, or are text (default: csv; with tabs none, "
-        "unless every row balances)",
+        help="csv: quotation marks quote fields; none: they are text (default: csv; with tabs none, unless "
+        "the quotes of every row are balanced)",
     )
     group.add_argument(
         "--encoding",
         metavar="NAME",
-        help="of text files, e.g. windows-1252 (default: UTF-8 or UTF-16, else a guess, which is said)",
+        help="encoding of text files, e.g. windows-1252 (default: UTF-8 or UTF-16, or else a guess, which is "
+        "reported)",
     )
 
 

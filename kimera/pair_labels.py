@@ -173,7 +173,7 @@ class LabelReader:
             written = ", ".join(sorted(integers, key=int))
             raise self._unclear(
                 f"the label column holds the integers {written} and carries no class names; only exactly 0"
-                " and 1 (1 = contradiction) are clear without"
+                " and 1 (1 = contradiction) are understood without"
             )
 
     def _unclear(self, problem: str) -> UserError:

@@ -77,7 +77,7 @@ def _rows(table: Any) -> Iterator[Row]:
             if isinstance(row, Mapping):
                 yield Row(number, tuple(map(str, row)), [_plain(value) for value in row.values()])
             else:
-                yield Row(number, fault=f"{row!r:.60} is not a dictionary as other rows are")
+                yield Row(number, fault=f"{row!r:.60} is not a dictionary, although other rows are")
         return
     names = list(table) if isinstance(table, Mapping) else _names(table)
     columns = [_values(table[name]) for name in names]

@@ -90,7 +90,7 @@ class Verdict:
 
     def __post_init__(self) -> None:
         if not self.confidence <= 1.0:  # also true of NaN
-            raise ValueError(f"confidence {self.confidence!r} is not a number up to 1")
+            raise ValueError(f"confidence {self.confidence!r} is not a number of at most 1")
         object.__setattr__(self, "confidence", max(0.5, float(self.confidence)))
 
     @property

@@ -26,7 +26,7 @@ def parquet_table(path: Path, name: str, wanted: Wanted) -> Table:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{name}: is not a readable Parquet file ({error})") from error
+        raise UserError(f"{name}: this is not a readable Parquet file ({error})") from error
     class_names = _class_names((schema.metadata or {}).get(b"huggingface", b"{}"))
     header = Row(0, tuple(schema.names))
     return Table(

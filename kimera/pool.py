@@ -104,7 +104,7 @@ class WorkerPool:
             if not died:  # while it loaded: the next would do the same
                 raise self._unexpected(died) from error
         left = f"{len(batches) - done} of {len(batches)} batches are left"
-        warnings.warn(f"{died} ended unexpectedly; {left} and are done by new ones", stacklevel=2)
+        warnings.warn(f"{died} ended unexpectedly; {left}, and new processes do them", stacklevel=2)
         try:
             yield from self._executor_of(workers or 1).map(_do, batches[done:])
         except BrokenProcessPool as error:

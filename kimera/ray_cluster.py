@@ -34,7 +34,8 @@ class RayWorker:
         where = f"process {os.getpid()} on {socket.gethostname()} ({ray.util.get_node_ip_address()})"
         if version != __version__:
             raise UserError(
-                f"the Ray worker {where} has kimera {__version__}, this process {version}: install the same"
+                f"the Ray worker {where} has kimera {__version__}, this process has {version}; install the "
+                "same version"
             )
         try:
             if key not in self._works:

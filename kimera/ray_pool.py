@@ -252,7 +252,7 @@ class _Round:
                 f"{lost}, as were {MAX_LOSSES - 1} before it over the same batch. "
                 "If memory ran out, use fewer workers."
             )
-        warnings.warn(f"{lost}; what it had is done again: {len(places)} batches", stacklevel=2)
+        warnings.warn(f"{lost}; its work is repeated: {len(places)} batches", stacklevel=2)
 
 
 def set_up_ray(address: str | None) -> None:

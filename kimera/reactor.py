@@ -138,7 +138,7 @@ class Reactor(ClosedAtExit):
                 )
             )
         if symmetric and self.cross_encoder is None:
-            raise UserError("symmetric is for the cross-encoder, and there is none where only screen is used")
+            raise UserError("symmetric applies to the cross-encoder, but only screen is used")
         if cross_encoder is not None and self.cross_encoder is None:
             raise UserError("a cross-encoder was given, but only screen is used")
         if head is not None and self.head is None:

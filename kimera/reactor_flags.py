@@ -22,29 +22,36 @@ def add_reactor_flags(group: TakesFlags) -> None:
         "--mp",
         type=whole(1),
         metavar="N",
-        help="N processes of one thread each (default: one process, all cores)",
+        help="use N processes of one thread each (default: one process with all cores)",
     )
     add_engine_flags(group)
     group.add_argument(
         "--symmetric",
         action="store_true",
-        help="verify reads each pair in both orders and takes the mean, in twice the time",
+        help="read each pair in both orders with the cross-encoder and take the mean; takes twice the time",
     )
     add_model_flags(group)
-    group.add_argument("--no-cache", action="store_true", help="keep no embeddings and scores on disk")
+    group.add_argument("--no-cache", action="store_true", help="keep no embeddings or scores on disk")
     group.add_argument(
         "--cache-size",
         type=size,
         metavar="SIZE",
-        help="the most that they take on disk, e.g. 500M or 4G; then the oldest go (default: 2G)",
+        help="maximum size of the cache on disk, e.g. 500M or 4G; the oldest entries are deleted (default: "
+        "2G)",
     )
-    group.add_argument("--cache-dir", metavar="DIR", help="where they are kept (default: KIMERA_CACHE_DIR)")
+    group.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
+    )
 
 
 def add_model_flags(group: TakesFlags) -> None:
     """Which weights compute, on what."""
     group.add_argument(
-        "--verify-weights", metavar="FILE", help=as_called("a cross-encoder by kimera train --stage verify")
+        "--verify-weights",
+        metavar="FILE",
+        help=as_called("cross-encoder weights that kimera train --stage verify wrote"),
     )
     group.add_argument(
         "--encoder",
@@ -55,38 +62,40 @@ def add_model_flags(group: TakesFlags) -> None:
     group.add_argument(
         "--head",
         metavar="FILE",
-        help=as_called("weights fitted by kimera train (needed for another encoder)"),
+        help=as_called("head weights that kimera train wrote (required with another encoder)"),
     )
     group.add_argument(
         "--backend",
         choices=("onnx", "torch"),
-        help="what computes (default: onnx, with torch on a GPU and where a model cannot run on onnx)",
+        help="library that computes (default: onnx; torch on a GPU and for models that onnx cannot run)",
     )
     group.add_argument(
         "--precision",
         choices=("int8", "float16", "float32"),
-        help="int8 is faster and a little less exact (default: int8 on onnx, float32 on torch, float16 on a "
-        "GPU)",
+        help="number format; int8 is faster and a little less exact (default: int8 on onnx, float32 on "
+        "torch, float16 on a GPU)",
     )
     group.add_argument(
         "--device",
         choices=("cpu", "cuda", "mps", "auto"),
         default="cpu",
-        help="where it computes (default: cpu); auto takes a GPU where torch sees one",
+        help="device to compute on; auto takes a GPU if torch finds one (default: cpu)",
     )
 
 
 def check_cache_flags(options: argparse.Namespace) -> None:
     """Raises UserError for flags of the cache that contradict each other."""
     if options.no_cache and (options.cache_size or options.cache_dir):
-        raise UserError("--no-cache keeps nothing on disk, so --cache-size and --cache-dir do not go with it")
+        raise UserError(
+            "--no-cache keeps nothing on disk, so it cannot be combined with --cache-size or --cache-dir"
+        )
 
 
 def check_reactor_flags(options: argparse.Namespace) -> None:
     """`check_cache_flags`, and a note of a flag that does nothing beside the others."""
     check_cache_flags(options)
     if options.ray_address and options.engine == "local":
-        note("without effect without --engine ray: --ray-address")
+        note("--ray-address has no effect without --engine ray")
 
 
 def reactor_of(options: argparse.Namespace, stages: Stages | None) -> Reactor:

@@ -55,7 +55,9 @@ def choose_runtime(backend: Backend | None, precision: Precision | None, device:
         device = _present(device)
     backend = backend or ("onnx" if device == "cpu" else "torch")
     if backend == "onnx" and device != "cpu":
-        raise UserError(f"the backend onnx is for the CPU; on {device} torch computes: leave the backend out")
+        raise UserError(
+            f"the backend onnx runs on the CPU only, and {device} needs torch; leave the backend out"
+        )
     precision = precision or ("int8" if backend == "onnx" else "float32" if device == "cpu" else "float16")
     if precision not in (possible := {"onnx": ("int8", "float32"), "torch": ("float16", "float32")}[backend]):
         raise UserError(
@@ -91,6 +93,6 @@ def require_same(found: str, wanted: str, what: str) -> None:
     """Raise `UserError` in a worker process, on another machine perhaps, whose model is another one."""
     if found != wanted:
         raise UserError(
-            f"{what} is another one here: its fingerprint is {found}, that of the asking process {wanted}. "
-            "Install the same kimera and the same weights on every machine."
+            f"{what} differs from that of the main process: its fingerprint here is {found}, expected "
+            f"{wanted}. Install the same kimera and the same weights on every machine."
         )

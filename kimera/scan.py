@@ -42,12 +42,12 @@ EPILOG = """\
 examples:
   kimera scan docs README.md                    findings as JSON Lines on standard output
   kimera scan facts.csv --column fact --format html --out contradictions.html
-  kimera scan docs --baseline accepted.json --write-baseline    accept what is there now
+  kimera scan docs --baseline accepted.json --write-baseline    accept the current findings
   kimera scan docs --baseline accepted.json --fail-on-contradiction
 
-Two statements count as a contradiction if they cannot both be true of the same situation and time. Whether
-they are about the same one the models cannot tell; statements that are close, or share a rare word, are taken
-to be (--min-cosine, --min-cosine-rare, --rare-in).
+Two statements count as a contradiction if they cannot both be true of the same situation and time. The
+models cannot tell whether they are about the same one; statements whose vectors are close, or that share a
+rare word, are assumed to be (--min-cosine, --min-cosine-rare, --rare-in).
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-contradiction, 130 interrupted
 """
@@ -57,20 +57,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=as_called("kimera scan"),
         usage=as_called("kimera scan FILE... [flags]; --help explains them"),
-        description="Find the contradictions that a corpus holds within itself.",
+        description="Find the contradictions between the statements of a corpus.",
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_corpus_flags(parser.add_argument_group("corpus"))
-    add_rule_flags(parser.add_argument_group("which pairs are read together"))
+    add_rule_flags(parser.add_argument_group("which pairs are candidates"))
     findings = parser.add_argument_group("findings")
     findings.add_argument(
         "--min-score",
         type=share,
         default=MIN_SCORE,
         metavar="P",
-        help="P(contradiction) of a finding (default: %(default)s)",
+        help="minimum P(contradiction) of a finding (default: %(default)s)",
     )
     add_old_name(findings, "--least-score", "min_score", share)
     add_finding_flags(findings)
@@ -80,8 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--shard",
         type=shard,
         metavar="I/N",
-        help="verify the I-th part of N alone, for a scheduler that starts N such processes; join their "
-        + as_called("caches with kimera cache merge, and the whole scan has nothing left to verify"),
+        help="verify only part I of N, for a scheduler that starts N such processes. Once their caches "
+        + as_called("are joined by kimera cache merge, a whole scan has nothing left to verify"),
     )
     return parser
 
@@ -97,7 +97,9 @@ def _run(options: argparse.Namespace) -> int:
     check_reactor_flags(options)
     check_finding_flags(options)
     if options.shard and options.write_baseline:
-        raise UserError("--write-baseline accepts the findings of a whole scan, and --shard is a part of one")
+        raise UserError(
+            "--write-baseline needs the findings of a whole scan, so it cannot be combined with --shard"
+        )
     accepted = accepted_findings(options)
     corpus = read_corpus(options)
     scan, interrupted = Scan(), False
@@ -143,12 +145,12 @@ def _counts(scan: Scan, new: int, accepted: int) -> str:
 
 
 def _how_far(scan: Scan, options: argparse.Namespace) -> str:
-    again = "" if options.no_cache else "; the same command goes on from here"
+    again = "" if options.no_cache else "; to continue, give the same command again"
     if not scan.verified:
         return f"interrupted before any pair was verified: there are no findings yet{again}"
     return (
-        f"interrupted: {scan.verified:,} of {scan.due:,} pairs were verified, the likeliest first, and "
-        f"what they gave is written{again}"
+        f"interrupted: {scan.verified:,} of {scan.due:,} pairs were verified, the most likely "
+        f"contradictions first, and their findings are written{again}"
     )
 
 

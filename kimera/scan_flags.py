@@ -28,19 +28,21 @@ def add_corpus_flags(group: TakesFlags, files: str = "+") -> None:
         "files",
         nargs=files,
         metavar="FILE",
-        help="tables with a statement a row (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet), Markdown, "
-        "MDX, reStructuredText, HTML, plain text, a folder of the last five, or - for standard input: a "
-        "table or plain text",
+        help="tables with one statement per row (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet), "
+        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input "
+        "(a table or plain text)",
     )
     group.add_argument(
         "--column",
         metavar="NAME",
-        help="of tables, the one with the statements; a path such as a.b leads into nested fields (default: "
+        help="column of a table that holds the statements; a path such as a.b names a nested field (default: "
         f"the first of {', '.join(COLUMNS)})",
     )
     add_format_flags(group)
     group.add_argument(
-        "--skip-bad-rows", action="store_true", help="drop and count rows, and text files, that hold no text"
+        "--skip-bad-rows",
+        action="store_true",
+        help="drop rows and files that hold no text, and report how many; by default they are errors",
     )
 
 
@@ -50,7 +52,8 @@ def add_rule_flags(group: TakesFlags) -> None:
         type=share,
         default=0.6,
         metavar="C",
-        help="of two statements' vectors, to be about the same (default: %(default)s)",
+        help="minimum cosine of two statements' vectors to count as being about the same thing (default: "
+        "%(default)s)",
     )
     add_old_name(group, "--least-cosine", "min_cosine", share)
     group.add_argument(
@@ -58,36 +61,47 @@ def add_rule_flags(group: TakesFlags) -> None:
         type=whole(1),
         default=12,
         metavar="N",
-        help="so many nearest ones of each statement are looked at (default: %(default)s)",
+        help="number of nearest neighbours to consider for each statement (default: %(default)s)",
     )
     group.add_argument(
         "--rare-in",
         type=whole(0),
         default=5,
         metavar="N",
-        help="a word in at most N statements is rare; 0 for no such rule (default: %(default)s)",
+        help="a word is rare if at most N statements hold it; 0 switches this rule off (default: "
+        "%(default)s)",
     )
     group.add_argument(
         "--min-cosine-rare",
         type=share,
         default=0.3,
         metavar="C",
-        help="of statements that share a rare word (default: %(default)s)",
+        help="minimum cosine of statements that share a rare word (default: %(default)s)",
     )
     add_old_name(group, "--least-cosine-rare", "min_cosine_rare", share)
 
 
 def add_finding_flags(group: TakesFlags) -> None:
-    group.add_argument("--max-findings", type=whole(1), metavar="N", help="the N strongest alone are written")
-    add_old_name(group, "--most", "max_findings", whole(1))
-    group.add_argument("--format", choices=("jsonl", "csv", "html"), default="jsonl", help="default: jsonl")
-    group.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
-    group.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings, which are left out")
     group.add_argument(
-        "--write-baseline", action="store_true", help="write all that is found to --baseline as accepted"
+        "--max-findings", type=whole(1), metavar="N", help="write only the N findings with the highest scores"
     )
-    group.add_argument("--fail-on-contradiction", action="store_true", help="end with exit code 3 on any")
-    group.add_argument("--quiet", action="store_true", help="no progress and counts on standard error")
+    add_old_name(group, "--most", "max_findings", whole(1))
+    group.add_argument(
+        "--format", choices=("jsonl", "csv", "html"), default="jsonl", help="output format (default: jsonl)"
+    )
+    group.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write the findings to (default: standard output)"
+    )
+    group.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="file of accepted findings; these are left out"
+    )
+    group.add_argument(
+        "--write-baseline", action="store_true", help="accept all findings: write them to the --baseline file"
+    )
+    group.add_argument(
+        "--fail-on-contradiction", action="store_true", help="exit with code 3 if there is any finding"
+    )
+    group.add_argument("--quiet", action="store_true", help="print no progress or counts on standard error")
 
 
 def check_finding_flags(options: argparse.Namespace) -> None:
@@ -102,7 +116,7 @@ def check_finding_flags(options: argparse.Namespace) -> None:
         and options.baseline
         and os.path.realpath(options.out) == os.path.realpath(options.baseline)
     ):
-        raise UserError(f"--out {options.out}: this is the baseline; give another name")
+        raise UserError(f"--out {options.out}: this is the baseline file; give another name")
     read = {os.path.realpath(name) for name in files_of(options.files)}
     for flag, path in (("--out", options.out), ("--baseline", options.baseline)):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
@@ -110,7 +124,10 @@ def check_finding_flags(options: argparse.Namespace) -> None:
         if path and os.path.realpath(path) in read:
             raise UserError(f"{flag} {path}: this file is part of the corpus; give another name")
     if options.write_baseline and options.baseline.exists() and not is_baseline(options.baseline):
-        raise UserError(f"--baseline {options.baseline}: this file is no baseline, and is not replaced")
+        raise UserError(
+            f"--baseline {options.baseline}: this file is not a baseline, so it is not replaced; give "
+            "another name"
+        )
 
 
 def rule_of(options: argparse.Namespace) -> Rule:
@@ -155,13 +172,15 @@ def read_corpus(options: argparse.Namespace) -> Corpus:
     if bad_rows:
         note(dropped_rows(bad_rows))
     if blank and not options.quiet:
-        note(f"{len(blank):,} rows with a blank cell hold no statement")
+        note(f"{len(blank):,} rows have a blank cell and so hold no statement")
     if not corpus.texts:
         raise UserError(f"{', '.join(options.files)}: no statement was found")
     if files.passed_over.total() > len(files.names):
         corpus.not_read = files.left_out
     elif len(bad_rows) > corpus.statements:
-        corpus.not_read = f"{len(bad_rows):,} rows or files were dropped, {corpus.statements:,} are read"
+        corpus.not_read = (
+            f"{len(bad_rows):,} rows or files were dropped; {corpus.statements:,} statements are read"
+        )
     return corpus
 
 
@@ -182,7 +201,7 @@ def _check_tables(options: argparse.Namespace) -> None:
 def gate_is_met(options: argparse.Namespace, new: int, not_read: str) -> bool:
     """Whether --fail-on-contradiction lets a scan pass; says why not where most was not read."""
     if options.fail_on_contradiction and not_read:
-        print(f"error: the gate is not met, since most was not read: {not_read}", file=sys.stderr)
+        print(f"error: the gate fails, because most of the corpus was not read: {not_read}", file=sys.stderr)
     return not (options.fail_on_contradiction and (new or not_read))
 
 
@@ -222,7 +241,10 @@ def write_findings(
     new = [each for each in every if each.key not in accepted]
     if options.write_baseline and not incomplete:
         if gone := replace_baseline(options.baseline, every, not_asked):
-            note(f"{options.baseline}: {gone:,} findings that were accepted are found no longer, and left it")
+            note(
+                f"{options.baseline}: {gone:,} accepted findings were not found again and were removed from "
+                "it"
+            )
         new = []
     rendered = FORMATS[options.format](new[: options.max_findings], incomplete)
     if options.out:

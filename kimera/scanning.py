@@ -48,7 +48,7 @@ class Scan:
         return (
             f"{self.statements:,} statements, {self.texts:,} distinct ({self.encoded:,} encoded); "
             f"{self.candidates:,} candidates of {self.texts * (self.texts - 1) // 2:,} pairs; "
-            f"{self.screened:,} left by the screen"
+            f"{self.screened:,} remain after screening"
         )
 
 

@@ -11,7 +11,7 @@ def shard(text: str) -> str:
     number, _, of = text.partition("/")
     if all(part.isascii() and part.isdigit() for part in (number, of)) and 1 <= int(number) <= int(of):
         return f"{int(number)}/{int(of)}"
-    raise argparse.ArgumentTypeError(f"{text!r} is not I/N, the I-th part of N, such as 2/4")
+    raise argparse.ArgumentTypeError(f"{text!r} is not of the form I/N (part I of N), such as 2/4")
 
 
 def rows_of(shard: str) -> slice:

@@ -27,7 +27,7 @@ def default_folder() -> Path:
     return Path(user_cache_dir("kimera"))
 
 
-def make_folder(folder: Path, remedy: str = "Set KIMERA_CACHE_DIR to a folder that can be written.") -> None:
+def make_folder(folder: Path, remedy: str = "Set KIMERA_CACHE_DIR to a writable folder.") -> None:
     """Makes a folder for caches. Raises `UserError` with the `remedy` if it cannot be made or written."""
     reason = None
     try:
@@ -143,7 +143,7 @@ def set_aside(path: Path, seen: Identity, error: sqlite3.Error, what: str) -> No
         except OSError:
             continue  # not there, or another process was faster
     warnings.warn(
-        f"the {what} {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun. "
-        "It can be deleted.",
+        f"the {what} {path} is damaged ({error}); it was renamed to {aside.name}, which can be "
+        "deleted, and a new one was started.",
         stacklevel=5,
     )

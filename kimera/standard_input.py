@@ -23,5 +23,5 @@ def spooled() -> Iterator[Path]:
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         if not path.stat().st_size:
-            raise UserError(f"{TITLE}: is empty; expected a row at least")
+            raise UserError(f"{TITLE}: the input is empty; expected at least one row")
         yield path

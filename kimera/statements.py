@@ -28,7 +28,7 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 MIN_WORDS = 3  # of a sentence
 _PROSE = tuple(READERS)
 _MAX_OTHERS = 100
-_WAY_ON = "; mend the row, or leave out such rows with --skip-bad-rows"
+_WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
 # Kinds that hold no statements: pictures, sound, film, fonts, programs and their settings, archives.
 _NO_PROSE = frozenset(
@@ -99,8 +99,8 @@ class Files:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.passed_over.most_common())
         count = self.passed_over.total()
         return (
-            f"{count} file{'s were' if count > 1 else ' was'} passed over, of {len(self.names) + count}: "
-            f"{kinds}; in a folder {', '.join(_PROSE)} are read, others where they are named"
+            f"{count} file{'s were' if count > 1 else ' was'} skipped, of {len(self.names) + count}: "
+            f"{kinds}; of a folder only {', '.join(_PROSE)} are read; name other files to read them"
         )
 
 
@@ -177,7 +177,7 @@ def read_statements(
             path, title = stack.enter_context(spooled()), "stdin"
             table = bool(recognised_kind(path, title, wanted, format))
             if column and not table:
-                raise UserError("standard input is no table, so --column does nothing; leave it out")
+                raise UserError("standard input is not a table, so --column has no effect; leave it out")
         if table:
             opened = open_table(path, wanted, format, title)
             yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
@@ -220,7 +220,7 @@ def _read_prose(
         return ""
     if fault:
         raise UserError(
-            f"{name}, line {number}: {fault}; leave out what is no text with --skip-bad-rows. Tables end in "
+            f"{name}, line {number}: {fault}; leave out what is not text with --skip-bad-rows. Tables end in "
             f"{', '.join(EXTENSIONS)}"
         )
     if encoding.note:
@@ -231,7 +231,7 @@ def _read_prose(
 def _no_text(line: str, encoding: Encoding) -> str:
     """What shows that a line is none of a text, or ""."""
     if found := _CONTROL.search(line):
-        return f"holds {found[0]!r}, so this is no text"
+        return f"holds {found[0]!r}, so this is not text"
     return not_valid(line, encoding)
 
 
@@ -328,7 +328,7 @@ class _Finder:
         if not others:
             return []
         used = shorten(self._used)
-        return [f"{self._table.name}: statements are those of the column {used}; not used: {shown(others)}"]
+        return [f"{self._table.name}: statements are read from the column {used}; not used: {shown(others)}"]
 
 
 def _last_part(name: str) -> str:

@@ -67,8 +67,9 @@ def open_table(
         _check_is_text(path, name)
     if not kind:
         raise UserError(
-            f"{name}: neither its name nor its content says what kind of file it is; expected an end of "
-            f"{', '.join(_KINDS)}, each but the last perhaps with .gz; or name the delimiter with --delimiter"
+            f"{name}: neither its name nor its content says what kind of file it is; expected a name that "
+            f"ends in {', '.join(_KINDS)}, each but the last also with .gz; or give the delimiter with "
+            "--delimiter"
         )
     if kind == "parquet":
         return _noting(parquet_table(path, name, wanted), stated, _TEXT_FLAGS, "Parquet")
@@ -130,14 +131,14 @@ def _check_is_file(path: Path, name: str) -> None:
     except OSError as error:
         raise UserError(f"{name}: cannot be opened: {error.strerror}; check the name") from error
     if S_ISDIR(status.st_mode):
-        raise UserError(f"{name}: is a directory; name a file in it")
+        raise UserError(f"{name}: this is a directory; name a file in it")
     if not S_ISREG(status.st_mode):
         raise UserError(
-            f"{name}: is not a regular file, and it has to be read more than once; save it first, or give - "
-            "and pipe it in"
+            f"{name}: this is not a regular file, and it has to be read more than once; save it first, or "
+            "pipe it in and give -"
         )
     if not status.st_size:
-        raise UserError(f"{name}: the file is empty; expected a row at least")
+        raise UserError(f"{name}: the file is empty; expected at least one row")
 
 
 def _check_is_text(path: Path, name: str) -> None:
@@ -145,6 +146,6 @@ def _check_is_text(path: Path, name: str) -> None:
         start = file.read(4)
     if start.startswith((_ZIP_MAGIC, _OLD_EXCEL_MAGIC)):
         raise UserError(
-            f"{name}: is a spreadsheet or an archive, not text; save the sheet as CSV UTF-8, or unpack "
+            f"{name}: this is a spreadsheet or an archive, not text; save the sheet as CSV UTF-8, or unpack "
             "the file"
         )

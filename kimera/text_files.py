@@ -94,7 +94,9 @@ def _encoding_of(file: IO[bytes]) -> Encoding:
         encoding = Encoding(marked)
         return encoding if marked == "utf-8-sig" else Encoding(marked, f"read as {encoding.title}")
     if wide := _without_mark(start):
-        return Encoding(wide, f"read as {wide.upper()}, by its NUL bytes (--encoding NAME says otherwise)")
+        return Encoding(
+            wide, f"read as {wide.upper()}, as its NUL bytes suggest (set it with --encoding NAME)"
+        )
     return _narrow_encoding(start, file)
 
 
@@ -153,9 +155,7 @@ def _guess(sample: bytes) -> Encoding:
     else:
         codec = best.encoding
     title = Encoding(codec).title
-    return Encoding(
-        codec, f"is not UTF-8; read as {title}, which is a guess (--encoding NAME says which it is)"
-    )
+    return Encoding(codec, f"is not UTF-8; read as {title}, which is a guess (set it with --encoding NAME)")
 
 
 def _same_text(sample: bytes, codec: str) -> bool:
@@ -198,7 +198,8 @@ def _pieces(
                 number += piece.count("\n") or 1
     except UnicodeError as error:
         raise UserError(
-            f"{name}: is not {encoding.title} after line {number} ({error}); say what it is with --encoding"
+            f"{name}: is not {encoding.title} after line {number} ({error}); name its encoding with "
+            "--encoding"
         ) from error
     except UserError as error:  # of the file: at which line it broke
         raise UserError(_at_line(str(error), number)) from error

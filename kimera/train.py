@@ -76,8 +76,8 @@ def _way_on(options: argparse.Namespace) -> str:
     """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
     kept = checkpoint_path(options).exists() if options.stage == "verify" else not options.no_cache
     if kept:
-        return "the same command goes on from here"
-    return "nothing was kept, so the same command begins anew"
+        return "to continue, give the same command again"
+    return "nothing was kept, so the same command starts again from the beginning"
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -21,35 +21,35 @@ EPOCHS = {"screen": 6, "verify": 3}
 FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
 DESCRIPTION = f"""\
-Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSON, JSON Lines, each perhaps .gz;
+Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSON, JSON Lines, each also .gz;
 Parquet), and write it with a model card. --stage screen fits a small head on sentence vectors, in minutes;
---stage verify fine-tunes the encoder itself into a cross-encoder, in an hour or two on a CPU, and goes on
-where it was interrupted.
+--stage verify fine-tunes the encoder itself into a cross-encoder, in an hour or two on a CPU; after an
+interruption the same command continues it.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
 
 The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
-the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. Held-out
-pairs whose two texts, in either order, the fit saw elsewhere are left out. The card counts them, and the
-premises of the measured sets that the fit saw.
+the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. A
+held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
+many, and how many premises of the measured sets the fit saw.
 
-The part to learn from and the half that calibrates need a contradiction and another pair at least. Where a
+The training part and the half that calibrates each need at least one contradiction and one other pair. If a
 half has fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} contradictions its figures mean little,
 and the command and the card say so; some {2 * ENOUGH_PAIRS / HELD_OUT_SHARE:,.0f} pairs in all are enough,
 with 15 % contradictions.
 
-The card calls a file by its name and its licence "not stated", unless --sources says more: JSON such as
+The card shows each file's own name and the licence "not stated", unless --sources names a JSON file such as
 {{"pairs.csv": {{"title": "My pairs", "licence": "CC BY 4.0", "remarks": "machine labels"}}}}
 """
 EPILOG = """\
 examples:
   kimera train pairs.csv                          writes head.safetensors and head.md
   kimera train a.jsonl b.jsonl=0.5 --eval c.csv   a pair of b counts half
-  kimera train pairs.csv --sources sources.json   a card that states licences
+  kimera train pairs.csv --sources sources.json   a model card that states licences
   kimera train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
   kimera train pairs.csv --stage verify --start kimera/weights/verify.safetensors
-                                                            the shipped cross-encoder, and pairs of your own
+                                                            start from the shipped cross-encoder
 
 then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="verify.safetensors")
 """
@@ -76,51 +76,77 @@ def build_parser() -> argparse.ArgumentParser:
         "files",
         nargs="+",
         metavar="FILE",
-        help="training pairs, - for standard input; FILE=0.5 makes each pair count half",
+        help="files of training pairs, or - for standard input; with FILE=0.5 each pair of the file counts "
+        "half",
     )
     add(
-        "--eval", nargs="+", default=[], metavar="FILE", help="labelled pairs to measure, never to learn from"
+        "--eval",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    add("--stage", choices=tuple(EPOCHS), default="screen", help="what is fitted (default: %(default)s)")
-    add("--out", type=Path, metavar="WEIGHTS", help="default: head.safetensors, or verify.safetensors")
+    add("--stage", choices=tuple(EPOCHS), default="screen", help="stage to fit (default: %(default)s)")
+    add(
+        "--out",
+        type=Path,
+        metavar="WEIGHTS",
+        help="file to write (default: head.safetensors, or verify.safetensors)",
+    )
     add(
         "--card",
         type=Path,
         metavar="CARD",
-        help="model card, Markdown (default: WEIGHTS with the suffix .md)",
+        help="file to write the model card to (default: WEIGHTS with the suffix .md)",
     )
-    add("--sources", type=Path, metavar="JSON", help="titles and licences of the files, for the card")
-    add("--encoder", default=DEFAULT_MODEL, metavar="NAME", help="folder or name (default: %(default)s)")
-    add("--epochs", type=int, help="at most so many (default: 6 of screen, 3 of verify)")
-    add("--seed", type=int, default=0, help="of the split and of the fit (default: %(default)s)")
+    add(
+        "--sources",
+        type=Path,
+        metavar="JSON",
+        help="file with the titles and licences of the training files, for the card",
+    )
+    add(
+        "--encoder",
+        default=DEFAULT_MODEL,
+        metavar="NAME",
+        help="sentence-transformers model to start from, by name or folder (default: %(default)s)",
+    )
+    add("--epochs", type=int, help="maximum number of epochs (default: 6 for screen, 3 for verify)")
+    add("--seed", type=int, default=0, help="seed of the split and of the fit (default: %(default)s)")
     add(
         "--mp",
         type=whole(1),
         metavar="N",
-        help="encode in N processes of one thread each (default: one process, all cores)",
+        help="encode in N processes of one thread each (default: one process with all cores)",
     )
     add_old_name(parser, "--workers", "mp", whole(1))
     add(
         "--start",
         type=Path,
         metavar="WEIGHTS",
-        help="verify: go on from these, e.g. kimera/weights/verify.safetensors, instead of the encoder's own",
+        help="verify: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
+        "encoder's",
     )
     add(
         "--swap",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="verify: of the pairs, drawn anew each epoch, that are read in the other order, for scores that "
-        "depend less on it (default: 0)",
+        help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
+        "scores depend less on the order (default: 0)",
     )
     add(
         "--compile",
         action="store_true",
-        help="verify: compile the network first, which takes a C++ compiler and saves a fifth of the time",
+        help="verify: compile the network first; this needs a C++ compiler and saves a fifth of the time",
     )
-    add("--cache-dir", type=Path, metavar="DIR", help="of vectors (default: KIMERA_CACHE_DIR, or the user's)")
-    add("--no-cache", action="store_true", help="keep no vectors")
+    add(
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
+    )
+    add("--no-cache", action="store_true", help="keep no vectors on disk")
     add_pair_flags(parser.add_argument_group("how the files are read"))
     return parser
 
@@ -140,7 +166,7 @@ def check_options(options: argparse.Namespace) -> None:
         },
     }
     for flag in (name for name, value in other[options.stage].items() if value):
-        raise UserError(f"{flag} does nothing with --stage {options.stage}; leave it out")
+        raise UserError(f"{flag} has no effect with --stage {options.stage}; leave it out")
     for flag, path in (("--start", options.start), ("--sources", options.sources)):
         if path and not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
@@ -154,7 +180,7 @@ def _check_writable(path: Path) -> None:
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{path} cannot be written: give the name of a file in a folder that exists")
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise UserError(f"{path} cannot be written: you have no permission to; give another folder")
+        raise UserError(f"{path} cannot be written: you lack the permission; give another folder")
 
 
 def card_path(options: argparse.Namespace) -> Path:

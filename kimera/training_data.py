@@ -116,7 +116,7 @@ def require_both_answers(files: Sequence[LabelledFile], name: str) -> None:
     if not 0 < contradictions < len(answers):
         raise UserError(
             f"the {name} part has {contradictions} contradictions among {len(answers)} pairs; it needs both "
-            "contradictions and others. Give more labelled pairs (some hundreds at least)."
+            "contradictions and other pairs. Give more labelled pairs (some hundreds at least)."
         )
 
 

@@ -146,7 +146,7 @@ def test_a_file_of_another_layout_is_a_warning_and_a_miss(tmp_path):
     with sqlite3.connect(tmp_path / FILE_NAME) as foreign:
         foreign.execute("PRAGMA user_version = 1")
     foreign.close()
-    with pytest.warns(UserWarning, match="was not used"):
+    with pytest.warns(UserWarning, match="could not be used"):
         assert not EmbeddingCache(tmp_path).get_many("encoder", ["text"], DIMENSION)[1].any()
 
 
@@ -217,7 +217,7 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
 def test_the_command_refuses_what_is_no_folder_and_touches_nothing(tmp_path, capsys, command):
     file = tmp_path / "file"
     file.write_text("mine")
-    for place, fault in ((file, "this is no folder"), (tmp_path / "absent", "there is no such folder")):
+    for place, fault in ((file, "this is not a folder"), (tmp_path / "absent", "there is no such folder")):
         assert main([command, "--cache-dir", str(place)]) == 2
         told = capsys.readouterr()
         assert told.err.startswith(f"error: {place}: {fault}")
@@ -229,7 +229,7 @@ def test_the_command_refuses_what_is_no_folder_and_touches_nothing(tmp_path, cap
 def test_a_default_folder_that_is_not_there_yet_is_no_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "later"))
     assert main(["stats"]) == 0
-    assert f"folder: {tmp_path / 'later'} (not there yet" in capsys.readouterr().out
+    assert f"folder: {tmp_path / 'later'} (does not exist yet" in capsys.readouterr().out
     assert not (tmp_path / "later").exists()
 
 
@@ -241,8 +241,8 @@ def test_folders_are_merged_and_what_is_there_stays(tmp_path, capsys):
     assert main(["merge", *folders, "--cache-dir", str(tmp_path / "whole")]) == 0
     told = capsys.readouterr().out
     assert [line.rpartition(": ")[2] for line in told.splitlines()] == [
-        "2 entries taken over",
-        "0 entries taken over",
+        "2 entries added",
+        "0 entries added",
         "3 entries",
     ]
     vectors, found = EmbeddingCache(tmp_path / "whole").get_many("encoder", ["a", "b", "c"], DIMENSION)
@@ -260,17 +260,17 @@ def test_a_merge_keeps_within_its_bound_and_says_what_it_dropped(tmp_path, capsy
     )
     kept = EmbeddingCache(tmp_path / "whole").count()
     assert 2500 < kept < 4000
-    assert f"note: {6000 - kept:,} entries were dropped" in capsys.readouterr().err
+    assert f"note: {6000 - kept:,} of the oldest entries were dropped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("folders", "told"),
     [
         ([], "merge: give the folders"),
-        (["one", "nowhere"], "nowhere: holds no cache (embeddings.sqlite3); nothing was merged"),
+        (["one", "nowhere"], "nowhere: there is no cache in it (embeddings.sqlite3); nothing was merged"),
         (["one", "damaged"], "damaged/embeddings.sqlite3 could not be merged into"),
         (["one", "other"], "its layout is 7"),
-        (["one", "whole"], "whole: is the cache that is merged into"),
+        (["one", "whole"], "whole: this is the cache that the others are merged into"),
     ],
 )
 def test_what_cannot_be_merged_is_named(tmp_path, monkeypatch, capsys, folders, told):

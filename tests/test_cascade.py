@@ -245,7 +245,7 @@ def test_a_dead_judge_is_named_and_not_taken_for_too_few_contradictions() -> Non
 def test_a_limit_that_the_sample_alone_would_pass_is_refused() -> None:
     plan = CascadePlan(0.05, max_sent=0.3)
     with pytest.raises(
-        UserError, match=r"takes a sample of \d+ of 300 pairs, more than --max-sent 0\.3 allows"
+        UserError, match=r"needs a sample of \d+ of 300 pairs, which is more than --max-sent 0\.3 allows"
     ):
         plan.require_budget(np.full(300, 0.5))
 

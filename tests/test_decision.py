@@ -52,21 +52,21 @@ def test_few_pairs_show_nothing() -> None:
     near[0] = 1 - near[0]
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(near)))[0].findings
     assert finding.claim.startswith(
-        "Not shown: 20 pairs cannot tell kimera and gpt-4o-mini (simulated) apart"
+        "Not shown: 20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)"
     )
 
 
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].findings
     assert finding.support.startswith(
-        "Accuracy 0.588 against 1.000 on 17 of 20 pairs, those that both answered"
+        "Accuracy 0.588 against 1.000 on 17 of 20 pairs (those with a label that both answered"
     )
 
 
 def test_without_labels_only_agreement_is_known() -> None:
     quality, _, pairs = decided(run_of(UNLABELLED, reactor(GUESSES), judge(LABELLED)))
     assert claims(quality) == [
-        "Not known of kimera and gpt-4o-mini (simulated): no labelled pair was answered by both."
+        "Not known for kimera and gpt-4o-mini (simulated): no labelled pair was answered by both."
     ]
     assert claims(pairs) == ["kimera and gpt-4o-mini (simulated) disagree on 10 of 20 pairs (50.0%)."]
 

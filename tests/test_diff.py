@@ -336,8 +336,8 @@ def test_what_is_printed_says_it_in_words_without_colour(
     assert "\x1b" not in told
     assert "200 in both (all labelled), 0 only in A, 0 only in B" in words
     assert (
-        "34 changed, of the 200 pairs that both answered: 30 from wrong to right, 4 from right to wrong."
-        in words
+        "34 changed among the 200 pairs that both runs answered: 30 from wrong to right, 4 from right to "
+        "wrong." in words
     )
     assert "is better than simulated-judge (simulated) in A by 13.0 points" in words
     assert "McNemar's exact test: p < 0.001" in words

@@ -40,6 +40,19 @@ def with_header(folder: Path, header: dict[str, Any]) -> Path:
     return folder
 
 
+def worded_otherwise(part: Any) -> Any:
+    """A part of a summary without its sentences, which a later version may word otherwise."""
+    if isinstance(part, list):
+        return [worded_otherwise(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: sorted(value) if key == "absent" else worded_otherwise(value)
+        for key, value in part.items()
+        if key != "conclusion"
+    }
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_its_figures_are_still_those_that_were_written(name: str, tmp_path: Path) -> None:
     folder = copy_of(name, tmp_path)
@@ -52,8 +65,8 @@ def test_its_figures_are_still_those_that_were_written(name: str, tmp_path: Path
         assert {key: after["detectors"][detector].get(key) for key in same} == {
             key: figures.get(key) for key in same
         }
-    assert after["agreement"] == before["agreement"]
-    assert after.get("cascade_run") == before.get("cascade_run")
+    assert worded_otherwise(after["agreement"]) == worded_otherwise(before["agreement"])
+    assert worded_otherwise(after.get("cascade_run")) == worded_otherwise(before.get("cascade_run"))
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -81,7 +81,7 @@ def test_a_dataset_that_has_moved_is_found_in_the_runs_folder(folder: Path, tmp_
     journal = (folder / "journal.jsonl").read_text()
     dataset = folder.parent / "pairs.jsonl"
     (tmp_path / "journal.jsonl").write_text(journal.replace(str(dataset), "/nowhere/pairs.jsonl"))
-    with pytest.raises(UserError, match="its dataset is needed where it was, or in this folder"):
+    with pytest.raises(UserError, match="the dataset of this run must be where it was, or in this folder"):
         open_run(tmp_path)
     (tmp_path / "pairs.jsonl").write_bytes(dataset.read_bytes())
     moved, whole = open_run(tmp_path), open_run(folder)

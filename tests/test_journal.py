@@ -128,7 +128,7 @@ def test_a_bad_line_elsewhere_is_an_error_that_names_it(path: Path, bad: bytes) 
     write(path, 2)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], bad, *lines[2:]]))
-    with pytest.raises(UserError, match=r"journal\.jsonl, line 3: not a JSON object"):
+    with pytest.raises(UserError, match=r"journal\.jsonl, line 3: this is not a JSON object"):
         read(path)
 
 

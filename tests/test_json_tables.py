@@ -122,7 +122,7 @@ def test_class_names_beside_the_rows_name_their_labels(tmp_path: Path) -> None:
     [
         (
             '[{"text1": "a", "text2": "b"},\n{"text1": "c" "text2": "d"}]',
-            "p.json, line 2: is not valid JSON at",
+            "p.json, line 2: this is not valid JSON at",
         ),
         (
             '{"train": [{"text1": "a"}], "test": [{"text1": "a"}]}',
@@ -131,7 +131,7 @@ def test_class_names_beside_the_rows_name_their_labels(tmp_path: Path) -> None:
         ("[1, 2]", r"\[1, 2\] holds no table; expected an array of objects"),
         ('"text"', "'text' holds no table"),
         ("   ", "holds no JSON"),
-        ('[{"text1": "a"', "line 1: is not valid JSON"),
+        ('[{"text1": "a"', "line 1: this is not valid JSON"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path: Path, content: str, told: str) -> None:

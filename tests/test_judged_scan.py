@@ -124,7 +124,8 @@ def test_what_the_reactor_is_not_sure_of_is_no_finding_without_the_judge(
     found = [json.loads(line) for line in told.out.splitlines()]
     assert all(each["judge"] or each["score"] >= 0.8 for each in found)
     assert re.search(
-        r"note: \d+ more were called contradictions without the judge, at a score below 0\.8", told.err
+        r"note: \d+ more candidates were called contradictions without the judge, with a score below 0\.8",
+        told.err,
     )
 
 
@@ -185,9 +186,7 @@ def test_candidates_without_a_verdict_are_told_and_nothing_rests_on_them(
     flags = [*flags, "--base-url", failing_judge.base_url, "--quiet", "--folder", "run"]
     Path("b.json").write_text('{"format": "kimera-scan-baseline-1", "accepted": []}')
     assert main([*command, *flags, "--baseline", "b.json"]) == (1 if len(flags) > 5 else 0)
-    assert re.search(
-        r"note: \d+ candidates are without a verdict; --resume run asks", capsys.readouterr().err
-    )
+    assert re.search(r"note: \d+ candidates have no verdict; --resume run asks", capsys.readouterr().err)
     assert json.loads(Path("b.json").read_text())["accepted"] == []
 
 
@@ -218,7 +217,7 @@ def test_what_was_accepted_and_not_asked_again_stays_accepted(
 
 def test_a_dry_run_says_what_would_be_refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--dry-run", "--max-sent", "0.3"]) == 0
-    assert "The sample alone would be more, and the run refused." in capsys.readouterr().out
+    assert "The sample alone would exceed that, so the run would be refused." in capsys.readouterr().out
 
 
 def test_a_dry_run_replaces_nothing(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +227,7 @@ def test_a_dry_run_replaces_nothing(command: list[str], capsys: pytest.CaptureFi
     Path("b.json").write_text(kept)
     flags = ["--dry-run", "--baseline", "b.json", "--write-baseline", "--out", "found.jsonl"]
     assert main([*command, *flags]) == 0
-    assert "There is no candidate" in capsys.readouterr().out
+    assert "There are no candidates" in capsys.readouterr().out
     assert Path("b.json").read_text() == kept
     assert not Path("found.jsonl").exists()
 
@@ -279,7 +278,7 @@ def test_where_there_is_no_candidate_nobody_is_asked(
         (["none.txt", "--base-url", "http://x/v1"], "none.txt: cannot be read"),
         (
             ["open.txt", "--folder", ".", "--out", "journal.jsonl"],
-            "--out journal.jsonl: the run's folder holds",
+            "--out journal.jsonl: this is the run's own folder",
         ),
     ],
 )

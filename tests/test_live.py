@@ -406,7 +406,7 @@ def test_a_signal_ends_it_and_open_sessions_are_told(
             except LiveError as error:
                 return str(error)
 
-    assert asyncio.run(run()) in ("the server said bye: stopping", "the server stops")
+    assert asyncio.run(run()) in ("the server ended the session: stopping", "the server stops")
     output, errors = command.communicate(timeout=30)
     assert command.returncode == code
     assert (output, errors) == ("", "Loading the models ...\nStopping.\n")
@@ -420,7 +420,7 @@ def test_a_signal_ends_it_and_open_sessions_are_told(
         (("--token", "short"), "the token is too short; give 8 characters or more"),
         (("--token", ""), "the token is too short; give 8 characters or more"),
         (("--port", "70000"), "'70000' is not a port; give 0 to 65535"),
-        (("--waiting", "0"), "'0' is not a whole number from 1 on"),
+        (("--waiting", "0"), "'0' is not a whole number of at least 1"),
         (("--min-cosine", "nan"), "'nan' is not a cosine; give -1 to 1"),
     ],
 )
@@ -441,7 +441,7 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     with socket.create_server((HOST, 0)) as taken:
         assert main(("--port", str(taken.getsockname()[1]), "--reactor", "screen")) == 2
     assert re.search(
-        r"error: 127\.0\.0\.1, port \d+, cannot be had .* choose another", capsys.readouterr().err
+        r"error: 127\.0\.0\.1, port \d+, cannot be used .* choose another", capsys.readouterr().err
     )
 
 

@@ -163,7 +163,7 @@ def test_the_summary_says_how_many_processes_were_asked_for(
     assert done.returncode == 0, done.stderr
     reactor = summary(tmp_path / "run")["detectors"]["kimera"]
     assert (reactor["mode"], reactor["workers"]) == ("mp", 2)
-    assert "2 asked for" in done.stdout, "so few texts are not worth two processes"
+    assert "2 requested" in done.stdout, "so few texts are not worth two processes"
 
 
 def test_sync_and_async_say_the_same(environment: dict[str, str], tmp_path: Path) -> None:
@@ -488,7 +488,7 @@ def test_a_run_that_was_killed_before_its_header_was_written_is_none(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "journal.jsonl").write_bytes(torn)
     resumed = compare(environment, tmp_path, "--resume", "run")
-    assert (resumed.returncode, "nothing was begun there" in resumed.stderr) == (2, True)
+    assert (resumed.returncode, "no run was started there" in resumed.stderr) == (2, True)
     begun = compare(environment, tmp_path, "--kimera-only", "--max-pairs", 2, "--no-viz", "--out", "run")
     assert begun.returncode == 0, begun.stderr
     assert len(rows(tmp_path / "run")) == 2
@@ -607,7 +607,7 @@ def test_help_teaches(environment: dict[str, str], tmp_path: Path) -> None:
         assert part in done.stdout
     told = " ".join(done.stdout.split())
     assert "true and 1 mean contradiction" in told
-    assert "rate limits (429) may be met four times as often" in told
+    assert "rate limits (429) are retried up to four times as often" in told
 
 
 def test_output_that_nobody_reads_is_no_error(environment: dict[str, str], tmp_path: Path) -> None:
@@ -695,17 +695,17 @@ def test_pairs_come_from_standard_input_and_partly_labelled_ones_are_simulated(
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["kimera"], "--model kimera: a part of every report is called so"),
-        (["cascade"], "--model cascade: a part of every report"),
+        (["kimera"], "--model kimera: Kimera uses that name itself"),
+        (["cascade"], "--model cascade: Kimera uses that name"),
         (["cascade_run"], "--model cascade_run: a part of every report"),
-        (["gpt-4o", "gpt-4o"], "--model gpt-4o: given twice"),
+        (["gpt-4o", "gpt-4o"], "--model gpt-4o is given twice"),
         ([""], "--model: the name is blank"),
         (["  "], "--model: the name is blank"),
         ([" gpt-4o"], "blanks around it"),
         (["gpt\x1b[31m"], r"--model 'gpt\x1b[31m': the name has"),
         (["gpt\n4o"], "characters that cannot be shown"),
-        (["gpt-4o", "kimera/gpt-4o"], "--model kimera/gpt-4o: two detectors of this run side by side"),
-        (["a", "b", "b/a"], "--model b/a: two detectors of this run"),
+        (["gpt-4o", "kimera/gpt-4o"], "--model kimera/gpt-4o: Kimera uses that name for two detectors"),
+        (["a", "b", "b/a"], "--model b/a: Kimera uses that name for two"),
     ],
 )
 @pytest.mark.parametrize("flags", [[], ["--cascade", "0.3"], ["--judge-only"], ["--dry-run"]])

@@ -166,7 +166,7 @@ def test_a_file_that_was_damaged_is_made_anew(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = CrossEncoder(weights, folder, cache_dir=tmp_path).logits(PAIRS)
-    assert f"{file} is damaged; it is made anew" in capsys.readouterr().err
+    assert f"{file} is damaged and is prepared again" in capsys.readouterr().err
     np.testing.assert_array_equal(found, whole)
     assert [path.read_bytes() for path in (tmp_path / "models").iterdir()] == [content]
 

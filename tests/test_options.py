@@ -45,7 +45,7 @@ def test_what_a_run_that_goes_on_was_begun_with_is_not_held_against_this_command
 
 @pytest.mark.parametrize("flag", ["--cache-size 1G", "--cache-dir kept"])
 def test_no_cache_and_where_or_how_large_it_is_contradict_each_other(flag: str) -> None:
-    with pytest.raises(UserError, match="do not go with it"):
+    with pytest.raises(UserError, match="cannot be combined"):
         notes(f"--no-cache {flag}")
 
 

@@ -99,7 +99,7 @@ def test_stated_columns_go_before_known_ones(tmp_path: Path) -> None:
 def test_one_stated_text_is_enough_where_its_partner_is_clear(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", ["context", "reference", "answer"], ["a", "b", "c"])
     assert read(path, roles=Roles(text1="reference")) == [Pair("b", "c", "1")]
-    with pytest.raises(UserError, match="--text1 names one text, and which is the other is not clear"):
+    with pytest.raises(UserError, match="--text1 names one text, and it is not clear which is the other"):
         read(write(tmp_path / "q.csv", ["x", "y", "z"], ["a", "b", "c"]), roles=Roles(text1="x"))
 
 
@@ -160,7 +160,7 @@ def test_a_column_that_looks_like_labels_is_named_where_no_pair_is_labelled(tmp_
     rows = [["a", "b", "Contradiction", "x"], ["c", "d", "neutral ", "y"]]
     path = write(tmp_path / "p.csv", ["text1", "text2", "what Ann says", "note"], *rows)
     assert "no pair is labelled, and the column looks like labels: 'what Ann says'; .*--label NAME".replace(
-        ".*", "name the one that is with "
+        ".*", "name the label column with "
     ) in notes_on(path)
     assert "looks like" not in notes_on(path, roles=Roles(label="what Ann says"))
     empty = write(

@@ -516,7 +516,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "content"), [("p.csv", "text1,text2\n"), ("p.jsonl", "\n\n")])
 def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str) -> None:
-    assert "holds no pair to use (rows: 0," in refusal(write(tmp_path / name, content))
+    assert "there is no usable pair in it (rows: 0," in refusal(write(tmp_path / name, content))
 
 
 def test_a_file_of_which_every_row_is_dropped_is_refused(tmp_path: Path) -> None:

@@ -131,5 +131,5 @@ def test_words_follow_the_numbers():
         "a is better than b by 1.0 points, and they are equivalent within 2 points"
     )
     assert conclusion("a", "b", 0.05, (-0.04, 0.14), 0.3, apart, 50) == (
-        "50 pairs cannot tell a and b apart, nor show that they are equivalent within 2 points"
+        "50 pairs show neither a difference between a and b nor that they are equivalent within 2 points"
     )

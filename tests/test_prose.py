@@ -147,4 +147,4 @@ def test_what_a_folder_holds_beside_is_counted_by_kind(tmp_path: Path) -> None:
     files = corpus_files([str(tmp_path), str(tmp_path / "f.pdf")])
     assert [Path(name).name for name in files.names] == ["a.md", "b.mdx", "c.rst", "f.pdf"]
     assert files.passed_over == {".adoc": 2}
-    assert files.left_out.startswith("2 files were passed over, of 6: 2 .adoc; in a folder .md, ")
+    assert files.left_out.startswith("2 files were skipped, of 6: 2 .adoc; of a folder only .md, ")

@@ -340,7 +340,7 @@ def compare(folder: Path, *flags: str, before: str = "") -> subprocess.Completed
 def test_without_the_flag_ray_is_not_imported(tmp_path: Path) -> None:
     done = compare(tmp_path / "run", "--ray-address", "127.0.0.1:1")
     assert (done.returncode, "with ray: False" in done.stdout) == (0, True)
-    assert "without effect without --engine ray: --ray-address" in done.stderr
+    assert "--ray-address has no effect without --engine ray" in done.stderr
 
 
 def test_without_an_address_a_ray_is_started_and_ended(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_an_address_without_a_cluster_is_an_error_that_names_it(tmp_path: Path) 
 
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":6379", "ray://host:10001"])
 def test_what_is_no_address_is_refused_at_once(address: str) -> None:
-    with pytest.raises(UserError, match=r"is no address of a Ray cluster: give HOST:PORT"):
+    with pytest.raises(UserError, match=r"is not the address of a Ray cluster; give HOST:PORT"):
         Encoder(engine=Engine("ray", address))
 
 

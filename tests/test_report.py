@@ -92,7 +92,7 @@ def test_who_is_better_is_said_with_its_test() -> None:
     alike = GUESSES.copy()
     alike[3] = 1 - alike[3]
     few = flat(render_text(build_summary(run_of(LABELLED, reactor(GUESSES), judge(alike))), colour=False))
-    assert "20 pairs cannot tell kimera and gpt-4o-mini (simulated) apart" in few
+    assert "20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)" in few
 
 
 def test_the_summary_is_strict_json(run: RunResult) -> None:
@@ -179,7 +179,7 @@ def test_confidences_are_compared_on_the_pairs_that_have_both() -> None:
     told = summary_of(some)
     assert told["calibration"]["pairs"] == 15
     assert told["calibration"]["brier_stated"] == pytest.approx(0.25)
-    assert "on the 15 labelled pairs with both kinds" in flat(
+    assert "on the 15 labelled pairs that have both kinds" in flat(
         render_text(build_summary(run_of(LABELLED, some)), False)
     )
 
@@ -235,12 +235,12 @@ class TestBothRenderings:
         ("how", "cell"),
         [
             ({"mode": "async", "asked": 8, "used": 8}, "async, 8 in flight"),
-            ({"mode": "async", "asked": 16, "used": 8}, "async, 8 in flight (16 asked for)"),
-            ({"mode": "async", "asked": "auto", "used": 40}, "async, up to 40 in flight, found by itself"),
-            ({"mode": "async", "asked": "auto", "used": 0}, "async, auto asked for"),
+            ({"mode": "async", "asked": 16, "used": 8}, "async, 8 in flight (16 requested)"),
+            ({"mode": "async", "asked": "auto", "used": 40}, "async, up to 40 in flight, set automatically"),
+            ({"mode": "async", "asked": "auto", "used": 0}, "async, auto requested"),
             ({"mode": "sync", "asked": 1, "used": 1}, "sync, one at a time"),
-            ({"mode": "sync", "asked": "auto", "used": 1}, "sync, one at a time (auto asked for)"),
-            ({"mode": "sync", "asked": 8, "used": 1}, "sync, one at a time (8 asked for)"),
+            ({"mode": "sync", "asked": "auto", "used": 1}, "sync, one at a time (auto requested)"),
+            ({"mode": "sync", "asked": 8, "used": 1}, "sync, one at a time (8 requested)"),
             ({"mode": "none", "asked": 0, "used": 0}, "not run"),
         ],
     )
@@ -252,7 +252,7 @@ class TestBothRenderings:
         assert row.strip("| ").removeprefix("mode").strip("| ") == cell
 
     def test_processes_asked_for_and_not_used_are_shown(self, render: Callable) -> None:
-        assert "2 processes (4 asked for: too little to do for more)" in render(
+        assert "2 processes (4 requested: not enough work for more)" in render(
             build_summary(RUNS["one detector"]())
         )
 
@@ -298,13 +298,13 @@ class TestBothRenderings:
     def test_failed_pairs_come_with_their_kinds_and_the_remedy(self, render: Callable) -> None:
         told = flat(render(build_summary(RUNS["two detectors"]())))
         assert "3 of 20 pairs of gpt-4o-mini (simulated) failed (timeout 3)" in told
-        assert "--resume asks them again" in told
+        assert "--resume asks about them again" in told
 
     def test_a_simulated_judge_costs_nothing_whatever_price_it_is_given(self, render: Callable) -> None:
         priced = replace(judge(LABELLED), dollars=0.0014)
         assert "none, simulated" in flat(render(build_summary(run_of(LABELLED, judge(LABELLED)))))
         told = flat(render(build_summary(run_of(LABELLED, priced)))).replace("\\", "")
-        assert "$0.0014 if it were real (simulated)" in told
+        assert "$0.0014 if the judge were real (simulated)" in told
 
     def test_amortised_latency_is_called_so(self, render: Callable) -> None:
         assert "0.9 ms a pair, amortised" in render(build_summary(RUNS["one detector"]()))

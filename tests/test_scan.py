@@ -74,7 +74,7 @@ def test_a_second_scan_of_a_grown_corpus_computes_only_what_is_new(
 ) -> None:
     command = ["docs", "--cache-dir", str(corpus / "cache"), "--min-cosine", "0.5", "--rare-in", "0"]
     main(command)
-    assert "(5 encoded); 1 candidates of 10 pairs; 1 left by the screen; 1 verified (1 read)" in (
+    assert "(5 encoded); 1 candidates of 10 pairs; 1 remain after screening; 1 verified (1 read)" in (
         capsys.readouterr().err
     )
     (corpus / "docs" / "a.md").write_text(f"\n\n{NEWS}\nThe museum in the old town is shut on Mondays.\n")
@@ -146,7 +146,7 @@ def test_standard_input_is_plain_text(corpus: Path) -> None:
         (["docs", "--out", "b.json", "--baseline", "./b.json"], "--out b.json: this is the baseline"),
         (
             ["docs", "--baseline", "empty.txt", "--write-baseline"],
-            "--baseline empty.txt: this file is no baseline",
+            "--baseline empty.txt: this file is not a baseline",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan
     assert process.returncode == 130
     verified, due = map(int, re.findall(rb"interrupted: (\d+) of (\d+) pairs", told.replace(b",", b""))[0])
     assert 256 <= verified < due
-    assert b"the same command goes on from here" in told
+    assert b"to continue, give the same command again" in told
     assert b"Traceback" not in told
     first = (corpus / "found.jsonl").read_text().splitlines()
     assert first
@@ -342,7 +342,7 @@ def test_findings_that_leave_the_baseline_are_told(corpus: Path, capsys: pytest.
     accept = ["docs", "--quiet", "--baseline", "accepted.json", "--write-baseline"]
     assert main(accept) == 0
     assert main([*accept, "--min-score", "1"]) == 0
-    assert "accepted.json: 1 findings that were accepted are found no longer" in capsys.readouterr().err
+    assert "accepted.json: 1 accepted findings were not found again" in capsys.readouterr().err
 
 
 def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -354,7 +354,7 @@ def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.Capture
     assert main(["docs", "--column", "fact", "facts.csv", "--skip-bad-rows"]) == 0
     told = capsys.readouterr().err
     assert "1 rows dropped:\n  docs/latin.txt, line 2" in told
-    assert "1 rows with a blank cell hold no statement" in told
+    assert "1 rows have a blank cell and so hold no statement" in told
 
 
 def test_a_markdown_file_that_begins_with_a_rule_keeps_its_text(corpus: Path) -> None:
@@ -378,9 +378,11 @@ def test_a_gate_is_not_passed_where_most_of_a_folder_was_not_read(
     for name in ("b.adoc", "c.docx", "d.png"):
         (corpus / "tree" / name).touch()
     assert main(["tree", "--quiet"]) == 0
-    assert "note: 2 files were passed over, of 3: 1 .adoc, 1 .docx" in capsys.readouterr().err
+    assert "note: 2 files were skipped, of 3: 1 .adoc, 1 .docx" in capsys.readouterr().err
     assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 3
-    assert "error: the gate is not met, since most was not read: 2 files" in capsys.readouterr().err
+    assert (
+        "error: the gate fails, because most of the corpus was not read: 2 files" in capsys.readouterr().err
+    )
     (corpus / "tree" / "c.docx").unlink()
     assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 0
 

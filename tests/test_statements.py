@@ -159,7 +159,7 @@ def test_a_row_without_a_text_is_an_error_that_names_it_or_is_left_out(tmp_path:
             "a café\n".encode() + b"not \xff here",
             r"a\.txt, line 2: the byte 0xff is not valid UTF-8",
         ),
-        ("b.txt", b"fine here\nnot \0 here", r"b\.txt, line 2: holds '.x00', so this is no text"),
+        ("b.txt", b"fine here\nnot \0 here", r"b\.txt, line 2: holds '.x00', so this is not text"),
         ("a.csv", b"id,other\n1,2\n", r"a\.csv: the columns are \['id', 'other'\]"),
     ],
 )

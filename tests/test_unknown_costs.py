@@ -121,13 +121,13 @@ def test_a_cost_limit_reckons_replies_without_usage_at_their_worst_and_says_so_o
     flags = ("--price", "2.5,10", "--max-cost", "0.04", "--async", 1)
     judge, _, errors = run(tmp_path, told(None), *flags, status=1)
     assert 1 <= judge["answered"] < 6
-    assert errors.count("did not say what it cost") == 1
+    assert errors.count("did not state its tokens") == 1
 
 
 def test_a_cost_limit_that_is_large_enough_holds_nobody_back(tmp_path: Path) -> None:
     judge, _, errors = run(tmp_path, told(None), "--price", "2.5,10", "--max-cost", "1")
     assert judge["answered"] == 6
-    assert errors.count("did not say what it cost") == 1
+    assert errors.count("did not state its tokens") == 1
 
 
 def test_a_local_endpoint_without_a_price_costs_none_and_not_zero_dollars(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_where_replies_stood_is_in_the_settings_and_in_the_notes(tmp_path: Path)
     judge, output, _ = run(tmp_path, told(COUNTED, content=None, reasoning_content=VERDICT))
     assert judge["answered"] == 6
     assert judge["settings"]["found_in"] == {"reasoning_content": 6}
-    assert "stood in reasoning_content (6), not in content" in " ".join(output.split())
+    assert "had their text in reasoning_content (6) instead of content" in " ".join(output.split())
 
 
 def record(index: int, *counts: int | None, status: int | None = 200) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 
 DESCRIPTION = """\
-Makes the report of a run again, from the journal in its folder: summary.json, summary.md, results.csv,
-report.html and comparison.png. No detector is asked. A run that is going on, or that was cut short,
-shows what it has so far. The dataset must still be where it was.
+Write the report of a run again from the journal in its folder: summary.json, summary.md, results.csv,
+report.html and comparison.png. No detector is run. For a run that is still going or was cut short, the report
+covers what there is so far. The dataset must still be where it was.
 """
 EPILOG = """\
 examples:
@@ -77,13 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--margin",
         type=positive,
         metavar="POINTS",
-        help="a difference of accuracies that does not matter (default: the one that the run was begun with)",
+        help="margin of the equivalence test, in points of accuracy (default: the run's own)",
     )
     parser.add_argument(
         "--prevalence",
         type=open_share,
         metavar="P",
-        help="restate precision and cost for pairs of which this share contradict (default: as begun)",
+        help="also report precision and cost at this share of contradictions (default: the run's own)",
     )
     parser.add_argument(
         "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'

@@ -73,7 +73,7 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
     """How a run as a cascade shared out its pairs, what is promised of it, and what it saved."""
     cascade = run.cascade
     if cascade is None:
-        raise ValueError("this run was no cascade")
+        raise ValueError("this run was not a cascade")
     plan, decision = cascade.plan, cascade.decision
     found: dict[str, Any] = {
         "reactor": cascade.reactor,

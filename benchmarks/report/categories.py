@@ -72,7 +72,7 @@ def _category(
 
 def _figures(labels: np.ndarray, side: Side, here: np.ndarray, clusters: np.ndarray) -> dict[str, Any]:
     verdicts, scores = side.verdicts[here], side.scores[here]
-    unranked = "" if side.are_ranked else "its scores are no ranking"
+    unranked = "" if side.are_ranked else "its scores are not a ranking"
     found = metrics.quality(labels, verdicts, scores, unranked=unranked)
     intervals = quality_intervals(
         labels, verdicts, scores, clusters, are_ranked=side.are_ranked, figures=FIGURES

@@ -57,11 +57,11 @@ def _alone(summary: Summary, name: str) -> Finding:
     detector, title = summary["detectors"][name], words.titles(summary)[name]
     counted = words.counted(detector["labelled_answered"], "labelled pair")
     if "accuracy" not in detector:
-        return Finding(f"Not known of {title}: {detector['absent']['accuracy']}.")
+        return Finding(f"Not known for {title}: {detector['absent']['accuracy']}.")
     _, accuracy = words.figure("accuracy")
     return Finding(
         f"Accuracy of {title}: {accuracy(detector)}.",
-        f"95 % interval, on {counted}; nothing to compare it with.",
+        f"95 % interval, on {counted}; there is no other detector to compare it with.",
     )
 
 
@@ -70,7 +70,7 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
     if "accuracy" not in found:
         absent = found["absent"]
         why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
-        return Finding(f"Not known of {names[entry['a']]} and {names[entry['b']]}: {why}.")
+        return Finding(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
     local = summary["detectors"][entry["a"]]["kind"] == "reactor"
     answer = f"{_yes_or_no(found)}: " if local else ""
     accuracies = ""
@@ -81,7 +81,7 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
     evidence = words.evidence(found, len(summary["agreement"]))
     return Finding(
         f"{answer}{words.printable(found['conclusion'])}.",
-        f"Accuracy {accuracies}on {pairs}, those that both answered and that carry a label: {evidence}.",
+        f"Accuracy {accuracies}on {pairs} (those with a label that both answered): {evidence}.",
     )
 
 
@@ -118,7 +118,8 @@ def _price(detector: dict[str, Any]) -> str:
     dollars = dollars_per_thousand(detector)
     if dollars is None:
         return words.no_dollars(detector).replace("none", "no fee").replace("not known", "fee not known")
-    return f"{written_dollars(dollars)} for 1,000 pairs{' if it were real' if detector['simulated'] else ''}"
+    if_real = " if the judge were real" if detector["simulated"] else ""
+    return f"{written_dollars(dollars)} for 1,000 pairs{if_real}"
 
 
 def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
@@ -161,11 +162,11 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
     _, accuracy = words.figure("accuracy")
     support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
     if found["dollars"] is not None:
-        if_real = " if it were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
+        if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
         spent = " instead of ".join(written_dollars(point["dollars"]) for point in (found, last))
         support += f", for {spent}{if_real}"
     return Finding(
-        claim, f"{support}. Seen afterwards, on these pairs: --cascade asks for a promise beforehand."
+        claim, f"{support}. This was seen afterwards, on these pairs; --cascade gives a bound beforehand."
     )
 
 

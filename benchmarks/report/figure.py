@@ -101,7 +101,7 @@ def _draw_quality(axes: Axes, summary: dict[str, Any]) -> None:
     dataset = textwrap.fill(words.dataset_sentence(summary), 100)
     axes.figure.legend(loc="outside upper center", ncols=2, title=dataset)
     if not values:
-        _say(axes, "no quality without labelled and answered pairs")
+        _say(axes, "no labelled pair was answered")
 
 
 def _label_bar(axes: Axes, place: float, metric: str, detector: dict[str, Any], size: int) -> None:
@@ -271,7 +271,7 @@ def _draw_limits(axes: Axes, detectors: list[DetectorResult]) -> None:
         if cuts:
             axes.plot(*zip(*cuts, strict=True), "kv", ms=5, label=f"cut after a 429 ({len(cuts)}), {name}")
     axes.set_title(
-        f"Requests allowed in flight, found by --async auto (n = {sum(map(_changes, detectors)):,} changes)"
+        f"Requests allowed in flight, set by --async auto (n = {sum(map(_changes, detectors)):,} changes)"
     )
     axes.set_xlabel("seconds into the run")
     axes.set_ylabel("requests in flight")

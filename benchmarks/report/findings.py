@@ -27,11 +27,11 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     interval = f" ({from_to(ends)})" if ends else ""
     accuracies = ""
     if "accuracy" in found and "accuracy" in detector:
-        accuracies = f", and accuracy {found['accuracy']:.3f} in place of {detector['accuracy']:.3f}"
+        accuracies = f", and accuracy is {found['accuracy']:.3f} instead of {detector['accuracy']:.3f}"
     return (
-        f"Threshold of {who}: {found['default']:g} is its own; the best for F1 in cross-validation is "
-        f"{found['cross_validated']:.2f}, with F1 {found['f1']:.3f}{interval} in place of "
-        f"{detector['f1']:.3f}{accuracies}."
+        f"Threshold of {who}: it is {found['default']:g}. Cross-validation selects "
+        f"{found['cross_validated']:.2f} for the highest F1: there F1 is {found['f1']:.3f}{interval} instead "
+        f"of {detector['f1']:.3f}{accuracies}."
     )
 
 
@@ -68,16 +68,19 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
                 couple = (test["a"], test["b"]) if test["accuracy"] > 0 else (test["b"], test["a"])
                 better.setdefault(couple, []).append(printable(entry["category"]))
     sentences = [
-        f"By category, adjusted for all: {names[a]} is better than {names[b]} in {len(where):,} of "
-        f"{len(found['shown']):,} ({', '.join(where[:maximum])}"
+        f"By category, with p-values adjusted for all tests: {names[a]} is better than {names[b]} in "
+        f"{len(where):,} of {len(found['shown']):,} categories ({', '.join(where[:maximum])}"
         f"{', ...' if maximum and len(where) > maximum else ''})."
         for (a, b), where in better.items()
     ]
     if not better and len(names) > 1:
-        sentences.append("By category, adjusted for all, no difference between two detectors is shown.")
+        sentences.append(
+            "By category, with p-values adjusted for all tests, no difference between detectors is "
+            "significant."
+        )
     if hidden := len(found["shown"][maximum:] if maximum else []) + found["more"]:
         sentences.append(
-            f"Not in this table: {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
+            f"This table leaves out {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
         )
     return sentences
 
@@ -104,18 +107,19 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
     if not enough or enough["sent"] == 1:
         maximum = max(point["sent"] for point in entry["curve"][:-1])
         return (
-            f"Nearly all: {judge} alone is shown to be more accurate than {reactor} with up to {maximum:.0%} "
-            "of the pairs sent to it"
+            f"Nearly all: {judge} alone is significantly more accurate than a cascade in which {reactor} "
+            f"sends it up to {maximum:.0%} of the pairs"
         )
     told = (
-        f"Not known: {pairs} cannot tell {judge} from {reactor} alone"
+        f"Not known: {reactor} alone is not significantly less accurate than {judge} on {pairs}"
         if enough["sent"] == 0
-        else f"{enough['sent']:.0%} of the pairs, those that {reactor} is least sure of: with these sent to "
-        f"{judge}, {pairs} cannot tell its accuracy from that of the judge alone"
+        else f"{enough['sent']:.0%} of the pairs, those that {reactor} is least sure of: a cascade that "
+        f"sends these to {judge} is not significantly less accurate than {judge} alone on {pairs}"
     )
     if not_worse and not_worse["sent"] < 1:
-        return f"{told}; with {not_worse['sent']:.0%} it is shown to be at most {margin} lower"
-    return f"{told}, nor show that it is at most {margin} lower"
+        return f"{told}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
+        "accurate"
+    return f"{told}; it is not shown to be at most {margin} less accurate"
 
 
 def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
@@ -123,51 +127,52 @@ def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
     run, names = summary["cascade_run"], titles(summary)
     reactor, judge = names[run["reactor"]], names[run["judge"]]
     if run["absent"]:
-        return [f"Cascade: nothing can be said of it yet: {run['absent']['bounds']}."]
+        return [f"Cascade: there is no result yet: {run['absent']['bounds']}."]
     asked, spared, sampled = run["asked"], run["spared"], run["sampled"]
     money = "" if run["dollars_saved"] is None else f", which saved about ${run['dollars_saved']:,.2f}"
     found = [
         f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} "
-        f"({asked / run['pairs']:.1%}), {sampled:,} of them a random sample; {reactor} settled the other "
-        f"{spared:,}{money}."
+        f"({asked / run['pairs']:.1%}), including a random sample of {sampled:,}; {reactor} settled the "
+        f"other {spared:,}{money}."
     ]
     if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
-        found.append(f"That is more than --max-sent {run['most_sent']:g}.")
+        found.append(f"That is more than --max-sent {run['most_sent']:g} allows.")
     return found + (_promises(run, judge, reactor) if spared else [])
 
 
 def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
     level, bounds, rest = f"{run['confidence']:.0%}", run["bounds"], run["pairs"] - run["sampled"]
-    beside = f"the {rest:,} pairs beside the sample"
+    beside = f"the {rest:,} pairs outside the sample"
     if not bounds["promised"]:
         missed = (
-            f"No promise: the sample that --max-sent allows, with "
-            f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
-            f"{run['risk']:g}. {reactor}'s own verdicts stand on {beside}: with {level} probability at most "
-            f"{bounds['missed']:.1%} of what {judge} would call contradictions there is missed."
+            f"No promise: the sample that --max-sent allows holds "
+            f"{counted(run['sampled_contradictions'], 'contradiction')}, too few for a risk of "
+            f"{run['risk']:g}. The verdicts on {beside} are those of {reactor} alone: with {level} "
+            f"probability, at most {bounds['missed']:.1%} of the contradictions that {judge} would find "
+            "there are missed."
         )
     elif run["thresholds"]["lower"] > 0:
         missed = (
-            f"Promise, with {level} probability: of what {judge} would call contradictions among {beside}, "
-            f"at most {bounds['missed']:.1%} is missed (in the sample {run['in_sample']['missed']:,} of "
-            f"{run['sampled_contradictions']:,} lay below the threshold)."
+            f"Promise: with {level} probability, at most {bounds['missed']:.1%} of the contradictions that "
+            f"{judge} would find among {beside} are missed (in the sample, {run['in_sample']['missed']:,} of "
+            f"{run['sampled_contradictions']:,} scored below the threshold)."
         )
     else:
         missed = (
-            f"Promise: nothing was settled as no contradiction, so nothing is missed: the sample, with "
-            f"{counted(run['sampled_contradictions'], 'contradiction')}, is too small for a risk of "
+            f"Promise: no pair was settled as free of contradiction, so none is missed. The sample holds "
+            f"{counted(run['sampled_contradictions'], 'contradiction')}, too few for a risk of "
             f"{run['risk']:g}."
         )
     alarms = (
-        f"Not promised, but bounded, each with {level} probability: at most {bounds['false_alarms']:.1%} of "
-        f"what {judge} would not call so are false alarms, and at most {bounds['disagreement']:.1%} of the "
-        f"verdicts on {beside} are not its own."
+        f"Other bounds, each with {level} probability: at most {bounds['false_alarms']:.1%} of the pairs "
+        f"that {judge} would not call contradictions are false alarms, and at most "
+        f"{bounds['disagreement']:.1%} of the verdicts on {beside} differ from those of {judge}."
     )
     upper = run["thresholds"]["upper"]
     forced = (
         [
-            f"To keep to --max-sent, pairs are called contradictions from a score of {upper:.2f} on, "
-            f"where {reactor} itself says so from {THRESHOLD:g} on: expect false alarms."
+            f"To keep to --max-sent, a pair is called a contradiction if its score is at least {upper:.2f}; "
+            f"the threshold of {reactor} itself is {THRESHOLD:g}. Expect false alarms."
         ]
         if upper < THRESHOLD
         else []

@@ -50,8 +50,8 @@ def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
     if texts == pairs or texts >= FEW_CLUSTERS or not dataset["labelled"]:
         return []
     return [
-        f"Few texts: {pairs:,} pairs have {counted(texts, 'first text')} between them, and tell little more "
-        "than so many pairs would; intervals are rough."
+        f"Few texts: the {pairs:,} pairs share {counted(texts, 'first text')}, so they carry little more "
+        "information than one pair for each of these texts would; intervals are rough."
     ]
 
 
@@ -64,16 +64,19 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
             continue
         trained_on = detector["trained_on"]
         if trained_on is None:
-            found.append(f"Training data of {names[name]}: its weights do not tell.")
+            found.append(f"Training data of {names[name]}: its weights file does not name it.")
         elif shared := sorted(set(families) & set(families_of(trained_on))):
             found.append(
-                f"Training data of {names[name]}: among it other pairs of {', '.join(shared)}, to which this "
-                "dataset belongs by its name; on pairs of another kind it does worse."
+                f"Training data of {names[name]}: it includes other pairs of {', '.join(shared)}, to which "
+                "this dataset belongs by its name. Expect worse figures on pairs of another kind."
             )
     judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
     if families and real:
-        found.append(f"Training data of {', '.join(real)}: not known; {', '.join(families)} is public.")
+        found.append(
+            f"Training data of {', '.join(real)}: not known. It may include {', '.join(families)}, since "
+            "that is public."
+        )
     return found
 
 
@@ -83,7 +86,8 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
     smoke = "This is a smoke test. " if labelled <= SMOKE_TEST else ""
     if detectors < 2:
         return [
-            f"{smoke}Few labels: {counted(labelled, 'labelled pair')}; other pairs may give other numbers."
+            f"{smoke}Few labels: with only {counted(labelled, 'labelled pair')}, other pairs may give other "
+            "numbers."
         ]
     return [f"{smoke}Few labels: {counted(labelled, 'labelled pair')} cannot show a small difference."]
 
@@ -92,7 +96,7 @@ def _failure_notes(who: str, detector: Detector) -> list[str]:
     failed = detector["failed"]
     if failed <= detector["errors"].get("not_asked", 0):
         return []
-    again = " --resume asks them again." if detector["kind"] == "judge" else ""
+    again = " --resume asks about them again." if detector["kind"] == "judge" else ""
     return [
         f"{failed:,} of {counted(detector['answered'] + failed, 'pair')} of {who} failed "
         f"({kinds_of_failure(detector)}); accuracy counts only answered pairs.{again}"
@@ -133,8 +137,9 @@ def _passage_notes(who: str, detector: Detector) -> list[str]:
     if not long:
         return []
     return [
-        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. There the strongest "
-        "pair of passages counts; such scores are too high on average, and how good they are is not known."
+        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. Their score is "
+        "that of the strongest pair of passages; such scores are too high on average, and their quality is "
+        "not known."
     ]
 
 
@@ -160,8 +165,8 @@ def _calibration_notes(who: str, detector: Detector) -> list[str]:
         return []
     better = "logprobs" if found["brier"] < found["brier_stated"] else "stated confidence"
     return [
-        f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} with both kinds: Brier score "
-        f"{found['brier']:.4f} from logprobs, {found['brier_stated']:.4f} as stated "
+        f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} that have both kinds: the "
+        f"Brier score is {found['brier']:.4f} from logprobs and {found['brier_stated']:.4f} as stated "
         f"(lower is better: {better})."
     ]
 
@@ -182,8 +187,8 @@ def _unfinished_notes(who: str, detector: Detector) -> list[str]:
         return []
     pairs = counted(detector["answered"] + detector["failed"], "pair")
     return [
-        f"Not finished: {who} was not asked about {unasked:,} of {pairs}; figures are of what it has "
-        "answered so far. --resume goes on."
+        f"Not finished: {who} was not asked about {unasked:,} of {pairs}; the figures cover what it "
+        "has answered so far. Continue with --resume."
     ]
 
 
@@ -191,8 +196,8 @@ def _spared_notes(who: str, detector: Detector) -> list[str]:
     if not detector.get("spared"):
         return []
     return [
-        f"Quality of {who} is that on the random sample; what it was asked besides is harder, and says "
-        "nothing of its quality on all pairs."
+        f"Quality of {who} was measured on the random sample only. The other pairs that it was asked about "
+        "are harder, and say nothing about its quality on all pairs."
     ]
 
 
@@ -200,7 +205,8 @@ def _place_notes(who: str, detector: Detector) -> list[str]:
     places = detector["settings"].get("found_in", {})
     total = sum(places.values())
     where = " and ".join(f"{printable(place)} ({count:,})" for place, count in places.items())
-    return [f"Of {who}, the text of {counted(total, 'pair')} stood in {where}, not in content."] * bool(total)
+    on = counted(total, "pair")
+    return [f"Replies of {who} had their text in {where} instead of content on {on}."] * bool(total)
 
 
 def _limit_notes(who: str, detector: Detector) -> list[str]:
@@ -209,6 +215,6 @@ def _limit_notes(who: str, detector: Detector) -> list[str]:
         return []
     limits = [limit for _, limit, _ in changes]
     return [
-        f"Concurrency of {who} was found by itself: from {limits[0]} to at most {max(limits)} in flight, "
-        f"{limits[-1]} at the end, {counted(len(changes) - 1, 'change')}."
+        f"Concurrency of {who} was set automatically: it began at {limits[0]} requests in flight, reached "
+        f"{max(limits)} and ended at {limits[-1]}, after {counted(len(changes) - 1, 'change')}."
     ]

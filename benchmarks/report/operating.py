@@ -94,7 +94,7 @@ def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.
     if dollars is None:
         raise UndefinedMetricError(detector.dollars_absent)
     if detector.from_cache:
-        raise UndefinedMetricError("replies came from the cache, and what they cost is not known")
+        raise UndefinedMetricError("replies came from the cache, so their cost is not known")
     asked = (labels >= 0) & (detector.answered | (dollars > 0))
     if not asked.any():
         raise UndefinedMetricError("no labelled pair was asked")
@@ -104,7 +104,7 @@ def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.
 def _of_counts(of_counts: Any, counts: ClusterCounts, draws: np.ndarray) -> tuple[float, Interval | None]:
     value = float(of_counts(counts.total.astype(np.float64)))
     if np.isnan(value):
-        raise UndefinedMetricError("it has no value on these verdicts")
+        raise UndefinedMetricError("it is undefined for these verdicts")
     try:
         return value, count_interval(of_counts, counts, draws)
     except UndefinedMetricError:

@@ -213,7 +213,7 @@ def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
     ps[f"p of the test for equivalence within {margin} points"] = found["equivalence"]["p"]
     cells |= {label: words.p_value(p).removeprefix("p ") for label, p in ps.items()}
     minimum = found.get("least_difference")
-    cells["least difference of accuracies found 4 times of 5"] = (
+    cells["minimum detectable difference of accuracies (power 0.8)"] = (
         words.MISSING if minimum is None else f"{minimum:.3f}"
     )
     return cells

@@ -60,7 +60,7 @@ def quality(summary: Summary) -> Plot | None:
     lows = [each["intervals"].get(metric, [each[metric]])[0] for each, metric in given]
     plot = Plot(
         "Quality with its intervals",
-        "Marks are values, lines their 95 % intervals. Further right is better.",
+        "Marks are the values, lines are their 95 % intervals. Further right is better.",
         linear("value (1 is perfect)", min(0.0, *lows), 1.0),
         rows(list(map(words.label, shown))),
         height=len(shown) * (14 + 12 * len(detectors)),
@@ -86,8 +86,8 @@ def _value_with_interval(plot: Plot, detector: dict[str, Any], metric: str, row:
 def roc(summary: Summary, run: RunResult) -> Plot | None:
     plot = Plot(
         "ROC curve",
-        "Recall against false alarms as the threshold on the score falls. The mark is where the verdicts "
-        "stand, the diagonal is chance.",
+        "Recall against the false positive rate at every threshold. The mark shows the verdicts as given; "
+        "the diagonal is chance.",
         Axis("false positive rate", 0.0, 1.0, SHARE),
         Axis("recall", 0.0, 1.0, SHARE),
     )
@@ -103,8 +103,8 @@ def roc(summary: Summary, run: RunResult) -> Plot | None:
 def precision_recall(summary: Summary, run: RunResult) -> Plot | None:
     plot = Plot(
         "Precision and recall",
-        "Precision against recall as the threshold falls. The mark is where the verdicts stand, the flat "
-        "line the share of contradictions.",
+        "Precision against recall at every threshold. The mark shows the verdicts as given; the flat line is "
+        "the share of contradictions.",
         Axis("recall", 0.0, 1.0, SHARE),
         Axis("precision", 0.0, 1.0, SHARE),
     )
@@ -127,8 +127,8 @@ def _name_with(plot: Plot, summary: Summary, look: int, detector: DetectorResult
 def reliability(summary: Summary, run: RunResult) -> Plot | None:
     plot = Plot(
         "Reliability of the scores",
-        "How often pairs with such a score do contradict, in groups of equal size, with 95 % intervals "
-        "(pairs taken as independent). On the diagonal a score is what it says.",
+        "Share of contradictions among pairs of similar score, in groups of equal size, with 95 % intervals "
+        "(pairs are taken as independent). Calibrated scores lie on the diagonal.",
         Axis("mean score, P(contradiction)", 0.0, 1.0, SHARE),
         Axis("share of contradictions", 0.0, 1.0, SHARE),
     )
@@ -157,7 +157,7 @@ def latency(run: RunResult) -> Plot | None:
     ends = [end for times in timed if times.size for end in (times.min(), times.max())]
     plot = Plot(
         "Latency",
-        "Share of the pairs that were answered within so many milliseconds."
+        "Share of the pairs that were answered within the time on the axis."
         + ("" if all(judged) else " The reactor computes pairs in batches, so its line is the mean."),
         logarithmic("milliseconds a pair (logarithmic)", float(min(ends)), float(max(ends))),
         Axis("share of timed pairs", 0.0, 1.0, SHARE),
@@ -187,8 +187,8 @@ def concurrency(run: RunResult) -> Plot | None:
     points = [point for line in (*drawn.values(), *limits.values()) for point in line]
     plot = Plot(
         "Requests in flight",
-        "The most requests at once, of those that brought a verdict, in each moment of the run."
-        + (" A thin line is the limit that --async auto found." if limits else ""),
+        "The number of requests in flight over the run, among those that brought a verdict."
+        + (" A thin line is the limit that --async auto set." if limits else ""),
         linear("seconds into the run", 0.0, max(x for x, _ in points)),
         linear("requests in flight", 0.0, max(y for _, y in points)),
     )
@@ -253,7 +253,12 @@ def _mark_enough(plot: Plot, curve: list[dict[str, Any]], sent: float, look: int
     at = min(curve, key=lambda point: abs(point["sent"] - sent))
     plot.rule((sent, plot.y.low), (sent, plot.y.high))
     plot.dot(at["sent"], at["accuracy"], look, hollow=True)
-    plot.note(sent, plot.y.low, f" {sent:.0%}: not told from the judge ", "end" if sent > 0.5 else "start")
+    plot.note(
+        sent,
+        plot.y.low,
+        f" {sent:.0%}: no significant difference from the judge ",
+        "end" if sent > 0.5 else "start",
+    )
 
 
 def _accuracy_range(curve: list[dict[str, Any]]) -> tuple[float, float]:
@@ -287,7 +292,7 @@ def cost(summary: Summary) -> Plot | None:
     plot = Plot(
         "Cost and quality",
         "Accuracy with its 95 % interval against what a thousand pairs cost in requests."
-        + (" Of a simulated judge: if it were real." if if_real else ""),
+        + (" A simulated judge is priced as if it were real." if if_real else ""),
         linear("dollars for 1,000 pairs", 0.0, max(shown.values())),
         linear("accuracy", min(lows), 1.0),
     )

@@ -132,7 +132,7 @@ def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, s
     waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
     found = {} if detector.kind == "judge" else dict.fromkeys(waiting, metrics.AMORTISED)
     if detector.kind == "reactor":
-        return {**found, **dict.fromkeys(costs, "nothing is paid for it")}
+        return {**found, **dict.fromkeys(costs, "the reactor costs nothing")}
     if detector.dollars_of_pair is None:
         return {**found, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
     return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}

@@ -116,16 +116,16 @@ def _section(part: Part, tests: int) -> Section:
     if part["pairs"]:
         sentences.append(words.difference_sentence(part, tests))
     reasons = {_name(figure): why for figure, why in part["absent"].items() if figure in OF_ONE}
-    sentences += [f"No difference of {name}: {why}." for name, why in reasons.items()]
+    sentences += [f"No difference in {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))
 
 
 def _changed(part: Part) -> str:
     changed, answered = part["changed"], counted(part["both_answered"], "pair")
     if not changed["all"]:
-        return f"Verdicts: none changed, of the {answered} that both answered."
+        return f"Verdicts: none changed among the {answered} that both runs answered."
     kinds = ", ".join(f"{changed[kind]:,} {name}" for kind, name in IN_WORDS.items() if changed[kind])
-    return f"Verdicts: {changed['all']:,} changed, of the {answered} that both answered: {kinds}."
+    return f"Verdicts: {changed['all']:,} changed among the {answered} that both runs answered: {kinds}."
 
 
 def _figures(part: Part) -> list[Row]:

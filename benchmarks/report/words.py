@@ -27,13 +27,13 @@ LABELS = {
     "mcc": "MCC",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
-    "accuracy_failed_as_wrong": "accuracy with failed as wrong",
+    "accuracy_failed_as_wrong": "accuracy, failures as wrong",
     "latency_ms.mean": "mean latency",
     "latency_ms.p50": "median latency",
     "latency_ms.p95": "p95 latency",
     "latency_ms.p99": "p99 latency",
-    "pair_ms.mean": "mean with waiting",
-    "pair_ms.p95": "p95 with waiting",
+    "pair_ms.mean": "mean with retries",
+    "pair_ms.p95": "p95 with retries",
     "pairs_per_s": "pairs a second",
     "mean_in_flight": "mean in flight",
     "stability.flip_rate": "share of verdicts that changed",
@@ -51,10 +51,10 @@ LABELS = {
     "thresholds.accuracy": "accuracy at that threshold",
     "thresholds.f1": "F1 at that threshold",
     "thresholds.mcc": "MCC at that threshold",
-    "at_prevalence.accuracy": "accuracy there",
-    "at_prevalence.precision": "precision there",
-    "at_prevalence.f1": "F1 there",
-    "at_prevalence.dollars_per_contradiction": "dollars per contradiction found there",
+    "at_prevalence.accuracy": "restated accuracy",
+    "at_prevalence.precision": "restated precision",
+    "at_prevalence.f1": "restated F1",
+    "at_prevalence.dollars_per_contradiction": "restated dollars per contradiction",
     "rate": "same verdict",
     "kappa": "kappa",
     "both_right": "both right",
@@ -121,11 +121,11 @@ def _dropped(dataset: dict[str, Any]) -> str:
 
 
 def mode(detector: Detector) -> str:
-    """How the detector ran: "4 processes", "async, 8 in flight (16 asked for)", "not run"."""
+    """How the detector ran: "4 processes", "async, 8 in flight (16 requested)", "not run"."""
     if detector["mode"] == "none":
         return "not run"
     if detector["kind"] == "cascade":
-        return "judge where in doubt"
+        return "judge only where unsure"
     return _processes(detector) if detector["kind"] == "reactor" else _in_flight(detector)
 
 
@@ -133,13 +133,9 @@ def _processes(detector: Detector) -> str:
     asked, used = detector["workers"], detector["workers_used"]
     where = " on Ray" if detector["mode"] == "ray" else ""
     if not used:  # the pass was cut off before it could say
-        return f"{_process_count(asked) if asked else 'all processes'}{where} asked for"
-    reason = (
-        "no more CPUs there, or too little to do"
-        if detector["mode"] == "ray"
-        else "too little to do for more"
-    )
-    why = f" ({asked} asked for: {reason})" if asked and used != asked else ""
+        return f"{_process_count(asked) if asked else 'all processes'}{where} requested"
+    reason = "no more CPUs, or not enough work" if detector["mode"] == "ray" else "not enough work for more"
+    why = f" ({asked} requested: {reason})" if asked and used != asked else ""
     return f"{_process_count(used)}{where}{why}"
 
 
@@ -150,17 +146,19 @@ def _process_count(number: int) -> str:
 def _in_flight(detector: Detector) -> str:
     asked, used = detector["concurrency"], detector["concurrency_used"]
     if detector["mode"] == "sync":
-        return "sync, one at a time" + (f" ({asked} asked for)" if asked != 1 else "")
+        return "sync, one at a time" + (f" ({asked} requested)" if asked != 1 else "")
     if not used:  # every reply came from the cache, or the pass was cut off before it could say
-        return f"async, {asked} asked for"
+        return f"async, {asked} requested"
     if asked == "auto":
-        return f"async, up to {used} in flight, found by itself"
-    return f"async, {used} in flight" + (f" ({asked} asked for)" if used != asked else "")
+        return f"async, up to {used} in flight, set automatically"
+    return f"async, {used} in flight" + (f" ({asked} requested)" if used != asked else "")
 
 
 def _answered(detector: Detector) -> str:
     unasked, spared = detector["errors"].get("not_asked", 0), detector.get("spared", 0)
-    beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} spared"] * bool(spared)
+    beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} settled by the reactor"] * bool(
+        spared
+    )
     return ", ".join([f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}", *beside])
 
 
@@ -237,7 +235,7 @@ def _cost(detector: Detector) -> str:
     if dollars is None:
         cost = no_dollars(detector)
     else:
-        cost = in_dollars(dollars) + (" if it were real (simulated)" if detector["simulated"] else "")
+        cost = in_dollars(dollars) + (" if the judge were real (simulated)" if detector["simulated"] else "")
         if any(detector["attempt_errors"].get(kind) for kind in ("timeout", "connection", "cancelled")):
             cost = f"at least {cost}"  # without a reply nobody knows what was billed
     saved = detector.get("from_cache")
@@ -339,7 +337,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
             figure("brier"),
             figure("log_loss"),
             figure("calibration_error"),
-            ("distinct scores given", lambda detector: f"{detector['distinct_scores']:,}"),
+            ("distinct scores", lambda detector: f"{detector['distinct_scores']:,}"),
         ),
     ),
     (
@@ -380,7 +378,7 @@ def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     detectors = summary["detectors"].values()
     groups = [*GROUPS]
     if share := _prevalence(summary):
-        groups.append((f"Where {share:.1%} of the pairs contradict, as --prevalence asks", ELSEWHERE))
+        groups.append((f"Restated for a prevalence of {share:.1%} (--prevalence)", ELSEWHERE))
     return [
         (heading, [(label, *(cell(detector) for detector in detectors)) for label, cell in rows])
         for heading, rows in groups
@@ -418,7 +416,7 @@ def difference_sentence(found: dict[str, Any], tests: int) -> str:
     parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
     if "least_difference" in found:
         minimum = 100 * found["least_difference"]
-        parts.append(f"A run like this finds a difference of {minimum:.1f} points 4 times of 5.")
+        parts.append(f"The minimum detectable difference, at power 0.8, is {minimum:.1f} points.")
     return " ".join(parts)
 
 
@@ -440,7 +438,7 @@ def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
     same = round(entry["rate"] * entry["both_answered"])
     kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
     of = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
-    return f"The same verdict from {a} and {b} on {of} ({entry['rate']:.1%}{kappa})."
+    return f"Agreement: {a} and {b} gave the same verdict on {of} ({entry['rate']:.1%}{kappa})."
 
 
 def p_value(value: float) -> str:

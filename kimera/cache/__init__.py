@@ -35,7 +35,7 @@ REPLIES_FILE_NAME = "replies.sqlite3"  # beside it; what keeps them is not in th
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
 MAX_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384
-OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or keep no vectors with --no-cache."
+OTHER_FOLDER = "Name another with --cache-dir or KIMERA_CACHE_DIR, or switch the cache off with --no-cache."
 UPSERT = (
     "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector"
 )
@@ -112,7 +112,7 @@ class EmbeddingCache:
         Raises `UserError` where either cannot be read or written: unlike a lookup, this is asked for.
         """
         if self.path.resolve() == other.path.resolve():
-            raise UserError(f"{other.folder}: is the cache that is merged into")
+            raise UserError(f"{other.folder}: this is the cache that the others are merged into")
         try:
             connect(other.path, _create, BUSY_TIMEOUT_S).close()  # is it of this layout?
             with closing(connect(self.path, _create, BUSY_TIMEOUT_S)) as db:
@@ -140,7 +140,7 @@ class EmbeddingCache:
             if is_damage(error):
                 set_aside(self.path, seen, error, "embedding cache")
             else:
-                warnings.warn(f"the embedding cache {self.path} was not used: {error}", stacklevel=4)
+                warnings.warn(f"the embedding cache {self.path} could not be used: {error}", stacklevel=4)
             return otherwise
 
 

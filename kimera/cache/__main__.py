@@ -25,11 +25,12 @@ from kimera.standard_output import note
 KINDS = ("vectors", "replies", "models")
 DESCRIPTION = """\
 The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime, and the
-judges' replies that --cache-replies kept. What is missing is made again; replies are then paid for again.
+judges' replies that --cache-replies kept. What is deleted is
+computed again when it is needed; replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
   clear   deletes all of them, or with --only one kind
-  merge   takes over the vectors and scores of other folders, as shards on several machines leave them
+  merge   adds the vectors and scores of other folders, such as those of shards on several machines
 
 examples:
   kimera cache stats
@@ -45,20 +46,23 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=("stats", "clear", "merge"), metavar="stats|clear|merge")
-    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="of merge: what is taken over")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="DIR", help="merge: folders to take entries from"
+    )
     parser.add_argument(
         "--cache-dir",
         type=Path,
         metavar="DIR",
-        help="default: KIMERA_CACHE_DIR, else the user's cache folder",
+        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
-    parser.add_argument("--only", choices=KINDS, help="of clear: which of them is deleted (default: all)")
+    parser.add_argument("--only", choices=KINDS, help="clear: the only kind to delete (default: all)")
     parser.add_argument(
         "--cache-size",
         type=size,
         default=MAX_BYTES,
         metavar="SIZE",
-        help="of merge: the most that is kept, e.g. 500M or 4G; then the oldest go (default: 2G)",
+        help="merge: maximum size of the cache, e.g. 500M or 4G; the oldest entries are deleted (default: "
+        "2G)",
     )
     return parser
 
@@ -79,20 +83,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
     if not folders:
-        raise UserError("merge: give the folders whose vectors and scores are taken over")
+        raise UserError("merge: give the folders whose vectors and scores are to be added")
     for folder in folders:
         if not (folder / FILE_NAME).is_file():
-            raise UserError(f"{folder}: holds no cache ({FILE_NAME}); nothing was merged")
+            raise UserError(f"{folder}: there is no cache in it ({FILE_NAME}); nothing was merged")
     cache = EmbeddingCache(into, max_bytes=max_bytes)
     expected = cache.count()
     for folder in folders:
         added = cache.add_from(EmbeddingCache(folder))
         expected += added
-        print(f"{folder}: {added:,} entries taken over")
+        print(f"{folder}: {added:,} entries added")
     kept = cache.count()
     print(f"{into}: {kept:,} entries")
     if kept < expected:
-        note(f"{expected - kept:,} entries were dropped, the oldest first: give a larger --cache-size")
+        note(
+            f"{expected - kept:,} of the oldest entries were dropped; to keep them, give a larger "
+            "--cache-size"
+        )
     return DONE
 
 
@@ -109,14 +116,14 @@ def _check(folder: Path, given: bool) -> None:
     """The default folder need not be there yet; one that was given may be a slip of the pen."""
     if folder.is_dir() or not (given or folder.exists()):
         return
-    found = "this is no folder" if folder.exists() else "there is no such folder"
+    found = "this is not a folder" if folder.exists() else "there is no such folder"
     raise UserError(f"{folder}: {found}; give the one that holds the caches with --cache-dir")
 
 
 def _show(folder: Path) -> None:
     entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
     vectors, replies, models = (_files(folder, kind) for kind in KINDS)
-    print(f"folder: {folder}{'' if folder.exists() else ' (not there yet: nothing was kept)'}")
+    print(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
     print(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
     print(f"replies of judges: {_megabytes(replies)}")
     print(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
 DESCRIPTION = """\
-Serves a page and a WebSocket to which statements are sent one by one. Each is checked against all before it
-in its session, and the contradictions come back as they are found. A session is one connection; nothing is
-kept when it ends.
+Serve a page and a WebSocket to which clients send statements one by one. Each statement is checked against
+all earlier ones of its session, and contradictions are sent back as they are found. A session is one
+connection; nothing is kept when it ends.
 """
 EPILOG = """\
 examples:
   kimera live                              the page is http://127.0.0.1:8765/
-  kimera live --port 0                     any free port; it is printed
+  kimera live --port 0                     any free port; the server prints it
   KIMERA_LIVE_TOKEN=... kimera live --host 0.0.0.0
-                                                     for other machines; who has the token may connect
+                                                     for other machines; clients need the token
   kimera live --allow-origin https://example.org
                                                      pages of that site may connect too
 
@@ -47,8 +47,9 @@ From Python:
   async with LiveClient("http://127.0.0.1:8765") as client:
       answer = await client.check("The office is closed on Fridays.")
 
-A new statement is compared with the vectors of all earlier ones. The most related ones are read beside it by
-the cross-encoder, whose P(contradiction) is the score; from 0.5 on it is told. docs/live.md has the protocol.
+A new statement is compared with the vectors of all earlier ones. The cross-encoder then reads it together
+with the most similar ones. Its P(contradiction) is the score, and a contradiction is reported if the score is
+at least 0.5. docs/live.md describes the protocol.
 
 exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 """
@@ -75,35 +76,42 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=as_called(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument_group("where, and who").add_argument
+    add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default: %(default)s)")
-    add("--port", type=_port, default=8765, metavar="N", help="0 is any free one (default: %(default)s)")
+    add(
+        "--port",
+        type=_port,
+        default=8765,
+        metavar="N",
+        help="port to listen on; 0 takes any free one (default: %(default)s)",
+    )
     add(
         "--allow-origin",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="pages of this origin may connect too, such as https://example.org; may be repeated",
+        help="let pages of this origin connect, e.g. https://example.org; may be given several times",
     )
     add(
         "--token",
         metavar="TEXT",
-        help=f"what clients have to send. Others on this machine can see it in the list of processes: "
-        f"better set {TOKEN}",
+        help="token that clients have to send. Other users of this machine can read the command line, so "
+        f"prefer to set {TOKEN}",
     )
-    add = parser.add_argument_group("what is found").add_argument
+    add = parser.add_argument_group("detection").add_argument
     add(
         "--reactor",
         choices=("screen", "both"),
-        help="screen: sentence vectors and a head decide, fast and unsure; both: a cross-encoder reads the "
-        "best candidates (default: both; screen where --encoder or --head brings your own)",
+        help="screen: sentence vectors and a head decide, which is fast but less accurate; both: a "
+        "cross-encoder then reads the best candidates (default: both; screen if --encoder or --head is "
+        "given)",
     )
     add(
         "--min-cosine",
         type=_cosine,
         default=rule.min_cosine,
         metavar="X",
-        help="statements whose vectors are less alike are about different things, and not compared "
+        help="minimum cosine of two statements' vectors; statements below it are not compared "
         "(default: %(default)s)",
     )
     add_old_name(parser, "--least-cosine", "min_cosine", _cosine)
@@ -112,16 +120,19 @@ def build_parser() -> argparse.ArgumentParser:
         type=_positive,
         default=rule.max_chosen,
         metavar="N",
-        help="candidates that are read (default: %(default)s)",
+        help="maximum number of candidates that the cross-encoder reads for a statement (default: "
+        "%(default)s)",
     )
     add_model_flags(parser.add_argument_group("models"))
     add = parser.add_argument_group("limits").add_argument
     counts = {
-        "connections": "sessions at a time",
-        "statements": "statements of one session",
-        "statements-in-all": "statements of all sessions; each takes 1.5 to 3 kB and its text",
-        "characters": "characters of one statement",
-        "waiting": "statements of one session on their way; no more are read",
+        "connections": "maximum number of sessions at a time",
+        "statements": "maximum number of statements of one session",
+        "statements-in-all": "maximum number of statements of all sessions; each takes 1.5 to 3 kB of memory "
+        "besides its text",
+        "characters": "maximum length of a statement in characters",
+        "waiting": "maximum number of unanswered statements of one session; the server reads no more until "
+        "some are answered",
     }
     for name, told in counts.items():
         value = getattr(limits, name.replace("-", "_"))
@@ -131,14 +142,14 @@ def build_parser() -> argparse.ArgumentParser:
         type=_positive,
         default=limits.stall_s,
         metavar="S",
-        help="seconds after which a client that does not read its answers is closed (default: %(default)g)",
+        help="disconnect a client that has not read its answers for this many seconds (default: %(default)g)",
     )
     return parser
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
@@ -221,7 +232,7 @@ def _greet(access: Access, port: int) -> None:
     print(f"Listening on http://{host}:{port}/ Ctrl-C stops it.", flush=True)
     if access.token is None and not _is_loopback(access.host):
         print(
-            f"warning: whoever reaches {access.host} may connect; {TOKEN} would ask for a token",
+            f"warning: anybody who can reach {access.host} may connect; set {TOKEN} to require a token",
             file=sys.stderr,
         )
 

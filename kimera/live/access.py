@@ -32,10 +32,10 @@ class Access:
         """
         name = _host_name(host)
         if not (_is_address(name) or name in self._names):
-            return "this name of the host is not known here; --host or --allow-origin would tell it"
+            return "the server does not know this host name; start it with --host or --allow-origin to add it"
         if origin is None or origin.lower() in {f"http://{host.lower()}", *self.origins}:
             return None
-        return "pages of this origin may not connect; --allow-origin would let them"
+        return "pages of this origin may not connect; start the server with --allow-origin to let them"
 
     @property
     def _names(self) -> set[str]:

@@ -88,7 +88,7 @@ class Checker:
         except Exception:
             log.exception("the check of %d statements failed", len(jobs))
             for job in jobs:
-                _refuse(job, "internal", "this could not be checked; the server's log says why")
+                _refuse(job, "internal", "this statement could not be checked; the server's log says why")
             return
         for job, contradictions in zip(jobs, found, strict=True):
             latency_ms = (time.perf_counter() - job.arrived_s) * 1000

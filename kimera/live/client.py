@@ -222,7 +222,7 @@ def _end_of(message: Message | None) -> tuple[str, str]:
         case {"type": "error", "kind": kind, "message": told}:
             return kind, told
         case {"type": "bye", "reason": reason}:
-            return "closed", f"the server said bye: {reason}"
+            return "closed", f"the server ended the session: {reason}"
     return "closed", "the connection was lost"
 
 

@@ -109,7 +109,7 @@ class Connection:
         if not self._access.admits(message.token):
             raise ProtocolError("unauthorized", "the token is missing or wrong")
         if not self._enter():
-            told = f"the server has {self._limits.connections} sessions, and takes no more; come later"
+            told = f"the server has {self._limits.connections} sessions and accepts no more; try again later"
             raise ProtocolError("busy", told)
 
     async def _talk(self) -> None:
@@ -162,10 +162,10 @@ class Connection:
 
     def _take(self, offered: protocol.Offered) -> asyncio.Future[protocol.Message]:
         if self._taken == self._limits.statements:
-            told = f"the session has {self._taken:,} statements, and takes no more"
+            told = f"the session has {self._taken:,} statements and accepts no more"
             raise ProtocolError("session_full", told, offered.id)
         if not self._room.take():
-            told = "the sessions together have as many statements as the server takes"
+            told = "all sessions together have as many statements as the server accepts"
             raise ProtocolError("server_full", told, offered.id)
         self._taken += 1
         return self._checker.check(self._session, Statement(self._taken, offered.id, offered.text))

@@ -95,7 +95,7 @@ def _statement(message: Message, limits: Limits) -> Offered:
     if not text.strip():
         raise ProtocolError("empty_text", "the text is empty", id)
     if len(text) > limits.characters:
-        told = f"the text has {len(text):,} characters; at most {limits.characters:,} are taken"
+        told = f"the text has {len(text):,} characters; at most {limits.characters:,} are accepted"
         raise ProtocolError("too_long", told, id)
     return Offered(id, text)
 

@@ -89,7 +89,7 @@ class LiveServer:
             )
         except (OSError, OverflowError) as error:
             raise UserError(
-                f"{self._access.host}, port {port}, cannot be had ({error}); choose another with --host or "
+                f"{self._access.host}, port {port}, cannot be used ({error}); choose another with --host or "
                 "--port, where 0 is any free port"
             ) from None
 
