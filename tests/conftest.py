@@ -28,7 +28,7 @@ VARIABLES = (
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
 
-# The same examples each day, so that a failure is of a change; `make fuzz` draws new ones.
+# The same examples each day, so that a failure is due to a change; `make fuzz` draws new ones.
 settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True)
 settings.register_profile("fuzz", derandomize=False, database=None, deadline=None, print_blob=True)
 settings.load_profile("same")

@@ -260,9 +260,9 @@ def test_where_there_is_no_candidate_nobody_is_asked(
     ("arguments", "told"),
     [
         ([], "give the files of the corpus, or --resume DIR"),
-        (["open.txt"], "no judge to ask"),
+        (["open.txt"], "there is no judge to ask"),
         (["open.txt", "--resume", "run"], "--resume goes on with the candidates in the run's folder"),
-        (["--resume", "run"], f"--resume run: no {CANDIDATES} there"),
+        (["--resume", "run"], f"--resume run: there is no {CANDIDATES}"),
         (
             ["--resume", "run", "--min-cosine", "0.7"],
             "--resume goes on with the candidates in the run's folder",

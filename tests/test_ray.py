@@ -305,7 +305,8 @@ def test_a_worker_with_another_model_says_so(model: Path, nodes: Nodes) -> None:
         config.unlink()  # a link to the one of the package
         config.write_bytes(content + b"\n")
         with pytest.raises(
-            UserError, match=r"process \d+ on .* cannot load .*another one here.*every machine"
+            UserError,
+            match=r"process \d+ on .* cannot load .*differs from that of the main process.*every machine",
         ):
             encoder.encode(DISTINCT)
 
@@ -320,7 +321,7 @@ def test_a_worker_without_the_model_says_so(model: Path, nodes: Nodes) -> None:
 def test_a_worker_with_another_kimera_says_so(reactor: Reactor) -> None:
     from kimera.ray_cluster import RayWorker
 
-    with pytest.raises(UserError, match=r"has kimera .*, this process 0\.0\.1: install the same"):
+    with pytest.raises(UserError, match=r"has kimera .*, this process has 0\.0\.1; install the same version"):
         RayWorker().load("any", "0.0.1", load_doubling)
 
 

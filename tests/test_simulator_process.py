@@ -231,4 +231,4 @@ def test_a_port_in_use_is_a_clear_error(judge: SimulatorProcess, dataset: Path) 
     with start("-m", "benchmarks.simulator", "--port", port, "--dataset", dataset) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert errors.startswith(f"error: port {port} cannot be had")
+    assert errors.startswith(f"error: port {port} cannot be used")

@@ -119,7 +119,7 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
     if not_worse and not_worse["sent"] < 1:
         return f"{told}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
         "accurate"
-    return f"{told}; it is not shown to be at most {margin} less accurate"
+    return f"{told}, but is not shown to be at most {margin} less accurate either"
 
 
 def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:

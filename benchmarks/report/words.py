@@ -438,7 +438,7 @@ def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
     same = round(entry["rate"] * entry["both_answered"])
     kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
     of = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
-    return f"Agreement: {a} and {b} gave the same verdict on {of} ({entry['rate']:.1%}{kappa})."
+    return f"Same verdict: {a} and {b} agree on {of} ({entry['rate']:.1%}{kappa})."
 
 
 def p_value(value: float) -> str:
