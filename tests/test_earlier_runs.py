@@ -86,7 +86,7 @@ def test_it_does_not_go_on_with_another_prompt_than_it_began_with(
     folder = copy_of("cut_short", tmp_path)
     before = (folder / "journal.jsonl").read_bytes()
     assert compare(["--resume", str(folder), "--no-viz", "--quiet"]) == 2
-    assert "changed since this run began: prompt; start another run" in capsys.readouterr().err
+    assert "changed since this run began: prompt; start a new run" in capsys.readouterr().err
     assert (folder / "journal.jsonl").read_bytes() == before
 
 

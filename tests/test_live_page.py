@@ -112,7 +112,7 @@ def test_what_the_server_does_not_take_is_said_beside_the_statement(
 ) -> None:
     opened = visit(served)
     opened.state(["x" * 1_001])
-    told = "not checked: the text has 1,001 characters; at most 1,000 are taken"
+    told = "not checked: the text has 1,001 characters; at most 1,000 are accepted"
     assert opened.page.locator("#statements .note").inner_text() == told
 
 

@@ -417,7 +417,10 @@ def test_failed_pairs_are_told_last_and_end_in_a_failure_if_they_are_too_many(
         done = compare(environment, tmp_path, *options, "--max-failed", allowed, "--out", "run")
     last = done.stderr.splitlines()[-1]
     assert done.returncode == code
-    assert re.match(rf"{word}: gpt-4o failed on \d+ of 20 pairs \(content_filter \d+\); most often ", last)
+    assert re.match(
+        rf"{word}: gpt-4o failed on \d+ of 20 pairs \(content_filter \d+\); the most frequent error is: ",
+        last,
+    )
     assert ("more than --max-failed" in last) == (code == 1)
 
 
@@ -566,7 +569,7 @@ def test_a_dry_run_sends_nothing_and_needs_no_key(environment: dict[str, str], t
 def test_the_cost_limit_that_a_dry_run_names_is_enough(environment: dict[str, str], tmp_path: Path) -> None:
     options = ("--judge-only", "--max-pairs", 20, "--async", 4, "--price", "2.5,10")
     told = compare(environment, tmp_path, *options, "--dry-run").stdout
-    enough = re.search(r"\$([\d.]+) would do", told)
+    enough = re.search(r"Give at least \$([\d.]+);", told)
     assert enough
     with judge_of(20) as judge:
         options += ("--base-url", judge.base_url, "--max-cost", enough[1])
@@ -697,7 +700,7 @@ def test_pairs_come_from_standard_input_and_partly_labelled_ones_are_simulated(
     [
         (["kimera"], "--model kimera: Kimera uses that name itself"),
         (["cascade"], "--model cascade: Kimera uses that name"),
-        (["cascade_run"], "--model cascade_run: a part of every report"),
+        (["cascade_run"], "--model cascade_run: Kimera uses that name itself"),
         (["gpt-4o", "gpt-4o"], "--model gpt-4o is given twice"),
         ([""], "--model: the name is blank"),
         (["  "], "--model: the name is blank"),
