@@ -52,7 +52,8 @@ _NOT = (
     r"(?:find|locate|resolve|load|serve|support|recogni[sz]e|know|have)|without|access to(?: the)?|retired"
 )
 _NO_MODEL = re.compile(
-    rf"\b{_MODEL}\b(?:(?! with | for (?:this|that) |support(?:s|ing)? ).){{0,60}}?\b(?:{_GONE})(?:\b|$)"
+    rf"\b{_MODEL}\b(?! (?:output|response|repl(?:y|ies)|answer|generation|completion)s?\b)"
+    rf"(?:(?! with | for (?:this|that) |support(?:s|ing)? ).){{0,60}}?\b(?:{_GONE})(?:\b|$)"
     rf"|\b(?:{_NOT})\b(?: \w+){{0,4}}? {_MODEL}\b(?! (?:input|output|response|configuration|parameter))"
 )
 _LACKS_FEATURE = re.compile(
@@ -79,7 +80,8 @@ _SPENT_FOR_GOOD = re.compile(
     r"|inactive)|suspend|arrear"
     r"|overdue|(?:out of|no|not enough|used up (?:all )?(?:your|the)?|exhausted (?:your|the|all)?"
     r"|ran out of|lack of) ?"
-    r"(?:\w+ )?(?:credits?|balance|funds)|credits?.{0,20}(?:exhausted|depleted|used up|too low|run out)"
+    r"(?:\w+ )?(?:credits?|balance|funds)\b(?! (?:were|was|have|has|are|is|will) )"
+    r"|credits?.{0,20}(?:exhausted|depleted|used up|too low|run out)"
     r"|balance.{0,20}(?:exhausted|depleted|too low|negative|insufficient|not enough|zero)|deactivated"
     r"|payment required"
 )

@@ -36,7 +36,9 @@ _ASKS_TO_WAIT = re.compile(
     r"retr(?:y|ies)|again|wait|reset|available|slow|come back|cool|resume|until|renew|refresh"
 )
 _MOMENT_IN_WORDS = re.compile(rf"({_ISO})|\b(\d{{10}}(?:\.\d+)?|\d{{13}})\b")
-_WHOLE_DAY = re.compile(r"per.?day|daily|\brpd\b|\btpd\b|24.?h|per.?month|monthly|weekly|per.?week")
+_WHOLE_DAY = re.compile(
+    r"(?:per|a|each|every|/).?(?:day|week|month)\b|daily|weekly|monthly|\brpd\b|\btpd\b|24.?h"
+)
 
 
 def server_wait_s(headers: Mapping[str, str], now: float, limited: bool = True) -> float | None:

@@ -156,6 +156,7 @@ def test_faults_that_heal_by_themselves_change_nothing(serve: Serve) -> None:
         (400, {"error": {"message": "The model's JSON could not be generated.", "failed_generation": "{"}}),
         (400, {"error": {"message": "Model output did not match the schema", "code": "output_parse_failed"}}),
         (422, {"detail": "could not parse the generated JSON"}),
+        (422, {"error": {"message": "Model output is not valid against the requested structure"}}),
         (500, {"error": "The grammar sampler failed to complete the object"}),
     ],
 )
@@ -262,6 +263,7 @@ def test_a_first_limit_that_is_refused_is_lowered(serve: Serve, most: int, body:
         (400, {"code": "Arrearage", "message": "make sure your account is in good standing"}, "quota"),
         (429, {"error": {"message": "Try again in 3h12m5s"}}, "long_wait"),
         (429, {"error": {"message": "Your daily limit is used up"}}, "long_wait"),
+        (429, {"message": "A trial key is limited to 1000 calls / month. Upgrade to go on."}, "long_wait"),
         (429, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": "4102444800000"}}}}, "long_wait"),
         (429, {"message": "The quota resets at 2999-01-01T00:00:00Z"}, "long_wait"),
     ],
@@ -324,6 +326,7 @@ def test_no_pair_is_asked_again_before_the_endpoint_said(serve: Serve, reply: Ca
         ),
         canned(403, {"error": {"message": "Your input was flagged", "metadata": {"reasons": ["violence"]}}}),
         canned(400, {"error": {"message": "This prompt goes against our usage policies"}}),
+        canned(403, {"error": {"message": "Your input was flagged. No credits were charged."}}),
     ],
 )
 def test_a_filter_in_any_dress_is_asked_once(serve: Serve, reply: Canned) -> None:
