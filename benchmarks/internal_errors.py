@@ -12,6 +12,8 @@ from benchmarks.judge import JudgeError
 from kimera.sqlite_files import default_folder
 
 LOG = "errors.log"
+OLDER_LOG = "errors.older.log"
+MAX_LOG_BYTES = 4 * 1024**2  # an error that every pair meets would fill the disk
 
 
 def internal_error(
@@ -33,6 +35,8 @@ def _log(text: str) -> Path:
     for folder in (default_folder(), Path(tempfile.gettempdir()) / "kimera"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if (folder / LOG).exists() and (folder / LOG).stat().st_size > MAX_LOG_BYTES:
+                (folder / LOG).replace(folder / OLDER_LOG)
             with (folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError:

@@ -267,7 +267,10 @@ def _score(lines: Sequence[str], delimiter: str, wanted: Wanted, usual: str) -> 
 
 def _split(line: str, delimiter: str) -> list[str]:
     """The fields of one line, however its marks stand."""
-    return next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # longer than any field may be, which is a matter of the row that it stands in
+        return line.split(delimiter)
 
 
 def _without_end(line: str) -> str:
