@@ -80,8 +80,10 @@ def read_completion(body: bytes) -> Completion:
         )
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         shown = body[:200].decode("utf-8", "replace")
+        is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page else ""
         raise JudgeError(
-            "bad_response", f"not a chat completion: {shown!r}", status=200, usage=usage
+            "bad_response", f"not a chat completion{hint}: {shown!r}", status=200, usage=usage
         ) from None
 
 

@@ -198,3 +198,8 @@ def test_a_usage_beside_the_usual_place_counts() -> None:
 def test_unknown_and_known_make_unknown() -> None:
     assert Usage(1, 2, 3, 4) + Usage(1, None, None, 1) == Usage(2, None, None, 5)
     assert Usage(1, None, 3, None).filled(Usage(9, 9, 9, 9)) == Usage(1, 9, 3, 9)
+
+
+def test_a_web_page_is_said_to_be_one_with_what_to_check() -> None:
+    with pytest.raises(JudgeError, match="it is a web page, so check --base-url"):
+        read_completion(b"<!DOCTYPE html>\n<html><head><title>Chat</title></head></html>")
