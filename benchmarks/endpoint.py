@@ -173,7 +173,10 @@ class Endpoint:
             return ""
         if self._offered is None:
             self._offered = []
-            self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+            try:
+                self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+            except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
+                internal_error(ours, self.redact)
         return told_of(self._offered, self.model)
 
     def recall(self, request: Request) -> Completion | None:

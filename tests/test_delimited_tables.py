@@ -280,11 +280,6 @@ def test_a_spreadsheet_is_refused_with_the_way_on(tmp_path: Path) -> None:
             texts(write(tmp_path / name, b"PK\x03\x04 and so on"))
 
 
-def test_a_line_longer_than_any_field_is_read_from_a_file_without_a_telling_name(tmp_path: Path) -> None:
-    path = write(tmp_path / "long", "text1,text2\n" + "a" * 200_000 + ",b\n")
-    assert [len(pair.text1) for pair in read_pairs(path)] == [200_000]
-
-
 def test_a_line_longer_than_what_csv_takes_ends_in_no_traceback(tmp_path: Path) -> None:
     path = write(tmp_path / "long.csv", "text1,text2\n" + "a" * (1 << 24) + "a,b\n")
     assert [len(pair.text1) for pair in read_pairs(path)] == [(1 << 24) + 1]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from benchmarks.internal_errors import LOG, MAX_LOG_BYTES, OLDER_LOG, internal_error
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.transports import HttpReply
+from kimera.pairs import Failure, Verdict
 
 
 def test_a_full_log_makes_room_and_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,3 +21,31 @@ def test_a_full_log_makes_room_and_is_kept_once(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / OLDER_LOG).stat().st_size == MAX_LOG_BYTES + 1
     assert "ValueError: ***" in (tmp_path / LOG).read_text(encoding="utf-8")
     assert "secret-value" not in (tmp_path / LOG).read_text(encoding="utf-8")
+
+
+class _BrokenList:
+    """A transport of a user's own whose list of models fails."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        return HttpReply(404, {}, b'{"error": {"message": "no such model", "code": "model_not_found"}}')
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        raise RuntimeError("the list is broken")
+
+    async def aclose(self) -> None:
+        pass
+
+
+def test_an_error_while_models_are_listed_is_logged_and_hides_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path))
+
+    async def ask() -> Verdict | Failure:
+        async with AsyncOpenAIClient(base_url="http://127.0.0.1:9/v1", transport=_BrokenList()) as client:
+            return (await client.judge("It rains.", "It is dry.")).result
+
+    result = asyncio.run(ask())
+    assert isinstance(result, Failure)
+    assert result.kind == "unknown_model"
+    assert "the list is broken" in (tmp_path / LOG).read_text(encoding="utf-8")
