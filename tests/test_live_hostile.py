@@ -256,7 +256,7 @@ def test_one_session_too_many_is_told_to_come_later(serve: Callable[..., Served]
             async with talking(served) as talk:
                 assert (await talk.receive())["kind"] == "busy"
                 assert (await talk.closed())[0] == 1013
-            with pytest.raises(LiveError, match="takes no more"):
+            with pytest.raises(LiveError, match="accepts no more"):
                 await LiveClient(served.url).__aenter__()
 
     asyncio.run(run())

@@ -237,7 +237,9 @@ def test_a_worker_that_is_killed_is_named_and_its_batches_are_done_again(
     results = pool_of(load_doubling).map(range(20), 2)
     first = next(results)
     os.kill(int(first[1]), signal.SIGKILL)
-    with pytest.warns(UserWarning, match=rf"the test worker process {int(first[1])} on .* was lost .* again"):
+    with pytest.warns(
+        UserWarning, match=rf"the test worker process {int(first[1])} on .* was lost .* repeated"
+    ):
         rest = firsts(results)
     assert [int(first[0]), *rest] == list(range(0, 40, 2))
 
