@@ -25,7 +25,7 @@ from benchmarks.simulation import KEY_BYTES, PROFILES, Answer, SimulatorConfig, 
 from benchmarks.simulator_server import HOST, MODEL, Simulator, listening
 from kimera.commands import as_called
 from kimera.errors import UserError
-from kimera.interrupts import interrupts_withheld
+from kimera.interrupts import starting_processes
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -84,7 +84,7 @@ class SimulatorProcess:
             target=_serve_child, args=(self._config, answers, theirs), name="simulator", daemon=True
         )
         try:
-            with interrupts_withheld():
+            with starting_processes():
                 self._process.start()
             theirs.close()  # the child's copy is then the only one: its death shows as the end of the pipe
             self._port = self._receive_port()

@@ -17,6 +17,7 @@ from kimera.bert_graph import BertConfig, UnknownNetwork, read_tensors, sentence
 from kimera.cache import EmbeddingCache
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
+from kimera.interrupts import interrupts_withheld
 from kimera.model_folders import (
     DEFAULT_MODEL,
     PACKAGED_DIMENSION,
@@ -292,7 +293,9 @@ def embed(
             cache.put_many(mark, [texts[row] for row in pending], vectors[pending])
         pending.clear()
 
-    with tqdm(total=len(missing), desc="encoding", unit="text", disable=not progress, file=sys.stderr) as bar:
+    with interrupts_withheld():  # a half-made bar complains when it goes
+        bar = tqdm(total=len(missing), desc="encoding", unit="text", disable=not progress, file=sys.stderr)
+    with bar:
         try:
             for indices, batch in encoder.encode_batches([texts[row] for row in missing], workers=workers):
                 rows = [missing[index] for index in indices]

@@ -43,21 +43,26 @@ def interrupt_once(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def interrupts_withheld() -> Iterator[None]:
-    """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born.
-
-    Here a Ctrl-C is only put off until the end of the block.
-    """
-    from multiprocessing import resource_tracker
-
+    """In this block a Ctrl-C is put off until its end: for what must not be left half made."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def starting_processes() -> Iterator[None]:
+    """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born."""
+    from multiprocessing import resource_tracker
+
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again
+    with interrupts_withheld():
+        yield
 
 
 def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 
 from kimera.errors import UserError
-from kimera.interrupts import interrupts_withheld
+from kimera.interrupts import starting_processes
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -155,7 +155,7 @@ def _start(load: Load, workers: int) -> ProcessPoolExecutor:
         workers, mp_context=context, initializer=_start_worker, initargs=(gate, load)
     )
     try:
-        with interrupts_withheld():  # each of these starts a process
+        with starting_processes():  # each of these starts a process
             tasks = [executor.submit(_load_model) for _ in range(workers)]
         # The executor's thread watches the processes that it knew when it was last woken. One more task,
         # after the last process was started, wakes it; else it might not see that one die, and wait for ever.

@@ -7,8 +7,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from kimera.interrupts import interrupts_withheld
+
 
 def progress_bar(title: str, total: int | None, *, quiet: bool, unit: str = "pair") -> Any:
     """A tqdm bar; shows nothing when `quiet` or where standard error is no terminal."""
     disable = True if quiet else None  # None: tqdm looks whether the stream is a terminal
-    return tqdm(total=total, desc=title, unit=unit, disable=disable, file=sys.stderr, smoothing=0.1)
+    with interrupts_withheld():  # a half-made bar complains when it goes
+        return tqdm(total=total, desc=title, unit=unit, disable=disable, file=sys.stderr, smoothing=0.1)

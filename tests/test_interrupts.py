@@ -56,6 +56,7 @@ def test_ctrl_c_during_the_imports_of_a_command_is_130_without_a_traceback(
     assert (process.returncode, errors) == (130, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait_for", ['"journal"', '"began"', '"index"'])
 @pytest.mark.parametrize("times", [1, 4])
 def test_however_often_it_is_pressed_the_reactor_on_processes_ends_without_a_traceback(

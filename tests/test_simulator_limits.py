@@ -94,15 +94,15 @@ def test_tokens_beyond_the_limit_are_refused() -> None:
 
 
 def test_every_reply_tells_both_limits() -> None:
-    config = replace(QUICK, requests_per_minute=60, tokens_per_minute=60_000, burst_s=60, server_error=0.5)
+    config = replace(QUICK, requests_per_minute=60, tokens_per_minute=6_000, burst_s=60, server_error=0.5)
     with SimulatorThread(config) as judge:
         replies = [ask(judge, text)[0] for text in QUESTIONS[:10]] + [ask(judge, "Who knows?")[0]]
     assert {reply.status for reply in replies} == {200, 400, 500}
     for reply in replies:
         assert reply.headers["x-ratelimit-limit-requests"] == "60"
-        assert reply.headers["x-ratelimit-limit-tokens"] == "60000"
+        assert reply.headers["x-ratelimit-limit-tokens"] == "6000"
         assert int(reply.headers["x-ratelimit-remaining-requests"]) < 60
-        assert int(reply.headers["x-ratelimit-remaining-tokens"]) < 60_000
+        assert int(reply.headers["x-ratelimit-remaining-tokens"]) < 6_000
         for what in ("requests", "tokens"):
             reset_s = parse_wait_s(reply.headers[f"x-ratelimit-reset-{what}"], 0)
             assert reset_s is not None
