@@ -21,6 +21,8 @@ from kimera.reactor import SHIPPED_CROSS_ENCODER
 from kimera.runtime import Precision
 from kimera.tokens import Tokenizer, Tokens
 
+pytestmark = pytest.mark.slow  # many whole runs
+
 TEXTS = ["", "A man sleeps.", "Ein Satz über 2 + 2 = 5!", *(f"number {n} {'of all ' * n}" for n in range(24))]
 PAIRS = list(zip(TEXTS, TEXTS[::-1], strict=True))
 PRECISIONS: tuple[Precision, Precision] = ("float32", "int8")

@@ -14,6 +14,8 @@ import pytest
 from kimera.encoder import TEXTS_WORTH_A_POOL
 from kimera.onnx_models import MODELS
 
+pytestmark = pytest.mark.slow  # many whole runs
+
 ROOT = Path(__file__).parent.parent
 FRAMEWORKS = {"torch", "transformers", "sentence_transformers"}
 

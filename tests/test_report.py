@@ -528,6 +528,7 @@ def everything() -> tuple[dict[str, Any], RunResult]:
     return build_summary(run, prevalence=0.1), run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", figures_that_may_be_absent("detector"))
 def test_whichever_figure_of_a_detector_is_absent_every_format_says_so(tmp_path: Path, figure: str) -> None:
     summary, run = everything()

@@ -19,6 +19,8 @@ from benchmarks.retries import RetryPolicy
 from benchmarks.transports import HttpReply, UrllibTransport
 from kimera.pairs import Failure
 
+pytestmark = pytest.mark.slow  # many whole runs
+
 Serve = Callable[[Any], ScriptedJudge]
 Answer = Callable[[Asked], Canned]
 SCHEMA, FORMAT = "json_schema", "response_format"
