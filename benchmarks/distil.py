@@ -23,7 +23,7 @@ from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
 from kimera.reactor_flags import add_old_name
-from kimera.standard_output import note
+from kimera.standard_output import note, tell
 
 if TYPE_CHECKING:
     from benchmarks.finished_run import FinishedRun
@@ -99,7 +99,7 @@ def _distil(options: argparse.Namespace) -> int:
         raise UserError(f"{path} exists already; give another --out, or delete it")
     written = _write_labelled(run, place, path, options.min_confidence)
     left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} below --min-confidence"
-    print(
+    tell(
         f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "
         f"{run.run.detectors[place].title}{left_out}"
     )
@@ -114,7 +114,7 @@ def _distil(options: argparse.Namespace) -> int:
         path.unlink()
         raise UserError(f"{run.folder}: this judge gave no such verdict; nothing was written")
     train = as_called("kimera train")
-    print(f"fit a detector to them: {train} --stage verify {path} --out verify.safetensors")
+    tell(f"fit a detector to them: {train} --stage verify {path} --out verify.safetensors")
     return DONE
 
 

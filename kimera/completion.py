@@ -14,6 +14,7 @@ from kimera.commands import COMMANDS, PROGRAM
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.installation import how_to_install
+from kimera.standard_output import tell
 
 __all__ = ["build_parser", "complete", "main"]
 
@@ -51,7 +52,7 @@ def _print_code(shell: str) -> int:
         raise UserError(f"completion needs argcomplete; run: {how_to_install('completion')}")
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode([PROGRAM], shell=shell))
+    tell(shellcode([PROGRAM], shell=shell))
     return DONE
 
 

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 
 from kimera.errors import UserError
+from kimera.standard_output import open_closed_streams
 
 DONE, FAILED, WRONG_USAGE, GATE_NOT_MET, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
     """Runs it and gives its exit code; a mistake of the user's, or an OSError, is told on standard error."""
+    open_closed_streams()
     try:
         return command()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Standard output: whether it is coloured, and that whoever reads it may leave early; notes beside it."""
+"""Standard output: whether it is coloured, that its reader may leave early or never come; notes beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def open_closed_streams() -> None:
+    """Standard output and error that were closed before the start (>&-, 2>&-) lead to the null device.
+
+    Python has None in their place. `print(file=None)` prints to standard output, so that notes would get
+    into it, and the next file that is opened would take the closed one's number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def is_coloured() -> bool:
@@ -21,6 +32,12 @@ def reader_may_leave() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(text: str) -> None:
+    """On standard output, whether or not somebody still reads it."""
+    with reader_may_leave():
+        print(text)
 
 
 def note(text: str) -> None:

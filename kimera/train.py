@@ -21,6 +21,7 @@ from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import DataSet, Source, parse_source, read_sources, sources_named_in
 from kimera.encoder import Encoder, embed
 from kimera.errors import UserError
+from kimera.exit_codes import DONE, INTERRUPTED, exit_code_of
 from kimera.head import CLASSES, Examples, FitOptions
 from kimera.head import fit as fit_head
 from kimera.model_card import (
@@ -34,7 +35,7 @@ from kimera.model_card import (
 from kimera.pair_files import dropped_rows
 from kimera.pair_flags import reading_of
 from kimera.pairs import CONTRADICTION, LABELS, Pair
-from kimera.standard_output import note
+from kimera.standard_output import note, tell
 from kimera.tokens import Tokenizer
 from kimera.train_options import (
     build_parser,
@@ -59,17 +60,12 @@ __all__ = ["build_parser", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 2 wrong usage, 130 interrupted."""
+    """Run the command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     options = read_options(arguments)
-    try:
-        _run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+    code = exit_code_of(lambda: _run(options))
+    if code == INTERRUPTED:
         print(f"interrupted; {_way_on(options)}", file=sys.stderr)
-        return 130
-    return 0
+    return code
 
 
 def _way_on(options: argparse.Namespace) -> str:
@@ -80,7 +76,7 @@ def _way_on(options: argparse.Namespace) -> str:
     return "nothing was kept, so the same command starts again from the beginning"
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     check_options(options)
     known = read_sources(options.sources) if options.sources else {}
     bad_rows: list[str] = []
@@ -122,8 +118,9 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise _unwritable(error) from error
     checkpoint_path(options).unlink(missing_ok=True)
-    print(figures_table([*card.held_out, *card.evaluation]))
+    tell(figures_table([*card.held_out, *card.evaluation]))
     _say(f"wrote {options.out} and {card_path(options)}")
+    return DONE
 
 
 def _unwritable(error: OSError) -> UserError:

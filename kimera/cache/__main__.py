@@ -20,7 +20,7 @@ from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
 from kimera.reactor_flags import size
 from kimera.sqlite_files import default_folder
-from kimera.standard_output import note
+from kimera.standard_output import note, tell
 
 KINDS = ("vectors", "replies", "models")
 DESCRIPTION = """\
@@ -92,9 +92,9 @@ def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
     for folder in folders:
         added = cache.add_from(EmbeddingCache(folder))
         expected += added
-        print(f"{folder}: {added:,} entries added")
+        tell(f"{folder}: {added:,} entries added")
     kept = cache.count()
-    print(f"{into}: {kept:,} entries")
+    tell(f"{into}: {kept:,} entries")
     if kept < expected:
         note(
             f"{expected - kept:,} of the oldest entries were dropped; to keep them, give a larger "
@@ -123,10 +123,10 @@ def _check(folder: Path, given: bool) -> None:
 def _show(folder: Path) -> None:
     entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
     vectors, replies, models = (_files(folder, kind) for kind in KINDS)
-    print(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
-    print(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
-    print(f"replies of judges: {_megabytes(replies)}")
-    print(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
+    tell(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
+    tell(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
+    tell(f"replies of judges: {_megabytes(replies)}")
+    tell(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
 
 
 def _clear(folder: Path, kinds: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ def _clear(folder: Path, kinds: Sequence[str]) -> None:
         path.unlink(missing_ok=True)
     if "models" in kinds:
         shutil.rmtree(folder / MODELS, ignore_errors=True)
-    print(f"deleted: {told}")
+    tell(f"deleted: {told}")
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
