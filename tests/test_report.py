@@ -300,6 +300,11 @@ class TestBothRenderings:
         assert "3 of 20 pairs of gpt-4o-mini (simulated) failed (timeout 3)" in told
         assert "--resume asks about them again" in told
 
+    def test_pairs_that_were_not_asked_are_not_counted_as_failed(self, render: Callable) -> None:
+        stopped = replace(judge(SOME_FAILED), errors={"timeout": 1, "not_asked": 2})
+        told = flat(render(build_summary(run_of(LABELLED, stopped))))
+        assert "1 of 18 pairs of gpt-4o-mini (simulated) failed (timeout 1)" in told
+
     def test_a_simulated_judge_costs_nothing_whatever_price_it_is_given(self, render: Callable) -> None:
         priced = replace(judge(LABELLED), dollars=0.0014)
         assert "none, simulated" in flat(render(build_summary(run_of(LABELLED, judge(LABELLED)))))

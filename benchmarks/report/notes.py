@@ -93,8 +93,8 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
 
 
 def _failure_notes(who: str, detector: Detector) -> list[str]:
-    failed = detector["failed"]
-    if failed <= detector["errors"].get("not_asked", 0):
+    failed = detector["failed"] - detector["errors"].get("not_asked", 0)
+    if not failed:
         return []
     again = " --resume asks about them again." if detector["kind"] == "judge" else ""
     return [
