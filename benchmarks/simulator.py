@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import json
 import signal
@@ -124,10 +125,11 @@ def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> No
             pipe.send_bytes(json.dumps({"port": port}).encode())
             await asyncio.to_thread(pipe.poll, None)  # nothing is ever sent: ready means the parent is gone
 
-    try:
-        asyncio.run(serve())
-    except (UserError, ImportError) as error:
-        pipe.send_bytes(json.dumps({"error": str(error)}).encode())
+    with contextlib.suppress(BrokenPipeError):  # the parent ended meanwhile, by Ctrl-C for example
+        try:
+            asyncio.run(serve())
+        except (UserError, ImportError) as error:
+            pipe.send_bytes(json.dumps({"error": str(error)}).encode())
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -133,6 +133,15 @@ if __name__ == "__main__":
         print(judge.base_url, flush=True)
         time.sleep(600)
 """
+HASTY_PARENT = """
+import multiprocessing, os, threading
+from benchmarks.simulator import SimulatorConfig, SimulatorProcess
+if __name__ == "__main__":
+    threading.Thread(target=SimulatorProcess(SimulatorConfig(), {}).__enter__, daemon=True).start()
+    while not multiprocessing.active_children():
+        pass
+    os._exit(0)
+"""
 
 
 def start(*command: str | os.PathLike[str]) -> subprocess.Popen[str]:
@@ -156,6 +165,15 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         assert is_listening(port)
         parent.kill()
         wait_until(lambda: not is_listening(port))
+
+
+def test_a_parent_that_ends_while_its_judge_starts_is_not_an_error_of_the_judge(tmp_path: Path) -> None:
+    """As Ctrl-C in a comparison's first moments leaves it."""
+    script = tmp_path / "parent.py"
+    script.write_text(HASTY_PARENT)
+    with start(script) as parent:
+        _, errors = parent.communicate(timeout=60)  # until the child, which writes there too, has ended
+    assert (parent.returncode, errors) == (0, "")
 
 
 @pytest.fixture
