@@ -38,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         return int(import_module(COMMANDS[words[0]].home).main(words[1:]))
     parser = build_parser()
-    if not words:
-        parser.print_help(sys.stderr)
-        return 2
-    parser.parse_args(words)
-    return 0
+    if words:
+        parser.parse_args(words)  # answers --help and --version, and refuses what is no command or flag
+    parser.print_help(sys.stderr)
+    return 2
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,7 +64,14 @@ def build_parser() -> argparse.ArgumentParser:
     told = "\n".join(f"{name:{width}}  {command.summary}" for name, command in COMMANDS.items())
     group = parser.add_argument_group("commands", told)
     explained = f"one of these; {PROGRAM} COMMAND --help explains it"
-    group.add_argument("command", type=_command, choices=COMMANDS, metavar="COMMAND", help=explained)
+    group.add_argument(
+        "command",
+        nargs="?",  # else a mistyped flag before it would be refused as a lack of it
+        type=_command,
+        choices=COMMANDS,
+        metavar="COMMAND",
+        help=explained,
+    )
     return parser
 
 

@@ -131,6 +131,13 @@ def test_a_wrong_command_is_refused_with_the_nearest(path: Path, word: str, mean
     assert f"there is no command '{word}'; {meant}" in done.stderr
 
 
+@pytest.mark.parametrize("words", [["--hlep"], ["--hlep", "compare", "--simulate"]], ids=" ".join)
+def test_a_wrong_flag_before_the_command_is_named(path: Path, words: list[str]) -> None:
+    done = run(path, "kimera", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unrecognized arguments: --hlep" in done.stderr
+
+
 def test_no_command_at_all_shows_what_there_is(path: Path) -> None:
     done = run(path, "kimera")
     assert (done.returncode, done.stdout) == (2, "")
