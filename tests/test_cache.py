@@ -286,6 +286,12 @@ def test_what_cannot_be_merged_is_named(tmp_path, monkeypatch, capsys, folders, 
     assert told in capsys.readouterr().err
 
 
+def test_without_a_command_the_command_alone_is_missing(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert capsys.readouterr().err.endswith("arguments are required: stats|clear|merge\n")
+
+
 def test_other_commands_take_no_folders_beside(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["clear", str(tmp_path)])

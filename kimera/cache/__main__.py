@@ -47,7 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", choices=("stats", "clear", "merge"), metavar="stats|clear|merge")
     parser.add_argument(
-        "folders", nargs="*", type=Path, metavar="DIR", help="merge: folders to take entries from"
+        "folders",
+        nargs="*",
+        default=[],  # else argparse calls them required where the command is missing
+        type=Path,
+        metavar="DIR",
+        help="merge: folders to take entries from",
     )
     parser.add_argument(
         "--cache-dir",
