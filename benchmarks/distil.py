@@ -122,8 +122,10 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
     judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.kind == "judge"}
     if name is None and len(judges) == 1:
         return next(iter(judges.values()))
+    if not judges:
+        raise UserError(f"{run.folder}: this run asked no judge, so there are no verdicts to write")
     if name not in judges:
-        known = ", ".join(judges) or "none"
+        known = ", ".join(judges)
         raise UserError(f"{run.folder}: --judge {name or 'NAME'}: the judges of this run are: {known}")
     return judges[name]
 

@@ -80,6 +80,15 @@ def test_a_wrong_question_is_answered_with_what_would_be_right(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_a_run_without_a_judge_has_nothing_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    assert compare(["--kimera-only", "--max-pairs", "2", "--no-viz", "--quiet", "--out", run]) == 0
+    assert main([run]) == 2
+    assert "this run asked no judge" in capsys.readouterr().err
+
+
 def test_an_earlier_file_is_not_written_over(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text("precious")
     assert main([str(folder), "--judge", "a", "--out", str(tmp_path / "mine.jsonl")]) == 2
