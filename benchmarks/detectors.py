@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from benchmarks.reply_cache import ReplyCache
     from kimera.reactor import Reactor
 
-WAYS_WITHOUT = """\
-  --simulate           a simulated judge, offline; its answers come from the labels
-  --kimera-only        the reactor alone"""
+WAYS_TO_A_JUDGE = {
+    "OPENAI_API_KEY=...": "set the key in the environment, to ask OpenAI's API",
+    "--base-url URL": "another OpenAI-compatible endpoint, a local server for instance",
+}
+WAYS_WITHOUT = {
+    "--simulate": "a simulated judge, offline; its answers come from the labels",
+    "--kimera-only": "the reactor alone",
+}
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
 
 
-def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -> None:
+def check_judge(options: argparse.Namespace, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
     """Raises UserError where no judge can be asked, or not as a cascade.
 
     ways_without: what can be done where there is none, for the message.
@@ -38,12 +43,10 @@ def check_judge(options: argparse.Namespace, ways_without: str = WAYS_WITHOUT) -
     configured = options.api_key or os.environ.get("OPENAI_API_KEY")
     elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
     if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
-        raise UserError(
-            "there is no judge to ask. Choose one of these:\n"
-            "  OPENAI_API_KEY=...   set the key in the environment, to ask OpenAI's API\n"
-            "  --base-url URL       another OpenAI-compatible endpoint, a local server for instance\n"
-            f"{ways_without}"
-        )
+        ways = {**WAYS_TO_A_JUDGE, **ways_without}
+        width = max(map(len, ways))
+        listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
+        raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
     if options.max_sent and not options.cascade:
         raise UserError("--max-sent limits --cascade RISK; give both")
     judges = [] if options.kimera_only else judges_of(options)

@@ -72,9 +72,7 @@ OF_CANDIDATES = {
 }
 RISK = 0.05
 MAX_SENT = 1.0  # nothing is called a contradiction without the judge
-WAYS_WITHOUT = """\
-  kimera scan   the reactor alone
-  --dry-run               what would be asked"""
+WAYS_WITHOUT = {"kimera scan": "the reactor alone", "--dry-run": "what would be asked"}
 EPILOG = """\
 examples:
   kimera judged-scan docs --async 16 --dry-run               how many pairs, and what they would cost
@@ -176,7 +174,7 @@ def _check(options: argparse.Namespace, folder: Path | None) -> None:
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
     comparison = _for_comparison(options, Path())
-    check_judge(comparison, as_called(WAYS_WITHOUT))
+    check_judge(comparison, {as_called(way): gives for way, gives in WAYS_WITHOUT.items()})
     load_prompt(options.prompt)
     for model in judges_of(comparison):
         price_for(options, model, judges_base_url(options))

@@ -256,6 +256,14 @@ def test_where_there_is_no_candidate_nobody_is_asked(
     assert "nothing to judge: 0 findings" in told.err
 
 
+def test_the_ways_on_without_a_judge_stand_in_columns(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["open.txt"]) == 2
+    _, *ways = capsys.readouterr().err.splitlines()
+    assert len({len(way) - len(re.split(r" {3,}", way)[1]) for way in ways}) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
