@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
+from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +264,69 @@ def test_pairs_are_made_of_tables_in_memory() -> None:
     assert pairs_of(renamed, text1="x", text2="y", label="z") == expected
     with pytest.raises(UserError, match=r'with text1="NAME" text2="NAME"'):
         pairs_of(renamed)
+
+
+Named = namedtuple("Named", "text1 text2 label")
+ROWS = [Named("It rains.", "It is dry.", "contradiction"), Named("It rains.", "It is wet.", None)]
+IN_MEMORY = [Pair("It rains.", "It is dry.", "1", "contradiction"), Pair("It rains.", "It is wet.", "2")]
+
+
+def _of_data_base() -> list[sqlite3.Row]:
+    with closing(sqlite3.connect(":memory:")) as data_base:
+        data_base.row_factory = sqlite3.Row
+        data_base.execute("create table pairs (text1, text2, label)")
+        data_base.executemany("insert into pairs values (?, ?, ?)", ROWS)
+        return data_base.execute("select * from pairs").fetchall()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param(ROWS, id="named tuples"),
+        pytest.param(_of_data_base(), id="rows of a data base"),
+        pytest.param((row._asdict() for row in ROWS), id="a generator of dictionaries"),
+        pytest.param(
+            {name: iter([getattr(row, name) for row in ROWS]) for name in Named._fields},
+            id="columns read once",
+        ),
+        pytest.param(
+            {name: {f"r{at}": getattr(row, name) for at, row in enumerate(ROWS)} for name in Named._fields},
+            id="columns by the rows' index",
+        ),
+    ],
+)
+def test_rows_that_name_their_values_are_pairs_in_every_dress(table: Any) -> None:
+    assert pairs_of(table) == IN_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"text1": "It rains.", "text2": "It is dry"}, "the column 'text1' is 'It rains.'; expected a list"),
+        ({"text1": {"a", "b"}, "text2": ["c", "d"]}, "the column 'text1' is {"),
+        ({"text1": ["a", "b"], "text2": ["c"]}, "of different lengths: 'text1' has 2, 'text2' has 1"),
+        ({"text1": {"x": "a"}, "text2": {"y": "b"}}, "the column 'text2' has other rows than the first"),
+        ({"text1": {"x": "a"}, "text2": ["b"]}, "the column 'text1' is {"),
+        ({"text1": ["a"], "text2": None}, "the column 'text2' is None; expected a list"),
+        (
+            [("a", "b", "contradiction")],
+            r"row 1: \('a', 'b', 'contradiction'\) is no pair; expected two texts",
+        ),
+        (["a", "b"], "row 1: 'a' is no pair"),
+        ("pairs.csv", "'pairs.csv' is no table; files are read by kimera.pair_files.read_pairs"),
+        (Path("pairs.csv"), "is no table; files are read by"),
+        (None, "None is no table; expected a DataFrame"),
+        ([{"text1": "a", "text2": "b", "label": 2}], "as in label_map={'0': 'entailment', "),
+        ([{"context": "a", "answer": "b", "label": "yes"}], "with label_map={'yes': 'entailment', "),
+    ],
+)
+def test_what_is_no_table_is_refused_and_never_read_as_another(table: Any, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        pairs_of(table)
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["a", "b", "c"]], columns=["text", "text", "answer"])
+    with pytest.raises(UserError, match="'text' is the name of more than one column; rename them"):
+        pairs_of(frame)
