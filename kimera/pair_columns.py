@@ -249,8 +249,10 @@ def stated_column(names: Sequence[str], flag: str, wanted: str) -> Cell:
     """
     exact = [index for index, name in enumerate(names) if name == wanted]
     alike = exact or [index for index, name in enumerate(names) if plain(name) == plain(wanted)]
-    if len(alike) == 1 or exact:
+    if len(alike) == 1:
         return Cell(alike[0], names[alike[0]])
+    if len(exact) > 1:
+        raise ColumnFault(f"{flag} {wanted}: {len(exact)} columns have that name; rename all but one of them")
     if alike:
         raise ColumnFault(
             f"{flag} {wanted}: the columns {shown([names[index] for index in alike])} are all of that "
@@ -278,6 +280,11 @@ class _Finder:
     def texts(self, stated: Mapping[str, Cell]) -> tuple[Cell, Cell, str]:
         """Both texts, and the path to the object that holds them."""
         if "text1" in stated and "text2" in stated:
+            if stated["text1"] == stated["text2"]:
+                name = stated["text1"].name
+                raise ColumnFault(
+                    f"--text1 and --text2 both name the column {shorten(name)}; name two columns"
+                )
             return stated["text1"], stated["text2"], _last(stated["text1"].name)[0]
         if stated.keys() & {"text1", "text2"}:
             return self._other_text(stated)

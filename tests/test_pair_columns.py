@@ -141,6 +141,21 @@ def test_two_candidates_are_named_with_the_flag_that_decides(
     assert "--skip-bad-rows" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("roles", "problem"),
+    [
+        (Roles("s", "note"), "--text1 s: 2 columns have that name; rename all but one of them"),
+        (Roles("note", "note"), "--text1 and --text2 both name the column 'note'; name two columns"),
+    ],
+)
+def test_a_stated_name_says_one_column_and_each_text_has_its_own(
+    tmp_path: Path, roles: Roles, problem: str
+) -> None:
+    path = write(tmp_path / "p.csv", ["s", "s", "note"], ["a", "b", "c"])
+    with pytest.raises(UserError, match=problem):
+        read(path, roles=roles)
+
+
 def test_nobody_is_told_to_skip_what_would_be_every_row(tmp_path: Path) -> None:
     lines = write_json(tmp_path / "p.jsonl", *[{"question": "a", "reply": "b"}] * 3)
     labels = write(tmp_path / "p.csv", ["text1", "text2", "label"], *[["a", "b", "unsure"]] * 3)
