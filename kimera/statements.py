@@ -300,6 +300,11 @@ class _Finder:
         for wanted in COLUMNS:
             for bare in (plain, _last_part):
                 found = [index for index, name in enumerate(names) if bare(name) == wanted]
+                if len(found) > 1:
+                    raise ColumnFault(
+                        f"each of the columns {shown([names[index] for index in found])} could hold the "
+                        "statements; name the one that does with --column"
+                    )
                 if found:
                     return Cell(found[0], names[found[0]])
         raise ColumnFault(

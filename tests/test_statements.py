@@ -140,6 +140,26 @@ def test_parquet_counts_rows_and_a_column_can_be_named(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("f.csv", "text,Text,id\nIt rains.,It is dry.,1\n", "each of the columns 'text', 'Text' could"),
+        ("f.csv", "text,text\nIt rains.,It is dry.\n", "each of the columns 'text', 'text' could"),
+        (
+            "f.jsonl",
+            '{"asked": {"content": "It rains."}, "told": {"content": "It is dry."}}\n',
+            "each of the columns 'asked.content', 'told.content' could hold the statements",
+        ),
+    ],
+)
+def test_two_columns_that_could_each_hold_the_statements_are_asked_about(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=told):
+        list(read_statements(str(tmp_path / name)))
+
+
 def test_a_row_without_a_text_is_an_error_that_names_it_or_is_left_out(tmp_path: Path) -> None:
     path = written(
         tmp_path / "a.jsonl", '{"text": "The sun is hot."}\n{"text": 7}\n{"other": "x"}\nnot JSON\n'
