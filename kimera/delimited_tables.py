@@ -285,7 +285,13 @@ def _rows(source: _Source) -> Generator[Row]:
         fault = record.fault or not_valid("".join(record.cells), source.encoding)
         if not fault and len(record.cells) != len(names):
             fault = _ragged(len(record.cells), len(names), source.dialect)
+        elif not fault and _is_header_again(record.cells, names):
+            fault = "the header stands here again, as where files were joined"
         yield Row(record.number, fault=fault) if fault else Row(record.number, names, record.cells)
+
+
+def _is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:
+    return cells[-1] == names[-1] and [cells[0].removeprefix("\ufeff"), *cells[1:]] == list(names)
 
 
 def _header(record: _Record, source: _Source) -> tuple[str, ...]:
@@ -331,6 +337,8 @@ def _quoted_record(
 ) -> _Record:
     """A record that begins with this line. header: of the file, None where this is it."""
     number = lines.number
+    if line.startswith('\ufeff"'):  # of files that were joined; in a text it would stand behind the mark
+        line = line[1:]
     taken = [line]
     length = len(line)
 

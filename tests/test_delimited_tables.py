@@ -236,7 +236,7 @@ def test_lines_of_nothing_but_delimiters_are_no_rows(tmp_path: Path) -> None:
 # Encodings
 
 GERMAN = "premise;hypothesis;label\nDer Laden ist für Gäste geöffnet.;Er schließt um fünf.;neutral\n"
-RUSSIAN = "premise;hypothesis\nМагазин сегодня открыт.;Магазин сегодня закрыт.\n" * 3
+RUSSIAN = "premise;hypothesis\n" + "Магазин сегодня открыт.;Магазин сегодня закрыт.\n" * 3
 CURLY = "premise,hypothesis\nHe said “go home” – now…,It’s €5.\n"
 
 
@@ -270,6 +270,26 @@ def test_one_bad_byte_among_good_ones_is_its_rows_fault(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 3: the byte 0xe9 is not valid UTF-8"):
         texts(path)
     assert texts(path, skip_bad_rows=True) == [("café", "b", None)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(
+    tmp_path: Path, mark: str, quote: str
+) -> None:
+    rows = [("text1", "text2"), ("It rains.", "It is dry."), ("text1", "text2"), ("It snows.", "It is hot.")]
+    lines = [",".join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    path = tmp_path / "p.csv"
+    path.write_text("".join(f"{mark if line == lines[0] else ''}{line}\n" for line in lines), "utf-8")
+    with pytest.raises(UserError, match="line 3: the header stands here again, as where files were joined"):
+        texts(path)
+    assert texts(path, skip_bad_rows=True) == [(*rows[1], None), (*rows[3], None)]
+
+
+def test_a_byte_order_mark_before_a_quoted_field_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('\ufeff"text1","text2"\n\ufeff"It rains, here.","It is dry."\n', "utf-8")
+    assert texts(path) == [("It rains, here.", "It is dry.", None)]
 
 
 def test_a_spreadsheet_is_refused_with_the_way_on(tmp_path: Path) -> None:
