@@ -305,7 +305,7 @@ class _RowParser:
             raise _BadRow(row.fault)
         columns = self._columns_of(row)
         text1 = _text(row, columns.text1)
-        text2 = _text(row, columns.text2)
+        text2 = _text(row, columns.text2, one=True)
         given_id = _plain(row, columns.id)
         category = _plain(row, columns.category)
         label = self._label(row, columns)
@@ -364,10 +364,13 @@ def _label_cells(table: Table, roles: Roles) -> Iterator[object]:
             yield label.of(row)
 
 
-def _text(row: Row, column: Cell) -> str:
+def _text(row: Row, column: Cell, one: bool = False) -> str:
+    """one: of several texts in a list each may be a statement of its own; else they are passages of one."""
     value = column.of(row)
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        value = "\n".join(value)  # passages that were retrieved
+        if one and len(value) > 1:
+            raise _BadRow(f"{column.name} holds {len(value)} texts; expected one: write a row for each")
+        value = "\n".join(value)
     if not isinstance(value, str):
         raise _BadRow(f"{column.name} is {shorten(value)}; expected a text")
     if not value.strip():
