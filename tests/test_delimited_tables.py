@@ -258,6 +258,26 @@ def test_an_encoding_is_recognised_and_said(tmp_path: Path, content: str, encodi
     assert said in notes_on(path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["It’s late here.", "Die Tür ist zu.", "Es ist süß.", "§ 5 holds.", "20 °C are warm.", "5 µm wide"],
+)
+def test_one_accent_among_ascii_letters_is_no_text_of_east_asia(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "p.csv", f"text1,text2\n{text},It is so.\n".encode("windows-1252"))
+    assert texts(path) == [(text, "It is so.", None)]
+    assert "read as windows-1252, which is a guess" in notes_on(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("彼は Python を使う。", "cp932"), ("他使用 Python 编程。", "gb18030"), ("서울은 수도이다.", "cp949")],
+)
+def test_texts_of_east_asia_are_read_in_their_encoding(tmp_path: Path, text: str, encoding: str) -> None:
+    path = write(tmp_path / "p.csv", ("text1,text2\n" + f"{text},{text}\n" * 4).encode(encoding))
+    assert texts(path) == [(text, text, None)] * 4
+    assert f"read as {encoding}, which is a guess" in notes_on(path)
+
+
 def test_an_encoding_that_is_stated_holds(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "text1,text2\nСнег,Дождь\n".encode("koi8-r"))
     assert texts(path, format=TableFormat(encoding="koi8-r")) == [("Снег", "Дождь", None)]
