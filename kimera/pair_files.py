@@ -27,6 +27,7 @@ from kimera.pair_labels import (
     LabelReader,
     UnclearTruth,
     UnknownLabel,
+    are_named_labels,
     looks_like_labels,
     parse_label_map,
 )
@@ -128,6 +129,18 @@ def unused_columns(table: Table, counts: ReadCounts) -> str:
 
 def label_hint(table: Table, roles: Roles) -> str:
     """Which columns look like labels although none is read as one; "" where none does."""
+    likely = _unused_like(table, roles, looks_like_labels)
+    if not likely:
+        return ""
+    which = "the column looks" if len(likely) == 1 else "the columns look"
+    return (
+        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the one that is "
+        "with --label NAME"
+    )
+
+
+def _unused_like(table: Table, roles: Roles, test: Callable[[list[object]], bool]) -> list[str]:
+    """The columns of no use, and the fields in them, of which the first cells are as `test` has it."""
     found: dict[str, list[object]] = {}
     used: set[str] = set()
     for row in islice((table.read_all or table.read)(), _LOOKED_AT):
@@ -141,14 +154,7 @@ def label_hint(table: Table, roles: Roles) -> str:
         for name in unused(row.names, columns):
             for path, value in _leaves(row.values[row.names.index(name)], name):
                 found.setdefault(path, []).append(value)
-    likely = [name for name, cells in found.items() if name not in used and looks_like_labels(cells)]
-    if not likely:
-        return ""
-    which = "the column looks" if len(likely) == 1 else "the columns look"
-    return (
-        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the one that is "
-        "with --label NAME"
-    )
+    return [name for name, cells in found.items() if name not in used and test(cells)]
 
 
 def _leaves(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, object]]:
@@ -286,7 +292,12 @@ class _RowParser:
     ) -> None:
         self._table = table
         self._roles = roles
-        self._labels = LabelReader(table.name, lambda: _label_cells(table, roles), label_map)
+        self._labels = LabelReader(
+            table.name,
+            lambda: _label_cells(table, roles),
+            label_map,
+            lambda: shown(_unused_like(table, roles, are_named_labels)),
+        )
         self._names: Sequence[str] = ()
         self._columns: Columns | None = None
         self._label_column = LabelColumn()

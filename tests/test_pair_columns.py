@@ -229,8 +229,16 @@ def test_integers_of_a_column_with_gaps_are_integers(tmp_path: Path) -> None:
     assert [pair.label for pair in read(path)] == ["contradiction", None, "not_contradiction"]
 
 
-def test_a_header_may_say_what_its_integers_mean(tmp_path: Path) -> None:
-    header = ["text1", "text2", "label (0=entailment, 1=neutral, 2=contradiction)"]
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        "0=entailment, 1=neutral, 2=contradiction",
+        "entailment=0, neutral=1, contradiction=2",
+        "contradiction: 2, entailment: 0",
+    ],
+)
+def test_a_header_may_say_what_its_integers_mean(tmp_path: Path, meanings: str) -> None:
+    header = ["text1", "text2", f"label ({meanings})"]
     path = write(tmp_path / "p.csv", header, ["a", "b", "2"], ["c", "d", "0"])
     assert [pair.label for pair in read(path)] == ["contradiction", "entailment"]
 
@@ -252,6 +260,55 @@ def test_what_yes_means_of_an_answer_and_its_context_is_asked(tmp_path: Path, wo
     path = write(tmp_path / "p.csv", ["context", "answer", "label"], ["a", "b", word])
     with pytest.raises(UserError, match=r"line 2: the label of a claim is .*--label-map"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "entails",
+            "Entailment label",
+            "is supported",
+            "consistent",
+            "no_contradiction",
+            "factually correct",
+        ),
+        *("label (0 contradiction, 1 entailment)", "label: contradiction is 0"),
+    ],
+)
+@pytest.mark.parametrize("values", [("1", "0"), ("true", "false"), ("yes", "no")])
+def test_a_label_column_whose_name_lets_yes_mean_something_else_is_asked_about(
+    tmp_path: Path, name: str, values: tuple[str, str]
+) -> None:
+    yes, no = values
+    path = write(tmp_path / "p.csv", ["text1", "text2", name], ["a", "b", yes], ["c", "d", no])
+    roles = Roles(label=name)
+    with pytest.raises(UserError, match=f"--label-map {yes}=entailment,{no}=contradiction, or with the rev"):
+        read(path, roles=roles)
+    pairs = read(path, roles=roles, label_map={yes: "entailment", no: "contradiction"})
+    assert [pair.label for pair in pairs] == ["entailment", "contradiction"]
+
+
+@pytest.mark.parametrize("name", ["inconsistent", "y", "incorrect", "disagreement"])
+def test_a_label_column_of_any_other_name_says_yes_of_a_contradiction(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "p.csv", ["text1", "text2", name], ["a", "b", "1"], ["c", "d", "0"])
+    pairs = read(path, roles=Roles(label=name))
+    assert [pair.label for pair in pairs] == ["contradiction", "not_contradiction"]
+
+
+@pytest.mark.parametrize("named", [("contradiction", "neutral"), ("entailment", "not entailment")])
+def test_integers_beside_a_column_that_names_labels_are_not_guessed(
+    tmp_path: Path, named: tuple[str, str]
+) -> None:
+    rows = [["a", "b", "0", named[0]], ["c", "d", "1", named[1]]]
+    path = write(tmp_path / "p.csv", ["text1", "text2", "label", "label_text"], *rows)
+    problem = (
+        r"0 and 1, and what they mean may stand in 'label_text' \(--label NAME reads that\); say what each"
+    )
+    with pytest.raises(UserError, match=problem):
+        read(path)
+    label_map = {"0": "contradiction", "1": "not_contradiction"}
+    assert [pair.label for pair in read(path, label_map=label_map)] == ["contradiction", "not_contradiction"]
 
 
 # Tables in memory
