@@ -33,6 +33,7 @@ _MIN_USUAL_ROWS, _MAX_USUAL_ROWS = 10, 10_000
 _BLANKS = " \t\r\n"
 _SEP = re.compile(r'"?sep=(?:(.)"?|)(?:\r\n?|\n|)', re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_RULE = re.compile(r"\s*:?-{2,}:?\s*")
 _NUMBER = re.compile(r"[+-]?[0-9.,]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -287,6 +288,8 @@ def _rows(source: _Source) -> Generator[Row]:
             fault = _ragged(len(record.cells), len(names), source.dialect)
         elif not fault and _is_header_again(record.cells, names):
             fault = "the header stands here again, as where files were joined"
+        elif not fault and all(map(_RULE.fullmatch, record.cells)):
+            fault = "a rule of hyphens, as tools draw under a header, is no row"
         yield Row(record.number, fault=fault) if fault else Row(record.number, names, record.cells)
 
 

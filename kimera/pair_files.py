@@ -32,7 +32,7 @@ from kimera.pair_labels import (
     parse_label_map,
 )
 from kimera.pairs import Pair
-from kimera.rows import Row, Table, shorten
+from kimera.rows import Row, Table, is_no_text, shorten
 from kimera.tables import TableFormat, open_table
 
 __all__ = [
@@ -386,6 +386,8 @@ def _text(row: Row, column: Cell, one: bool = False) -> str:
         raise _BadRow(f"{column.name} is {shorten(value)}; expected a text")
     if not value.strip():
         raise _BadRow(f"{column.name} is empty ({shorten(value)}); expected a text")
+    if is_no_text(value):
+        raise _BadRow(f"{column.name} is {shorten(value)}, which stands for no text; expected a text")
     return _unicode(value, column.name)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.pair_columns import Cell, ColumnFault, plain, shown, stated_column, unused_names
 from kimera.prose import READERS, sentences_of_text
-from kimera.rows import Row, Table, Wanted, shorten
+from kimera.rows import Row, Table, Wanted, is_no_text, shorten
 from kimera.standard_input import STANDARD_INPUT, spooled
 from kimera.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
 from kimera.text_files import Encoding, find_encoding, not_valid, text_lines
@@ -326,7 +326,7 @@ class _Finder:
             return "", ""
         if not isinstance(value, str):
             return "", f"{shorten(value)} is not a text; the column is {shorten(self._used)}"
-        return " ".join(value.split()), ""
+        return "" if is_no_text(value) else " ".join(value.split()), ""
 
     def notes(self) -> list[str]:
         others = [name for name in self._others if name != self._used]

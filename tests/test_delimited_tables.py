@@ -306,6 +306,14 @@ def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(
     assert texts(path, skip_bad_rows=True) == [(*rows[1], None), (*rows[3], None)]
 
 
+@pytest.mark.parametrize("rule", ["-----|-----", " --- | :---: "])
+def test_a_rule_under_the_header_is_no_row(tmp_path: Path, rule: str) -> None:
+    path = write(tmp_path / "p.csv", f"text1|text2\n{rule}\nIt rains.|It is dry.\n")
+    with pytest.raises(UserError, match="line 2: a rule of hyphens, as tools draw under a header, is no row"):
+        texts(path)
+    assert texts(path, skip_bad_rows=True) == [("It rains.", "It is dry.", None)]
+
+
 def test_a_byte_order_mark_before_a_quoted_field_is_no_part_of_it(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text('\ufeff"text1","text2"\n\ufeff"It rains, here.","It is dry."\n', "utf-8")

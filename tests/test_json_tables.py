@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kimera.errors import UserError
 from kimera.pair_files import Roles, TableFormat, read_pairs
+from kimera.rows import is_no_text
 
 ROWS = [
     {"premise": "It rains.", "hypothesis": "It is dry.", "label": "contradiction"},
@@ -63,7 +64,7 @@ def test_an_array_that_is_called_json_lines_is_read(tmp_path: Path) -> None:
 
 
 JSON_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
-    str.strip
+    lambda text: text.strip() and not is_no_text(text)
 )
 
 

@@ -160,6 +160,14 @@ def test_two_columns_that_could_each_hold_the_statements_are_asked_about(
         list(read_statements(str(tmp_path / name)))
 
 
+def test_what_programs_write_where_there_is_no_text_is_blank(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("id,text\n1,NULL\n2,It rains.\n3,#N/A\n")
+    blanks: list[None] = []
+    read = read_statements(str(tmp_path / "f.csv"), on_blank=lambda: blanks.append(None))
+    assert [statement.text for statement in read] == ["It rains."]
+    assert len(blanks) == 2
+
+
 def test_a_row_without_a_text_is_an_error_that_names_it_or_is_left_out(tmp_path: Path) -> None:
     path = written(
         tmp_path / "a.jsonl", '{"text": "The sun is hot."}\n{"text": 7}\n{"other": "x"}\nnot JSON\n'
