@@ -189,18 +189,13 @@ def delimited_table(
         dialect = replace(dialect, quoted=bool(quoted))
         notes += _said_of_tabs(quoted)
     source = _Source(path, name, encoding, dialect)
+    notes = [f"{name}: {note}" for note in notes]
 
     def header() -> Row | None:
-        with closing(_rows(source)) as rows:
+        with closing(_rows(source, notes)) as rows:
             return next(rows, None)
 
-    return Table(
-        name,
-        "line",
-        lambda: islice(_rows(source), 1, None),
-        header=header,
-        notes=[f"{name}: {note}" for note in notes],
-    )
+    return Table(name, "line", lambda: islice(_rows(source, notes), 1, None), header=header, notes=notes)
 
 
 def _said_of_tabs(quoted: bool | None) -> list[str]:
@@ -275,8 +270,13 @@ def _without_end(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def _rows(source: _Source) -> Generator[Row]:
-    """The first is the header, names without values; `Row.number` is the line on which a row begins."""
+def _rows(source: _Source, notes: list[str]) -> Generator[Row]:
+    """The first is the header, names without values; `Row.number` is the line on which a row begins.
+
+    notes: where there is one column, nothing tells a text of several lines from rows that an open mark joins,
+    so that the first such is told.
+    """
+    said = f"{source.name}: texts of several lines, as the one from line "
     names: tuple[str, ...] = ()
     for record in _records(source.lines(), source.dialect, lambda: source.usual):
         if not names:
@@ -290,6 +290,9 @@ def _rows(source: _Source) -> Generator[Row]:
             fault = "the header stands here again, as where files were joined"
         elif not fault and all(map(_RULE.fullmatch, record.cells)):
             fault = "a rule of hyphens, as tools draw under a header, is no row"
+        if len(names) == 1 and record.lines > 1 and not any(note.startswith(said) for note in notes):
+            end = record.number + record.lines - 1
+            notes.append(f"{said}{record.number} to {end}, are one row each (--quoting none: a row a line)")
         yield Row(record.number, fault=fault) if fault else Row(record.number, names, record.cells)
 
 

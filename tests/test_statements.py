@@ -168,6 +168,17 @@ def test_what_programs_write_where_there_is_no_text_is_blank(tmp_path: Path) -> 
     assert len(blanks) == 2
 
 
+def test_rows_that_one_column_with_a_mark_may_have_joined_are_told(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text('text\nBo sleeps.\n"He said so.\nIt rains.\nIt is dry."\n"a\nb"\n')
+    notes: list[str] = []
+    read = [each.text for each in read_statements(str(tmp_path / "f.csv"), on_note=notes.append)]
+    assert read == ["Bo sleeps.", "He said so. It rains. It is dry.", "a b"]
+    told = (
+        "texts of several lines, as the one from line 3 to 5, are one row each (--quoting none: a row a line)"
+    )
+    assert notes == [f"{tmp_path / 'f.csv'}: {told}"]
+
+
 def test_a_row_without_a_text_is_an_error_that_names_it_or_is_left_out(tmp_path: Path) -> None:
     path = written(
         tmp_path / "a.jsonl", '{"text": "The sun is hot."}\n{"text": 7}\n{"other": "x"}\nnot JSON\n'
