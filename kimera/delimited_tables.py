@@ -33,6 +33,7 @@ _MIN_USUAL_ROWS, _MAX_USUAL_ROWS = 10, 10_000
 _BLANKS = " \t\r\n"
 _SEP = re.compile(r'"?sep=(?:(.)"?|)(?:\r\n?|\n|)', re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_RULE = re.compile(r"\s*:?-{2,}:?\s*")
 _NUMBER = re.compile(r"[+-]?[0-9.,]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -188,18 +189,13 @@ def delimited_table(
         dialect = replace(dialect, quoted=bool(quoted))
         notes += _said_of_tabs(quoted)
     source = _Source(path, name, encoding, dialect)
+    notes = [f"{name}: {note}" for note in notes]
 
     def header() -> Row | None:
-        with closing(_rows(source)) as rows:
+        with closing(_rows(source, notes)) as rows:
             return next(rows, None)
 
-    return Table(
-        name,
-        "line",
-        lambda: islice(_rows(source), 1, None),
-        header=header,
-        notes=[f"{name}: {note}" for note in notes],
-    )
+    return Table(name, "line", lambda: islice(_rows(source, notes), 1, None), header=header, notes=notes)
 
 
 def _said_of_tabs(quoted: bool | None) -> list[str]:
@@ -277,8 +273,13 @@ def _without_end(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def _rows(source: _Source) -> Generator[Row]:
-    """The first is the header, names without values; `Row.number` is the line on which a row begins."""
+def _rows(source: _Source, notes: list[str]) -> Generator[Row]:
+    """The first is the header, names without values; `Row.number` is the line on which a row begins.
+
+    notes: where there is one column, nothing tells a text of several lines from rows that an open mark joins,
+    so that the first such is told.
+    """
+    said = f"{source.name}: texts of several lines, as the one from line "
     names: tuple[str, ...] = ()
     for record in _records(source.lines(), source.dialect, lambda: source.usual):
         if not names:
@@ -288,7 +289,18 @@ def _rows(source: _Source) -> Generator[Row]:
         fault = record.fault or not_valid("".join(record.cells), source.encoding)
         if not fault and len(record.cells) != len(names):
             fault = _ragged(len(record.cells), len(names), source.dialect)
+        elif not fault and _is_header_again(record.cells, names):
+            fault = "the header stands here again, as where files were joined"
+        elif not fault and all(map(_RULE.fullmatch, record.cells)):
+            fault = "a rule of hyphens, as tools draw under a header, is no row"
+        if len(names) == 1 and record.lines > 1 and not any(note.startswith(said) for note in notes):
+            end = record.number + record.lines - 1
+            notes.append(f"{said}{record.number} to {end}, are one row each (--quoting none: a row a line)")
         yield Row(record.number, fault=fault) if fault else Row(record.number, names, record.cells)
+
+
+def _is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:
+    return cells[-1] == names[-1] and [cells[0].removeprefix("\ufeff"), *cells[1:]] == list(names)
 
 
 def _header(record: _Record, source: _Source) -> tuple[str, ...]:
@@ -338,6 +350,8 @@ def _quoted_record(
 ) -> _Record:
     """A record that begins with this line. header: of the file, None where this is it."""
     number = lines.number
+    if line.startswith('\ufeff"'):  # of files that were joined; in a text it would stand behind the mark
+        line = line[1:]
     taken = [line]
     length = len(line)
 

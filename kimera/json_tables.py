@@ -22,7 +22,7 @@ from kimera.text_files import Encoding, not_valid, text_blocks, text_head, text_
 _BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 _MAX_DEPTH = 8
 _PEEKED = 64
-_DECODER = json.JSONDecoder()
+_MAX_SHOWN = 10
 _AN_EXAMPLE = 'expected an array of objects, [{"text1": "...", "text2": "..."}], or one object a line'
 
 
@@ -37,12 +37,16 @@ def json_table(path: Path, name: str, encoding: Encoding, wanted: Wanted) -> Tab
     Of several arrays it is the one whose objects have columns that are wanted. Raises UserError where there
     is none, or more than one.
     """
-    notes = _notes(name, encoding)
+    notes = [*_notes(name, encoding)]
     text = partial(text_blocks, path, encoding, name)
     found = _arrays(name, text)
     if found is None:
         return Table(name, "row", _whole_rows(path, name, encoding), False, notes=notes)
     at = _chosen(name, found, wanted)
+    if others := [each for each in found if each != at and any(map(wanted, found[each].names))]:
+        notes.append(
+            f"{name}: the rows are those of {_shown([at], found)}; not read: {_shown(others, found)}"
+        )
     names = _class_names(name, text) if at == ("rows",) and ("features",) in found else {}
     return Table(
         name, "item", lambda: _item_rows(name, text, at, encoding), False, class_names=names, notes=notes
@@ -69,28 +73,64 @@ def _notes(name: str, encoding: Encoding) -> Sequence[str]:
     return [f"{name}: {encoding.note}"] if encoding.note else []
 
 
+class _Decoder:
+    """Decodes JSON, and remembers a key that stands twice in an object: only the last value of it is kept.
+
+    twice: such a key of the last value, or None.
+    """
+
+    def __init__(self) -> None:
+        self.twice: str | None = None
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
+
+    def value(self, text: str) -> Any:
+        self.twice = None
+        return self._decoder.decode(text)
+
+    def value_at(self, text: str, start: int) -> tuple[Any, int]:
+        self.twice = None
+        return self._decoder.raw_decode(text, start)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            self.twice = next(name for name in names if names.count(name) > 1)
+        return made
+
+    @property
+    def fault(self) -> str:
+        return "" if self.twice is None else f"the key {shorten(self.twice)} stands twice in one object"
+
+
 def _line_rows(path: Path, name: str, encoding: Encoding) -> Iterator[Row]:
+    decoder = _Decoder()
     for number, written in enumerate(text_lines(path, encoding, name, "\n"), 1):
         line = written.lstrip("\ufeff")  # of files that were joined
         if line.strip():
-            yield _line_row(number, line, encoding)
+            yield _line_row(number, line, encoding, decoder)
 
 
-def _line_row(number: int, line: str, encoding: Encoding) -> Row:
+def _line_row(number: int, line: str, encoding: Encoding, decoder: _Decoder) -> Row:
     if fault := not_valid(line, encoding):
         return Row(number, fault=fault)
     try:
-        value = json.loads(line)
+        value = decoder.value(line)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         return Row(number, fault=f"{shorten(line.strip())} is not valid JSON ({error})")
-    return _row(number, value)
+    return _row(number, value, decoder.fault)
 
 
-def _row(number: int, value: object) -> Row:
+def _row(number: int, value: object, fault: str = "") -> Row:
+    if fault:
+        return Row(number, fault=fault)
     if not isinstance(value, dict):
         return Row(number, fault=f"{shorten(value)} is not a JSON object with a value for each column")
     if any(isinstance(each, dict) for each in value.values()):
-        value = dict(_flat(value))
+        flat = list(_flat(value))
+        value = dict(flat)
+        if len(value) < len(flat):
+            return Row(number, fault="two fields have the same path")
     return Row(number, tuple(value), tuple(value.values()))
 
 
@@ -108,6 +148,7 @@ class _Stream:
     def __init__(self, name: str, pieces: Iterable[str]) -> None:
         self._name = name
         self._pieces = iter(pieces)
+        self.decoder = _Decoder()
         self._text = ""
         self._at = 0
         self._line = 1
@@ -147,7 +188,7 @@ class _Stream:
         self.peek()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = self.decoder.value_at(self._text, self._at)
             except (ValueError, RecursionError) as error:
                 if isinstance(error, RecursionError) or not self._more():
                     raise self.fault(str(error)) from error
@@ -243,21 +284,30 @@ def _chosen(name: str, found: Mapping[_Path, _Array], wanted: Wanted) -> _Path:
     if len(found) == 1:
         return next(iter(found))
     counts = {at: sum(map(wanted, array.names)) for at, array in found.items()}
-    best = max(counts.values())
-    likely = [at for at, count in counts.items() if count == best]
+    best = max(counts, key=lambda at: counts[at])
+    # As likely as the best is what lacks some of its columns and has no others: a split without labels.
+    likely = [
+        at
+        for at, count in counts.items()
+        if count == counts[best] or (count > 1 and found[at].names <= found[best].names)
+    ]
     if len(likely) == 1:
-        return likely[0]
-    shown = ", ".join(f"{'.'.join(at)} ({found[at].length})" for at in likely[:10])
+        return best
     raise UserError(
-        f"{name}: holds several arrays of objects, and it is not clear which are the rows: {shown}; save the "
-        "one that is meant as a file of its own"
+        f"{name}: holds several arrays of objects, and it is not clear which are the rows: "
+        f"{_shown(likely, found)}; save the one that is meant as a file of its own"
     )
+
+
+def _shown(arrays: Sequence[_Path], found: Mapping[_Path, _Array]) -> str:
+    return ", ".join(f"{'.'.join(at)} ({found[at].length})" for at in arrays[:_MAX_SHOWN])
 
 
 def _item_rows(name: str, text: _Text, at: _Path, encoding: Encoding) -> Iterator[Row]:
     with closing(text()) as pieces:
-        for number, value in enumerate(_items(_Stream(name, pieces), at), 1):
-            row = _row(number, value)
+        stream = _Stream(name, pieces)
+        for number, value in enumerate(_items(stream, at), 1):
+            row = _row(number, value, stream.decoder.fault)
             fault = "".join(
                 filter(None, (not_valid(each, encoding) for each in row.values if isinstance(each, str)))
             )
@@ -300,11 +350,14 @@ def _class_names(name: str, text: _Text) -> dict[str, list[str]]:
 
 def _whole_rows(path: Path, name: str, encoding: Encoding) -> Callable[[], Iterator[Row]]:
     """Of a value without an array of objects: pandas' `split`, columns of lists or objects, or by key."""
+    decoder = _Decoder()
     try:
         with closing(text_blocks(path, encoding, name)) as blocks:
-            value = json.loads("".join(blocks))
+            value = decoder.value("".join(blocks))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: is not valid JSON ({error}); {_AN_EXAMPLE}") from error
+    if decoder.fault:
+        raise UserError(f"{name}: {decoder.fault}; rename one of the two")
     rows = _objects_of(value)
     if rows is None:
         raise UserError(f"{name}: {shorten(value)} holds no table; {_AN_EXAMPLE}")
@@ -323,8 +376,11 @@ def _objects_of(value: Any) -> list[dict[str, Any]] | None:
             [dict(zip(names, row, strict=True)) for row in rows] if len(rows) == len(value["data"]) else None
         )
     inner = list(value.values())
-    if all(isinstance(each, list) for each in inner):
-        return _from_columns(value) if len({len(each) for each in inner}) == 1 else [value]
+    lengths = [len(each) for each in inner if isinstance(each, list)]
+    if len(lengths) == len(inner) and len(set(lengths)) == 1:
+        return _from_columns(value)
+    if len(lengths) > 1 and max(lengths) > 1:
+        return None  # columns that do not fit together, and no single row
     if all(isinstance(each, dict) for each in inner):
         if all(not isinstance(cell, dict) for each in inner for cell in each.values()) and _numbered(inner):
             return _from_columns({name: list(column.values()) for name, column in value.items()})

@@ -72,6 +72,13 @@ _PAIRS_OF_ENDS = (("1", "2"), ("a", "b"), ("one", "two"), ("left", "right"), ("f
 _MAX_SHOWN = 20
 _MARKS = re.compile(r"[\W_]+")
 _MEANINGS = re.compile(r"(-?\d+)\s*[=:]\s*([^\W\d](?:[\w -]*\w)?)")
+_MEANINGS_AFTER = re.compile(r"([^\W\d](?:[\w -]*[^\W\d])?)\s*[=:]\s*(-?\d+)(?![\d\s]*[=:])")
+# Names that say of yes and 1 that there is no contradiction, or leave it open; of a header with integers too.
+_OF_AGREEMENT = re.compile(
+    r"(?<!in)consisten|(?<!in)compatib|(?<!dis)agree|(?<!in)correct|(?<!in)valid|(?<!un)faithful|(?<!un)grounded"
+    r"|entail|support|neutral|holds|accura|factual|truth|^(?:is)?true|(?:no|not|non|free)contra|contra\w*free"
+)
+_SPEAKS_OF_INTEGERS = re.compile(r"(?=.*\d).*(?:entail|neutral|contra)", re.IGNORECASE | re.DOTALL)
 # What pandas calls an index that was written along with its columns.
 _INDEX = re.compile(r"|unnamed:? ?\d+(?:_level_\d+)?|__index_level_\d+__|index|level_\d+", re.IGNORECASE)
 # Columns that Kimera's own commands write beside a pair.
@@ -216,11 +223,27 @@ def find_columns(names: Sequence[str], roles: Roles) -> Columns:
         label,
         stated.get("id") or finder.first(_PLAIN_IDS, parent),
         stated.get("category") or finder.first(_PLAIN_CATEGORIES, parent),
-        unclear_truth=(plain2 in _PLAIN_SAID or plain1 in _PLAIN_GIVEN)
-        and (plain1, plain2) != _PLAIN_STANDARD[1],
+        unclear_truth=(
+            (plain2 in _PLAIN_SAID or plain1 in _PLAIN_GIVEN) and (plain1, plain2) != _PLAIN_STANDARD[1]
+        )
+        or (label is not None and _says_otherwise(label.name)),
         of_contradiction=names_label in _PLAIN_CONTRADICTION,
-        meanings=dict(_MEANINGS.findall(label.name)) if label and not label.path else {},
+        meanings=_meanings(label.name) if label and not label.path else {},
     )
+
+
+def _meanings(name: str) -> dict[str, str]:
+    """What the integers of a label column mean, where its name says so: 0=entailment, or entailment=0."""
+    after = {number: word for word, number in _MEANINGS_AFTER.findall(name)}
+    return dict(_MEANINGS.findall(name)) or after
+
+
+def _says_otherwise(name: str) -> bool:
+    """Whether a label column's name lets yes, true and 1 mean something else than a contradiction."""
+    if not _meanings(name) and _SPEAKS_OF_INTEGERS.match(name):
+        return True
+    bare = plain(name)
+    return bool(_OF_AGREEMENT.search(bare)) and (bare not in _PLAIN_LABELS or "entail" in bare)
 
 
 def unused(names: Sequence[str], columns: Columns) -> list[str]:
@@ -249,8 +272,10 @@ def stated_column(names: Sequence[str], flag: str, wanted: str) -> Cell:
     """
     exact = [index for index, name in enumerate(names) if name == wanted]
     alike = exact or [index for index, name in enumerate(names) if plain(name) == plain(wanted)]
-    if len(alike) == 1 or exact:
+    if len(alike) == 1:
         return Cell(alike[0], names[alike[0]])
+    if len(exact) > 1:
+        raise ColumnFault(f"{flag} {wanted}: {len(exact)} columns have that name; rename all but one of them")
     if alike:
         raise ColumnFault(
             f"{flag} {wanted}: the columns {shown([names[index] for index in alike])} are all of that "
@@ -278,6 +303,11 @@ class _Finder:
     def texts(self, stated: Mapping[str, Cell]) -> tuple[Cell, Cell, str]:
         """Both texts, and the path to the object that holds them."""
         if "text1" in stated and "text2" in stated:
+            if stated["text1"] == stated["text2"]:
+                name = stated["text1"].name
+                raise ColumnFault(
+                    f"--text1 and --text2 both name the column {shorten(name)}; name two columns"
+                )
             return stated["text1"], stated["text2"], _last(stated["text1"].name)[0]
         if stated.keys() & {"text1", "text2"}:
             return self._other_text(stated)

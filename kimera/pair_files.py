@@ -27,11 +27,12 @@ from kimera.pair_labels import (
     LabelReader,
     UnclearTruth,
     UnknownLabel,
+    are_named_labels,
     looks_like_labels,
     parse_label_map,
 )
 from kimera.pairs import Pair
-from kimera.rows import Row, Table, shorten
+from kimera.rows import Row, Table, is_no_text, shorten
 from kimera.tables import TableFormat, open_table
 
 __all__ = [
@@ -128,6 +129,18 @@ def unused_columns(table: Table, counts: ReadCounts) -> str:
 
 def label_hint(table: Table, roles: Roles) -> str:
     """Which columns look like labels although none is read as one; "" where none does."""
+    likely = _unused_like(table, roles, looks_like_labels)
+    if not likely:
+        return ""
+    which = "the column looks" if len(likely) == 1 else "the columns look"
+    return (
+        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the label "
+        "column with --label NAME"
+    )
+
+
+def _unused_like(table: Table, roles: Roles, test: Callable[[list[object]], bool]) -> list[str]:
+    """The columns of no use, and the fields in them, of which the first cells are as `test` has it."""
     found: dict[str, list[object]] = {}
     used: set[str] = set()
     for row in islice((table.read_all or table.read)(), _LOOKED_AT):
@@ -141,14 +154,7 @@ def label_hint(table: Table, roles: Roles) -> str:
         for name in unused(row.names, columns):
             for path, value in _leaves(row.values[row.names.index(name)], name):
                 found.setdefault(path, []).append(value)
-    likely = [name for name, cells in found.items() if name not in used and looks_like_labels(cells)]
-    if not likely:
-        return ""
-    which = "the column looks" if len(likely) == 1 else "the columns look"
-    return (
-        f"{table.name}: no pair is labelled, and {which} like labels: {shown(likely)}; name the label "
-        "column with --label NAME"
-    )
+    return [name for name, cells in found.items() if name not in used and test(cells)]
 
 
 def _leaves(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, object]]:
@@ -286,7 +292,12 @@ class _RowParser:
     ) -> None:
         self._table = table
         self._roles = roles
-        self._labels = LabelReader(table.name, lambda: _label_cells(table, roles), label_map)
+        self._labels = LabelReader(
+            table.name,
+            lambda: _label_cells(table, roles),
+            label_map,
+            lambda: shown(_unused_like(table, roles, are_named_labels)),
+        )
         self._names: Sequence[str] = ()
         self._columns: Columns | None = None
         self._label_column = LabelColumn()
@@ -305,7 +316,7 @@ class _RowParser:
             raise _BadRow(row.fault)
         columns = self._columns_of(row)
         text1 = _text(row, columns.text1)
-        text2 = _text(row, columns.text2)
+        text2 = _text(row, columns.text2, one=True)
         given_id = _plain(row, columns.id)
         category = _plain(row, columns.category)
         label = self._label(row, columns)
@@ -364,14 +375,19 @@ def _label_cells(table: Table, roles: Roles) -> Iterator[object]:
             yield label.of(row)
 
 
-def _text(row: Row, column: Cell) -> str:
+def _text(row: Row, column: Cell, one: bool = False) -> str:
+    """one: of several texts in a list each may be a statement of its own; else they are passages of one."""
     value = column.of(row)
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        value = "\n".join(value)  # passages that were retrieved
+        if one and len(value) > 1:
+            raise _BadRow(f"{column.name} holds {len(value)} texts; expected one: write a row for each")
+        value = "\n".join(value)
     if not isinstance(value, str):
         raise _BadRow(f"{column.name} is {shorten(value)}; expected a text")
     if not value.strip():
         raise _BadRow(f"{column.name} is empty ({shorten(value)}); expected a text")
+    if is_no_text(value):
+        raise _BadRow(f"{column.name} is {shorten(value)}, which stands for no text; expected a text")
     return _unicode(value, column.name)
 
 

@@ -37,6 +37,7 @@ _BINARY = {"0": NOT_CONTRADICTION, "1": CONTRADICTION}
 _MISSING = frozenset({"", "nan", "null", "na", "n/a", "#n/a", "<na>", "nat", "unlabeled", "unlabelled"})
 # Also "1.0": what pandas makes of an integer column with gaps. Longer numbers are nobody's classes.
 _INTEGER = re.compile(r"(-?[0-9]{1,9})(?:\.0*)?")
+_LABEL_NAME = re.compile(r"(?:\w+ ){0,3}(?:entail|contradict)\w*|neutral|not enough info\w*|nei")
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _MAX_SHOWN = 10
 
@@ -101,12 +102,19 @@ def looks_like_labels(cells: Iterable[object]) -> bool:
     )
 
 
+def are_named_labels(cells: Iterable[object]) -> bool:
+    """Whether there are values, and all of them name labels: so that they may say what integers mean."""
+    words = {word for word in map(label_word, cells) if word and word != NO_GOLD_LABEL}
+    return bool(words) and len(words) <= _MAX_SHOWN and all(map(_LABEL_NAME.fullmatch, words))
+
+
 class LabelReader:
     """Reads the cells of one table's label column.
 
     table_name: for messages. column: starts a pass over all cells of the label column; called once, and
     only if a cell holds an integer that neither `label_map` nor class names explain. Integers are then
-    1 = contradiction, 0 = not, provided that the column's values are exactly 0 and 1.
+    1 = contradiction, 0 = not, provided that the column's values are exactly 0 and 1, and that no other
+    column names labels: others says which do, and is called as often.
     """
 
     def __init__(
@@ -114,9 +122,11 @@ class LabelReader:
         table_name: str,
         column: Callable[[], Iterable[object]],
         label_map: Mapping[str, str] | None = None,
+        others: Callable[[], str] = lambda: "",
     ) -> None:
         self._table_name = table_name
         self._column = column
+        self._others = others
         self._mapped = {label_word(word) or word: label for word, label in (label_map or {}).items()}
         self._words = _WORDS | self._mapped
         self._integers_are_mapped = any(map(_INTEGER.fullmatch, self._mapped))
@@ -174,6 +184,11 @@ class LabelReader:
             raise self._unclear(
                 f"the label column holds the integers {written} and carries no class names; only exactly 0"
                 " and 1 (1 = contradiction) are understood without"
+            )
+        if others := self._others():
+            raise self._unclear(
+                f"the label column holds the integers 0 and 1, and what they mean may stand in {others}"
+                " (--label NAME reads that)"
             )
 
     def _unclear(self, problem: str) -> UserError:

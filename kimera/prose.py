@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Sentences = Iterator[tuple[str, int]]
 
-_FRONT_MATTER = re.compile(r"\A---\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)\n")  # else it is a rule
+_FRONT_MATTER = re.compile(
+    r"\A(?:---[ \t]*\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)"  # YAML; else it is a rule
+    r"|\+\+\+[ \t]*\n(?:.*\n)*?\+\+\+)[ \t]*(?:\n|\Z)"  # TOML
+)
 
 # Of MDX: a fenced or an inline piece of code, which stays as it is; a comment; a tag; an expression.
 _BRACES = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
@@ -76,11 +79,26 @@ _BLOCKS = frozenset(
 )
 _SKIPPED = frozenset(
     {
-        *("script", "style", "head", "nav", "pre", "code", "table", "template", "svg", "noscript", "button"),
+        *(
+            "script",
+            "style",
+            "head",
+            "title",
+            "nav",
+            "pre",
+            "code",
+            "table",
+            "template",
+            "svg",
+            "noscript",
+            "button",
+        ),
         *("h1", "h2", "h3", "h4", "h5", "h6", "dt", "footer", "form", "math", "textarea", "select"),
     }
 )
 _INLINE_CODE = "code"
+# What a head may hold: any other tag ends one without an end tag, as <dd> does <dt>.
+_OF_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 
 
 def sentences_of_text(text: str, line: int = 1) -> Sentences:
@@ -239,8 +257,12 @@ class _Html(HTMLParser):
         self._skipped: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
+        within = self._skipped[-1] if self._skipped else ""
+        if (within == "head" and tag not in _OF_HEAD) or (within == "dt" and tag in ("dt", "dd")):
+            self._skipped.pop()
         if self._skipped:
-            self._skipped += [tag] if tag == self._skipped[-1] else []
+            is_nested = tag == within or (within == "head" and tag in ("noscript", "template"))
+            self._skipped += [tag] if is_nested else []
         elif tag == _INLINE_CODE and self._text.strip():
             pass  # within a sentence a name in code is a word
         elif tag in _SKIPPED:
@@ -250,7 +272,7 @@ class _Html(HTMLParser):
             self.end()
 
     def handle_endtag(self, tag: str) -> None:
-        if self._skipped and tag == self._skipped[-1]:
+        if self._skipped and (tag == self._skipped[-1] or (tag, self._skipped[-1]) == ("dl", "dt")):
             self._skipped.pop()
         elif tag in _BLOCKS:
             self.end()
@@ -274,7 +296,7 @@ class _Html(HTMLParser):
 def sentences_of_html(text: str) -> Sentences:
     """Of paragraphs, list items and other blocks; headings, tables, code and navigation are left out."""
     parser = _Html()
-    parser.feed(text)
+    parser.feed(_without_front_matter(text))
     parser.close()
     parser.end()
     for block, line in parser.blocks:

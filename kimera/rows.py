@@ -43,6 +43,15 @@ class Table:
     read_all: Callable[[], Iterator[Row]] | None = None
 
 
+# "none", "n/a" and "na" may be answers.
+_NO_TEXT = frozenset({"null", "nan", "<na>", "#n/a", "\\n", "#ref!", "#value!", "#name?", "#div/0!", "#num!"})
+
+
+def is_no_text(text: str) -> bool:
+    """Whether this is what data bases and spreadsheets write where there is no text, or a faulty one."""
+    return len(text) <= 8 and text.strip().casefold() in _NO_TEXT
+
+
 def shorten(value: object, longest: int = 60) -> str:
     """The value as Python would write it, on one line and free of control characters, cut to `longest`."""
     text = repr(value)

@@ -17,7 +17,7 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.pair_columns import Cell, ColumnFault, plain, shown, stated_column, unused_names
 from kimera.prose import READERS, sentences_of_text
-from kimera.rows import Row, Table, Wanted, shorten
+from kimera.rows import Row, Table, Wanted, is_no_text, shorten
 from kimera.standard_input import STANDARD_INPUT, spooled
 from kimera.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
 from kimera.text_files import Encoding, find_encoding, not_valid, text_lines
@@ -300,6 +300,11 @@ class _Finder:
         for wanted in COLUMNS:
             for bare in (plain, _last_part):
                 found = [index for index, name in enumerate(names) if bare(name) == wanted]
+                if len(found) > 1:
+                    raise ColumnFault(
+                        f"each of the columns {shown([names[index] for index in found])} could hold the "
+                        "statements; name the one that does with --column"
+                    )
                 if found:
                     return Cell(found[0], names[found[0]])
         raise ColumnFault(
@@ -321,7 +326,7 @@ class _Finder:
             return "", ""
         if not isinstance(value, str):
             return "", f"{shorten(value)} is not a text; the column is {shorten(self._used)}"
-        return " ".join(value.split()), ""
+        return "" if is_no_text(value) else " ".join(value.split()), ""
 
     def notes(self) -> list[str]:
         others = [name for name in self._others if name != self._used]

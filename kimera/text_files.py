@@ -24,9 +24,10 @@ from kimera.errors import UserError
 GZIP_MAGIC = b"\x1f\x8b"
 # What a file may be in when it is not Unicode: what spreadsheets and editors of many countries write.
 # charset-normalizer takes more, and then short texts fit far too many.
+_EAST_ASIAN = ("cp932", "gb18030", "big5", "cp949")
 _LEGACY = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"),
-    *("cp932", "gb18030", "big5", "cp949"),
+    *_EAST_ASIAN,
 )
 _WESTERN = "cp1252"  # of Latin-1 a superset where texts are concerned
 _TITLES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32"}
@@ -34,6 +35,8 @@ _BLOCK = 1 << 20  # bytes
 _PIECE = 1 << 17  # characters
 _SAMPLE = 1 << 16
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of a byte that is not valid
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # what cp932 makes of most single bytes of Latin letters
 _NOT_ASCII_LINE = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _MARKS = (  # UTF-32's begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -143,7 +146,11 @@ def _guess(sample: bytes) -> Encoding:
     """By charset-normalizer; where Windows-1252 fits as well as the best, it is the likeliest by far."""
     from charset_normalizer import from_bytes
 
-    matches = list(from_bytes(sample, cp_isolation=list(_LEGACY)))
+    matches = [
+        match
+        for match in from_bytes(sample, cp_isolation=list(_LEGACY))
+        if match.encoding not in _EAST_ASIAN or _is_running(sample.decode(match.encoding, "replace"))
+    ]
     by_codec = {match.encoding: match for match in matches}
     western, best = by_codec.get(_WESTERN), matches[0] if matches else None
     if (
@@ -156,6 +163,15 @@ def _guess(sample: bytes) -> Encoding:
         codec = best.encoding
     title = Encoding(codec).title
     return Encoding(codec, f"is not UTF-8; read as {title}, which is a guess (set it with --encoding NAME)")
+
+
+def _is_running(text: str) -> bool:
+    """Whether most characters beyond ASCII stand together, as in texts of East Asia.
+
+    One of them among Latin letters is an accent or an apostrophe of another encoding.
+    """
+    runs = _NOT_ASCII.findall(_HALF_WIDTH.sub("", text))
+    return 2 * sum(len(run) for run in runs if len(run) > 1) > sum(map(len, _NOT_ASCII.findall(text)))
 
 
 def _same_text(sample: bytes, codec: str) -> bool:

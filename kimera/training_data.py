@@ -12,7 +12,7 @@ import numpy as np
 
 from kimera.data_sets import DataSet, Source
 from kimera.errors import UserError
-from kimera.pair_files import read_pairs
+from kimera.pair_files import ReadCounts, read_pairs
 from kimera.pairs import LABELS, Pair
 from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
 
@@ -57,11 +57,15 @@ def read_labelled(
     known: describes files by their names. reading: what `read_pairs` takes as keywords.
     Raises `UserError` if the file cannot be read or holds no labelled pair.
     """
+    counts = ReadCounts()
     if str(path) == STANDARD_INPUT:
         with spooled() as file:
-            pairs = [pair for pair in read_pairs(file, name=TITLE, **reading) if pair.label]
+            pairs = [pair for pair in read_pairs(file, name=TITLE, counts=counts, **reading) if pair.label]
     else:
-        pairs = [pair for pair in read_pairs(path, **reading) if pair.label]
+        pairs = [pair for pair in read_pairs(path, counts=counts, **reading) if pair.label]
+    unlabelled = counts.rows - counts.bad_rows - counts.labelled
+    if unlabelled and pairs and reading.get("on_note"):
+        reading["on_note"](f"{path}: {unlabelled} of {counts.rows} rows have no label and are left out")
     if not pairs:
         raise UserError(
             f"{path} holds no labelled pairs; expected a column 'label' with {', '.join(LABELS)}, or another "

@@ -236,7 +236,7 @@ def test_lines_of_nothing_but_delimiters_are_no_rows(tmp_path: Path) -> None:
 # Encodings
 
 GERMAN = "premise;hypothesis;label\nDer Laden ist für Gäste geöffnet.;Er schließt um fünf.;neutral\n"
-RUSSIAN = "premise;hypothesis\nМагазин сегодня открыт.;Магазин сегодня закрыт.\n" * 3
+RUSSIAN = "premise;hypothesis\n" + "Магазин сегодня открыт.;Магазин сегодня закрыт.\n" * 3
 CURLY = "premise,hypothesis\nHe said “go home” – now…,It’s €5.\n"
 
 
@@ -258,6 +258,26 @@ def test_an_encoding_is_recognised_and_said(tmp_path: Path, content: str, encodi
     assert said in notes_on(path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["It’s late here.", "Die Tür ist zu.", "Es ist süß.", "§ 5 holds.", "20 °C are warm.", "5 µm wide"],
+)
+def test_one_accent_among_ascii_letters_is_no_text_of_east_asia(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "p.csv", f"text1,text2\n{text},It is so.\n".encode("windows-1252"))
+    assert texts(path) == [(text, "It is so.", None)]
+    assert "read as windows-1252, which is a guess" in notes_on(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("彼は Python を使う。", "cp932"), ("他使用 Python 编程。", "gb18030"), ("서울은 수도이다.", "cp949")],
+)
+def test_texts_of_east_asia_are_read_in_their_encoding(tmp_path: Path, text: str, encoding: str) -> None:
+    path = write(tmp_path / "p.csv", ("text1,text2\n" + f"{text},{text}\n" * 4).encode(encoding))
+    assert texts(path) == [(text, text, None)] * 4
+    assert f"read as {encoding}, which is a guess" in notes_on(path)
+
+
 def test_an_encoding_that_is_stated_holds(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "text1,text2\nСнег,Дождь\n".encode("koi8-r"))
     assert texts(path, format=TableFormat(encoding="koi8-r")) == [("Снег", "Дождь", None)]
@@ -270,6 +290,34 @@ def test_one_bad_byte_among_good_ones_is_its_rows_fault(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 3: the byte 0xe9 is not valid UTF-8"):
         texts(path)
     assert texts(path, skip_bad_rows=True) == [("café", "b", None)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(
+    tmp_path: Path, mark: str, quote: str
+) -> None:
+    rows = [("text1", "text2"), ("It rains.", "It is dry."), ("text1", "text2"), ("It snows.", "It is hot.")]
+    lines = [",".join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    path = tmp_path / "p.csv"
+    path.write_text("".join(f"{mark if line == lines[0] else ''}{line}\n" for line in lines), "utf-8")
+    with pytest.raises(UserError, match="line 3: the header stands here again, as where files were joined"):
+        texts(path)
+    assert texts(path, skip_bad_rows=True) == [(*rows[1], None), (*rows[3], None)]
+
+
+@pytest.mark.parametrize("rule", ["-----|-----", " --- | :---: "])
+def test_a_rule_under_the_header_is_no_row(tmp_path: Path, rule: str) -> None:
+    path = write(tmp_path / "p.csv", f"text1|text2\n{rule}\nIt rains.|It is dry.\n")
+    with pytest.raises(UserError, match="line 2: a rule of hyphens, as tools draw under a header, is no row"):
+        texts(path)
+    assert texts(path, skip_bad_rows=True) == [("It rains.", "It is dry.", None)]
+
+
+def test_a_byte_order_mark_before_a_quoted_field_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('\ufeff"text1","text2"\n\ufeff"It rains, here.","It is dry."\n', "utf-8")
+    assert texts(path) == [("It rains, here.", "It is dry.", None)]
 
 
 def test_a_spreadsheet_is_refused_with_the_way_on(tmp_path: Path) -> None:

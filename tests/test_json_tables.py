@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kimera.errors import UserError
 from kimera.pair_files import Roles, TableFormat, read_pairs
+from kimera.rows import is_no_text
 
 ROWS = [
     {"premise": "It rains.", "hypothesis": "It is dry.", "label": "contradiction"},
@@ -63,7 +64,7 @@ def test_an_array_that_is_called_json_lines_is_read(tmp_path: Path) -> None:
 
 
 JSON_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
-    str.strip
+    lambda text: text.strip() and not is_no_text(text)
 )
 
 
@@ -105,6 +106,73 @@ def test_a_path_leads_into_nested_fields_and_lists(tmp_path: Path) -> None:
 def test_passages_that_were_retrieved_are_one_text(tmp_path: Path) -> None:
     rows = [{"contexts": ["It opens at nine.", "It is free."], "answer": "It opens at ten."}]
     assert texts(write(tmp_path / "p.json", rows))[0][0] == "It opens at nine.\nIt is free."
+
+
+def test_several_statements_of_one_row_are_not_joined(tmp_path: Path) -> None:
+    rows = [{"premise": "It rains.", "hypothesis": ["It is dry.", "It is wet."]}]
+    with pytest.raises(UserError, match="hypothesis holds 2 texts; expected one: write a row for each"):
+        texts(write(tmp_path / "p.json", rows))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text1": ["It rains.", "It snows."], "text2": ["It is dry."]},
+        {"text1": ["It rains.", "It snows."], "text2": ["It is dry.", "It is hot."], "made": {"by": "us"}},
+    ],
+)
+def test_columns_that_do_not_fit_together_are_not_one_row(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(UserError, match="holds no table; expected an array of objects"):
+        texts(write(tmp_path / "p.json", value))
+
+
+TWICE = '{"text1": "It rains.", "text2": "It is dry.", "text1": "It snows."}'
+NESTED_TWICE = '{"in": {"text1": "It rains.", "text2": "It is dry.", "text1": "It snows."}}'
+SAME_PATH = '{"in.text1": "It snows.", "in": {"text1": "It rains.", "text2": "It is dry."}}'
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (TWICE, "the key 'text1' stands twice in one object"),
+        (NESTED_TWICE, "the key 'text1' stands twice in one object"),
+        (SAME_PATH, "two fields have the same path"),
+    ],
+)
+@pytest.mark.parametrize(("name", "form"), [("p.jsonl", "{}\n{}\n"), ("p.json", "[{}, {}]")])
+def test_a_key_that_stands_twice_is_its_rows_fault(
+    tmp_path: Path, name: str, form: str, row: str, problem: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(form.format(row, '{"text1": "It is late.", "text2": "It is early."}'))
+    with pytest.raises(UserError, match=f"1: {problem}"):
+        texts(path)
+    assert texts(path, skip_bad_rows=True) == [("It is late.", "It is early.", None)]
+
+
+def test_rows_by_key_of_which_two_have_the_same_are_refused(tmp_path: Path) -> None:
+    row = json.dumps({"text1": "It rains.", "text2": "It is dry."})
+    path = tmp_path / "p.json"
+    path.write_text(f'{{"a": {row}, "b": {row}, "a": {row}}}')
+    with pytest.raises(UserError, match="the key 'a' stands twice in one object"):
+        texts(path)
+
+
+UNLABELLED = [{name: row[name] for name in ("premise", "hypothesis")} for row in ROWS]
+
+
+def test_splits_of_which_one_has_no_labels_are_asked_about(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.json", {"train": ROWS, "test": UNLABELLED})
+    with pytest.raises(UserError, match=r"not clear which are the rows: train \(2\), test \(2\)"):
+        texts(path)
+
+
+def test_an_array_that_is_not_read_is_named_where_it_holds_columns_that_count(tmp_path: Path) -> None:
+    rejected = [{**row, "reason": "unclear"} for row in UNLABELLED]
+    path = write(tmp_path / "p.json", {"pairs": ROWS, "rejected": rejected, "log": [{"at": 1}]})
+    notes: list[str] = []
+    assert texts(path, on_note=notes.append) == PAIRS
+    assert notes == [f"{path}: the rows are those of pairs (2); not read: rejected (2)"]
 
 
 def test_class_names_beside_the_rows_name_their_labels(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
+from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,21 @@ def test_two_candidates_are_named_with_the_flag_that_decides(
     assert "--skip-bad-rows" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("roles", "problem"),
+    [
+        (Roles("s", "note"), "--text1 s: 2 columns have that name; rename all but one of them"),
+        (Roles("note", "note"), "--text1 and --text2 both name the column 'note'; name two columns"),
+    ],
+)
+def test_a_stated_name_says_one_column_and_each_text_has_its_own(
+    tmp_path: Path, roles: Roles, problem: str
+) -> None:
+    path = write(tmp_path / "p.csv", ["s", "s", "note"], ["a", "b", "c"])
+    with pytest.raises(UserError, match=problem):
+        read(path, roles=roles)
+
+
 def test_nobody_is_told_to_skip_what_would_be_every_row(tmp_path: Path) -> None:
     lines = write_json(tmp_path / "p.jsonl", *[{"question": "a", "reply": "b"}] * 3)
     labels = write(tmp_path / "p.csv", ["text1", "text2", "label"], *[["a", "b", "unsure"]] * 3)
@@ -211,8 +229,16 @@ def test_integers_of_a_column_with_gaps_are_integers(tmp_path: Path) -> None:
     assert [pair.label for pair in read(path)] == ["contradiction", None, "not_contradiction"]
 
 
-def test_a_header_may_say_what_its_integers_mean(tmp_path: Path) -> None:
-    header = ["text1", "text2", "label (0=entailment, 1=neutral, 2=contradiction)"]
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        "0=entailment, 1=neutral, 2=contradiction",
+        "entailment=0, neutral=1, contradiction=2",
+        "contradiction: 2, entailment: 0",
+    ],
+)
+def test_a_header_may_say_what_its_integers_mean(tmp_path: Path, meanings: str) -> None:
+    header = ["text1", "text2", f"label ({meanings})"]
     path = write(tmp_path / "p.csv", header, ["a", "b", "2"], ["c", "d", "0"])
     assert [pair.label for pair in read(path)] == ["contradiction", "entailment"]
 
@@ -234,6 +260,55 @@ def test_what_yes_means_of_an_answer_and_its_context_is_asked(tmp_path: Path, wo
     path = write(tmp_path / "p.csv", ["context", "answer", "label"], ["a", "b", word])
     with pytest.raises(UserError, match=r"line 2: the label of a claim is .*--label-map"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "entails",
+            "Entailment label",
+            "is supported",
+            "consistent",
+            "no_contradiction",
+            "factually correct",
+        ),
+        *("label (0 contradiction, 1 entailment)", "label: contradiction is 0"),
+    ],
+)
+@pytest.mark.parametrize("values", [("1", "0"), ("true", "false"), ("yes", "no")])
+def test_a_label_column_whose_name_lets_yes_mean_something_else_is_asked_about(
+    tmp_path: Path, name: str, values: tuple[str, str]
+) -> None:
+    yes, no = values
+    path = write(tmp_path / "p.csv", ["text1", "text2", name], ["a", "b", yes], ["c", "d", no])
+    roles = Roles(label=name)
+    with pytest.raises(UserError, match=f"--label-map {yes}=entailment,{no}=contradiction, or with the rev"):
+        read(path, roles=roles)
+    pairs = read(path, roles=roles, label_map={yes: "entailment", no: "contradiction"})
+    assert [pair.label for pair in pairs] == ["entailment", "contradiction"]
+
+
+@pytest.mark.parametrize("name", ["inconsistent", "y", "incorrect", "disagreement"])
+def test_a_label_column_of_any_other_name_says_yes_of_a_contradiction(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "p.csv", ["text1", "text2", name], ["a", "b", "1"], ["c", "d", "0"])
+    pairs = read(path, roles=Roles(label=name))
+    assert [pair.label for pair in pairs] == ["contradiction", "not_contradiction"]
+
+
+@pytest.mark.parametrize("named", [("contradiction", "neutral"), ("entailment", "not entailment")])
+def test_integers_beside_a_column_that_names_labels_are_not_guessed(
+    tmp_path: Path, named: tuple[str, str]
+) -> None:
+    rows = [["a", "b", "0", named[0]], ["c", "d", "1", named[1]]]
+    path = write(tmp_path / "p.csv", ["text1", "text2", "label", "label_text"], *rows)
+    problem = (
+        r"0 and 1, and what they mean may stand in 'label_text' \(--label NAME reads that\); say what each"
+    )
+    with pytest.raises(UserError, match=problem):
+        read(path)
+    label_map = {"0": "contradiction", "1": "not_contradiction"}
+    assert [pair.label for pair in read(path, label_map=label_map)] == ["contradiction", "not_contradiction"]
 
 
 # Tables in memory
@@ -261,3 +336,69 @@ def test_pairs_are_made_of_tables_in_memory() -> None:
     assert pairs_of(renamed, text1="x", text2="y", label="z") == expected
     with pytest.raises(UserError, match=r'with text1="NAME" text2="NAME"'):
         pairs_of(renamed)
+
+
+Named = namedtuple("Named", "text1 text2 label")
+ROWS = [Named("It rains.", "It is dry.", "contradiction"), Named("It rains.", "It is wet.", None)]
+IN_MEMORY = [Pair("It rains.", "It is dry.", "1", "contradiction"), Pair("It rains.", "It is wet.", "2")]
+
+
+def _of_data_base() -> list[sqlite3.Row]:
+    with closing(sqlite3.connect(":memory:")) as data_base:
+        data_base.row_factory = sqlite3.Row
+        data_base.execute("create table pairs (text1, text2, label)")
+        data_base.executemany("insert into pairs values (?, ?, ?)", ROWS)
+        return data_base.execute("select * from pairs").fetchall()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param(ROWS, id="named tuples"),
+        pytest.param(_of_data_base(), id="rows of a data base"),
+        pytest.param((row._asdict() for row in ROWS), id="a generator of dictionaries"),
+        pytest.param(
+            {name: iter([getattr(row, name) for row in ROWS]) for name in Named._fields},
+            id="columns read once",
+        ),
+        pytest.param(
+            {name: {f"r{at}": getattr(row, name) for at, row in enumerate(ROWS)} for name in Named._fields},
+            id="columns by the rows' index",
+        ),
+    ],
+)
+def test_rows_that_name_their_values_are_pairs_in_every_dress(table: Any) -> None:
+    assert pairs_of(table) == IN_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"text1": "It rains.", "text2": "It is dry"}, "the column 'text1' is 'It rains.'; expected a list"),
+        ({"text1": {"a", "b"}, "text2": ["c", "d"]}, "the column 'text1' is {"),
+        ({"text1": ["a", "b"], "text2": ["c"]}, "of different lengths: 'text1' has 2, 'text2' has 1"),
+        ({"text1": {"x": "a"}, "text2": {"y": "b"}}, "the column 'text2' has other rows than the first"),
+        ({"text1": {"x": "a"}, "text2": ["b"]}, "the column 'text1' is {"),
+        ({"text1": ["a"], "text2": None}, "the column 'text2' is None; expected a list"),
+        (
+            [("a", "b", "contradiction")],
+            r"row 1: \('a', 'b', 'contradiction'\) is no pair; expected two texts",
+        ),
+        (["a", "b"], "row 1: 'a' is no pair"),
+        ("pairs.csv", "'pairs.csv' is no table; files are read by kimera.pair_files.read_pairs"),
+        (Path("pairs.csv"), "is no table; files are read by"),
+        (None, "None is no table; expected a DataFrame"),
+        ([{"text1": "a", "text2": "b", "label": 2}], "as in label_map={'0': 'entailment', "),
+        ([{"context": "a", "answer": "b", "label": "yes"}], "with label_map={'yes': 'entailment', "),
+    ],
+)
+def test_what_is_no_table_is_refused_and_never_read_as_another(table: Any, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        pairs_of(table)
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["a", "b", "c"]], columns=["text", "text", "answer"])
+    with pytest.raises(UserError, match="'text' is the name of more than one column; rename them"):
+        pairs_of(frame)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from kimera.errors import UserError
 from kimera.pair_files import ReadCounts, parse_label_map, read_pairs
 from kimera.pairs import Pair
+from kimera.rows import is_no_text
 
 # Texts that a pair may hold: any Unicode but NUL and halves of surrogate pairs, and not only blanks.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
-    str.strip
+    lambda text: text.strip() and not is_no_text(text)
 )
 ROWS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5)
 
@@ -459,6 +460,15 @@ def test_a_bad_row_is_refused_with_its_file_line_and_remedy(
     assert message.startswith(f"{path}, line ")
     assert problem in message
     assert message.endswith("leave out such rows with --skip-bad-rows")
+
+
+@pytest.mark.parametrize("written", ["NULL", "null", " nan ", "NaN", "#N/A", "#REF!", "<NA>", "\\N"])
+def test_what_programs_write_where_there_is_no_text_is_none(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(f"text1,text2\nIt rains.,{written}\nIt rains.,None\n")
+    with pytest.raises(UserError, match=r"line 2: text2 is .*, which stands for no text; expected a text"):
+        list(read_pairs(path))
+    assert [pair.text2 for pair in read_pairs(path, skip_bad_rows=True)] == ["None"]
 
 
 @pytest.mark.parametrize(("name", "content", "problem"), FAULTS)

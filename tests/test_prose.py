@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kimera.statements import corpus_files, read_statements
 
 MDX = """---
@@ -107,6 +109,18 @@ def test_mdx_is_markdown_without_what_only_a_program_reads(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "matter",
+    ["---\ntitle: The title is set.\n---\n", '+++  \ntitle = "The title is set."\n[a]\nb = 1\n+++ \n'],
+)
+@pytest.mark.parametrize("name", ["a.md", "a.mdx", "a.html"])
+def test_what_stands_before_a_page_for_its_generator_is_left_out(
+    tmp_path: Path, name: str, matter: str
+) -> None:
+    body = "\n<p>The server listens here.</p>\n" if name == "a.html" else "\nThe server listens here.\n"
+    assert read(tmp_path / name, matter + body) == [("The server listens here.", matter.count("\n") + 2)]
+
+
 def test_restructuredtext_gives_its_paragraphs_lists_and_notes(tmp_path: Path) -> None:
     assert read(tmp_path / "a.rst", RST) == [
         ("The server listens on port 8080 by default.", 8),
@@ -127,6 +141,23 @@ def test_html_gives_its_blocks_of_text(tmp_path: Path) -> None:
         ("The second one too.", 8),
         ("The last sentence stands here.", 11),
     ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<title>A title is here</title><p>The server listens here.",
+        "<head><title>A title is here</title>\n<body><p>The server listens here.",
+        "<head><meta charset=utf-8><script>it is a script</script><p>The server listens here.",
+        "<head><noscript><p>This is a page for others.</p></noscript></head><p>The server listens here.",
+        "<dl><dt>The port it takes<dd>The server listens here.</dl><p>It waits for you.",
+        "<dl><dt>The port it takes</dl><p>The server listens here.",
+    ],
+)
+def test_html_may_leave_out_the_end_tags_that_it_may(tmp_path: Path, page: str) -> None:
+    texts = [text for text, _ in read(tmp_path / "a.html", page)]
+    assert "The server listens here." in texts
+    assert not [text for text in texts if "is a" in text or "title" in text]
 
 
 def test_what_a_folder_holds_beside_is_counted_by_kind(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.errors import UserError
+from kimera.rows import is_no_text
 from kimera.statements import Corpus, Statement, files_of, read_statements
 
 MARKDOWN = """\
@@ -115,7 +116,8 @@ def test_a_table_gives_each_row_that_holds_a_text(
     tmp_path_factory: pytest.TempPathFactory, cells: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("tables")
-    kept = [" ".join(cell.split()) for cell in cells if cell.strip()]
+    filled = [at for at, cell in enumerate(cells, 1) if cell.strip() and not is_no_text(cell)]
+    kept = [" ".join(cells[at - 1].split()) for at in filled]
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerows([["id", "Statement"], *([number, cell] for number, cell in enumerate(cells))])
@@ -126,7 +128,7 @@ def test_a_table_gives_each_row_that_holds_a_text(
     assert [text for text, _ in read(as_csv)] == kept
     found = read(as_lines)
     assert [text for text, _ in found] == kept
-    assert [line for _, line in found] == [at for at, cell in enumerate(cells, 1) if cell.strip()]
+    assert [line for _, line in found] == filled
 
 
 def test_parquet_counts_rows_and_a_column_can_be_named(tmp_path: Path) -> None:
@@ -138,6 +140,45 @@ def test_parquet_counts_rows_and_a_column_can_be_named(tmp_path: Path) -> None:
     assert read(path, column="Fact") == [("The sun is hot.", 1), ("Ice is cold.", 3)]
     with pytest.raises(UserError, match=r"columns are \['fact', 'n'\]; expected text .* --column"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("f.csv", "text,Text,id\nIt rains.,It is dry.,1\n", "each of the columns 'text', 'Text' could"),
+        ("f.csv", "text,text\nIt rains.,It is dry.\n", "each of the columns 'text', 'text' could"),
+        (
+            "f.jsonl",
+            '{"asked": {"content": "It rains."}, "told": {"content": "It is dry."}}\n',
+            "each of the columns 'asked.content', 'told.content' could hold the statements",
+        ),
+    ],
+)
+def test_two_columns_that_could_each_hold_the_statements_are_asked_about(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=told):
+        list(read_statements(str(tmp_path / name)))
+
+
+def test_what_programs_write_where_there_is_no_text_is_blank(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("id,text\n1,NULL\n2,It rains.\n3,#N/A\n")
+    blanks: list[None] = []
+    read = read_statements(str(tmp_path / "f.csv"), on_blank=lambda: blanks.append(None))
+    assert [statement.text for statement in read] == ["It rains."]
+    assert len(blanks) == 2
+
+
+def test_rows_that_one_column_with_a_mark_may_have_joined_are_told(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text('text\nBo sleeps.\n"He said so.\nIt rains.\nIt is dry."\n"a\nb"\n')
+    notes: list[str] = []
+    read = [each.text for each in read_statements(str(tmp_path / "f.csv"), on_note=notes.append)]
+    assert read == ["Bo sleeps.", "He said so. It rains. It is dry.", "a b"]
+    told = (
+        "texts of several lines, as the one from line 3 to 5, are one row each (--quoting none: a row a line)"
+    )
+    assert notes == [f"{tmp_path / 'f.csv'}: {told}"]
 
 
 def test_a_row_without_a_text_is_an_error_that_names_it_or_is_left_out(tmp_path: Path) -> None:

@@ -154,6 +154,13 @@ def test_bad_rows_are_dropped_and_counted_where_that_was_asked_for(tmp_path, cap
     assert "--skip-bad-rows" in card
 
 
+def test_rows_without_a_label_are_left_out_and_counted(tmp_path, capsys):
+    rows = [{**row, "label": None} if at in (0, 5) else row for at, row in enumerate(labelled_rows())]
+    path = write(tmp_path / "colours.jsonl", [*rows, {**rows[1], "label": "-"}])
+    assert main([str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--no-cache"]) == 0
+    assert f"note: {path}: 3 of 601 rows have no label and are left out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("pairs", "every", "small"), [(10_000, 3, False), (6_000, 3, True), (10_000, 20, True)]
 )
