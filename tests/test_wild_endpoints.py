@@ -159,6 +159,9 @@ def test_faults_that_heal_by_themselves_change_nothing(serve: Serve) -> None:
         (400, {"error": {"message": "Model output did not match the schema", "code": "output_parse_failed"}}),
         (422, {"detail": "could not parse the generated JSON"}),
         (422, {"error": {"message": "Model output is not valid against the requested structure"}}),
+        (400, {"error": {"message": "The model returned arguments that are not valid for the tool json"}}),
+        (400, {"error": {"message": "Invalid JSON from the model"}}),
+        (500, {"error": {"message": "model generated an invalid object"}}),
         (500, {"error": "The grammar sampler failed to complete the object"}),
     ],
 )
