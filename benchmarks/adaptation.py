@@ -42,6 +42,7 @@ class Adaptation:
         self._honoured: set[str] = set()  # reply formats that some reply has kept to
         self._cut: Counter[int] = Counter()  # replies that were cut off at each limit
         self._whole: Counter[int] = Counter()
+        self._lowered: Counter[int] = Counter()  # answers at limits below the run's
         self._scout: PairTerms | None = None
         self._heard = asyncio.Event()
 
@@ -102,6 +103,7 @@ class Adaptation:
     def note_completion(self, completion: Completion, used: Dialect, terms: PairTerms) -> None:
         """What an answer shows of the dialect that was used."""
         self._note_success(used, terms)
+        self._note_lowered(used)
         self.has_answered = True
         is_whole = is_json_reply(completion.text)
         if completion.finish_reason == "length" and not is_whole:
@@ -138,6 +140,15 @@ class Adaptation:
         terms.max_tokens = raised.max_tokens
         if limit == self.dialect.max_tokens and not self._whole[limit] and self._cut[limit] > 1:
             self.dialect = replace(self.dialect, max_tokens=raised.max_tokens)
+
+    def _note_lowered(self, used: Dialect) -> None:
+        """Less room for all, where two pairs needed it and none was ever answered with more."""
+        limit, run = used.max_tokens, self.dialect
+        if limit >= run.max_tokens or any(each > limit for each in (*self._whole, *self._cut)):
+            return
+        self._lowered[limit] += 1
+        if self._lowered[limit] > 1:
+            self._learn(replace(run, max_tokens=limit), "more was refused")
 
     def _note_whole(self, used: Dialect, terms: PairTerms) -> None:
         limit, run = used.max_tokens, self.dialect

@@ -80,11 +80,15 @@ def read_completion(body: bytes) -> Completion:
         )
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         shown = body[:200].decode("utf-8", "replace")
-        is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
-        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page else ""
+        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page(body) else ""
         raise JudgeError(
             "bad_response", f"not a chat completion{hint}: {shown!r}", status=200, usage=usage
         ) from None
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is a web page, which nobody sends who serves completions."""
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from benchmarks.adaptation import Adaptation
-from benchmarks.completions import Completion, read_completion
+from benchmarks.completions import Completion, is_page, read_completion
 from benchmarks.dialect import Dialect
 from benchmarks.error_bodies import ErrorBody, read_error_body
 from benchmarks.errors_inside import error_inside, filter_note_of
@@ -144,6 +144,8 @@ class Endpoint:
         try:
             completion = read_completion(reply.body)
         except JudgeError as error:
+            if is_page(reply.body) and not self.adaptation.has_answered:
+                raise error.but(kind="wrong_url", message="the reply is a web page") from None
             if note := filter_note_of(reply.body):
                 message = f"the endpoint's filter withheld the reply ({note[:60]})"
                 raise error.but(kind="content_filter", message=message) from None

@@ -25,7 +25,7 @@ FIELDS = {
     "temperature": r"temperature",
     "seed": r"(?:random )?seed",
     "logprobs": r"(?:top )?log ?probs?|log probabilit(?:y|ies)",
-    "stream": r"stream(?:ing)?",
+    "stream": r"(?<!non )stream(?:ing)?",
     "system": r"system (?:role|messages?|prompts?|instructions?)|developer instructions?|role system"
     r"|roles must alternate|(?:messages )?\d+ role",
 }
@@ -48,13 +48,19 @@ _GONE = (
 _NOT = (
     r"no(?: such| known| matching| available)?|unknown|invalid|unrecogni[sz]ed|unsupported"
     r"|nonexistent|non existent"
-    r"|missing|wrong|not an? (?:valid|known|available)|(?:not|n t|unable to|failed to|fail to) "
+    r"|missing|wrong|not an? (?:valid|known|available)|(?:(?:can)?not|n t|unable to|failed to|fail to) "
     r"(?:find|locate|resolve|load|serve|support|recogni[sz]e|know|have)|without|access to(?: the)?|retired"
 )
+# What a model does that is there.
+_SAID = (
+    r"(?:(?:has|have|had|just) )?(?:generat|produc|return|emitt|creat|repl[iy]|respond|answer|gave|wrote"
+    r"|sent)\w*"
+)
 _NO_MODEL = re.compile(
-    rf"\b{_MODEL}\b(?! (?:output|response|repl(?:y|ies)|answer|generation|completion)s?\b)"
+    rf"\b{_MODEL}\b(?! (?:output|response|repl(?:y|ies)|answer|generation|completion)s?\b)(?! {_SAID}\b)"
     rf"(?:(?! with | for (?:this|that) |support(?:s|ing)? ).){{0,60}}?\b(?:{_GONE})(?:\b|$)"
-    rf"|\b(?:{_NOT})\b(?: \w+){{0,4}}? {_MODEL}\b(?! (?:input|output|response|configuration|parameter))"
+    rf"|\b(?:{_NOT})\b(?: (?!(?:by|from)\b)\w+){{0,4}}? {_MODEL}\b(?! {_SAID}\b)"
+    r"(?! (?:input|output|response|configuration|parameter))"
 )
 _LACKS_FEATURE = re.compile(
     rf"\b(?:(?:with|by|for|in|on) (?:this|that|the|your)(?: \w+)? |supports? ).{{0,20}}$"
@@ -112,6 +118,7 @@ _GENERATION = re.compile(
     r"|not conform|cannot be|can not|broken|violat)"
     r"|(?:\bfail|invalid|not valid|could not|couldn|unable|malformed|did not|didn).{0,60}(?:generat"
     r"|produc|decod|pars|complet|sampl|emit|output|answer)"
+    r"|(?:invalid|malformed|incomplete|broken|not? valid) .{0,40}\b(?:from|by) (?:the |this )?model"
 )
 _ABOUT_FORMAT = re.compile(r"json|schema|format|structur|grammar|object|pars|valid|tool")
 _RANGE = re.compile(

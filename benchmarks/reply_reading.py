@@ -36,7 +36,7 @@ def parse_reply(text: str) -> Reply:
     the judge says that it cannot tell.
     """
     text = spoken(text[:MAX_REPLY_CHARS])
-    stated = _json_replies(text) or list(_prose_verdicts(text))
+    stated = _json_replies(text) or list(_prose_verdicts(_outside_verdict_objects(text)))
     verdicts = {reply.contradiction if reply else None for reply in stated}
     if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
         raise ReplyError("abstained", "the judge says that it cannot tell")
@@ -104,7 +104,8 @@ def _json_replies(text: str) -> list[Reply | None]:
     """The verdicts of the JSON objects in a text; None for one that abstains.
 
     Only outermost objects count, and only whole ones: what is inside another may be a draft or an example.
-    Sentences behind the last verdict may state another one, and so may objects that cannot be read.
+    Sentences behind the last verdict may state another one, and so may objects that cannot be read, or that
+    are only supposed ("it would be {...} if ...").
     """
     found: list[Reply | None] = []
     unread: set[bool] = set()
@@ -116,13 +117,25 @@ def _json_replies(text: str) -> list[Reply | None]:
         if value is None:
             unread |= _words_for_verdicts(text[start:after])
         verdict = _verdict_object(value)
-        if verdict and not _EXAMPLE.search(_clause(before)):
+        if verdict and (_SUPPOSED_BEFORE.search(before[-100:]) or _SUPPOSED_AFTER.match(text, after)):
+            unread |= {reply.contradiction for reply in _reply_of(verdict) if reply}
+        elif verdict and not _EXAMPLE.search(_clause(before)):
             found += _reply_of(verdict)
     if _RETRACTED.search(outside + text[end:]):
         return []
     said = {reply.contradiction for reply in found if reply}
     others = unread.union(reply.contradiction for reply in _prose_verdicts(text[end:])) - said
     return [*found, *(Reply(other, None, "") for other in others if said)]
+
+
+def _outside_verdict_objects(text: str) -> str:
+    """What is said around them: a line of an object that is only supposed is no sentence."""
+    around, end = "", 0
+    for start, after, value in _objects(text):
+        if _verdict_object(value):
+            around += f"{text[end:start]} ... "
+            end = after
+    return around + text[end:]
 
 
 def _objects(text: str) -> Iterator[tuple[int, int, Any]]:
@@ -293,6 +306,19 @@ _MODEL_OF = (
 )
 _EXAMPLE = re.compile(
     rf"\b(?:{_MODEL_OF}|unless|if|assuming|suppos\w+|provided|in case|as long as)\b", re.IGNORECASE
+)
+# What stands right before or behind an object that is one of several, or so only under a condition.
+_SUPPOSED_BEFORE = re.compile(
+    r"\b(?:(?:would|could|might|may|'d)(?: (?:well|then|also|only|even|not|have)){0,2}"
+    r" (?:be|been|give|say|reply|answer|return|output|respond|go|choose|pick|become|mean|get)"
+    r"(?: (?:with|the|an?|my|reply|answer|verdict|output|result|object)){0,4}"
+    r"|perhaps|possibly|maybe|otherwise|(?<!thing )else|either|if so|(?<!or )not(?: that| the case that)?"
+    r")[\s:,`*\"'(-]{0,20}(?:```\w*\s*)?$",
+    re.IGNORECASE,
+)
+_SUPPOSED_AFTER = re.compile(
+    r"[ \t]*[,;(]?[ \t]*(?:but |and |only |except ){0,2}(?:if|unless|when(?:ever)?|where|provided|providing"
+    r"|assuming|supposing|in case|as long as|so long as|depending|otherwise|or)\b"
 )
 _UNMEANT = re.compile(rf"\b(?:{_CONDITION}|{_MODEL_OF}|like|not)\b", re.IGNORECASE)
 _RETRACTED = re.compile(

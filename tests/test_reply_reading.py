@@ -137,6 +137,17 @@ def test_a_clear_word_or_sentence_is_a_verdict_without_a_confidence(text: str, c
         "They contradict each other as long as they speak of the same day.",
         "I do not think\nthey contradict each other.",
         '{"a": ' * 3000 + "1" + "}" * 3000,
+        f"It would be {YES} if the shop were one, else {NO}.",
+        f"If the shops are the same, {YES}; otherwise {NO}.",
+        f"{YES} if they mean the same door, {NO} if not.",
+        f"{YES} provided that nine means nine in the morning.",
+        f"Either {YES} or {NO}.",
+        f"I would give {NO}, unless the shop has moved.",
+        f"This might be {YES}.",
+        f"Possibly {YES}",
+        f"It is not the case that {YES}.",
+        f"It could well be\n```json\n{YES}\n```",
+        f"{YES} if so. Anyhow: {NO}",
     ],
 )
 def test_a_reply_that_states_no_verdict_gets_none(text: str) -> None:

@@ -159,6 +159,9 @@ def test_faults_that_heal_by_themselves_change_nothing(serve: Serve) -> None:
         (400, {"error": {"message": "Model output did not match the schema", "code": "output_parse_failed"}}),
         (422, {"detail": "could not parse the generated JSON"}),
         (422, {"error": {"message": "Model output is not valid against the requested structure"}}),
+        (400, {"error": {"message": "The model returned arguments that are not valid for the tool json"}}),
+        (400, {"error": {"message": "Invalid JSON from the model"}}),
+        (500, {"error": {"message": "model generated an invalid object"}}),
         (500, {"error": "The grammar sampler failed to complete the object"}),
     ],
 )
@@ -235,6 +238,29 @@ def test_a_first_limit_that_is_refused_is_lowered(serve: Serve, most: int, body:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "`max_tokens` must be at most 512, since it has to be less than the `context_window` of this model",
+        "The output asked for is too long for this model; see max_tokens",
+        "max_tokens and the prompt exceed the context length",
+    ],
+)
+def test_a_limit_that_is_refused_for_every_pair_is_not_sent_for_every_pair(serve: Serve, words: str) -> None:
+    server = serve(too_many(512, 400, {"error": {"message": words, "param": "max_tokens"}}))
+    assert run(server, 20) == {True: 20}
+    assert len(server.asked) <= 20 + 5
+
+
+def test_a_pair_without_room_for_the_limit_takes_it_from_no_other(serve: Serve) -> None:
+    words = "The maximum context length is 4096 tokens: 3800 in the messages, 1024 in the completion."
+    refuses = too_many(600, 400, words)
+    server = serve(lambda asked: refuses(asked) if "Pair 3:" in asked.question else verdict())
+    assert run(server, 20) == {True: 20}
+    assert len(server.asked) == 21
+    assert server.asked[-1].payload["max_completion_tokens"] == 1024
+
+
+@pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
         (400, {"error": {"message": "Model Does Not Exist"}}, "unknown_model"),
@@ -256,6 +282,7 @@ def test_a_first_limit_that_is_refused_is_lowered(serve: Serve, most: int, body:
         (200, {"error": {"message": "the model gpt-4o does not exist", "code": 404}}, "unknown_model"),
         (404, "<html><head><title>404</title></head><body>nginx</body></html>", "wrong_url"),
         (404, {"detail": "Not Found"}, "wrong_url"),
+        (200, "<!doctype html><html><head><title>Chat</title></head></html>", "wrong_url"),
         (200, {"error": "Invalid API key"}, "auth"),
         (200, {"code": "401", "message": "key not accepted"}, "auth"),
         (200, {"error": {"code": "invalid_api_key"}, "choices": [{"message": {"content": ""}}]}, "auth"),
@@ -276,6 +303,12 @@ def test_what_never_heals_ends_the_run_after_one_request(
     server = serve(canned(status, body))
     assert run(server) == {kind: 1, "not_asked": PAIRS - 1}
     assert len(server.asked) == 1
+
+
+def test_a_web_page_after_an_answer_costs_its_pair_alone(serve: Serve) -> None:
+    page = canned(200, "<html><body>Back in a moment</body></html>")
+    server = serve(lambda asked: page if "Pair 3:" in asked.question else verdict())
+    assert run(server) == {True: PAIRS - 1, "bad_response": 1}
 
 
 @pytest.mark.parametrize("name", ["x-ratelimit-reset", "anthropic-ratelimit-requests-reset", "retry-after"])

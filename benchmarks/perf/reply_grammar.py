@@ -56,6 +56,14 @@ DOUBTS = (
     "Let me check whether {c}",
     "Nobody has shown that {c}",
 )
+SUPPOSITIONS = (
+    "It might be",
+    "Perhaps",
+    "Possibly:",
+    "I could say",
+    "It is not the case that",
+    "This may be:\n",
+)
 MODALS = ("might", "may", "could", "would", "should", "seldom")
 REFUSALS = (
     "I'm sorry, but I can't assist with that request.",
@@ -297,6 +305,22 @@ def _example(rng: Random) -> str:
     )
 
 
+def _supposed(rng: Random) -> str:
+    """A whole reply that would be given under a condition, and perhaps the other one without it."""
+    verdict = rng.random() < 0.5
+    shown, other = _json_object(rng, verdict), _json_object(rng, not verdict)
+    condition = rng.choice(CONDITIONS)
+    return rng.choice(
+        (
+            f"It would be {shown} {condition}, else {other}.",
+            f"{condition.capitalize()}, {shown}; otherwise {other}.",
+            f"{shown} {condition}",
+            f"{rng.choice(SUPPOSITIONS)} {shown}",
+            f"Either {shown} or {other}.",
+        )
+    )
+
+
 def _form(rng: Random) -> str:
     """A line that would be an answer if what stands above it did not say otherwise."""
     above = (rng.choice(CONDITIONS).capitalize(), "Reply in this form", "An example", "What I will not say")
@@ -369,6 +393,7 @@ SILENT: tuple[Callable[[Random], str], ...] = (
     _thought_only,
     _taken_back,
     _example,
+    _supposed,
     _form,
     _loose_template,
     _loose_cut,
