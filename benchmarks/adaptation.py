@@ -15,7 +15,7 @@ from benchmarks.refusals import Refusal
 from benchmarks.reply_reading import is_json_reply
 from benchmarks.trials import MAX_TRIALS, PairTerms, Trial
 
-SCOUT_S = 0.1  # how long the first request goes ahead of the others: what refuses all refuses one
+SCOUT_S = 0.25  # how long the first request goes ahead of the others: what refuses all refuses one
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
 # What a 5xx may name for it to be believed: words such as "stream" stand in the message of any fault.

@@ -10,10 +10,11 @@ from typing import Any
 
 from benchmarks.event_streams import read_chunks, whole_completion
 from benchmarks.judge import JudgeError
-from benchmarks.reply_reading import MAX_REPLY_CHARS, conclusion
+from benchmarks.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
 from benchmarks.thinking import without_thoughts
 from benchmarks.usage import UNKNOWN, Usage, read_usage
 
+_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 _THOUGHTS = re.compile(r"reason|think|thought", re.IGNORECASE)
 # What may hold the text of a part of a message, and the arguments of a call.
 _TEXTS = ("text", "content", "value", "parts", "output_text")
@@ -47,9 +48,9 @@ def read_body(body: bytes) -> Any:
     """
     text = body.decode("utf-8-sig", "replace").strip()
     try:
-        value = json.loads(text, strict=False)
+        value = _JSON.decode(text)
         if isinstance(value, str):
-            value = json.loads(value, strict=False)
+            value = _JSON.decode(value)
     except ValueError:
         value = read_chunks(text)
     return whole_completion(value)
@@ -80,15 +81,11 @@ def read_completion(body: bytes) -> Completion:
         )
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         shown = body[:200].decode("utf-8", "replace")
-        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page(body) else ""
+        is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page else ""
         raise JudgeError(
             "bad_response", f"not a chat completion{hint}: {shown!r}", status=200, usage=usage
         ) from None
-
-
-def is_page(body: bytes) -> bool:
-    """Whether a body is a web page, which nobody sends who serves completions."""
-    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:
@@ -99,7 +96,7 @@ def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:
     """
     content = "".join(_texts(message.get("content")))
     called, where = _called(message)
-    if without_thoughts(content[:MAX_REPLY_CHARS]):
+    if is_json_reply(content) or without_thoughts(content[:MAX_REPLY_CHARS]):
         return f"{content}\n{called}" if called else content, ""
     if called:
         return called, where

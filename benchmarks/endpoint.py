@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from benchmarks.adaptation import Adaptation
-from benchmarks.completions import Completion, is_page, read_completion
+from benchmarks.completions import Completion, read_completion
 from benchmarks.dialect import Dialect
 from benchmarks.error_bodies import ErrorBody, read_error_body
 from benchmarks.errors_inside import error_inside, filter_note_of
@@ -37,14 +37,13 @@ SHORTEST_SECRET = 8  # a made-up key such as "none" is no secret, and may be a w
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it will be sent. kept_as: what its reply is kept under, the same in every dialect.
+    """A request as it will be sent.
 
     terms: of the pair that it is about. question: that pair, as it is asked about.
     """
 
     body: bytes
     dialect: Dialect
-    kept_as: bytes
     terms: PairTerms = field(default_factory=PairTerms)
     question: str = ""
 
@@ -103,13 +102,17 @@ class Endpoint:
     def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
         terms = terms or PairTerms()
-        kept_as = b""
-        if self._replies:  # a later run starts from the first dialect again, and must find what this one kept
-            first = self._first_dialect.body(self.model, messages, sample)
-            kept_as = reply_key(self.base_url, first, sample)
         dialect = self.adaptation.dialect_for(terms)
         question = next((message["content"] for message in messages if message["role"] == "user"), "")
-        return Request(dialect.body(self.model, messages, sample), dialect, kept_as, terms, question)
+        return Request(dialect.body(self.model, messages, sample), dialect, terms, question)
+
+    def kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
+        """What a reply is kept under, the same in every dialect; empty if none are kept."""
+        if not self._replies:
+            return b""
+        # A later run starts from the first dialect again, and must find what this one kept.
+        first = self._first_dialect.body(self.model, messages, sample)
+        return reply_key(self.base_url, first, sample)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -144,8 +147,6 @@ class Endpoint:
         try:
             completion = read_completion(reply.body)
         except JudgeError as error:
-            if is_page(reply.body) and not self.adaptation.has_answered:
-                raise error.but(kind="wrong_url", message="the reply is a web page") from None
             if note := filter_note_of(reply.body):
                 message = f"the endpoint's filter withheld the reply ({note[:60]})"
                 raise error.but(kind="content_filter", message=message) from None
@@ -181,9 +182,9 @@ class Endpoint:
                 internal_error(ours, self.redact)
         return told_of(self._offered, self.model)
 
-    def recall(self, request: Request) -> Completion | None:
-        """The reply that this request had in an earlier run, if replies are kept; it costs nothing now."""
-        body = self._replies.get(request.kept_as) if self._replies else None
+    def recall(self, kept_as: bytes) -> Completion | None:
+        """The reply that was kept under this in an earlier run, if replies are kept; it costs nothing now."""
+        body = self._replies.get(kept_as) if self._replies else None
         if body is None:
             return None
         try:
@@ -191,11 +192,11 @@ class Endpoint:
         except JudgeError:  # damaged on disk: ask again
             return None
 
-    def keep(self, request: Request, completion: Completion) -> None:
+    def keep(self, kept_as: bytes, completion: Completion) -> None:
         """Keeps a usable reply for later runs, if replies are kept."""
         if self._replies and not completion.from_cache:
             body = self.redact(completion.body.decode("utf-8", "replace"))
-            self._replies.put(request.kept_as, body.encode())
+            self._replies.put(kept_as, body.encode())
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
         url = f"{self.base_url}/chat/completions"

@@ -97,7 +97,7 @@ KINDS = (
     FailureKind(
         "wrong_url",
         "ends the run",
-        "404, 405, 410, 3xx or a web page before any pair was answered: there are no chat completions at this URL",
+        "404, 405, 410 or 3xx before any pair was answered: there are no chat completions at this URL",
         "check --base-url; it usually ends in /v1",
     ),
     FailureKind(

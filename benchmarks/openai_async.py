@@ -178,7 +178,7 @@ class AsyncOpenAIClient:
 
     async def _ask(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
         """Asks until there is an outcome. An error of ours ends the pair: nothing is paid for it again."""
-        first = self.endpoint.write(asking.messages, sample, terms)
+        first = self.endpoint.kept_as(asking.messages, sample)
         while True:
             answer, latency_ms = await self._answer(asking, sample, terms)
             may_retry = self._rng.random() >= self._budget.refusal_probability()
@@ -198,13 +198,12 @@ class AsyncOpenAIClient:
         self, asking: Asking, sample: int, terms: PairTerms
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
-        request = self.endpoint.write(asking.messages, sample, terms)
-        if (kept := self.endpoint.recall(request)) is not None:
+        if (kept := self.endpoint.recall(self.endpoint.kept_as(asking.messages, sample))) is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
         await self._wait_for_others(asking, terms)
-        request = self.endpoint.write(asking.messages, sample, terms)  # which may have been learnt meanwhile
+        request = self.endpoint.write(asking.messages, sample, terms)  # as was learnt meanwhile
         return await self._attempt(request, asking, first=not asking.attempts)
 
     async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:

@@ -144,9 +144,10 @@ class Outcomes:
             self.attempts += 1
             self.busy_s += attempt[0] / 1000
             usage = _usage_of(attempt)
-            counted = usage.filled(Usage())
-            self.usage += counted
-            self.tokens_of_pair[index] += np.array(counted.as_tuple()[:3], np.uint64)
+            self.usage += usage.filled(Usage())
+            row = self.tokens_of_pair[index]
+            for column, tokens in enumerate(usage.as_tuple()[: len(row)]):
+                row[column] += np.uint64(tokens or 0)
             self.maybe_billed += not usage.is_known
             if attempt[1] == 200:
                 self.replies += 1

@@ -35,7 +35,10 @@ def parse_reply(text: str) -> Reply:
     Never guesses: raises ReplyError where no verdict is stated, where two are stated that differ, and where
     the judge says that it cannot tell.
     """
-    text = spoken(text[:MAX_REPLY_CHARS])
+    text = text[:MAX_REPLY_CHARS]
+    if (plain := _plain_reply(text.strip())) is not None:
+        return plain
+    text = spoken(text)
     stated = _json_replies(text) or list(_prose_verdicts(_outside_verdict_objects(text)))
     verdicts = {reply.contradiction if reply else None for reply in stated}
     if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
@@ -45,6 +48,16 @@ def parse_reply(text: str) -> Reply:
     if len(verdicts) > 1:
         raise ReplyError("unparseable", f"different verdicts in one reply {_shorten(text)}")
     return next(reply for reply in reversed(stated) if reply)
+
+
+def _plain_reply(text: str) -> Reply | None:
+    """The verdict of a text that is one JSON object and nothing else, as nearly all are: read once."""
+    try:
+        value, end = _JSON.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    is_plain = end == len(text) and isinstance(value, dict) and isinstance(value.get("contradiction"), bool)
+    return next(_reply_of(value), None) if is_plain else None
 
 
 def conclusion(thoughts: str) -> str:
@@ -67,7 +80,7 @@ def spoken(text: str) -> str:
 def is_json_reply(text: str) -> bool:
     """Whether a reply is one JSON object whose `contradiction` is a boolean or null, as the schema asks."""
     try:
-        value = json.loads(text, strict=False)
+        value = _PLAIN_JSON.decode(text)
     except (ValueError, RecursionError):
         return False
     stated = value.get("contradiction", "") if isinstance(value, dict) else ""
@@ -220,6 +233,7 @@ def _merged(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+_PLAIN_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 _JSON = json.JSONDecoder(object_pairs_hook=_merged, strict=False)
 _LOOSE_JSON = LooseDecoder(object_pairs_hook=_merged)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -36,12 +36,13 @@ class Usage:
         return self.prompt is not None and self.completion is not None
 
     def as_dict(self) -> dict[str, int | None]:
-        return asdict(self)
+        return dict(zip(TOKENS, self.as_tuple(), strict=True))
 
     def as_tuple(self) -> tuple[int | None, int | None, int | None, int | None]:
         return self.prompt, self.completion, self.cached, self.reasoning
 
 
+TOKENS = ("prompt", "completion", "cached", "reasoning")
 UNKNOWN = Usage(None, None, None, None)
 
 
