@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
     exit_quietly()
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
@@ -33,19 +32,12 @@ from kimera.model_card import (
     figures_table,
 )
 from kimera.pair_files import dropped_rows
-from kimera.pair_flags import reading_of
+from kimera.pair_settings import reading_of
 from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.settings import command_line
 from kimera.standard_output import note, tell
 from kimera.tokens import Tokenizer
-from kimera.train_options import (
-    build_parser,
-    card_path,
-    check_options,
-    checkpoint_path,
-    public_command,
-    public_name,
-    read_options,
-)
+from kimera.train_settings import TrainSettings, build_parser, check_settings, public_command, public_name
 from kimera.training_data import (
     Division,
     LabelledFile,
@@ -61,50 +53,55 @@ __all__ = ["build_parser", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    options = read_options(arguments)
-    code = exit_code_of(lambda: _run(options))
-    if code == INTERRUPTED:
-        print(f"interrupted; {_way_on(options)}", file=sys.stderr)
-    return code
+    parsed = build_parser().parse_args(arguments)
+    return exit_code_of(lambda: _run_to_its_end(command_line(TrainSettings, "train", parsed).settings))
 
 
-def _way_on(options: argparse.Namespace) -> str:
+def _run_to_its_end(settings: TrainSettings) -> int:
+    try:
+        return _run(settings)
+    except KeyboardInterrupt:
+        print(f"interrupted; {_way_on(settings)}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _way_on(settings: TrainSettings) -> str:
     """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
-    kept = checkpoint_path(options).exists() if options.stage == "verify" else not options.no_cache
+    kept = settings.checkpoint_path.exists() if settings.stage == "verify" else not settings.no_cache
     if kept:
         return "to continue, give the same command again"
     return "nothing was kept, so the same command starts again from the beginning"
 
 
-def _run(options: argparse.Namespace) -> int:
-    check_options(options)
-    known = read_sources(options.sources) if options.sources else {}
+def _run(settings: TrainSettings) -> int:
+    check_settings(settings)
+    known = read_sources(settings.sources) if settings.sources else {}
     bad_rows: list[str] = []
-    reading = {**reading_of(vars(options)), "on_bad_row": bad_rows.append, "on_note": note}
+    reading = {**reading_of(settings), "on_bad_row": bad_rows.append, "on_note": note}
     training = [
-        read_labelled(path, known, weight, **reading) for path, weight in map(parse_source, options.files)
+        read_labelled(path, known, weight, **reading) for path, weight in map(parse_source, settings.files)
     ]
-    evaluation = [read_labelled(Path(argument), known, **reading) for argument in options.eval]
+    evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
     if bad_rows:
         note(dropped_rows(bad_rows))
-    parts = divide(training, options.seed)
+    parts = divide(training, settings.seed)
     require_both_answers(parts.learn, "training")
     require_both_answers(parts.calibrate, "calibration")
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
 
-    fit = _fit_verify if options.stage == "verify" else _fit_screen
+    fit = _fit_verify if settings.stage == "verify" else _fit_screen
     if small := too_small(parts):
         _say(f"note: {small}")
-    fitted = fit(parts, [*parts.report, *evaluation], options)
+    fitted = fit(parts, [*parts.report, *evaluation], settings)
     try:
-        fitted.save(options.out)  # before minutes of measuring
+        fitted.save(settings.weights_path)  # before minutes of measuring
     except OSError as error:
         raise _unwritable(error) from error
     premises = {pair.text1 for file in (*parts.learn, *parts.calibrate) for pair in file.pairs}
     card = ModelCard(
         model=fitted.description,
-        weights=options.out,
-        seed=options.seed,
+        weights=settings.weights_path,
+        seed=settings.seed,
         sources=parts.sources,
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
@@ -114,12 +111,12 @@ def _run(options: argparse.Namespace) -> int:
         commands=fitted.commands,
     )
     try:
-        card_path(options).write_text(card.render(), encoding="utf-8")
+        settings.card_path.write_text(card.render(), encoding="utf-8")
     except OSError as error:
         raise _unwritable(error) from error
-    checkpoint_path(options).unlink(missing_ok=True)
+    settings.checkpoint_path.unlink(missing_ok=True)
     tell(figures_table([*card.held_out, *card.evaluation]))
-    _say(f"wrote {options.out} and {card_path(options)}")
+    _say(f"wrote {settings.weights_path} and {settings.card_path}")
     return DONE
 
 
@@ -141,7 +138,7 @@ class _Fitted:
     earlier_sources: Sequence[Source] = ()
 
 
-def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> _Fitted:
+def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
     files = [*parts.learn, *parts.calibrate, *measured]
     rows: dict[str, int] = {}
@@ -156,11 +153,11 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
         return Examples(*rows_of(pair for file in part for pair in file.pairs), *labels_and_weights(part))
 
     learn, calibrate = examples(parts.learn), examples(parts.calibrate)
-    fit_options = FitOptions(epochs=options.epochs, seed=options.seed)
-    cache = None if options.no_cache else EmbeddingCache(options.cache_dir)
-    with Encoder(options.encoder, precision="float32") as encoder:
+    fit_options = FitOptions(epochs=settings.max_epochs, seed=settings.seed)
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    with Encoder(settings.encoder, precision="float32") as encoder:
         _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
-        vectors = embed(list(rows), encoder, cache, workers=options.mp, progress=True).vectors
+        vectors = embed(list(rows), encoder, cache, workers=settings.mp, progress=True).vectors
         head = fit_head(
             vectors,
             learn,
@@ -175,18 +172,18 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], options: argp
         first, second = rows_of(pairs)
         return head.predict(vectors[first], vectors[second])
 
-    return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(options)])
+    return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(settings)])
 
 
-def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argparse.Namespace) -> _Fitted:
+def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A cross-encoder, fine-tuned from the encoder's own weights."""
     from kimera.cross_encoder import CrossEncoder, base_fingerprint, model_folder
     from kimera.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
 
     fit_options = FineTuneOptions(
-        epochs=options.epochs, seed=options.seed, swap=options.swap, compiled=options.compile
+        epochs=settings.max_epochs, seed=settings.seed, swap=settings.swap, compiled=settings.compile
     )
-    folder = model_folder(options.encoder)
+    folder = model_folder(settings.encoder)
     tokenizer = Tokenizer(folder, fit_options.max_tokens)
 
     def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
@@ -195,25 +192,25 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
 
     learn = tokens_of(parts.learn)
     _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
-    start = CrossEncoderWeights.load(options.start) if options.start else None
-    base = base_fingerprint(folder, options.encoder)
+    start = CrossEncoderWeights.load(settings.start) if settings.start else None
+    base = base_fingerprint(folder, settings.encoder)
     if start:
-        start.require_base(base, options.encoder)
+        start.require_base(base, settings.encoder)
     weights = fine_tune(
         folder,
         learn,
         tokens_of(parts.calibrate),
         base=base,
-        base_name=public_name(options.encoder),
+        base_name=public_name(settings.encoder),
         options=fit_options,
-        checkpoint=checkpoint_path(options),
+        checkpoint=settings.checkpoint_path,
         start=start,
         report=_report,
     )
-    commands = (*(start.commands if start else ()), public_command(options))
-    earlier = _sources_of(start, options) if start else []
+    commands = (*(start.commands if start else ()), public_command(settings))
+    earlier = _sources_of(start, settings) if start else []
     weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
-    cross_encoder = CrossEncoder(weights, options.encoder, backend="torch")
+    cross_encoder = CrossEncoder(weights, settings.encoder, backend="torch")
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
         return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
@@ -222,9 +219,9 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], options: argp
     return _Fitted(described, weights.save, predict, weights.commands, earlier)
 
 
-def _sources_of(weights: CrossEncoderWeights, options: argparse.Namespace) -> list[Source]:
+def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[Source]:
     """What weights were fitted on: as they record it, or else as their commands name it."""
-    known = read_sources(options.sources) if options.sources else {}
+    known = read_sources(settings.sources) if settings.sources else {}
     return list(dict.fromkeys(weights.sources or sources_named_in(weights.commands, known)))
 
 
