@@ -100,22 +100,34 @@ def resumed_settings(told: CommandLine[Any], folder: str) -> tuple[RunSettings, 
     """
     header = header_in(folder)
     saved = settings_in(header)
-    changes: dict[str, Any] = {}
-    for name in told.told & options_of(RunSettings).keys():
-        declared, value = options_of(RunSettings)[name], getattr(told.settings, name)
-        if not declared.identity:
-            changes[name] = value
-        elif _kept(declared, value) != (began := getattr(saved, name)):
+    stated = {name: (each, getattr(told.settings, name)) for name, each in _stated(told).items()}
+    for name, (declared, value) in stated.items():
+        began = getattr(saved, name)
+        if declared.identity and _kept(declared, value) != began:
             remedy = "leave the flag out" if name in told.flags else f"take it out of {told.file}"
             raise UserError(
                 f"--resume {folder}: {declared.shown} was {_as_given(began)} when this run began; {remedy}, "
                 "or start a new run"
             )
+    changes = {name: value for name, (declared, value) in stated.items() if not declared.identity}
     settings = replace(saved, **changes, dataset=dataset_of(folder, header))
     if header["header_names"] and not settings.headers:
         names = ", ".join(header["header_names"])
         raise UserError(f"--resume {folder}: give --header again for {names}, since headers are never saved")
     return settings, header
+
+
+def _stated(told: CommandLine[Any]) -> dict[str, Option]:
+    """The options that this command line gives to a run that goes on.
+
+    A configuration file that was only found says nothing of the run itself, which flags may have begun
+    otherwise: the command that Kimera prints, to go on, must work beside it.
+    """
+    return {
+        name: declared
+        for name, declared in options_of(RunSettings).items()
+        if name in told.flags or (name in told.in_file and (told.is_file_named or declared.one_session))
+    }
 
 
 def _as_given(value: Any) -> str:

@@ -117,6 +117,7 @@ class FindingSettings:
         "--out",
         type=Path,
         metavar="FILE",
+        outward=True,
         help="file to write the findings to (default: standard output)",
     )
     baseline: Path | None = option(

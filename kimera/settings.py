@@ -111,7 +111,6 @@ class Settings(Protocol):
     """A frozen dataclass whose fields are options: all that a command takes."""
 
     GROUPS: ClassVar[Groups]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 def settings_of(settings: type[S], values: Mapping[str, Any]) -> S:
@@ -149,7 +148,7 @@ def parser_of(settings: type[Settings], command: str, **texts: Any) -> argparse.
     parser = argparse.ArgumentParser(
         prog=as_called(f"kimera {command}"), formatter_class=argparse.RawDescriptionHelpFormatter, **called
     )
-    parser.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
+    parser.add_argument("--config", default=argparse.SUPPRESS, metavar="FILE", help=_CONFIG_HELP)
     for title, options in _grouped(settings):
         add_options(parser.add_argument_group(title) if title else parser, options)
     return parser
@@ -187,18 +186,14 @@ def add_old_name(group: TakesFlags, flag: str, dest: str, type: Callable[[str], 
 class CommandLine(Generic[S]):
     """What a command was told: its settings, and which of them its flags and its configuration file gave.
 
-    in_file: those that `file` gave and no flag.
+    in_file: those that `file` gave and no flag. is_file_named: by a flag; else it was only found.
     """
 
     settings: S
     flags: frozenset[str] = frozenset()
     in_file: frozenset[str] = frozenset()
     file: Path | None = None
-
-    @property
-    def told(self) -> frozenset[str]:
-        """The settings that are not defaults."""
-        return self.flags | self.in_file
+    is_file_named: bool = False
 
 
 def command_line(settings: type[S], command: str, parsed: argparse.Namespace) -> CommandLine[S]:
@@ -209,13 +204,14 @@ def command_line(settings: type[S], command: str, parsed: argparse.Namespace) ->
     values = vars(parsed)
     declared = options_of(settings)
     by_flag = {name: values[name] for name in declared if name in values}
-    path = _config_file(values.get("config"))
-    in_file = _table_of(path, command, declared, is_named="config" in values) if path else {}
+    path, is_named = _config_file(values.get("config")), "config" in values
+    in_file = _table_of(path, command, declared, is_named=is_named) if path else {}
     for name in _set_aside(declared, by_flag):
         in_file.pop(name, None)
-    if path and in_file and "config" not in values:
+    if in_file and not is_named:
         note(f"flags are read from {path} in this folder")
-    return CommandLine(settings_of(settings, in_file | by_flag), frozenset(by_flag), frozenset(in_file), path)
+    whole = settings_of(settings, in_file | by_flag)
+    return CommandLine(whole, frozenset(by_flag), frozenset(in_file), path, is_named)
 
 
 def _set_aside(declared: Mapping[str, Option], by_flag: Collection[str]) -> Iterator[str]:
@@ -227,7 +223,7 @@ def _set_aside(declared: Mapping[str, Option], by_flag: Collection[str]) -> Iter
 
 
 def _config_file(named: str | None) -> Path | None:
-    if named:
+    if named is not None:
         return Path(named)
     return Path(CONFIG_FILE) if Path(CONFIG_FILE).is_file() else None
 
@@ -238,7 +234,7 @@ def _table_of(path: Path, command: str, declared: Mapping[str, Option], *, is_na
     by_key = {each.key: each for each in declared.values() if each.nargs != "+" or each.flag}
     values: dict[str, Any] = {}
     for key, value in table.items():
-        where = f"{path}, [{command}]: {key}"
+        where = f"{path}, [{command}]: {key!r}"
         setting = by_key.get(key.replace("_", "-"))
         if setting is None:
             raise UserError(f"{where} is no flag of this command{_nearest(key.replace('_', '-'), by_key)}")
@@ -258,11 +254,12 @@ def _tables_in(path: Path) -> dict[str, Any]:
         raise UserError(f"--config {path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # what is no UTF-8 is one too
         raise UserError(f"{path}: this is not TOML: {error}") from None
+    commands = [name for name, command in COMMANDS.items() if command.has_settings]
     for name, table in content.items():
-        if name not in COMMANDS:
+        if name not in commands:
             raise UserError(
-                f"{path}: {name} is no command; flags stand in a table named as their command, such as "
-                f"[compare]{_nearest(name, COMMANDS)}"
+                f"{path}: {name!r} is none of {', '.join(commands)}; each flag stands in the table of its "
+                f"command, such as [compare]{_nearest(name, commands)}"
             )
         if not isinstance(table, dict):
             raise UserError(f"{path}: {name} is not a table; write [{name}], and the flags below it")
@@ -278,8 +275,8 @@ def _require_allowed(setting: Option, where: str, path: Path, *, is_named: bool)
         raise UserError(f"{where}: a key does not belong in a file; set {setting.variable} instead")
     if setting.outward and not is_named:
         raise UserError(
-            f"{where} decides where texts and keys go, so it is not taken from a file that was only found; "
-            f"if you trust it, give --config {path}"
+            f"{where} decides where texts and keys go, or who gets in, so it is not taken from a file that "
+            f"was only found; if you trust the file, give --config {path}"
         )
 
 
@@ -303,8 +300,10 @@ def _value_of(setting: Option, value: Any, where: str) -> Any:
         if setting.is_many:
             return tuple(_single(setting, each) for each in (value if isinstance(value, list) else [value]))
         return _single(setting, value)
-    except (argparse.ArgumentTypeError, ValueError) as error:
+    except argparse.ArgumentTypeError as error:
         raise UserError(f"{where}: {error}") from None
+    except ValueError:  # of int and float, whose own message says less
+        raise UserError(f"{where}: invalid {setting.type.__name__} value: {_as_toml(value)}") from None
 
 
 def _switch(value: Any) -> bool:
@@ -329,8 +328,8 @@ def _as_toml(value: Any) -> str:
 
 def words_of(settings: object, declared_by: type) -> Iterator[str]:
     """The words of a command line that give the options of a class again, but those of one session."""
-    for name, declared in options_of(declared_by).items():
-        value = getattr(settings, name)
+    for name in options_of(declared_by):
+        declared, value = options_of(type(settings))[name], getattr(settings, name)
         if value == declared.default or declared.one_session:
             continue
         for each in value if declared.is_many else [value]:
@@ -342,12 +341,16 @@ def flag_table(settings: type[Settings]) -> str:
     parts = []
     for title, options in _grouped(settings):
         rows = map(_row, options)
-        heading = f"**{title[0].upper()}{title[1:]}**\n\n" if title else ""
+        heading = f"### {title[0].upper()}{title[1:]}\n\n" if title else ""
         parts.append(heading + "\n".join(["| flag | what it does |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)
 
 
 def _row(declared: Option) -> str:
-    value = declared.metavar or ("{" + ",".join(declared.choices) + "}" if declared.choices else "")
+    choices = "{" + ",".join(declared.choices or ()) + "}"
+    value = declared.metavar or (choices if declared.choices else declared.name.upper())
     words = " ".join(filter(None, [declared.flag, "" if declared.is_switch else value]))
-    return "| `{}` | {} |".format(*(part.replace("|", r"\|") for part in (words, declared.text)))
+    mark = (
+        "; in no file" if declared.variable else "; only in a file that is named" if declared.outward else ""
+    )
+    return "| `{}` | {} |".format(*(part.replace("|", r"\|") for part in (words, declared.text + mark)))

@@ -88,6 +88,7 @@ class TrainSettings(PairSettings):
         "--out",
         type=Path,
         metavar="WEIGHTS",
+        outward=True,
         help="file to write (default: head.safetensors, or verify.safetensors)",
     )
     card: Path | None = option(
@@ -95,6 +96,7 @@ class TrainSettings(PairSettings):
         "--card",
         type=Path,
         metavar="CARD",
+        outward=True,
         help="file to write the model card to (default: WEIGHTS with the suffix .md)",
     )
     sources: Path | None = option(
