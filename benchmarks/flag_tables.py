@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.scan import JudgedScanSettings
+from benchmarks.judged_scan_settings import JudgedScanSettings
 from benchmarks.settings import RunSettings
-from kimera.live.settings import LiveSettings
+from kimera.live.live_settings import LiveSettings
 from kimera.scan import ScanSettings
 from kimera.settings import Settings, flag_table
 from kimera.train_settings import TrainSettings
@@ -50,9 +50,9 @@ note says so; `--config /dev/null` reads none. Flags win over the file, the file
 (`OPENAI_BASE_URL`, `KIMERA_MODEL`, `KIMERA_CACHE_DIR`), and that over the defaults. Relative paths start from
 the current folder, as those of flags do.
 
-A key of an API, and a token, is refused in any file: set `OPENAI_API_KEY` or `KIMERA_LIVE_TOKEN`. What decides
-where texts and keys go, or who gets in, is taken only from a file that `--config` names, since a folder may
-be somebody else's. Both are marked below.
+A key of an API, and a token, is refused in any file: set `OPENAI_API_KEY` or `KIMERA_LIVE_TOKEN`. What
+decides where texts and keys go, or who gets in, is taken only from a file that `--config` names, since a
+folder may be somebody else's. Both are marked below.
 
 A run that `--resume` continues keeps its own settings. Flags, and a file that `--config` names, change those
 that may change; a `kimera.toml` that was only found changes none but the output's, such as `--quiet`.

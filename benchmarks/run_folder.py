@@ -92,11 +92,10 @@ def _kept(declared: Option, value: Any) -> Any:
     return os.path.abspath(value) if is_path else value
 
 
-def resumed_settings(told: CommandLine[Any], folder: str) -> tuple[RunSettings, Record]:
+def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSettings, Record]:
     """The settings of the run in `folder`, with what this command line tells over them; the run's header.
 
-    told: of any command that shares settings with a comparison. Raises UserError where it would make another
-    run.
+    Raises UserError where that would make another run.
     """
     header = header_in(folder)
     saved = settings_in(header)
@@ -117,7 +116,7 @@ def resumed_settings(told: CommandLine[Any], folder: str) -> tuple[RunSettings, 
     return settings, header
 
 
-def _stated(told: CommandLine[Any]) -> dict[str, Option]:
+def _stated(told: CommandLine[RunSettings]) -> dict[str, Option]:
     """The options that this command line gives to a run that goes on.
 
     A configuration file that was only found says nothing of the run itself, which flags may have begun

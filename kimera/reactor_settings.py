@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kimera.argument_types import size, whole
 from kimera.engine import ENGINES, Engine, EngineName
 from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL
 from kimera.settings import option
 from kimera.standard_output import note
 
@@ -29,12 +30,12 @@ class ModelSettings:
         help="cross-encoder weights that kimera train --stage verify wrote",
     )
     encoder: str = option(
-        "all-MiniLM-L6-v2",
+        DEFAULT_MODEL,
         "--encoder",
         metavar="NAME",
         identity=True,
         path=True,
-        help="a sentence-transformers model by name or path (default: all-MiniLM-L6-v2, shipped)",
+        help="a sentence-transformers model by name or path (default: %(default)s, shipped)",
     )
     head: str | None = option(
         None,

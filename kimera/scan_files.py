@@ -10,7 +10,6 @@ from kimera.errors import UserError
 from kimera.finding_files import FORMATS
 from kimera.findings import Finding, read_baseline, replace_baseline, strongest_first
 from kimera.pair_files import dropped_rows
-from kimera.progress import progress_bar
 from kimera.scan_settings import CorpusSettings, FindingSettings, check_tables
 from kimera.standard_output import note, reader_may_leave
 from kimera.statements import Corpus, corpus_files, read_statements
@@ -64,6 +63,8 @@ def gate_is_met(settings: FindingSettings, new: int, not_read: str) -> bool:
 
 def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
     """With `quiet` given, what `run_scan` takes as its bar."""
+    from kimera.progress import progress_bar  # tqdm, for which --help need not wait
+
     return progress_bar(title, total, quiet=quiet, unit=unit)
 
 

@@ -14,9 +14,9 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from benchmarks.journal import Journal
+from benchmarks.judged_scan_settings import JudgedScanSettings, told_of_comparison
 from benchmarks.llm_compare import build_parser, main
 from benchmarks.run_folder import JOURNAL, header_in, header_of, resumed_settings, settings_in
-from benchmarks.scan import JudgedScanSettings
 from benchmarks.scan import build_parser as judged_scan_parser
 from benchmarks.settings import RunSettings
 from kimera.errors import UserError
@@ -144,10 +144,14 @@ def test_a_run_goes_on_with_the_model_that_the_environment_named_where_it_began(
 
 
 def test_a_judged_scan_changes_of_its_run_what_both_commands_have() -> None:
+    """Its --out and its --delimiter are of findings and of the corpus, not of the run."""
     begin(RunSettings(cascade=0.05, prompt="collection", max_failed=1.0))
-    parsed = judged_scan_parser().parse_intermixed_args(["--resume", "run", "--async", "8", "--out", "x.csv"])
-    resumed, _ = resumed_settings(command_line(JudgedScanSettings, "judged-scan", parsed), "run")
+    Path("mine.toml").write_text('[judged-scan]\ndelimiter = ";"\nprompt = "collection"', encoding="utf-8")
+    words = ["--resume", "run", "--async", "8", "--out", "x.csv", "--config", "mine.toml"]
+    command = command_line(JudgedScanSettings, "judged-scan", judged_scan_parser().parse_args(words))
+    resumed, _ = resumed_settings(told_of_comparison(command), "run")
     assert (resumed.concurrency, resumed.prompt, resumed.max_failed) == (8, "collection", 1.0)
+    assert (resumed.out, resumed.delimiter) == (None, None)
 
 
 def test_a_whole_run_may_be_told_by_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidates import CandidateRule
 from kimera.live.limits import Limits
-from kimera.live.settings import TOKEN, LiveSettings
+from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.settings import command_line, parser_of
 
 if TYPE_CHECKING:
