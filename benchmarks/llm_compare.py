@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
-    # What a run imports, numpy and scipy among it, --help need not wait for.
+    # What a run imports, scipy among it, --help need not wait for.
     from benchmarks.run import run_comparison
     from benchmarks.run_folder import resumed_settings
 

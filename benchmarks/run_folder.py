@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import EMBEDDED
+from benchmarks.dataset_sources import EMBEDDED
 from benchmarks.journal import JournalReader, Record
 from benchmarks.prompts import BUILT_IN
 from benchmarks.settings import RunSettings

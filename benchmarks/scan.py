@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _begin_or_go_on(told: CommandLine[JudgedScanSettings]) -> int:
-    # What a run imports, numpy and scipy among it, --help need not wait for.
+    # What a run imports, scipy among it, --help need not wait for.
     from benchmarks.judged_scan import begin, go_on
 
     return go_on(told, told.settings.resume) if told.settings.resume else begin(told.settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from benchmarks.datasets import EMBEDDED
+from benchmarks.dataset_sources import EMBEDDED
 from benchmarks.prompts import DEFAULT_PROMPT
 from kimera.argument_types import (
     header,

@@ -133,7 +133,7 @@ def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> No
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from benchmarks.datasets import EMBEDDED
+    from benchmarks.dataset_sources import EMBEDDED
     from benchmarks.prompts import DEFAULT_PROMPT
     from kimera.pair_settings import PairSettings
     from kimera.settings import add_options, options_of

@@ -14,7 +14,7 @@ from kimera.errors import UserError
 from kimera.installation import how_to_install
 from kimera.pool import Load, WorkerPool
 
-__all__ = ["ENGINES", "LOCAL", "Engine", "EngineName", "Pool", "as_engine"]
+__all__ = ["LOCAL", "Engine", "EngineName", "Pool", "as_engine"]
 
 EngineName: TypeAlias = Literal["local", "ray"]
 ENGINES: tuple[EngineName, ...] = ("local", "ray")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kimera.argument_types import size, whole
-from kimera.engine import ENGINES, Engine, EngineName
 from kimera.errors import UserError
 from kimera.model_folders import DEFAULT_MODEL
 from kimera.settings import option
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
+    from kimera.engine import EngineName
     from kimera.reactor import Reactor, Stages
     from kimera.runtime import Backend, Device, Precision
 
@@ -83,7 +83,7 @@ class _WorkSettings:
     engine: EngineName = option(
         "local",
         "--engine",
-        choices=ENGINES,
+        choices=("local", "ray"),
         help="where to compute: local is this machine; ray is the workers of a Ray cluster, one for each of "
         "its CPUs unless --mp sets their number (default: local)",
     )
@@ -149,7 +149,9 @@ def check_reactor(settings: ReactorSettings) -> None:
 
 def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
     """The reactor of these settings. Raises `UserError` where `Reactor` does."""
+    # What computes, numpy among it, --help need not wait for.
     from kimera.cache import MAX_BYTES, EmbeddingCache
+    from kimera.engine import Engine
     from kimera.reactor import Reactor
 
     max_bytes = settings.cache_size or MAX_BYTES

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from kimera.argument_types import share, whole
-from kimera.candidates import Rule
 from kimera.errors import UserError
 from kimera.findings import is_baseline
 from kimera.pair_settings import FormatSettings
+from kimera.scan_rule import Rule
 from kimera.settings import option
 from kimera.standard_input import STANDARD_INPUT
 from kimera.statements import COLUMNS, files_of, is_table

@@ -231,7 +231,8 @@ def _config_file(named: str | None) -> Path | None:
 def _table_of(path: Path, command: str, declared: Mapping[str, Option], *, is_named: bool) -> dict[str, Any]:
     """The settings in a command's table of a configuration file, by name."""
     table = _tables_in(path).get(command, {})
-    by_key = {each.key: each for each in declared.values() if each.nargs != "+" or each.flag}
+    # What argparse requires stands on the command line in any case.
+    by_key = {each.key: each for each in declared.values() if each.flag or each.nargs != "+"}
     values: dict[str, Any] = {}
     for key, value in table.items():
         where = f"{path}, [{command}]: {key!r}"

@@ -299,7 +299,7 @@ def test_an_encoder_whose_weights_are_only_a_pickle_is_refused(tmp_path, capsys)
 def test_help_comes_without_a_deep_learning_framework():
     check = """
 import sys
-from kimera.train import build_parser, main
+from kimera.train import main
 try:
     main(["--help"])
 except SystemExit:
