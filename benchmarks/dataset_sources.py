@@ -18,6 +18,9 @@ from kimera.pair_columns import Roles, is_wanted
 from kimera.rows import Row, Table, Wanted, shorten
 from kimera.tables import TableFormat, open_table
 
+EMBEDDED = "kimera-pairs"
+"""The name of the dataset that is shipped."""
+
 HubLoader = Callable[[str, str | None], Mapping[str, Any]]
 """(name, config) -> splits by name, each a `datasets.Dataset`. Raises UserError."""
 

@@ -19,16 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.dataset_sources import FileSource, HubLoader, HubSource, Source, load_from_hub
+from benchmarks.dataset_sources import EMBEDDED, FileSource, HubLoader, HubSource, Source, load_from_hub
 from kimera.errors import UserError
 from kimera.pair_files import ReadCounts, Roles, TableFormat, notes_on, pairs_of_table
 from kimera.pairs import Pair
 from kimera.rows import shorten
 from kimera.shards import rows_of
 from kimera.tables import EXTENSIONS
-
-EMBEDDED = "kimera-pairs"
-"""The name of the dataset that is shipped."""
 
 NO_LABEL = -1
 NO_CATEGORY = -1

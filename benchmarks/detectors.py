@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.pricing import CostLimit, Price
     from benchmarks.prompts import Prompt
     from benchmarks.reply_cache import ReplyCache
+    from benchmarks.settings import LimitSettings, RunSettings
     from kimera.reactor import Reactor
 
 WAYS_TO_A_JUDGE = {
@@ -35,34 +35,35 @@ DEFAULT_MODEL = "gpt-4o"
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
 
 
-def check_judge(options: argparse.Namespace, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
+def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
     """Raises UserError where no judge can be asked, or not as a cascade.
 
     ways_without: what can be done where there is none, for the message.
     """
-    configured = options.api_key or os.environ.get("OPENAI_API_KEY")
-    elsewhere = options.base_url or os.environ.get("OPENAI_BASE_URL")
-    if not (options.kimera_only or options.simulate or options.dry_run or configured or elsewhere):
+    configured = settings.api_key or os.environ.get("OPENAI_API_KEY")
+    elsewhere = settings.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
         ways = {**WAYS_TO_A_JUDGE, **ways_without}
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
         raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
-    if options.max_sent and not options.cascade:
+    if settings.max_sent and not settings.cascade:
         raise UserError("--max-sent limits --cascade RISK; give both")
-    judges = [] if options.kimera_only else judges_of(options)
-    if options.cascade and len(judges) > 1:
+    judges = [] if settings.kimera_only else judges_of(settings)
+    if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
 
 
-def judges_base_url(options: argparse.Namespace) -> str:
+def judges_base_url(settings: RunSettings) -> str:
     from benchmarks.endpoint import resolved_base_url
 
-    return resolved_base_url(options.base_url)
+    return resolved_base_url(settings.base_url)
 
 
-def judges_of(options: argparse.Namespace) -> list[str]:
+def judges_of(settings: RunSettings) -> list[str]:
     """Raises UserError for names that a run cannot tell apart, or that no table could show."""
-    models = options.models or [SIMULATED_NAME if options.simulate else DEFAULT_MODEL]
+    default = SIMULATED_NAME if settings.simulate else os.environ.get("KIMERA_MODEL") or DEFAULT_MODEL
+    models = settings.models or [default]
     check_names(models)
     return list(models)
 
@@ -93,17 +94,17 @@ def check_names(models: Sequence[str]) -> None:
             )
 
 
-def detector_names(options: argparse.Namespace) -> list[str]:
+def detector_names(settings: RunSettings) -> list[str]:
     """Of all detectors that the summary will tell of, in its order."""
     from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 
-    reactor = [] if options.judge_only else [REACTOR_NAME]
-    cascade = [CASCADE_NAME] if options.cascade else []
-    return reactor + ([] if options.kimera_only else judges_of(options)) + cascade
+    reactor = [] if settings.judge_only else [REACTOR_NAME]
+    cascade = [CASCADE_NAME] if settings.cascade else []
+    return reactor + ([] if settings.kimera_only else judges_of(settings)) + cascade
 
 
 def detectors_of(
-    options: argparse.Namespace,
+    settings: RunSettings,
     dataset: Dataset,
     prompt: Prompt,
     reactor: Reactor | None,
@@ -116,25 +117,25 @@ def detectors_of(
 
     detectors: list[Detector] = []
     if reactor:
-        detectors.append(ReactorDetector(reactor, options.mp, REACTOR_NAME))
-    if options.kimera_only:
+        detectors.append(ReactorDetector(reactor, settings.mp, REACTOR_NAME))
+    if settings.kimera_only:
         return detectors
-    simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
-    replies = stack.enter_context(ReplyCache()) if options.cache_replies else None
+    simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
+    replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
-    plan = plan_of(vars(options))
-    for model in judges_of(options):
-        client, price = _client(options, model, prompt, simulator, limits, replies)
+    plan = plan_of(vars(settings))
+    for model in judges_of(settings):
+        client, price = _client(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
+            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, plan
         )
-        asked = options.concurrency or 1
-        detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))
+        asked = settings.concurrency or 1
+        detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
     return detectors
 
 
 def _client(
-    options: argparse.Namespace,
+    settings: RunSettings,
     model: str,
     prompt: Prompt,
     simulator: str | None,
@@ -146,35 +147,35 @@ def _client(
     from benchmarks.rates import RateLimits
     from benchmarks.transports import httpx_available
 
-    concurrency = options.concurrency or 1
+    concurrency = settings.concurrency or 1
     if concurrency != 1 and not httpx_available():
         note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
         concurrency = 1
     client = AsyncOpenAIClient(
-        "none" if simulator else options.api_key,
+        "none" if simulator else settings.api_key,
         model,
         concurrency,
-        simulator or options.base_url,
-        options.timeout,
-        options.max_retries,
+        simulator or settings.base_url,
+        settings.timeout,
+        settings.max_retries,
         prompt=prompt,
-        headers=dict(options.headers or ()),
-        rates=RateLimits(options.rpm, options.tpm),
+        headers=dict(settings.headers),
+        rates=RateLimits(settings.rpm, settings.tpm),
         replies=replies,
-        logprobs=options.logprobs,
+        logprobs=settings.logprobs,
     )
-    price = price_for(options, model, client.endpoint.base_url)
-    if options.max_cost and price:
-        client.cost_limit = CostLimit(options.max_cost, price, limits, note)
+    price = price_for(settings, model, client.endpoint.base_url)
+    if settings.max_cost and price:
+        client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
     return client, price
 
 
-def price_for(options: argparse.Namespace, model: str, base_url: str) -> Price | None:
+def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | None:
     """None where it is not known. Raises UserError where --max-cost needs it."""
     from benchmarks.pricing import parse_price, price_of
 
-    price = parse_price(options.price) if options.price else price_of(model, base_url)
-    if options.max_cost and not price:
+    price = parse_price(settings.price) if settings.price else price_of(model, base_url)
+    if settings.max_cost and not price:
         raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
     return price
 

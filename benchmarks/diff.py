@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import FAIL_IF, positive
+from benchmarks.settings import FAIL_IF
+from kimera.argument_types import positive
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of

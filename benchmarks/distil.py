@@ -22,7 +22,7 @@ from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
-from kimera.reactor_flags import add_old_name
+from kimera.settings import add_old_name
 from kimera.standard_output import note, tell
 
 if TYPE_CHECKING:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from benchmarks.adaptive import START
+from benchmarks.datasets import Dataset
 from benchmarks.detectors import judges_base_url, judges_of, price_for
+from benchmarks.dialect import Dialect
+from benchmarks.finished_run import plan_of
+from benchmarks.pricing import Price, estimate, in_dollars, worst_case
+from benchmarks.prompts import Prompt
+from benchmarks.settings import RunSettings
 from kimera.errors import UserError
 from kimera.exit_codes import DONE
 
-if TYPE_CHECKING:
-    from benchmarks.datasets import Dataset
-    from benchmarks.pricing import Price
-    from benchmarks.prompts import Prompt
 
-
-def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> int:
+def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
     """Says what a run would send. Nothing is sent, so no key is needed."""
-    import numpy as np
-
-    from benchmarks.finished_run import plan_of
-    from benchmarks.pricing import estimate, in_dollars
-
-    if options.json:
+    if settings.json:
         raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
-    askings = options.repeat * (2 if options.swap else 1)
-    for model in [] if options.kimera_only else judges_of(options):
-        base_url = "the built-in simulator" if options.simulate else judges_base_url(options)
-        price = price_for(options, model, base_url)
+    askings = settings.repeat * (2 if settings.swap else 1)
+    for model in [] if settings.kimera_only else judges_of(settings):
+        base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
+        price = price_for(settings, model, base_url)
         texts = (
             "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
             for pair in dataset
@@ -41,8 +38,8 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
             f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
         )
         if price and expected.dollars is not None:
-            print(_enough(options, expected.dollars, price, model, dataset, prompt))
-    if plan := plan_of(vars(options)):
+            print(_enough(settings, expected.dollars, price, model, dataset, prompt))
+    if plan := plan_of(vars(settings)):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
         maximum = "The figures above are the maximum."
@@ -61,17 +58,13 @@ def dry_run(options: argparse.Namespace, dataset: Dataset, prompt: Prompt) -> in
 
 
 def _enough(
-    options: argparse.Namespace, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
+    settings: RunSettings, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
-    from benchmarks.adaptive import START
-    from benchmarks.dialect import Dialect
-    from benchmarks.pricing import worst_case
-
     dialect = Dialect()
     longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
     aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
-    in_flight = START if options.concurrency == "auto" else options.concurrency or 1
+    in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (
         f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
         f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "

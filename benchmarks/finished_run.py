@@ -14,8 +14,9 @@ from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.results import REACTOR_NAME, RunResult
 from benchmarks.run_folder import JOURNAL, dataset_of, header_in
 from kimera.errors import UserError
-from kimera.pair_flags import reading_of
+from kimera.pair_settings import PairSettings, reading_of
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.settings import settings_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def open_run(folder: str | Path) -> FinishedRun:
             seed=options["seed"],
             shard=options["shard"],
             labelled_only=options["simulate"] and not options["kimera_only"],
-            **reading_of(options),
+            **reading_of(settings_of(PairSettings, options)),
         )
     except UserError as error:
         raise UserError(

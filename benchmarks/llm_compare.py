@@ -14,43 +14,84 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import build_parser, without_effect
-from benchmarks.run import run_comparison
+from benchmarks.settings import RunSettings, without_effect
+from kimera import __version__
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import exit_code_of
+from kimera.settings import CommandLine, command_line, parser_of
 from kimera.standard_output import note
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
+
+EPILOG = """\
+examples:
+  kimera compare --kimera-only                 no key, no network
+  kimera compare --simulate --async 8          a simulated judge, no key, no network
+  kimera compare --async 8                     GPT-4o, 8 requests in flight
+  kimera compare --mp 4 --async 10             also run the reactor on 4 processes
+  kimera compare pairs.csv --max-pairs 0 --async 16 --model gpt-4o --model gpt-4o-mini
+  kimera compare --base-url http://localhost:8000/v1 --model NAME --async 4
+  kimera compare pairs.csv --max-pairs 0 --async auto --max-cost 5
+  kimera compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
+  kimera compare --resume runs/2026-01-31_12-00-00
+
+starting values for --async:
+  up to 50 pairs 4 to 6, 50 to 200 pairs 8 to 12, above 200 pairs 10 to 20. If you know the
+  endpoint's limits: its rate times its latency (500 requests per minute at 0.8 s keep 7 in flight).
+
+gates, for CI:
+  --fail-if "kimera.f1 < 0.8" --fail-if "gpt-4o.latency_ms.p95 > 2000" --fail-if "kimera/gpt-4o.kappa < 0.6"
+  NAME is a detector (kimera, or a model), or two of them in the order of the table; METRIC any number of its
+  in summary.json; figures with an interval have its ends, as in kimera.f1.low; OP is < <= > >= or ==.
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = parser_of(
+        RunSettings,
+        "compare",
+        usage="kimera compare [DATASET] [flags]; --help explains them",
+        description="Compare the Kimera reactor, a local contradiction detector, with an LLM judge on the "
+        "same pairs of statements: the quality, agreement, latency and failures of both.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kimera {__version__}")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    given = build_parser().parse_args(argv)
-    return exit_code_of(lambda: _begin_or_go_on(given, argv))
+    parsed = build_parser().parse_args(argv)
+    return exit_code_of(lambda: _begin_or_go_on(command_line(RunSettings, "compare", parsed)))
 
 
-def _begin_or_go_on(given: argparse.Namespace, argv: Sequence[str] | None) -> int:
-    options, header = given, None
-    if given.resume:
-        from benchmarks.run_folder import resumed_options
+def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
+    # What a run imports, scipy among it, --help need not wait for.
+    from benchmarks.run import run_comparison
+    from benchmarks.run_folder import resumed_settings
 
-        if given.dry_run:
+    settings, header = told.settings, None
+    if folder := settings.resume:
+        if settings.dry_run:
             raise UserError(
                 "--dry-run estimates a whole run, not the rest of one, so it cannot be combined with --resume"
             )
-        options, header = resumed_options(argv, given.resume, build_parser())
-    for each in without_effect(given, options):
-        note(each)
-    return run_comparison(options, header, as_called("kimera compare"), _print)
+        settings, header = resumed_settings(told, folder)
+    for effect in without_effect(told, settings):
+        note(effect)
+    return run_comparison(settings, header, as_called("kimera compare"), _print)
 
 
-def _print(options: argparse.Namespace, summary: dict[str, Any], folder: Path) -> None:
+def _print(settings: RunSettings, summary: dict[str, Any], folder: Path) -> None:
     from benchmarks.report import print_summary
 
-    if options.json:
+    if settings.json:
         print(json.dumps(summary, indent=2))
     else:
-        print_summary(summary, folder, viz=not options.no_viz)
+        print_summary(summary, folder, viz=not settings.no_viz)
 
 
 if __name__ == "__main__":

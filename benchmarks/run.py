@@ -1,8 +1,7 @@
-"""A run: the comparison that its flags ask for, from the dataset to the exit code."""
+"""A run: the comparison that its settings ask for, from the dataset to the exit code."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import shlex
 import shutil
@@ -11,74 +10,79 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmarks.cascade import BudgetError
+from benchmarks.comparison import Comparison, Detector, compare
+from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
+from benchmarks.dry_run import dry_run
+from benchmarks.finished_run import plan_of
+from benchmarks.gates import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
+from benchmarks.journal import Journal, JournalReader
+from benchmarks.judge import INTERRUPTED as BY_CTRL_C
+from benchmarks.judge import REMEDIES
+from benchmarks.outcomes import rows_of
+from benchmarks.prompts import Prompt, load_prompt
+from benchmarks.recorder import Recorder
+from benchmarks.report import write_report
+from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+from benchmarks.run_folder import JOURNAL, check_same, header_of, is_begun, new_run_folder
+from benchmarks.settings import RunSettings
 from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, INTERRUPTED
-from kimera.reactor_flags import reactor_of
+from kimera.pair_files import dropped_rows
+from kimera.pair_settings import reading_of
+from kimera.reactor import Reactor
+from kimera.reactor_settings import reactor_of
 from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
-from kimera.standard_output import note
+from kimera.standard_output import note, reader_may_leave
 
-if TYPE_CHECKING:
-    from benchmarks.comparison import Comparison, Detector
-    from benchmarks.datasets import Dataset
-    from benchmarks.gates import Gate
-    from benchmarks.prompts import Prompt
-    from benchmarks.recorder import Recorder
-    from kimera.reactor import Reactor
-
-    Show = Callable[[argparse.Namespace, dict[str, Any], Path], object]
+Show = Callable[[RunSettings, dict[str, Any], Path], object]
 
 
 def run_comparison(
-    options: argparse.Namespace,
+    settings: RunSettings,
     header: dict[str, Any] | None,
     command: str,
     show: Show,
 ) -> int:
-    """Compares the detectors of these flags, and gives the exit code.
+    """Compares the detectors of these settings, and gives the exit code.
 
     header: of the run that goes on, None where one begins. command: what goes on with it where it ends early.
-    show: is given the flags, the summary and the run's folder.
+    show: is given the settings, the summary and the run's folder.
     """
-    from benchmarks.cascade import BudgetError
-    from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
-    from benchmarks.prompts import load_prompt
-    from benchmarks.run_folder import check_same, header_of, new_run_folder
-
-    check_judge(options)
-    gates = parse_gates(options.fail_if, known_figures(detector_names(options)))
+    check_judge(settings)
+    gates = parse_gates(settings.fail_if, known_figures(detector_names(settings)))
     now = datetime.now().astimezone()
-    prompt = load_prompt(options.prompt)
+    prompt = load_prompt(settings.prompt)
     with contextlib.ExitStack() as stack:
-        spool = stack.enter_context(spooled()) if options.dataset == STANDARD_INPUT else None
-        dataset = _load_dataset(options, spool)
+        spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
+        dataset = _load_dataset(settings, spool)
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:
-            _require_figures(options, dataset, gates)
-        if options.dry_run:
-            from benchmarks.dry_run import dry_run
-
-            return dry_run(options, dataset, prompt)
-        reactor = None if options.judge_only else reactor_of(options, options.reactor)
-        identity = _identity(options, dataset, prompt, reactor)
-        if header:
-            check_same(options.resume, header, identity)
-        detectors = detectors_of(options, dataset, prompt, reactor, stack)
-        folder = Path(options.resume) if header else new_run_folder(options.out, now)
+            _require_figures(settings, dataset, gates)
+        if settings.dry_run:
+            return dry_run(settings, dataset, prompt)
+        reactor = None if settings.judge_only else reactor_of(settings, settings.reactor)
+        identity = _identity(settings, dataset, prompt, reactor)
+        resumed = Path(settings.resume) if header and settings.resume else None
+        if header and resumed:
+            check_same(resumed, header, identity)
+        detectors = detectors_of(settings, dataset, prompt, reactor, stack)
+        folder = resumed or new_run_folder(settings.out, now)
         if spool:  # reports and a run that goes on need it
-            options.dataset = shutil.copy(spool, folder)
+            settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        new_header = None if header else header_of(options, created, identity)
+        new_header = None if header else header_of(settings, created, identity)
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
-            if not options.quiet:
+            if not settings.quiet:
                 print(f"run folder: {folder}", file=sys.stderr)
-            comparison = _compare(options, dataset, detectors, folder, created, new_header)
-            summary = _report(options, comparison, dataset, folder, show)
+            comparison = _compare(settings, dataset, detectors, folder, created, new_header)
+            summary = _report(settings, comparison, dataset, folder, show)
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
             return INTERRUPTED
@@ -88,52 +92,45 @@ def run_comparison(
         except (UserError, OSError) as error:
             print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
             return FAILED
-    return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
+    return exit_code_with(gates, parts_of(summary), _exit_code(settings, comparison, command, folder))
 
 
-def _require_figures(options: argparse.Namespace, dataset: Dataset, gates: Sequence[Gate]) -> None:
-    """Raises UserError where flags ask for figures that this run cannot have, whatever comes of it."""
-    from benchmarks.gates import Prospect
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
-
-    if options.prevalence and not dataset.labelled:
+def _require_figures(settings: RunSettings, dataset: Dataset, gates: Sequence[Gate]) -> None:
+    """Raises UserError where settings ask for figures that this run cannot have, whatever comes of it."""
+    if settings.prevalence and not dataset.labelled:
         raise UserError(
             "--prevalence restates figures that take labels, and no pair of this dataset has one; leave the "
             "flag out"
         )
     takes = {
-        "at_prevalence.": ("--prevalence", options.prevalence),
-        "calibration.": ("--logprobs", options.logprobs),
-        "stability.flip_rate": ("--repeat", options.repeat > 1),
-        "stability.order_disagreement": ("--swap", options.swap),
-        "stability.": ("--repeat or --swap", options.repeat > 1 or options.swap),
+        "at_prevalence.": ("--prevalence", settings.prevalence),
+        "calibration.": ("--logprobs", settings.logprobs),
+        "stability.flip_rate": ("--repeat", settings.repeat > 1),
+        "stability.order_disagreement": ("--swap", settings.swap),
+        "stability.": ("--repeat or --swap", settings.repeat > 1 or settings.swap),
     }
     kinds = {REACTOR_NAME: "reactor", CASCADE_NAME: "cascade"}
     Prospect(
-        {name: kinds.get(name, "judge") for name in detector_names(options)},
+        {name: kinds.get(name, "judge") for name in detector_names(settings)},
         dataset.labelled,
         {start: flag for start, (flag, is_given) in takes.items() if not is_given},
     ).require(gates)
 
 
-def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
+def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
     """spool: a file with what standard input held, where that is the dataset."""
-    from benchmarks.datasets import load_dataset
-    from kimera.pair_files import dropped_rows
-    from kimera.pair_flags import reading_of
-
     bad_rows: list[str] = []
-    asks_simulator = options.simulate and not options.kimera_only
+    asks_simulator = settings.simulate and not settings.kimera_only
     dataset = load_dataset(
-        spool or options.dataset,
+        spool or settings.dataset,
         title=TITLE if spool else "",
-        max_pairs=options.max_pairs,
-        seed=options.seed,
-        shard=options.shard,
+        max_pairs=settings.max_pairs,
+        seed=settings.seed,
+        shard=settings.shard,
         labelled_only=asks_simulator,
         on_bad_row=bad_rows.append,
         on_note=note,
-        **reading_of(vars(options)),
+        **reading_of(settings),
     )
     if bad_rows:
         note(dropped_rows(bad_rows))
@@ -150,17 +147,17 @@ def _load_dataset(options: argparse.Namespace, spool: Path | None) -> Dataset:
 
 
 def _identity(
-    options: argparse.Namespace, dataset: Dataset, prompt: Prompt, reactor: Reactor | None
+    settings: RunSettings, dataset: Dataset, prompt: Prompt, reactor: Reactor | None
 ) -> dict[str, Any]:
     """The hashes that tell whether a run which goes on is still the same run."""
     identity: dict[str, Any] = {
         "version": __version__,
         "dataset": {"name": dataset.name, "sha256": dataset.sha256, "pairs": len(dataset)},
     }
-    if not options.kimera_only:
+    if not settings.kimera_only:
         identity["judge"] = {
-            "models": judges_of(options),
-            "base_url": "simulated" if options.simulate else judges_base_url(options),
+            "models": judges_of(settings),
+            "base_url": "simulated" if settings.simulate else judges_base_url(settings),
         }
         identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
     if reactor:
@@ -169,7 +166,7 @@ def _identity(
 
 
 def _compare(
-    options: argparse.Namespace,
+    settings: RunSettings,
     dataset: Dataset,
     detectors: list[Detector],
     folder: Path,
@@ -177,11 +174,6 @@ def _compare(
     new_header: dict[str, Any] | None,
 ) -> Comparison:
     """new_header: of a run that begins; None where one goes on."""
-    from benchmarks.comparison import compare
-    from benchmarks.finished_run import plan_of
-    from benchmarks.journal import Journal, JournalReader
-    from benchmarks.run_folder import JOURNAL
-
     path = folder / JOURNAL
     with Journal(path, header=new_header) as journal, contextlib.ExitStack() as stack:
         earlier = None if new_header else stack.enter_context(JournalReader(path))
@@ -191,45 +183,37 @@ def _compare(
             journal,
             earlier,
             created=created,
-            seed=options.seed,
-            plan=plan_of(vars(options)),
-            quiet=options.quiet,
+            seed=settings.seed,
+            plan=plan_of(vars(settings)),
+            quiet=settings.quiet,
         )
 
 
 def _report(
-    options: argparse.Namespace,
+    settings: RunSettings,
     comparison: Comparison,
     dataset: Dataset,
     folder: Path,
     show: Show,
 ) -> dict[str, Any]:
-    from benchmarks.outcomes import rows_of
-    from benchmarks.report import write_report
-    from benchmarks.run_folder import JOURNAL
-    from kimera.standard_output import reader_may_leave
-
     rows = rows_of(dataset, comparison.recorders, comparison.run, folder / JOURNAL)
     summary = write_report(
         comparison.run,
         rows,
         folder,
-        margin=options.margin / 100,
-        prevalence=options.prevalence,
-        viz=not options.no_viz,
+        margin=settings.margin / 100,
+        prevalence=settings.prevalence,
+        viz=not settings.no_viz,
     )
     with reader_may_leave():
-        show(options, summary, folder)
+        show(settings, summary, folder)
     return summary
 
 
-def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
+def _exit_code(settings: RunSettings, comparison: Comparison, command: str, folder: Path) -> int:
     """Says which pairs failed and what ended a detector early, or that it answered nothing."""
-    from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-    from benchmarks.judge import REMEDIES
-
     stopped_by = comparison.stopped_by
-    too_many_failed = [_tell_failures(recorder, comparison, options) for recorder in comparison.recorders]
+    too_many_failed = [_tell_failures(recorder, comparison, settings) for recorder in comparison.recorders]
     for name, failure in stopped_by.items():
         remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
         print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
@@ -237,7 +221,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
         more = ""
         if any(failure.kind == "max_cost" for failure in stopped_by.values()):
             spent = sum(each.dollars or 0.0 for each in comparison.run.detectors if each.kind == "judge")
-            more = f" --max-cost DOLLARS, with more than {max(options.max_cost, spent):.4g}"
+            more = f" --max-cost DOLLARS, with more than {max(settings.max_cost or 0.0, spent):.4g}"
         print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
@@ -246,7 +230,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
     return FAILED if silent or any(too_many_failed) else DONE
 
 
-def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse.Namespace) -> bool:
+def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSettings) -> bool:
     """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
     result = next(each for each in comparison.run.detectors if each.name == recorder.name)
     failed = {kind: count for kind, count in result.errors.items() if kind not in {"not_asked", "abstained"}}
@@ -256,21 +240,19 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse
     )
     if not lost:
         return False
-    too_many: bool = lost > options.max_failed * asked
+    too_many: bool = lost > settings.max_failed * asked
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed.items())
     told = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
     if recorder.commonest_failure and recorder.name not in comparison.stopped_by:
         told += f"; the most frequent error is: {recorder.commonest_failure.rstrip('.')}"
     if too_many:
-        told += f". That is more than --max-failed {options.max_failed:g} allows"
+        told += f". That is more than --max-failed {settings.max_failed:g} allows"
     print(f"{'error' if too_many else 'note'}: {told}", file=sys.stderr)
     return too_many
 
 
 def _way_on(command: str, folder: Path) -> str:
     """How the run goes on, if it has begun."""
-    from benchmarks.run_folder import is_begun
-
     if not is_begun(folder):
         return f"nothing was begun in {folder}"
     return f"go on with: {command} --resume {shlex.quote(str(folder))}"

@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import EMBEDDED
+from benchmarks.dataset_sources import EMBEDDED
 from benchmarks.journal import JournalReader, Record
-from benchmarks.options import build_parser
 from benchmarks.prompts import BUILT_IN
+from benchmarks.settings import RunSettings
 from kimera.errors import UserError
 from kimera.model_folders import PACKAGED_NAMES
-from kimera.pair_flags import FLAGS as PAIR_FLAGS
+from kimera.settings import CommandLine, Option, options_of, settings_of
 
 JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'
 RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "report.html", "comparison.png")
-# What makes it another run; everything else, such as --async or --timeout, may change when a run goes on.
-IDENTITY = {
-    "dataset": "DATASET",
-    "max_pairs": "--max-pairs",
-    "seed": "--seed",
-    "shard": "--shard",
-    **PAIR_FLAGS,
-    "kimera_only": "--kimera-only",
-    "judge_only": "--judge-only",
-    "models": "--model",
-    "base_url": "--base-url",
-    "prompt": "--prompt",
-    "simulate": "--simulate",
-    "logprobs": "--logprobs",
-    "repeat": "--repeat",
-    "swap": "--swap",
-    "reactor": "--reactor",
-    "verify_weights": "--verify-weights",
-    "symmetric": "--symmetric",
-    "backend": "--backend",
-    "precision": "--precision",
-    "device": "--device",
-    "encoder": "--encoder",
-    "head": "--head",
-    "margin": "--margin",
-    "cascade": "--cascade",
-    "max_sent": "--max-sent",
-    "prevalence": "--prevalence",
-}
-RENAMED = {"most_sent": "max_sent"}  # options of runs by version 0.5.0
-SECRET = ("api_key", "headers")  # never written down
-OF_ONE_SESSION = ("out", "resume", "dry_run", "json", "quiet")
-# Options that may be paths, and the names among them that are none, whatever lies in the current folder.
-PATHS = ("dataset", "prompt", "encoder", "head", "verify_weights", "cache_dir")
+# What is no path, whatever lies in the current folder.
 NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
 
 
@@ -109,45 +75,64 @@ def _unused(folder: Path) -> Path:
     return candidate
 
 
-def header_of(options: argparse.Namespace, created: str, identity: dict[str, Any]) -> Record:
-    """The first line of a journal: all flags but secrets, and the hashes of what a flag only names."""
-    kept = {name: value for name, value in vars(options).items() if name not in (*SECRET, *OF_ONE_SESSION)}
-    kept |= {name: _absolute(kept[name]) for name in PATHS}  # the run may go on from another folder
-    header_names = sorted(name for name, _ in options.headers or ())
+def header_of(settings: RunSettings, created: str, identity: dict[str, Any]) -> Record:
+    """The first line of a journal: all settings but secrets, and the hashes of what a setting only names."""
+    kept = {
+        name: _kept(declared, getattr(settings, name))
+        for name, declared in options_of(RunSettings).items()
+        if not (declared.secret or declared.one_session)
+    }
+    header_names = sorted(name for name, _ in settings.headers)
     return {"created": created, **identity, "options": kept, "header_names": header_names}
 
 
-def _absolute(value: str | None) -> str | None:
-    return os.path.abspath(value) if value and value not in NAMES and Path(value).exists() else value
+def _kept(declared: Option, value: Any) -> Any:
+    """A setting as a journal has it: a path is absolute, since the run may go on from another folder."""
+    is_path = declared.path and value and value not in NAMES and Path(value).exists()
+    return os.path.abspath(value) if is_path else value
 
 
-def resumed_options(
-    argv: Sequence[str] | None, folder: str, parser: argparse.ArgumentParser
-) -> tuple[argparse.Namespace, Record]:
-    """The flags of the run in `folder`, with those of this command line over them, and the run's header.
+def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSettings, Record]:
+    """The settings of the run in `folder`, with what this command line tells over them; the run's header.
 
-    parser: of this command line; it need not know all the flags of a run.
-    Raises UserError where a flag would make it another run.
+    Raises UserError where that would make another run.
     """
     header = header_in(folder)
-    saved = header["options"]
-    parser.set_defaults(**{**saved, "models": None, "fail_if": None})  # argparse would add to a list
-    options = parser.parse_args(argv)
-    options.models = options.models or saved["models"]
-    options.fail_if = options.fail_if or saved.get("fail_if")
-    for name, flag in IDENTITY.items():
-        given = getattr(options, name)
-        if (_absolute(given) if name in PATHS else given) != saved[name]:
-            began = "not given" if saved[name] is None else repr(saved[name])
+    saved = settings_in(header)
+    stated = {name: (each, getattr(told.settings, name)) for name, each in _stated(told).items()}
+    for name, (declared, value) in stated.items():
+        began = getattr(saved, name)
+        if declared.identity and _kept(declared, value) != began:
+            remedy = "leave the flag out" if name in told.flags else f"take it out of {told.file}"
             raise UserError(
-                f"--resume {folder}: {flag} was {began} when this run began; leave the flag out, "
+                f"--resume {folder}: {declared.shown} was {_as_given(began)} when this run began; {remedy}, "
                 "or start a new run"
             )
-    options.dataset = dataset_of(folder, header)
-    if header["header_names"] and not options.headers:
+    changes = {name: value for name, (declared, value) in stated.items() if not declared.identity}
+    settings = replace(saved, **changes, dataset=dataset_of(folder, header))
+    if header["header_names"] and not settings.headers:
         names = ", ".join(header["header_names"])
         raise UserError(f"--resume {folder}: give --header again for {names}, since headers are never saved")
-    return options, header
+    return settings, header
+
+
+def _stated(told: CommandLine[RunSettings]) -> dict[str, Option]:
+    """The options that this command line gives to a run that goes on.
+
+    A configuration file that was only found says nothing of the run itself, which flags may have begun
+    otherwise: the command that Kimera prints, to go on, must work beside it.
+    """
+    return {
+        name: declared
+        for name, declared in options_of(RunSettings).items()
+        if name in told.flags or (name in told.in_file and (told.is_file_named or declared.one_session))
+    }
+
+
+def _as_given(value: Any) -> str:
+    if value is None or value is False or value == ():
+        return "not given"
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else repr(value)
 
 
 def dataset_of(folder: str | Path, header: Record) -> str:
@@ -179,11 +164,23 @@ def header_in(folder: str | Path) -> Record:
 
 def _options_in(header: Record) -> dict[str, Any]:
     """All options of today. What the run's version did not know yet does what it did then: the default."""
-    saved = {RENAMED.get(name, name): value for name, value in header["options"].items()}
-    return {**vars(build_parser().parse_args([])), "dataset": header["dataset"]["name"], **saved}
+    declared = options_of(RunSettings)
+    today = {
+        old.removeprefix("--").replace("-", "_"): name for name in declared for old in declared[name].old
+    }
+    saved = {today.get(name, name): value for name, value in header["options"].items()}
+    defaults = {name: each.default for name, each in declared.items()}
+    return {**defaults, "dataset": header["dataset"]["name"], **saved}
 
 
-def check_same(folder: str, header: Record, identity: dict[str, Any]) -> None:
+def settings_in(header: Record) -> RunSettings:
+    """The settings that a run was begun with. header: as `header_in` gives it."""
+    settings = settings_of(RunSettings, header["options"])
+    # Without --model the judge was named by what is the default where the run began.
+    return replace(settings, models=settings.models or tuple(header.get("judge", {}).get("models", ())))
+
+
+def check_same(folder: str | Path, header: Record, identity: dict[str, Any]) -> None:
     """Raises UserError naming what has changed since the run began: dataset, prompt, judge, weights."""
     changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
     if changed:

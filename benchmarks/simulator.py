@@ -133,9 +133,10 @@ def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> No
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from benchmarks.datasets import EMBEDDED
+    from benchmarks.dataset_sources import EMBEDDED
     from benchmarks.prompts import DEFAULT_PROMPT
-    from kimera.pair_flags import add_pair_flags
+    from kimera.pair_settings import PairSettings
+    from kimera.settings import add_options, options_of
 
     parser = argparse.ArgumentParser(
         prog=as_called("kimera simulate"),
@@ -155,7 +156,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for field in dataclasses.fields(SimulatorConfig):
         _add_setting(parser, field)
-    add_pair_flags(parser.add_argument_group("how the dataset is read"))
+    group = parser.add_argument_group("how the dataset is read")
+    add_options(group, options_of(PairSettings).values())
     return parser
 
 
@@ -187,10 +189,12 @@ def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
     from benchmarks.datasets import load_dataset
     from benchmarks.prompts import load_prompt
-    from kimera.pair_flags import reading_of
+    from kimera.pair_settings import PairSettings, reading_of
+    from kimera.settings import settings_of
     from kimera.standard_output import note
 
-    dataset = load_dataset(arguments.dataset, on_note=note, **reading_of(vars(arguments)))
+    reading = reading_of(settings_of(PairSettings, vars(arguments)))
+    dataset = load_dataset(arguments.dataset, on_note=note, **reading)
     if dataset.unlabelled:
         note(f"the simulated judge abstains on the {dataset.unlabelled} pairs that have no label")
     return answers_for(dataset, load_prompt(arguments.prompt).question, arguments.swap)

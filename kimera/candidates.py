@@ -23,38 +23,16 @@ from kimera.errors import UserError
 from kimera.head import ContradictionHead
 from kimera.installation import how_to_install
 from kimera.pool import WorkerPool
+from kimera.scan_rule import Rule
 
 if TYPE_CHECKING:
     from usearch.index import Index
 
 ROWS_PER_BLOCK = 4096
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64  # of the graph (Malkov and Yashunin 2018)
-TEXTS_PER_RARE = 500
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*")  # 3.5, 14:30 and 2026-01-31 are words too
 
 Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What makes two statements a pair to verify.
-
-    min_cosine: of the vectors; such pairs are found among the `neighbours` nearest of either statement.
-    rare_in, min_cosine_rare: or less is enough, where both share a word that at most so many statements
-    hold; in a corpus of n at most n / 500, but 2 in any, or every word of a small one would be rare.
-    min_screen: P(contradiction) by the head, in one order, for a pair to be verified at all;
-    surely: from this cosine on the head is not asked: among near-copies it is little better than chance.
-    """
-
-    min_cosine: float = 0.6
-    neighbours: int = 12
-    rare_in: int = 5
-    min_cosine_rare: float = 0.3
-    min_screen: float = 0.05
-    surely: float = 0.8
-
-    def rare_in_corpus(self, texts: int) -> int:
-        return min(self.rare_in, max(2, texts // TEXTS_PER_RARE))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,7 @@
-"""Where worker processes run: on this machine, or on a Ray cluster; and the flags of commands that choose."""
+"""Where worker processes run: on this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +11,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from kimera.errors import UserError
-from kimera.flags import TakesFlags
 from kimera.installation import how_to_install
 from kimera.pool import Load, WorkerPool
 
-__all__ = ["LOCAL", "Engine", "EngineName", "Pool", "add_engine_flags", "as_engine", "engine_of"]
+__all__ = ["LOCAL", "Engine", "EngineName", "Pool", "as_engine"]
 
 EngineName: TypeAlias = Literal["local", "ray"]
 ENGINES: tuple[EngineName, ...] = ("local", "ray")
@@ -90,25 +88,3 @@ LOCAL = Engine()
 
 def as_engine(engine: Engine | EngineName) -> Engine:
     return engine if isinstance(engine, Engine) else Engine(engine)
-
-
-def add_engine_flags(group: TakesFlags) -> None:
-    """The flags that `engine_of` reads."""
-    group.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="local",
-        help="where to compute: local is this machine; ray is the workers of a Ray cluster, one for each of "
-        "its CPUs unless --mp sets their number (default: local)",
-    )
-    group.add_argument(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="address of the Ray cluster that this machine belongs to, or auto (default: RAY_ADDRESS; if "
-        "that is not set, Ray is started on this machine and stopped at the end)",
-    )
-
-
-def engine_of(options: argparse.Namespace) -> Engine:
-    """The engine that a command line asks for. Raises `UserError` where it cannot be had."""
-    return Engine(options.engine, options.ray_address)

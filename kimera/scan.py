@@ -10,33 +10,30 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from kimera.commands import as_called
+from kimera.argument_types import shard_of_n, share
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
 from kimera.findings import MIN_SCORE
-from kimera.reactor_flags import add_old_name, add_reactor_flags, check_reactor_flags, reactor_of, share
-from kimera.scan_flags import (
+from kimera.reactor_settings import ReactorSettings, check_reactor, reactor_of
+from kimera.scan_files import (
     accepted_findings,
-    add_corpus_flags,
-    add_finding_flags,
-    add_rule_flags,
-    check_finding_flags,
     count_of_findings,
     gate_is_met,
     read_corpus,
-    rule_of,
     scan_bar,
     write_findings,
 )
-from kimera.shards import shard
+from kimera.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
+from kimera.settings import Groups, command_line, option, parser_of
 
 if TYPE_CHECKING:
     from kimera.scanning import Scan
 
-__all__ = ["build_parser", "main"]
+__all__ = ["ScanSettings", "build_parser", "main"]
 
 EPILOG = """\
 examples:
@@ -53,86 +50,92 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera scan"),
-        usage=as_called("kimera scan FILE... [flags]; --help explains them"),
-        description="Find the contradictions between the statements of a corpus.",
-        epilog=as_called(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_corpus_flags(parser.add_argument_group("corpus"))
-    add_rule_flags(parser.add_argument_group("which pairs are candidates"))
-    findings = parser.add_argument_group("findings")
-    findings.add_argument(
+@dataclass(frozen=True, kw_only=True)
+class ScanSettings(CorpusSettings, RuleSettings, FindingSettings, ReactorSettings):
+    """What the command takes."""
+
+    GROUPS: ClassVar[Groups] = {
+        "corpus": (CorpusSettings,),
+        "which pairs are candidates": (RuleSettings,),
+        "findings": ("min_score", FindingSettings),
+        "reactor": (ReactorSettings, "shard"),
+    }
+    min_score: float = option(
+        MIN_SCORE,
         "--min-score",
         type=share,
-        default=MIN_SCORE,
         metavar="P",
+        old=("--least-score",),
         help="minimum P(contradiction) of a finding (default: %(default)s)",
     )
-    add_old_name(findings, "--least-score", "min_score", share)
-    add_finding_flags(findings)
-    reactor = parser.add_argument_group("reactor")
-    add_reactor_flags(reactor)
-    reactor.add_argument(
+    shard: str | None = option(
+        None,
         "--shard",
-        type=shard,
+        type=shard_of_n,
         metavar="I/N",
-        help="verify only part I of N, for a scheduler that starts N such processes. Once their caches "
-        + as_called("are joined by kimera cache merge, a whole scan has nothing left to verify"),
+        help="verify only part I of N, for a scheduler that starts N such processes. Once their caches are "
+        "joined by kimera cache merge, a whole scan has nothing left to verify",
     )
-    return parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    return parser_of(
+        ScanSettings,
+        "scan",
+        usage="kimera scan FILE... [flags]; --help explains them",
+        description="Find the contradictions between the statements of a corpus.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_intermixed_args(argv)
-    return exit_code_of(lambda: _run(options))
+    parsed = build_parser().parse_intermixed_args(argv)
+    return exit_code_of(lambda: _run(command_line(ScanSettings, "scan", parsed).settings))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(settings: ScanSettings) -> int:
     from kimera.scanning import Scan, run_scan
 
-    check_reactor_flags(options)
-    check_finding_flags(options)
-    if options.shard and options.write_baseline:
+    check_reactor(settings)
+    check_findings(settings, settings.files)
+    if settings.shard and settings.write_baseline:
         raise UserError(
             "--write-baseline needs the findings of a whole scan, so it cannot be combined with --shard"
         )
-    accepted = accepted_findings(options)
-    corpus = read_corpus(options)
+    accepted = accepted_findings(settings)
+    corpus = read_corpus(settings, quiet=settings.quiet)
     scan, interrupted = Scan(), False
-    with reactor_of(options, "both") as reactor:
+    with reactor_of(settings, "both") as reactor:
         try:
             run_scan(
                 corpus,
                 reactor,
                 scan,
-                partial(scan_bar, options.quiet),
-                rule=rule_of(options),
-                min_score=options.min_score,
-                workers=options.mp,
-                shard=options.shard,
+                partial(scan_bar, settings.quiet),
+                rule=settings.rule,
+                min_score=settings.min_score,
+                workers=settings.mp,
+                shard=settings.shard,
             )
         except KeyboardInterrupt:
             interrupted = True
-    new = _write(options, scan, accepted, interrupted=interrupted)
+    new = _write(settings, scan, accepted, interrupted=interrupted)
     if interrupted:
         return INTERRUPTED
-    return DONE if gate_is_met(options, new, corpus.not_read) else GATE_NOT_MET
+    return DONE if gate_is_met(settings, new, corpus.not_read) else GATE_NOT_MET
 
 
-def _write(options: argparse.Namespace, scan: Scan, accepted: set[str], *, interrupted: bool) -> int:
+def _write(settings: ScanSettings, scan: Scan, accepted: set[str], *, interrupted: bool) -> int:
     """Writes the findings, or the baseline, and the counts; gives how many are not accepted."""
     new = known = 0
     if scan.verified or not interrupted:
         left = f"{scan.due - scan.verified:,} of {scan.due:,} pairs were not read" if interrupted else ""
-        new, known = write_findings(options, scan.findings, accepted, incomplete=left)
-    if not options.quiet:
+        new, known = write_findings(settings, scan.findings, accepted, incomplete=left)
+    if not settings.quiet:
         print(_counts(scan, new, known), file=sys.stderr)
     if interrupted:
-        print(_how_far(scan, options), file=sys.stderr)
+        print(_how_far(scan, settings), file=sys.stderr)
     return new
 
 
@@ -144,8 +147,8 @@ def _counts(scan: Scan, new: int, accepted: int) -> str:
     )
 
 
-def _how_far(scan: Scan, options: argparse.Namespace) -> str:
-    again = "" if options.no_cache else "; to continue, give the same command again"
+def _how_far(scan: Scan, settings: ScanSettings) -> str:
+    again = "" if settings.no_cache else "; to continue, give the same command again"
     if not scan.verified:
         return f"interrupted before any pair was verified: there are no findings yet{again}"
     return (

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kimera.candidates import Rule, Screened, nearest, related_pairs, screen
+from kimera.candidates import Screened, nearest, related_pairs, screen
 from kimera.encoder import embed
 from kimera.findings import Finding
 from kimera.reactor import Reactor
+from kimera.scan_rule import Rule
 from kimera.shards import holds_pair
 from kimera.statements import Corpus
 from kimera.verification import pairs_at_a_time, verify

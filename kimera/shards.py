@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from hashlib import blake2b
 
 
-def shard(text: str) -> str:
-    """For argparse: I/N, the I-th part of N."""
-    number, _, of = text.partition("/")
-    if all(part.isascii() and part.isdigit() for part in (number, of)) and 1 <= int(number) <= int(of):
-        return f"{int(number)}/{int(of)}"
-    raise argparse.ArgumentTypeError(f"{text!r} is not of the form I/N (part I of N), such as 2/4")
-
-
 def rows_of(shard: str) -> slice:
-    """Every N-th row from the I-th on."""
+    """Every N-th row from the I-th on. shard: "I/N"."""
     number, of = _numbers(shard)
     return slice(number - 1, None, of)
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimera.candidates import ROWS_PER_BLOCK, Rule, nearest, rare_word_pairs, related_pairs, screen
+from kimera.candidates import ROWS_PER_BLOCK, nearest, rare_word_pairs, related_pairs, screen
 from kimera.head import ContradictionHead
 from kimera.reactor import SHIPPED_HEAD
+from kimera.scan_rule import Rule
 
 ROOT = Path(__file__).parent.parent
 

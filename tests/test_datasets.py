@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import EMBEDDED, load_dataset, sample_mask
+from benchmarks.dataset_sources import EMBEDDED
+from benchmarks.datasets import load_dataset, sample_mask
 from kimera.errors import UserError
 from kimera.installation import how_to_install
 

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks import distil
-from benchmarks.llm_compare import main
-from benchmarks.options import build_parser, without_effect
+from benchmarks.llm_compare import build_parser, main
+from benchmarks.settings import RunSettings, without_effect
 from kimera import scan
 from kimera.errors import UserError
+from kimera.settings import CommandLine, command_line
+
+
+def told_by(words: list[str]) -> CommandLine[RunSettings]:
+    return command_line(RunSettings, "compare", build_parser().parse_args(words))
 
 
 def notes(given: str, run: str | None = None) -> list[str]:
-    parse = build_parser().parse_args
-    return list(without_effect(parse(given.split()), parse((given if run is None else run).split())))
+    told, begun = (told_by(text.split()) for text in (given, given if run is None else run))
+    return list(without_effect(told, begun.settings))
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from benchmarks.datasets import load_dataset
 from benchmarks.finished_run import open_run
 from benchmarks.llm_compare import main as compare
+from kimera.argument_types import shard_of_n
 from kimera.cache.__main__ import main as cache
 from kimera.scan import main as scan
-from kimera.shards import holds_pair, rows_of, shard
+from kimera.shards import holds_pair, rows_of
 
 PLACES = ("museum", "library", "harbour", "old theatre", "swimming pool", "town hall")
 TEXTS = [f"The {place} is {state} on Mondays." for place in PLACES for state in ("open", "closed")]
@@ -48,7 +49,7 @@ def test_a_part_of_a_scan_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("text", ["", "1", "/", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "²/3", "1.0/2"])
 def test_what_is_no_shard_is_wrong_usage(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not of the form I/N"):
-        shard(text)
+        shard_of_n(text)
 
 
 @pytest.mark.slow

@@ -25,8 +25,9 @@ from kimera.model_card import Figures, figures_table
 from kimera.model_folders import DEFAULT_MODEL, find_folder
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
-from kimera.train import main
-from kimera.train_options import public_command, read_options
+from kimera.settings import command_line
+from kimera.train import build_parser, main
+from kimera.train_settings import TrainSettings, public_command
 from kimera.training_data import LabelledFile, divide, split, too_small
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
@@ -355,7 +356,8 @@ def test_a_weight_that_is_not_above_zero_is_refused(weight):
 def test_the_public_command_hides_the_folder_of_the_data(tmp_path):
     files = [tmp_path / "train" / "a.jsonl", tmp_path / "eval" / "b.jsonl"]
     arguments = [f"{files[0]}=2", "--eval", str(files[1]), "--seed", "1", "--cache-dir", str(tmp_path)]
-    assert public_command(read_options(arguments)) == (
+    parsed = build_parser().parse_args(arguments)
+    assert public_command(command_line(TrainSettings, "train", parsed).settings) == (
         "python -m kimera.train DATA/train/a.jsonl=2 --eval DATA/eval/b.jsonl "
         f"--out head.safetensors --encoder {DEFAULT_MODEL} --epochs {FitOptions.epochs} --seed 1"
     )

@@ -21,13 +21,14 @@ import numpy as np
 
 from benchmarks.perf.setting import setting
 from kimera.cache import EmbeddingCache
-from kimera.candidates import Rule, rare_word_pairs
+from kimera.candidates import rare_word_pairs
 from kimera.encoder import embed
 from kimera.findings import MIN_SCORE
 from kimera.pair_files import read_pairs
 from kimera.pairs import Pair
 from kimera.progress import progress_bar
 from kimera.reactor import Reactor
+from kimera.scan_rule import Rule
 from kimera.scanning import Scan, run_scan, verified_scores
 from kimera.statements import Corpus, Statement
 

@@ -11,7 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.options import FAIL_IF, open_share, positive
+from benchmarks.settings import FAIL_IF
+from kimera.argument_types import open_share, positive
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of

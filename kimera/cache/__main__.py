@@ -13,12 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kimera.argument_types import size
 from kimera.cache import FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
 from kimera.onnx_models import MODELS
-from kimera.reactor_flags import size
 from kimera.sqlite_files import default_folder
 from kimera.standard_output import note, tell
 

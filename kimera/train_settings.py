@@ -1,20 +1,20 @@
-"""The flags of kimera.train: what they take, what is refused, and how a card shows them."""
+"""The settings of kimera.train: what they take, what is refused, and how a card shows them."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from kimera.commands import as_called
+from kimera.argument_types import whole
 from kimera.data_sets import parse_source
 from kimera.errors import UserError
 from kimera.model_folders import DEFAULT_MODEL
-from kimera.pair_flags import FLAGS as PAIR_FLAGS
-from kimera.pair_flags import add_pair_flags
-from kimera.reactor_flags import add_old_name, whole
+from kimera.pair_settings import PairSettings
+from kimera.settings import Groups, option, parser_of, words_of
 from kimera.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3}
@@ -55,125 +55,153 @@ then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="
 """
 
 
-def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command's options, with the defaults of the stage."""
-    options = build_parser().parse_args(arguments)
-    options.epochs = EPOCHS[options.stage] if options.epochs is None else options.epochs
-    options.out = options.out or Path(FILE_NAMES[options.stage])
-    return options
-
-
-def build_parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(PairSettings):
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera train"),
-        description=DESCRIPTION,
-        epilog=as_called(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "files",
+
+    GROUPS: ClassVar[Groups] = {
+        "": (
+            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
+            *("swap", "compile", "cache_dir", "no_cache"),
+        ),
+        "how the files are read": (PairSettings,),
+    }
+    files: tuple[str, ...] = option(
+        (),
         nargs="+",
         metavar="FILE",
         help="files of training pairs, or - for standard input; with FILE=0.5 each pair of the file counts "
         "half",
     )
-    add(
+    eval: tuple[str, ...] = option(
+        (),
         "--eval",
         nargs="+",
-        default=[],
         metavar="FILE",
         help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    add("--stage", choices=tuple(EPOCHS), default="screen", help="stage to fit (default: %(default)s)")
-    add(
+    stage: Literal["screen", "verify"] = option(
+        "screen", "--stage", choices=tuple(EPOCHS), help="stage to fit (default: %(default)s)"
+    )
+    out: Path | None = option(
+        None,
         "--out",
         type=Path,
         metavar="WEIGHTS",
+        outward=True,
         help="file to write (default: head.safetensors, or verify.safetensors)",
     )
-    add(
+    card: Path | None = option(
+        None,
         "--card",
         type=Path,
         metavar="CARD",
+        outward=True,
         help="file to write the model card to (default: WEIGHTS with the suffix .md)",
     )
-    add(
+    sources: Path | None = option(
+        None,
         "--sources",
         type=Path,
         metavar="JSON",
         help="file with the titles and licences of the training files, for the card",
     )
-    add(
+    encoder: str = option(
+        DEFAULT_MODEL,
         "--encoder",
-        default=DEFAULT_MODEL,
         metavar="NAME",
         help="sentence-transformers model to start from, by name or folder (default: %(default)s)",
     )
-    add("--epochs", type=int, help="maximum number of epochs (default: 6 for screen, 3 for verify)")
-    add("--seed", type=int, default=0, help="seed of the split and of the fit (default: %(default)s)")
-    add(
+    epochs: int | None = option(
+        None, "--epochs", type=int, help="maximum number of epochs (default: 6 for screen, 3 for verify)"
+    )
+    seed: int = option(0, "--seed", type=int, help="seed of the split and of the fit (default: %(default)s)")
+    mp: int | None = option(
+        None,
         "--mp",
         type=whole(1),
         metavar="N",
+        old=("--workers",),
         help="encode in N processes of one thread each (default: one process with all cores)",
     )
-    add_old_name(parser, "--workers", "mp", whole(1))
-    add(
+    start: Path | None = option(
+        None,
         "--start",
         type=Path,
         metavar="WEIGHTS",
         help="verify: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
         "encoder's",
     )
-    add(
+    swap: float = option(
+        0.0,
         "--swap",
         type=float,
-        default=0.0,
         metavar="SHARE",
         help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
         "scores depend less on the order (default: 0)",
     )
-    add(
+    compile: bool = option(
+        False,
         "--compile",
-        action="store_true",
         help="verify: compile the network first; this needs a C++ compiler and saves a fifth of the time",
     )
-    add(
+    cache_dir: Path | None = option(
+        None,
         "--cache-dir",
         type=Path,
         metavar="DIR",
         help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
-    add("--no-cache", action="store_true", help="keep no vectors on disk")
-    add_pair_flags(parser.add_argument_group("how the files are read"))
-    return parser
+    no_cache: bool = option(False, "--no-cache", help="keep no vectors on disk")
+
+    @property
+    def max_epochs(self) -> int:
+        return EPOCHS[self.stage] if self.epochs is None else self.epochs
+
+    @property
+    def weights_path(self) -> Path:
+        return self.out or Path(FILE_NAMES[self.stage])
+
+    @property
+    def card_path(self) -> Path:
+        """Where the card goes: --card, or beside the weights."""
+        return self.card or self.weights_path.with_suffix(".md")
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where an interrupted fit of the verify stage leaves its stand."""
+        return self.weights_path.with_name(f"{self.weights_path.name}.checkpoint")
 
 
-def check_options(options: argparse.Namespace) -> None:
+def build_parser() -> argparse.ArgumentParser:
+    return parser_of(TrainSettings, "train", description=DESCRIPTION, epilog=EPILOG)
+
+
+def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    if options.epochs < 1:
-        raise UserError(f"--epochs is {options.epochs}; give 1 or more")
-    if not 0 <= options.swap <= 1:
-        raise UserError(f"--swap is {options.swap:g}; give a share from 0 to 1")
-    other = {
-        "screen": {"--swap": options.swap, "--start": options.start, "--compile": options.compile},
+    if settings.max_epochs < 1:
+        raise UserError(f"--epochs is {settings.max_epochs}; give 1 or more")
+    if not 0 <= settings.swap <= 1:
+        raise UserError(f"--swap is {settings.swap:g}; give a share from 0 to 1")
+    other: dict[str, dict[str, object]] = {
+        "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
         "verify": {
-            "--mp": options.mp,
-            "--cache-dir": options.cache_dir,
-            "--no-cache": options.no_cache,
+            "--mp": settings.mp,
+            "--cache-dir": settings.cache_dir,
+            "--no-cache": settings.no_cache,
         },
     }
-    for flag in (name for name, value in other[options.stage].items() if value):
-        raise UserError(f"{flag} has no effect with --stage {options.stage}; leave it out")
-    for flag, path in (("--start", options.start), ("--sources", options.sources)):
+    for flag in (name for name, value in other[settings.stage].items() if value):
+        raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
+    for flag, path in (("--start", settings.start), ("--sources", settings.sources)):
         if path and not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
-    _check_writable(options.out)
-    _check_writable(card_path(options))
-    if card_path(options).resolve() == options.out.resolve():
-        raise UserError(f"{options.out} cannot be both the head and its card; give --card another name")
+    _check_writable(settings.weights_path)
+    _check_writable(settings.card_path)
+    if settings.card_path.resolve() == settings.weights_path.resolve():
+        raise UserError(
+            f"{settings.weights_path} cannot be both the head and its card; give --card another name"
+        )
 
 
 def _check_writable(path: Path) -> None:
@@ -183,27 +211,16 @@ def _check_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written: you lack the permission; give another folder")
 
 
-def card_path(options: argparse.Namespace) -> Path:
-    """Where the card goes: --card, or beside the weights."""
-    card: Path = options.card or options.out.with_suffix(".md")
-    return card
-
-
-def checkpoint_path(options: argparse.Namespace) -> Path:
-    """Where an interrupted fit of the verify stage leaves its stand."""
-    return Path(options.out.with_name(f"{options.out.name}.checkpoint"))
-
-
-def public_command(options: argparse.Namespace) -> str:
+def public_command(settings: TrainSettings) -> str:
     """The command that gives the same head, without private folders.
 
     Files below the current folder keep their path, data from elsewhere is below DATA/. What does not change
     the head (where vectors are kept, how many processes encode) is left out.
     """
     here = Path.cwd()
-    sources = [parse_source(argument) for argument in options.files]
-    described = [path for path in (options.sources, options.start) if path]
-    read = [*(path for path, _ in sources), *map(Path, options.eval), *described]
+    sources = [parse_source(argument) for argument in settings.files]
+    described = [path for path in (settings.sources, settings.start) if path]
+    read = [*(path for path, _ in sources), *map(Path, settings.eval), *described]
     paths = [path.resolve() for path in read]
     elsewhere = [path.parent for path in paths if not path.is_relative_to(here)]
     data = Path(os.path.commonpath(elsewhere)) if elsewhere else here
@@ -215,20 +232,19 @@ def public_command(options: argparse.Namespace) -> str:
         return f"DATA/{path.relative_to(data).as_posix()}" if path.is_relative_to(data) else path.name
 
     words = [public(path) + ("" if weight == 1.0 else f"={weight:g}") for path, weight in sources]
-    if options.eval:
-        words += ["--eval", *(public(Path(argument)) for argument in options.eval)]
-    for name, flag in PAIR_FLAGS.items():
-        value = getattr(options, name)
-        words += [flag, *([value] if value is not True else [])] if value else []
-    if options.sources:
-        words += ["--sources", public(options.sources)]
-    words += ["--out", public(options.out), *(["--card", public(options.card)] if options.card else [])]
-    words += ["--encoder", public_name(options.encoder)]
-    words += ["--epochs", str(options.epochs), "--seed", str(options.seed)]
-    words += ["--start", public(options.start)] if options.start else []
-    words += ["--swap", f"{options.swap:g}"] if options.swap else []
-    words += ["--compile"] if options.compile else []
-    stage = [] if options.stage == "screen" else ["--stage", options.stage]
+    if settings.eval:
+        words += ["--eval", *(public(Path(argument)) for argument in settings.eval)]
+    words += words_of(settings, PairSettings)
+    if settings.sources:
+        words += ["--sources", public(settings.sources)]
+    words += ["--out", public(settings.weights_path)]
+    words += ["--card", public(settings.card)] if settings.card else []
+    words += ["--encoder", public_name(settings.encoder)]
+    words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
+    words += ["--start", public(settings.start)] if settings.start else []
+    words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
+    words += ["--compile"] if settings.compile else []
+    stage = [] if settings.stage == "screen" else ["--stage", settings.stage]
     return f"python -m kimera.train {shlex.join([*stage, *words])}"
 
 

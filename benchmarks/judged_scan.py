@@ -1,0 +1,221 @@
+"""A scan of a corpus with a judge as its last stage: its candidates, the run over them, what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.detectors import check_judge, judges_base_url, judges_of, price_for
+from benchmarks.finished_run import FinishedRun, open_run
+from benchmarks.judged_scan_settings import (
+    OF_CANDIDATES,
+    JudgedScanSettings,
+    comparison_of,
+    told_of_comparison,
+)
+from benchmarks.pricing import in_dollars
+from benchmarks.prompts import load_prompt
+from benchmarks.run import run_comparison
+from benchmarks.run_folder import JOURNAL, new_run_folder, resumed_settings
+from benchmarks.scan_candidates import CANDIDATES, Judged, write_candidates
+from benchmarks.settings import RunSettings
+from kimera import __version__
+from kimera.commands import as_called
+from kimera.errors import UserError
+from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET
+from kimera.finding_files import FORMATS
+from kimera.findings import MIN_SCORE, strongest_first
+from kimera.reactor_settings import check_reactor, reactor_of
+from kimera.scan_files import (
+    accepted_findings,
+    count_of_findings,
+    gate_is_met,
+    read_corpus,
+    scan_bar,
+    write_findings,
+)
+from kimera.scan_settings import FindingSettings, check_findings
+from kimera.scanning import Scan, screened_pairs
+from kimera.settings import CommandLine, options_of, words_of
+from kimera.standard_output import note
+from kimera.statements import Corpus
+from kimera.whole_files import write_text
+
+SCAN = "scan.json"
+FILES = ("findings.html", "findings.jsonl")
+WAYS_WITHOUT = {"kimera scan": "the reactor alone", "--dry-run": "what would be asked"}
+
+
+def begin(settings: JudgedScanSettings) -> int:
+    if not settings.files:
+        raise UserError("give the files of the corpus, or --resume DIR")
+    _check(settings, comparison_of(settings), Path(settings.folder) if settings.folder else None)
+    corpus = read_corpus(settings, quiet=settings.quiet)
+    if settings.dry_run:
+        with tempfile.TemporaryDirectory() as temporary:
+            return _begin_in(Path(temporary), corpus, settings)
+    folder = new_run_folder(settings.folder, datetime.now().astimezone(), "--folder")
+    try:
+        return _begin_in(folder, corpus, settings)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where nothing was written
+
+
+def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path | None) -> None:
+    """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
+    check_reactor(comparison)
+    check_findings(settings, settings.files)
+    for flag, path in (("--out", settings.out), ("--baseline", settings.baseline)):
+        if folder and path and path.resolve().parent == folder.resolve():
+            raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
+    check_judge(comparison, {as_called(way): gives for way, gives in WAYS_WITHOUT.items()})
+    load_prompt(comparison.prompt)
+    for model in judges_of(comparison):
+        price_for(comparison, model, judges_base_url(comparison))
+    accepted_findings(settings)
+
+
+def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int:
+    scan = Scan()
+    with reactor_of(settings, "both") as reactor:
+        bar = partial(scan_bar, settings.quiet)
+        screened = screened_pairs(corpus, reactor, scan, bar, rule=settings.rule, workers=settings.mp)
+    accepted = accepted_findings(settings)
+    written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
+    if not settings.quiet:
+        known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
+        print(f"{scan.candidates_told}{known}", file=sys.stderr)
+    if written:
+        scanned = _scanned(settings, scan, not_asked) | {"not_read": corpus.not_read}
+        write_text(folder / SCAN, json.dumps(scanned, indent=2) + "\n")
+        return _judge(settings, comparison_of(settings), folder, None)
+    if settings.dry_run:
+        print("There are no candidates, so the judge would be asked nothing.")
+        return DONE
+    (folder / CANDIDATES).unlink()
+    new, _ = write_findings(settings, [], accepted)
+    if not settings.quiet:
+        print(f"nothing to judge: {count_of_findings(new, 0)}", file=sys.stderr)
+    return DONE if gate_is_met(settings, new, corpus.not_read) else GATE_NOT_MET
+
+
+def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> dict[str, Any]:
+    """What the candidates were made from and how, for whoever reads the folder later."""
+    return {
+        "version": __version__,
+        "files": [os.path.abspath(name) if name != "-" else name for name in settings.files],
+        "column": settings.column,
+        "rule": asdict(settings.rule),
+        "statements": scan.statements,
+        "texts": scan.texts,
+        "candidates": scan.candidates,
+        "screened": scan.screened,
+        "accepted": not_asked,
+    }
+
+
+def go_on(told: CommandLine[JudgedScanSettings], resume: str) -> int:
+    declared, folder = options_of(JudgedScanSettings), Path(resume)
+    # What a configuration file says of them had its effect when the candidates were made.
+    if idle := [declared[name].shown for name in OF_CANDIDATES if name in told.flags]:
+        raise UserError(
+            f"--resume goes on with the candidates in the run's folder: leave out {', '.join(idle)}, or "
+            "start a new scan"
+        )
+    if not (folder / CANDIDATES).is_file():
+        raise UserError(f"--resume {folder}: there is no {CANDIDATES}, so there is no scan to continue")
+    comparison, header = resumed_settings(told_of_comparison(told), resume)
+    _check(told.settings, comparison, folder)
+    return _judge(told.settings, comparison, folder, header)
+
+
+def _judge(
+    settings: JudgedScanSettings, comparison: RunSettings, folder: Path, header: dict[str, Any] | None
+) -> int:
+    """comparison: the settings of the run over the candidates in the folder, whose header it may have."""
+    # The run's folder does not hold the settings of the findings.
+    again = words_of(settings, FindingSettings)
+    command = shlex.join([*as_called("kimera judged-scan").split(), *again])
+    code = run_comparison(_over_candidates(comparison, folder), header, command, lambda *_: None)
+    if settings.dry_run or not (folder / JOURNAL).exists():
+        return code
+    run = open_run(folder)
+    if code == FAILED and not run.run.detectors[1].answered.any():
+        return code  # nothing was judged, so there is nothing to write
+    judged = Judged(run)
+    found = list(judged.findings())
+    incomplete = f"{judged.open:,} of {len(run.dataset):,} candidates have no verdict" if judged.open else ""
+    accepted = accepted_findings(settings)
+    scanned = json.loads((folder / SCAN).read_text(encoding="utf-8"))
+    not_asked = scanned["accepted"]
+    new, known = write_findings(settings, found, accepted, incomplete=incomplete, not_asked=not_asked)
+    shown = strongest_first(each for each in found if each.key not in accepted)
+    for name in FILES:
+        write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
+    if not settings.quiet:
+        told = (_shared_out(run), count_of_findings(new, known), f"also written to {folder / FILES[0]}")
+        print("; ".join(told), file=sys.stderr)
+    if judged.unsure:
+        note(
+            f"{judged.unsure:,} more candidates were called contradictions without the judge, with a score "
+            f"below {MIN_SCORE:g}, and are left out; with a larger --max-sent the judge is asked about them"
+        )
+    if code != DONE:
+        return code
+    return _exit_code(settings, new, judged.open, folder, scanned.get("not_read", ""))
+
+
+def _exit_code(settings: JudgedScanSettings, new: int, unjudged: int, folder: Path, not_read: str) -> int:
+    """Of a scan that came to its end; says what it cannot vouch for."""
+    if unjudged:
+        note(f"{unjudged:,} candidates have no verdict; --resume {folder} asks about them again")
+    if not gate_is_met(settings, new, not_read):
+        return GATE_NOT_MET
+    if unjudged and (settings.fail_on_contradiction or settings.write_baseline):
+        print(
+            "error: some candidates have no verdict, so the gate fails and no baseline is written",
+            file=sys.stderr,
+        )
+        return FAILED
+    return DONE
+
+
+def _over_candidates(comparison: RunSettings, folder: Path) -> RunSettings:
+    """The same over the candidates in a folder, which are all to be judged, and written by us."""
+    return replace(
+        comparison,
+        dataset=str(folder / CANDIDATES),
+        max_pairs=0,
+        skip_bad_rows=True,
+        delimiter=None,
+        quoting=None,
+        encoding=None,
+        max_failed=1.0,  # a scan says itself what is left without a verdict
+        out=str(folder),
+        reactor="both",
+    )
+
+
+def _shared_out(run: FinishedRun) -> str:
+    """How the candidates were shared out, and what that cost."""
+    judge = run.run.detectors[1]
+    decision = run.run.cascade.decision if run.run.cascade else None
+    told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
+    if decision:
+        settled = int((~decision.asked).sum())
+        told += (
+            f", including a random sample of {int(decision.sampled.sum()):,}; the reactor settled {settled:,}"
+        )
+    if judge.dollars is None:
+        return told
+    return f"{told}; {in_dollars(judge.dollars)}{' if the judge were real' if judge.simulated else ''}"

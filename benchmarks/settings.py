@@ -1,0 +1,374 @@
+"""The settings of a comparison, each declared once: flags, a run's header and --resume follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from benchmarks.dataset_sources import EMBEDDED
+from benchmarks.prompts import DEFAULT_PROMPT
+from kimera.argument_types import (
+    header,
+    open_share,
+    positive,
+    shard_of_n,
+    share,
+    share_above_0,
+    whole,
+    whole_or_auto,
+)
+from kimera.pair_settings import FILES, PairSettings
+from kimera.reactor_settings import ReactorSettings, check_cache
+from kimera.settings import CommandLine, Groups, option, options_of
+
+if TYPE_CHECKING:
+    from kimera.reactor import Stages
+
+FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SampleSettings:
+    """Which pairs of which dataset."""
+
+    dataset: str = option(
+        EMBEDDED,
+        nargs="?",
+        metavar="DATASET",
+        identity=True,
+        path=True,
+        help=f"{FILES}, - for standard input, hf:NAME[:SPLIT], or the embedded dataset {EMBEDDED} (the "
+        "default)",
+    )
+    max_pairs: int = option(
+        50,
+        "--max-pairs",
+        type=whole(0),
+        metavar="N",
+        identity=True,
+        help="maximum number of pairs to use; a larger dataset is sampled by label; 0 uses all (default: 50)",
+    )
+    seed: int = option(
+        0,
+        "--seed",
+        type=whole(0),
+        metavar="N",
+        identity=True,
+        help="seed of that sample (default: 0)",
+    )
+    shard: str | None = option(
+        None,
+        "--shard",
+        type=shard_of_n,
+        metavar="I/N",
+        identity=True,
+        help="use only part I of N of the pairs, for a scheduler that starts N such processes. Once "
+        "kimera cache merge has joined their caches, the reactor has nothing left to compute",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DetectorSettings:
+    """Which detectors are compared, and whether they form a cascade."""
+
+    kimera_only: bool = option(
+        False,
+        "--kimera-only",
+        exclusive="detectors",
+        overrules=("max_sent",),
+        identity=True,
+        help="run the reactor alone; needs no key and no network",
+    )
+    judge_only: bool = option(
+        False,
+        "--judge-only",
+        exclusive="detectors",
+        overrules=("max_sent",),
+        identity=True,
+        help="run the judge alone",
+    )
+    cascade: float | None = option(
+        None,
+        "--cascade",
+        type=open_share,
+        exclusive="detectors",
+        metavar="RISK",
+        identity=True,
+        help="ask the judge only about pairs that the reactor is not sure of. With 95 %% probability, at "
+        "most this share (e.g. 0.02) of the contradictions that the judge would find is missed. A random "
+        "sample goes to both first",
+    )
+    max_sent: float | None = option(
+        None,
+        "--max-sent",
+        type=share_above_0,
+        metavar="SHARE",
+        old=("--most-sent",),
+        identity=True,
+        help="with --cascade: maximum share of all pairs to send to the judge, including the sample; a "
+        "smaller share causes more false alarms; 1 calls no pair a contradiction without asking the judge "
+        "(default: the reactor's contradictions are accepted)",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings:
+    """Which judge is asked what, and how."""
+
+    concurrency: int | Literal["auto"] | None = option(
+        None,
+        "--async",
+        type=whole_or_auto,
+        metavar="N",
+        help="concurrency: keep N requests in flight, or let auto find how many the endpoint accepts "
+        "(default: one at a time)",
+    )
+    models: tuple[str, ...] = option(
+        (),
+        "--model",
+        repeated=True,
+        metavar="NAME",
+        identity=True,
+        help="the judge's model; repeat the flag for several judges (default: KIMERA_MODEL, or gpt-4o)",
+    )
+    base_url: str | None = option(
+        None,
+        "--base-url",
+        metavar="URL",
+        identity=True,
+        outward=True,
+        help="base URL of an OpenAI-compatible endpoint (default: OPENAI_BASE_URL, or OpenAI's own)",
+    )
+    api_key: str | None = option(
+        None,
+        "--api-key",
+        metavar="KEY",
+        secret=True,
+        variable="OPENAI_API_KEY",
+        help="the API key. Prefer to set OPENAI_API_KEY: other users of this machine can read the command "
+        "line",
+    )
+    timeout: float = option(
+        30.0,
+        "--timeout",
+        type=positive,
+        metavar="S",
+        help="time limit of one attempt, in seconds (default: 30)",
+    )
+    max_retries: int = option(
+        5,
+        "--max-retries",
+        type=whole(0),
+        metavar="N",
+        help="maximum number of retries for a pair after a fault or an unusable reply; rate limits (429) are "
+        "retried up to four times as often (default: 5)",
+    )
+    prompt: str = option(
+        DEFAULT_PROMPT,
+        "--prompt",
+        metavar="NAME|FILE",
+        identity=True,
+        path=True,
+        help="what to ask the judge: same-event (assume that both statements are about the same situation), "
+        "collection (let the judge decide whether they are), strict (assume nothing; logic alone), or a text "
+        "file with {text1} and {text2} (default: %(default)s)",
+    )
+    headers: tuple[tuple[str, str], ...] = option(
+        (),
+        "--header",
+        type=header,
+        repeated=True,
+        metavar="NAME:VALUE",
+        secret=True,
+        outward=True,
+        help="HTTP header to send with every request; may be given several times",
+    )
+    logprobs: bool = option(
+        False,
+        "--logprobs",
+        identity=True,
+        help="take the confidence from the probability of the verdict's token, if the endpoint returns it",
+    )
+    repeat: int = option(
+        1,
+        "--repeat",
+        type=whole(1),
+        metavar="K",
+        identity=True,
+        help="ask about each pair K times and report how often verdicts change (default: 1)",
+    )
+    swap: bool = option(
+        False,
+        "--swap",
+        identity=True,
+        help="ask about each pair in both orders and report how often the verdicts disagree",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSettings:
+    """How fast a judge may be asked, and what ends the asking."""
+
+    rpm: float | None = option(
+        None,
+        "--rpm",
+        type=positive,
+        metavar="N",
+        help="rate limit, in requests per minute (default: read from the replies)",
+    )
+    tpm: float | None = option(
+        None,
+        "--tpm",
+        type=positive,
+        metavar="N",
+        help="rate limit, in tokens per minute (default: read from the replies)",
+    )
+    max_error_rate: float | None = option(
+        None,
+        "--max-error-rate",
+        type=share,
+        metavar="R",
+        help="stop the run if more than this share of the last 100 pairs failed, e.g. 0.2",
+    )
+    price: str | None = option(
+        None,
+        "--price",
+        metavar="IN,OUT",
+        help="price of input and output, in dollars per million tokens (default: the list price, if known)",
+    )
+    max_cost: float | None = option(
+        None,
+        "--max-cost",
+        type=positive,
+        metavar="DOLLARS",
+        help="stop the run before it costs more than this",
+    )
+    dry_run: bool = option(
+        False,
+        "--dry-run",
+        one_session=True,
+        help="print what would be sent and what it would cost, but send nothing",
+    )
+    cache_replies: bool = option(
+        False,
+        "--cache-replies",
+        help="keep the replies on disk, so that repeating the run costs nothing",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OutputSettings:
+    """What is written, and what the command ends with."""
+
+    out: str | None = option(
+        None,
+        "--out",
+        metavar="DIR",
+        one_session=True,
+        help="folder to write the run to (default: runs/ and a timestamp)",
+    )
+    resume: str | None = option(
+        None,
+        "--resume",
+        metavar="DIR",
+        one_session=True,
+        help="continue the run in DIR with its own settings; only missing and failed pairs are asked about",
+    )
+    margin: float = option(
+        2.0,
+        "--margin",
+        type=positive,
+        metavar="POINTS",
+        identity=True,
+        help="margin of the equivalence test, in points of accuracy: two detectors shown to differ by less "
+        "are called equivalent (default: 2)",
+    )
+    fail_if: tuple[str, ...] = option(
+        (), "--fail-if", repeated=True, metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
+    )
+    max_failed: float = option(
+        0.1,
+        "--max-failed",
+        type=share,
+        metavar="SHARE",
+        help="exit with code 1 if a detector failed on more than this share of the pairs (default: 0.1)",
+    )
+    prevalence: float | None = option(
+        None,
+        "--prevalence",
+        type=open_share,
+        metavar="P",
+        identity=True,
+        help="also report precision and cost as they would be if this share of the pairs were "
+        "contradictions, e.g. 0.01",
+    )
+    no_viz: bool = option(False, "--no-viz", help="do not draw comparison.png")
+    quiet: bool = option(False, "--quiet", one_session=True, help="show no progress on standard error")
+    json: bool = option(
+        False, "--json", one_session=True, help="print the summary as JSON on standard output"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(
+    _SampleSettings,
+    PairSettings,
+    _DetectorSettings,
+    JudgeSettings,
+    LimitSettings,
+    ReactorSettings,
+    _OutputSettings,
+):
+    """What `kimera compare` takes: all that a run is made from."""
+
+    GROUPS: ClassVar[Groups] = {
+        "pairs": (_SampleSettings, PairSettings),
+        "detectors": (_DetectorSettings,),
+        "judge": (JudgeSettings, "simulate"),
+        "limits and cost of the judge": (LimitSettings,),
+        "reactor": ("reactor", ReactorSettings),
+        "output": (_OutputSettings,),
+    }
+    simulate: bool = option(
+        False,
+        "--simulate",
+        identity=True,
+        help="use a simulated judge on this machine, which answers from the labels, instead of a model",
+    )
+    reactor: Stages | None = option(
+        None,
+        "--reactor",
+        choices=("screen", "verify", "both"),
+        identity=True,
+        help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
+        "both: run both, and take the verdict of verify (default: both; screen if --encoder or --head is "
+        "given)",
+    )
+
+
+_JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
+# Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
+WITHOUT_EFFECT = {
+    "kimera_only": [name for name in _JUDGES if name != "dry_run"],
+    "judge_only": ["reactor", *options_of(ReactorSettings)],
+    "simulate": ["base_url", "api_key"],
+    "no_cache": ["cache_size", "cache_dir"],
+}
+
+
+def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator[str]:
+    """A note for each setting of the run beside which flags of this command line do nothing; it names them.
+
+    run: the settings of the run that goes on; of one that begins those of the command line. What a
+    configuration file says is meant for many runs, and not held against this one. Raises UserError for
+    settings that contradict each other.
+    """
+    check_cache(told.settings)
+    declared = options_of(RunSettings)
+    for name, idle in WITHOUT_EFFECT.items():
+        flags = [declared[each].flag for each in idle if each in told.flags]
+        if flags and getattr(run, name):
+            yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
+    if told.settings.ray_address and run.engine == "local":
+        yield "--ray-address has no effect without --engine ray"

@@ -1,0 +1,169 @@
+"""The settings of every command that runs the reactor, and the reactor that they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kimera.argument_types import size, whole
+from kimera.errors import UserError
+from kimera.model_folders import DEFAULT_MODEL
+from kimera.settings import option
+from kimera.standard_output import note
+
+if TYPE_CHECKING:
+    from kimera.engine import EngineName
+    from kimera.reactor import Reactor, Stages
+    from kimera.runtime import Backend, Device, Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Which weights compute, on what."""
+
+    verify_weights: str | None = option(
+        None,
+        "--verify-weights",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="cross-encoder weights that kimera train --stage verify wrote",
+    )
+    encoder: str = option(
+        DEFAULT_MODEL,
+        "--encoder",
+        metavar="NAME",
+        identity=True,
+        path=True,
+        help="a sentence-transformers model by name or path (default: %(default)s, shipped)",
+    )
+    head: str | None = option(
+        None,
+        "--head",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="head weights that kimera train wrote (required with another encoder)",
+    )
+    backend: Backend | None = option(
+        None,
+        "--backend",
+        choices=("onnx", "torch"),
+        identity=True,
+        help="library that computes (default: onnx; torch on a GPU and for models that onnx cannot run)",
+    )
+    precision: Precision | None = option(
+        None,
+        "--precision",
+        choices=("int8", "float16", "float32"),
+        identity=True,
+        help="number format; int8 is faster and a little less exact (default: int8 on onnx, float32 on "
+        "torch, float16 on a GPU)",
+    )
+    device: Device = option(
+        "cpu",
+        "--device",
+        choices=("cpu", "cuda", "mps", "auto"),
+        identity=True,
+        help="device to compute on; auto takes a GPU if torch finds one (default: cpu)",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WorkSettings:
+    """Where the work is done, and how often."""
+
+    mp: int | None = option(
+        None,
+        "--mp",
+        type=whole(1),
+        metavar="N",
+        help="use N processes of one thread each (default: one process with all cores)",
+    )
+    engine: EngineName = option(
+        "local",
+        "--engine",
+        choices=("local", "ray"),
+        help="where to compute: local is this machine; ray is the workers of a Ray cluster, one for each of "
+        "its CPUs unless --mp sets their number (default: local)",
+    )
+    ray_address: str | None = option(
+        None,
+        "--ray-address",
+        metavar="HOST:PORT",
+        outward=True,
+        help="address of the Ray cluster that this machine belongs to, or auto (default: RAY_ADDRESS; if "
+        "that is not set, Ray is started on this machine and stopped at the end)",
+    )
+    symmetric: bool = option(
+        False,
+        "--symmetric",
+        identity=True,
+        help="read each pair in both orders with the cross-encoder and take the mean; takes twice the time",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last base come first
+    """All of them, and the cache. Commands that offer a choice of stages declare it themselves."""
+
+    no_cache: bool = option(
+        False,
+        "--no-cache",
+        overrules=("cache_size", "cache_dir"),
+        help="keep no embeddings or scores on disk",
+    )
+    cache_size: int | None = option(
+        None,
+        "--cache-size",
+        type=size,
+        metavar="SIZE",
+        overrules=("no_cache",),
+        help="maximum size of the cache on disk, e.g. 500M or 4G; the oldest entries are deleted (default: "
+        "2G)",
+    )
+    cache_dir: str | None = option(
+        None,
+        "--cache-dir",
+        metavar="DIR",
+        overrules=("no_cache",),
+        path=True,
+        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
+    )
+
+
+def check_cache(settings: ReactorSettings) -> None:
+    """Raises UserError for settings of the cache that contradict each other."""
+    if settings.no_cache and (settings.cache_size or settings.cache_dir):
+        raise UserError(
+            "--no-cache keeps nothing on disk, so it cannot be combined with --cache-size or --cache-dir"
+        )
+
+
+def check_reactor(settings: ReactorSettings) -> None:
+    """`check_cache`, and a note of a setting that does nothing beside the others."""
+    check_cache(settings)
+    if settings.ray_address and settings.engine == "local":
+        note("--ray-address has no effect without --engine ray")
+
+
+def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
+    """The reactor of these settings. Raises `UserError` where `Reactor` does."""
+    # What computes, numpy among it, --help need not wait for.
+    from kimera.cache import MAX_BYTES, EmbeddingCache
+    from kimera.engine import Engine
+    from kimera.reactor import Reactor
+
+    max_bytes = settings.cache_size or MAX_BYTES
+    return Reactor(
+        settings.encoder,
+        settings.head,
+        None if settings.no_cache else EmbeddingCache(settings.cache_dir, max_bytes=max_bytes),
+        stages=stages,
+        cross_encoder=settings.verify_weights,
+        symmetric=settings.symmetric,
+        backend=settings.backend,
+        precision=settings.precision,
+        device=settings.device,
+        engine=Engine(settings.engine, settings.ray_address),
+    )

@@ -1,0 +1,67 @@
+"""Commands name the same things by the same flags."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from benchmarks.flag_tables import COMMANDS
+from kimera.live.__main__ import main as live
+from kimera.settings import Option, command_line, options_of
+from kimera.train import build_parser, main
+from kimera.train_settings import TrainSettings
+
+# One name for things that differ: a file or a folder, findings or weights, a seed of this or that.
+OWN_MEANING = {"--out", "--resume", "--seed", "--skip-bad-rows", "--reactor", "--shard", "--quiet", "--swap"}
+# The same thing of something else: candidates or pairs, vectors or scores, statements as they come.
+OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
+OWN_METAVAR = {"--min-cosine"}
+
+
+def by_flag(command: str) -> dict[str, Option]:
+    return {each.flag: each for each in options_of(COMMANDS[command]).values() if each.flag}
+
+
+def _taken(declared: Option) -> tuple[object, ...]:
+    return declared.nargs, declared.repeated, declared.is_switch, declared.choices
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(COMMANDS, 2)))
+def test_a_flag_of_two_commands_takes_and_means_the_same(one: str, other: str) -> None:
+    a, b = by_flag(one), by_flag(other)
+    for flag in a.keys() & b.keys() - OWN_MEANING:
+        assert _taken(a[flag]) == _taken(b[flag]), flag
+        assert a[flag].metavar == b[flag].metavar or flag in OWN_METAVAR, flag
+        assert a[flag].help == b[flag].help or flag in OWN_WORDS, flag
+
+
+def test_training_takes_workers_as_every_command_does_and_as_it_did() -> None:
+    for words in (["pairs.csv", "--mp", "3"], ["pairs.csv", "--workers", "3"]):
+        assert command_line(TrainSettings, "train", build_parser().parse_args(words)).settings.mp == 3
+    assert "--workers" not in build_parser().format_help()
+
+
+@pytest.mark.parametrize("flags", [["--mp", "2"], ["--no-cache"], ["--cache-dir", "x"]])
+def test_flags_of_the_screen_are_refused_with_the_cross_encoder(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pairs.csv", "--stage", "verify", *flags]) == 2
+    assert f"{flags[0]} has no effect with --stage verify" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--encoder", "no-such-model-anywhere"], "no-such-model-anywhere"),
+        (["--head", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--verify-weights", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--precision", "float16"], "float16"),
+    ],
+)
+def test_live_takes_models_as_every_command_does(
+    flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is refused by whatever would use it."""
+    assert live(["--port", "0", *flags]) == 2
+    assert told in capsys.readouterr().err
