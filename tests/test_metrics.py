@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import metrics
+from benchmarks.figures import KAPPA
 from benchmarks.results import FAILED
 
 NAN = float("nan")
@@ -96,9 +97,9 @@ def test_every_metric_is_what_scikit_learn_says(rows: list[tuple[int, int, int]]
         assert values[name] == pytest.approx(of_verdicts[name](truth, said)), name
     for name in of_scores.keys() & values.keys():
         assert values[name] == pytest.approx(of_scores[name](truth, scores)), name
-    assert metrics.brier(truth, scores) == pytest.approx(reference.brier_score_loss(truth, scores))
+    assert values["brier"] == pytest.approx(reference.brier_score_loss(truth, scores))
     if len({*truth, *said}) == 2:
-        assert metrics.kappa(truth, said) == pytest.approx(reference.cohen_kappa_score(truth, said))
+        assert metrics.value(KAPPA, truth, said) == pytest.approx(reference.cohen_kappa_score(truth, said))
 
 
 @settings(deadline=None, max_examples=40)
@@ -285,9 +286,9 @@ def test_kappa_is_agreement_beyond_chance(rows: list[tuple[int, int]]) -> None:
     chance = a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean())
     if chance == 1:
         with pytest.raises(metrics.UndefinedMetricError, match="the same verdict"):
-            metrics.kappa(a, b)
+            metrics.value(KAPPA, a, b)
     else:
-        assert metrics.kappa(a, b) == pytest.approx(((a == b).mean() - chance) / (1 - chance))
+        assert metrics.value(KAPPA, a, b) == pytest.approx(((a == b).mean() - chance) / (1 - chance))
 
 
 def test_agreement_without_labels_keeps_rate_and_kappa() -> None:
