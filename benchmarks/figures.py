@@ -318,6 +318,10 @@ def shown_in(place: Shown) -> tuple[QualityFigure, ...]:
     return tuple(figure for figure in QUALITY if place in figure.shown)
 
 
+def names_in(place: Shown) -> tuple[str, ...]:
+    return tuple(figure.name for figure in shown_in(place))
+
+
 def of_counts(figures: Iterable[QualityFigure]) -> dict[str, OfCounts]:
     """By name, those of these figures that follow from counts."""
     return {figure.name: figure.of for figure in figures if isinstance(figure.of, OfCounts)}
@@ -395,12 +399,12 @@ PAIRS = (
         "Labelled pairs with a verdict: what the figures of quality are over.",
         shown=Shown.TABLE,
     ),
-    _count(
-        "distinct_scores",
-        "distinct scores",
-        "Different scores given: few make a coarse ranking.",
-        shown=Shown.TABLE,
-    ),
+)
+DISTINCT_SCORES = _count(
+    "distinct_scores",
+    "distinct scores",
+    "Different scores given: few make a coarse ranking.",
+    shown=Shown.TABLE,
 )
 SPEED = (
     *(
@@ -505,9 +509,10 @@ CHECKS = (
     ),
 )
 OF_DETECTORS = (
-    *(*PAIRS, *QUALITY, *SPEED, *REQUESTS, *CHECKS, *AT_THRESHOLD, *COSTS),
+    *(*PAIRS, *QUALITY, DISTINCT_SCORES, *SPEED, *REQUESTS, *CHECKS, *AT_THRESHOLD, *COSTS),
     *(*AT_PREVALENCE, COST_AT_PREVALENCE),
 )
+OF_RUNS = tuple(figure for figure in OF_DETECTORS if Shown.OF_RUNS in figure.shown)
 
 KAPPA = QualityFigure(
     "kappa",
