@@ -1,7 +1,7 @@
 """Every figure of a detector, declared once: its name, meaning and formula, its interval, where it is shown.
 
 Rows, plots and captions of reports, gates, `kimera diff`, the JSON schema and the table in docs/statistics.md
-follow from this. A new figure is one entry; `python -m benchmarks.schema` writes the last two anew.
+follow from this. A new figure is one entry; `python -m benchmarks.figure_tables` writes the last two anew.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ F1 = _quality(
     interval=Method.BOOTSTRAP,
     needs=(LABELLED_OR_CALLED,),
     shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE,
-    source="van Rijsbergen (1979)",
+    source="van Rijsbergen 1979",
 )
 ROC_AUC = _quality(
     "roc_auc",
@@ -220,7 +220,7 @@ ROC_AUC = _quality(
     interval=Method.DELONG,
     needs=(BOTH_LABELS,),
     shown=EVERYWHERE | Shown.DIFFERENCES,
-    source="Mann and Whitney (1947)",
+    source="Mann and Whitney 1947",
 )
 BRIER = _quality(
     "brier",
@@ -228,7 +228,7 @@ BRIER = _quality(
     "Mean squared distance of the score from the label.",
     of=MeanLoss(squared_error),
     interval=Method.BOOTSTRAP,
-    source="Brier (1950)",
+    source="Brier 1950",
 )
 
 # Of the agreement with the dataset's labels, in the order of the report.
@@ -242,7 +242,7 @@ QUALITY = (
         interval=Method.BOOTSTRAP,
         needs=(BOTH_LABELS,),
         shown=Shown.TABLE | Shown.PLOT | Shown.CATEGORIES,
-        source="Brodersen et al. (2010)",
+        source="Brodersen et al. 2010",
     ),
     _quality(
         "precision",
@@ -272,7 +272,7 @@ QUALITY = (
         interval=Method.BOOTSTRAP,
         needs=(BOTH_LABELS, BOTH_VERDICTS),
         shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE,
-        source="Matthews (1975)",
+        source="Matthews 1975",
     ),
     replace(
         ACCURACY,
@@ -300,7 +300,7 @@ QUALITY = (
         Unit.LOSS,
         of=MeanLoss(surprise),
         interval=Method.BOOTSTRAP,
-        source="Good (1952)",
+        source="Good 1952",
     ),
     _quality(
         "calibration_error",
@@ -308,7 +308,7 @@ QUALITY = (
         "Expected calibration error over bins of equal mass.",
         of=OfScores(calibration_error),
         interval=Method.INVERSION,
-        source="Nixon et al. (2019)",
+        source="Nixon et al. 2019",
     ),
 )
 
@@ -522,7 +522,7 @@ KAPPA = QualityFigure(
     of=OfCounts(kappa),
     interval=Method.BOOTSTRAP,
     needs=(ANSWERED_BY_BOTH, NOT_ALL_ALIKE),
-    source="Cohen (1960)",
+    source="Cohen 1960",
 )
 WHO_WAS_RIGHT = (
     _count("both_right", "both right", "Labelled pairs that both have right.", takes_labels=True),

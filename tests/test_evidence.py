@@ -17,24 +17,11 @@ from sklearn.metrics import (
 
 from benchmarks import metrics
 from benchmarks.evidence import Side, compare, quality_intervals
-from benchmarks.figures import balanced_accuracy, f1, kappa, mcc, squared_error, surprise
+from benchmarks.figures import QUALITY, balanced_accuracy, f1, kappa, mcc, squared_error, surprise
 from benchmarks.formulas import Counts, cells_of
 from benchmarks.results import FAILED
 
-NAMES = {
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "accuracy_failed_as_wrong",
-    "roc_auc",
-    "average_precision",
-    "brier",
-    "log_loss",
-    "calibration_error",
-}
+NAMES = {figure.name for figure in QUALITY}
 
 
 def sample(n, seed=0, noise=1.0):
