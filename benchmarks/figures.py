@@ -117,7 +117,7 @@ NOT_ALL_ALIKE = Requirement(
 
 
 class Unit(Enum):
-    """Reports write it in their way; `benchmarks.schema` has the type of each."""
+    """Each report writes it in its way; `benchmarks.figure_tables` has its type in JSON."""
 
     SHARE = "from 0 to 1"
     CORRELATION = "up to 1"
@@ -327,6 +327,13 @@ def of_counts(figures: Iterable[QualityFigure]) -> dict[str, OfCounts]:
     return {figure.name: figure.of for figure in figures if isinstance(figure.of, OfCounts)}
 
 
+def _paired(figure: QualityFigure) -> Method:
+    """Of the figure's difference between two detectors; see `benchmarks.evidence.compare`."""
+    if figure is ACCURACY:
+        return Method.TANGO
+    return Method.PAIRED_BOOTSTRAP if isinstance(figure.of, OfCounts) else Method.PAIRED_DELONG
+
+
 # The same figures of other verdicts, or of two detectors.
 
 OF_CATEGORIES = tuple(replace(figure, meaning="As of the whole.") for figure in shown_in(Shown.CATEGORIES))
@@ -336,11 +343,7 @@ DIFFERENCES = tuple(
         figure,
         meaning=f"{figure.label[0].upper()}{figure.label[1:]} of a minus that of b.",
         unit=Unit.DIFFERENCE,
-        interval=Method.TANGO
-        if figure is ACCURACY
-        else Method.PAIRED_BOOTSTRAP
-        if isinstance(figure.of, OfCounts)
-        else Method.PAIRED_DELONG,
+        interval=_paired(figure),
     )
     for figure in shown_in(Shown.DIFFERENCES)
 )

@@ -71,14 +71,15 @@ def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, *, unr
     if not labelled.any():
         return Measured({}, dict.fromkeys((figure.name for figure in figures), "no pair carries a label"))
     answered = labelled & (verdicts != FAILED)
+    truth, said, score = labels[answered], verdicts[answered], scores[answered]
     said_or_wrong = np.where(verdicts == FAILED, 1 - labels, verdicts)
 
     def measure(figure: QualityFigure) -> float:
         if figure.over_all:
             return value(figure, labels[labelled], said_or_wrong[labelled])
-        _require(answered.any(), "no labelled pair was answered")
+        _require(truth.size, "no labelled pair was answered")
         _require(isinstance(figure.of, OfCounts) or not unranked, unranked)
-        return value(figure, labels[answered], verdicts[answered], scores[answered])
+        return value(figure, truth, said, score)
 
     return _collect({figure.name: partial(measure, figure) for figure in figures})
 

@@ -21,6 +21,7 @@ from benchmarks.figures import (
     OF_DETECTORS,
     OF_TWO,
     QUALITY,
+    Method,
     QualityFigure,
     Shown,
     of_counts,
@@ -72,6 +73,11 @@ def test_every_declared_figure_may_be_asked_for_in_a_gate() -> None:
 def test_every_figure_with_a_method_has_an_interval_and_no_other() -> None:
     found = quality_intervals(*sample(200), np.arange(200))
     assert found.keys() == {figure.name for figure in QUALITY if figure.interval}
+
+
+def test_a_share_has_wilsons_interval_and_another_figure_of_counts_a_bootstraps() -> None:
+    wilsons = {figure.name for figure in QUALITY if figure.interval is Method.WILSON}
+    assert {name for name, of in OF_COUNTS.items() if of.among} == wilsons
 
 
 def test_every_figure_shown_as_a_difference_is_compared() -> None:
