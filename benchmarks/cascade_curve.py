@@ -7,20 +7,18 @@ so that no pair decides about itself; pairs that share a text are in the same ha
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.evidence import f1_of, mcc_of
+from benchmarks.evidence import Sample
+from benchmarks.figures import Shown, of_counts, shown_in
 from benchmarks.intervals import (
     LEVEL,
-    ClusterCounts,
     Interval,
     clusters_of,
-    count_interval,
-    effective_size,
     quantile,
-    wilson,
 )
 from benchmarks.metrics import UndefinedMetricError
 from benchmarks.paired import (
@@ -125,21 +123,14 @@ def _point(
     seed: int,
 ) -> CurvePoint:
     right, judge_right = said == truth, judged == truth
-    share = float(right.mean())
-    metrics = {"accuracy": share}
-    effective = effective_size(right.astype(np.float64), clusters)
-    intervals = {"accuracy": wilson(share, effective, quantile(clusters))}
-    counts = ClusterCounts.of(2 * truth + said, clusters, 4)
-    draws = counts.draws(seed)
-    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
-        value = float(of_counts(counts.total.astype(np.float64)))
-        if np.isnan(value):
-            continue
-        metrics[name] = value
-        try:
-            intervals[name] = count_interval(of_counts, counts, draws)
-        except UndefinedMetricError:
-            continue
+    sample = Sample(truth, said, clusters, seed)
+    metrics: dict[str, float] = {}
+    intervals: dict[str, Interval] = {}
+    for name, of in of_counts(shown_in(Shown.ELSEWHERE)).items():
+        with contextlib.suppress(UndefinedMetricError):
+            metrics[name], ends = sample.measure(of)
+            if ends:
+                intervals[name] = ends
     z = quantile(clusters)
     is_clustered = int(clusters.max()) + 1 < truth.size
     only_cascade, only_judge = int((right & ~judge_right).sum()), int((judge_right & ~right).sum())

@@ -10,10 +10,11 @@ if __name__ == "__main__":
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import DIFFERENCES, OF_RUNS, Figure
 from benchmarks.settings import FAIL_IF
 from kimera.argument_types import positive
 from kimera.commands import as_called
@@ -22,7 +23,12 @@ from kimera.exit_codes import exit_code_of
 
 __all__ = ["build_parser", "main"]
 
-EPILOG = """\
+
+def _names(figures: Iterable[Figure]) -> str:
+    return ", ".join(figure.name for figure in figures)
+
+
+EPILOG = f"""\
 examples:
   kimera diff runs/before runs/after
   kimera diff runs/before runs/after --detector gpt-4o=gpt-4o-mini --markdown
@@ -33,8 +39,8 @@ of the same name are compared, and so are the only reactors or the only judges o
 
 gates, for CI:
   --fail-if "NAME.METRIC OP NUMBER", with OP one of < <= > >= ==. NAME is a detector, or A=B where the names
-  differ. METRIC is B minus A: accuracy, f1, mcc, roc_auc (with .low or .high the ends of its interval),
-  answered, failed, dollars, latency_ms.mean; or a count: changed.all, changed.wrong_to_right,
+  differ. METRIC is B minus A: {_names(DIFFERENCES)} (with .low or .high the ends of its interval),
+  {_names(OF_RUNS)}; or a count: changed.all, changed.wrong_to_right,
   changed.right_to_wrong, changed.unlabelled; or mcnemar.p, mcnemar.p_holm, equivalence.p; or a run by
   itself: a.accuracy, b.failed and so on.
     --fail-if "gpt-4o.accuracy < -0.02"         B is more than two points worse

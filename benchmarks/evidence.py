@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks import metrics
+from benchmarks.figures import DIFFERENCES, QUALITY, Method, kappa, of_counts
+from benchmarks.formulas import OfCounts
 from benchmarks.intervals import (
     RESAMPLED,
     ClusterCounts,
     Interval,
-    OfCounts,
     WeightedScores,
     auc_components,
     auc_interval,
@@ -43,8 +44,42 @@ from benchmarks.paired import (
 )
 from benchmarks.results import FAILED, DetectorResult
 
-# Cells of one detector: twice the truth, plus the verdict.
-TRUE_NEGATIVE, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE = range(4)
+
+@dataclass(frozen=True)
+class Sample:
+    """Pairs that have a label and a verdict: truth, said int8 (n,), clusters without gaps."""
+
+    truth: np.ndarray
+    said: np.ndarray
+    clusters: np.ndarray
+    seed: int = 0
+
+    @cached_property
+    def counts(self) -> ClusterCounts:
+        return ClusterCounts.of(2 * self.truth + self.said, self.clusters, 4)
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """Float64 (draws, 4), shared by all figures."""
+        return self.counts.draws(self.seed)
+
+    def interval(self, of: OfCounts) -> Interval:
+        if not of.among:
+            return count_interval(of, self.counts, self.draws)
+        among = np.isin(2 * self.truth + self.said, of.among)
+        return share_interval((self.truth == self.said)[among], self.clusters[among])
+
+    def measure(self, of: OfCounts) -> tuple[float, Interval | None]:
+        """(the figure, its interval where it has one). Raises UndefinedMetricError where it has no value."""
+        if not self.truth.size:
+            raise UndefinedMetricError("no labelled pair was answered")
+        value = float(of(self.counts.total))
+        if np.isnan(value):
+            raise UndefinedMetricError("it is undefined for these verdicts")
+        try:
+            return value, self.interval(of)
+        except UndefinedMetricError:
+            return value, None
 
 
 def quality_intervals(
@@ -60,49 +95,41 @@ def quality_intervals(
     """95 % intervals of what `metrics.quality` measures; none where a figure has none, or nothing varies.
 
     figures: those that are wanted; None for all.
-
-    Shares by Wilson over the effective number of pairs; the area under the ROC curve by DeLong; balanced
-    accuracy, F1, MCC, average precision, Brier score and log loss by a BCa bootstrap of clusters; calibration
-    error by inverting its test.
     """
     used = (labels >= 0) & (verdicts != FAILED)
-    labelled = labels >= 0
     if not used.any():
         return {}
-    truth, said, score = labels[used], verdicts[used], scores[used]
-    among = clusters_of(clusters[used])
-    counts = ClusterCounts.of(2 * truth + said, among, 4)
-    draws = counts.draws(seed)
-    whole = labels[labelled] == verdicts[labelled]
-    wanted: dict[str, Callable[[], Interval]] = {
-        "accuracy": lambda: share_interval(truth == said, among),
-        "balanced_accuracy": lambda: count_interval(balanced_accuracy_of, counts, draws),
-        "precision": lambda: share_interval((truth == said)[said == 1], among[said == 1]),
-        "recall": lambda: share_interval((truth == said)[truth == 1], among[truth == 1]),
-        "f1": lambda: count_interval(f1_of, counts, draws),
-        "mcc": lambda: count_interval(mcc_of, counts, draws),
-        "accuracy_failed_as_wrong": lambda: share_interval(whole, clusters_of(clusters[labelled])),
-    }
-    if are_ranked:
-        wanted |= {
-            "roc_auc": lambda: auc_interval(auc_components(truth, score), among),
-            "calibration_error": lambda: calibration_error_interval(truth, score, among, seed),
-        }
+    answered = Sample(labels[used], verdicts[used], clusters_of(clusters[used]), seed)
+    labelled = labels >= 0
+    said_or_wrong = np.where(verdicts == FAILED, 1 - labels, verdicts)
+    whole = Sample(labels[labelled], said_or_wrong[labelled], clusters_of(clusters[labelled]), seed)
+    wanted = [each for each in QUALITY if each.interval and (figures is None or each.name in figures)]
     found: dict[str, Interval] = {}
-    for name, interval in wanted.items():
-        try:
-            if figures is None or name in figures:
-                found[name] = interval()
-        except UndefinedMetricError:
-            continue
-    if are_ranked and (figures is None or any(name in figures for name in RESAMPLED)):
-        resampled = WeightedScores(truth, score, among).intervals(seed)
+    for figure in wanted:
+        if isinstance(figure.of, OfCounts):
+            sample = whole if figure.over_all else answered
+            _keep(found, {}, figure.name, partial(sample.interval, figure.of))
+        elif are_ranked and figure.interval in OF_SCORES:
+            interval = OF_SCORES[figure.interval]
+            ends = partial(interval, answered.truth, scores[used], answered.clusters, seed)
+            _keep(found, {}, figure.name, ends)
+    names = {figure.name for figure in wanted}.intersection(RESAMPLED)
+    if are_ranked and names:
+        resampled = WeightedScores(answered.truth, scores[used], answered.clusters).intervals(seed)
         found |= {
-            name: ends
-            for name, ends in resampled.items()
-            if not isinstance(ends, str) and (figures is None or name in figures)
+            name: ends for name, ends in resampled.items() if name in names and not isinstance(ends, str)
         }
     return found
+
+
+def _auc_interval(truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int) -> Interval:
+    return auc_interval(auc_components(truth, scores), clusters)
+
+
+OF_SCORES: Mapping[Method | None, Callable[[np.ndarray, np.ndarray, np.ndarray, int], Interval]] = {
+    Method.DELONG: _auc_interval,
+    Method.INVERSION: calibration_error_interval,
+}
 
 
 @dataclass(frozen=True)
@@ -170,9 +197,8 @@ def compare(
     intervals: dict[str, Interval] = {}
     absent: dict[str, str] = {}
     if both.any() and (figures is None or "kappa" in figures):
-        cells = 2 * a.verdicts[both] + b.verdicts[both]
-        counts = ClusterCounts.of(cells, clusters_of(clusters[both]), 4)
-        _keep(intervals, absent, "kappa", lambda: count_interval(kappa_of, counts, counts.draws(seed)))
+        said = Sample(a.verdicts[both], b.verdicts[both], clusters_of(clusters[both]), seed)
+        _keep(intervals, absent, "kappa", partial(said.interval, OfCounts(kappa)))
     used = both & (labels >= 0)
     n = int(used.sum())
     if not n:
@@ -191,11 +217,15 @@ def compare(
     differences = {"accuracy": (only_a - only_b) / n}
     intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect, quantile(among))
 
-    wanted = [each for each in OF_COUNTS.items() if figures is None or each[0] in figures]
+    wanted = of_counts(
+        figure
+        for figure in DIFFERENCES
+        if figure.interval is Method.PAIRED_BOOTSTRAP and (figures is None or figure.name in figures)
+    )
     counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
     draws = counts.draws(seed) if wanted else np.empty((0, 8))
-    for name, of_counts in wanted:
-        difference = partial(_difference, of_counts)
+    for name, of in wanted.items():
+        difference = partial(_difference, of)
         found = float(difference(counts.total.astype(np.float64)))
         if not np.isnan(found):
             differences[name] = found
@@ -272,9 +302,9 @@ def _keep(
         absent[name] = str(reason)
 
 
-def _difference(of_counts: OfCounts, counts: np.ndarray) -> np.ndarray:
+def _difference(of: OfCounts, counts: np.ndarray) -> np.ndarray:
     """A metric of a minus that of b, of counts of eight cells: four times the truth, twice a's, plus b's."""
-    return np.asarray(of_counts(_cells_of(counts, 1)) - of_counts(_cells_of(counts, 2)))
+    return np.asarray(of(_cells_of(counts, 1)) - of(_cells_of(counts, 2)))
 
 
 def _cells_of(counts: np.ndarray, place: int) -> np.ndarray:
@@ -289,38 +319,3 @@ def share_interval(right: np.ndarray, clusters: np.ndarray) -> Interval:
         raise UndefinedMetricError("there is no such pair")
     among = clusters_of(clusters)
     return wilson(float(right.mean()), effective_size(right.astype(np.float64), among), quantile(among))
-
-
-def balanced_accuracy_of(counts: np.ndarray) -> np.ndarray:
-    """Of counts of the four cells, shape (..., 4): shape (...)."""
-    with np.errstate(invalid="ignore"):
-        positive = counts[..., TRUE_POSITIVE] / (counts[..., TRUE_POSITIVE] + counts[..., FALSE_NEGATIVE])
-        negative = counts[..., TRUE_NEGATIVE] / (counts[..., TRUE_NEGATIVE] + counts[..., FALSE_POSITIVE])
-    return np.asarray((positive + negative) / 2)
-
-
-def f1_of(counts: np.ndarray) -> np.ndarray:
-    """Of counts of the four cells, shape (..., 4): shape (...)."""
-    found = 2 * counts[..., TRUE_POSITIVE]
-    with np.errstate(invalid="ignore"):
-        return np.asarray(found / (found + counts[..., FALSE_POSITIVE] + counts[..., FALSE_NEGATIVE]))
-
-
-def mcc_of(counts: np.ndarray) -> np.ndarray:
-    """Of counts of the four cells, shape (..., 4): shape (...)."""
-    tn, fp, fn, tp = np.moveaxis(counts.astype(np.float64), -1, 0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
-
-
-def kappa_of(counts: np.ndarray) -> np.ndarray:
-    """Cohen's, of counts of the cells of two verdicts (twice a's, plus b's), shape (..., 4): shape (...)."""
-    neither, only_b, only_a, both = np.moveaxis(counts.astype(np.float64), -1, 0)
-    n = neither + only_b + only_a + both
-    with np.errstate(invalid="ignore", divide="ignore"):
-        yes_a, yes_b = (only_a + both) / n, (only_b + both) / n
-        by_chance = yes_a * yes_b + (1 - yes_a) * (1 - yes_b)
-        return np.asarray(((neither + both) / n - by_chance) / np.where(by_chance < 1, 1 - by_chance, np.nan))
-
-
-OF_COUNTS: Mapping[str, OfCounts] = {"f1": f1_of, "mcc": mcc_of}

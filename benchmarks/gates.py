@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
+from benchmarks.figures import BY_NAME, DIFFERENCES
 from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 from benchmarks.schema import ENDS, figures
 from kimera.errors import UserError
@@ -39,18 +40,11 @@ NEVER_OF = {
     ),
     "judge": ("workers", "thresholds."),
 }
-# ... that only labelled pairs give.
+# ... that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
-    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "average_precision"),
-    *("brier", "log_loss", "calibration_error", "at_prevalence.", "thresholds.", "cost.", "calibration."),
-    *(
-        "differences.accuracy",
-        "differences.f1",
-        "differences.mcc",
-        "differences.roc_auc",
-        "differences.equivalence",
-    ),
-    *("differences.mcnemar", "differences.least", "differences.min", "both_right", "only_", "both_wrong"),
+    *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
+    *(f"differences.{figure.name}" for figure in DIFFERENCES),
+    *("differences.equivalence", "differences.mcnemar", "differences.least", "differences.min"),
 )
 
 Part = Mapping[str, Any]

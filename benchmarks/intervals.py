@@ -13,14 +13,19 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from benchmarks.metrics import MIN_LIKELIHOOD, UndefinedMetricError
+from benchmarks.figures import QUALITY, times_above
+from benchmarks.formulas import MeanLoss, OfRanking, Ranking
+from benchmarks.metrics import UndefinedMetricError
 from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 
 LEVEL = 0.95
 DRAWS = 2000
 MAX_GROUPS = 200  # left out one by one for a bootstrap's acceleration
 MIN_BINNED = 100  # pairs
-RESAMPLED = ("average_precision", "brier", "log_loss")  # figures of `WeightedScores`
+# Figures of `WeightedScores`.
+RANKED = {figure.name: figure.of for figure in QUALITY if isinstance(figure.of, OfRanking)}
+LOSSES = {figure.name: figure.of for figure in QUALITY if isinstance(figure.of, MeanLoss)}
+RESAMPLED = (*RANKED, *LOSSES)
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
 PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
@@ -28,7 +33,7 @@ MAX_UNDEFINED = 0.05  # share of draws in which a metric may have no value
 
 Interval: TypeAlias = tuple[float, float]
 # Counts of the K cells, shape (..., K), to a metric of shape (...), NaN where it has no value.
-OfCounts: TypeAlias = Callable[[np.ndarray], np.ndarray]
+OfCells: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 def clusters_of(texts: np.ndarray) -> np.ndarray:
@@ -113,11 +118,7 @@ def auc_components(truth: np.ndarray, scores: np.ndarray) -> AucComponents:
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n:
         raise UndefinedMetricError("all labelled pairs that were answered carry the same label")
-    placement = np.empty(truth.size)
-    for own, others, count in ((positive, ~positive, n), (~positive, positive, m)):
-        there = np.sort(scores[others])
-        below = np.searchsorted(there, scores[own], "left") + np.searchsorted(there, scores[own], "right")
-        placement[own] = below / 2 / count
+    placement = times_above(truth, scores) / np.where(positive, n, m)
     placement[~positive] = 1 - placement[~positive]
     return AucComponents(float(placement[positive].mean()), placement, positive)
 
@@ -197,7 +198,7 @@ class ClusterCounts:
 
 
 def count_interval(
-    metric: OfCounts, counts: ClusterCounts, draws: np.ndarray, level: float = LEVEL
+    metric: OfCells, counts: ClusterCounts, draws: np.ndarray, level: float = LEVEL
 ) -> Interval:
     """BCa interval of a metric of counts. draws: of `ClusterCounts.draws`, shared by several metrics."""
     estimate = float(metric(counts.total.astype(np.float64)))
@@ -205,34 +206,32 @@ def count_interval(
 
 
 class WeightedScores:
-    """Metrics of scores under weights of the pairs, each in one pass over pairs sorted by their score.
+    """Figures of scores under weights of the pairs, each in one pass over pairs sorted by their score.
 
     truth: 1 for a contradiction. scores: P(contradiction). A weight says how often a resample has a pair.
     """
 
     def __init__(self, truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray) -> None:
-        order = np.argsort(-scores, kind="stable")
-        self._clusters = clusters[order]
+        self._ranking = Ranking(truth, scores)
+        self._clusters = clusters[self._ranking.order]
         self._size = int(clusters.max()) + 1
-        self._truth = (truth[order] == 1).astype(np.float64)
-        self._last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-        likelihood = np.where(truth == 1, scores, 1 - scores)[order]
-        self._losses = np.stack([np.square(1 - likelihood), -np.log(np.maximum(likelihood, MIN_LIKELIHOOD))])
+        sorted_truth, sorted_scores = truth[self._ranking.order], scores[self._ranking.order]
+        self._losses = np.stack([of.loss(sorted_truth, sorted_scores) for of in LOSSES.values()])
 
     def intervals(self, seed: int, draws: int = DRAWS, level: float = LEVEL) -> dict[str, Interval | str]:
-        """BCa intervals of `average_precision`, `brier` and `log_loss`, or the reason why there is none."""
+        """BCa intervals of `RESAMPLED`, or the reason why there is none."""
         random = np.random.default_rng(seed)
         everyone = np.ones(self._size)
         resamples = (
             np.bincount(random.integers(self._size, size=self._size), minlength=self._size)
             for _ in range(draws)
         )
-        drawn = np.array([self._metrics(times) for times in resamples])
+        drawn = np.array([self._figures(times) for times in resamples])
         groups = np.arange(self._size) % min(self._size, MAX_GROUPS)
         left_out = np.array(
-            [self._metrics(everyone * (groups != group)) for group in range(groups.max() + 1)]
+            [self._figures(everyone * (groups != group)) for group in range(groups.max() + 1)]
         )
-        estimates = self._metrics(everyone)
+        estimates = self._figures(everyone)
         found: dict[str, Interval | str] = {}
         for column, name in enumerate(RESAMPLED):
             try:
@@ -242,20 +241,14 @@ class WeightedScores:
                 found[name] = str(reason)
         return found
 
-    def _metrics(self, times: np.ndarray) -> tuple[float, float, float]:
+    def _figures(self, times: np.ndarray) -> list[float]:
+        """Those of `RESAMPLED`. times: how often each cluster is there."""
         weights = times[self._clusters].astype(np.float64)
         if not weights.any():
-            return float("nan"), float("nan"), float("nan")
-        brier, log_loss = (self._losses @ weights) / weights.sum()
-        return self._average_precision(weights), float(brier), float(log_loss)
-
-    def _average_precision(self, weights: np.ndarray) -> float:
-        ranked = np.cumsum(weights)[self._last_of_ties]
-        found = np.cumsum(weights * self._truth)[self._last_of_ties]
-        if found[-1] in (0, ranked[-1]):
-            return float("nan")
-        steps = np.diff(found, prepend=0.0)
-        return float((found / np.maximum(ranked, 1e-300) * steps).sum() / found[-1])
+            return [float("nan")] * len(RESAMPLED)
+        ranked = self._ranking.counts(weights)
+        losses = (self._losses @ weights) / weights.sum()
+        return [*(of.formula(*ranked) for of in RANKED.values()), *losses.tolist()]
 
 
 def calibration_error_interval(

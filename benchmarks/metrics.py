@@ -1,4 +1,4 @@
-"""What the numbers are: pure functions of arrays.
+"""Figures of a run's arrays, or the reason why there is none: pure functions.
 
 Throughout, `labels` are int8 (n,): 1 contradiction, 0 not, -1 no gold label; `verdicts` int8 (n,): 1, 0, or
 FAILED where the detector gave none; `scores`, P(contradiction), and `latency_ms` are float64 (n,), NaN where
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from benchmarks.figures import BRIER, KAPPA, QUALITY, TIMES, QualityFigure, Time
+from benchmarks.formulas import Counts, OfCounts, cells_of
 from benchmarks.results import FAILED
-from kimera.calibration import calibration_error as expected_calibration_error
 
-MIN_LIKELIHOOD = 1e-15  # a score of exactly 0 or 1 that is wrong costs 34.5, not infinity
 MIN_SCORES = 10  # of fewer distinct ones there is no ranking and no calibration to speak of
 AMORTISED = "pairs are timed by the batch, so there is only a mean"
 
@@ -50,117 +51,37 @@ def _require(condition: object, reason: str) -> None:
         raise UndefinedMetricError(reason)
 
 
-def accuracy(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Share of verdicts that equal the truth; FAILED equals neither."""
-    _require(truth.size, "no labelled pair was answered")
-    return float((truth == verdicts).mean())
-
-
-def balanced_accuracy(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Mean of the shares that are right among contradictions and among the others."""
-    _require_both_classes(truth)
-    return float(np.mean([(verdicts[truth == value] == value).mean() for value in (0, 1)]))
-
-
-def precision(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Share of contradictions among the pairs called so."""
-    _require(truth.size, "no labelled pair was answered")
-    _require((verdicts == 1).any(), "the detector called no labelled pair a contradiction")
-    return float((truth[verdicts == 1] == 1).mean())
-
-
-def recall(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Share of the contradictions that were called so."""
-    _require(truth.size, "no labelled pair was answered")
-    _require((truth == 1).any(), "no answered pair is labelled a contradiction")
-    return float((verdicts[truth == 1] == 1).mean())
-
-
-def f1(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """2 TP / (2 TP + FP + FN): 0 where contradictions exist and none was found."""
-    _require(truth.size, "no labelled pair was answered")
-    _require((truth == 1).any() or (verdicts == 1).any(), "no contradiction, neither labelled nor called")
-    found = ((truth == 1) & (verdicts == 1)).sum()
-    return float(2 * found / ((truth == 1).sum() + (verdicts == 1).sum()))
-
-
-def mcc(truth: np.ndarray, verdicts: np.ndarray) -> float:
-    """Matthews correlation coefficient, -1 to 1: Pearson's correlation of the two columns."""
-    _require_both_classes(truth)
-    _require(np.unique(verdicts).size == 2, "the detector gave every labelled pair the same verdict")
-    return float(np.corrcoef(truth == 1, verdicts == 1)[0, 1])
-
-
-def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """P(a contradiction scores above another pair), ties counted half: Mann and Whitney's U (1947)."""
-    _require_both_classes(truth)
-    positive, others = scores[truth == 1], np.sort(scores[truth != 1])
-    below = np.searchsorted(others, positive, side="left") + np.searchsorted(others, positive, side="right")
-    return float(below.sum() / 2 / (positive.size * others.size))
-
-
-def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Precision at each contradiction, averaged down the ranking (no interpolation)."""
-    _require_both_classes(truth)
-    order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(truth[order] == 1)
-    last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    precision_there = found[last_of_ties] / (last_of_ties + 1)
-    return float((precision_there * np.diff(found[last_of_ties], prepend=0)).sum() / found[-1])
-
-
-def log_loss(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean negative logarithm (natural) of the probability given to what is true."""
-    _require(truth.size, "no labelled pair was answered")
-    likelihood = np.where(truth == 1, scores, 1 - scores)
-    return float(-np.log(np.maximum(likelihood, MIN_LIKELIHOOD)).mean())
-
-
-def calibration_error(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Expected calibration error; see `kimera.calibration`."""
-    _require(truth.size, "no labelled pair was answered")
-    return expected_calibration_error(scores, truth == 1)
-
-
-def _require_both_classes(truth: np.ndarray) -> None:
-    _require(truth.size, "no labelled pair was answered")
-    _require(np.unique(truth).size == 2, "all labelled pairs that were answered carry the same label")
+def value(
+    figure: QualityFigure, truth: np.ndarray, verdicts: np.ndarray, scores: np.ndarray | None = None
+) -> float:
+    """Of pairs that all have a label and a verdict, or, for figures of two detectors, two verdicts."""
+    counts = Counts.of(cells_of(truth, verdicts))
+    for need in figure.needs:
+        _require(need.holds(counts), need.reason)
+    return figure.of.value(truth, verdicts, np.empty(0) if scores is None else scores)
 
 
 def quality(labels: np.ndarray, verdicts: np.ndarray, scores: np.ndarray, *, unranked: str = "") -> Measured:
     """Agreement with the dataset's labels, over the pairs that carry one and were answered.
 
-    `accuracy_failed_as_wrong` is over all labelled pairs: a pair without a verdict counts as wrong.
     unranked: why a ranking and a calibration of these scores would mean nothing; empty where they would.
     """
     labelled = labels >= 0
-    scored = labelled & (verdicts != FAILED)
-    truth, said, score = labels[scored], verdicts[scored], scores[scored]
-
-    def of_scores(metric: Callable[[np.ndarray, np.ndarray], float]) -> float:
-        _require(truth.size, "no labelled pair was answered")
-        _require(not unranked, unranked)
-        return metric(truth, score)
-
-    measured = _collect(
-        {
-            "accuracy": lambda: accuracy(truth, said),
-            "balanced_accuracy": lambda: balanced_accuracy(truth, said),
-            "precision": lambda: precision(truth, said),
-            "recall": lambda: recall(truth, said),
-            "f1": lambda: f1(truth, said),
-            "mcc": lambda: mcc(truth, said),
-            "roc_auc": lambda: of_scores(roc_auc),
-            "average_precision": lambda: of_scores(average_precision),
-            "brier": lambda: of_scores(brier),
-            "log_loss": lambda: of_scores(log_loss),
-            "calibration_error": lambda: of_scores(calibration_error),
-            "accuracy_failed_as_wrong": lambda: accuracy(labels[labelled], verdicts[labelled]),
-        }
-    )
+    figures = sorted(QUALITY, key=lambda figure: figure.over_all)
     if not labelled.any():
-        return Measured({}, dict.fromkeys(measured.absent, "no pair carries a label"))
-    return measured
+        return Measured({}, dict.fromkeys((figure.name for figure in figures), "no pair carries a label"))
+    answered = labelled & (verdicts != FAILED)
+    truth, said, score = labels[answered], verdicts[answered], scores[answered]
+    said_or_wrong = np.where(verdicts == FAILED, 1 - labels, verdicts)
+
+    def measure(figure: QualityFigure) -> float:
+        if figure.over_all:
+            return value(figure, labels[labelled], said_or_wrong[labelled])
+        _require(truth.size, "no labelled pair was answered")
+        _require(isinstance(figure.of, OfCounts) or not unranked, unranked)
+        return value(figure, truth, said, score)
+
+    return _collect({figure.name: partial(measure, figure) for figure in figures})
 
 
 def distinct_scores(scores: np.ndarray) -> int:
@@ -175,23 +96,12 @@ def latency(latency_ms: np.ndarray, amortised: bool) -> Measured:
     """Mean and percentiles in milliseconds over the answered pairs; of amortised times only the mean."""
     times = latency_ms[~np.isnan(latency_ms)]
 
-    def mean() -> float:
+    def measure(time: Time) -> float:
         _require(times.size, "no answer was timed")
-        return float(times.mean())
+        _require(not (amortised and time.of_each), AMORTISED)
+        return float(time.formula(times))
 
-    def percentile(q: int) -> float:
-        _require(times.size, "no answer was timed")
-        _require(not amortised, AMORTISED)
-        return float(np.percentile(times, q))
-
-    return _collect(
-        {
-            "mean": mean,
-            "p50": lambda: percentile(50),
-            "p95": lambda: percentile(95),
-            "p99": lambda: percentile(99),
-        }
-    )
+    return _collect({time.name: partial(measure, time) for time in TIMES})
 
 
 def throughput(
@@ -216,13 +126,6 @@ def throughput(
         return per_second(busy_s)
 
     return _collect({"pairs_per_s": pairs_per_s, "mean_in_flight": mean_in_flight})
-
-
-def brier(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean squared distance of P(contradiction) from the label, over labelled pairs with a score."""
-    usable = (labels >= 0) & ~np.isnan(scores)
-    _require(usable.any(), "no labelled pair has such a score")
-    return float(np.square((labels[usable] == 1) - scores[usable]).mean())
 
 
 def flip_rate(verdicts: np.ndarray) -> float:
@@ -254,15 +157,17 @@ def calibration(
     Both over the same `pairs`: labelled ones with a score of each kind. from_logprobs: bool (n,).
     """
     both = from_logprobs & ~np.isnan(scores + stated)
+    counted = both & (labels >= 0)
 
     def of(values: np.ndarray) -> float:
         _require(from_logprobs.any(), "no answer came with usable logprobs")
         _require(both.any(), "no answer with logprobs stated a confidence")
-        return brier(labels[both], values[both])
+        _require(counted.any(), "no labelled pair has such a score")
+        return value(BRIER, labels[counted], labels[counted], values[counted])
 
     return _collect(
         {
-            "pairs": lambda: int((both & (labels >= 0)).sum()),
+            "pairs": lambda: int(counted.sum()),
             "brier": lambda: of(scores),
             "brier_stated": lambda: of(stated),
         }
@@ -292,19 +197,10 @@ def agreement(labels: np.ndarray, verdicts_a: np.ndarray, verdicts_b: np.ndarray
         {
             "both_answered": lambda: int(both.sum()),
             "rate": rate,
-            "kappa": lambda: kappa(a, b),
+            "kappa": lambda: value(KAPPA, a, b),
             "both_right": lambda: count(a_right & b_right),
             "only_a": lambda: count(a_right & ~b_right),
             "only_b": lambda: count(~a_right & b_right),
             "both_wrong": lambda: count(~a_right & ~b_right),
         }
     )
-
-
-def kappa(a: np.ndarray, b: np.ndarray) -> float:
-    """Cohen's kappa: agreement beyond what the two verdict rates give by chance."""
-    _require(a.size, "no pair was answered by both")
-    _require(np.unique(np.concatenate([a, b])).size == 2, "both gave every pair the same verdict")
-    observed = float((a == b).mean())
-    by_chance = sum(float((a == value).mean() * (b == value).mean()) for value in (0, 1))
-    return (observed - by_chance) / (1 - by_chance)

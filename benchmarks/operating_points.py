@@ -11,8 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.evidence import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_NEGATIVE, TRUE_POSITIVE
-from benchmarks.intervals import Interval, OfCounts
+from benchmarks.figures import Shown, f1, of_counts, shown_in
+from benchmarks.formulas import Counts, Floats, OfCounts, Ranking
+from benchmarks.intervals import Interval
 from benchmarks.metrics import UndefinedMetricError
 
 FOLDS = 10
@@ -52,38 +53,37 @@ def cross_validated_threshold(
 
 def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     """Half-way between the two scores that F1 is best between."""
-    order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(truth[order] == 1)
+    ranking = Ranking(truth, scores)
+    found, called = ranking.counts()
     if not found.size or not found[-1]:
         raise UndefinedMetricError("no labelled pair that was answered is a contradiction")
-    last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    f1 = 2 * found[last_of_ties] / (last_of_ties + 1 + found[-1])
-    best = last_of_ties[int(f1.argmax())]
-    following = scores[order[best + 1]] if best + 1 < scores.size else 0.0
-    return float((scores[order[best]] + following) / 2)
+    missed, alarms = found[-1] - found, called - found
+    best = int(f1(Counts(tn=alarms[-1] - alarms, fp=alarms, fn=missed, tp=found)).argmax())
+    kept, ordered = called[best], scores[ranking.order]
+    following = ordered[kept] if kept < scores.size else 0.0
+    return float((ordered[kept - 1] + following) / 2)
 
 
 def at_prevalence(prevalence: float) -> dict[str, OfCounts]:
-    """Accuracy, precision and F1 where so large a share of the pairs contradict, as functions of four cells.
-
-    What is kept of the run are both rates: of contradictions that are found, and of others that are called so
-    (Bayes' theorem).
-    """
-    metrics: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
-        "accuracy": lambda found, alarms, p: p * found + (1 - p) * (1 - alarms),
-        "precision": lambda found, alarms, p: p * found / (p * found + (1 - p) * alarms),
-        "f1": lambda found, alarms, p: 2 * p * found / (p + p * found + (1 - p) * alarms),
+    """Figures where so large a share of the pairs contradict, as functions of the four cells of this run."""
+    return {
+        name: OfCounts(partial(_restated, of.formula, prevalence))
+        for name, of in of_counts(shown_in(Shown.PREVALENCE)).items()
     }
-    return {name: partial(_of_rates, metric, prevalence) for name, metric in metrics.items()}
 
 
-def _of_rates(
-    metric: Callable[[np.ndarray, np.ndarray, float], np.ndarray], prevalence: float, counts: np.ndarray
-) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = counts[..., TRUE_POSITIVE] / (counts[..., TRUE_POSITIVE] + counts[..., FALSE_NEGATIVE])
-        alarms = counts[..., FALSE_POSITIVE] / (counts[..., FALSE_POSITIVE] + counts[..., TRUE_NEGATIVE])
-        return np.asarray(metric(found, alarms, prevalence))
+def _restated(formula: Callable[[Counts], Floats], prevalence: float, counts: Counts) -> Floats:
+    """Both rates are kept: of contradictions that are found, and of others that are called so (Bayes)."""
+    found, alarms = counts.tp / counts.contradictions, counts.fp / counts.others
+    contradictions, others = prevalence, 1 - prevalence
+    return formula(
+        Counts(
+            tn=others * (1 - alarms),
+            fp=others * alarms,
+            fn=contradictions * (1 - found),
+            tp=contradictions * found,
+        )
+    )
 
 
 def cost_of_found(

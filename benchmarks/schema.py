@@ -30,7 +30,7 @@ def figures(definition: str) -> frozenset[str]:
 
 def _figures(node: Schema, definitions: Schema, prefix: str) -> Iterator[str]:
     for name, field in node["properties"].items():
-        held = _resolved(field, definitions)
+        held = resolved(field, definitions)
         if name == "intervals":
             yield from (f"{prefix}{figure}.{end}" for figure in held["properties"] for end in ENDS)
         elif "properties" in held:
@@ -39,8 +39,10 @@ def _figures(node: Schema, definitions: Schema, prefix: str) -> Iterator[str]:
             yield prefix + name
 
 
-def _resolved(field: Schema, definitions: Schema) -> Schema:
-    return dict(definitions[field["$ref"].rpartition("/")[2]]) if "$ref" in field else field
+def resolved(field: Schema, definitions: Schema) -> Schema:
+    """The object that a field refers to, or the field."""
+    found: Schema = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+    return found
 
 
 def _types(field: Schema) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.datasets import pairs_at
 from benchmarks.evidence import Differences, Side, compare, differences_part, side_of, why_unranked
+from benchmarks.figures import DIFFERENCES, OF_RUNS
 from benchmarks.finished_run import FinishedRun
 from benchmarks.journal import JournalReader
 from benchmarks.matching import Common, Pairing
@@ -27,11 +28,12 @@ from benchmarks.schema import ENDS
 from kimera import __version__
 from kimera.pairs import Failure, Pair, Verdict
 
-QUALITY = ("accuracy", "f1", "mcc", "roc_auc")
+COMPARED = (*DIFFERENCES, *OF_RUNS)
+QUALITY = tuple(figure.name for figure in DIFFERENCES)
 CHANGES = ("", "wrong_to_right", "right_to_wrong", "unlabelled")
 UNCHANGED, WRONG_TO_RIGHT, RIGHT_TO_WRONG, UNLABELLED = range(4)
 # What a gate may ask for; see `build_differences`.
-OF_ONE = (*QUALITY, "answered", "failed", "latency_ms.mean", "dollars")
+OF_ONE = tuple(figure.name for figure in COMPARED)
 FIGURES = frozenset(
     {
         *OF_ONE,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.cascade_curve import curve
-from benchmarks.metrics import UndefinedMetricError, accuracy, f1, mcc
+from benchmarks.figures import Shown, names_in
+from benchmarks.metrics import UndefinedMetricError, quality
 
 
 def run_of(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,7 +23,8 @@ def test_its_ends_are_the_reactor_and_the_judge_alone() -> None:
     first, *_, last = curve(truth, scores, judged, np.arange(500), np.full(500, 0.01), margin=0.02).points
     alone = (scores >= 0.5).astype(np.int8)
     for point, said in ((first, alone), (last, judged)):
-        expected = {"accuracy": accuracy(truth, said), "f1": f1(truth, said), "mcc": mcc(truth, said)}
+        values = quality(truth, said, scores).values
+        expected = {name: values[name] for name in names_in(Shown.ELSEWHERE)}
         assert point.metrics == pytest.approx(expected)
     assert (first.sent, first.dollars, last.sent, last.difference) == (0, 0, 1, 0)
     assert last.dollars == pytest.approx(5.0)

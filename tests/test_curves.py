@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import GUESSES, LABELLED, judge, reactor, run_of
 
-from benchmarks import metrics
+from benchmarks.figures import average_precision, roc_auc
+from benchmarks.formulas import Ranking
 from benchmarks.report import curves
 from benchmarks.report.pair_table import clipped, marked, visible
 from benchmarks.report.plots import concurrency
@@ -31,14 +32,14 @@ def test_the_area_under_the_roc_curve_is_the_one_that_is_reported(pairs: list) -
     truth, scores = arrays(pairs)
     x, y = np.array(curves.roc(truth, scores)).T
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
-    assert np.trapezoid(y, x) == pytest.approx(metrics.roc_auc(truth, scores))
+    assert np.trapezoid(y, x) == pytest.approx(roc_auc(truth, scores))
 
 
 @given(scored)
 def test_the_area_under_the_steps_of_precision_is_the_average_precision(pairs: list) -> None:
     truth, scores = arrays(pairs)
     x, y = np.array(curves.precision_recall(truth, scores)).T
-    assert np.trapezoid(y, x) == pytest.approx(metrics.average_precision(truth, scores))
+    assert np.trapezoid(y, x) == pytest.approx(average_precision(*Ranking(truth, scores).counts()))
 
 
 def test_many_points_are_thinned_and_keep_their_ends() -> None:

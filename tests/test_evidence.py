@@ -16,31 +16,22 @@ from sklearn.metrics import (
 )
 
 from benchmarks import metrics
-from benchmarks.evidence import (
-    Side,
-    balanced_accuracy_of,
-    compare,
-    f1_of,
-    kappa_of,
-    mcc_of,
-    quality_intervals,
+from benchmarks.evidence import Side, compare, quality_intervals
+from benchmarks.figures import (
+    DIFFERENCES,
+    QUALITY,
+    balanced_accuracy,
+    f1,
+    kappa,
+    mcc,
+    of_counts,
+    squared_error,
+    surprise,
 )
+from benchmarks.formulas import Counts, cells_of
 from benchmarks.results import FAILED
 
-NAMES = {
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "accuracy_failed_as_wrong",
-    "roc_auc",
-    "average_precision",
-    "brier",
-    "log_loss",
-    "calibration_error",
-}
+NAMES = {figure.name for figure in QUALITY}
 
 
 def sample(n, seed=0, noise=1.0):
@@ -57,18 +48,19 @@ def test_metrics_of_counts_are_scikit_learns(seed, n):
     random = np.random.default_rng(seed)
     truth, said = random.integers(0, 2, (2, n)).astype(np.int8)
     truth[:2], said[:2] = (0, 1), (1, 0)
-    counts = np.bincount(2 * truth + said, minlength=4).astype(float)
-    assert balanced_accuracy_of(counts) == pytest.approx(balanced_accuracy_score(truth, said))
-    assert f1_of(counts) == pytest.approx(f1_score(truth, said))
-    assert mcc_of(counts) == pytest.approx(matthews_corrcoef(truth, said), abs=1e-9)
-    assert kappa_of(counts) == pytest.approx(cohen_kappa_score(truth, said), abs=1e-9)
-    assert metrics.balanced_accuracy(truth, said) == pytest.approx(balanced_accuracy_score(truth, said))
+    counts = Counts.of(cells_of(truth, said))
+    assert balanced_accuracy(counts) == pytest.approx(balanced_accuracy_score(truth, said))
+    assert f1(counts) == pytest.approx(f1_score(truth, said))
+    assert mcc(counts) == pytest.approx(matthews_corrcoef(truth, said), abs=1e-9)
+    assert kappa(counts) == pytest.approx(cohen_kappa_score(truth, said), abs=1e-9)
+    measured = metrics.quality(truth, said, np.full(n, 0.5)).values
+    assert measured["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, said))
 
 
 def test_losses_are_scikit_learns():
     labels, _, scores = sample(300)
-    assert metrics.log_loss(labels, scores) == pytest.approx(log_loss(labels, scores))
-    assert metrics.brier(labels, scores) == pytest.approx(brier_score_loss(labels, scores))
+    assert surprise(labels, scores).mean() == pytest.approx(log_loss(labels, scores))
+    assert squared_error(labels, scores).mean() == pytest.approx(brier_score_loss(labels, scores))
 
 
 def test_every_figure_lies_in_its_interval():
@@ -167,7 +159,7 @@ def test_a_detector_is_equivalent_to_itself():
     labels, reactor = two(3000)
     twin = Side("twin", reactor.verdicts.copy(), reactor.scores)
     found = compare(labels, reactor, twin, np.arange(3000), margin=0.02)
-    assert found.differences == {"accuracy": 0, "f1": 0, "mcc": 0}
+    assert found.differences == dict.fromkeys(of_counts(DIFFERENCES), 0)
     assert found.mcnemar_p == 1
     assert found.conclusion(found.mcnemar_p) == "reactor and twin are equivalent within 2 points"
     assert "too few pairs" in found.absent["least_difference"]

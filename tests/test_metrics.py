@@ -8,23 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import metrics
+from benchmarks.figures import KAPPA, QUALITY
 from benchmarks.results import FAILED
 
 NAN = float("nan")
-QUALITY = {
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "roc_auc",
-    "average_precision",
-    "balanced_accuracy",
-    "brier",
-    "calibration_error",
-    "log_loss",
-    "accuracy_failed_as_wrong",
-}
+NAMES = {figure.name for figure in QUALITY}
 
 
 def int8(*values: int) -> np.ndarray:
@@ -70,7 +58,7 @@ def test_every_quality_metric_is_a_finite_number_or_absent_with_a_reason(rows: l
     labels, verdicts = int8(*(row[0] for row in rows)), int8(*(row[1] for row in rows))
     scores = np.where(verdicts == FAILED, NAN, 0.3 + 0.4 * verdicts)
     measured = metrics.quality(labels, verdicts, scores)
-    assert measured.values.keys() | measured.absent.keys() == QUALITY
+    assert measured.values.keys() | measured.absent.keys() == NAMES
     assert not measured.values.keys() & measured.absent.keys()
     assert all(type(value) is float and np.isfinite(value) for value in measured.values.values())
     assert all(measured.absent.values())
@@ -96,9 +84,9 @@ def test_every_metric_is_what_scikit_learn_says(rows: list[tuple[int, int, int]]
         assert values[name] == pytest.approx(of_verdicts[name](truth, said)), name
     for name in of_scores.keys() & values.keys():
         assert values[name] == pytest.approx(of_scores[name](truth, scores)), name
-    assert metrics.brier(truth, scores) == pytest.approx(reference.brier_score_loss(truth, scores))
+    assert values["brier"] == pytest.approx(reference.brier_score_loss(truth, scores))
     if len({*truth, *said}) == 2:
-        assert metrics.kappa(truth, said) == pytest.approx(reference.cohen_kappa_score(truth, said))
+        assert metrics.value(KAPPA, truth, said) == pytest.approx(reference.cohen_kappa_score(truth, said))
 
 
 @settings(deadline=None, max_examples=40)
@@ -126,7 +114,7 @@ def test_quality_equals_the_counted_formulas(rows: list[tuple[int, int, int]]) -
 def test_without_labels_all_quality_is_absent_for_that_reason() -> None:
     measured = metrics.quality(int8(-1, -1), int8(1, 0), floats(0.9, 0.1))
     assert measured.values == {}
-    assert measured.absent == dict.fromkeys(QUALITY, "no pair carries a label")
+    assert measured.absent == dict.fromkeys(NAMES, "no pair carries a label")
 
 
 def test_when_all_pairs_failed_only_the_accuracy_that_counts_failures_is_left() -> None:
@@ -285,9 +273,9 @@ def test_kappa_is_agreement_beyond_chance(rows: list[tuple[int, int]]) -> None:
     chance = a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean())
     if chance == 1:
         with pytest.raises(metrics.UndefinedMetricError, match="the same verdict"):
-            metrics.kappa(a, b)
+            metrics.value(KAPPA, a, b)
     else:
-        assert metrics.kappa(a, b) == pytest.approx(((a == b).mean() - chance) / (1 - chance))
+        assert metrics.value(KAPPA, a, b) == pytest.approx(((a == b).mean() - chance) / (1 - chance))
 
 
 def test_agreement_without_labels_keeps_rate_and_kappa() -> None:

@@ -10,12 +10,13 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.evidence import Differences, Side, compare, quality_intervals
+from benchmarks.figures import Shown, names_in
 from benchmarks.paired import holm
 from benchmarks.results import RunResult
 
 MAX_SHOWN = 40
 FEW = 50  # labelled pairs; below, a category is marked as small
-FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc")
+FIGURES = names_in(Shown.CATEGORIES)
 
 
 def categories(

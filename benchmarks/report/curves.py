@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from benchmarks.formulas import Ranking
+
 MAX_POINTS = 300
 Curve = list[tuple[float, float]]
 
@@ -26,22 +28,15 @@ def stepped(points: Curve, *, before: bool = False) -> Curve:
     return corners
 
 
-def ranking(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(true positives, all called positive) as the threshold falls, one of each distinct score."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_ties = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    return np.cumsum(truth[order] == 1)[last_of_ties], last_of_ties + 1
-
-
 def roc(truth: np.ndarray, scores: np.ndarray) -> Curve:
     """(false positive rate, recall), from (0, 0) to (1, 1). Both classes must occur."""
-    found, called = (np.concatenate(([0], counts)) for counts in ranking(truth, scores))
+    found, called = (np.concatenate(([0], counts)) for counts in Ranking(truth, scores).counts())
     return thinned((called - found) / (called[-1] - found[-1]), found / found[-1])
 
 
 def precision_recall(truth: np.ndarray, scores: np.ndarray) -> Curve:
     """(recall, precision), as steps, whose area is the average precision. Both classes must occur."""
-    found, called = ranking(truth, scores)
+    found, called = Ranking(truth, scores).counts()
     points = thinned(found / found[-1], found / called)
     return stepped([(0.0, points[0][1]), *points], before=True)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.figures import Shown, names_in
 from benchmarks.report import words
 from benchmarks.results import DetectorResult, RunResult
 from kimera.whole_files import replacing
@@ -15,7 +16,7 @@ from kimera.whole_files import replacing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-QUALITY = ("accuracy", "precision", "recall", "f1", "mcc", "roc_auc")
+QUALITY = names_in(Shown.PICTURE)
 COLOURS = ("#1f4e79", "#f2b134", "#7fb7be", "#d9d9d9")
 HATCHES = ("", "///", "...", "xxx")
 LINES = ("-", "--", "-.", ":")

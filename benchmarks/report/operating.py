@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.evidence import f1_of, mcc_of, share_interval
-from benchmarks.intervals import ClusterCounts, Interval, clusters_of, count_interval, ratio_interval
+from benchmarks.evidence import Sample, share_interval
+from benchmarks.figures import Shown, of_counts, shown_in
+from benchmarks.intervals import Interval, clusters_of, ratio_interval
 from benchmarks.metrics import UndefinedMetricError
 from benchmarks.operating_points import at_prevalence, cost_of_found, cross_validated_threshold
 from benchmarks.results import DetectorResult
@@ -48,12 +50,9 @@ def thresholds(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarra
         group.absent["cross_validated"] = str(reason)
         return group
     group.add("cross_validated", lambda: (best.threshold, None))
-    right = best.verdicts == truth
-    group.add("accuracy", lambda: (float(right.mean()), share_interval(right, among)))
-    counts = ClusterCounts.of(2 * truth + best.verdicts, among, 4)
-    draws = counts.draws(0)
-    for name, of_counts in (("f1", f1_of), ("mcc", mcc_of)):
-        group.add(name, lambda of_counts=of_counts: _of_counts(of_counts, counts, draws))  # type: ignore[misc]  # mypy has no type for such a default
+    sample = Sample(truth, best.verdicts, among)
+    for name, of in of_counts(shown_in(Shown.ELSEWHERE)).items():
+        group.add(name, partial(sample.measure, of))
     return group
 
 
@@ -61,17 +60,9 @@ def restated(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray,
     """The same verdicts where so large a share of all pairs contradict."""
     used = (labels >= 0) & detector.answered
     group = Group(prevalence=share)
-    truth, said, among = labels[used], detector.verdicts[used], clusters_of(clusters[used])
-    counts = ClusterCounts.of(2 * truth + said, among, 4) if truth.size else None
-    draws = counts.draws(0) if counts else np.empty(0)
-    for name, of_counts in at_prevalence(share).items():
-
-        def figure(of_counts: Any = of_counts) -> tuple[float, Interval | None]:
-            if counts is None:
-                raise UndefinedMetricError("no labelled pair was answered")
-            return _of_counts(of_counts, counts, draws)
-
-        group.add(name, figure)
+    sample = Sample(labels[used], detector.verdicts[used], clusters_of(clusters[used]))
+    for name, of in at_prevalence(share).items():
+        group.add(name, partial(sample.measure, of))
     if detector.dollars_of_pair is not None:
         group.add("dollars_per_contradiction", lambda: _dollars_elsewhere(labels, detector, clusters, share))
     return group
@@ -99,16 +90,6 @@ def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.
     if not asked.any():
         raise UndefinedMetricError("no labelled pair was asked")
     return dollars, asked
-
-
-def _of_counts(of_counts: Any, counts: ClusterCounts, draws: np.ndarray) -> tuple[float, Interval | None]:
-    value = float(of_counts(counts.total.astype(np.float64)))
-    if np.isnan(value):
-        raise UndefinedMetricError("it is undefined for these verdicts")
-    try:
-        return value, count_interval(of_counts, counts, draws)
-    except UndefinedMetricError:
-        return value, None
 
 
 def cost(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray) -> Group:

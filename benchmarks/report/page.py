@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import DIFFERENCES
 from benchmarks.report import decision, findings, notes, plots, words
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
@@ -21,7 +22,6 @@ from kimera.page_policy import page_policy
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
-DIFFERENCES = ("accuracy", "f1", "mcc", "roc_auc")
 BRACKETS = re.compile(r"\([^()]{1,30}\)")
 KINDS = (("d", "disagreement"), ("w", "wrong"), ("f", "failed"))
 
@@ -205,7 +205,7 @@ def _differences(summary: Summary) -> str:
 
 
 def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
-    cells = {words.label(name): _difference(found, name) for name in DIFFERENCES}
+    cells = {figure.label: _difference(found, figure.name) for figure in DIFFERENCES}
     margin = f"{100 * found['equivalence']['margin']:g}"
     ps = {"p of McNemar's test": found["mcnemar"]["p"]}
     if tests > 1:

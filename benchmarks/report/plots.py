@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import Shown, names_in
 from benchmarks.intervals import wilson
 from benchmarks.report import curves, decision, words
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
@@ -18,16 +19,7 @@ from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
 
 Summary = dict[str, Any]
 
-QUALITY = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "roc_auc",
-    "average_precision",
-)
+QUALITY = names_in(Shown.PLOT)
 SHARE = tuple((value / 4, f"{value / 4:g}") for value in range(5))
 NAME_WIDTH = 40
 MIN_OF_A_GROUP = 10  # pairs of a point of the reliability diagram

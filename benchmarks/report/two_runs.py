@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figure, Unit
 from benchmarks.report import markdown, notes, text, words
 from benchmarks.report.results_csv import (
     DETECTOR_COLUMNS,
@@ -16,7 +16,7 @@ from benchmarks.report.results_csv import (
     pair_cells,
 )
 from benchmarks.report.words import MISSING, Row, counted, printable
-from benchmarks.two_runs import CHANGES, OF_ONE, QUALITY, Changed
+from benchmarks.two_runs import CHANGES, COMPARED, OF_ONE, Changed
 from kimera.csv_cells import csv_file, text_cell
 
 Part = dict[str, Any]
@@ -26,7 +26,6 @@ CHANGE_COLUMNS = (
     "change",
     *(f"{run}_{column}" for run in "ab" for column in DETECTOR_COLUMNS),
 )
-NAMES = {"answered": "pairs answered", "failed": "pairs failed", "dollars": "cost"}
 IN_WORDS = dict(
     zip(CHANGES[1:], ("from wrong to right", "from right to wrong", "on pairs without a label"), strict=True)
 )
@@ -82,10 +81,6 @@ def write_changes_csv(path: Path, changed: Iterable[Changed]) -> None:
             writer.writerow([*pair_cells(each.pair), *what, *finding_cells(each.a), *finding_cells(each.b)])
 
 
-def _name(figure: str) -> str:
-    return NAMES.get(figure) or words.label(figure)
-
-
 def _opening(found: Part) -> list[str]:
     pairs = found["pairs"]
     labelled = {pairs["both"]: "all labelled", 0: "none labelled"}.get(
@@ -115,7 +110,7 @@ def _section(part: Part, tests: int) -> Section:
     sentences = [_changed(part)]
     if part["pairs"]:
         sentences.append(words.difference_sentence(part, tests))
-    reasons = {_name(figure): why for figure, why in part["absent"].items() if figure in OF_ONE}
+    reasons = {words.label(figure): why for figure, why in part["absent"].items() if figure in OF_ONE}
     sentences += [f"No difference in {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))
 
@@ -129,39 +124,33 @@ def _changed(part: Part) -> str:
 
 
 def _figures(part: Part) -> list[Row]:
-    of_pairs = ("answered", "failed")
     rows: list[Row] = [("", "A", "B", "B minus A (95 % interval)")]
-    rows += [_row(part, name, "{:.3f}".format, "{:+.3f}".format) for name in QUALITY]
-    rows += [_row(part, name, "{:,}".format, "{:+,}".format) for name in of_pairs]
-    rows.append(_row(part, "latency_ms.mean", _milliseconds, partial(_signed, _milliseconds)))
-    if any(part[run]["kind"] != "reactor" for run in "ab"):
-        rows.append(_row(part, "dollars", _dollars, partial(_signed, _dollars)))
+    is_free = all(part[run]["kind"] == "reactor" for run in "ab")
+    rows += [_row(part, figure) for figure in COMPARED if not (is_free and figure.unit is Unit.DOLLARS)]
     return [row for row in rows if set(row[1:]) != {MISSING}]
 
 
-def _row(
-    part: Part, name: str, write: Callable[[float], str], write_difference: Callable[[float], str]
-) -> Row:
-    ends = part.get("intervals", {}).get(name)
+def _row(part: Part, figure: Figure) -> Row:
+    write = WRITTEN[figure.unit]
+    ends = part.get("intervals", {}).get(figure.name)
     interval = f" ({words.from_to(ends)})" if ends else ""
-    values = (words.figure_cell(part[run], name, write) for run in "ab")
     return (
-        _name(name),
-        *values,
-        words.figure_cell(part, name, lambda value: write_difference(value) + interval),
+        figure.label,
+        *(words.figure_cell(part[run], figure.name, write) for run in "ab"),
+        words.figure_cell(part, figure.name, lambda value: f"{_sign(value)}{write(abs(value))}{interval}"),
     )
 
 
-def _milliseconds(value: float) -> str:
-    return f"{words.quantity(value)} ms"
+def _sign(value: float) -> str:
+    return "-" if value < 0 else "+"
 
 
-def _dollars(value: float) -> str:
-    return f"${value:,.4f}"
-
-
-def _signed(write: Callable[[float], str], value: float) -> str:
-    return f"{'-' if value < 0 else '+'}{write(abs(value))}"
+WRITTEN: dict[Unit, Callable[[float], str]] = {
+    Unit.DIFFERENCE: "{:.3f}".format,
+    Unit.COUNT: "{:,}".format,
+    Unit.MILLISECONDS: lambda value: f"{words.quantity(value)} ms",
+    Unit.DOLLARS: "${:,.4f}".format,
+}
 
 
 def _settings(differing: Part) -> list[Row]:

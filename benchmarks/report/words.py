@@ -6,68 +6,37 @@ Every sentence starts with words of ours, so that no name can open a heading or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from benchmarks.figures import (
+    AT_PREVALENCE,
+    BY_NAME,
+    COST_AT_PREVALENCE,
+    COSTS,
+    DISTINCT_SCORES,
+    PAIRS,
+    QUALITY,
+    SPEED,
+    WHO_WAS_RIGHT,
+    Figure,
+    Shown,
+    Unit,
+)
 from benchmarks.pricing import in_dollars
 from benchmarks.results import NO_FEE, NO_PRICE
 
 Detector = dict[str, Any]
 Row = tuple[str, ...]
+FigureRow = tuple[str, Callable[[Detector], str]]  # its label, and what it is for a detector
 
-LABELS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "mcc": "MCC",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "accuracy_failed_as_wrong": "accuracy, failures as wrong",
-    "latency_ms.mean": "mean latency",
-    "latency_ms.p50": "median latency",
-    "latency_ms.p95": "p95 latency",
-    "latency_ms.p99": "p99 latency",
-    "pair_ms.mean": "mean with retries",
-    "pair_ms.p95": "p95 with retries",
-    "pairs_per_s": "pairs a second",
-    "mean_in_flight": "mean in flight",
-    "stability.flip_rate": "share of verdicts that changed",
-    "stability.order_disagreement": "disagreement between the orders of the texts",
-    "calibration.brier": "Brier score from logprobs",
-    "calibration.brier_stated": "Brier score as stated",
-    "dollars": "cost",
-    "tokens.prompt": "prompt tokens",
-    "tokens.completion": "completion tokens",
-    "tokens.cached": "cached tokens",
-    "tokens.reasoning": "reasoning tokens",
-    "cost.per_correct": "dollars per correct verdict",
-    "cost.per_contradiction": "dollars per contradiction found",
-    "thresholds.cross_validated": "cross-validated threshold",
-    "thresholds.accuracy": "accuracy at that threshold",
-    "thresholds.f1": "F1 at that threshold",
-    "thresholds.mcc": "MCC at that threshold",
-    "at_prevalence.accuracy": "restated accuracy",
-    "at_prevalence.precision": "restated precision",
-    "at_prevalence.f1": "restated F1",
-    "at_prevalence.dollars_per_contradiction": "restated dollars per contradiction",
-    "rate": "same verdict",
-    "kappa": "kappa",
-    "both_right": "both right",
-    "only_a": "only first right",
-    "only_b": "only second right",
-    "both_wrong": "both wrong",
-}
 MISSING = "-"
 
 
 def label(figure: str) -> str:
     """What people call a figure; of one without a label, its name in the summary as words."""
-    return LABELS.get(figure) or figure.replace("_", " ").replace(".", ": ")
+    return BY_NAME[figure].label if figure in BY_NAME else figure.replace("_", " ").replace(".", ": ")
 
 
 def printable(text: str) -> str:
@@ -261,61 +230,46 @@ def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) 
     return write(value)
 
 
-def _row(
-    metric: str, write: Callable[[float], str] = "{:.3f}".format
-) -> tuple[str, Callable[[Detector], str]]:
-    return label(metric), lambda detector: figure_cell(detector, metric, write)
+def figure(metric: str) -> FigureRow:
+    """A figure with its interval, where it has one: "0.940 (0.838 to 0.979)"."""
+    return _row(BY_NAME[metric])
 
 
-def figure(metric: str) -> tuple[str, Callable[[Detector], str]]:
-    """A figure of quality with its interval: "0.940 (0.838 to 0.979)"."""
-
-    def cell(detector: Detector) -> str:
-        ends = detector["intervals"].get(metric)
-        interval = f" ({from_to(ends)})" if ends else ""
-        return figure_cell(detector, metric, lambda value: f"{value:.3f}{interval}")
-
-    return label(metric), cell
+def _row(shown: Figure) -> FigureRow:
+    return shown.label, partial(_cell, shown)
 
 
-def _dollars_each(metric: str) -> tuple[str, Callable[[Detector], str]]:
-    """A price of one thing with its interval: "$0.000081 (0.000079 to 0.000083)"."""
-    group, name = metric.split(".")
-
-    def cell(detector: Detector) -> str:
-        ends = detector.get(group, {}).get("intervals", {}).get(name)
-        interval = f" ({' to '.join(f'{end:.3g}' for end in ends)})" if ends else ""
-        simulated = ", simulated" if detector["simulated"] else ""
-        return figure_cell(detector, metric, lambda value: f"${value:.3g}{interval}{simulated}")
-
-    return label(metric), cell
+def _rows(figures: Iterable[Figure]) -> list[FigureRow]:
+    return [_row(each) for each in figures if Shown.TABLE in each.shown]
 
 
-def _grouped_figure(group: str, name: str) -> tuple[str, Callable[[Detector], str]]:
-    """A figure of a group of its own, with its interval."""
-
-    def cell(detector: Detector) -> str:
-        ends = detector.get(group, {}).get("intervals", {}).get(name)
-        interval = f" ({from_to(ends)})" if ends else ""
-        return figure_cell(detector, f"{group}.{name}", lambda value: f"{value:.3f}{interval}")
-
-    return label(name), cell
+def _cell(shown: Figure, detector: Detector) -> str:
+    group, _, name = shown.name.rpartition(".")
+    held = detector.get(group, {}) if group else detector
+    ends = held.get("intervals", {}).get(name)
+    is_price = shown.unit is Unit.DOLLARS_EACH
+    interval = (
+        f" ({' to '.join(f'{end:.3g}' for end in ends) if is_price else from_to(ends)})" if ends else ""
+    )
+    remark = ", simulated" if is_price and detector["simulated"] else ""
+    if held.get("amortised"):
+        remark = " a pair, amortised"
+    return figure_cell(detector, shown.name, lambda value: f"{WRITTEN[shown.unit](value)}{interval}{remark}")
 
 
 def from_to(ends: list[float], scale: float = 1.0, digits: int = 3) -> str:
     return " to ".join(f"{scale * end:.{digits}f}" for end in ends)
 
 
-def _milliseconds(value: float) -> str:
-    return f"{quantity(value)} ms"
-
-
-def _mean_latency(detector: Detector) -> str:
-    unit = "ms a pair, amortised" if detector["latency_ms"]["amortised"] else "ms"
-    return figure_cell(detector, "latency_ms.mean", lambda mean: f"{quantity(mean)} {unit}")
-
-
-GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...] = (
+WRITTEN: dict[Unit, Callable[[float], str]] = {
+    **dict.fromkeys((Unit.SHARE, Unit.CORRELATION, Unit.LOSS), "{:.3f}".format),
+    **dict.fromkeys((Unit.PER_SECOND, Unit.IN_FLIGHT), quantity),
+    Unit.COUNT: "{:,}".format,
+    Unit.MILLISECONDS: lambda value: f"{quantity(value)} ms",
+    Unit.SECONDS: lambda value: f"{quantity(value)} s",
+    Unit.DOLLARS_EACH: "${:.3g}".format,
+}
+GROUPS: tuple[tuple[str, tuple[FigureRow, ...]], ...] = (
     (
         "Run",
         (("mode", mode), ("stages", _stages), ("pairs answered", _answered), ("pairs failed", _failed)),
@@ -324,52 +278,26 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, Callable[[Detector], str]], ...]], ...
         "Quality, on answered pairs with a label (95 % intervals)",
         (
             ("called contradictions", _called),
-            ("pairs counted", lambda detector: f"{detector['labelled_answered']:,}"),
-            figure("accuracy"),
-            figure("balanced_accuracy"),
-            figure("precision"),
-            figure("recall"),
-            figure("f1"),
-            figure("mcc"),
-            figure("accuracy_failed_as_wrong"),
-            figure("roc_auc"),
-            figure("average_precision"),
-            figure("brier"),
-            figure("log_loss"),
-            figure("calibration_error"),
-            ("distinct scores", lambda detector: f"{detector['distinct_scores']:,}"),
+            *_rows((*PAIRS, *QUALITY, DISTINCT_SCORES)),
         ),
     ),
     (
         "Speed and cost",
         (
-            (label("latency_ms.mean"), _mean_latency),
-            _row("latency_ms.p50", _milliseconds),
-            _row("latency_ms.p95", _milliseconds),
-            _row("latency_ms.p99", _milliseconds),
-            _row("pair_ms.mean", _milliseconds),
-            _row("pair_ms.p95", _milliseconds),
-            _row("pairs_per_s", quantity),
-            _row("mean_in_flight", quantity),
-            ("wall time", lambda detector: f"{quantity(detector['wall_s'])} s"),
+            *_rows(SPEED),
             ("embeddings", _embeddings),
             ("cross-encoder", _pairs_read),
             ("tokens", _tokens),
             ("model load", _model_load),
             ("requests sent", _requests),
             ("cost", _cost),
-            _dollars_each("cost.per_correct"),
-            _dollars_each("cost.per_contradiction"),
+            *_rows(COSTS),
         ),
     ),
 )
-
-
-ELSEWHERE = (
-    _grouped_figure("at_prevalence", "accuracy"),
-    _grouped_figure("at_prevalence", "precision"),
-    _grouped_figure("at_prevalence", "f1"),
-    _dollars_each("at_prevalence.dollars_per_contradiction"),
+ELSEWHERE: tuple[FigureRow, ...] = (
+    *((label(shown.name.partition(".")[2]), partial(_cell, shown)) for shown in AT_PREVALENCE),
+    _row(COST_AT_PREVALENCE),
 )
 
 
@@ -393,8 +321,8 @@ def _prevalence(summary: dict[str, Any]) -> float | None:
 def agreement_rows(summary: dict[str, Any]) -> list[Row]:
     """A header, then a row for each two detectors: how many verdicts agree and who was right, in pairs."""
     names = titles(summary)
-    counts = ("both_right", "only_a", "only_b", "both_wrong")
-    rows: list[Row] = [("first / second", *map(label, counts))]
+    counts = [count.name for count in WHO_WAS_RIGHT]
+    rows: list[Row] = [("first / second", *(count.label for count in WHO_WAS_RIGHT))]
     for entry in summary["agreement"]:
         cells = (f"{entry[count]:,}" if count in entry else MISSING for count in counts)
         rows.append((f"{names[entry['a']]} / {names[entry['b']]}", *cells))
