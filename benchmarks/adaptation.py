@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from benchmarks.completions import Completion
 from benchmarks.dialect import Dialect
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.refusals import Refusal
 from benchmarks.reply_reading import is_json_reply
 from benchmarks.trials import MAX_TRIALS, PairTerms, Trial
@@ -158,19 +158,15 @@ class Adaptation:
 
     def note_refusal(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> JudgeError:
         """What is made of a refusal: kind "adapting" where the pair is asked otherwise, at once."""
-        error = refusal.error
-        if error.kind == "server_error" and error.status in _OPAQUE_FAULTS:
+        error, kind = refusal.error, kind_of(refusal.error.kind)
+        if kind.is_fault and error.status in _OPAQUE_FAULTS:
             terms.faults += 1
-        if self._doubted and self._doubter is terms and error.kind in {"bad_request", "server_error"}:
+        if self._doubted and self._doubter is terms and kind.may_be_form:
             self._doubted = None  # it was no passing fault
             return error.but(kind="adapting")
         was_kept = refusal.names[:1] == ("response_format",) and used.reply_format in self._honoured
         is_out_of_formats = terms.formats_failed > 0 and used.next_format() is None and not self.has_answered
-        if (
-            (refusal.is_generation or was_kept)
-            and not is_out_of_formats
-            and error.kind in {"bad_request", "server_error"}
-        ):
+        if (refusal.is_generation or was_kept) and not is_out_of_formats and kind.may_be_form:
             return self._after_failed_format(error, used, terms)
         if self._adapts(refusal, used, terms):
             return error.but(kind="adapting")
@@ -183,14 +179,12 @@ class Adaptation:
         return error
 
     def _adapts(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
-        error = refusal.error
+        error, kind = refusal.error, kind_of(refusal.error.kind)
         if self._undoes_raise(refusal, used, terms) or self._lowers(refusal, used, terms):
             return True
-        if error.kind not in {"bad_request", "server_error", "auth", "forbidden"} or error.status == 401:
+        if not kind.may_name_a_part or error.status == 401:
             return False
-        if error.kind == "server_error" and not (
-            set(refusal.names) & _NAMED_BY_FAULTS and error.status in _OPAQUE_FAULTS
-        ):
+        if kind.is_fault and not (set(refusal.names) & _NAMED_BY_FAULTS and error.status in _OPAQUE_FAULTS):
             return self._tries(refusal, used, terms)
         if self.dialect_for(terms) != used:
             return True  # another pair has seen to it
@@ -209,7 +203,7 @@ class Adaptation:
         others = {name for name in refusal.names if name not in {"limit", "response_format"}}
         if not 0 < accepted < used.max_tokens or (others and "limit" not in refusal.names):
             return False
-        if refusal.error.kind not in {"bad_request", "quota", "server_error"}:
+        if not kind_of(refusal.error.kind).may_be_room:
             return False
         if refusal.error.kind != "bad_request" and not used.is_about_limit(refusal):
             return False
@@ -229,7 +223,8 @@ class Adaptation:
         if not used.is_about_limit(refusal) or not (refusal.is_too_long or is_spent):
             return False
         lower = used.lowered(refusal if is_spent else replace(refusal, numbers=()))
-        if lower is None or refusal.error.kind not in {"bad_request", "quota"}:
+        kind = kind_of(refusal.error.kind)
+        if lower is None or kind.is_fault or not kind.may_be_room:
             return False
         terms.max_tokens = terms.max_allowed = lower.max_tokens
         return True
@@ -266,7 +261,7 @@ class Adaptation:
         if self._trial and self._trial.pair is not terms:
             return True  # to be asked again when the other has found out
         if self._trial is None:
-            is_fault = refusal.error.kind == "server_error"
+            is_fault = kind_of(refusal.error.kind).is_fault
             enough = terms.faults >= FAULTS_BEFORE_TRIAL and refusal.error.status in _OPAQUE_FAULTS
             is_due = enough if is_fault else not refusal.is_clear
             if terms.was_tried or refusal.is_too_long or self._trials >= MAX_TRIALS or not is_due:

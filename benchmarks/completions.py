@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.event_streams import read_chunks, whole_completion
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.reply_reading import MAX_REPLY_CHARS, conclusion
 from benchmarks.thinking import without_thoughts
 from benchmarks.usage import UNKNOWN, Usage, read_usage

@@ -15,8 +15,8 @@ from benchmarks.completions import Completion, is_page, read_completion
 from benchmarks.dialect import Dialect
 from benchmarks.error_bodies import ErrorBody, read_error_body
 from benchmarks.errors_inside import error_inside, filter_note_of
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.internal_errors import internal_error
-from benchmarks.judge import JudgeError
 from benchmarks.offered_models import offered_models, told_of
 from benchmarks.pricing import is_local
 from benchmarks.rates import RateLimits, Turn
@@ -171,7 +171,7 @@ class Endpoint:
 
     async def _offers(self, transport: Transport, error: JudgeError) -> str:
         """Which models there are, where the one that was asked is not; asked once, and only then."""
-        if error.kind not in {"unknown_model", "wrong_url"}:
+        if not kind_of(error.kind).is_elsewhere:
             return ""
         if self._offered is None:
             self._offered = []
@@ -203,7 +203,7 @@ class Endpoint:
         try:
             reply = await transport.post(url, self._headers, body, self.timeout_s)
         except JudgeError as error:
-            self._silences += error.kind in {"connection", "timeout"}
+            self._silences += kind_of(error.kind).is_silence
             if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
                 raise error.but(kind="unreachable") from None
             raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from kimera.sqlite_files import default_folder
 
 LOG = "errors.log"

@@ -15,17 +15,18 @@ import numpy as np
 
 from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
+from benchmarks.attempts import Attempt, Outcome
 from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
+from benchmarks.failures import INTERRUPTED, InterruptedAskingError, JudgeError, kind_of
 from benchmarks.internal_errors import internal_error
-from benchmarks.judge import INTERRUPTED, Attempt, InterruptedAskingError, JudgeError, Outcome
-from benchmarks.limits import Slots
 from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import CostLimit, billed_usage
 from benchmarks.prompts import DEFAULT_PROMPT, Prompt, load_prompt
 from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
+from benchmarks.slots import Slots
 from benchmarks.transports import Transport, httpx_available, open_transport
 from benchmarks.trials import PairTerms
 from benchmarks.usage import UNKNOWN, Usage
@@ -252,7 +253,7 @@ class AsyncOpenAIClient:
             self.slots.release()
         counted = attempt.usage if attempt.usage.is_known else Usage()
         self.endpoint.rates.settle(size, turn, counted.prompt or 0, counted.completion or 0)
-        if attempt.error != "rate_limited":
+        if not (attempt.error and kind_of(attempt.error).is_limit):
             self._budget.count(accepted=attempt.error is None)
         return answer, attempt.latency_ms
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.judge import FATAL, InterruptedAskingError, Outcome
+from benchmarks.attempts import Outcome
+from benchmarks.failures import FATAL, InterruptedAskingError
 from kimera.pairs import Failure, Pair
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def judge_all(
             failure = outcome.result if isinstance(outcome.result, Failure) else None
             if failure and failure.kind in FATAL:
                 client.stop(failure)
-            elif errors.passed(failure is not None and failure.kind != "abstained"):
+            elif errors.passed(not outcome.is_answer):
                 client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
 
     workers = client.max_concurrent * 2 if client.mode == "async" else 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.error_bodies import ErrorBody, in_words, read_error_body
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.waits import body_wait_s, never_today, server_wait_s
 
 # Each field of our requests by the words for it; separators are blanks, hyphens, dots or underlines.
@@ -178,7 +178,7 @@ def read_refusal(
     said = _said(told, model, question)
     names = tuple(_names(told, question, has_answered=has_answered))
     kind = _kind_of(status, told, said, names, has_answered)
-    limited = kind in {"rate_limited", "quota"}
+    limited = kind_of(kind).has_resets
     waits = (server_wait_s(headers or {}, now, limited), body_wait_s(told, now, limited))
     wait_s = max((wait for wait in waits if wait is not None), default=None)
     if kind == "quota" and status == 429 and wait_s is not None and not _SPENT_FOR_GOOD.search(said):
@@ -198,7 +198,7 @@ def read_refusal(
         is_range=bool(_RANGE.search(said)) and not _NOT_TAKEN.search(said),
         is_missing=bool(re.search(r"required|missing|must (?:be )?(?:set|provide|specif)|not set", said)),
         is_generation=names[:1] in ((), ("response_format",)) and _is_generation(told, said),
-        is_clear=kind not in {"bad_request", "server_error"} or status in {413, 502, 503, 504, 529},
+        is_clear=not kind_of(kind).may_be_form or status in {413, 502, 503, 504, 529},
         is_too_long=status == 413 or bool(_TOO_LONG.search(said)),
         words=re.sub(r"\S*\d\S*", "", f"{status} {said}")[:400],
     )

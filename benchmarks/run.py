@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
+from benchmarks.failures import kind_of
 from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, INTERRUPTED
@@ -225,8 +226,8 @@ def _report(
 
 def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
     """Says which pairs failed and what ended a detector early, or that it answered nothing."""
-    from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-    from benchmarks.judge import REMEDIES
+    from benchmarks.failures import INTERRUPTED as BY_CTRL_C
+    from benchmarks.failures import REMEDIES
 
     stopped_by = comparison.stopped_by
     too_many_failed = [_tell_failures(recorder, comparison, options) for recorder in comparison.recorders]
@@ -249,7 +250,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
 def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse.Namespace) -> bool:
     """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
     result = next(each for each in comparison.run.detectors if each.name == recorder.name)
-    failed = {kind: count for kind, count in result.errors.items() if kind not in {"not_asked", "abstained"}}
+    failed = {kind: count for kind, count in result.errors.items() if kind_of(kind).is_failure}
     lost, asked = (
         sum(failed.values()),
         len(result.verdicts) - result.spared - result.errors.get("not_asked", 0),

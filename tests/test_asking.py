@@ -11,7 +11,7 @@ from servers import Canned, completion, verdict
 
 from benchmarks.asking import MAX_REPAIRS, Asking
 from benchmarks.completions import Completion, read_completion
-from benchmarks.judge import FATAL, RETRIED, JudgeError
+from benchmarks.failures import FATAL, RETRIED, JudgeError
 from benchmarks.retries import RetryPolicy
 from benchmarks.usage import Usage
 from kimera.pairs import Failure, Verdict

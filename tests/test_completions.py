@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.completions import Completion, read_completion
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.usage import UNKNOWN, Usage
 
 VERDICT = '{"contradiction": true, "confidence": 0.9, "reasoning": "r"}'

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.failures import kind_of
 from benchmarks.pricing import in_dollars
 from benchmarks.results import NO_FEE, NO_PRICE
 
@@ -177,7 +178,7 @@ def _failed(detector: Detector) -> str:
 
 
 def kinds_of_failure(detector: Detector) -> str:
-    kinds = {kind: count for kind, count in detector["errors"].items() if kind != "not_asked"}
+    kinds = {kind: count for kind, count in detector["errors"].items() if not kind_of(kind).is_unasked}
     return ", ".join(f"{printable(kind)} {count:,}" for kind, count in kinds.items())
 
 
@@ -236,7 +237,7 @@ def _cost(detector: Detector) -> str:
         cost = no_dollars(detector)
     else:
         cost = in_dollars(dollars) + (" if the judge were real (simulated)" if detector["simulated"] else "")
-        if any(detector["attempt_errors"].get(kind) for kind in ("timeout", "connection", "cancelled")):
+        if any(count and kind_of(kind).is_silence for kind, count in detector["attempt_errors"].items()):
             cost = f"at least {cost}"  # without a reply nobody knows what was billed
     saved = detector.get("from_cache")
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
