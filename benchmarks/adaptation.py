@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.completions import Completion
-from benchmarks.dialect import Dialect
+from benchmarks.dialect import PLAIN_TEXT, Dialect
 from benchmarks.failures import JudgeError, kind_of
 from benchmarks.refusals import Refusal
 from benchmarks.reply_reading import is_json_reply
@@ -19,7 +19,7 @@ SCOUT_S = 0.1  # how long the first request goes ahead of the others: what refus
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
 # What a 5xx may name for it to be believed: words such as "stream" stand in the message of any fault.
-_NAMED_BY_FAULTS = {"response_format", "temperature", "seed", "logprobs", "limit"}
+_NAMED_BY_FAULTS = {"format", "temperature", "seed", "logprobs", "limit"}
 
 
 class Adaptation:
@@ -53,10 +53,8 @@ class Adaptation:
             dialect = self._trial.tried
         elif self._doubted and self._doubter is terms:
             dialect = self._doubted[0]
-        if terms.max_tokens:
-            dialect = replace(dialect, max_tokens=terms.max_tokens)
-        if terms.max_allowed:
-            dialect = replace(dialect, max_allowed=terms.max_allowed)
+        if terms.max_tokens or terms.max_allowed:
+            dialect = dialect.with_room(terms.max_tokens, terms.max_allowed)
         for _ in range(terms.format_steps):
             dialect = dialect.next_format() or dialect
         return dialect
@@ -112,14 +110,14 @@ class Adaptation:
         self._note_whole(used, terms)
         if is_whole:
             self._honoured.add(used.reply_format)
-        elif completion.text and used.reply_format not in {"text", *self._honoured}:
+        elif completion.text and used.reply_format not in {PLAIN_TEXT, *self._honoured}:
             self._take(used, used.next_format())  # the schema was ignored
 
     def _note_success(self, used: Dialect, terms: PairTerms) -> None:
         if self._doubted and self._doubter is terms:
             before, after = self._doubted
             if used.reply_format == before.reply_format and used.optional == before.optional:
-                self.dialect, self._doubted = replace(before, max_tokens=self.dialect.max_tokens), None
+                self.dialect, self._doubted = before.with_room(self.dialect.max_tokens), None
                 self._tell(f"{after.changes_to(before) or 'the earlier form of the request'} works again")
         trial = self._trial
         if trial and trial.pair is terms:
@@ -139,7 +137,7 @@ class Adaptation:
             return
         terms.max_tokens = raised.max_tokens
         if limit == self.dialect.max_tokens and not self._whole[limit] and self._cut[limit] > 1:
-            self.dialect = replace(self.dialect, max_tokens=raised.max_tokens)
+            self.dialect = self.dialect.with_room(raised.max_tokens)
 
     def _note_lowered(self, used: Dialect) -> None:
         """Less room for all, where two pairs needed it and none was ever answered with more."""
@@ -148,12 +146,12 @@ class Adaptation:
             return
         self._lowered[limit] += 1
         if self._lowered[limit] > 1:
-            self._learn(replace(run, max_tokens=limit), "more was refused")
+            self._learn(run.with_room(limit), "more was refused")
 
     def _note_whole(self, used: Dialect, terms: PairTerms) -> None:
         limit, run = used.max_tokens, self.dialect
         if terms.max_tokens > run.max_tokens and not self._whole[run.max_tokens]:
-            self.dialect = replace(run, max_tokens=terms.max_tokens)
+            self.dialect = run.with_room(terms.max_tokens)
         self._whole[limit] += 1
 
     def note_refusal(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> JudgeError:
@@ -164,7 +162,7 @@ class Adaptation:
         if self._doubted and self._doubter is terms and kind.may_be_form:
             self._doubted = None  # it was no passing fault
             return error.but(kind="adapting")
-        was_kept = refusal.names[:1] == ("response_format",) and used.reply_format in self._honoured
+        was_kept = refusal.names[:1] == ("format",) and used.reply_format in self._honoured
         is_out_of_formats = terms.formats_failed > 0 and used.next_format() is None and not self.has_answered
         if (refusal.is_generation or was_kept) and not is_out_of_formats and kind.may_be_form:
             return self._after_failed_format(error, used, terms)
@@ -200,7 +198,7 @@ class Adaptation:
     def _undoes_raise(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
         """A refusal that follows a raise takes it back, to the number that it names if it names one."""
         accepted = max((*self._whole, *self._cut), default=0)
-        others = {name for name in refusal.names if name not in {"limit", "response_format"}}
+        others = {name for name in refusal.names if name not in {"limit", "format"}}
         if not 0 < accepted < used.max_tokens or (others and "limit" not in refusal.names):
             return False
         if not kind_of(refusal.error.kind).may_be_room:
@@ -210,10 +208,9 @@ class Adaptation:
         allowed = max((n for n in refusal.numbers if accepted < n < used.max_tokens), default=accepted)
         terms.max_tokens = terms.max_allowed = allowed
         run = self.dialect
-        self.dialect = replace(
-            run,
-            max_tokens=min(run.max_tokens, allowed),
-            max_allowed=run.max_allowed if refusal.is_too_long else min(run.max_allowed, allowed),
+        self.dialect = run.with_room(
+            min(run.max_tokens, allowed),
+            run.max_allowed if refusal.is_too_long else min(run.max_allowed, allowed),
         )
         return True
 
@@ -245,9 +242,7 @@ class Adaptation:
 
     def _is_fickle(self, refusal: Refusal) -> bool:
         """Whether the same refusal did not last before, or is of a format that is not asked for."""
-        return refusal.words == self._mended or (
-            self.has_answered and refusal.names[:1] == ("response_format",)
-        )
+        return refusal.words == self._mended or (self.has_answered and refusal.names[:1] == ("format",))
 
     def _is_hopeless(self, refusal: Refusal) -> bool:
         return (
@@ -283,7 +278,7 @@ class Adaptation:
     def _take(self, used: Dialect, following: Dialect | None, why: str = "") -> None:
         """The next dialect of the run, unless another pair has changed that already."""
         if following is not None and self.dialect.reply_format == used.reply_format:
-            following = replace(self.dialect, reply_format=following.reply_format)
+            following = self.dialect.with_format_of(following)
             if why:
                 self._learn(following, why)
             else:

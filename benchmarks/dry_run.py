@@ -65,11 +65,12 @@ def _enough(
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
     from benchmarks.adaptive import START
-    from benchmarks.dialect import Dialect
+    from benchmarks.chat_completions import CHAT_COMPLETIONS
     from benchmarks.pricing import worst_case
 
-    dialect = Dialect()
-    longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
+    dialect = CHAT_COMPLETIONS.dialect()
+    asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
+    longest = max(len(CHAT_COMPLETIONS.body(messages, model, dialect)) for messages in asked)
     aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
     in_flight = START if options.concurrency == "auto" else options.concurrency or 1
     return (

@@ -8,7 +8,7 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
 from benchmarks.attempts import Attempt, Outcome
+from benchmarks.chat_completions import CHAT_COMPLETIONS
+from benchmarks.chat_protocol import ChatProtocol
 from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
 from benchmarks.failures import INTERRUPTED, InterruptedAskingError, JudgeError, kind_of
@@ -35,7 +37,7 @@ from kimera.pairs import Failure, Pair, Verdict, pair_of
 
 
 class AsyncOpenAIClient:
-    """A judge behind an OpenAI-compatible chat completions endpoint.
+    """A judge behind an OpenAI-compatible chat completions endpoint, or one of another protocol.
 
     api_key: default OPENAI_API_KEY; an endpoint on loopback needs none.
     max_concurrent: requests in flight, or "auto" to find out how many the endpoint takes.
@@ -45,6 +47,7 @@ class AsyncOpenAIClient:
         then one request at a time. One that is given stays open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
+    protocol: how the endpoint's API speaks.
 
     Use it as an async context manager:
 
@@ -69,6 +72,7 @@ class AsyncOpenAIClient:
         cost_limit: CostLimit | None = None,
         replies: ReplyCache | None = None,
         logprobs: bool = False,
+        protocol: ChatProtocol = CHAT_COMPLETIONS,
     ) -> None:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
@@ -85,6 +89,7 @@ class AsyncOpenAIClient:
             rates=rates,
             replies=replies,
             logprobs=logprobs,
+            protocol=protocol,
         )
         self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
         self.policy = policy or RetryPolicy(max_retries=max_retries)
@@ -174,12 +179,14 @@ class AsyncOpenAIClient:
             if not asking.attempts:
                 raise
             return asking.give_up()  # what was paid for so far is in its attempts
+        except JudgeError as ours:  # ends the pair: nothing is paid for it again
+            return asking.fail(ours.kind, ours.message)
         finally:
             self.endpoint.adaptation.leave(terms)
 
     async def _ask(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
-        """Asks until there is an outcome. An error of ours ends the pair: nothing is paid for it again."""
-        first = self.endpoint.write(asking.messages, sample, terms)
+        """Asks until there is an outcome. Raises JudgeError for an error of ours, the slot given back."""
+        first = self._write(asking, sample, terms)
         while True:
             answer, latency_ms = await self._answer(asking, sample, terms)
             may_retry = self._rng.random() >= self._budget.refusal_probability()
@@ -190,23 +197,37 @@ class AsyncOpenAIClient:
                     if isinstance(answer, Completion) and outcome.is_answer:
                         self.endpoint.keep(first, answer)  # under the first question, to be found by it
                     return outcome
-            except Exception as error:  # noqa: BLE001 (ours, of any kind: it is logged, and ends this pair)
-                failed = internal_error(error, self.endpoint.redact)
-                return asking.fail(failed.kind, failed.message)
+            except Exception as error:
+                raise internal_error(error, self.endpoint.redact) from error
             await self._wait_for_turn(wait_s)
 
     async def _answer(
         self, asking: Asking, sample: int, terms: PairTerms
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
-        request = self.endpoint.write(asking.messages, sample, terms)
-        if (kept := self.endpoint.recall(request)) is not None:
+        request = self._write(asking, sample, terms)
+        with self._slot_back_on_error():
+            kept = self.endpoint.recall(request)
+        if kept is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
         await self._wait_for_others(asking, terms)
-        request = self.endpoint.write(asking.messages, sample, terms)  # which may have been learnt meanwhile
+        request = self._write(asking, sample, terms)  # how to may have been learnt meanwhile
         return await self._attempt(request, asking, first=not asking.attempts)
+
+    def _write(self, asking: Asking, sample: int, terms: PairTerms) -> Request:
+        with self._slot_back_on_error():
+            return self.endpoint.write(asking.messages, sample, terms)
+
+    @contextlib.contextmanager
+    def _slot_back_on_error(self) -> Iterator[None]:
+        """For what is done in a slot before anything is sent. An error of ours is raised as a JudgeError."""
+        try:
+            yield
+        except Exception as error:
+            self.slots.release()
+            raise internal_error(error, self.endpoint.redact) from error
 
     async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:
         """Waits while another pair finds out how this endpoint wants to be asked.

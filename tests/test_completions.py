@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.completions import Completion, read_completion
+from benchmarks.chat_completions import read_completion
+from benchmarks.completions import Completion
 from benchmarks.failures import JudgeError
 from benchmarks.usage import UNKNOWN, Usage
 
