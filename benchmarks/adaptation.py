@@ -121,11 +121,11 @@ class Adaptation:
                 self._tell(f"{after.changes_to(before) or 'the earlier form of the request'} works again")
         trial = self._trial
         if trial and trial.pair is terms:
-            found = trial.tried or trial.base
+            accepted = trial.tried or trial.base
             if trial.is_fault:
-                self._doubted = self.dialect, found
+                self._doubted = self.dialect, accepted
             self._mended = trial.first_words
-            self._learn(found, "helped where it refused")
+            self._learn(accepted, "helped where it refused")
             self._end_trial()
 
     def _note_cut(self, used: Dialect, terms: PairTerms) -> None:
@@ -142,7 +142,7 @@ class Adaptation:
     def _note_lowered(self, used: Dialect) -> None:
         """Less room for all, where two pairs needed it and none was ever answered with more."""
         limit, run = used.max_tokens, self.dialect
-        if limit >= run.max_tokens or any(each > limit for each in (*self._whole, *self._cut)):
+        if limit >= run.max_tokens or any(room > limit for room in (*self._whole, *self._cut)):
             return
         self._lowered[limit] += 1
         if self._lowered[limit] > 1:

@@ -174,15 +174,15 @@ def _arguments(call: Any) -> str:
         return ""
     function = call.get("function")
     held = function if isinstance(function, dict) else call
-    given = next((held[name] for name in ARGUMENTS if held.get(name)), "")
-    return given if isinstance(given, str) else json.dumps(given)
+    arguments = next((held[name] for name in ARGUMENTS if held.get(name)), "")
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
 def _usage_in(reply: dict[str, Any]) -> Any:
     """The usage, which some endpoints state beside the choices, in the choice, or among what is theirs."""
     choices = reply.get("choices")
     beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
-    stated = (each.get("usage") for each in beside if isinstance(each, dict))
+    stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
     return next((usage for usage in stated if isinstance(usage, dict)), None)
 
 
@@ -214,8 +214,8 @@ def error_inside(body: bytes) -> ErrorReply | None:
     held = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
     if held is None:
         return None
-    told = body_of(held)
-    return ErrorReply(told.status or status_in_words(told), told)
+    said = body_of(held)
+    return ErrorReply(said.status or status_in_words(said), said)
 
 
 def _error_in(value: Any) -> Any:
@@ -236,8 +236,8 @@ def _error_in(value: Any) -> Any:
             }
     if first:
         return None
-    told = body_of(about)
-    return about if told.keys & SENTENCE_KEYS and told.message and not filter_note(value) else None
+    said = body_of(about)
+    return about if said.keys & SENTENCE_KEYS and said.message and not filter_note(value) else None
 
 
 def filter_note_of(body: bytes) -> str:

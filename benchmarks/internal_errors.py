@@ -21,8 +21,8 @@ def internal_error(
     error: Exception, redact: Callable[[str], str] = str, status: int | None = None
 ) -> JudgeError:
     """An error of kind "internal", its traceback logged. redact: takes secrets out of a text."""
-    told = "".join(traceback.format_exception(error))
-    path = _log(redact(f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{told}\n"))
+    trace = "".join(traceback.format_exception(error))
+    path = _log(redact(f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{trace}\n"))
     what = redact(f"{type(error).__name__}: {error}")[:120]
     return JudgeError(
         "internal",

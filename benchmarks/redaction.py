@@ -21,11 +21,13 @@ class Secrets:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted({each for each in secrets if len(each) >= MIN_SECRET}, key=len, reverse=True)
-        self._anywhere = [each for each in longest_first if len(each) >= MIN_ANYWHERE]
-        short = [each for each in longest_first if len(each) < MIN_ANYWHERE]
+        longest_first = sorted(
+            {secret for secret in secrets if len(secret) >= MIN_SECRET}, key=len, reverse=True
+        )
+        self._anywhere = [secret for secret in longest_first if len(secret) >= MIN_ANYWHERE]
+        short = [secret for secret in longest_first if len(secret) < MIN_ANYWHERE]
         self._in_messages = _whole_words(short)
-        self._in_replies = _whole_words([each for each in short if not _ORDINARY.fullmatch(each)])
+        self._in_replies = _whole_words([secret for secret in short if not _ORDINARY.fullmatch(secret)])
 
     def out_of_message(self, text: str) -> str:
         """What is said to people."""
