@@ -9,7 +9,7 @@ import benchmarks.failures
 from benchmarks.failures import FATAL, KINDS, REMEDIES, REPAIRED, RETRIED, kind_of
 
 NAMES = {kind.name for kind in KINDS}
-PACKAGE = Path(__file__).parent.parent / "benchmarks"
+PACKAGE = Path(str(benchmarks.__file__)).parent
 
 
 def test_the_tree_that_is_drawn_holds_every_kind_once() -> None:
