@@ -77,7 +77,6 @@ class Endpoint:
         self.model = model
         self.timeout_s = timeout_s
         self.protocol = protocol
-        self._url = protocol.url(base_url)
         self._first_dialect = protocol.dialect(logprobs=logprobs)
         self.adaptation = Adaptation(self._first_dialect)
         self.rates = rates or RateLimits()
@@ -188,9 +187,10 @@ class Endpoint:
             self._replies.put(request.kept_as, body.encode())
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
+        url = self.protocol.url(self.base_url)
         self.rates.note_sent(turn)
         try:
-            reply = await transport.post(self._url, self._headers, body, self.timeout_s)
+            reply = await transport.post(url, self._headers, body, self.timeout_s)
         except JudgeError as error:
             self._silences += kind_of(error.kind).is_silence
             if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
