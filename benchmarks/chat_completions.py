@@ -26,6 +26,9 @@ _FIRST = Dialect(
     limit_parameters=("max_completion_tokens", "max_tokens", ""),
     optional=(("temperature", 0), ("seed", 0)),
 )
+_LIMIT_HEADERS = {
+    what: (f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}") for what in ("requests", "tokens")
+}
 _UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
 
 
@@ -61,10 +64,7 @@ class ChatCompletions:
         return completion
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return {
-            what: StatedLimit.of(headers, f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}")
-            for what in ("requests", "tokens")
-        }
+        return {what: StatedLimit.of(headers, *names) for what, names in _LIMIT_HEADERS.items()}
 
 
 CHAT_COMPLETIONS = ChatCompletions()

@@ -8,7 +8,7 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -206,9 +206,7 @@ class AsyncOpenAIClient:
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
         request = self._write(asking, sample, terms)
-        with self._slot_back_on_error():
-            kept = self.endpoint.recall(request)
-        if kept is not None:
+        if (kept := self._recall(request)) is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
@@ -217,17 +215,21 @@ class AsyncOpenAIClient:
         return await self._attempt(request, asking, first=not asking.attempts)
 
     def _write(self, asking: Asking, sample: int, terms: PairTerms) -> Request:
-        with self._slot_back_on_error():
-            return self.endpoint.write(asking.messages, sample, terms)
-
-    @contextlib.contextmanager
-    def _slot_back_on_error(self) -> Iterator[None]:
-        """For what is done in a slot before anything is sent. An error of ours is raised as a JudgeError."""
         try:
-            yield
+            return self.endpoint.write(asking.messages, sample, terms)
         except Exception as error:
-            self.slots.release()
-            raise internal_error(error, self.endpoint.redact) from error
+            raise self._unsent(error) from error
+
+    def _recall(self, request: Request) -> Completion | None:
+        try:
+            return self.endpoint.recall(request)
+        except Exception as error:
+            raise self._unsent(error) from error
+
+    def _unsent(self, error: Exception) -> JudgeError:
+        """What is raised for an error of ours in a slot, before anything was sent: the slot is given back."""
+        self.slots.release()
+        return internal_error(error, self.endpoint.redact)
 
     async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:
         """Waits while another pair finds out how this endpoint wants to be asked.
