@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.datasets import load_dataset
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from benchmarks.openai_sync import run_sync_benchmark
 from benchmarks.prompts import DEFAULT_PROMPT, load_prompt

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.completions import Completion
-from benchmarks.dialect import Dialect
-from benchmarks.judge import JudgeError
+from benchmarks.dialect import PLAIN_TEXT, Dialect
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.refusals import Refusal
 from benchmarks.reply_reading import is_json_reply
 from benchmarks.trials import MAX_TRIALS, PairTerms, Trial
@@ -19,7 +19,7 @@ SCOUT_S = 0.25  # how long the first request goes ahead of the others: what refu
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
 # What a 5xx may name for it to be believed: words such as "stream" stand in the message of any fault.
-_NAMED_BY_FAULTS = {"response_format", "temperature", "seed", "logprobs", "limit"}
+_NAMED_BY_FAULTS = {"format", "temperature", "seed", "logprobs", "limit"}
 
 
 class Adaptation:
@@ -53,10 +53,8 @@ class Adaptation:
             dialect = self._trial.tried
         elif self._doubted and self._doubter is terms:
             dialect = self._doubted[0]
-        if terms.max_tokens:
-            dialect = replace(dialect, max_tokens=terms.max_tokens)
-        if terms.max_allowed:
-            dialect = replace(dialect, max_allowed=terms.max_allowed)
+        if terms.max_tokens or terms.max_allowed:
+            dialect = dialect.with_room(terms.max_tokens, terms.max_allowed)
         for _ in range(terms.format_steps):
             dialect = dialect.next_format() or dialect
         return dialect
@@ -112,22 +110,22 @@ class Adaptation:
         self._note_whole(used, terms)
         if is_whole:
             self._honoured.add(used.reply_format)
-        elif completion.text and used.reply_format not in {"text", *self._honoured}:
+        elif completion.text and used.reply_format not in {PLAIN_TEXT, *self._honoured}:
             self._take(used, used.next_format())  # the schema was ignored
 
     def _note_success(self, used: Dialect, terms: PairTerms) -> None:
         if self._doubted and self._doubter is terms:
             before, after = self._doubted
             if used.reply_format == before.reply_format and used.optional == before.optional:
-                self.dialect, self._doubted = replace(before, max_tokens=self.dialect.max_tokens), None
+                self.dialect, self._doubted = before.with_room(self.dialect.max_tokens), None
                 self._tell(f"{after.changes_to(before) or 'the earlier form of the request'} works again")
         trial = self._trial
         if trial and trial.pair is terms:
-            found = trial.tried or trial.base
+            accepted = trial.tried or trial.base
             if trial.is_fault:
-                self._doubted = self.dialect, found
+                self._doubted = self.dialect, accepted
             self._mended = trial.first_words
-            self._learn(found, "helped where it refused")
+            self._learn(accepted, "helped where it refused")
             self._end_trial()
 
     def _note_cut(self, used: Dialect, terms: PairTerms) -> None:
@@ -139,38 +137,34 @@ class Adaptation:
             return
         terms.max_tokens = raised.max_tokens
         if limit == self.dialect.max_tokens and not self._whole[limit] and self._cut[limit] > 1:
-            self.dialect = replace(self.dialect, max_tokens=raised.max_tokens)
+            self.dialect = self.dialect.with_room(raised.max_tokens)
 
     def _note_lowered(self, used: Dialect) -> None:
         """Less room for all, where two pairs needed it and none was ever answered with more."""
         limit, run = used.max_tokens, self.dialect
-        if limit >= run.max_tokens or any(each > limit for each in (*self._whole, *self._cut)):
+        if limit >= run.max_tokens or any(room > limit for room in (*self._whole, *self._cut)):
             return
         self._lowered[limit] += 1
         if self._lowered[limit] > 1:
-            self._learn(replace(run, max_tokens=limit), "more was refused")
+            self._learn(run.with_room(limit), "more was refused")
 
     def _note_whole(self, used: Dialect, terms: PairTerms) -> None:
         limit, run = used.max_tokens, self.dialect
         if terms.max_tokens > run.max_tokens and not self._whole[run.max_tokens]:
-            self.dialect = replace(run, max_tokens=terms.max_tokens)
+            self.dialect = run.with_room(terms.max_tokens)
         self._whole[limit] += 1
 
     def note_refusal(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> JudgeError:
         """What is made of a refusal: kind "adapting" where the pair is asked otherwise, at once."""
-        error = refusal.error
-        if error.kind == "server_error" and error.status in _OPAQUE_FAULTS:
+        error, kind = refusal.error, kind_of(refusal.error.kind)
+        if kind.is_fault and error.status in _OPAQUE_FAULTS:
             terms.faults += 1
-        if self._doubted and self._doubter is terms and error.kind in {"bad_request", "server_error"}:
+        if self._doubted and self._doubter is terms and kind.may_be_form:
             self._doubted = None  # it was no passing fault
             return error.but(kind="adapting")
-        was_kept = refusal.names[:1] == ("response_format",) and used.reply_format in self._honoured
+        was_kept = refusal.names[:1] == ("format",) and used.reply_format in self._honoured
         is_out_of_formats = terms.formats_failed > 0 and used.next_format() is None and not self.has_answered
-        if (
-            (refusal.is_generation or was_kept)
-            and not is_out_of_formats
-            and error.kind in {"bad_request", "server_error"}
-        ):
+        if (refusal.is_generation or was_kept) and not is_out_of_formats and kind.may_be_form:
             return self._after_failed_format(error, used, terms)
         if self._adapts(refusal, used, terms):
             return error.but(kind="adapting")
@@ -183,14 +177,12 @@ class Adaptation:
         return error
 
     def _adapts(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
-        error = refusal.error
+        error, kind = refusal.error, kind_of(refusal.error.kind)
         if self._undoes_raise(refusal, used, terms) or self._lowers(refusal, used, terms):
             return True
-        if error.kind not in {"bad_request", "server_error", "auth", "forbidden"} or error.status == 401:
+        if not kind.may_name_a_part or error.status == 401:
             return False
-        if error.kind == "server_error" and not (
-            set(refusal.names) & _NAMED_BY_FAULTS and error.status in _OPAQUE_FAULTS
-        ):
+        if kind.is_fault and not (set(refusal.names) & _NAMED_BY_FAULTS and error.status in _OPAQUE_FAULTS):
             return self._tries(refusal, used, terms)
         if self.dialect_for(terms) != used:
             return True  # another pair has seen to it
@@ -206,20 +198,19 @@ class Adaptation:
     def _undoes_raise(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
         """A refusal that follows a raise takes it back, to the number that it names if it names one."""
         accepted = max((*self._whole, *self._cut), default=0)
-        others = {name for name in refusal.names if name not in {"limit", "response_format"}}
+        others = {name for name in refusal.names if name not in {"limit", "format"}}
         if not 0 < accepted < used.max_tokens or (others and "limit" not in refusal.names):
             return False
-        if refusal.error.kind not in {"bad_request", "quota", "server_error"}:
+        if not kind_of(refusal.error.kind).may_be_room:
             return False
         if refusal.error.kind != "bad_request" and not used.is_about_limit(refusal):
             return False
         allowed = max((n for n in refusal.numbers if accepted < n < used.max_tokens), default=accepted)
         terms.max_tokens = terms.max_allowed = allowed
         run = self.dialect
-        self.dialect = replace(
-            run,
-            max_tokens=min(run.max_tokens, allowed),
-            max_allowed=run.max_allowed if refusal.is_too_long else min(run.max_allowed, allowed),
+        self.dialect = run.with_room(
+            min(run.max_tokens, allowed),
+            run.max_allowed if refusal.is_too_long else min(run.max_allowed, allowed),
         )
         return True
 
@@ -229,7 +220,8 @@ class Adaptation:
         if not used.is_about_limit(refusal) or not (refusal.is_too_long or is_spent):
             return False
         lower = used.lowered(refusal if is_spent else replace(refusal, numbers=()))
-        if lower is None or refusal.error.kind not in {"bad_request", "quota"}:
+        kind = kind_of(refusal.error.kind)
+        if lower is None or kind.is_fault or not kind.may_be_room:
             return False
         terms.max_tokens = terms.max_allowed = lower.max_tokens
         return True
@@ -250,9 +242,7 @@ class Adaptation:
 
     def _is_fickle(self, refusal: Refusal) -> bool:
         """Whether the same refusal did not last before, or is of a format that is not asked for."""
-        return refusal.words == self._mended or (
-            self.has_answered and refusal.names[:1] == ("response_format",)
-        )
+        return refusal.words == self._mended or (self.has_answered and refusal.names[:1] == ("format",))
 
     def _is_hopeless(self, refusal: Refusal) -> bool:
         return (
@@ -266,7 +256,7 @@ class Adaptation:
         if self._trial and self._trial.pair is not terms:
             return True  # to be asked again when the other has found out
         if self._trial is None:
-            is_fault = refusal.error.kind == "server_error"
+            is_fault = kind_of(refusal.error.kind).is_fault
             enough = terms.faults >= FAULTS_BEFORE_TRIAL and refusal.error.status in _OPAQUE_FAULTS
             is_due = enough if is_fault else not refusal.is_clear
             if terms.was_tried or refusal.is_too_long or self._trials >= MAX_TRIALS or not is_due:
@@ -288,7 +278,7 @@ class Adaptation:
     def _take(self, used: Dialect, following: Dialect | None, why: str = "") -> None:
         """The next dialect of the run, unless another pair has changed that already."""
         if following is not None and self.dialect.reply_format == used.reply_format:
-            following = replace(self.dialect, reply_format=following.reply_format)
+            following = self.dialect.with_format_of(following)
             if why:
                 self._learn(following, why)
             else:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.limits import Slots
+from benchmarks.failures import kind_of
+from benchmarks.slots import Slots
 
 START = 20
 MAX_IN_FLIGHT = 1024
@@ -60,10 +61,10 @@ class AdaptiveLimit:
         a request brings that was sent under another limit says nothing of this one.
         """
         self._peak = max(self._peak, self._slots.held)
-        if error == "rate_limited":
+        if error and kind_of(error).is_limit:
             if epoch == self.epoch:
                 self._refuse()
-        elif error == "server_error":
+        elif error and kind_of(error).is_fault:
             self._new_round()
         elif error is None and first_attempt:
             self._clean += 1

@@ -8,9 +8,10 @@ import re
 import time
 from collections.abc import Callable
 
+from benchmarks.attempts import Attempt, Outcome
 from benchmarks.completions import Completion
 from benchmarks.errors_inside import FILTERED
-from benchmarks.judge import REPAIRED, Attempt, JudgeError, Outcome
+from benchmarks.failures import REPAIRED, JudgeError, kind_of
 from benchmarks.prompts import repair_request
 from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 from benchmarks.retries import RetryPolicy
@@ -133,11 +134,12 @@ class Asking:
             unclear = self._last.text if self._last and error.kind == "unparseable" else ""
             self.messages = self._question + (repair_request(unclear) if unclear else [])
             return 0.0
-        if not may_retry and error.kind != "rate_limited":
+        is_limit = kind_of(error.kind).is_limit
+        if not may_retry and not is_limit:
             return None
         asked_again = self._retries + self._repairs
         wait_s = self._policy.wait_s(error, asked_again, self._refusals, self._busy_s(), self._rng)
-        if error.kind == "rate_limited":
+        if is_limit:
             self._refusals += 1
         else:
             self._retries += 1

@@ -297,7 +297,8 @@ class Cascade:
             return await asyncio.to_thread(self._reactor.detect, pairs)
 
     async def _judge_some(self, pairs: list[Pair], chosen: np.ndarray) -> dict[int, Verdict | Failure]:
-        from benchmarks.judge import INTERRUPTED, Outcome
+        from benchmarks.attempts import Outcome
+        from benchmarks.failures import INTERRUPTED
         from benchmarks.pipeline import Ask, asks_of, judge_all
 
         found: dict[int, Verdict | Failure] = {}
@@ -312,7 +313,7 @@ class Cascade:
 
 def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure | None) -> None:
     """Raises JudgeError where the asking was ended, or brought more failures than verdicts."""
-    from benchmarks.judge import JudgeError
+    from benchmarks.failures import JudgeError
 
     failures = [each for each in found.values() if isinstance(each, Failure)]
     if stopped_by:

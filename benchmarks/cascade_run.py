@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.cascade import CascadePlan, Decision, settled_verdict
+from benchmarks.failures import kind_of
 from benchmarks.results import CASCADE_NAME, FAILED, DetectorResult
 from kimera.pairs import Failure, Verdict
 
@@ -62,7 +63,7 @@ def with_cascade(
         due = "of the sample" if not was_asked[decision.sampled].all() else "that the reactor is not sure of"
         unfinished = f"the run ended before the judge was asked about {missing:,} pairs {due}"
         return (reactor, judge), CascadeRun(plan, reactor.name, judge.name, None, unfinished)
-    errors = {kind: count for kind, count in judge.errors.items() if kind != "not_asked"}
+    errors = {kind: count for kind, count in judge.errors.items() if not kind_of(kind).is_unasked}
     judge = replace(judge, errors=errors, measured=decision.sampled, spared=int((~asked).sum()))
     run = CascadeRun(plan, reactor.name, judge.name, decision)
     return (reactor, judge, _cascade(plan, decision, reactor, judge)), run

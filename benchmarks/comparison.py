@@ -18,10 +18,11 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.attempts import Outcome
 from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, pairs_at
+from benchmarks.failures import INTERRUPTED
 from benchmarks.journal import Journal, JournalReader, Record
-from benchmarks.judge import INTERRUPTED, Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.outcomes import COUNTED, merge, take_journal
 from benchmarks.pipeline import Ask, asks_of, judge_all

@@ -1,18 +1,28 @@
-"""What an endpoint takes: the form of a structured reply and the parameters, learnt from what it refuses."""
+"""What may be asked of an endpoint, and what is left to ask for once it has refused something.
+
+A `Dialect` says what is asked for; a `ChatProtocol` begins with one and writes it in the words of its API.
+`Adaptation` knows a dialect by these alone, whatever the API calls what they are about:
+
+    after_refusal     a refusal has named a part of the request: without that part
+    reductions        a refusal has named nothing: all that may be tried, one after the other
+    next_format       the reply does not keep to its format: a simpler one
+    after_truncation  the reply was cut off: more room
+    lowered           the room was refused: less of it
+    is_about_limit    whether a refusal is of the room
+    with_room         the room of one pair, and what that may grow to
+    with_format_of    the format of another dialect
+    changes_to        what another does otherwise, in words
+"""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.prompts import REPLY_SCHEMA
 from benchmarks.refusals import Refusal
 
-FORMATS = ("json_schema", "json_object", "text")  # from the most to the least that can be asked for
-LIMIT_PARAMETERS = ("max_completion_tokens", "max_tokens", "")  # in the order in which they are tried
+PLAIN_TEXT = "text"  # the last of all formats: none is asked for
 FIRST_MAX_TOKENS = 1024
 MAX_TOKENS = 16_384
 MIN_TOKENS = 256  # a verdict takes less
@@ -21,55 +31,50 @@ GROWTH = 4
 
 @dataclass(frozen=True)
 class Dialect:
-    """How requests are written. A refusal gives the next dialect; the value itself never changes.
+    """What is asked for. A refusal gives the next dialect; the value itself never changes.
 
-    says_stream: whether it is said that no event stream is wanted. system_role: whether the system message is
-    one of its own, or the beginning of the question.
+    formats: of the reply, the one that is asked for and those that are left, down to PLAIN_TEXT.
+    limit_parameters: what the API may call the limit on the reply's tokens, in the order in which they are
+    tried; an empty name asks for no limit. limit_at: which of them is used. max_allowed: what `max_tokens`
+    may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
+    is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
+    beginning of the question.
     """
 
-    reply_format: str = "json_schema"
-    limit_parameter: str = LIMIT_PARAMETERS[0]
+    formats: tuple[str, ...]
+    limit_parameters: tuple[str, ...]
+    limit_at: int = 0
+    optional: tuple[tuple[str, Any], ...] = ()
     max_tokens: int = FIRST_MAX_TOKENS
-    max_allowed: int = MAX_TOKENS  # what `max_tokens` may grow to
-    optional: tuple[tuple[str, Any], ...] = (("temperature", 0), ("seed", 0))
+    max_allowed: int = MAX_TOKENS
     says_stream: bool = True
     system_role: bool = True
 
-    @classmethod
-    def with_logprobs(cls) -> Dialect:
-        return cls(optional=(("temperature", 0), ("seed", 0), ("logprobs", True)))
+    @property
+    def reply_format(self) -> str:
+        return self.formats[0]
 
-    def body(self, model: str, messages: list[dict[str, str]], sample: int = 0) -> bytes:
-        """The request. sample: which of several askings of the same question; each has a seed of its own."""
-        written = messages if self.system_role else _without_system(messages)
-        return f'{{"messages":{json.dumps(written)},{self._parameters(model, sample)}'.encode()
-
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - a handful of small values a run
-    def _parameters(self, model: str, sample: int) -> str:
-        """All but the messages, which alone differ from pair to pair, as the rest of a JSON object."""
-        payload: dict[str, Any] = {"model": model, **dict(self.optional)}
-        if self.says_stream:
-            payload["stream"] = False
-        if self.limit_parameter:
-            payload[self.limit_parameter] = self.max_tokens
-        if "seed" in payload:
-            payload["seed"] = sample
-        if self.reply_format == "json_schema":
-            schema = {"name": "verdict", "strict": True, "schema": REPLY_SCHEMA}
-            payload["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif self.reply_format == "json_object":
-            payload["response_format"] = {"type": "json_object"}
-        return json.dumps(payload)[1:]
-
-    def next_format(self) -> Dialect | None:
-        """One step down the ladder of reply formats, or None at its foot."""
-        step = FORMATS.index(self.reply_format) + 1
-        return replace(self, reply_format=FORMATS[step]) if step < len(FORMATS) else None
+    @property
+    def limit_parameter(self) -> str:
+        return self.limit_parameters[self.limit_at]
 
     @property
     def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
         return self.max_tokens if self.limit_parameter else MAX_TOKENS
+
+    def next_format(self) -> Dialect | None:
+        """One step down the ladder of reply formats, or None at its foot."""
+        return replace(self, formats=self.formats[1:]) if len(self.formats) > 1 else None
+
+    def with_format_of(self, other: Dialect) -> Dialect:
+        return replace(self, formats=other.formats)
+
+    def with_room(self, max_tokens: int = 0, max_allowed: int = 0) -> Dialect:
+        """With another limit, and another bound on that; 0 leaves what is there."""
+        return replace(
+            self, max_tokens=max_tokens or self.max_tokens, max_allowed=max_allowed or self.max_allowed
+        )
 
     def after_refusal(self, refusal: Refusal) -> Dialect | None:
         """The dialect for an endpoint that refused this one, or None if it names nothing of ours.
@@ -91,15 +96,14 @@ class Dialect:
         lower = max(named, default=self.max_tokens // 2)
         if not named and lower < MIN_TOKENS:
             return None
-        return replace(self, max_tokens=lower, max_allowed=lower)
+        return self.with_room(lower, lower)
 
     def without(self, name: str) -> Dialect | None:
-        """Without one of `benchmarks.refusals.FIELDS`, or with what takes its place; None without it."""
-        if name == "response_format":
+        """Without one of `benchmarks.refusals.PARTS`, or with what takes its place; None without it."""
+        if name == "format":
             return self.next_format()
-        if name == "limit" and self.limit_parameter:
-            following = LIMIT_PARAMETERS[LIMIT_PARAMETERS.index(self.limit_parameter) + 1]
-            return replace(self, limit_parameter=following)
+        if name == "limit" and self.limit_at < len(self.limit_parameters) - 1:
+            return replace(self, limit_at=self.limit_at + 1)
         if name == "stream" and self.says_stream:
             return replace(self, says_stream=False)
         if name == "system" and self.system_role:
@@ -121,14 +125,17 @@ class Dialect:
         for name in (*dict(self.optional), "limit", "stream", "system"):
             if (without := self.without(name)) is not None:
                 yield without
-        bare = replace(lower, optional=(), says_stream=False)
-        yield from (replace(bare, limit_parameter=name) for name in ("", "max_tokens"))
-        yield replace(bare, limit_parameter="", system_role=False)
+        last = len(self.limit_parameters) - 1
+        bare = replace(lower, limit_at=last, optional=(), says_stream=False)
+        yield bare
+        if last:
+            yield replace(bare, limit_at=last - 1)
+        yield replace(bare, system_role=False)
 
     def after_truncation(self) -> Dialect | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = min(self.max_tokens * GROWTH, self.max_allowed)
-        return replace(self, max_tokens=raised) if raised > self.max_tokens else None
+        return self.with_room(raised) if raised > self.max_tokens else None
 
     def changes_to(self, other: Dialect) -> str:
         """What the other does otherwise, in words."""
@@ -149,11 +156,3 @@ def _changes(before: Dialect, after: Dialect) -> Iterator[str]:
         yield "without stream"
     if before.system_role > after.system_role:
         yield "the system message as part of the question"
-
-
-def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The same, the system message being the beginning of the first question."""
-    if len(messages) < 2 or messages[0]["role"] != "system":
-        return messages
-    question = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-    return [{**messages[1], "content": question}, *messages[2:]]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.adaptive import START
+from benchmarks.chat_completions import CHAT_COMPLETIONS
 from benchmarks.datasets import Dataset
 from benchmarks.detectors import judges_base_url, judges_of, price_for
-from benchmarks.dialect import Dialect
 from benchmarks.finished_run import plan_of
 from benchmarks.pricing import Price, estimate, in_dollars, worst_case
 from benchmarks.prompts import Prompt
@@ -61,8 +61,9 @@ def _enough(
     settings: RunSettings, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
-    dialect = Dialect()
-    longest = max(len(dialect.body(model, prompt.messages(pair.text1, pair.text2))) for pair in dataset)
+    dialect = CHAT_COMPLETIONS.dialect()
+    asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
+    longest = max(len(CHAT_COMPLETIONS.body(messages, model, dialect)) for messages in asked)
     aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (

@@ -1,25 +1,26 @@
-"""One chat completions endpoint: writes requests for it, sends them, and learns what it takes."""
+"""One endpoint: writes requests for it, sends them, and learns what it takes, whatever protocol it speaks."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from benchmarks.adaptation import Adaptation
-from benchmarks.completions import Completion, read_completion
+from benchmarks.chat_completions import CHAT_COMPLETIONS
+from benchmarks.chat_protocol import ChatProtocol
+from benchmarks.completions import Completion
 from benchmarks.dialect import Dialect
-from benchmarks.error_bodies import ErrorBody, read_error_body
-from benchmarks.errors_inside import error_inside, filter_note_of
+from benchmarks.error_bodies import ErrorReply
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.internal_errors import internal_error
-from benchmarks.judge import JudgeError
 from benchmarks.offered_models import offered_models, told_of
 from benchmarks.pricing import is_local
 from benchmarks.rates import RateLimits, Turn
+from benchmarks.redaction import Secrets, secrets_in
 from benchmarks.refusals import read_refusal
 from benchmarks.reply_cache import ReplyCache, reply_key
 from benchmarks.transports import HttpReply, Transport
@@ -30,9 +31,7 @@ from kimera.errors import UserError
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 MAX_MESSAGE = 500
-SHORTEST_SECRET = 8  # a made-up key such as "none" is no secret, and may be a word of any reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,7 @@ class Endpoint:
         rates: RateLimits | None = None,
         replies: ReplyCache | None = None,
         logprobs: bool = False,
+        protocol: ChatProtocol = CHAT_COMPLETIONS,
     ) -> None:
         _check_url(base_url)
         host = urlsplit(base_url).hostname
@@ -75,21 +75,16 @@ class Endpoint:
         self.base_url = base_url
         self.model = model
         self.timeout_s = timeout_s
-        self._first_dialect = Dialect.with_logprobs() if logprobs else Dialect()
+        self.protocol = protocol
+        self._first_dialect = protocol.dialect(logprobs=logprobs)
         self.adaptation = Adaptation(self._first_dialect)
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
         self._offered: list[str] | None = None  # models, once they were asked for
-        secret = (value for name, value in (headers or {}).items() if _CREDENTIAL.search(name))
-        parts = [part for value in (key, *secret) for part in (value, *value.split())]
-        self._secrets = sorted(
-            {part for part in parts if len(part) >= SHORTEST_SECRET}, key=len, reverse=True
-        )
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key:
-            self._headers["Authorization"] = f"Bearer {key}"
-        self._headers.update(headers or {})
+        own = {**protocol.headers(key), **(headers or {})}
+        self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
 
     def __repr__(self) -> str:
         return f"Endpoint({self.model!r} at {self.base_url!r})"
@@ -104,15 +99,8 @@ class Endpoint:
         terms = terms or PairTerms()
         dialect = self.adaptation.dialect_for(terms)
         question = next((message["content"] for message in messages if message["role"] == "user"), "")
-        return Request(dialect.body(self.model, messages, sample), dialect, terms, question)
-
-    def kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
-        """What a reply is kept under, the same in every dialect; empty if none are kept."""
-        if not self._replies:
-            return b""
-        # A later run starts from the first dialect again, and must find what this one kept.
-        first = self._first_dialect.body(self.model, messages, sample)
-        return reply_key(self.base_url, first, sample)
+        body = self.protocol.body(messages, self.model, dialect, sample)
+        return Request(body, dialect, terms, question)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -132,47 +120,37 @@ class Endpoint:
             self.adaptation.note_reply()
         return replace(
             completion,
-            text=self.redact(completion.text),
+            text=self._secrets.out_of_reply(completion.text),
             refusal=self.redact(completion.refusal),
             system_fingerprint=self.redact(completion.system_fingerprint),
         )
 
     async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         reply = await self._post(transport, request.body, turn)
-        if reply.status != 200:
-            raise self._refusal(reply.status, read_error_body(reply.body), reply.headers, request)
-        if inside := error_inside(reply.body):
-            error = self._refusal(*inside, reply.headers, request)
-            raise error.but(message=f"{error.message} (inside a reply of status 200)")
-        try:
-            completion = read_completion(reply.body)
-        except JudgeError as error:
-            if note := filter_note_of(reply.body):
-                message = f"the endpoint's filter withheld the reply ({note[:60]})"
-                raise error.but(kind="content_filter", message=message) from None
-            raise
+        if error_reply := self.protocol.read_error(reply.status, reply.headers, reply.body):
+            raise self._refusal(error_reply, reply, request)
+        completion = self.protocol.read(reply.body)
         self.adaptation.note_completion(completion, request.dialect, request.terms)
-        if not (completion.text or completion.refusal) and (note := filter_note_of(reply.body)):
-            return replace(completion, refusal=note[:60])
         return completion
 
-    def _refusal(
-        self, status: int, told: ErrorBody, headers: Mapping[str, str], request: Request
-    ) -> JudgeError:
+    def _refusal(self, error_reply: ErrorReply, reply: HttpReply, request: Request) -> JudgeError:
         refusal = read_refusal(
-            status,
-            told,
-            headers,
+            error_reply.status,
+            error_reply.said,
+            reply.headers,
             model=self.model,
             question=request.question,
             now=time.time(),
             has_answered=self.adaptation.has_answered,
         )
-        return self.adaptation.note_refusal(refusal, request.dialect, request.terms)
+        error = self.adaptation.note_refusal(refusal, request.dialect, request.terms)
+        if reply.status == 200:
+            return error.but(message=f"{error.message} (inside a reply of status 200)")
+        return error
 
     async def _offers(self, transport: Transport, error: JudgeError) -> str:
         """Which models there are, where the one that was asked is not; asked once, and only then."""
-        if error.kind not in {"unknown_model", "wrong_url"}:
+        if not kind_of(error.kind).is_elsewhere:
             return ""
         if self._offered is None:
             self._offered = []
@@ -182,46 +160,44 @@ class Endpoint:
                 internal_error(ours, self.redact)
         return told_of(self._offered, self.model)
 
-    def recall(self, kept_as: bytes) -> Completion | None:
-        """The reply that was kept under this in an earlier run, if replies are kept; it costs nothing now."""
-        body = self._replies.get(kept_as) if self._replies else None
+    def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
+        """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
+        body = self._replies.get(self._kept_as(messages, sample)) if self._replies else None
         if body is None:
             return None
         try:
-            return replace(read_completion(body), usage=Usage(), from_cache=True)
+            return replace(self.protocol.read(body), usage=Usage(), from_cache=True)
         except JudgeError:  # damaged on disk: ask again
             return None
 
-    def keep(self, kept_as: bytes, completion: Completion) -> None:
-        """Keeps a usable reply for later runs, if replies are kept."""
+    def keep(self, messages: list[dict[str, str]], sample: int, completion: Completion) -> None:
+        """Keeps a usable reply for later runs, if replies are kept. messages: of the first attempt."""
         if self._replies and not completion.from_cache:
-            body = self.redact(completion.body.decode("utf-8", "replace"))
-            self._replies.put(kept_as, body.encode())
+            body = self._secrets.out_of_reply(completion.body.decode("utf-8", "replace"))
+            self._replies.put(self._kept_as(messages, sample), body.encode())
+
+    def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
+        """What a reply is kept under: the first dialect's request, which a later run starts from again."""
+        first = self.protocol.body(messages, self.model, self._first_dialect, sample)
+        return reply_key(self.base_url, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
-        url = f"{self.base_url}/chat/completions"
+        url = self.protocol.url(self.base_url)
         self.rates.note_sent(turn)
         try:
             reply = await transport.post(url, self._headers, body, self.timeout_s)
         except JudgeError as error:
-            self._silences += error.kind in {"connection", "timeout"}
+            self._silences += kind_of(error.kind).is_silence
             if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
                 raise error.but(kind="unreachable") from None
             raise
         self._silences = -math.inf  # it has replied, so it is there
-        self.rates.learn(reply.headers, turn)
-        return replace(reply, body=self._redacted(reply.body))
-
-    def _redacted(self, body: bytes) -> bytes:
-        """Before anything is cut out of it; what JSON escapes is found in the texts later."""
-        for secret in self._secrets:
-            body = body.replace(secret.encode(), b"***")
-        return body
+        self.rates.learn(self.protocol.limits_in(reply.headers), turn)
+        return replace(reply, body=self._secrets.out_of_body(reply.body))
 
     def redact(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        """A message without the secrets of this endpoint."""
+        return self._secrets.out_of_message(text)
 
 
 def resolved_base_url(base_url: str | None) -> str:

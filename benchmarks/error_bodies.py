@@ -95,6 +95,14 @@ class ErrorBody:
         return (leaf for leaf in self.leaves if isinstance(leaf.value, str))
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """A refusal: the status that it has, or would have had, and what it says."""
+
+    status: int
+    said: ErrorBody
+
+
 def read_error_body(body: bytes) -> ErrorBody:
     """Of any bytes."""
     text = body[:MAX_CHARS].decode("utf-8-sig", "replace")

@@ -1,4 +1,4 @@
-"""Replies of status 200 that are no answer: an error inside, or the note of a filter in place of a text."""
+"""What replies of status 200 say that are no answer: the status that an error means, the note of a filter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.completions import read_body
 from benchmarks.error_bodies import ErrorBody, body_of
 
 # In this order: which status words mean where no number says it.
@@ -24,7 +23,7 @@ _STATUS_OF_WORDS = (
     r"|must be|required"),
 )  # fmt: skip
 UNKNOWN_FAULT = 502
-_TEXTS = {
+SENTENCE_KEYS = {
     "message",
     "msg",
     "detail",
@@ -48,52 +47,9 @@ FILTERED = re.compile(
 _NO_MARKS = {"", "none", "false", "null", "stop", "block_reason_unspecified", "blocked_reason_unspecified"}
 
 
-def error_inside(body: bytes) -> tuple[int, ErrorBody] | None:
-    """(the status that it would have had, what it says) of an error in a reply's body; None without one."""
-    try:
-        value = read_body(body)
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError, AttributeError):
-        return None
-    held = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
-    if held is None:
-        return None
-    told = body_of(held)
-    return told.status or _status_in_words(told), told
-
-
-def _error_in(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return None
-    choices = value.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    about = {name: held for name, held in value.items() if name not in {"choices", "usage", "messages"}}
-    if value.get("error") or value.get("errors"):
-        return about
-    message = first.get("message")
-    within = message if isinstance(message, dict) else {}
-    for holder in (first, within):
-        if holder.get("error"):
-            return {
-                "error": holder["error"],
-                **{name: about[name] for name in ("code", "status") if name in about},
-            }
-    if first:
-        return None
-    told = body_of(about)
-    return about if told.keys & _TEXTS and told.message and not filter_note(value) else None
-
-
-def _status_in_words(told: ErrorBody) -> int:
+def status_in_words(told: ErrorBody) -> int:
     said = re.sub(r"[^a-z0-9]+", " ", " . ".join((*told.codes, *told.sentences)).lower())
     return next((status for status, words in _STATUS_OF_WORDS if re.search(words, said)), UNKNOWN_FAULT)
-
-
-def filter_note_of(body: bytes) -> str:
-    """What a body without a text says of a filter; empty where it says nothing of one."""
-    try:
-        return filter_note(read_body(body))
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError, AttributeError):
-        return ""
 
 
 def filter_note(value: Any) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.transports import Transport
 
 TIMEOUT_S = 5.0

@@ -8,33 +8,39 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
 from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
 from benchmarks.asking import Asking
+from benchmarks.attempts import Attempt, Outcome
+from benchmarks.chat_completions import CHAT_COMPLETIONS
+from benchmarks.chat_protocol import ChatProtocol
 from benchmarks.completions import Completion
 from benchmarks.endpoint import Endpoint, Request, resolved_base_url
+from benchmarks.failures import INTERRUPTED, InterruptedAskingError, JudgeError, kind_of
 from benchmarks.internal_errors import internal_error
-from benchmarks.judge import INTERRUPTED, Attempt, InterruptedAskingError, JudgeError, Outcome
-from benchmarks.limits import Slots
 from benchmarks.pipeline import Ask, asks_of, judge_all
 from benchmarks.pricing import CostLimit, billed_usage
 from benchmarks.prompts import DEFAULT_PROMPT, Prompt, load_prompt
 from benchmarks.rates import RateLimits, Turn
 from benchmarks.reply_cache import ReplyCache
 from benchmarks.retries import RetryBudget, RetryPolicy
+from benchmarks.slots import Slots
 from benchmarks.transports import Transport, httpx_available, open_transport
 from benchmarks.trials import PairTerms
 from benchmarks.usage import UNKNOWN, Usage
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class AsyncOpenAIClient:
-    """A judge behind an OpenAI-compatible chat completions endpoint.
+    """A judge behind an OpenAI-compatible chat completions endpoint, or one of another protocol.
 
     api_key: default OPENAI_API_KEY; an endpoint on loopback needs none.
     max_concurrent: requests in flight, or "auto" to find out how many the endpoint takes.
@@ -44,6 +50,7 @@ class AsyncOpenAIClient:
         then one request at a time. One that is given stays open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
+    protocol: how the endpoint's API speaks.
 
     Use it as an async context manager:
 
@@ -68,6 +75,7 @@ class AsyncOpenAIClient:
         cost_limit: CostLimit | None = None,
         replies: ReplyCache | None = None,
         logprobs: bool = False,
+        protocol: ChatProtocol = CHAT_COMPLETIONS,
     ) -> None:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
@@ -84,6 +92,7 @@ class AsyncOpenAIClient:
             rates=rates,
             replies=replies,
             logprobs=logprobs,
+            protocol=protocol,
         )
         self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
         self.policy = policy or RetryPolicy(max_retries=max_retries)
@@ -173,12 +182,14 @@ class AsyncOpenAIClient:
             if not asking.attempts:
                 raise
             return asking.give_up()  # what was paid for so far is in its attempts
+        except JudgeError as ours:  # ends the pair: nothing is paid for it again
+            return asking.fail(ours.kind, ours.message)
         finally:
             self.endpoint.adaptation.leave(terms)
 
     async def _ask(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
-        """Asks until there is an outcome. An error of ours ends the pair: nothing is paid for it again."""
-        first = self.endpoint.kept_as(asking.messages, sample)
+        """Asks until there is an outcome. Raises JudgeError for an error of ours, the slot given back."""
+        question = asking.messages
         while True:
             answer, latency_ms = await self._answer(asking, sample, terms)
             may_retry = self._rng.random() >= self._budget.refusal_probability()
@@ -187,24 +198,32 @@ class AsyncOpenAIClient:
                 if wait_s is None:
                     outcome = asking.outcome
                     if isinstance(answer, Completion) and outcome.is_answer:
-                        self.endpoint.keep(first, answer)  # under the first question, to be found by it
+                        self.endpoint.keep(question, sample, answer)
                     return outcome
-            except Exception as error:  # noqa: BLE001 (ours, of any kind: it is logged, and ends this pair)
-                failed = internal_error(error, self.endpoint.redact)
-                return asking.fail(failed.kind, failed.message)
+            except Exception as error:
+                raise internal_error(error, self.endpoint.redact) from error
             await self._wait_for_turn(wait_s)
 
     async def _answer(
         self, asking: Asking, sample: int, terms: PairTerms
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
-        if (kept := self.endpoint.recall(self.endpoint.kept_as(asking.messages, sample))) is not None:
+        kept = self._before_sending(self.endpoint.recall, asking.messages, sample)
+        if kept is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
             return kept, 0.0
         await self._wait_for_others(asking, terms)
-        request = self.endpoint.write(asking.messages, sample, terms)  # as was learnt meanwhile
+        request = self._before_sending(self.endpoint.write, asking.messages, sample, terms)  # as was learnt
         return await self._attempt(request, asking, first=not asking.attempts)
+
+    def _before_sending(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the endpoint makes of a pair that holds a slot, which an error of ours gives back."""
+        try:
+            return act(*args, **kwargs)
+        except Exception as error:
+            self.slots.release()
+            raise internal_error(error, self.endpoint.redact) from error
 
     async def _wait_for_others(self, asking: Asking, terms: PairTerms) -> None:
         """Waits while another pair finds out how this endpoint wants to be asked.
@@ -251,7 +270,7 @@ class AsyncOpenAIClient:
             self.slots.release()
         counted = attempt.usage if attempt.usage.is_known else Usage()
         self.endpoint.rates.settle(size, turn, counted.prompt or 0, counted.completion or 0)
-        if attempt.error != "rate_limited":
+        if not (attempt.error and kind_of(attempt.error).is_limit):
             self._budget.count(accepted=attempt.error is None)
         return answer, attempt.latency_ms
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.attempts import SIMULATED_FINGERPRINT
 from benchmarks.cascade import CascadePlan
 from benchmarks.cascade_run import with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.journal import JournalReader, Record, result_of
-from benchmarks.judge import SIMULATED_FINGERPRINT
 from benchmarks.pricing import Price, in_dollars, is_local
 from benchmarks.results import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult, RunResult
 from benchmarks.usage import UNKNOWN, Usage, unstated

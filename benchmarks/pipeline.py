@@ -8,13 +8,12 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from benchmarks.judge import FATAL, InterruptedAskingError, Outcome
+from benchmarks.attempts import Outcome
+from benchmarks.failures import FATAL, InterruptedAskingError
+from benchmarks.slots import Slots
 from kimera.pairs import Failure, Pair
-
-if TYPE_CHECKING:
-    from benchmarks.openai_async import AsyncOpenAIClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,26 @@ def asks_of(
         for variant, (swapped, number) in enumerate((order, k) for order in orders for k in range(repeat)):
             if wanted(index, variant):
                 yield Ask(index, pair, variant, number, swapped)
+
+
+class JudgeClient(Protocol):
+    """Who asks about one pair, in a slot that the worker holds; `AsyncOpenAIClient` does.
+
+    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped.
+    """
+
+    slots: Slots
+    max_concurrent: int
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def stopping(self) -> bool: ...
+
+    def stop(self, reason: Failure) -> None: ...
+
+    async def judge_in_slot(self, text1: str, text2: str, sample: int = 0) -> Outcome: ...
 
 
 class ErrorWindow:
@@ -80,7 +99,7 @@ def _rare_collections() -> Iterator[None]:
 
 
 async def judge_all(
-    client: AsyncOpenAIClient,
+    client: JudgeClient,
     asks: Iterable[Ask],
     record: Callable[[Ask, Outcome], None],
     max_error_rate: float | None = None,
@@ -89,7 +108,7 @@ async def judge_all(
 
     Memory does not grow with the number of pairs: workers pull from the iterator. There are twice as many as
     slots, so that pairs which wait for a retry leave no slot empty; sync mode has one. What ended the run
-    early, if anything did, is in `client.stopped_by`. An error of `asks` or `record` ends every worker and
+    early, if anything did, is given to `client.stop`. An error of `asks` or `record` ends every worker and
     is raised.
     """
     source = iter(asks)
@@ -119,7 +138,7 @@ async def judge_all(
             failure = outcome.result if isinstance(outcome.result, Failure) else None
             if failure and failure.kind in FATAL:
                 client.stop(failure)
-            elif errors.passed(failure is not None and failure.kind != "abstained"):
+            elif errors.passed(not outcome.is_answer):
                 client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
 
     workers = client.max_concurrent * 2 if client.mode == "async" else 1

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from benchmarks.judge import Attempt
+from benchmarks.attempts import Attempt
 from benchmarks.usage import Usage, unstated
 from kimera.errors import UserError
 

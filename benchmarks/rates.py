@@ -25,6 +25,19 @@ class Turn:
     sent_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class StatedLimit:
+    """What a reply says of a limit: how much a minute, and how much is left of it; None for what it omits."""
+
+    per_minute: float | None
+    remaining: float | None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], per_minute: str, remaining: str) -> StatedLimit:
+        """From the headers of these two names; what is no sensible number says nothing."""
+        return cls(_number(headers.get(per_minute)), _number(headers.get(remaining)))
+
+
 class Bucket:
     """A token bucket that gives out places in line: its debt says how long to wait."""
 
@@ -70,8 +83,8 @@ class Bucket:
 class RateLimits:
     """The limits on requests and on tokens, taken together.
 
-    rpm, tpm: requests and tokens a minute; where one is None it is learnt from x-ratelimit-* headers, and
-    there is no limit until a reply names one. A request's tokens are estimated before, from its bytes and
+    rpm, tpm: requests and tokens a minute; where one is None it is learnt from what replies say, and there
+    is no limit until one does. A request's tokens are estimated before, from its bytes and
     from what earlier ones cost, and put right from `usage` after.
     """
 
@@ -114,21 +127,20 @@ class RateLimits:
         if "tokens" in self._buckets:
             self._buckets["tokens"].give_back(turn.tokens - prompt_tokens - completion_tokens)
 
-    def learn(self, headers: Mapping[str, str], turn: Turn) -> None:
-        """Takes limits, and what is left of them, from the headers of the reply to `turn`'s request.
+    def learn(self, stated: Mapping[str, StatedLimit], turn: Turn) -> None:
+        """Takes limits, and what is left of them, that the reply to `turn`'s request states.
 
-        The server counted what is left as that request came in; others have been sent since.
+        stated: by "requests" and "tokens". The server counted what is left as that request came in; others
+        have been sent since.
         """
-        for what, given in self._given.items():
-            limit = _number(headers.get(f"x-ratelimit-limit-{what}"))
-            if limit and not given:
+        for what, limit in stated.items():
+            if limit.per_minute and not self._given[what]:
                 if what not in self._buckets:
-                    self._buckets[what] = Bucket(limit * LEARNT_SHARE, self._clock)
-                self._buckets[what].set_rate(limit * LEARNT_SHARE)
-            remaining = _number(headers.get(f"x-ratelimit-remaining-{what}"))
-            if remaining is not None and what in self._buckets:
+                    self._buckets[what] = Bucket(limit.per_minute * LEARNT_SHARE, self._clock)
+                self._buckets[what].set_rate(limit.per_minute * LEARNT_SHARE)
+            if limit.remaining is not None and what in self._buckets:
                 self._buckets[what].note_remaining(
-                    remaining, turn.sent_at, self._taken[what] - turn.taken[what]
+                    limit.remaining, turn.sent_at, self._taken[what] - turn.taken[what]
                 )
 
     def _estimate(self, prompt_bytes: int) -> float:

@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any
 
 from benchmarks.adaptive import LimitChange
+from benchmarks.attempts import Outcome
+from benchmarks.failures import kind_of
 from benchmarks.journal import Journal, Record, result_record
-from benchmarks.judge import Outcome
 from benchmarks.outcomes import Outcomes
 from benchmarks.pipeline import Ask
 from kimera.pairs import Failure, Pair, Verdict
@@ -78,8 +79,12 @@ class Recorder(Outcomes):
             record |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
         record |= {"s": round(time.perf_counter() - self._begun, 4), **result_record(result), **details}
         self._note(self._journal.append(record), record, result)
-        if isinstance(result, Failure) and result.kind != "abstained" and len(self._messages) < MAX_MESSAGES:
-            self._messages[result.kind, result.message] += 1
+        if isinstance(result, Failure) and not kind_of(result.kind).is_answer:
+            self._count(result)
+
+    def _count(self, failure: Failure) -> None:
+        if len(self._messages) < MAX_MESSAGES:
+            self._messages[failure.kind, failure.message] += 1
 
     def _write(self, record: Record) -> None:
         self.take(self._journal.append(record), record)

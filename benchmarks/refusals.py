@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.error_bodies import ErrorBody, in_words, read_error_body
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError, kind_of
 from benchmarks.waits import body_wait_s, never_today, server_wait_s
 
-# Each field of our requests by the words for it; separators are blanks, hyphens, dots or underlines.
-FIELDS = {
-    "response_format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
+# Each part of a request by the words for it in any API; separators are blanks, hyphens, dots or underlines.
+PARTS = {
+    "format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
     r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)"
     r"|text format"
     r"|format type",
@@ -29,7 +29,7 @@ FIELDS = {
     "system": r"system (?:role|messages?|prompts?|instructions?)|developer instructions?|role system"
     r"|roles must alternate|(?:messages )?\d+ role",
 }
-_FIELD = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in FIELDS.items()))
+_FIELD = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in PARTS.items()))
 _WEAK_FORMAT = re.compile(r"\b(?:schema|json|grammar|format|additional properties|strict)\b")
 _QUOTED = re.compile(r"(?<!\w)(['\"`])(.{1,200}?)\1(?!\w)")
 
@@ -142,7 +142,7 @@ _UNUSABLE_ADDRESS = {404, 405, 410}
 class Refusal:
     """What a refusal says, as far as it can be told.
 
-    error: its kind if nothing is done about it. names: which of FIELDS it is about, the surest first.
+    error: its kind if nothing is done about it. names: which of PARTS it is about, the surest first.
     numbers: those it mentions. is_range: it speaks of how large something may be. is_generation: the reply
     could not be made to keep to its format, which may be otherwise the next time. is_clear: nothing is to be
     found out by asking in other ways. is_too_long: this pair is. words: by which the same refusal is known
@@ -178,7 +178,7 @@ def read_refusal(
     said = _said(told, model, question)
     names = tuple(_names(told, question, has_answered=has_answered))
     kind = _kind_of(status, told, said, names, has_answered)
-    limited = kind in {"rate_limited", "quota"}
+    limited = kind_of(kind).has_resets
     waits = (server_wait_s(headers or {}, now, limited), body_wait_s(told, now, limited))
     wait_s = max((wait for wait in waits if wait is not None), default=None)
     if kind == "quota" and status == 429 and wait_s is not None and not _SPENT_FOR_GOOD.search(said):
@@ -197,8 +197,8 @@ def read_refusal(
         ),
         is_range=bool(_RANGE.search(said)) and not _NOT_TAKEN.search(said),
         is_missing=bool(re.search(r"required|missing|must (?:be )?(?:set|provide|specif)|not set", said)),
-        is_generation=names[:1] in ((), ("response_format",)) and _is_generation(told, said),
-        is_clear=kind not in {"bad_request", "server_error"} or status in {413, 502, 503, 504, 529},
+        is_generation=names[:1] in ((), ("format",)) and _is_generation(told, said),
+        is_clear=not kind_of(kind).may_be_form or status in {413, 502, 503, 504, 529},
         is_too_long=status == 413 or bool(_TOO_LONG.search(said)),
         words=re.sub(r"\S*\d\S*", "", f"{status} {said}")[:400],
     )
@@ -221,7 +221,7 @@ def _said(told: ErrorBody, model: str, question: str) -> str:
 
 
 def _names(told: ErrorBody, question: str, *, has_answered: bool) -> Iterator[str]:
-    """Which of FIELDS it is about: what it points at, then what it quotes, then what it mentions.
+    """Which of PARTS it is about: what it points at, then what it quotes, then what it mentions.
 
     Words that only may mean the reply's format count until the endpoint has answered.
     """
@@ -242,8 +242,8 @@ def _names(told: ErrorBody, question: str, *, has_answered: bool) -> Iterator[st
                 yield name
     if has_answered:
         return
-    if "response_format" not in seen and _WEAK_FORMAT.search(f"{sentences} {' '.join(told.names)}".lower()):
-        yield "response_format"
+    if "format" not in seen and _WEAK_FORMAT.search(f"{sentences} {' '.join(told.names)}".lower()):
+        yield "format"
 
 
 def _kind_of(status: int, told: ErrorBody, said: str, names: tuple[str, ...], has_answered: bool) -> str:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.judge import RETRIED, JudgeError
+from benchmarks.failures import RETRIED, JudgeError, kind_of
 from benchmarks.waits import come_back
 
 
@@ -41,7 +41,7 @@ class RetryPolicy:
         """
         if error.kind not in RETRIED:
             return None
-        if error.kind == "rate_limited":
+        if kind_of(error.kind).is_limit:
             number, maximum, cap_s = refusals, self.max_retries * self.refusals_per_retry, self.refusal_cap_s
         else:
             number, maximum, cap_s = retries, self.max_retries, self.cap_s
@@ -52,7 +52,7 @@ class RetryPolicy:
 
     def classified(self, error: JudgeError) -> JudgeError:
         """The same error, or a "long_wait" where a limit asks for a longer pause than this makes."""
-        if error.kind != "rate_limited" or error.wait_s is None or not self._asks_too_much(error):
+        if not kind_of(error.kind).is_limit or error.wait_s is None or not self._asks_too_much(error):
             return error
         return error.but(kind="long_wait", message=f"{error.message}; come back {come_back(error.wait_s)}")
 

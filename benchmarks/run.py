@@ -17,11 +17,11 @@ from benchmarks.comparison import Comparison, Detector, compare
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
 from benchmarks.dry_run import dry_run
+from benchmarks.failures import INTERRUPTED as BY_CTRL_C
+from benchmarks.failures import REMEDIES, kind_of
 from benchmarks.finished_run import plan_of
 from benchmarks.gates import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
 from benchmarks.journal import Journal, JournalReader
-from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import REMEDIES
 from benchmarks.outcomes import rows_of
 from benchmarks.prompts import Prompt, load_prompt
 from benchmarks.recorder import Recorder
@@ -233,7 +233,7 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
 def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSettings) -> bool:
     """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
     result = next(each for each in comparison.run.detectors if each.name == recorder.name)
-    failed = {kind: count for kind, count in result.errors.items() if kind not in {"not_asked", "abstained"}}
+    failed = {kind: count for kind, count in result.errors.items() if kind_of(kind).is_failure}
     lost, asked = (
         sum(failed.values()),
         len(result.verdicts) - result.spared - result.errors.get("not_asked", 0),

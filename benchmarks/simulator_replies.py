@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from benchmarks.judge import SIMULATED_FINGERPRINT
+from benchmarks.attempts import SIMULATED_FINGERPRINT
 from benchmarks.usage import Usage
 
 REASONING = "Simulated: drawn from the gold label, no model was asked."

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from kimera.errors import UserError
 
 if TYPE_CHECKING:

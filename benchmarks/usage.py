@@ -77,8 +77,8 @@ def _first(value: dict[str, Any], *names: str) -> int | None:
 
 
 def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    found: Iterator[Any] = (value.get(name) for name in names)
-    return next((details for details in found if isinstance(details, dict)), {})
+    held: Iterator[Any] = (value.get(name) for name in names)
+    return next((details for details in held if isinstance(details, dict)), {})
 
 
 def whole_number(value: Any) -> int | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from benchmarks.judge import Outcome
+from benchmarks.attempts import Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure

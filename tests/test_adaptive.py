@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.adaptive import EPISODE_S, MAX_IN_FLIGHT, START, AdaptiveLimit
-from benchmarks.limits import Slots
+from benchmarks.slots import Slots
 
 
 class Clock:

@@ -10,8 +10,9 @@ import pytest
 from servers import Canned, completion, verdict
 
 from benchmarks.asking import MAX_REPAIRS, Asking
-from benchmarks.completions import Completion, read_completion
-from benchmarks.judge import FATAL, RETRIED, JudgeError
+from benchmarks.chat_completions import read_completion
+from benchmarks.completions import Completion
+from benchmarks.failures import FATAL, RETRIED, JudgeError
 from benchmarks.retries import RetryPolicy
 from benchmarks.usage import Usage
 from kimera.pairs import Failure, Verdict

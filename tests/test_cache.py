@@ -206,6 +206,7 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     assert "replies of judges: 3.0 MB" in told.stdout
     assert cache("clear", "--only", "models", "--cache-dir", tmp_path).stdout.startswith("deleted: 1.0 MB")
     assert "2 entries" in cache("stats", "--cache-dir", tmp_path).stdout
+    (tmp_path / "errors.log").touch()
     assert cache("clear", "--cache-dir", tmp_path).stdout.startswith("deleted: 3.")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert "0 entries" in cache("stats", "--cache-dir", tmp_path).stdout

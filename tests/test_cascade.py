@@ -15,8 +15,8 @@ from simulators import QUICK, SimulatorThread
 
 from benchmarks.cascade import Cascade, CascadePlan, Decision, settled_verdict
 from benchmarks.cascade_bounds import Thresholds
+from benchmarks.failures import JudgeError
 from benchmarks.finished_run import open_run
-from benchmarks.judge import JudgeError
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.prompts import DEFAULT_PROMPT, load_prompt

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.completions import Completion, read_completion
-from benchmarks.judge import JudgeError
+from benchmarks.chat_completions import read_completion
+from benchmarks.completions import Completion
+from benchmarks.failures import JudgeError
 from benchmarks.usage import UNKNOWN, Usage
 
 VERDICT = '{"contradiction": true, "confidence": 0.9, "reasoning": "r"}'

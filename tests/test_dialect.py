@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from benchmarks.dialect import MAX_TOKENS, Dialect
+from benchmarks.chat_completions import CHAT_COMPLETIONS
+from benchmarks.dialect import MAX_TOKENS, PLAIN_TEXT, Dialect
 from benchmarks.error_bodies import body_of
 from benchmarks.prompts import REPLY_SCHEMA
 from benchmarks.refusals import Refusal, read_refusal
 
 MESSAGES = [{"role": "user", "content": "Same?"}]
+FIRST = CHAT_COMPLETIONS.dialect()
 
 
 def refusal(parameter: str, message: str) -> Refusal:
@@ -21,17 +24,17 @@ def refusal(parameter: str, message: str) -> Refusal:
 
 
 def payload(dialect: Dialect) -> dict[str, Any]:
-    written: dict[str, Any] = json.loads(dialect.body("a-model", MESSAGES))
+    written: dict[str, Any] = json.loads(CHAT_COMPLETIONS.body(MESSAGES, "a-model", dialect))
     return written
 
 
 def test_the_first_request_asks_for_all_that_can_be_asked_for() -> None:
-    assert payload(Dialect()) == {
+    assert payload(FIRST) == {
         "model": "a-model",
         "stream": False,
         "messages": MESSAGES,
         "max_completion_tokens": 1024,
-        **dict(Dialect().optional),
+        **dict(FIRST.optional),
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "verdict", "strict": True, "schema": REPLY_SCHEMA},
@@ -40,11 +43,11 @@ def test_the_first_request_asks_for_all_that_can_be_asked_for() -> None:
 
 
 def test_a_judge_is_asked_for_its_likeliest_answer() -> None:
-    assert payload(Dialect())["temperature"] == 0
+    assert payload(FIRST)["temperature"] == 0
 
 
 def test_the_ladder_of_formats_ends_at_plain_text() -> None:
-    dialect: Dialect | None = Dialect()
+    dialect: Dialect | None = FIRST
     formats = []
     while dialect:
         formats.append(payload(dialect).get("response_format", {}).get("type"))
@@ -54,7 +57,7 @@ def test_the_ladder_of_formats_ends_at_plain_text() -> None:
 
 def test_any_text_can_be_written() -> None:
     messages = [{"role": "user", "content": '\ud800 "quoted"\n\0 é'}]
-    assert json.loads(Dialect().body("m", messages))["messages"] == messages
+    assert json.loads(CHAT_COMPLETIONS.body(messages, "m", FIRST))["messages"] == messages
 
 
 @pytest.mark.parametrize(
@@ -70,36 +73,36 @@ def test_any_text_can_be_written() -> None:
     ],
 )
 def test_a_parameter_that_is_named_is_left_out_or_replaced(message: str, gone: str, come: str | None) -> None:
-    after = Dialect().after_refusal(refusal("", message))
+    after = FIRST.after_refusal(refusal("", message))
     assert after is not None
-    written = after.body("m", MESSAGES).decode()
+    written = CHAT_COMPLETIONS.body(MESSAGES, "m", after).decode()
     assert f'"{gone}"' not in written
     assert come is None or f'"{come}"' in written
 
 
 def test_an_older_parameter_that_is_refused_too_leaves_no_limit() -> None:
-    older = Dialect(limit_parameter="max_tokens")
+    older = replace(FIRST, limit_at=1)
     after = older.after_refusal(refusal("", "'max_tokens' is not supported with this model."))
     assert after is not None
     assert not [name for name in payload(after) if "tokens" in name]
 
 
 def test_a_refusal_that_names_nothing_of_ours_changes_nothing() -> None:
-    assert Dialect().after_refusal(refusal("", "Your messages are too long for this model.")) is None
+    assert FIRST.after_refusal(refusal("", "Your messages are too long for this model.")) is None
 
 
 def test_a_parameter_is_left_out_only_once() -> None:
-    without = Dialect().after_refusal(refusal("temperature", ""))
+    without = FIRST.after_refusal(refusal("temperature", ""))
     assert without is not None
     assert without.after_refusal(refusal("temperature", "")) is None
 
 
 def test_plain_text_refused_as_a_format_is_the_end() -> None:
-    assert Dialect(reply_format="text").after_refusal(refusal("response_format", "")) is None
+    assert replace(FIRST, formats=(PLAIN_TEXT,)).after_refusal(refusal("response_format", "")) is None
 
 
 def test_refusals_of_every_parameter_come_to_an_end() -> None:
-    dialect: Dialect | None = Dialect()
+    dialect: Dialect | None = FIRST
     for _ in range(10):
         if dialect is None:
             return
@@ -108,7 +111,7 @@ def test_refusals_of_every_parameter_come_to_an_end() -> None:
 
 
 def test_a_judge_that_was_cut_off_gets_more_room_up_to_a_bound() -> None:
-    dialect: Dialect | None = Dialect()
+    dialect: Dialect | None = FIRST
     rooms = []
     while dialect:
         rooms.append(dialect.max_tokens)

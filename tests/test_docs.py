@@ -14,7 +14,7 @@ import pytest
 from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
-from benchmarks.judge import kinds_table
+from benchmarks.failures import kinds_table
 from kimera.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.completions import read_completion
-from benchmarks.judge import JudgeError
+from benchmarks.chat_completions import read_completion
+from benchmarks.failures import JudgeError
 from benchmarks.refusals import read_error
 from benchmarks.usage import UNKNOWN, Usage
 

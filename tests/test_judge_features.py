@@ -11,7 +11,7 @@ import pytest
 from servers import HOST, RawServer, http_reply, saying
 from simulators import PAIRS, QUICK, SimulatorThread, question
 
-from benchmarks.judge import Outcome
+from benchmarks.attempts import Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.pipeline import asks_of, judge_all
 from benchmarks.pricing import CostLimit, Price

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.limits import Slots
+from benchmarks.slots import Slots
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -23,7 +23,7 @@ from servers import (
     verdict,
 )
 
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.retries import RetryPolicy

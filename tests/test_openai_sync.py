@@ -120,8 +120,8 @@ def test_without_httpx_async_mode_becomes_sync_mode_with_the_same_verdicts(
 def test_every_module_of_the_pipeline_imports_without_httpx() -> None:
     script = """
         import importlib, json
-        names = "asking dialect endpoint journal judge limits openai_async openai_sync pipeline prompts "
-        names += "retries transports"
+        names = "asking chat_completions endpoint failures journal slots openai_async "
+        names += "openai_sync pipeline prompts retries transports"
         print(json.dumps([importlib.import_module(f"benchmarks.{name}").__name__ for name in names.split()]))
         """
     assert len(run_without_httpx(script)) == 12

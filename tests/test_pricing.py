@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import Attempt
+from benchmarks.attempts import Attempt
 from benchmarks.pricing import (
     CHAT_OVERHEAD_TOKENS,
     CostLimit,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.chat_completions import CHAT_COMPLETIONS
 from benchmarks.rates import BURST_S, LEARNT_SHARE, Bucket, RateLimits
 
 
@@ -79,7 +80,10 @@ def test_limits_are_learnt_from_headers() -> None:
     clock = Clock()
     limits = RateLimits(clock=clock)
     limits.learn(
-        {"x-ratelimit-limit-requests": "3000", "x-ratelimit-remaining-requests": "2999"}, limits.reserve(100)
+        CHAT_COMPLETIONS.limits_in(
+            {"x-ratelimit-limit-requests": "3000", "x-ratelimit-remaining-requests": "2999"}
+        ),
+        limits.reserve(100),
     )
     waits = [limits.reserve(100).wait_s for _ in range(3_000)]
     assert waits[0] == 0.0
@@ -88,13 +92,13 @@ def test_limits_are_learnt_from_headers() -> None:
 
 def test_a_limit_that_the_user_gave_stands() -> None:
     limits = RateLimits(rpm=60, clock=Clock())
-    limits.learn({"x-ratelimit-limit-requests": "6000"}, limits.reserve(1))
+    limits.learn(CHAT_COMPLETIONS.limits_in({"x-ratelimit-limit-requests": "6000"}), limits.reserve(1))
     assert [limits.reserve(1).wait_s for _ in range(3)] == pytest.approx([1.0, 2.0, 3.0])
 
 
 def test_what_the_server_says_is_left_is_believed() -> None:
     limits = RateLimits(rpm=600, clock=Clock())
-    limits.learn({"x-ratelimit-remaining-requests": "0"}, limits.reserve(1))
+    limits.learn(CHAT_COMPLETIONS.limits_in({"x-ratelimit-remaining-requests": "0"}), limits.reserve(1))
     assert limits.reserve(1).wait_s == pytest.approx(0.1)
 
 
@@ -102,7 +106,12 @@ def test_what_was_sent_while_the_first_reply_was_under_way_counts() -> None:
     """The server had 10 left when it counted the first of 8; the other 7 have not been counted then."""
     limits = RateLimits(clock=Clock())
     first, *_ = [limits.reserve(1) for _ in range(8)]
-    limits.learn({"x-ratelimit-limit-requests": "6000", "x-ratelimit-remaining-requests": "10"}, first)
+    limits.learn(
+        CHAT_COMPLETIONS.limits_in(
+            {"x-ratelimit-limit-requests": "6000", "x-ratelimit-remaining-requests": "10"}
+        ),
+        first,
+    )
     waits = [limits.reserve(1).wait_s for _ in range(5)]
     assert waits == pytest.approx([0.0, 0.0, 0.0, 1 / LEARNT_SHARE / 100, 2 / LEARNT_SHARE / 100])
 
@@ -114,7 +123,7 @@ def test_a_slow_reply_does_not_slow_the_run() -> None:
     turns = [limits.reserve(1) for _ in range(5)]
     limits.note_sent(turns[0])
     clock.now += 10
-    limits.learn({"x-ratelimit-remaining-requests": "0"}, turns[0])
+    limits.learn(CHAT_COMPLETIONS.limits_in({"x-ratelimit-remaining-requests": "0"}), turns[0])
     assert limits.reserve(1).wait_s == 0.0
 
 
@@ -127,6 +136,9 @@ def test_requests_and_tokens_are_taken_together() -> None:
 def test_headers_that_make_no_sense_change_nothing(value: str) -> None:
     limits = RateLimits(clock=Clock())
     limits.learn(
-        {"x-ratelimit-limit-requests": value, "x-ratelimit-remaining-tokens": value}, limits.reserve(1)
+        CHAT_COMPLETIONS.limits_in(
+            {"x-ratelimit-limit-requests": value, "x-ratelimit-remaining-tokens": value}
+        ),
+        limits.reserve(1),
     )
     assert all(limits.reserve(1_000).wait_s == 0.0 for _ in range(100))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import FATAL, REPAIRED, RETRIED, JudgeError
+from benchmarks.failures import FATAL, REPAIRED, RETRIED, JudgeError
 from benchmarks.retries import RetryBudget, RetryPolicy
 from benchmarks.waits import parse_wait_s, server_wait_s
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from servers import HOST, RawServer, dripping, http_reply, saying, silent, unused_port
 
-from benchmarks.judge import JudgeError
+from benchmarks.failures import JudgeError
 from benchmarks.transports import MAX_BODY_BYTES, HttpReply, HttpxTransport, Transport, UrllibTransport
 from kimera.errors import UserError
 
@@ -100,7 +100,7 @@ def test_a_program_ends_although_a_server_drips_for_ever(transport: str) -> None
     script = f"""
         import asyncio, sys
         from benchmarks.transports import *
-        from benchmarks.judge import JudgeError
+        from benchmarks.failures import JudgeError
 
         async def main():
             transport = {transport}

@@ -33,8 +33,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.attempts import Outcome
 from benchmarks.journal import Journal
-from benchmarks.judge import Outcome
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.setting import setting

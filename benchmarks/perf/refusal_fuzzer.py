@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from benchmarks.errors_inside import error_inside, filter_note_of
+from benchmarks.chat_completions import error_inside, filter_note_of
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.pipeline import asks_of, judge_all
 from benchmarks.refusals import read_refusal

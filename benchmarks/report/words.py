@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from benchmarks.failures import kind_of
 from benchmarks.figures import (
     AT_PREVALENCE,
     BY_NAME,
@@ -146,7 +147,7 @@ def _failed(detector: Detector) -> str:
 
 
 def kinds_of_failure(detector: Detector) -> str:
-    kinds = {kind: count for kind, count in detector["errors"].items() if kind != "not_asked"}
+    kinds = {kind: count for kind, count in detector["errors"].items() if not kind_of(kind).is_unasked}
     return ", ".join(f"{printable(kind)} {count:,}" for kind, count in kinds.items())
 
 
@@ -205,7 +206,7 @@ def _cost(detector: Detector) -> str:
         cost = no_dollars(detector)
     else:
         cost = in_dollars(dollars) + (" if the judge were real (simulated)" if detector["simulated"] else "")
-        if any(detector["attempt_errors"].get(kind) for kind in ("timeout", "connection", "cancelled")):
+        if any(count and kind_of(kind).is_silence for kind, count in detector["attempt_errors"].items()):
             cost = f"at least {cost}"  # without a reply nobody knows what was billed
     saved = detector.get("from_cache")
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost

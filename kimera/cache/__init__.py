@@ -28,10 +28,11 @@ from kimera.sqlite_files import (
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["FILE_NAME", "MAX_BYTES", "REPLIES_FILE_NAME", "EmbeddingCache"]
+__all__ = ["ERROR_LOG_NAMES", "FILE_NAME", "MAX_BYTES", "REPLIES_FILE_NAME", "EmbeddingCache"]
 
 FILE_NAME = "embeddings.sqlite3"
 REPLIES_FILE_NAME = "replies.sqlite3"  # beside it; what keeps them is not in this package
+ERROR_LOG_NAMES = ("errors.log", "errors.older.log")  # beside it too: tracebacks of Kimera's own errors
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
 BUSY_TIMEOUT_S = 30.0
 MAX_BYTES = 2 * 1024**3  # of 1.3 million vectors of 384

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kimera.argument_types import size
-from kimera.cache import FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
+from kimera.cache import ERROR_LOG_NAMES, FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, exit_code_of
@@ -29,7 +29,7 @@ judges' replies that --cache-replies kept. What is deleted is
 computed again when it is needed; replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
-  clear   deletes all of them, or with --only one kind
+  clear   deletes all of them and the log of Kimera's own errors, or with --only one kind
   merge   adds the vectors and scores of other folders, such as those of shards on several machines
 
 examples:
@@ -137,7 +137,8 @@ def _show(folder: Path) -> None:
 def _clear(folder: Path, kinds: Sequence[str]) -> None:
     paths = [path for kind in kinds for path in _files(folder, kind)]
     told = f"{_megabytes(paths)} in {folder} ({', '.join(kinds)})"
-    for path in paths:
+    logs = [folder / name for name in ERROR_LOG_NAMES] if tuple(kinds) == KINDS else []
+    for path in (*paths, *logs):
         path.unlink(missing_ok=True)
     if "models" in kinds:
         shutil.rmtree(folder / MODELS, ignore_errors=True)
