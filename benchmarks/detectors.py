@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos
 from kimera.errors import UserError
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
-    from benchmarks.comparison import Detector
     from benchmarks.datasets import Dataset
+    from benchmarks.detector import Detector
     from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.pricing import CostLimit, Price
     from benchmarks.prompts import Prompt
@@ -70,7 +71,6 @@ def judges_of(options: argparse.Namespace) -> list[str]:
 def check_names(models: Sequence[str]) -> None:
     """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
     from benchmarks.gates import CASCADE_RUN
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 
     ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
@@ -93,13 +93,24 @@ def check_names(models: Sequence[str]) -> None:
             )
 
 
-def detector_names(options: argparse.Namespace) -> list[str]:
-    """Of all detectors that the summary will tell of, in its order."""
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+def planned(options: argparse.Namespace) -> list[DetectorInfo]:
+    """What the detectors of the run will be, in the summary's order, before any of them is made."""
+    from benchmarks.finished_run import plan_of
 
-    reactor = [] if options.judge_only else [REACTOR_NAME]
-    cascade = [CASCADE_NAME] if options.cascade else []
-    return reactor + ([] if options.kimera_only else judges_of(options)) + cascade
+    plan = plan_of(vars(options))
+    return default_infos(
+        [] if options.kimera_only else judges_of(options),
+        has_reactor=not options.judge_only,
+        is_simulated=options.simulate,
+        repeat=options.repeat,
+        swap=options.swap,
+        cascade=plan.settings if plan else None,
+    )
+
+
+def cascade_of(options: argparse.Namespace) -> DetectorInfo | None:
+    """The run as a cascade of its reactor and its judge, where it is one."""
+    return next((info for info in planned(options) if info.sides), None)
 
 
 def detectors_of(
@@ -109,24 +120,24 @@ def detectors_of(
     reactor: Reactor | None,
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
-    from benchmarks.finished_run import plan_of
+    from benchmarks.comparison import JudgeDetector, JudgeOptions
+    from benchmarks.local_detector import LocalDetector
     from benchmarks.reply_cache import ReplyCache
-    from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
     if reactor:
-        detectors.append(ReactorDetector(reactor, options.mp, REACTOR_NAME))
+        on_ray = not reactor.engine.is_local
+        detectors.append(LocalDetector(reactor, options.mp, REACTOR_NAME, on_ray=on_ray))
     if options.kimera_only:
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, options.swap)) if options.simulate else None
     replies = stack.enter_context(ReplyCache()) if options.cache_replies else None
     limits: list[CostLimit] = []
-    plan = plan_of(vars(options))
+    cascade = cascade_of(options)
     for model in judges_of(options):
         client, price = _client(options, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, plan
+            options.repeat, options.swap, options.logprobs, options.max_error_rate, price, cascade
         )
         asked = options.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=options.simulate, options=judging))

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
+from benchmarks.detectors import cascade_of, check_judge, detectors_of, judges_base_url, judges_of, planned
 from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, INTERRUPTED
@@ -22,8 +22,10 @@ from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
-    from benchmarks.comparison import Comparison, Detector
+    from benchmarks.comparison import Comparison
     from benchmarks.datasets import Dataset
+    from benchmarks.detector import Detector
+    from benchmarks.detector_info import DetectorInfo
     from benchmarks.gates import Gate
     from benchmarks.prompts import Prompt
     from benchmarks.recorder import Recorder
@@ -44,12 +46,14 @@ def run_comparison(
     show: is given the flags, the summary and the run's folder.
     """
     from benchmarks.cascade import BudgetError
+    from benchmarks.detector import told_of
     from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
     from benchmarks.prompts import load_prompt
     from benchmarks.run_folder import check_same, header_of, new_run_folder
 
     check_judge(options)
-    gates = parse_gates(options.fail_if, known_figures(detector_names(options)))
+    infos = planned(options)
+    gates = parse_gates(options.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
     prompt = load_prompt(options.prompt)
     with contextlib.ExitStack() as stack:
@@ -58,7 +62,7 @@ def run_comparison(
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:
-            _require_figures(options, dataset, gates)
+            _require_figures(options, dataset, gates, infos)
         if options.dry_run:
             from benchmarks.dry_run import dry_run
 
@@ -72,7 +76,8 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             options.dataset = shutil.copy(spool, folder)
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        new_header = None if header else header_of(options, created, identity)
+        told = told_of(detectors, cascade_of(options))
+        new_header = None if header else header_of(options, created, identity) | told
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             if not options.quiet:
@@ -91,10 +96,11 @@ def run_comparison(
     return exit_code_with(gates, parts_of(summary), _exit_code(options, comparison, command, folder))
 
 
-def _require_figures(options: argparse.Namespace, dataset: Dataset, gates: Sequence[Gate]) -> None:
+def _require_figures(
+    options: argparse.Namespace, dataset: Dataset, gates: Sequence[Gate], infos: Sequence[DetectorInfo]
+) -> None:
     """Raises UserError where flags ask for figures that this run cannot have, whatever comes of it."""
     from benchmarks.gates import Prospect
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 
     if options.prevalence and not dataset.labelled:
         raise UserError(
@@ -108,9 +114,8 @@ def _require_figures(options: argparse.Namespace, dataset: Dataset, gates: Seque
         "stability.order_disagreement": ("--swap", options.swap),
         "stability.": ("--repeat or --swap", options.repeat > 1 or options.swap),
     }
-    kinds = {REACTOR_NAME: "reactor", CASCADE_NAME: "cascade"}
     Prospect(
-        {name: kinds.get(name, "judge") for name in detector_names(options)},
+        {info.name: info for info in infos},
         dataset.labelled,
         {start: flag for start, (flag, is_given) in takes.items() if not is_given},
     ).require(gates)
@@ -178,7 +183,6 @@ def _compare(
 ) -> Comparison:
     """new_header: of a run that begins; None where one goes on."""
     from benchmarks.comparison import compare
-    from benchmarks.finished_run import plan_of
     from benchmarks.journal import Journal, JournalReader
     from benchmarks.run_folder import JOURNAL
 
@@ -192,7 +196,7 @@ def _compare(
             earlier,
             created=created,
             seed=options.seed,
-            plan=plan_of(vars(options)),
+            cascade=cascade_of(options),
             quiet=options.quiet,
         )
 
@@ -236,7 +240,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
     if stopped_by:
         more = ""
         if any(failure.kind == "max_cost" for failure in stopped_by.values()):
-            spent = sum(each.dollars or 0.0 for each in comparison.run.detectors if each.kind == "judge")
+            spent = sum(each.dollars or 0.0 for each in comparison.run.of_role("judge"))
             more = f" --max-cost DOLLARS, with more than {max(options.max_cost, spent):.4g}"
         print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
@@ -248,7 +252,7 @@ def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str
 
 def _tell_failures(recorder: Recorder, comparison: Comparison, options: argparse.Namespace) -> bool:
     """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
-    result = next(each for each in comparison.run.detectors if each.name == recorder.name)
+    result = comparison.run.detector(recorder.name)
     failed = {kind: count for kind, count in result.errors.items() if kind not in {"not_asked", "abstained"}}
     lost, asked = (
         sum(failed.values()),

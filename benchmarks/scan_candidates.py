@@ -62,7 +62,7 @@ class Judged:
 
     def __init__(self, run: FinishedRun) -> None:
         self._run = run
-        self._judge = run.run.detectors[1].title
+        self._judge = run.run.of_role("judge")[0].title
         self.open = 0
         self.unsure = 0
 

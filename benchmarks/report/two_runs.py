@@ -134,7 +134,7 @@ def _figures(part: Part) -> list[Row]:
     rows += [_row(part, name, "{:.3f}".format, "{:+.3f}".format) for name in QUALITY]
     rows += [_row(part, name, "{:,}".format, "{:+,}".format) for name in of_pairs]
     rows.append(_row(part, "latency_ms.mean", _milliseconds, partial(_signed, _milliseconds)))
-    if any(part[run]["kind"] != "reactor" for run in "ab"):
+    if any(part[run]["paid"] for run in "ab"):
         rows.append(_row(part, "dollars", _dollars, partial(_signed, _dollars)))
     return [row for row in rows if set(row[1:]) != {MISSING}]
 
