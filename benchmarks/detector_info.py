@@ -143,19 +143,21 @@ def cascade_info(
 
 
 def default_infos(
+    local: Sequence[DetectorInfo],
     models: Sequence[str],
     *,
-    has_reactor: bool,
     is_simulated: bool = False,
     repeat: int = 1,
     swap: bool = False,
     cascade: Mapping[str, Any] | None = None,
 ) -> list[DetectorInfo]:
-    """Of the detectors that the command line makes: a reactor, judges, and a cascade with these settings."""
-    reactor = [local_info(REACTOR_NAME)] if has_reactor else []
+    """Of the detectors that the command line makes: local ones, a judge a model, perhaps a cascade.
+
+    cascade: its settings; it is of the first local one and the first judge.
+    """
     judges = [judge_info(each, is_simulated=is_simulated, repeat=repeat, swap=swap) for each in models]
-    cascades = [cascade_info(CASCADE_NAME, reactor[0], judges[0], cascade)] if cascade else []
-    return [*reactor, *judges, *cascades]
+    cascades = [cascade_info(CASCADE_NAME, local[0], judges[0], cascade)] if cascade else []
+    return [*local, *judges, *cascades]
 
 
 def are_told_apart(a: DetectorInfo, b: DetectorInfo) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos
+from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
 from kimera.errors import UserError
 from kimera.standard_output import note
 
@@ -99,8 +99,8 @@ def planned(options: argparse.Namespace) -> list[DetectorInfo]:
 
     plan = plan_of(vars(options))
     return default_infos(
+        [] if options.judge_only else [local_info(REACTOR_NAME)],
         [] if options.kimera_only else judges_of(options),
-        has_reactor=not options.judge_only,
         is_simulated=options.simulate,
         repeat=options.repeat,
         swap=options.swap,
@@ -120,7 +120,7 @@ def detectors_of(
     reactor: Reactor | None,
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    from benchmarks.comparison import JudgeDetector, JudgeOptions
+    from benchmarks.judge_detector import JudgeDetector, JudgeOptions
     from benchmarks.local_detector import LocalDetector
     from benchmarks.reply_cache import ReplyCache
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.detector_info import DetectorInfo, default_infos
+from benchmarks.detector_info import REACTOR_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.journal import JournalReader, Record
 from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.results import RunResult
@@ -94,8 +94,8 @@ def infos_in(header: Record) -> list[DetectorInfo]:
     options = header["options"]
     plan = plan_of(options)
     return default_infos(
+        [] if options["judge_only"] else [local_info(REACTOR_NAME)],
         header.get("judge", {}).get("models", ()),
-        has_reactor=not options["judge_only"],
         is_simulated=options["simulate"],
         repeat=options["repeat"],
         swap=options["swap"],

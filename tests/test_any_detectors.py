@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from simulators import QUICK, SimulatorThread
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.comparison import Comparison, JudgeDetector, JudgeOptions, compare
+from benchmarks.comparison import Comparison, compare
 from benchmarks.datasets import load_dataset
 from benchmarks.detector import Detector, told_of
 from benchmarks.detector_info import DetectorInfo, cascade_info, judge_info, local_info
@@ -23,6 +23,7 @@ from benchmarks.distil import main as distil
 from benchmarks.finished_run import infos_in, open_run
 from benchmarks.gates import check, known_figures, parse_gates, parts_of
 from benchmarks.journal import Journal
+from benchmarks.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.local_detector import LocalDetector
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.outcomes import rows_of
