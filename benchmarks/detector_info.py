@@ -22,7 +22,7 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorInfo:
-    """Ask it for what you need to know; `kind` is a word to show, on which nothing may depend.
+    """Ask it for what you need to know; `kind` is a noun to show, on which nothing may depend.
 
     name: unique in its run. kind: "reactor", "judge", "cascade", or what another local detector calls itself.
     role: "local" computes on this machine, "judge" is a model that is asked, "combination" is made of two

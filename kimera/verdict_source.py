@@ -17,7 +17,7 @@ class VerdictSource(Protocol):
 
     | member | what it gives |
     | --- | --- |
-    | `kind` | one word to show people, such as "reactor" |
+    | `kind` | what people call such a one, a noun: "reactor", "NLI model" |
     | `settings` | what decides its verdicts and how they are computed, JSON-ready |
     | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
     | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
@@ -27,7 +27,7 @@ class VerdictSource(Protocol):
 
     @property
     def kind(self) -> str:
-        return "local"
+        return "local detector"
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ class Overlap(VerdictSource):
     """A contradiction is what shares few words; some of the pairs are none of its business."""
 
     minimum: float = 0.8
-    kind = "overlap"
+    kind = "overlap detector"
     trained_on: list[str] | None = None
 
     @property
@@ -141,8 +141,8 @@ def summary(folder: Path) -> dict[str, Any]:
 def test_the_summary_tells_what_each_is_and_keeps_to_the_schema(summary: dict[str, Any]) -> None:
     told = {name: (part["kind"], part["role"], part["paid"]) for name, part in summary["detectors"].items()}
     assert told == {
-        "negation": ("local", "local", False),
-        "overlap": ("overlap", "local", False),
+        "negation": ("local detector", "local", False),
+        "overlap": ("overlap detector", "local", False),
         "judge-a": ("judge", "judge", True),
         "judge-b": ("judge", "judge", True),
     }

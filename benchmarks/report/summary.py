@@ -136,7 +136,7 @@ def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, s
     waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
     found = dict.fromkeys(waiting, metrics.AMORTISED) if detector.info.is_amortised else {}
     if not detector.info.is_paid:
-        return {**found, **dict.fromkeys(costs, "a local detector costs nothing")}
+        return {**found, **dict.fromkeys(costs, f"the {detector.info.kind} costs nothing")}
     if detector.dollars_of_pair is None:
         return {**found, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
     return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}
