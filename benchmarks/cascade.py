@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,11 @@ class CascadePlan:
             raise UserError(f"risk: {self.risk!r} is not a share between 0 and 1")
         if self.max_sent is not None and not 0 < self.max_sent <= 1:
             raise UserError(f"max_sent: {self.max_sent!r} is not a share above 0 and at most 1")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make the same plan in a run that is read back, JSON-ready."""
+        return {"risk": self.risk, "max_sent": self.max_sent, "seed": self.seed}
 
     def first_sample(self, scores: np.ndarray) -> int:
         """How many pairs the judge is asked before anything is settled, as far as the reactor can tell."""

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
 from kimera.errors import UserError
 from kimera.standard_output import note
 
 if TYPE_CHECKING:
-    from benchmarks.comparison import Detector
     from benchmarks.datasets import Dataset
+    from benchmarks.detector import Detector
     from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.pricing import CostLimit, Price
     from benchmarks.prompts import Prompt
@@ -71,7 +72,6 @@ def judges_of(settings: RunSettings) -> list[str]:
 def check_names(models: Sequence[str]) -> None:
     """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
     from benchmarks.gates import CASCADE_RUN
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 
     ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
@@ -94,13 +94,24 @@ def check_names(models: Sequence[str]) -> None:
             )
 
 
-def detector_names(settings: RunSettings) -> list[str]:
-    """Of all detectors that the summary will tell of, in its order."""
-    from benchmarks.results import CASCADE_NAME, REACTOR_NAME
+def planned(settings: RunSettings) -> list[DetectorInfo]:
+    """What the detectors of the run will be, in the summary's order, before any of them is made."""
+    from benchmarks.finished_run import plan_of
 
-    reactor = [] if settings.judge_only else [REACTOR_NAME]
-    cascade = [CASCADE_NAME] if settings.cascade else []
-    return reactor + ([] if settings.kimera_only else judges_of(settings)) + cascade
+    plan = plan_of(vars(settings))
+    return default_infos(
+        [] if settings.judge_only else [local_info(REACTOR_NAME)],
+        [] if settings.kimera_only else judges_of(settings),
+        is_simulated=settings.simulate,
+        repeat=settings.repeat,
+        swap=settings.swap,
+        cascade=plan.settings if plan else None,
+    )
+
+
+def cascade_of(settings: RunSettings) -> DetectorInfo | None:
+    """The run as a cascade of its reactor and its judge, where it is one."""
+    return next((info for info in planned(settings) if info.sides), None)
 
 
 def detectors_of(
@@ -110,24 +121,24 @@ def detectors_of(
     reactor: Reactor | None,
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    from benchmarks.comparison import JudgeDetector, JudgeOptions, ReactorDetector
-    from benchmarks.finished_run import plan_of
+    from benchmarks.judge_detector import JudgeDetector, JudgeOptions
+    from benchmarks.local_detector import LocalDetector
     from benchmarks.reply_cache import ReplyCache
-    from benchmarks.results import REACTOR_NAME
 
     detectors: list[Detector] = []
     if reactor:
-        detectors.append(ReactorDetector(reactor, settings.mp, REACTOR_NAME))
+        on_ray = not reactor.engine.is_local
+        detectors.append(LocalDetector(reactor, settings.mp, REACTOR_NAME, on_ray=on_ray))
     if settings.kimera_only:
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
-    plan = plan_of(vars(settings))
+    cascade = cascade_of(settings)
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, plan
+            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, cascade
         )
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))

@@ -119,7 +119,7 @@ def _distil(options: argparse.Namespace) -> int:
 
 
 def _place_of(run: FinishedRun, name: str | None) -> int:
-    judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.kind == "judge"}
+    judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.info.role == "judge"}
     if name is None and len(judges) == 1:
         return next(iter(judges.values()))
     if not judges:

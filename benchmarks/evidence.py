@@ -288,7 +288,7 @@ def why_unranked(detector: DetectorResult) -> str:
     """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
     if detector.unranked:
         return detector.unranked
-    if detector.kind == "judge" and metrics.distinct_scores(detector.scores) < metrics.MIN_SCORES:
+    if detector.info.role == "judge" and metrics.distinct_scores(detector.scores) < metrics.MIN_SCORES:
         return f"there are fewer than {metrics.MIN_SCORES} different scores"
     return ""
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, load_dataset
+from benchmarks.detector_info import REACTOR_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.journal import JournalReader, Record
 from benchmarks.outcomes import Outcomes, merge, rows_of, take_journal
-from benchmarks.results import REACTOR_NAME, RunResult
+from benchmarks.results import RunResult
 from benchmarks.run_folder import JOURNAL, dataset_of, header_in
 from kimera.errors import UserError
 from kimera.pair_settings import PairSettings, reading_of
@@ -42,9 +43,10 @@ class FinishedRun:
         said = {each.name: each for each in self.outcomes}
         if name in said:
             return said[name].result_at(index, journal)
-        if not self.run.cascade:
+        cascade = self.run.cascade
+        if not cascade:
             raise ValueError(f"this run has no detector {name!r}")
-        return self.run.cascade.finding(index, *(each.result_at(index, journal) for each in self.outcomes))
+        return cascade.finding(index, *(said[side].result_at(index, journal) for side in cascade.sides))
 
 
 def open_run(folder: str | Path) -> FinishedRun:
@@ -70,15 +72,36 @@ def open_run(folder: str | Path) -> FinishedRun:
             f"{folder}: {dataset.name} has changed since this run began, and no longer holds its pairs"
         )
     dataset = replace(dataset, name=header["dataset"]["name"])
-    variants = options["repeat"] * (2 if options["swap"] else 1)
-    outcomes = [] if options["judge_only"] else [Outcomes(REACTOR_NAME, len(dataset))]
-    outcomes += [
-        Outcomes(model, len(dataset), variants) for model in header.get("judge", {}).get("models", ())
-    ]
+    infos = infos_in(header)
+    cascade = next((info for info in infos if info.sides), None)
+    outcomes = [Outcomes(info, len(dataset)) for info in infos if not info.sides]
     with JournalReader(folder / JOURNAL) as journal:
         take_journal({each.name: each for each in outcomes}, journal)
-    run = merge(dataset, outcomes, header["created"], options["seed"], plan_of(options))
+    run = merge(dataset, outcomes, header["created"], options["seed"], cascade)
     return FinishedRun(folder, header, dataset, tuple(outcomes), run)
+
+
+def infos_in(header: Record) -> list[DetectorInfo]:
+    """What the detectors of a run are, in their order, a cascade of two of them last.
+
+    A header before version 0.6.0 has no list of them: they follow from its flags and the names of its judges.
+    Raises UserError for a list that this version cannot read.
+    """
+    if "detectors" in header:
+        try:
+            return [DetectorInfo.from_json(each) for each in header["detectors"]]
+        except (AttributeError, TypeError) as error:
+            raise UserError(f"the journal's header does not say what its detectors are: {error}") from None
+    options = header["options"]
+    plan = plan_of(options)
+    return default_infos(
+        [] if options["judge_only"] else [local_info(REACTOR_NAME)],
+        header.get("judge", {}).get("models", ()),
+        is_simulated=options["simulate"],
+        repeat=options["repeat"],
+        swap=options["swap"],
+        cascade=plan.settings if plan else None,
+    )
 
 
 def plan_of(options: Mapping[str, Any]) -> CascadePlan | None:

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
+from benchmarks.detector_info import DetectorInfo, are_told_apart
 from benchmarks.figures import BY_NAME, DIFFERENCES
-from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 from benchmarks.schema import ENDS, figures
 from kimera.errors import UserError
 from kimera.exit_codes import GATE_NOT_MET
@@ -32,9 +32,9 @@ CONDITION = re.compile(
 )
 
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
-# How the names of figures begin that only some detectors have, whatever the pairs.
+# How the names of figures begin that detectors of a role never have, whatever the pairs.
 NEVER_OF = {
-    "reactor": (
+    "local": (
         *("latency_ms.p", "pair_ms.", "mean_in_flight", "concurrency", "attempts", "from_cache"),
         *("dollars", "cost.", "at_prevalence.dollars", "stability.", "calibration."),
     ),
@@ -86,12 +86,12 @@ class Checked:
         return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {found}'
 
 
-def known_figures(names: Sequence[str]) -> dict[str, Collection[str]]:
+def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
     """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
-    couples = [(a, b) for a, b in combinations(names, 2) if b != CASCADE_NAME or a == REACTOR_NAME]
-    of_two = dict.fromkeys((f"{a}/{b}" for a, b in couples), figures("agreement"))
-    run = {CASCADE_RUN: figures("cascade_run")} if CASCADE_NAME in names else {}
-    return {**of_two, **run, **dict.fromkeys(names, figures("detector"))}
+    couples = [f"{a.name}/{b.name}" for a, b in combinations(infos, 2) if are_told_apart(a, b)]
+    of_two = dict.fromkeys(couples, figures("agreement"))
+    run = {CASCADE_RUN: figures("cascade_run")} if any(info.sides for info in infos) else {}
+    return {**of_two, **run, **dict.fromkeys((info.name for info in infos), figures("detector"))}
 
 
 def parts_of(summary: Part) -> dict[str, Part]:
@@ -133,11 +133,11 @@ def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
 class Prospect:
     """What figures a run can have, before it begins.
 
-    kinds: of the detectors, by name. labelled: whether any pair is. flags: for each beginning of a figure's
+    infos: of the detectors, by name. labelled: whether any pair is. flags: for each beginning of a figure's
     name the flag that it takes, where that was not given.
     """
 
-    kinds: Mapping[str, str]
+    infos: Mapping[str, DetectorInfo]
     labelled: bool
     flags: Mapping[str, str]
 
@@ -151,9 +151,9 @@ class Prospect:
                 )
 
     def _why_never(self, gate: Gate) -> str:
-        kind = self.kinds.get(gate.subject, "")
-        if gate.metric.startswith(NEVER_OF.get(kind, ())):
-            return f"a {kind} has none"
+        info = self.infos.get(gate.subject)
+        if info and gate.metric.startswith(NEVER_OF.get(info.role, ())):
+            return f"a {info.kind} has none"
         if not self.labelled and gate.metric.startswith(FROM_LABELS):
             return "no pair carries a label"
         flags = (flag for start, flag in self.flags.items() if gate.metric.startswith(start))

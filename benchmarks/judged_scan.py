@@ -150,7 +150,7 @@ def _judge(
     if settings.dry_run or not (folder / JOURNAL).exists():
         return code
     run = open_run(folder)
-    if code == FAILED and not run.run.detectors[1].answered.any():
+    if code == FAILED and not run.run.of_role("judge")[0].answered.any():
         return code  # nothing was judged, so there is nothing to write
     judged = Judged(run)
     found = list(judged.findings())
@@ -208,7 +208,7 @@ def _over_candidates(comparison: RunSettings, folder: Path) -> RunSettings:
 
 def _shared_out(run: FinishedRun) -> str:
     """How the candidates were shared out, and what that cost."""
-    judge = run.run.detectors[1]
+    [judge] = run.run.of_role("judge")
     decision = run.run.cascade.decision if run.run.cascade else None
     told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
     if decision:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 import numpy as np
 
 from benchmarks.datasets import pairs_at
+from benchmarks.detector_info import Role
 from benchmarks.finished_run import FinishedRun
 from benchmarks.results import DetectorResult
 from kimera.errors import UserError
@@ -123,7 +124,7 @@ def common_pairs(a: FinishedRun, b: FinishedRun) -> Common:
 
 
 def pairings(a: FinishedRun, b: FinishedRun, wanted: Sequence[str] | None = None) -> tuple[Pairing, ...]:
-    """Which detectors to compare: those of one name, and of each kind those that are alone in both runs.
+    """Which detectors to compare: those of one name, and of each role those that are alone in both runs.
 
     wanted: instead, NAME (in both) or A=B. Raises UserError where there are none, or not those.
     """
@@ -132,8 +133,9 @@ def pairings(a: FinishedRun, b: FinishedRun, wanted: Sequence[str] | None = None
         picked = [_wanted(each, of_a, of_b) for each in wanted]
         return tuple({each.name: each for each in picked}.values())
     found = [Pairing(of_a[name], of_b[name]) for name in of_a if name in of_b]
-    for kind in ("reactor", "judge"):
-        alone_a, alone_b = ([each for each in of.values() if each.kind == kind] for of in (of_a, of_b))
+    roles: tuple[Role, ...] = ("local", "judge")
+    for role in roles:
+        alone_a, alone_b = (run.run.of_role(role) for run in (a, b))
         if len(alone_a) == len(alone_b) == 1 and alone_a[0].name != alone_b[0].name:
             found.append(Pairing(alone_a[0], alone_b[0]))
     if not found:

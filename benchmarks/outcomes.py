@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.attempts import SIMULATED_FINGERPRINT
-from benchmarks.cascade import CascadePlan
-from benchmarks.cascade_run import with_cascade
+from benchmarks.cascade_result import with_cascade
+from benchmarks.cascade_run import sides_in
 from benchmarks.datasets import Dataset
+from benchmarks.detector_info import DetectorInfo
 from benchmarks.journal import JournalReader, Record, result_of
 from benchmarks.pricing import Price, in_dollars, is_local
 from benchmarks.results import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult, RunResult
 from benchmarks.usage import UNKNOWN, Usage, unstated
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.verdict_source import COUNTED
 
 NO_OFFSET = -1
 UNASKED = -2
 NOT_ASKED = Failure("not_asked", "the run ended before this pair")
-# Of a pass over the pairs, added up over the passes of a run.
-COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
 
 
 class Outcomes:
@@ -36,7 +36,8 @@ class Outcomes:
     stated: float64 (n,), P(contradiction) by the confidence that the judge stated, NaN where it stated none.
     variants: int8 (n, v), the verdict of each asking of a pair (see `benchmarks.pipeline.Ask`), FAILED where
         it gave none, UNASKED where it was not asked yet.
-    about: what the detector is and how it was set, as it described itself last.
+    info: what the detector is, as it described itself last. about: the journal's last line on that, if any.
+    sampled: of a cascade's dear side, how many pairs it was asked about as a random sample.
     found_in: how many replies stood elsewhere than in the message's content, by where.
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
@@ -47,8 +48,8 @@ class Outcomes:
     offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
     """
 
-    def __init__(self, name: str, size: int, variants: int = 1) -> None:
-        self.name = name
+    def __init__(self, info: DetectorInfo, size: int) -> None:
+        self.info = info
         self.verdicts = np.full(size, FAILED, np.int8)
         self.scores = np.full(size, np.nan)
         self.latency_ms = np.full(size, np.nan)
@@ -57,9 +58,10 @@ class Outcomes:
         self.tokens_of_pair = np.zeros((size, 3), np.uint64)
         self.stated = np.full(size, np.nan)
         self.score_sources = np.zeros(size, np.uint8)
-        self.variants = np.full((size, variants), UNASKED, np.int8)
+        self.variants = np.full((size, info.variants), UNASKED, np.int8)
         self.offsets = np.full(size, NO_OFFSET, np.int64)
         self.about: Record = {}
+        self.sampled = 0
         self.fingerprints: Counter[str] = Counter()
         self.found_in: Counter[str] = Counter()
         self.usage = Usage()
@@ -75,6 +77,10 @@ class Outcomes:
         self._failure_kinds: dict[int, str] = {}
         self._earlier_s = 0.0
         self._last_s = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.info.name
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -100,11 +106,16 @@ class Outcomes:
         elif "ended" in record:
             self.passes[-1] |= record["found"]
         elif "about" in record:
-            self.about = dict(record["about"])
+            self._describe(record["about"])
         elif "limit" in record:
             self._note_limit(record)
         else:
             self._note(offset, record, result_of(record))
+
+    def _describe(self, about: Record) -> None:
+        self.about = dict(about)
+        self.info = self.info.updated(about)
+        self.sampled = about.get("sampled", 0)
 
     def _begin(self, record: Record) -> None:
         self.passes.append(dict(record["how"]))
@@ -176,12 +187,10 @@ class Outcomes:
 
     def result(self) -> DetectorResult:
         """What metrics are made of. Mode and concurrency are those of the last pass: later ones only mend."""
-        about = {"kind": "judge", "simulated": False, "settings": {}, **self.about}
+        is_simulated = self.info.is_simulated or SIMULATED_FINGERPRINT in self.fingerprints
         last: Record = self.passes[-1] if self.passes else {"mode": "none", "asked": 0}
         return DetectorResult(
-            name=self.name,
-            kind=about["kind"],
-            simulated=about["simulated"] or SIMULATED_FINGERPRINT in self.fingerprints,
+            info=replace(self.info, is_simulated=is_simulated),
             mode=last["mode"],
             asked=last["asked"],
             used=last.get("used", 0),
@@ -193,19 +202,19 @@ class Outcomes:
             done_s=self.done_s,
             score_sources=self.score_sources,
             errors=self.errors(),
-            **(self._of_reactor(about) if about["kind"] == "reactor" else self._of_judge(about)),
+            **(self._of_requests() if self.info.is_paid else self._of_work()),
         )
 
-    def _of_reactor(self, about: Record) -> dict[str, Any]:
+    def _of_work(self) -> dict[str, Any]:
         counted = {name: sum(each.get(name, 0) for each in self.passes) for name in COUNTED}
-        return {"settings": {**about["settings"], **counted}, "trained_on": about.get("trained_on")}
+        return {"settings": {**self.info.settings, **counted}}
 
-    def _of_judge(self, about: Record) -> dict[str, Any]:
-        price = Price(**about["price"]) if about.get("price") else None
+    def _of_requests(self) -> dict[str, Any]:
+        price = Price(**self.info.price) if self.info.price else None
         unpriced = self._why_no_dollars(price)
         return {
             "settings": {
-                **about["settings"],
+                **self.info.settings,
                 "system_fingerprints": dict(self.fingerprints),
                 **({"found_in": dict(self.found_in)} if self.found_in else {}),
             },
@@ -219,8 +228,6 @@ class Outcomes:
             "from_cache": self.from_cache,
             "stated": self.stated,
             "variants": self.variants,
-            "repeat": about.get("repeat", 1),
-            "swap": about.get("swap", False),
             "dollars": price.cost(self.usage) if price and not unpriced else None,
             "dollars_of_pair": price.costs(self.tokens_of_pair) if price and not unpriced else None,
             "dollars_absent": unpriced,
@@ -237,7 +244,7 @@ class Outcomes:
     def _why_no_dollars(self, price: Price | None) -> str:
         """Empty where the cost is known."""
         if price is None:
-            return NO_FEE if is_local(str(self.about.get("settings", {}).get("base_url"))) else NO_PRICE
+            return NO_FEE if is_local(str(self.info.settings.get("base_url"))) else NO_PRICE
         missing = max(self.uncounted["prompt"], self.uncounted["completion"])
         if not missing:
             return ""
@@ -278,18 +285,17 @@ def merge(
     outcomes: Sequence[Outcomes],
     created: str,
     seed: int,
-    plan: CascadePlan | None = None,
+    cascade: DetectorInfo | None = None,
 ) -> RunResult:
     """The run that these outcomes, one of each detector over this dataset, make up.
 
-    plan: of a run as a cascade, of a reactor and a judge.
+    cascade: of two of them, where the run is one.
     """
     detectors: Sequence[DetectorResult] = [each.result() for each in outcomes]
-    cascade = None
-    if plan:
-        reactor, judge = detectors
-        plan = replace(plan, sampled_before=outcomes[1].about.get("sampled", 0))
-        detectors, cascade = with_cascade(plan, reactor, judge, outcomes[1].offsets != NO_OFFSET)
+    shared_out = None
+    if cascade:
+        dear = next(each for each in outcomes if each.name == sides_in(cascade).dear)
+        detectors, shared_out = with_cascade(cascade, detectors, dear.offsets != NO_OFFSET, dear.sampled)
     return RunResult(
         created=created,
         dataset={
@@ -306,7 +312,7 @@ def merge(
         labels=dataset.labels,
         detectors=tuple(detectors),
         clusters=dataset.clusters,
-        cascade=cascade,
+        cascade=shared_out,
         categories=dataset.categories,
         category_names=dataset.category_names,
     )
@@ -321,4 +327,5 @@ def rows_of(
         columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
         told = zip(*columns, strict=True)
         whole = run.cascade if run.cascade and run.cascade.decision else None
-        yield from zip(dataset, whole.findings(told) if whole else told, strict=True)
+        names = [each.name for each in outcomes]
+        yield from zip(dataset, whole.findings(names, told) if whole else told, strict=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.adaptive import LimitChange
 from benchmarks.attempts import Outcome
+from benchmarks.detector_info import DetectorInfo
 from benchmarks.failures import kind_of
 from benchmarks.journal import Journal, Record, result_record
 from benchmarks.outcomes import Outcomes
@@ -20,8 +21,8 @@ MAX_MESSAGES = 1000  # of failures, for the one that is met most; each may be wo
 class Recorder(Outcomes):
     """One detector's outcomes over n pairs, written down as they come."""
 
-    def __init__(self, name: str, size: int, journal: Journal, variants: int = 1) -> None:
-        super().__init__(name, size, variants)
+    def __init__(self, info: DetectorInfo, size: int, journal: Journal) -> None:
+        super().__init__(info, size)
         self._journal = journal
         self._begun = time.perf_counter()
         self._messages: Counter[tuple[str, str]] = Counter()
@@ -31,8 +32,13 @@ class Recorder(Outcomes):
         """The kind and message that most of this session's failures have; empty without any."""
         return next((": ".join(told) for told, _ in self._messages.most_common(1)), "")
 
-    def describe(self, about: Record) -> None:
-        """What the detector is and how it is set, JSON-ready, without keys; only what is new is written."""
+    def describe(self, info: DetectorInfo, sampled: int | None = None) -> None:
+        """What the detector is and how it is set; only what is new is written.
+
+        sampled: of a cascade's dear side, how many pairs are asked as a random sample; None: as before.
+        """
+        sampled = self.sampled if sampled is None else sampled
+        about = info.as_json() | ({"sampled": sampled} if sampled else {})
         if about != self.about:
             self._write({"detector": self.name, "about": about})
 
@@ -46,7 +52,7 @@ class Recorder(Outcomes):
         self._write({"ended": self.name, "found": found})
 
     def record_verdict(self, index: int, pair: Pair, result: Verdict | Failure) -> None:
-        """The reactor's outcome of one pair."""
+        """A local detector's outcome of one pair."""
         self._append(Ask(index, pair), result, {})
 
     def record_outcome(self, ask: Ask, outcome: Outcome) -> None:

@@ -6,16 +6,14 @@ Texts and reasonings stay on disk, in the dataset and the journal; only numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from benchmarks.cascade_run import CascadeRun
+from benchmarks.cascade_run import CascadeRun
+from benchmarks.detector_info import DetectorInfo, Role
 
 FAILED = -1
-REACTOR_NAME = "kimera"
-CASCADE_NAME = "cascade"
 NO_PRICE = "no price is known"
 NO_FEE = "a local endpoint costs nothing"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
@@ -30,18 +28,18 @@ def title_of(name: str, simulated: bool) -> str:
 class DetectorResult:
     """One detector over the n pairs of a run. Arrays are in the order of the pairs.
 
+    info: what it is.
     verdicts: int8 (n,), 1 contradiction, 0 not, FAILED where the detector gave no verdict.
     scores: float64 (n,), P(contradiction), NaN where it failed.
     latency_ms, wait_ms: float64 (n,), as `kimera.pairs.Verdict` defines them, NaN where it failed.
-    mode: "single", "mp" or "ray" for the reactor, "sync" or "async" for a judge.
-    asked, used: how many processes (reactor) or requests in flight (judge) were asked for, which
+    mode: "single", "mp" or "ray" where it is local, "sync" or "async" for a judge.
+    asked, used: how many processes (local) or requests in flight (judge) were asked for, which
         may be "auto", and used.
     done_s: float32 (n,), seconds into the run at which the answer was there, NaN where it failed or came from
         a cache.
     score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
-    errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None for the reactor.
-    settings: what determines the outcome (model, prompt and its hash, encoder, ...), JSON-ready, without
-    keys. trained_on: titles of what the reactor was fitted on, None where nobody knows.
+    errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None of a local one.
+    settings: those of `info`, and what the run counted beside them, JSON-ready.
 
     Of a judge also:
     busy_s: time in flight, summed over all attempts. attempts: requests sent. attempt_errors:
@@ -60,9 +58,7 @@ class DetectorResult:
     unranked: why the scores are no ranking; empty where they are one.
     """
 
-    name: str
-    kind: str
-    simulated: bool
+    info: DetectorInfo
     mode: str
     asked: int | str
     used: int
@@ -74,15 +70,12 @@ class DetectorResult:
     errors: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    trained_on: list[str] | None = None
     busy_s: float = 0.0
     attempts: int = 0
     attempt_errors: dict[str, int] = field(default_factory=dict)
     from_cache: int = 0
     stated: np.ndarray | None = None
     variants: np.ndarray | None = None
-    repeat: int = 1
-    swap: bool = False
     dollars: float | None = None
     dollars_of_pair: np.ndarray | None = None
     dollars_absent: str = NO_PRICE
@@ -93,6 +86,19 @@ class DetectorResult:
     measured: np.ndarray | None = None
     spared: int = 0
     unranked: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def kind(self) -> str:
+        """A word to show; to ask what it is there is `info`."""
+        return self.info.kind
+
+    @property
+    def simulated(self) -> bool:
+        return self.info.is_simulated
 
     @property
     def title(self) -> str:
@@ -124,3 +130,10 @@ class RunResult:
     cascade: CascadeRun | None = None
     categories: np.ndarray | None = None
     category_names: tuple[str, ...] = ()
+
+    def detector(self, name: str) -> DetectorResult:
+        return next(each for each in self.detectors if each.name == name)
+
+    def of_role(self, role: Role) -> list[DetectorResult]:
+        """In their order."""
+        return [each for each in self.detectors if each.info.role == role]

@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cascade import BudgetError
-from benchmarks.comparison import Comparison, Detector, compare
+from benchmarks.comparison import Comparison, compare
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
+from benchmarks.detector import Detector, told_of
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.detectors import cascade_of, check_judge, detectors_of, judges_base_url, judges_of, planned
 from benchmarks.dry_run import dry_run
 from benchmarks.failures import INTERRUPTED as BY_CTRL_C
 from benchmarks.failures import REMEDIES, kind_of
-from benchmarks.finished_run import plan_of
 from benchmarks.gates import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
 from benchmarks.journal import Journal, JournalReader
 from benchmarks.outcomes import rows_of
 from benchmarks.prompts import Prompt, load_prompt
 from benchmarks.recorder import Recorder
 from benchmarks.report import write_report
-from benchmarks.results import CASCADE_NAME, REACTOR_NAME
 from benchmarks.run_folder import JOURNAL, check_same, header_of, is_begun, new_run_folder
 from benchmarks.settings import RunSettings
 from kimera import __version__
@@ -54,7 +54,8 @@ def run_comparison(
     show: is given the settings, the summary and the run's folder.
     """
     check_judge(settings)
-    gates = parse_gates(settings.fail_if, known_figures(detector_names(settings)))
+    infos = planned(settings)
+    gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
     prompt = load_prompt(settings.prompt)
     with contextlib.ExitStack() as stack:
@@ -63,7 +64,7 @@ def run_comparison(
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:
-            _require_figures(settings, dataset, gates)
+            _require_figures(settings, dataset, gates, infos)
         if settings.dry_run:
             return dry_run(settings, dataset, prompt)
         reactor = None if settings.judge_only else reactor_of(settings, settings.reactor)
@@ -76,7 +77,8 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        new_header = None if header else header_of(settings, created, identity)
+        told = told_of(detectors, cascade_of(settings))
+        new_header = None if header else header_of(settings, created, identity) | told
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             if not settings.quiet:
@@ -95,7 +97,9 @@ def run_comparison(
     return exit_code_with(gates, parts_of(summary), _exit_code(settings, comparison, command, folder))
 
 
-def _require_figures(settings: RunSettings, dataset: Dataset, gates: Sequence[Gate]) -> None:
+def _require_figures(
+    settings: RunSettings, dataset: Dataset, gates: Sequence[Gate], infos: Sequence[DetectorInfo]
+) -> None:
     """Raises UserError where settings ask for figures that this run cannot have, whatever comes of it."""
     if settings.prevalence and not dataset.labelled:
         raise UserError(
@@ -109,9 +113,8 @@ def _require_figures(settings: RunSettings, dataset: Dataset, gates: Sequence[Ga
         "stability.order_disagreement": ("--swap", settings.swap),
         "stability.": ("--repeat or --swap", settings.repeat > 1 or settings.swap),
     }
-    kinds = {REACTOR_NAME: "reactor", CASCADE_NAME: "cascade"}
     Prospect(
-        {name: kinds.get(name, "judge") for name in detector_names(settings)},
+        {info.name: info for info in infos},
         dataset.labelled,
         {start: flag for start, (flag, is_given) in takes.items() if not is_given},
     ).require(gates)
@@ -184,7 +187,7 @@ def _compare(
             earlier,
             created=created,
             seed=settings.seed,
-            plan=plan_of(vars(settings)),
+            cascade=cascade_of(settings),
             quiet=settings.quiet,
         )
 
@@ -220,7 +223,7 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
     if stopped_by:
         more = ""
         if any(failure.kind == "max_cost" for failure in stopped_by.values()):
-            spent = sum(each.dollars or 0.0 for each in comparison.run.detectors if each.kind == "judge")
+            spent = sum(judge.dollars or 0.0 for judge in comparison.run.of_role("judge"))
             more = f" --max-cost DOLLARS, with more than {max(settings.max_cost or 0.0, spent):.4g}"
         print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
@@ -232,7 +235,7 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
 
 def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSettings) -> bool:
     """Says how many pairs a detector failed on, and why; whether these are more than --max-failed allows."""
-    result = next(each for each in comparison.run.detectors if each.name == recorder.name)
+    result = comparison.run.detector(recorder.name)
     failed = {kind: count for kind, count in result.errors.items() if kind_of(kind).is_failure}
     lost, asked = (
         sum(failed.values()),

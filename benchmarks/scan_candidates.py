@@ -62,7 +62,10 @@ class Judged:
 
     def __init__(self, run: FinishedRun) -> None:
         self._run = run
-        self._judge = run.run.detectors[1].title
+        [local], [judge] = run.run.of_role("local"), run.run.of_role("judge")
+        self._judge = judge.title
+        names = [each.name for each in run.run.detectors]
+        self._places = names.index(local.name), names.index(judge.name)
         self.open = 0
         self.unsure = 0
 
@@ -73,7 +76,8 @@ class Judged:
             candidates = map(json.loads, file)
             for pair, said in self._run.rows():
                 row = next(each for each in candidates if each["id"] == pair.id)
-                if found := self._finding(row, said[0], said[1], said[-1]):
+                local, judge = (said[place] for place in self._places)
+                if found := self._finding(row, local, judge, said[-1]):
                     yield found
 
     def _finding(self, row: dict[str, Any], reactor: Said, judge: Said, verdict: Said) -> Finding | None:

@@ -20,13 +20,13 @@ from benchmarks.figures import DIFFERENCES, OF_RUNS
 from benchmarks.finished_run import FinishedRun
 from benchmarks.journal import JournalReader
 from benchmarks.matching import Common, Pairing
-from benchmarks.outcomes import COUNTED
 from benchmarks.paired import holm
 from benchmarks.results import FAILED, DetectorResult, RunResult
 from benchmarks.run_folder import JOURNAL
 from benchmarks.schema import ENDS
 from kimera import __version__
 from kimera.pairs import Failure, Pair, Verdict
+from kimera.verdict_source import COUNTED
 
 COMPARED = (*DIFFERENCES, *OF_RUNS)
 QUALITY = tuple(figure.name for figure in DIFFERENCES)
@@ -134,7 +134,7 @@ def _measured(
     """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
     verdicts = np.where(both, detector.verdicts[at], FAILED)
     quality = metrics.quality(labels, verdicts, detector.scores[at], unranked=why_unranked(detector))
-    latency = metrics.latency(detector.latency_ms[at], amortised=detector.kind == "reactor")
+    latency = metrics.latency(detector.latency_ms[at], amortised=detector.info.is_amortised)
     values = {
         **quality.values,
         "answered": int(detector.answered[at].sum()),
@@ -142,7 +142,7 @@ def _measured(
         **{f"latency_ms.{name}": value for name, value in latency.values.items()},
     }
     absent = {**quality.absent, **{f"latency_ms.{name}": why for name, why in latency.absent.items()}}
-    if detector.kind == "reactor":
+    if not detector.info.is_paid:
         values["dollars"] = 0.0
     elif detector.dollars_of_pair is not None:
         values["dollars"] = float(detector.dollars_of_pair[at].sum())
@@ -159,7 +159,8 @@ def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
 
 
 def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
-    about = {"name": detector.name, "kind": detector.kind, "simulated": detector.simulated}
+    info = detector.info
+    about = {"name": info.name, "kind": info.kind, "paid": info.is_paid, "simulated": info.is_simulated}
     return {**about, **_nested(measured.values), "settings": detector.settings}
 
 
@@ -186,7 +187,8 @@ def _facts(detector: DetectorResult) -> Part:
         kept["found_in"] = ", ".join(sorted(kept["found_in"]))
     if "system_fingerprints" in kept:
         kept["system_fingerprints"] = ", ".join(sorted(kept["system_fingerprints"]))
-    ran = {"mode": detector.mode, "asked": detector.asked, "repeat": detector.repeat, "swap": detector.swap}
+    asked = {"repeat": detector.info.repeat, "swap": detector.info.swap}
+    ran = {"mode": detector.mode, "asked": detector.asked, **asked}
     return {**_flat(kept), **ran}
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from kimera.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime
+from kimera.verdict_source import COUNTED
 from kimera.verification import Strongest, pairs_at_a_time, verify
 
 __all__ = [
@@ -92,6 +93,8 @@ class Reactor(ClosedAtExit):
 
     A context manager: `close` ends the worker processes. On warm caches torch is never imported.
     """
+
+    kind = "reactor"
 
     def __init__(
         self,
@@ -162,6 +165,26 @@ class Reactor(ClosedAtExit):
         if self.cross_encoder:
             found["cross_encoder"] = self.cross_encoder.fingerprint
         return found
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the verdicts and how they are computed, JSON-ready."""
+        return {
+            "stages": self.stages,
+            "encoder": self.encoder.name,
+            "precision": self.runtime.precision,
+            "backend": self.runtime.backend,
+            "device": self.runtime.device,
+            "symmetric": self.symmetric,
+            **{f"{part}_fingerprint": mark for part, mark in self.fingerprints.items()},
+            "cache": self.cache is not None,
+        }
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What of `stats` adds up over several reactors, and how many processes were used."""
+        stats = asdict(self.stats)
+        return {name: stats[name] for name in (*COUNTED, "workers_used")}
 
     @property
     def trained_on(self) -> list[str] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from benchmarks.detector_info import judge_info, local_info
 from benchmarks.report.results_csv import Finding
 from benchmarks.results import FAILED, DetectorResult, RunResult
 from kimera.pairs import Failure, Pair, Verdict
@@ -16,9 +18,7 @@ HOSTILE = "=cmd|' /C calc'!A0\n# <script>alert(1)</script> | `x` $x^{ \x1b[31m [
 def reactor(verdicts: np.ndarray, name: str = "kimera") -> DetectorResult:
     answered = verdicts != FAILED
     return DetectorResult(
-        name=name,
-        kind="reactor",
-        simulated=False,
+        info=local_info(name),
         mode="mp",
         asked=4,
         used=2,
@@ -31,12 +31,12 @@ def reactor(verdicts: np.ndarray, name: str = "kimera") -> DetectorResult:
     )
 
 
-def judge(verdicts: np.ndarray, name: str = "gpt-4o-mini", simulated: bool = True) -> DetectorResult:
+def judge(
+    verdicts: np.ndarray, name: str = "gpt-4o-mini", simulated: bool = True, **asked: Any
+) -> DetectorResult:
     answered = verdicts != FAILED
     return DetectorResult(
-        name=name,
-        kind="judge",
-        simulated=simulated,
+        info=judge_info(name, is_simulated=simulated, **asked),
         mode="async",
         asked=8,
         used=8,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from servers import ScriptedJudge, verdict
 from test_report import GUESSES, LABELLED, RUNS, UNLABELLED, judge, reactor, run_of
 
+from benchmarks.detector_info import DetectorInfo, judge_info
 from benchmarks.gates import (
     OPERATORS,
     Gate,
@@ -28,7 +29,12 @@ from benchmarks.schema import figures
 from kimera.errors import UserError
 from kimera.exit_codes import GATE_NOT_MET
 
-KNOWN = known_figures(["kimera", "gpt-4.1", "gpt-4"])
+
+def judges(*names: str) -> list[DetectorInfo]:
+    return [judge_info(name) for name in names]
+
+
+KNOWN = known_figures(judges("kimera", "gpt-4.1", "gpt-4"))
 SUMMARY = build_summary(RUNS["two detectors"]())
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
@@ -40,7 +46,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 @given(names, st.sampled_from(sorted(figures("detector"))), st.sampled_from(list(OPERATORS)), numbers)
 def test_a_gate_reads_back_as_it_is_written(name: str, metric: str, operator: str, number: float) -> None:
     gate = Gate(name, metric, operator, number)
-    assert parse_gates([str(gate)], known_figures([name])) == (gate,)
+    assert parse_gates([str(gate)], known_figures(judges(name))) == (gate,)
 
 
 @given(
@@ -95,7 +101,7 @@ def test_what_is_wrong_is_said_with_what_there_is(text: str, told: str) -> None:
 
 
 def met(summary: dict, *texts: str) -> list[bool]:
-    known = known_figures(list(summary["detectors"]))
+    known = known_figures(judges(*summary["detectors"]))
     return [each.is_met for each in check(parse_gates(texts, known), parts_of(summary))]
 
 
@@ -128,14 +134,14 @@ def test_a_gate_is_met_unless_its_condition_holds() -> None:
 )
 def test_a_figure_that_is_absent_meets_no_gate_and_says_why(metric: str, reason: str) -> None:
     summary = build_summary(run_of(UNLABELLED, reactor(GUESSES), judge(LABELLED)))
-    gates = parse_gates([f"{metric} < 0"], known_figures(list(summary["detectors"])))
+    gates = parse_gates([f"{metric} < 0"], known_figures(judges(*summary["detectors"])))
     (checked,) = check(gates, parts_of(summary))
     assert not checked.is_met
     assert f"no such figure: {reason}" in str(checked)
 
 
 def test_a_run_that_failed_keeps_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
-    gates = parse_gates(["kimera.f1 < 2", "kimera.failed > 0"], known_figures(list(SUMMARY["detectors"])))
+    gates = parse_gates(["kimera.f1 < 2", "kimera.failed > 0"], known_figures(judges(*SUMMARY["detectors"])))
     codes = [exit_code_with(gates, parts_of(SUMMARY), code) for code in (0, 1, 130)]
     assert codes == [GATE_NOT_MET, 1, 130]
     assert exit_code_with(gates[1:], parts_of(SUMMARY)) == 0

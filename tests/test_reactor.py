@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.comparison import ReactorDetector
 from benchmarks.datasets import load_dataset
 from benchmarks.journal import Journal
+from benchmarks.local_detector import LocalDetector
 from benchmarks.recorder import Recorder
 from kimera.cache import EmbeddingCache
 from kimera.cross_encoder import CrossEncoder
@@ -236,10 +236,9 @@ def test_a_comparisons_bar_moves_before_a_chunk_is_done_and_ends_full(encoder, t
     terminal.shown = []
     monkeypatch.setattr(sys, "stderr", terminal)
     with Journal(tmp_path / "journal.jsonl", header={}) as journal:
-        terminal.recorder = Recorder("kimera", len(dataset), journal)
-        ReactorDetector(Reactor(encoder, cache=None), None, "kimera").run(
-            dataset, {"kimera": terminal.recorder}, quiet=False
-        )
+        detector = LocalDetector(Reactor(encoder, cache=None), None, "kimera")
+        terminal.recorder = Recorder(detector.info, len(dataset), journal)
+        detector.run(dataset, {"kimera": terminal.recorder}, quiet=False)
     assert any(0 < count < len(dataset) and not recorded for count, recorded in terminal.shown)
     assert terminal.shown[-1] == (len(dataset), len(dataset))
 

@@ -156,8 +156,8 @@ UNPRICED = dict.fromkeys(("dollars", "cost.per_correct", "cost.per_contradiction
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
     gaps = np.tile(np.array([1, FAILED], dtype=np.int8), (20, 1))
     once = summary_of(judge(LABELLED))
-    repeated = summary_of(replace(judge(LABELLED), variants=gaps, repeat=2))
-    swapped = summary_of(replace(judge(LABELLED), variants=gaps, swap=True))
+    repeated = summary_of(replace(judge(LABELLED, repeat=2), variants=gaps))
+    swapped = summary_of(replace(judge(LABELLED, swap=True), variants=gaps))
     gap = "no pair was answered every time"
     assert once["absent"] == {**COARSE, **UNPRICED}
     assert repeated["absent"] == {**COARSE, **UNPRICED, "stability.flip_rate": gap}
@@ -476,13 +476,11 @@ def test_without_viz_there_is_no_figure_nor_an_old_one(tmp_path: Path) -> None:
 # Figures that are absent
 
 EVERYTHING = replace(
-    judge(SOME_FAILED),
+    judge(SOME_FAILED, repeat=2, swap=True),
     stated=np.where(SOME_FAILED != FAILED, 0.7, np.nan),
     settings={"logprobs": True},
     score_sources=np.full(20, SCORE_SOURCES.index("logprobs"), np.uint8),
     variants=np.stack([SOME_FAILED] * 4, axis=1),
-    repeat=2,
-    swap=True,
     dollars=0.2,
     dollars_of_pair=np.full(20, 0.01),
 )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from servers import Asked, Canned, ScriptedJudge
 
+from benchmarks.detector_info import judge_info
 from benchmarks.outcomes import Outcomes
 from benchmarks.pricing import in_dollars
 
@@ -150,12 +151,8 @@ def record(index: int, *counts: int | None, status: int | None = 200) -> dict[st
 
 
 def outcomes(*records: dict[str, Any]) -> dict[str, Any]:
-    told_of = Outcomes("judge", len(records))
-    told_of.about = {
-        "kind": "judge",
-        "settings": {},
-        "price": {"input": 2.5, "cached_input": 1.25, "output": 10.0},
-    }
+    price = {"input": 2.5, "cached_input": 1.25, "output": 10.0}
+    told_of = Outcomes(judge_info("judge", price=price), len(records))
     for offset, each in enumerate(records):
         told_of.take(offset, each)
     found = told_of.result()

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.attempts import Outcome
+from benchmarks.detector_info import judge_info
 from benchmarks.journal import Journal
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
@@ -138,8 +139,8 @@ async def measure_here(base_url: str, in_flight: int, requests: int) -> dict[str
         contextlib.redirect_stderr(_Watched()),
         Journal(Path(folder) / "journal.jsonl", header={}) as journal,
     ):
-        warm_up = Recorder("warm-up", requests, journal)
-        recorder = Recorder(KIMERA, requests, journal)
+        warm_up = Recorder(judge_info("warm-up"), requests, journal)
+        recorder = Recorder(judge_info(KIMERA), requests, journal)
         async with AsyncOpenAIClient(peers.KEY, "stub", in_flight, base_url) as client:
             await _judge(client, pairs[: min(in_flight, peers.MAX_WARM_UP)], warm_up)
             cpu_s, begun = time.process_time(), time.perf_counter()

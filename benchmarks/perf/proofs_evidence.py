@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from benchmarks import metrics
 from benchmarks.cascade import CascadePlan
+from benchmarks.detector_info import judge_info, local_info
 from benchmarks.evidence import Side, compare, quality_intervals
 from benchmarks.perf.proof import Bench, Finding, Proof
 from benchmarks.report import build_summary
@@ -158,7 +159,7 @@ def large_run(n: int) -> RunResult:
     labels, verdicts, scores = scored(random, n)
     said = np.where(random.random(n) < ERRORS, 1 - labels, labels).astype(np.int8)
     sure = np.clip(np.where(said == 1, 0.9, 0.1) + random.normal(size=n) / 30, 0, 1)
-    common: dict[str, Any] = {"simulated": False, "asked": 1, "used": 1, "wall_s": 1.0}
+    common: dict[str, Any] = {"asked": 1, "used": 1, "wall_s": 1.0}
     times = random.gamma(20, 10, n)
     return RunResult(
         created="2026-01-01T00:00:00+00:00",
@@ -166,11 +167,11 @@ def large_run(n: int) -> RunResult:
         labels=labels,
         detectors=(
             DetectorResult(
-                "kimera", "reactor", mode="single", verdicts=verdicts, scores=scores,
+                local_info("kimera"), mode="single", verdicts=verdicts, scores=scores,
                 latency_ms=np.full(n, 0.1), wait_ms=np.zeros(n), **common,
             ),
             DetectorResult(
-                "judge", "judge", mode="async", verdicts=said, scores=sure, latency_ms=times,
+                judge_info("judge"), mode="async", verdicts=said, scores=sure, latency_ms=times,
                 wait_ms=np.zeros(n), dollars=1e-3 * n, dollars_of_pair=times * 5e-6, **common,
             ),
         ),

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.comparison import JudgeDetector, JudgeOptions, compare
+from benchmarks.comparison import compare
 from benchmarks.datasets import load_dataset
 from benchmarks.journal import Journal, JournalReader, Record
+from benchmarks.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.kill_and_resume import IN_FLIGHT, kill_and_resume

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.comparison import JudgeDetector, compare
+from benchmarks.comparison import compare
 from benchmarks.datasets import load_dataset
 from benchmarks.journal import Journal
+from benchmarks.judge_detector import JudgeDetector
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.judge_throughput import KIMERA, Measured, measure_in_turn

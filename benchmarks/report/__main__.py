@@ -44,7 +44,7 @@ def _report(options: argparse.Namespace) -> int:
     from kimera.standard_output import reader_may_leave
 
     found = open_run(options.folder)
-    gates = parse_gates(options.fail_if, known_figures([each.name for each in found.run.detectors]))
+    gates = parse_gates(options.fail_if, known_figures([each.info for each in found.run.detectors]))
     if options.prevalence and not found.dataset.labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
     begun_with = found.options

@@ -14,15 +14,11 @@ from benchmarks.results import FAILED, DetectorResult, RunResult
 
 
 def curves(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:
-    """For each reactor and judge, over the labelled pairs that both answered; none of a run as a cascade."""
+    """Of each local detector and judge, over labelled pairs that both answered; none where the run is one."""
     if run.cascade:
         return []
-    reactors, judges = (
-        [each for each in run.detectors if each.kind == kind] for kind in ("reactor", "judge")
-    )
-    return [
-        _curve(run.labels, reactor, judge, clusters, margin) for reactor, judge in product(reactors, judges)
-    ]
+    couples = product(run.of_role("local"), run.of_role("judge"))
+    return [_curve(run.labels, local, judge, clusters, margin) for local, judge in couples]
 
 
 def _curve(
@@ -76,8 +72,8 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
         raise ValueError("this run was not a cascade")
     plan, decision = cascade.plan, cascade.decision
     found: dict[str, Any] = {
-        "reactor": cascade.reactor,
-        "judge": cascade.judge,
+        "reactor": cascade.sides.cheap,
+        "judge": cascade.sides.dear,
         "risk": plan.risk,
         "confidence": CONFIDENCE,
         "most_sent": plan.max_sent,
@@ -87,7 +83,7 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
             **found,
             "absent": {"bounds": "the run ended before the judge was asked about the whole sample"},
         }
-    judge = next(each for each in run.detectors if each.name == cascade.judge)
+    judge = run.detector(cascade.sides.dear)
     bounds, thresholds = decision.bounds, decision.thresholds
     return {
         **found,

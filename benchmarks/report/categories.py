@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
+from benchmarks.detector_info import are_told_apart
 from benchmarks.evidence import Differences, Side, compare, quality_intervals
 from benchmarks.figures import Shown, names_in
 from benchmarks.paired import holm
@@ -66,7 +67,7 @@ def _category(
         "differences": [
             _difference(run, here, clusters, a, b, sides, margin)
             for a, b in combinations(range(len(sides)), 2)
-            if {run.detectors[a].kind, run.detectors[b].kind} != {"judge", "cascade"}
+            if are_told_apart(run.detectors[a].info, run.detectors[b].info)
         ],
     }
 

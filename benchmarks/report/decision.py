@@ -32,13 +32,13 @@ def answers(summary: Summary) -> tuple[Answer, Answer, Answer]:
     return _quality(summary), _cost(summary), _which_pairs(summary)
 
 
-def _of_kind(summary: Summary, kind: str) -> list[str]:
-    return [name for name, detector in summary["detectors"].items() if detector["kind"] == kind]
+def _of_role(summary: Summary, role: str) -> list[str]:
+    return [name for name, detector in summary["detectors"].items() if detector["role"] == role]
 
 
 def _compared(summary: Summary) -> list[dict[str, Any]]:
-    """The agreements that matter: of each reactor and judge; of all judges where no reactor ran."""
-    wanted = {*product(_of_kind(summary, "reactor"), _of_kind(summary, "judge"))}
+    """The agreements that matter: of each local detector and judge; of all judges where no local one ran."""
+    wanted = {*product(_of_role(summary, "local"), _of_role(summary, "judge"))}
     entries: list[dict[str, Any]] = summary["agreement"]
     return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
 
@@ -48,8 +48,10 @@ def _quality(summary: Summary) -> Answer:
     if not compared:
         alone = tuple(_alone(summary, name) for name in summary["detectors"])
         return Answer("How good is it?", alone)
-    local = bool(_of_kind(summary, "reactor"))
-    question = "Is the local detector as good as the judge?" if local else "Which judge is better?"
+    judges = _of_role(summary, "judge")
+    question = "Which judge is better?" if judges else "Which detector is better?"
+    if judges and _of_role(summary, "local"):
+        question = "Is the local detector as good as the judge?"
     return Answer(question, tuple(_better(summary, entry) for entry in compared))
 
 
@@ -71,8 +73,8 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
         absent = found["absent"]
         why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
         return Finding(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
-    local = summary["detectors"][entry["a"]]["kind"] == "reactor"
-    answer = f"{_yes_or_no(found)}: " if local else ""
+    roles = [summary["detectors"][entry[side]]["role"] for side in "ab"]
+    answer = f"{_yes_or_no(found)}: " if roles == ["local", "judge"] else ""
     accuracies = ""
     if {"both_right", "only_a", "only_b"} <= entry.keys():
         right = (entry["both_right"] + entry[only] for only in ("only_a", "only_b"))
@@ -111,7 +113,7 @@ def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
 
 
 def _price(detector: dict[str, Any]) -> str:
-    if detector["kind"] == "reactor":
+    if not detector["paid"]:
         return "no fee"
     if detector["from_cache"]:
         return f"fee not known, {detector['from_cache']:,} replies came from the cache"
@@ -124,7 +126,7 @@ def _price(detector: dict[str, Any]) -> str:
 
 def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
     """What requests for a thousand pairs cost; None where it is not known, as with replies from a cache."""
-    if detector["kind"] == "reactor":
+    if not detector["paid"]:
         return 0.0
     asked = detector["answered"] + detector["failed"] - detector["errors"].get("not_asked", 0)
     if detector["dollars"] is None or detector["from_cache"] or not asked:
@@ -138,7 +140,7 @@ def written_dollars(dollars: float) -> str:
 
 def _which_pairs(summary: Summary) -> Answer:
     question = "Which pairs still need the LLM?"
-    if len(summary["detectors"]) > 1 and not _of_kind(summary, "reactor"):
+    if len(summary["detectors"]) > 1 and not all(_of_role(summary, role) for role in ("local", "judge")):
         question = "On which pairs do they differ?"
     cascades = [entry for entry in summary.get("cascade") or [] if entry["curve"]]
     if "cascade_run" in summary:
@@ -174,7 +176,9 @@ def _of_cascade_run(summary: Summary) -> Finding:
     """First whether the cascade is better than its reactor alone, then what it asked and promises."""
     told = " ".join(cascade_run_sentences(summary))
     for entry in summary["agreement"]:
-        if summary["detectors"][entry["b"]]["kind"] == "cascade" and entry["differences"]["pairs"]:
+        is_cascade = summary["detectors"][entry["b"]]["role"] == "combination"
+        of_its_sides = is_cascade and entry["a"] == summary["cascade_run"]["reactor"]
+        if of_its_sides and entry["differences"]["pairs"]:
             claim = words.printable(entry["differences"]["conclusion"])
             return Finding(f"{claim[0].upper()}{claim[1:]}.", told)
     claim, _, rest = told.partition(". ")

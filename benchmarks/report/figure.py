@@ -149,7 +149,7 @@ def _widen_to_decades(axes: Axes) -> None:
 def _draw_times(axes: Axes, index: int, detector: DetectorResult, times: np.ndarray) -> None:
     name = _short(detector)
     look: dict[str, Any] = {"color": "black", "linestyle": LINES[index % 4], "linewidth": 1.4}
-    if detector.kind == "reactor":
+    if detector.info.has_batch_times:
         mean = float(times.mean())
         how = "amortised, texts cached" if detector.settings.get("from_cache") else "amortised"
         axes.axvline(mean, label=f"{name}: {words.quantity(mean)} ms, {how}", **look)

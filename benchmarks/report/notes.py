@@ -60,7 +60,7 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
     families = summary["dataset"]["families"]
     found = []
     for name, detector in summary["detectors"].items():
-        if detector["kind"] != "reactor":
+        if detector["role"] != "local":
             continue
         trained_on = detector["trained_on"]
         if trained_on is None:
@@ -70,7 +70,7 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
                 f"Training data of {names[name]}: it includes other pairs of {', '.join(shared)}, to which "
                 "this dataset belongs by its name. Expect worse figures on pairs of another kind."
             )
-    judges = [names[name] for name, each in summary["detectors"].items() if each["kind"] == "judge"]
+    judges = [names[name] for name, each in summary["detectors"].items() if each["role"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
     if families and real:
         found.append(
@@ -96,7 +96,7 @@ def _failure_notes(who: str, detector: Detector) -> list[str]:
     failed = detector["failed"] - detector["errors"].get("not_asked", 0)
     if not failed:
         return []
-    again = " --resume asks about them again." if detector["kind"] == "judge" else ""
+    again = " --resume asks about them again." if detector["role"] == "judge" else ""
     return [
         f"{failed:,} of {counted(detector['answered'] + failed, 'pair')} of {who} failed "
         f"({kinds_of_failure(detector)}); accuracy counts only answered pairs.{again}"

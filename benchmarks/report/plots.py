@@ -143,14 +143,16 @@ def latency(run: RunResult) -> Plot | None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
     # A clock may read zero, which a logarithmic axis cannot show.
     timed = [np.maximum(each.latency_ms[~np.isnan(each.latency_ms)], 1e-3) for each in run.detectors]
-    judged = [each.kind == "judge" and times.size for each, times in zip(run.detectors, timed, strict=True)]
+    judged = [
+        not each.info.is_amortised and times.size for each, times in zip(run.detectors, timed, strict=True)
+    ]
     if not any(judged):
         return None
     ends = [end for times in timed if times.size for end in (times.min(), times.max())]
     plot = Plot(
         "Latency",
         "Share of the pairs that were answered within the time on the axis."
-        + ("" if all(judged) else " The reactor computes pairs in batches, so its line is the mean."),
+        + ("" if all(judged) else " A local detector computes pairs in batches, so its line is the mean."),
         logarithmic("milliseconds a pair (logarithmic)", float(min(ends)), float(max(ends))),
         Axis("share of timed pairs", 0.0, 1.0, SHARE),
     )
@@ -158,7 +160,7 @@ def latency(run: RunResult) -> Plot | None:
         if not times.size:
             continue
         mean = float(times.mean())
-        if detector.kind == "reactor":
+        if detector.info.has_batch_times:
             how = f"mean {words.quantity(mean)} ms, amortised"
             plot.line([(mean, 0.0), (mean, 1.0)], look)
         else:
@@ -171,7 +173,7 @@ def latency(run: RunResult) -> Plot | None:
 
 def concurrency(run: RunResult) -> Plot | None:
     """Requests in flight over the run, and the limits that --async auto set."""
-    judges = {look: judge for look, judge in enumerate(run.detectors) if judge.kind == "judge"}
+    judges = {look: judge for look, judge in enumerate(run.detectors) if judge.info.role == "judge"}
     drawn = {look: curve for look, judge in judges.items() if (curve := _in_flight(judge))}
     limits = {look: _limit_line(judges[look]) for look in drawn if judges[look].limit_changes}
     if not drawn:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import metrics
+from benchmarks.detector_info import are_told_apart
 from benchmarks.evidence import Side, compare, differences_part, quality_intervals, side_of, why_unranked
 from benchmarks.families import families_of
 from benchmarks.paired import holm
@@ -19,6 +20,7 @@ from benchmarks.report.operating import Group, cost, restated, thresholds
 from benchmarks.results import SCORE_SOURCES, DetectorResult, RunResult
 from kimera import __version__
 
+EFFORTS = {"workers": "workers", "requests in flight": "concurrency"}  # what the summary calls them
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
 
@@ -70,7 +72,7 @@ def _detector(
     labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float | None
 ) -> dict[str, Any]:
     unranked = why_unranked(detector)
-    amortised = detector.kind != "judge"
+    info, amortised = detector.info, detector.info.is_amortised
     answered = int(detector.answered.sum())
     quality = metrics.quality(labels, detector.verdicts, detector.scores, unranked=unranked)
     intervals = quality_intervals(
@@ -86,10 +88,12 @@ def _detector(
         intervals.pop("accuracy_failed_as_wrong", None)
     checks = _checks(labels, detector)
     points = _operating_points(labels, detector, clusters, share)
-    effort = "workers" if detector.kind == "reactor" else "concurrency"
+    effort = EFFORTS[info.effort]
     return {
-        "kind": detector.kind,
-        "simulated": detector.simulated,
+        "kind": info.kind,
+        "role": info.role,
+        "paid": info.is_paid,
+        "simulated": info.is_simulated,
         "mode": detector.mode,
         effort: detector.asked,
         f"{effort}_used": detector.used,
@@ -106,12 +110,12 @@ def _detector(
         "wall_s": float(detector.wall_s),
         **throughput.values,
         "latency_ms": {**latency.values, "amortised": amortised},
-        **({"pair_ms": waiting.values} if detector.kind == "judge" else {}),
+        **({} if amortised else {"pair_ms": waiting.values}),
         "tokens": detector.tokens,
-        **(_judge(detector) if detector.kind != "reactor" else {}),
+        **(_requests(detector) if info.is_paid else {}),
         **{group: measured.values for group, measured in checks.items()},
         **{name: group.as_dict() for name, group in points.items()},
-        **({"trained_on": detector.trained_on} if detector.kind == "reactor" else {}),
+        **({"trained_on": info.trained_on} if info.role == "local" else {}),
         "settings": detector.settings,
         "absent": {
             **quality.absent,
@@ -128,11 +132,11 @@ def _detector(
 
 
 def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, str]:
-    """Why there is no price of a verdict, and of the reactor no waiting."""
+    """Why there is no price of a verdict, and of what computes in batches no waiting."""
     waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
-    found = {} if detector.kind == "judge" else dict.fromkeys(waiting, metrics.AMORTISED)
-    if detector.kind == "reactor":
-        return {**found, **dict.fromkeys(costs, "the reactor costs nothing")}
+    found = dict.fromkeys(waiting, metrics.AMORTISED) if detector.info.is_amortised else {}
+    if not detector.info.is_paid:
+        return {**found, **dict.fromkeys(costs, f"the {detector.info.kind} costs nothing")}
     if detector.dollars_of_pair is None:
         return {**found, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
     return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}
@@ -148,10 +152,10 @@ def _operating_points(
     clusters: np.ndarray,
     share: float | None,
 ) -> dict[str, Group]:
-    """Thresholds of a reactor, costs of a judge, and both elsewhere, as far as there is anything to say."""
+    """Thresholds of a local detector, costs of a judge, and both elsewhere; only what there is to say."""
     found = {}
     if (labels >= 0).any():
-        if detector.kind == "reactor":
+        if detector.info.role == "local":
             found["thresholds"] = thresholds(labels, detector, clusters)
         if detector.dollars_of_pair is not None:
             found["cost"] = cost(labels, detector, clusters)
@@ -171,11 +175,12 @@ def _score_sources(detector: DetectorResult) -> dict[str, int]:
 def _checks(labels: np.ndarray, detector: DetectorResult) -> dict[str, metrics.Measured]:
     """How far a judge's word can be trusted, as was asked for: its stability, its two kinds of score."""
     checks = {}
-    if detector.variants is not None and (detector.repeat > 1 or detector.swap):
+    if detector.variants is not None and detector.info.variants > 1:
+        repeat, swap = detector.info.repeat, detector.info.swap
         variants = detector.variants if detector.measured is None else detector.variants[detector.measured]
-        steady = metrics.stability(variants, detector.repeat, detector.swap)
+        steady = metrics.stability(variants, repeat, swap)
         failed = int((variants[:, 1:] < 0).sum())
-        asked = {"repeat": detector.repeat, "swap": detector.swap, "further_askings_failed": failed}
+        asked = {"repeat": repeat, "swap": swap, "further_askings_failed": failed}
         checks["stability"] = replace(steady, values=asked | steady.values)
     if detector.stated is not None and detector.settings.get("logprobs"):
         checks["calibration"] = metrics.calibration(
@@ -190,7 +195,7 @@ def _from_logprobs(detector: DetectorResult) -> np.ndarray:
     return np.asarray(detector.score_sources == SCORE_SOURCES.index("logprobs"))
 
 
-def _judge(detector: DetectorResult) -> dict[str, Any]:
+def _requests(detector: DetectorResult) -> dict[str, Any]:
     """What only a judge has, and a cascade through it: what it cost and how --async auto went."""
     found: dict[str, Any] = {
         "attempts": detector.attempts,
@@ -214,7 +219,7 @@ def _agreements(
     couples = [
         couple
         for couple in combinations(zip(run.detectors, sides, strict=True), 2)
-        if {"judge", "cascade"} != {detector.kind for detector, _ in couple}
+        if are_told_apart(*(detector.info for detector, _ in couple))
     ]
     found = [compare(run.labels, a, b, clusters, margin=margin) for (_, a), (_, b) in couples]
     tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]

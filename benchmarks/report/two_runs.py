@@ -125,7 +125,7 @@ def _changed(part: Part) -> str:
 
 def _figures(part: Part) -> list[Row]:
     rows: list[Row] = [("", "A", "B", "B minus A (95 % interval)")]
-    is_free = all(part[run]["kind"] == "reactor" for run in "ab")
+    is_free = not any(part[run]["paid"] for run in "ab")
     rows += [_row(part, figure) for figure in COMPARED if not (is_free and figure.unit is Unit.DOLLARS)]
     return [row for row in rows if set(row[1:]) != {MISSING}]
 

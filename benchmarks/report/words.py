@@ -94,9 +94,9 @@ def mode(detector: Detector) -> str:
     """How the detector ran: "4 processes", "async, 8 in flight (16 requested)", "not run"."""
     if detector["mode"] == "none":
         return "not run"
-    if detector["kind"] == "cascade":
+    if detector["role"] == "combination":
         return "judge only where unsure"
-    return _processes(detector) if detector["kind"] == "reactor" else _in_flight(detector)
+    return _processes(detector) if "workers" in detector else _in_flight(detector)
 
 
 def _processes(detector: Detector) -> str:
@@ -126,9 +126,7 @@ def _in_flight(detector: Detector) -> str:
 
 def _answered(detector: Detector) -> str:
     unasked, spared = detector["errors"].get("not_asked", 0), detector.get("spared", 0)
-    beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} settled by the reactor"] * bool(
-        spared
-    )
+    beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} settled without it"] * bool(spared)
     return ", ".join([f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}", *beside])
 
 
@@ -199,7 +197,7 @@ def _tokens(detector: Detector) -> str:
 
 
 def _cost(detector: Detector) -> str:
-    if detector["kind"] == "reactor":
+    if not detector["paid"]:
         return "none"
     dollars = detector.get("dollars")
     if dollars is None:

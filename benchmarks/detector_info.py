@@ -1,0 +1,165 @@
+"""What a detector of a run is: all that reports, gates, diff, the cascade and distil need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Role: TypeAlias = Literal["local", "judge", "combination"]
+Effort: TypeAlias = Literal["workers", "requests in flight"]
+
+REACTOR_NAME, CASCADE_NAME = "kimera", "cascade"  # of the detectors that the command line makes
+RENAMED = {"simulated": "is_simulated"}  # in journals before version 0.6.0
+
+
+class Sides(NamedTuple):
+    """The names of the two detectors of a cascade: the cheap one goes first, the dear one gets the rest."""
+
+    cheap: str
+    dear: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorInfo:
+    """Ask it for what you need to know; `kind` is a noun to show, on which nothing may depend.
+
+    name: unique in its run. kind: "reactor", "judge", "cascade", or what another local detector calls itself.
+    role: "local" computes on this machine, "judge" is a model that is asked, "combination" is made of two
+        other detectors of the run, its `sides`.
+    is_paid: whether its requests may be billed; then there are requests, tokens and dollars to tell of.
+    is_amortised: whether a pair's latency is its batch's time over its pairs, so that there is only a mean.
+    is_simulated: whether a simulator answers, and no model.
+    effort: what `asked` and `used` of its results count.
+    repeat, swap: a pair is asked about `repeat` times, and with `swap` as often with its texts swapped.
+    settings: what decides its verdicts and how it runs, JSON-ready, without keys.
+    trained_on: titles of the data sets that it was fitted on, none where it was not; None: nobody knows.
+    price: the fields of a `benchmarks.pricing.Price`; None where no price is known.
+    """
+
+    name: str
+    kind: str
+    role: Role
+    is_paid: bool
+    is_amortised: bool
+    effort: Effort
+    is_simulated: bool = False
+    repeat: int = 1
+    swap: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: list[str] | None = None
+    price: Mapping[str, float] | None = None
+    sides: Sides | None = None
+
+    @property
+    def variants(self) -> int:
+        """How often it is asked about a pair."""
+        return self.repeat * (2 if self.swap else 1)
+
+    @property
+    def has_batch_times(self) -> bool:
+        """Whether its latencies tell of batches alone: those of a cascade hold its judge's times as well."""
+        return self.is_amortised and self.sides is None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> DetectorInfo:
+        """Raises TypeError where a field is missing. Fields that this version does not know are left out."""
+        return cls(**_known(record))
+
+    def updated(self, record: Mapping[str, Any]) -> DetectorInfo:
+        """With what a journal says of it anew, be it by this version or an earlier one."""
+        return replace(self, **_known(record))
+
+
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(DetectorInfo)}
+    told = {RENAMED.get(name, name): value for name, value in record.items()}
+    sides = {"sides": Sides(*told["sides"])} if told.get("sides") else {}
+    return {name: value for name, value in told.items() if name in names} | sides
+
+
+def local_info(
+    name: str,
+    kind: str = "reactor",
+    settings: Mapping[str, Any] | None = None,
+    trained_on: list[str] | None = None,
+) -> DetectorInfo:
+    """Of a detector that computes on this machine, batch by batch."""
+    return DetectorInfo(
+        name=name,
+        kind=kind,
+        role="local",
+        is_paid=False,
+        is_amortised=True,
+        effort="workers",
+        settings=settings or {},
+        trained_on=trained_on,
+    )
+
+
+def judge_info(
+    name: str,
+    *,
+    is_simulated: bool = False,
+    repeat: int = 1,
+    swap: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    price: Mapping[str, float] | None = None,
+) -> DetectorInfo:
+    """Of a model that is asked about one pair at a time."""
+    return DetectorInfo(
+        name=name,
+        kind="judge",
+        role="judge",
+        is_paid=True,
+        is_amortised=False,
+        effort="requests in flight",
+        is_simulated=is_simulated,
+        repeat=repeat,
+        swap=swap,
+        settings=settings or {},
+        price=price,
+    )
+
+
+def cascade_info(
+    name: str, cheap: DetectorInfo, dear: DetectorInfo, settings: Mapping[str, Any]
+) -> DetectorInfo:
+    """Of a cascade of these two. settings: the arguments of its `benchmarks.cascade.CascadePlan`."""
+    return DetectorInfo(
+        name=name,
+        kind="cascade",
+        role="combination",
+        is_paid=cheap.is_paid or dear.is_paid,
+        is_amortised=cheap.is_amortised or dear.is_amortised,
+        effort=dear.effort,
+        is_simulated=cheap.is_simulated or dear.is_simulated,
+        settings=settings,
+        sides=Sides(cheap.name, dear.name),
+    )
+
+
+def default_infos(
+    local: Sequence[DetectorInfo],
+    models: Sequence[str],
+    *,
+    is_simulated: bool = False,
+    repeat: int = 1,
+    swap: bool = False,
+    cascade: Mapping[str, Any] | None = None,
+) -> list[DetectorInfo]:
+    """Of the detectors that the command line makes: local ones, a judge a model, perhaps a cascade.
+
+    cascade: its settings; it is of the first local one and the first judge.
+    """
+    judges = [judge_info(each, is_simulated=is_simulated, repeat=repeat, swap=swap) for each in models]
+    cascades = [cascade_info(CASCADE_NAME, local[0], judges[0], cascade)] if cascade else []
+    return [*local, *judges, *cascades]
+
+
+def are_told_apart(a: DetectorInfo, b: DetectorInfo) -> bool:
+    """Whether it says anything to compare them: a cascade is its dear side, where that was asked."""
+    return not any(one.sides and one.sides.dear == other.name for one, other in ((a, b), (b, a)))

@@ -1,0 +1,68 @@
+"""What a local detector is: whatever gives verdicts on pairs of texts on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+from kimera.pairs import Failure, Pair, Verdict
+
+# What a source may count of its work; see `VerdictSource.counts`.
+COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
+
+
+class VerdictSource(Protocol):
+    """The reactor is one. A class of your own may inherit from this, and then has to define `stream` alone.
+
+    | member | what it gives |
+    | --- | --- |
+    | `kind` | what people call such a one, a noun: "reactor", "NLI model" |
+    | `settings` | what decides its verdicts and how they are computed, JSON-ready |
+    | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
+    | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
+    | `stream` | a verdict or a failure a pair, in order |
+    | `__enter__`, `__exit__` | what it needs is opened and closed |
+    """
+
+    @property
+    def kind(self) -> str:
+        return "local detector"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def trained_on(self) -> list[str] | None:
+        return None
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """load_s, seconds to load models, is left out of its speed. workers_used: the most at once."""
+        return {}
+
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        """Takes pairs only as it needs them.
+
+        workers: processes; None is this one with all its cores. on_progress: is told by how many pairs the
+        work has moved on. `latency_ms` of each verdict is its batch's time over its pairs, loading left out.
+        """
+        ...
+
+    def __enter__(self) -> object:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        return None  # with an empty body it would be abstract
