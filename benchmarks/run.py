@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.detectors import check_judge, detector_names, detectors_of, judges_base_url, judges_of
-from benchmarks.failures import kind_of
+from benchmarks.failures import INTERRUPTED as BY_CTRL_C
+from benchmarks.failures import REMEDIES, kind_of
 from kimera import __version__
 from kimera.errors import UserError
 from kimera.exit_codes import DONE, FAILED, INTERRUPTED
@@ -226,9 +227,6 @@ def _report(
 
 def _exit_code(options: argparse.Namespace, comparison: Comparison, command: str, folder: Path) -> int:
     """Says which pairs failed and what ended a detector early, or that it answered nothing."""
-    from benchmarks.failures import INTERRUPTED as BY_CTRL_C
-    from benchmarks.failures import REMEDIES
-
     stopped_by = comparison.stopped_by
     too_many_failed = [_tell_failures(recorder, comparison, options) for recorder in comparison.recorders]
     for name, failure in stopped_by.items():
