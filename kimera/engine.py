@@ -15,6 +15,7 @@ from kimera.errors import UserError
 from kimera.flags import TakesFlags
 from kimera.installation import how_to_install
 from kimera.pool import Load, WorkerPool
+from kimera.ray_pool import RayPool
 
 __all__ = ["LOCAL", "Engine", "EngineName", "Pool", "add_engine_flags", "as_engine", "engine_of"]
 
@@ -65,8 +66,6 @@ class Engine:
         """For the arguments see `WorkerPool`. Nothing is started yet. `UserError` for a bad address."""
         if self.is_local:
             return WorkerPool(prepare, what, worth=worth, per_task=per_task)
-        from kimera.ray_pool import RayPool
-
         return RayPool(prepare, what, self._cluster_address(), worth=worth, per_task=per_task)
 
     def _cluster_address(self) -> str | None:

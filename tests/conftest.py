@@ -125,7 +125,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def live_detector() -> Detector:
     """Both stages, loaded once; each server has it for itself while it works."""
-    from kimera.live.candidates import CandidateRule
+    from kimera.live.candidate_rule import CandidateRule
     from kimera.live.session import Detector
     from kimera.reactor import Reactor
 

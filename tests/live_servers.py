@@ -16,11 +16,11 @@ from jsonschema import Draft202012Validator
 from servers import HOST
 
 from kimera.live.access import access_of
-from kimera.live.limits import Limits
+from kimera.live.capacity import Limits
+from kimera.live.contradictions import Contradiction, Statement
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
 from kimera.live.session import Detector, Session
-from kimera.live.statements import Contradiction, Statement
 
 HELLO = {"type": "hello", "version": 1}
 PATIENCE_S = 20.0

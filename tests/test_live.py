@@ -22,12 +22,12 @@ from live_servers import PATIENCE_S, HeldDetector, Served, serving, talking, wel
 from servers import HOST, unused_port
 
 from kimera.live.__main__ import main
-from kimera.live.candidates import SAME_COSINE, CandidateRule, choose_candidates
+from kimera.live.candidate_rule import SAME_COSINE, CandidateRule, choose_candidates
+from kimera.live.capacity import Limits
 from kimera.live.client import Checked, LiveClient, LiveError, Refused
-from kimera.live.limits import Limits
+from kimera.live.contradictions import Statement
 from kimera.live.protocol import ProtocolError, load_schema, read
 from kimera.live.session import Detector, Session
-from kimera.live.statements import Statement
 from kimera.reactor import Reactor
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "live.md").read_text(encoding="utf-8")

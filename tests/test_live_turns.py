@@ -9,8 +9,8 @@ import pytest
 from live_servers import HeldDetector, serving, welcomed
 
 from kimera.live.checker import Checker
+from kimera.live.contradictions import Statement
 from kimera.live.session import MAX_PASSAGE_PAIRS, Detector, Session
-from kimera.live.statements import Statement
 from kimera.live.turns import MAX_CHARACTERS_TOGETHER, MAX_TOGETHER, Job, Turns
 
 TEXT = "The office is closed on Fridays."

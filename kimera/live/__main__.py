@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from kimera.commands import as_called
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
-from kimera.live.candidates import CandidateRule
-from kimera.live.limits import Limits
+from kimera.live.candidate_rule import CandidateRule
+from kimera.live.capacity import Limits
 from kimera.reactor_flags import add_model_flags, add_old_name
 
 if TYPE_CHECKING:
