@@ -25,7 +25,7 @@ from kimera.live.capacity import Limits
 from kimera.reactor_flags import add_model_flags, add_old_name
 
 if TYPE_CHECKING:
-    from kimera.live.session import Detector
+    from kimera.live.session import ContradictionFinder
 
 TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
 DESCRIPTION = """\
@@ -181,7 +181,7 @@ def _limits(options: argparse.Namespace) -> Limits:
 
 
 def _serve(access: Access, limits: Limits, options: argparse.Namespace) -> int:
-    from kimera.live.session import Detector
+    from kimera.live.session import ContradictionFinder
     from kimera.reactor import Reactor
 
     rule = CandidateRule(min_cosine=options.min_cosine, max_chosen=options.verify)
@@ -195,17 +195,17 @@ def _serve(access: Access, limits: Limits, options: argparse.Namespace) -> int:
         precision=options.precision,
         device=options.device,
     )
-    detector = Detector(reactor, rule)
+    finder = ContradictionFinder(reactor, rule)
     print("Loading the models ...", file=sys.stderr)
-    detector.load()
-    return asyncio.run(_serve_until_stopped(detector, access, limits, options.port))
+    finder.load()
+    return asyncio.run(_serve_until_stopped(finder, access, limits, options.port))
 
 
-async def _serve_until_stopped(detector: Detector, access: Access, limits: Limits, port: int) -> int:
+async def _serve_until_stopped(finder: ContradictionFinder, access: Access, limits: Limits, port: int) -> int:
     from kimera.live.server import LiveServer
 
     stopped = _stop_signal()
-    async with LiveServer(detector, access, limits).listening(port) as port:
+    async with LiveServer(finder, access, limits).listening(port) as port:
         _greet(access, port)
         signal_number = await stopped
         print("Stopping.", file=sys.stderr)

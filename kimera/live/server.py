@@ -18,7 +18,7 @@ from kimera.live.checker import Checker
 from kimera.live.connection import Connection
 from kimera.live.page import load_page
 from kimera.live.protocol import PATH
-from kimera.live.session import Detector
+from kimera.live.session import ContradictionFinder
 
 # A client that sends nothing is asked for a sign of life after so long, and closed after half as long again.
 HEARTBEAT_S = 120.0
@@ -28,12 +28,12 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LiveServer:
-    """Serves one detector to many sessions, each of one connection."""
+    """Serves one finder to many sessions, each of one connection."""
 
-    def __init__(self, detector: Detector, access: Access, limits: Limits) -> None:
+    def __init__(self, finder: ContradictionFinder, access: Access, limits: Limits) -> None:
         self._access = access
         self._limits = limits
-        self._checker = Checker(detector)
+        self._checker = Checker(finder)
         self._room = Room(limits.statements_in_all)
         self._page = load_page()
         self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them

@@ -53,7 +53,7 @@ class Candidates:
     scores: list[float]
 
 
-class Detector:
+class ContradictionFinder:
     """Finds what contradicts a new statement. Not for two threads at once.
 
     reactor: its screen chooses the candidates, and its deciding stage gives their scores. Its cache is not
