@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar
 
 from kimera.errors import UserError
 from kimera.sqlite_files import (
@@ -26,6 +24,9 @@ from kimera.sqlite_files import (
     make_folder,
     set_aside,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["FILE_NAME", "MAX_BYTES", "REPLIES_FILE_NAME", "EmbeddingCache"]
 
@@ -69,6 +70,8 @@ class EmbeddingCache:
         Returns (vectors, is_there): float32 of shape (n, dimension), and a bool mask of shape (n,). The rows
         that are not there are zeros. A stored vector of another length counts as not there.
         """
+        import numpy as np  # here, since commands that only want the names of the files are quicker without
+
         vectors = np.zeros((len(texts), dimension), dtype=np.float32)
         is_there = np.zeros(len(texts), dtype=bool)
         keys = _keys(fingerprint, texts)
@@ -83,6 +86,8 @@ class EmbeddingCache:
 
     def put_many(self, fingerprint: str, texts: Sequence[str], vectors: np.ndarray) -> None:
         """Store one vector (a row of `vectors`, kept as float32) for each text, over what was there."""
+        import numpy as np  # as above
+
         blobs = (row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4"))
         rows = list(zip(_keys(fingerprint, texts), blobs, strict=True))
 
