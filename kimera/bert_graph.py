@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from kimera.model_folders import model_json
 
@@ -75,8 +76,6 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     Raises `UnknownNetwork` where they do not lie in one model.safetensors. Those in number formats that numpy
     has not are left out.
     """
-    from safetensors import SafetensorError, safe_open
-
     if (folder / "adapter_config.json").exists():
         raise UnknownNetwork("an adapter changes the weights")
     try:
@@ -129,7 +128,7 @@ class _Graph:
     FLOAT, INT64, BOOL = 1, 7, 9  # of onnx.TensorProto
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
-        from onnx import helper, numpy_helper
+        from onnx import helper, numpy_helper  # here, since only a file that is not prepared yet needs it
 
         self._tensors = tensors
         self._make_node = helper.make_node

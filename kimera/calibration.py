@@ -23,7 +23,7 @@ def calibrated_probabilities(logits: np.ndarray, slope: float, offset: float) ->
 
 def fit_calibration(logits: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """(slope, offset) by Platt's method. label: int64, index into `LABELS`; weight: what each pair counts."""
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # here: it takes a second, and only fits need it
 
     platt = LogisticRegression(C=1e6).fit(
         contradiction_logit(logits)[:, None], label == LABELS.index(CONTRADICTION), sample_weight=weight

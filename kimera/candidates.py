@@ -25,6 +25,8 @@ from kimera.installation import how_to_install
 from kimera.pool import WorkerPool
 from kimera.scan_rule import Rule
 
+# usearch is imported where it is used: it is an extra, and must not be in the process that has torch; see
+# `nearest`.
 if TYPE_CHECKING:
     from usearch.index import Index
 
@@ -68,15 +70,15 @@ def nearest(
         raise UserError(f"finding neighbours needs usearch; run: {how_to_install('scan')}")
     blocks = [(at, vectors[at : at + ROWS_PER_BLOCK]) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
     tasks = [(at, block, asked) for asked in (0, min(count + 1, len(vectors))) for at, block in blocks]
-    found = np.full((len(vectors), count), -1, dtype=np.int32)
+    neighbours = np.full((len(vectors), count), -1, dtype=np.int32)
     # A process of its own: torch hangs where usearch, which brings an OpenMP of its own, was imported first.
     pool = WorkerPool(lambda: _Search, "neighbour-finding", worth=1, per_task=1)
     with closing(pool):
         for (at, block, asked), keys in zip(tasks, pool.map(tasks, 1), strict=True):
             if asked:
-                found[at : at + len(block)] = _others(keys, np.arange(at, at + len(block)), count)
+                neighbours[at : at + len(block)] = _others(keys, np.arange(at, at + len(block)), count)
             on_progress(len(block))
-    return found
+    return neighbours
 
 
 class _Search:

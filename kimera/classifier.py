@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from kimera.cache import EmbeddingCache
+from kimera.cached_outputs import distinct
 from kimera.encoder import Encoder, embed
 from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
 from kimera.model_folders import DEFAULT_MODEL
@@ -106,14 +107,12 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _embed(self, encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
         """(vectors of the distinct texts; int64 of shape (n, 2), the rows of each pair's texts)."""
-        numbers: dict[str, int] = {}
-        rows = [[numbers.setdefault(text, len(numbers)) for text in pair] for pair in pairs]
+        texts, rows = distinct(text for pair in pairs for text in pair)
         if self.cache_dir is None:
             cache = None
         else:
             cache = EmbeddingCache(None if self.cache_dir == "default" else self.cache_dir)
-        vectors = embed(list(numbers), encoder, cache).vectors
-        return vectors, np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return embed(texts, encoder, cache).vectors, rows.reshape(-1, 2)
 
     def _split(self, pairs: Sequence[tuple[str, str]], label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows to learn from and rows held out: of other first texts where both parts get both answers."""
@@ -131,8 +130,8 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             learn, held_out = next(stratified.split(groups, contradicts))
             return learn, held_out
         except ValueError as error:
-            found = f"{len(label)} pairs with {int(contradicts.sum())} contradictions"
-            raise ValueError(f"{found} are too few to fit on: {error}") from None
+            counts = f"{len(label)} pairs with {int(contradicts.sum())} contradictions"
+            raise ValueError(f"{counts} are too few to fit on: {error}") from None
 
 
 def _pairs(given: Any) -> list[tuple[str, str]]:

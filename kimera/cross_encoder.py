@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kimera.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors
 from kimera.calibration import calibrated_probabilities
 from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.engine import LOCAL, Engine, EngineName, as_engine
+from kimera.engine import LOCAL, Engine, EngineName
 from kimera.errors import UserError
 from kimera.head import CLASSES
 from kimera.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
-from kimera.onnx_models import RECIPE, exported, open_onnx
-from kimera.pool import ClosedAtExit, Load
-from kimera.runtime import (
-    TORCH_ON_CPU,
-    Backend,
-    Device,
-    Precision,
-    Runtime,
-    choose_runtime,
-    require_runtime,
-    require_same,
-)
-from kimera.sqlite_files import default_folder
+from kimera.onnx_models import RECIPE, exported
+from kimera.runtime import Backend, Device, Precision, choose_runtime
+from kimera.text_model import Batches, TextModel
 from kimera.tokens import Tokenizer, Tokens
 from kimera.torch_models import copies, torch_batches
 
+# torch and transformers are imported where they are used: they take seconds, and on onnxruntime nothing needs
+# them.
 if TYPE_CHECKING:
     import onnx
     import torch
@@ -40,10 +31,8 @@ if TYPE_CHECKING:
 PAIRS_PER_TASK = 256  # of a worker process
 PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
 
-Logits: TypeAlias = Iterator[tuple[np.ndarray, np.ndarray]]
 
-
-class CrossEncoder(ClosedAtExit):
+class CrossEncoder(TextModel[tuple[str, str]]):
     """A fine-tuned model over both texts of a pair.
 
     weights: what fine-tuning made of `model`, or the path of such a file. model: "all-MiniLM-L6-v2" (the copy
@@ -59,6 +48,11 @@ class CrossEncoder(ClosedAtExit):
     A context manager: `close` ends the worker processes.
     """
 
+    kind = "cross-encoder"
+    doing = "verifying"
+    dimension = len(CLASSES)
+    folder: Path
+
     def __init__(
         self,
         weights: CrossEncoderWeights | str | Path,
@@ -71,62 +65,43 @@ class CrossEncoder(ClosedAtExit):
         threads: int | None = None,
         engine: Engine | EngineName = LOCAL,
     ) -> None:
-        self.runtime = choose_runtime(backend, precision, device)
-        engine = as_engine(engine)
-        engine.require_cpu(self.runtime.device)
-        self._given_cache_dir = cache_dir
-        self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
-        self.threads = threads
+        super().__init__(
+            str(model),
+            choose_runtime(backend, precision, device),
+            worth=PAIRS_WORTH_A_POOL,
+            per_task=PAIRS_PER_TASK,
+            cache_dir=cache_dir,
+            threads=threads,
+            engine=engine,
+        )
         self.weights = (
             weights if isinstance(weights, CrossEncoderWeights) else CrossEncoderWeights.load(weights)
         )
-        self.name = str(model)
         self.folder = model_folder(self.name)
         self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
-        self._loaded_s = 0.0
-        self._pool = engine.pool(
-            self._prepared, "verifying", worth=PAIRS_WORTH_A_POOL, per_task=PAIRS_PER_TASK
-        )
-
-    def close(self) -> None:
-        """End the worker processes. The cross-encoder stays usable."""
-        self._pool.close()
-
-    @property
-    def load_s(self) -> float:
-        """Wall seconds that went into making the file, loading it and starting processes so far."""
-        return self._loaded_s + self._pool.load_s
 
     @property
     def fingerprint(self) -> str:
         """Names what decides the logits: the weights, the model they belong to, and the precision."""
         return f"{self.weights.fingerprint}:{self.runtime.precision}:{RECIPE}"
 
-    @functools.cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.folder, self.weights.max_tokens)
+    def cache_key(self, item: tuple[str, str]) -> str:
+        """One text for two. With a mark between them alone, texts that hold it could make the same."""
+        return f"{len(item[0])}:{item[0]}{item[1]}"
 
     @functools.cached_property
     def _counting_tokenizer(self) -> Tokenizer:
         return Tokenizer(self.folder, self.weights.max_tokens + 1)
 
-    @functools.cached_property
-    def _run(self) -> Callable[[Tokens], Logits]:
-        """Tokens of pairs to batches of logits."""
-        begun = time.perf_counter()
-        try:
-            return self._load()
-        finally:
-            self._loaded_s += time.perf_counter() - begun
-
-    def _load(self) -> Callable[[Tokens], Logits]:
-        if self.runtime.backend == "onnx":
-            mark, precision = self.weights.fingerprint, self.runtime.precision
-            model = open_onnx(self.cache_dir, "cross-encoder", mark, precision, self._onnx, self.threads)
-            if model is not None:
-                return model.batches
-            self.runtime = TORCH_ON_CPU
-        return functools.partial(torch_batches, copies(self._network(), self.runtime))
+    def _load(self) -> Callable[[Sequence[tuple[str, str]]], Batches]:
+        model = self._open_onnx(self.weights.fingerprint, self._onnx)
+        batches = (
+            model.batches
+            if model is not None
+            else functools.partial(torch_batches, copies(self._network(), self.runtime))
+        )
+        tokenizer = Tokenizer(self.folder, self.weights.max_tokens)
+        return lambda pairs: batches(tokenizer.of_pairs(pairs))
 
     def _onnx(self) -> onnx.ModelProto:
         """The network for onnxruntime: without torch, unless something is special about the model."""
@@ -141,35 +116,27 @@ class CrossEncoder(ClosedAtExit):
         load_tensors(network, self.weights.applied_to(tensors_of(network)))
         return logits_module(network)
 
+    def _maker(self) -> Callable[..., CrossEncoder]:
+        return functools.partial(CrossEncoder, self.weights, name_elsewhere(self.name, self.folder))
+
+    def _length(self, item: tuple[str, str]) -> int:
+        return len(item[0]) + len(item[1])
+
+    def _here(self, items: Sequence[tuple[str, str]]) -> Batches:
+        # Not in parts, as the encoder does: cut by tokens all at once, more pairs share a length and a batch.
+        yield from self._read(items)
+
     def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1."""
-        return calibrated_probabilities(self.logits(pairs), self.weights.slope, self.weights.offset)
+        return self.calibrated(self.logits(pairs))
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Of `logits`, shape (n, 3), what `predict` gives."""
+        return calibrated_probabilities(logits, self.weights.slope, self.weights.offset)
 
     def logits(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> np.ndarray:
-        """What the network says before calibration: float32 of shape (n, 3)."""
-        logits = np.empty((len(pairs), len(CLASSES)), dtype=np.float32)
-        for rows, found in self.logits_batches(pairs, workers=workers):
-            logits[rows] = found
-        return logits
-
-    def logits_batches(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> Logits:
-        """Yield (indices into `pairs`, their logits) batch by batch, longest pairs first.
-
-        workers: None reads in this process with all its cores, or on all CPUs of a Ray cluster; N uses N
-        processes of one thread each, which start with the first call that brings `PAIRS_WORTH_A_POOL` and
-        serve later calls. On a GPU all is read in this process.
-        Raises `UserError` where the pool's `map` does.
-        """
-        workers = None if self.runtime.on_gpu else workers
-        if not self._pool.takes(len(pairs), workers):
-            if pairs:
-                yield from self._run(self._tokenizer.of_pairs(pairs))
-            return
-        lengths = np.array([len(first) + len(second) for first, second in pairs])
-        order = np.argsort(-lengths, kind="stable")
-        tasks = [order[start : start + PAIRS_PER_TASK] for start in range(0, len(order), PAIRS_PER_TASK)]
-        found = self._pool.map([[pairs[row] for row in rows] for rows in tasks], workers)
-        yield from zip(tasks, found, strict=True)
+        """What the network says before calibration: float32 of shape (n, 3). For `workers` see `batches`."""
+        return self.outputs(pairs, workers=workers)
 
     def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Which pairs do not fit into the window, so that they would be cut: bool of shape (n,)."""
@@ -179,43 +146,6 @@ class CrossEncoder(ClosedAtExit):
         if at:
             cut[at] = self._counting_tokenizer.of_pairs([pairs[row] for row in at]).lengths > maximum
         return cut
-
-    def processes_for(self, count: int, workers: int | None) -> int:
-        """How many processes `logits_batches` would occupy with so many pairs: 0 with none."""
-        return self._pool.processes_for(count, None if self.runtime.on_gpu else workers)
-
-    def settle(self) -> None:
-        """Find out whether onnxruntime can do the work, before `fingerprint` is relied on."""
-        if self.runtime.backend == "onnx":
-            self._run  # noqa: B018 (loads it, or turns to torch)
-
-    def _prepared(self) -> Load:
-        self.settle()  # makes the file once, before several processes would
-        name = name_elsewhere(self.name, self.folder)
-        return functools.partial(
-            _load_worker, self.weights, name, self.runtime, self._given_cache_dir, self.fingerprint
-        )
-
-
-def _load_worker(
-    weights: CrossEncoderWeights,
-    model: str,
-    runtime: Runtime,
-    cache_dir: str | Path | None,
-    fingerprint: str,
-) -> Callable[[list[tuple[str, str]]], np.ndarray]:
-    """What a worker process reads a batch of pairs with."""
-    if runtime.backend == "torch":
-        import torch
-
-        torch.set_num_threads(1)
-    cross_encoder = CrossEncoder(
-        weights, model, backend=runtime.backend, precision=runtime.precision, cache_dir=cache_dir, threads=1
-    )
-    cross_encoder.logits([("warm", "up")])
-    require_runtime(cross_encoder.runtime, runtime)
-    require_same(cross_encoder.fingerprint, fingerprint, "the cross-encoder")
-    return cross_encoder.logits
 
 
 def _bytes(text: str) -> int:
@@ -298,6 +228,6 @@ def logits_module(network: torch.nn.Module) -> torch.nn.Module:
 def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:
     """Logits of all sequences, float32 of shape (n, 3), in their order."""
     logits = np.empty((len(tokens), len(CLASSES)), dtype=np.float32)
-    for rows, found in torch_batches([logits_module(network.eval())], tokens):
-        logits[rows] = found
+    for rows, values in torch_batches([logits_module(network.eval())], tokens):
+        logits[rows] = values
     return logits

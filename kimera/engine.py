@@ -13,6 +13,7 @@ import numpy as np
 from kimera.errors import UserError
 from kimera.installation import how_to_install
 from kimera.pool import Load, WorkerPool
+from kimera.ray_pool import RayPool
 
 __all__ = ["LOCAL", "Engine", "EngineName", "Pool", "as_engine"]
 
@@ -63,8 +64,6 @@ class Engine:
         """For the arguments see `WorkerPool`. Nothing is started yet. `UserError` for a bad address."""
         if self.is_local:
             return WorkerPool(prepare, what, worth=worth, per_task=per_task)
-        from kimera.ray_pool import RayPool
-
         return RayPool(prepare, what, self._cluster_address(), worth=worth, per_task=per_task)
 
     def _cluster_address(self) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from kimera.calibration import fit_calibration
@@ -24,6 +25,8 @@ from kimera.errors import UserError
 from kimera.head import three_way_loss
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
 from kimera.tokens import Tokens
+
+# torch is imported where it is used: it takes seconds, and `--help` and mistaken flags need none.
 
 TWO_WAY = LABELS.index(NOT_CONTRADICTION)
 TEMPERATURES = np.geomspace(0.25, 8, 51).tolist()
@@ -251,7 +254,6 @@ class _Fit:
     def restore(self, path: Path, mark: str) -> None:
         """Goes on where `save` left off. Raises `UserError` for the checkpoint of another fit."""
         import torch
-        from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(path, framework="pt") as stream:

@@ -17,6 +17,7 @@ from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
 from kimera.weights_file import read_weights, write_weights
 
+# torch is imported where it is used: it takes seconds, and only a fit needs it.
 if TYPE_CHECKING:
     import torch
 

@@ -57,7 +57,7 @@ def interrupts_withheld() -> Iterator[None]:
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
     """A process started in this block inherits a blocked SIGINT, so that Ctrl-C cannot hit it half-born."""
-    from multiprocessing import resource_tracker
+    from multiprocessing import resource_tracker  # here, since commands import this module before all else
 
     if sys.platform != "win32":
         resource_tracker.ensure_running()  # starting it within the block would unblock SIGINT again

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,12 @@ def load_model(name: str, folder: Path | None, runtime: Runtime = TORCH_ON_CPU) 
 
     Raises `UserError` if it cannot be loaded, or if the folder has weights only as a pickle (.bin).
     """
-    import warnings
-
     if folder is not None:
         _refuse_pickled_weights(folder)
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Not before, since they read these two when they are imported, which takes seconds.
     import transformers
     from sentence_transformers import SentenceTransformer
 

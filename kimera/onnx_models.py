@@ -23,6 +23,8 @@ from kimera.row_quantisation import quantise_rows
 from kimera.runtime import Precision
 from kimera.tokens import Tokens, batches_of_one_length
 
+# These are imported where they are used: on warm caches no network is run (onnxruntime), one that is prepared
+# needs no onnx, and few need torch.
 if TYPE_CHECKING:
     import onnx
     import onnxruntime

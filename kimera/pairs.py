@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONTRADICTION",
+    "EMPTY_TEXT",
     "ENTAILMENT",
     "LABELS",
     "NEUTRAL",
@@ -110,3 +111,7 @@ class Failure:
     kind: str
     message: str
     wait_ms: float = 0.0
+
+
+# The failures that are kimera's own; those of judges are in `benchmarks`.
+EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")

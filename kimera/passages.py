@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
+import sentencex
+
 MAX_PASSAGE_PAIRS = 256  # what one pair of long texts may cost
 LANGUAGE = "en"
 
@@ -30,11 +32,9 @@ def passage_pairs(pair: tuple[str, str], maximum: int = MAX_PASSAGE_PAIRS) -> li
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, without the blanks around them; the text itself where there are none."""
-    import sentencex
-
     # It refuses lone surrogates; the tokenizer reads them as question marks too.
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    return [found for part in sentencex.segment(LANGUAGE, clean) if (found := part.strip())] or [text]
+    return [sentence for part in sentencex.segment(LANGUAGE, clean) if (sentence := part.strip())] or [text]
 
 
 def _joined_by_two(parts: list[str]) -> list[str]:

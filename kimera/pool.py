@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 END_TIMEOUT_S = 5.0  # for processes that are about to end
+IF_MEMORY_RAN_OUT = "If memory ran out, use fewer workers"  # what a lost worker, here or on Ray, is told with
 
 Work: TypeAlias = Callable[[Any], np.ndarray]  # does a batch
 Load: TypeAlias = Callable[[], Work]  # picklable: loads a model, and gives what does a batch with it
@@ -94,6 +95,8 @@ class WorkerPool:
         """
         done = 0
         try:
+            # All at once, unlike on Ray: the batches are in this process anyway, and only the next few are
+            # pickled.
             for result in self._executor_of(workers or 1).map(_do, batches):
                 yield result
                 done += 1
@@ -120,7 +123,7 @@ class WorkerPool:
             self._processes = []
             others = set(multiprocessing.active_children())
             self._executor, self._workers = _start(load, workers), workers
-            self._processes = [each for each in multiprocessing.active_children() if each not in others]
+            self._processes = [child for child in multiprocessing.active_children() if child not in others]
             self.load_s += time.perf_counter() - begun
         return self._executor
 
@@ -138,7 +141,7 @@ class WorkerPool:
     def _unexpected(self, died: str) -> UserError:
         who = died or f"one of the {self._what} processes"
         return UserError(
-            f"{who} ended unexpectedly. If memory ran out, use fewer workers; if a script "
+            f"{who} ended unexpectedly. {IF_MEMORY_RAN_OUT}; if a script "
             'of yours started this, put its work under `if __name__ == "__main__":`.'
         )
 
@@ -148,7 +151,8 @@ def _start(load: Load, workers: int) -> ProcessPoolExecutor:
 
     Raises what loading it raises, and BrokenProcessPool if a worker dies; then no process is left.
     """
-    # Spawned, not forked: a fork of a process whose libraries have threads can hang.
+    # Not `multiprocessing.Pool`: it starts another process where one dies, and waits for ever for what that
+    # one had. Spawned, not forked: a fork of a process whose libraries have threads can hang.
     context = multiprocessing.get_context("spawn")
     gate = _Gate(workers, missing=context.Semaphore(workers - 1), passes=context.Semaphore(0))
     executor = ProcessPoolExecutor(
@@ -212,6 +216,7 @@ def _start_worker(gate: _Gate, load: Load) -> None:
 
 
 def _exit_with_parent() -> None:
+    # Not left to the parent's own end: one that is killed does nothing any more, and its workers would stay.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

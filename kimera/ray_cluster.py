@@ -41,8 +41,8 @@ class RayWorker:
             if key not in self._works:
                 self._works[key] = load()
         except Exception as error:  # noqa: BLE001 (told to who asked, in words: it may not unpickle there)
-            told = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            raise UserError(f"the Ray worker {where} cannot load the model: {told}") from None
+            reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            raise UserError(f"the Ray worker {where} cannot load the model: {reason}") from None
         return where
 
     def do(self, key: str, batch: Any) -> np.ndarray:
@@ -75,6 +75,8 @@ class RayCluster:
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             _connect(address) if address else _start(workers)
+        # Ray restarts none: it would keep a lost actor's batches for a node that may never come, while other
+        # workers have nothing to do. `RayPool` asks for another, and gives the batches to whoever is free.
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(RayWorker)
 
     @property
@@ -157,10 +159,10 @@ def _connect(address: str) -> None:
             f"no Ray answered at {address} within {CONNECT_TIMEOUT_S:.0f} s; is it another service?"
         )
     if failures:
-        told = textwrap.shorten(str(failures[0]), 300, placeholder="...")
+        reason = textwrap.shorten(str(failures[0]), 300, placeholder="...")
         raise UserError(
-            f"the Ray cluster at {address} cannot be joined: {told}. If it asks for a token, as one by `ray "
-            "start` may, set RAY_AUTH_MODE=token here too (and RAY_AUTH_TOKEN, on another machine)"
+            f"the Ray cluster at {address} cannot be joined: {reason}. If it asks for a token, as one by "
+            "`ray start` may, set RAY_AUTH_MODE=token here too (and RAY_AUTH_TOKEN, on another machine)"
         ) from failures[0]
 
 

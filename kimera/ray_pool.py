@@ -18,8 +18,10 @@ import numpy as np
 
 from kimera import __version__
 from kimera.errors import UserError
-from kimera.pool import Load
+from kimera.pool import IF_MEMORY_RAN_OUT, Load
 
+# ray, and `ray_cluster` with it, is imported where it is used: it takes a second and is an extra, and
+# `set_up_ray` has to come before.
 if TYPE_CHECKING:
     from kimera.ray_cluster import RayCluster, Worker
 
@@ -188,7 +190,11 @@ class RayPool:
 
 
 class _Round:
-    """Some batches through the workers of a pool."""
+    """Some batches through the workers of a pool.
+
+    Not `ray.util.ActorPool`: it knows of no lost actor, and submits the next batch only when one is done, so
+    that each worker would wait for the way there and back.
+    """
 
     def __init__(self, pool: RayPool, batches: Sequence[Any]) -> None:
         self._pool = pool
@@ -249,8 +255,7 @@ class _Round:
         self._pool.replace(worker)
         if self._losses[places[0]] == MAX_LOSSES:
             raise UserError(
-                f"{lost}, as were {MAX_LOSSES - 1} before it over the same batch. "
-                "If memory ran out, use fewer workers."
+                f"{lost}, as were {MAX_LOSSES - 1} before it over the same batch. {IF_MEMORY_RAN_OUT}."
             )
         warnings.warn(f"{lost}; its work is repeated: {len(places)} batches", stacklevel=2)
 

@@ -6,8 +6,9 @@ Verify: a cross-encoder, which reads both texts of a pair together and is surer 
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
@@ -16,20 +17,22 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
+from kimera.cached_outputs import distinct
 from kimera.commands import as_called
 from kimera.cross_encoder import CrossEncoder
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import sources_named_in
-from kimera.encoder import Encoder, embed
+from kimera.encoder import Embedded, Encoder, embed
 from kimera.engine import LOCAL, Engine, EngineName, as_engine
 from kimera.errors import UserError
-from kimera.head import CLASSES, ContradictionHead
+from kimera.head import ContradictionHead
 from kimera.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
-from kimera.pairs import Failure, Pair, Verdict, pair_of
+from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
+from kimera.passages import MAX_PASSAGE_PAIRS
 from kimera.pool import ClosedAtExit
 from kimera.runtime import Backend, Device, Precision, Runtime
 from kimera.verdict_source import COUNTED
-from kimera.verification import Strongest, pairs_at_a_time, verify
+from kimera.verification import Strongest, Verified, pairs_at_a_time, verify
 
 __all__ = [
     "SHIPPED_CROSS_ENCODER",
@@ -46,7 +49,6 @@ SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 THRESHOLD = 0.5
 MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
-EMPTY_TEXT = Failure("empty_text", "one of the two texts is empty, so there is nothing to compare")
 
 PairLike: TypeAlias = Pair | tuple[str, str]
 Stages: TypeAlias = Literal["screen", "verify", "both"]
@@ -127,13 +129,13 @@ class Reactor(ClosedAtExit):
             self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
         self.cross_encoder: CrossEncoder | None = None
         if self.stages != "screen":
-            given = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
+            weights = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
             self.cross_encoder = (
-                given
-                if isinstance(given, CrossEncoder)
+                weights
+                if isinstance(weights, CrossEncoder)
                 else CrossEncoder(
-                    given,
-                    _base_of(given, self.encoder),
+                    weights,
+                    _base_of(weights, self.encoder),
                     backend=backend,
                     precision=precision,
                     device=device,
@@ -152,6 +154,11 @@ class Reactor(ClosedAtExit):
         self.stats = ReactorStats(workers_asked=workers)
 
     @property
+    def deciding_stage(self) -> Literal["screen", "verify"]:
+        """The stage that gives the verdict, and its score."""
+        return "verify" if self.cross_encoder else "screen"
+
+    @property
     def runtime(self) -> Runtime:
         """Of the stage that gives the verdict."""
         return (self.cross_encoder or self.encoder).runtime
@@ -159,12 +166,13 @@ class Reactor(ClosedAtExit):
     @property
     def fingerprints(self) -> dict[str, str]:
         """What decides the verdicts: the fingerprints of the parts that are used."""
-        found: dict[str, str] = {}
+        fingerprints: dict[str, str] = {}
         if self.head:
-            found |= {"encoder": self.encoder.vector_fingerprint, "head": self.head.fingerprint}
+            fingerprints["encoder"] = self.encoder.output_fingerprint
+            fingerprints["head"] = self.head.fingerprint
         if self.cross_encoder:
-            found["cross_encoder"] = self.cross_encoder.fingerprint
-        return found
+            fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
+        return fingerprints
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -207,6 +215,12 @@ class Reactor(ClosedAtExit):
         if self.cross_encoder:
             self.cross_encoder.close()
 
+    def without_cache(self) -> Reactor:
+        """The same models, with no cache and counts of its own."""
+        other = copy.copy(self)
+        other.cache, other.stats = None, ReactorStats(workers_asked=self.workers)
+        return other
+
     @property
     def _load_s(self) -> float:
         return self.encoder.load_s + (self.cross_encoder.load_s if self.cross_encoder else 0.0)
@@ -229,88 +243,77 @@ class Reactor(ClosedAtExit):
         Raises `UserError` for `workers` below 1, and where a pool's `map` does; ValueError for what is no
         pair.
         """
-        workers = self.workers if workers is None else workers
+        workers = self._workers(workers)
         if workers is not None and workers < 1:
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         self.stats = replace(self.stats, workers_asked=workers)
         source = (pair_of(given, number) for number, given in enumerate(pairs))
-        while chunk := [(pair.text1, pair.text2) for pair in islice(source, self._chunk_size(workers))]:
+        while chunk := [(pair.text1, pair.text2) for pair in islice(source, self.chunk_size(workers))]:
             progress = _ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)
             progress.reach(1.0)
             yield from outcomes
 
-    def _chunk_size(self, workers: int | None) -> int:
-        """In pairs. How many CPUs a cluster has (None) is known once they have worked."""
+    def chunk_size(self, workers: int | None = None) -> int:
+        """How many pairs to do in one go, so that the workers are busy and memory is bounded.
+
+        How many CPUs a cluster has, where no number of workers is asked for, is known once they have worked.
+        """
+        workers = self._workers(workers)
         if workers is None and not self.engine.is_local:
             workers = self.stats.workers_used
         return pairs_at_a_time(workers)
 
-    def _detect_chunk(
-        self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
-    ) -> list[Outcome]:
-        start, loaded_s = time.perf_counter(), self._load_s
-        answerable = [all(text.strip() for text in texts) for texts in chunk]
-        pairs = list(compress(chunk, answerable))
-        found: dict[str, np.ndarray] = {}
-        passages: dict[int, Strongest] = {}
-        if self.head:
-            found["screen"] = self._screen(self.head, pairs, workers, progress)
-        if self.cross_encoder:
-            found["verify"], passages = self._verify(self.cross_encoder, pairs, workers, progress)
-        stage, probabilities = list(found.items())[-1]
-        screen_scores = found["screen"][:, 0].tolist() if len(found) > 1 else [None] * len(pairs)
-        busy_s = time.perf_counter() - start - (self._load_s - loaded_s)
-        latency_ms = busy_s * 1000 / len(chunk)
-        self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
-        strongest = [passages.get(place) for place in range(len(pairs))]
-        rows = zip(probabilities.tolist(), screen_scores, strongest, strict=True)
-        return [_verdict(stage, *next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
-
-    def _screen(
+    def embed(
         self,
-        head: ContradictionHead,
-        pairs: list[tuple[str, str]],
-        workers: int | None,
-        progress: _ChunkProgress,
-    ) -> np.ndarray:
-        """The head's calibrated probabilities, shape (n, 3), in the order of `head.CLASSES`."""
-        share = 0.5 if self.cross_encoder else 1.0
-        rows: dict[str, int] = {}
-        indices = [[rows.setdefault(text, len(rows)) for text in texts] for texts in pairs]
-        first, second = np.array(indices, dtype=np.int64).reshape(-1, 2).T
+        texts: Sequence[str],
+        workers: int | None = None,
+        on_encoded: Callable[[int, int], object] | None = None,
+    ) -> Embedded:
+        """The vectors of distinct texts, by this reactor's encoder and cache; see `encoder.embed`."""
         embedded = embed(
-            list(rows),
-            self.encoder,
-            self.cache,
-            workers=workers,
-            on_encoded=lambda done, of: progress.reach(share * done / of),
+            texts, self.encoder, self.cache, workers=self._workers(workers), on_encoded=on_encoded
         )
         self.stats = replace(
             self.stats,
-            texts=self.stats.texts + len(rows),
-            encoded=self.stats.encoded + len(rows) - embedded.from_cache,
+            texts=self.stats.texts + len(texts),
+            encoded=self.stats.encoded + len(texts) - embedded.from_cache,
             from_cache=self.stats.from_cache + embedded.from_cache,
             workers_used=max(self.stats.workers_used, embedded.workers_used),
         )
-        return head.predict(embedded.vectors[first], embedded.vectors[second])
+        return embedded
 
-    def _verify(
+    def screen(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The head's calibrated probabilities, float32 of shape (n, 3) in the order of `head.CLASSES`.
+
+        first, second: the vectors of n pairs, of shape (n, dimension). Raises ValueError without a head.
+        """
+        if self.head is None:
+            raise ValueError("the reactor has no head; its stages must be screen or both")
+        return self.head.predict(first, second)
+
+    def verify(
         self,
-        cross_encoder: CrossEncoder,
-        pairs: list[tuple[str, str]],
-        workers: int | None,
-        progress: _ChunkProgress,
-    ) -> tuple[np.ndarray, dict[int, Strongest]]:
-        """(the cross-encoder's calibrated probabilities, shape (n, 3); what `Verified` says of long ones)."""
-        before = 0.5 if self.head else 0.0
-        orders = [pairs, [(second, first) for first, second in pairs]] if self.symmetric else [pairs]
+        pairs: Sequence[tuple[str, str]],
+        workers: int | None = None,
+        on_read: Callable[[int, int], object] | None = None,
+        *,
+        max_passage_pairs: int = MAX_PASSAGE_PAIRS,
+    ) -> Verified:
+        """What the cross-encoder says, in both orders where `symmetric`; see `verification.verify`.
+
+        Raises ValueError without a cross-encoder.
+        """
+        if self.cross_encoder is None:
+            raise ValueError("the reactor has no cross-encoder; its stages must be verify or both")
         verified = verify(
-            [pair for order in orders for pair in order],
-            cross_encoder,
+            pairs,
+            self.cross_encoder,
             self.cache,
-            workers=workers,
-            on_read=lambda done, of: progress.reach(before + (1.0 - before) * done / of),
+            symmetric=self.symmetric,
+            workers=self._workers(workers),
+            max_passage_pairs=max_passage_pairs,
+            on_read=on_read,
         )
         self.stats = replace(
             self.stats,
@@ -318,8 +321,45 @@ class Reactor(ClosedAtExit):
             read_from_cache=self.stats.read_from_cache + verified.from_cache,
             workers_used=max(self.stats.workers_used, verified.workers_used),
         )
-        shape = (len(orders), len(pairs), len(CLASSES))
-        return verified.probabilities.reshape(shape).mean(axis=0), verified.strongest
+        return verified
+
+    def _workers(self, workers: int | None) -> int | None:
+        return self.workers if workers is None else workers
+
+    def _detect_chunk(
+        self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
+    ) -> list[Outcome]:
+        start, loaded_s = time.perf_counter(), self._load_s
+        answerable = [all(text.strip() for text in texts) for texts in chunk]
+        pairs = list(compress(chunk, answerable))
+        by_stage: dict[str, np.ndarray] = {}
+        strongest: dict[int, Strongest] = {}
+        if self.head:
+            share = 0.5 if self.cross_encoder else 1.0
+            by_stage["screen"] = self._screened(pairs, workers, progress.part(0.0, share))
+        if self.cross_encoder:
+            verified = self.verify(pairs, workers, progress.part(0.5 if self.head else 0.0, 1.0))
+            by_stage["verify"], strongest = verified.probabilities, verified.strongest
+        screen_scores = by_stage["screen"][:, 0].tolist() if len(by_stage) > 1 else [None] * len(pairs)
+        busy_s = time.perf_counter() - start - (self._load_s - loaded_s)
+        latency_ms = busy_s * 1000 / len(chunk)
+        self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
+        stage = self.deciding_stage
+        passages = [strongest.get(place) for place in range(len(pairs))]
+        rows = zip(by_stage[stage].tolist(), screen_scores, passages, strict=True)
+        return [_verdict(stage, *next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+
+    def _screened(
+        self,
+        pairs: list[tuple[str, str]],
+        workers: int | None,
+        on_encoded: Callable[[int, int], object],
+    ) -> np.ndarray:
+        """From texts to what `screen` gives."""
+        texts, rows = distinct(text for pair in pairs for text in pair)
+        first, second = rows.reshape(-1, 2).T
+        vectors = self.embed(texts, workers, on_encoded).vectors
+        return self.screen(vectors[first], vectors[second])
 
 
 class _ChunkProgress:
@@ -329,6 +369,10 @@ class _ChunkProgress:
         self._pairs = pairs
         self._tell = tell
         self._told = 0
+
+    def part(self, start: float, end: float) -> Callable[[int, int], None]:
+        """Tells of a part of the chunk's work, from one share of it to another: (done, of) of the part."""
+        return lambda done, of: self.reach(start + (end - start) * done / of)
 
     def reach(self, share: float) -> None:
         """So much of the chunk's work is done; told is what that adds in whole pairs."""
@@ -364,7 +408,7 @@ def _verdict(
     latency_ms: float,
 ) -> Verdict:
     contradiction, entailment, neutral = probabilities
-    found = contradiction >= THRESHOLD
+    is_contradiction = contradiction >= THRESHOLD
     known = [f"{stage}: P(contradiction) {contradiction:.2f}"]
     known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
     if screen_score is not None:
@@ -376,8 +420,8 @@ def _verdict(
             + " against ".join(map(_quoted, passages.texts))
         )
     return Verdict(
-        contradiction=found,
-        confidence=contradiction if found else 1.0 - contradiction,
+        contradiction=is_contradiction,
+        confidence=contradiction if is_contradiction else 1.0 - contradiction,
         reasoning="; ".join(known),
         latency_ms=latency_ms,
         score_source="passages" if passages else "calibrated",

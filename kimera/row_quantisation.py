@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+# onnx is imported where it is used: a network that is prepared already needs none.
 if TYPE_CHECKING:
     import onnx
 
@@ -69,6 +70,7 @@ class _Quantiser:
         quantised, scales = self._done[rows]
         weight_scales = (np.abs(weights).max(axis=0) / STEPS).clip(MIN_SCALE).astype(np.float32)
         steps = np.round(weights / weight_scales).astype(np.int8)
+        # The operator takes one scale for all rows of activations, here 1; each row's own comes afterwards.
         product, scaled = self._name(), self._name()
         yield self._node(
             "MatMulIntegerToFloat",
@@ -85,6 +87,7 @@ class _Quantiser:
         yield self._node("Reshape", [scaled, whole], output)
 
     def _quantised(self, rows: str, inner: int) -> Iterator[onnx.NodeProto]:
+        # Not DynamicQuantizeLinear, which would be one node: its scale is that of the whole tensor.
         flat, size, largest, fraction, scales, line, count, zeros, quantised = (
             self._name() for _ in range(9)
         )

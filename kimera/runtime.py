@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kimera.errors import UserError
 
+# torch is imported where it is used: it takes seconds, and on onnxruntime nothing needs it.
 if TYPE_CHECKING:
     import torch
 
@@ -78,21 +79,3 @@ def _present(device: Device) -> Device:
             "install a torch that is made for it: https://pytorch.org/get-started/locally"
         )
     return device
-
-
-def require_runtime(found: Runtime, wanted: Runtime) -> None:
-    """Raise `UserError` in a worker process that cannot run what the others do: no score depends on which."""
-    if found != wanted:
-        raise UserError(
-            f"a worker process could not open the network for {wanted.backend} in {wanted.precision}, though "
-            "this process could. If memory ran out, use fewer workers."
-        )
-
-
-def require_same(found: str, wanted: str, what: str) -> None:
-    """Raise `UserError` in a worker process, on another machine perhaps, whose model is another one."""
-    if found != wanted:
-        raise UserError(
-            f"{what} differs from that of the main process: its fingerprint here is {found}, expected "
-            f"{wanted}. Install the same kimera and the same weights on every machine."
-        )

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from kimera.candidates import Screened, nearest, related_pairs, screen
-from kimera.encoder import embed
 from kimera.findings import Finding
 from kimera.reactor import Reactor
 from kimera.scan_rule import Rule
 from kimera.shards import holds_pair
 from kimera.statements import Corpus
-from kimera.verification import pairs_at_a_time, verify
+from kimera.verification import Verified
 
 FIRST_BLOCK = 256
 
@@ -74,13 +73,15 @@ def run_scan(
         screened = screened.part(_in_shard(shard, corpus, screened))
     scan.due = len(screened.first)
     with bar("verifying", len(screened.first), "pair") as progress:
-        for rows, scores, read in _verified(corpus, screened, reactor, progress, workers):
+        for rows, verified in _verified(corpus, screened, reactor, progress, workers):
             scan.verified += len(rows)
-            scan.read += read
-            found = scores >= min_score
+            scan.read += verified.read
+            is_finding = verified.scores >= min_score
             scan.findings += (
                 _finding(corpus, screened, row, score)
-                for row, score in zip(rows[found].tolist(), scores[found].tolist(), strict=True)
+                for row, score in zip(
+                    rows[is_finding].tolist(), verified.scores[is_finding].tolist(), strict=True
+                )
             )
 
 
@@ -118,15 +119,15 @@ def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: in
             scan.encoded = done
             progress.update(len(corpus.texts) - of + done - progress.n)
 
-        embedded = embed(corpus.texts, reactor.encoder, reactor.cache, workers=workers, on_encoded=on_encoded)
+        vectors = reactor.embed(corpus.texts, workers, on_encoded).vectors
         progress.update(len(corpus.texts) - progress.n)
-    return embedded.vectors
+    return vectors
 
 
 def _verified(
     corpus: Corpus, screened: Screened, reactor: Reactor, progress: Any, workers: int | None
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """(rows of `screened`, their P(contradiction), how many pairs were read) block by block.
+) -> Iterator[tuple[np.ndarray, Verified]]:
+    """(rows of `screened`, what the cross-encoder says of them) block by block.
 
     The first blocks are small, so that a scan that is interrupted has the likeliest.
     """
@@ -134,26 +135,10 @@ def _verified(
     while start < len(screened.first):
         rows = np.arange(start, min(start + maximum, len(screened.first)))
         pairs = _texts(corpus, screened, rows)
-        scores, read = verified_scores(pairs, reactor, _share_of(progress, start, len(rows)), workers)
+        verified = reactor.verify(pairs, workers, _share_of(progress, start, len(rows)))
         progress.update(start + len(rows) - progress.n)
-        yield rows, scores, read
-        start, maximum = start + len(rows), min(2 * maximum, pairs_at_a_time(workers))
-
-
-def verified_scores(
-    pairs: list[tuple[str, str]],
-    reactor: Reactor,
-    on_read: Callable[[int, int], object] | None = None,
-    workers: int | None = None,
-) -> tuple[np.ndarray, int]:
-    """(P(contradiction) by the reactor's cross-encoder, float32 (n,); how many pairs it read)."""
-    if reactor.cross_encoder is None:
-        raise ValueError("the reactor has no cross-encoder")
-    orders = [pairs, [(second, first) for first, second in pairs]] if reactor.symmetric else [pairs]
-    every = [pair for order in orders for pair in order]
-    verified = verify(every, reactor.cross_encoder, reactor.cache, workers=workers, on_read=on_read)
-    scores = verified.probabilities[:, 0].reshape(len(orders), len(pairs)).mean(axis=0)
-    return scores, verified.read
+        yield rows, verified
+        start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
 
 
 def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:

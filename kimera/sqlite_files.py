@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from platformdirs import user_cache_dir
+
 from kimera.errors import UserError
 
 LAYOUT = 1
@@ -22,8 +24,6 @@ def default_folder() -> Path:
     """The folder of the caches: KIMERA_CACHE_DIR, else the user's cache folder on this platform."""
     if folder := os.environ.get("KIMERA_CACHE_DIR"):
         return Path(folder)
-    from platformdirs import user_cache_dir
-
     return Path(user_cache_dir("kimera"))
 
 

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import tokenizers
 
 from kimera.errors import UserError
-
-if TYPE_CHECKING:
-    from tokenizers import Encoding
 
 SEQUENCES_PER_CALL = 4096  # an Encoding holds some kilobytes beside its ids
 
@@ -70,8 +67,6 @@ class Tokenizer:
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
-        import tokenizers
-
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise UserError(f"{folder} has no tokenizer.json; give a model folder with a fast tokenizer")
@@ -99,7 +94,7 @@ class Tokenizer:
             np.array(firsts, dtype=np.int32),
         )
 
-    def _encodings(self, inputs: Sequence[str] | Sequence[tuple[str, str]]) -> Iterator[Encoding]:
+    def _encodings(self, inputs: Sequence[str] | Sequence[tuple[str, str]]) -> Iterator[tokenizers.Encoding]:
         source = iter(inputs)
         while chunk := list(islice(source, SEQUENCES_PER_CALL)):
             yield from self._tokenizer.encode_batch(chunk)

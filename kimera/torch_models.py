@@ -40,10 +40,10 @@ def torch_batches(networks: Sequence[Any], tokens: Tokens) -> Iterator[tuple[np.
 
 
 def _forward(network: Any, tokens: Tokens, rows: np.ndarray) -> np.ndarray:
-    import torch
+    import torch  # here, since it takes seconds, and on onnxruntime nothing needs it
 
     device = next(network.parameters()).device
-    inputs = [torch.from_numpy(each).to(device) for each in tokens.padded(rows)]
+    inputs = [torch.from_numpy(array).to(device) for array in tokens.padded(rows)]
     with torch.no_grad():
         return np.asarray(network(*inputs).float().cpu().numpy())
 

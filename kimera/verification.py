@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.calibration import calibrated_probabilities
+from kimera.cached_outputs import cached_outputs, distinct
 from kimera.cross_encoder import PAIRS_PER_TASK, CrossEncoder
 from kimera.head import CLASSES
 from kimera.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
-PAIRS_PER_WRITE = 4096  # what a killed run may lose
 MIN_AT_A_TIME = 4096
 MAX_AT_A_TIME = 65_536  # vectors of their texts are 0.4 GB
 TASKS_PER_WORKER = 4  # so that workers wait seldom for the last one
@@ -37,7 +37,8 @@ class Verified:
     """What `verify` did.
 
     probabilities: calibrated, float32 of shape (n, 3) in the order of `CLASSES`.
-    strongest: of each pair that is too long to be read at once, by its place; its probabilities are theirs.
+    strongest: of each pair that is too long to be read at once, by its place, in the order given; its
+    probabilities are theirs, unless those of the other order count too.
     read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
     had.
     workers_used: how many processes read; 0 where there was nothing to read.
@@ -48,6 +49,11 @@ class Verified:
     read: int
     from_cache: int
     workers_used: int
+
+    @property
+    def scores(self) -> np.ndarray:
+        """P(contradiction), float32 of shape (n,)."""
+        return self.probabilities[:, 0]
 
 
 def pairs_at_a_time(workers: int | None) -> int:
@@ -63,6 +69,7 @@ def verify(
     cross_encoder: CrossEncoder,
     cache: EmbeddingCache | None,
     *,
+    symmetric: bool = False,
     workers: int | None = None,
     max_passage_pairs: int = MAX_PASSAGE_PAIRS,
     on_read: Callable[[int, int], object] | None = None,
@@ -72,67 +79,33 @@ def verify(
     A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
     counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
 
+    symmetric: each pair is read in both orders, and the mean of the probabilities counts.
     max_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
     on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
     is kept also where the call is interrupted.
     """
-    long = cross_encoder.too_long(pairs)
+    ordered = [*pairs, *((second, first) for first, second in pairs)] if symmetric else pairs
+    long = cross_encoder.too_long(ordered)
     parts = [
         passage_pairs(pair, max_passage_pairs) if is_long else [pair]
-        for pair, is_long in zip(pairs, long, strict=True)
+        for pair, is_long in zip(ordered, long, strict=True)
     ]
-    rows: dict[tuple[str, str], int] = {}
-    rows_of = [[rows.setdefault(part, len(rows)) for part in of_pair] for of_pair in parts]
-    distinct = list(rows)
-    keys = [_key(pair) for pair in distinct]
-    logits, found, mark = _looked_up(cross_encoder, cache, keys)
-    if not found.all():
-        cross_encoder.settle()
-        if cross_encoder.fingerprint != mark:
-            logits, found, mark = _looked_up(cross_encoder, cache, keys)
-    missing = np.flatnonzero(~found)
-    pending: list[int] = []
-    read = 0
-
-    def write() -> None:
-        if cache is not None and pending:
-            cache.put_many(mark, [keys[row] for row in pending], logits[pending])
-        pending.clear()
-
-    try:
-        for some, values in cross_encoder.logits_batches([distinct[row] for row in missing], workers=workers):
-            logits[missing[some]] = values
-            pending.extend(missing[some].tolist())
-            read += len(some)
-            if on_read is not None:
-                on_read(read, len(missing))
-            if len(pending) >= PAIRS_PER_WRITE:
-                write()
-    finally:
-        write()
-    weights = cross_encoder.weights
-    every = calibrated_probabilities(logits, weights.slope, weights.offset)
-    best = [of_pair[int(every[of_pair, 0].argmax())] for of_pair in rows_of]
+    different, rows = distinct(part for of_pair in parts for part in of_pair)
+    made = cached_outputs(different, cross_encoder, cache, workers=workers, on_batch=on_read)
+    probabilities = cross_encoder.calibrated(made.outputs)
+    flat = iter(rows.tolist())
+    best = [_strongest_of(list(islice(flat, len(of_pair))), probabilities) for of_pair in parts]
+    # The mean is of probabilities, not of logits: those of one order are calibrated, not those of both.
+    mean = probabilities[best].reshape(1 + symmetric, len(pairs), len(CLASSES)).mean(axis=0)
     strongest = {
         place: Strongest(
-            distinct[best[place]], len(parts[place]), int(cross_encoder.too_long(parts[place]).sum())
+            different[best[place]], len(parts[place]), int(cross_encoder.too_long(parts[place]).sum())
         )
-        for place in np.flatnonzero(long).tolist()
+        for place in np.flatnonzero(long[: len(pairs)]).tolist()
     }
-    workers_used = cross_encoder.processes_for(len(missing), workers)
-    return Verified(every[best], strongest, len(missing), len(distinct) - len(missing), workers_used)
+    return Verified(mean, strongest, len(different) - made.from_cache, made.from_cache, made.workers_used)
 
 
-def _looked_up(
-    cross_encoder: CrossEncoder, cache: EmbeddingCache | None, keys: list[str]
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """(logits, which of them the cache had, what they are of)."""
-    mark = cross_encoder.fingerprint
-    if cache is None:
-        return np.empty((len(keys), len(CLASSES)), np.float32), np.zeros(len(keys), bool), mark
-    return *cache.get_many(mark, keys, len(CLASSES)), mark
-
-
-def _key(pair: tuple[str, str]) -> str:
-    """One text for two, such that no two pairs share it."""
-    return f"{len(pair[0])}:{pair[0]}{pair[1]}"
+def _strongest_of(rows: list[int], probabilities: np.ndarray) -> int:
+    """The row with the greatest P(contradiction)."""
+    return rows[int(probabilities[rows, 0].argmax())]

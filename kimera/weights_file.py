@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 # One key: safetensors writes several in no fixed order, and the same weights should be the same bytes.
 METADATA_KEY = "kimera"
@@ -16,8 +18,6 @@ METADATA_KEY = "kimera"
 
 def write_weights(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
     """Writes the file whole or not at all. metadata: JSON-ready."""
-    from safetensors.numpy import save
-
     content = save(dict(tensors), metadata={METADATA_KEY: json.dumps(metadata)})
     part = Path(f"{path}.part")
     part.write_bytes(content)  # safetensors' own writing makes a file that only its owner may read
@@ -26,8 +26,6 @@ def write_weights(path: str | Path, tensors: Mapping[str, np.ndarray], metadata:
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(tensors, metadata) of what `write_weights` wrote. Raises OSError, or ValueError for anything else."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = json.loads((stream.metadata() or {})[METADATA_KEY])

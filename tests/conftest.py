@@ -19,7 +19,7 @@ from servers import HOST, ScriptedJudge
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from kimera.live.session import Detector
+    from kimera.live.session import ContradictionFinder
 
 VARIABLES = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
@@ -123,12 +123,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def live_detector() -> Detector:
+def live_finder() -> ContradictionFinder:
     """Both stages, loaded once; each server has it for itself while it works."""
-    from kimera.live.candidates import CandidateRule
-    from kimera.live.session import Detector
+    from kimera.live.candidate_rule import CandidateRule
+    from kimera.live.session import ContradictionFinder
     from kimera.reactor import Reactor
 
-    detector = Detector(Reactor(cache=None), CandidateRule())
-    detector.load()
-    return detector
+    finder = ContradictionFinder(Reactor(cache=None), CandidateRule())
+    finder.load()
+    return finder

@@ -16,11 +16,11 @@ from jsonschema import Draft202012Validator
 from servers import HOST
 
 from kimera.live.access import access_of
-from kimera.live.limits import Limits
+from kimera.live.capacity import Limits
+from kimera.live.contradictions import Contradiction, Statement
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
-from kimera.live.session import Detector, Session
-from kimera.live.statements import Contradiction, Statement
+from kimera.live.session import ContradictionFinder, Session
 
 HELLO = {"type": "hello", "version": 1}
 PATIENCE_S = 20.0
@@ -49,14 +49,14 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    detector: Detector, *, token: str | None = None, origins: tuple[str, ...] = (), **limits: Any
+    finder: ContradictionFinder, *, token: str | None = None, origins: tuple[str, ...] = (), **limits: Any
 ) -> Iterator[Served]:
     started: list[Served] = []
     is_up = threading.Event()
 
     async def run() -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        server = LiveServer(detector, access_of(HOST, origins, token), Limits(**limits))
+        server = LiveServer(finder, access_of(HOST, origins, token), Limits(**limits))
         async with server.listening() as port:
             started.append(Served(server, port, lambda: loop.call_soon_threadsafe(stopped.set)))
             is_up.set()
@@ -128,7 +128,7 @@ async def welcomed(served: Served, **options: Any) -> AsyncIterator[Talk]:
         yield talk
 
 
-class HeldDetector(Detector):
+class HeldFinder(ContradictionFinder):
     """Finds nothing, and that only once it is let go."""
 
     def __init__(self) -> None:

@@ -18,16 +18,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from live_servers import PATIENCE_S, HeldDetector, Served, serving, talking, welcomed
+from live_servers import PATIENCE_S, HeldFinder, Served, serving, talking, welcomed
 from servers import HOST, unused_port
 
 from kimera.live.__main__ import main
-from kimera.live.candidates import SAME_COSINE, CandidateRule, choose_candidates
+from kimera.live.candidate_rule import SAME_COSINE, CandidateRule, choose_candidates
+from kimera.live.capacity import Limits
 from kimera.live.client import Checked, LiveClient, LiveError, Refused
-from kimera.live.limits import Limits
+from kimera.live.contradictions import Statement
 from kimera.live.protocol import ProtocolError, load_schema, read
-from kimera.live.session import Detector, Session
-from kimera.live.statements import Statement
+from kimera.live.session import ContradictionFinder, Session
 from kimera.reactor import Reactor
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "live.md").read_text(encoding="utf-8")
@@ -36,8 +36,8 @@ TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
 
 
 @pytest.fixture(scope="module")
-def served(live_detector: Detector) -> Iterator[Served]:
-    with serving(live_detector) as served:
+def served(live_finder: ContradictionFinder) -> Iterator[Served]:
+    with serving(live_finder) as served:
         yield served
 
 
@@ -81,12 +81,12 @@ def test_the_same_statement_twice_does_not_hide_what_contradicts_it(served: Serv
 
 
 def test_statements_that_are_checked_together_are_checked_against_each_other(
-    live_detector: Detector,
+    live_finder: ContradictionFinder,
 ) -> None:
     session, other = Session(), Session()
     arrived = [(session, Statement(1, "a", CLOSED)), (other, Statement(1, "b", OPEN))]
     arrived += [(session, Statement(2, "c", OPEN)), (other, Statement(2, "d", CLOSED))]
-    found = live_detector.check(arrived)
+    found = live_finder.check(arrived)
     assert [[each.earlier.id for each in of_one] for of_one in found] == [[], [], ["a"], ["b"]]
 
 
@@ -122,7 +122,7 @@ def test_candidates_are_the_strongest_of_the_nearest_related(
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_reordered_over_20_sessions_of_50_statements() -> None:
-    detector = Detector(Reactor(cache=None, stages="screen"), CandidateRule())
+    finder = ContradictionFinder(Reactor(cache=None, stages="screen"), CandidateRule())
 
     async def session(served: Served, name: int) -> list[Checked | Refused]:
         texts = (f"Box {name} holds {number} apples." for number in range(50))
@@ -132,7 +132,7 @@ def test_nothing_is_lost_or_reordered_over_20_sessions_of_50_statements() -> Non
     async def run(served: Served) -> list[list[Checked | Refused]]:
         return await asyncio.gather(*(session(served, name) for name in range(20)))
 
-    with serving(detector, waiting=4) as served:
+    with serving(finder, waiting=4) as served:
         answers = asyncio.run(run(served))
         assert served.holds(sessions=0, statements=0)
     for name, of_session in enumerate(answers):
@@ -237,7 +237,7 @@ def test_a_cancelled_loop_ends_its_wait_for_a_text_and_the_session_goes_on(serve
 
 
 def test_a_text_that_waits_for_a_place_is_sent_though_the_loop_is_cancelled() -> None:
-    held = HeldDetector()
+    held = HeldFinder()
 
     async def run(served: Served) -> int:
         texts = Queued("b")
@@ -292,12 +292,12 @@ def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(load_schema())
 
 
-def test_the_server_tells_its_version_and_its_limits_first(live_detector: Detector) -> None:
+def test_the_server_tells_its_version_and_its_limits_first(live_finder: ContradictionFinder) -> None:
     async def run(served: Served) -> dict[str, object]:
         async with talking(served) as talk:
             return await talk.receive()
 
-    with serving(live_detector, statements=7, characters=50, waiting=3) as served:
+    with serving(live_finder, statements=7, characters=50, waiting=3) as served:
         hello = asyncio.run(run(served))
     assert hello["version"] == 1
     assert hello["limits"] == {"statements": 7, "characters": 50, "message_bytes": 1624, "waiting": 3}
@@ -373,8 +373,8 @@ def test_any_text_is_a_message_or_a_protocol_error(text: str) -> None:
 
 
 @pytest.fixture
-def command(live_detector: Detector) -> Iterator[subprocess.Popen[str]]:
-    """With a detector beside it, which has prepared the models by then."""
+def command(live_finder: ContradictionFinder) -> Iterator[subprocess.Popen[str]]:
+    """With a finder beside it, which has prepared the models by then."""
     started = subprocess.Popen(
         [sys.executable, "-m", "kimera.live", "--port", "0", "--reactor", "screen", "--token", TOKEN],
         stdout=subprocess.PIPE,

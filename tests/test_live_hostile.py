@@ -20,7 +20,7 @@ from servers import HOST
 
 from kimera.live.access import Access, access_of
 from kimera.live.client import LiveClient, LiveError
-from kimera.live.session import Detector
+from kimera.live.session import ContradictionFinder
 
 STALLED = b"\x03\xf0stalled: the answers were not read"
 TEXT = "The office is closed on Fridays."
@@ -28,16 +28,16 @@ TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
 
 
 @pytest.fixture(scope="module")
-def served(live_detector: Detector) -> Iterator[Served]:
-    with serving(live_detector) as served:
+def served(live_finder: ContradictionFinder) -> Iterator[Served]:
+    with serving(live_finder) as served:
         yield served
 
 
 @pytest.fixture
-def serve(live_detector: Detector) -> Iterator[Callable[..., Served]]:
+def serve(live_finder: ContradictionFinder) -> Iterator[Callable[..., Served]]:
     """Starts a server with these limits; it ends with the test."""
     with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(serving(live_detector, **options))
+        yield lambda **options: stack.enter_context(serving(live_finder, **options))
 
 
 def is_served(served: Served) -> bool:

@@ -11,7 +11,7 @@ from live_servers import Served, serving
 from pages import DESKTOP, INTRUSION, PHONE
 from playwright.sync_api import Browser, Page, expect
 
-from kimera.live.session import Detector
+from kimera.live.session import ContradictionFinder
 
 CLOSED, OPEN = "The office is closed on Fridays.", "The office opens every day of the week."
 TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
@@ -26,8 +26,8 @@ EVIL = {
 
 
 @pytest.fixture(scope="module")
-def served(live_detector: Detector) -> Iterator[Served]:
-    with serving(live_detector) as served:
+def served(live_finder: ContradictionFinder) -> Iterator[Served]:
+    with serving(live_finder) as served:
         yield served
 
 
@@ -126,8 +126,10 @@ def test_statements_have_the_numbers_that_the_server_gives_them(
     assert opened.page.locator("#found .number").all_inner_texts() == ["2", "1"]
 
 
-def test_a_token_is_asked_for_and_shown_nowhere(live_detector: Detector, visit: Callable[..., Visit]) -> None:
-    with serving(live_detector, token=TOKEN) as served:
+def test_a_token_is_asked_for_and_shown_nowhere(
+    live_finder: ContradictionFinder, visit: Callable[..., Visit]
+) -> None:
+    with serving(live_finder, token=TOKEN) as served:
         opened = visit(served)
         opened.says("The server asks for a token.")
         expect(opened.page.locator("#entry")).to_be_hidden()
@@ -141,9 +143,9 @@ def test_a_token_is_asked_for_and_shown_nowhere(live_detector: Detector, visit: 
 
 
 def test_when_the_server_stops_the_page_says_so_and_can_begin_anew(
-    live_detector: Detector, visit: Callable[..., Visit]
+    live_finder: ContradictionFinder, visit: Callable[..., Visit]
 ) -> None:
-    with serving(live_detector) as served:
+    with serving(live_finder) as served:
         opened = visit(served)
         opened.state([CLOSED])
         served.stop()

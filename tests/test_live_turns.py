@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from live_servers import HeldDetector, serving, welcomed
+from live_servers import HeldFinder, serving, welcomed
 
 from kimera.live.checker import Checker
-from kimera.live.session import MAX_PASSAGE_PAIRS, Detector, Session
-from kimera.live.statements import Statement
+from kimera.live.contradictions import Statement
+from kimera.live.session import MAX_PASSAGE_PAIRS, ContradictionFinder, Session
 from kimera.live.turns import MAX_CHARACTERS_TOGETHER, MAX_TOGETHER, Job, Turns
 
 TEXT = "The office is closed on Fridays."
@@ -23,23 +23,23 @@ def statements_of_tiny_sentences(count: int) -> list[Statement]:
 
 
 @pytest.mark.slow
-def test_a_statement_of_100_sentences_costs_few_pairs_a_candidate(live_detector: Detector) -> None:
+def test_a_statement_of_100_sentences_costs_few_pairs_a_candidate(live_finder: ContradictionFinder) -> None:
     session, to_read = Session(), []
     for statement in statements_of_tiny_sentences(3):
         to_read.clear()
-        live_detector.check([(session, statement)], lambda _, of: to_read.append(of))
+        live_finder.check([(session, statement)], lambda _, of: to_read.append(of))
     assert to_read[-1] == 2 * MAX_PASSAGE_PAIRS
 
 
 @pytest.mark.slow
-def test_what_is_raised_after_a_batch_of_pairs_ends_the_check(live_detector: Detector) -> None:
+def test_what_is_raised_after_a_batch_of_pairs_ends_the_check(live_finder: ContradictionFinder) -> None:
     session = Session()
 
     def give_up(read: int, of: int) -> None:
         raise InterruptedError(read, of)
 
     with pytest.raises(InterruptedError) as caught:
-        live_detector.check([(session, each) for each in statements_of_tiny_sentences(4)], give_up)
+        live_finder.check([(session, each) for each in statements_of_tiny_sentences(4)], give_up)
     read, of = caught.value.args
     assert read < of
 
@@ -106,10 +106,12 @@ def test_who_is_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
 # The thread that computes
 
 
-def test_a_client_waits_for_one_long_statement_of_another_and_not_for_all(live_detector: Detector) -> None:
+def test_a_client_waits_for_one_long_statement_of_another_and_not_for_all(
+    live_finder: ContradictionFinder,
+) -> None:
     async def run() -> list[str]:
         answered: list[str] = []
-        async with Checker(live_detector) as checker:
+        async with Checker(live_finder) as checker:
             long, short = Session(), Session()
             waiting = [
                 checker.check(long, Statement(number, f"long {number}", "x" * 1_000)) for number in range(8)
@@ -124,7 +126,7 @@ def test_a_client_waits_for_one_long_statement_of_another_and_not_for_all(live_d
 
 
 def test_a_server_stops_also_while_a_check_does_not_end() -> None:
-    held = HeldDetector()
+    held = HeldFinder()
 
     async def run() -> None:
         async with welcomed(served) as talk:

@@ -36,7 +36,7 @@ import numpy as np
 from benchmarks.datasets import load_dataset
 from benchmarks.perf.setting import setting
 from kimera.head import ContradictionHead
-from kimera.live.candidates import CandidateRule, choose_candidates
+from kimera.live.candidate_rule import CandidateRule, choose_candidates
 from kimera.live.client import Checked, LiveClient, LiveError
 
 HELLO = {"type": "hello", "version": 1}

@@ -22,14 +22,13 @@ import numpy as np
 from benchmarks.perf.setting import setting
 from kimera.cache import EmbeddingCache
 from kimera.candidates import rare_word_pairs
-from kimera.encoder import embed
 from kimera.findings import MIN_SCORE
 from kimera.pair_files import read_pairs
 from kimera.pairs import Pair
 from kimera.progress import progress_bar
 from kimera.reactor import Reactor
 from kimera.scan_rule import Rule
-from kimera.scanning import Scan, run_scan, verified_scores
+from kimera.scanning import Scan, run_scan
 from kimera.statements import Corpus, Statement
 
 ROWS_PER_BLOCK = 512
@@ -109,7 +108,7 @@ def recall(planted: Planted, rule: Rule = Rule()) -> str:  # noqa: B008 (frozen)
 
 def _exhaustive(texts: list[str], reactor: Reactor, rule: Rule) -> tuple[int, Found]:
     """(how many pairs are related by the rule, those of them that are findings), each pair verified."""
-    vectors = embed(texts, reactor.encoder, reactor.cache).vectors
+    vectors = reactor.embed(texts).vectors
     codes = [_codes_above(vectors, rule.min_cosine)]
     rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
     close = np.einsum("ij,ij->i", vectors[rare[:, 0]], vectors[rare[:, 1]]) >= rule.min_cosine_rare
@@ -119,7 +118,7 @@ def _exhaustive(texts: list[str], reactor: Reactor, rule: Rule) -> tuple[int, Fo
     found: Found = set()
     for start in range(0, len(pairs), PAIRS_PER_BLOCK):
         block = [(first, second) for first, second in pairs[start : start + PAIRS_PER_BLOCK]]
-        scores, _ = verified_scores(block, reactor)
+        scores = reactor.verify(block).scores
         found |= {frozenset(pair) for pair, score in zip(block, scores, strict=True) if score >= MIN_SCORE}
     return len(pairs), found
 

@@ -68,13 +68,13 @@ class EmbeddingCache:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Look the texts up.
 
-        Returns (vectors, found): float32 of shape (n, dimension), and a bool mask of shape (n,). The rows
-        that were not found are zeros. A stored vector of another length counts as not found.
+        Returns (vectors, is_there): float32 of shape (n, dimension), and a bool mask of shape (n,). The rows
+        that are not there are zeros. A stored vector of another length counts as not there.
         """
-        import numpy as np
+        import numpy as np  # here, since commands that only want the names of the files are quicker without
 
         vectors = np.zeros((len(texts), dimension), dtype=np.float32)
-        found = np.zeros(len(texts), dtype=bool)
+        is_there = np.zeros(len(texts), dtype=bool)
         keys = _keys(fingerprint, texts)
         nothing: dict[bytes, bytes] = {}
         stored = self._attempt(lambda db: _select(db, keys), otherwise=nothing)
@@ -82,12 +82,12 @@ class EmbeddingCache:
             blob = stored.get(key)
             if isinstance(blob, bytes) and len(blob) == 4 * dimension:
                 vectors[row] = np.frombuffer(blob, dtype="<f4")
-                found[row] = True
-        return vectors, found
+                is_there[row] = True
+        return vectors, is_there
 
     def put_many(self, fingerprint: str, texts: Sequence[str], vectors: np.ndarray) -> None:
         """Store one vector (a row of `vectors`, kept as float32) for each text, over what was there."""
-        import numpy as np
+        import numpy as np  # as above
 
         blobs = (row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4"))
         rows = list(zip(_keys(fingerprint, texts), blobs, strict=True))
@@ -150,7 +150,7 @@ def _keys(fingerprint: str, texts: Sequence[str]) -> list[bytes]:
     start = blake2b(blake2b(fingerprint.encode()).digest(), digest_size=16)
     keys = []
     for text in texts:
-        key = start.copy()
+        key = start.copy()  # so that the fingerprint, longer than most texts, is hashed once
         key.update(text.encode("utf-8", "surrogatepass"))
         keys.append(key.digest())
     return keys

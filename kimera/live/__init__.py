@@ -11,17 +11,17 @@ __all__ = ["Answer", "Checked", "Contradiction", "LiveClient", "LiveError", "Ref
 
 if TYPE_CHECKING:
     from kimera.live.client import Answer, Checked, LiveClient, LiveError, Refused
-    from kimera.live.statements import Contradiction, Statement
+    from kimera.live.contradictions import Contradiction, Statement
 else:
     __getattr__ = at_first_use(
         __name__,
         {
             "Answer": "client",
             "Checked": "client",
-            "Contradiction": "statements",
+            "Contradiction": "contradictions",
             "LiveClient": "client",
             "LiveError": "client",
             "Refused": "client",
-            "Statement": "statements",
+            "Statement": "contradictions",
         },
     )

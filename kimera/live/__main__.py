@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
-from kimera.live.candidates import CandidateRule
-from kimera.live.limits import Limits
+from kimera.live.candidate_rule import CandidateRule
+from kimera.live.capacity import Limits
 from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.settings import command_line, parser_of
 
 if TYPE_CHECKING:
-    from kimera.live.session import Detector
+    from kimera.live.session import ContradictionFinder
 
 DESCRIPTION = """\
 Serve a page and a WebSocket to which clients send statements one by one. Each statement is checked against
@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _serve(access: Access, settings: LiveSettings) -> int:
-    from kimera.live.session import Detector
+    from kimera.live.session import ContradictionFinder
     from kimera.reactor import Reactor
 
     rule = CandidateRule(min_cosine=settings.min_cosine, max_chosen=settings.verify)
@@ -86,17 +86,17 @@ def _serve(access: Access, settings: LiveSettings) -> int:
         precision=settings.precision,
         device=settings.device,
     )
-    detector = Detector(reactor, rule)
+    finder = ContradictionFinder(reactor, rule)
     print("Loading the models ...", file=sys.stderr)
-    detector.load()
-    return asyncio.run(_serve_until_stopped(detector, access, settings.limits, settings.port))
+    finder.load()
+    return asyncio.run(_serve_until_stopped(finder, access, settings.limits, settings.port))
 
 
-async def _serve_until_stopped(detector: Detector, access: Access, limits: Limits, port: int) -> int:
+async def _serve_until_stopped(finder: ContradictionFinder, access: Access, limits: Limits, port: int) -> int:
     from kimera.live.server import LiveServer
 
     stopped = _stop_signal()
-    async with LiveServer(detector, access, limits).listening(port) as port:
+    async with LiveServer(finder, access, limits).listening(port) as port:
         _greet(access, port)
         signal_number = await stopped
         print("Stopping.", file=sys.stderr)

@@ -39,7 +39,8 @@ class Access:
 
     @property
     def _names(self) -> set[str]:
-        return {"localhost", self.host.lower(), *(_host_name(urlsplit(each).netloc) for each in self.origins)}
+        pages = {_host_name(urlsplit(origin).netloc) for origin in self.origins}
+        return {"localhost", self.host.lower()} | pages
 
     def admits(self, token: str | None) -> bool:
         """Whether this token is the right one; how long that takes does not tell how much of it is right."""

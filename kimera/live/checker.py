@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from kimera.live import protocol
-from kimera.live.session import Detector, Session
-from kimera.live.statements import Statement
+from kimera.live.contradictions import Statement
+from kimera.live.session import ContradictionFinder, Session
 from kimera.live.turns import Job, Turns
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ class Checker:
     How much waits is bounded by its callers: see `Limits.waiting`.
     """
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    def __init__(self, finder: ContradictionFinder) -> None:
+        self._finder = finder
         self._turns = Turns()
         self._has_news = asyncio.Event()
         self._is_stopping = False
@@ -79,9 +79,9 @@ class Checker:
                 await self._check_together(jobs)
 
     async def _check_together(self, jobs: Sequence[Job]) -> None:
-        check = partial(self._detector.check, [(job.session, job.statement) for job in jobs], self._on_read)
+        check = partial(self._finder.check, [(job.session, job.statement) for job in jobs], self._on_read)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, check)
+            checked = await asyncio.get_running_loop().run_in_executor(self._thread, check)
         except _GivenUpError:
             _refuse_to_go_on(jobs)
             return
@@ -90,7 +90,7 @@ class Checker:
             for job in jobs:
                 _refuse(job, "internal", "this statement could not be checked; the server's log says why")
             return
-        for job, contradictions in zip(jobs, found, strict=True):
+        for job, contradictions in zip(jobs, checked, strict=True):
             latency_ms = (time.perf_counter() - job.arrived_s) * 1000
             _answer(job, protocol.checked(job.statement, contradictions, latency_ms))
 

@@ -16,8 +16,8 @@ from typing import Self, TypeAlias
 
 import aiohttp
 
+from kimera.live.contradictions import Contradiction, Statement
 from kimera.live.protocol import PATH, VERSION, Message, written
-from kimera.live.statements import Contradiction, Statement
 
 __all__ = ["Answer", "Checked", "LiveClient", "LiveError", "Refused"]
 
@@ -125,10 +125,10 @@ class LiveClient:
         places = asyncio.Semaphore(self.limits["waiting"])
         sending = asyncio.create_task(self._send_each(texts, places, on_their_way))
         try:
-            while answer := await on_their_way.get():
-                found = await answer
+            while coming := await on_their_way.get():
+                answer = await coming
                 places.release()
-                yield found
+                yield answer
             await sending
         finally:
             sending.cancel()
@@ -207,20 +207,20 @@ class LiveClient:
 def _answer_of(message: Message) -> Answer:
     if message["type"] == "error":
         return Refused(message["kind"], message["message"])
-    found = tuple(map(_contradiction, message["contradictions"]))
-    return Checked(message["number"], found, message["latency_ms"])
+    contradictions = tuple(map(_contradiction, message["contradictions"]))
+    return Checked(message["number"], contradictions, message["latency_ms"])
 
 
-def _contradiction(found: Message) -> Contradiction:
-    both = {which: Statement(**found[which]) for which in ("earlier", "later")}
-    return Contradiction(**(found | both))
+def _contradiction(sent: Message) -> Contradiction:
+    both = {which: Statement(**sent[which]) for which in ("earlier", "later")}
+    return Contradiction(**(sent | both))
 
 
 def _end_of(message: Message | None) -> tuple[str, str]:
     """Kind and message, where no more answers come."""
     match message:
-        case {"type": "error", "kind": kind, "message": told}:
-            return kind, told
+        case {"type": "error", "kind": kind, "message": text}:
+            return kind, text
         case {"type": "bye", "reason": reason}:
             return "closed", f"the server ended the session: {reason}"
     return "closed", "the connection was lost"

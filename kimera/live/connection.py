@@ -11,11 +11,11 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kimera.live import protocol
 from kimera.live.access import Access
+from kimera.live.capacity import Limits, Room
 from kimera.live.checker import Checker
-from kimera.live.limits import Limits, Room
+from kimera.live.contradictions import Statement
 from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
-from kimera.live.statements import Statement
 
 MAX_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
 STALLED = "stalled: the answers were not read"
@@ -109,8 +109,10 @@ class Connection:
         if not self._access.admits(message.token):
             raise ProtocolError("unauthorized", "the token is missing or wrong")
         if not self._enter():
-            told = f"the server has {self._limits.connections} sessions and accepts no more; try again later"
-            raise ProtocolError("busy", told)
+            raise ProtocolError(
+                "busy",
+                f"the server has {self._limits.connections} sessions and accepts no more; try again later",
+            )
 
     async def _talk(self) -> None:
         self._reading = asyncio.create_task(self._read())
@@ -162,11 +164,11 @@ class Connection:
 
     def _take(self, offered: protocol.Offered) -> asyncio.Future[protocol.Message]:
         if self._taken == self._limits.statements:
-            told = f"the session has {self._taken:,} statements and accepts no more"
-            raise ProtocolError("session_full", told, offered.id)
+            reason = f"the session has {self._taken:,} statements and accepts no more"
+            raise ProtocolError("session_full", reason, offered.id)
         if not self._room.take():
-            told = "all sessions together have as many statements as the server accepts"
-            raise ProtocolError("server_full", told, offered.id)
+            reason = "all sessions together have as many statements as the server accepts"
+            raise ProtocolError("server_full", reason, offered.id)
         self._taken += 1
         return self._checker.check(self._session, Statement(self._taken, offered.id, offered.text))
 

@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Any, TypeAlias
 
 import kimera
-from kimera.live.limits import Limits
-from kimera.live.statements import Contradiction, Statement
+from kimera.live.capacity import Limits
+from kimera.live.contradictions import Contradiction, Statement
 
 VERSION = 1
 PATH = "/live"
@@ -95,8 +95,8 @@ def _statement(message: Message, limits: Limits) -> Offered:
     if not text.strip():
         raise ProtocolError("empty_text", "the text is empty", id)
     if len(text) > limits.characters:
-        told = f"the text has {len(text):,} characters; at most {limits.characters:,} are accepted"
-        raise ProtocolError("too_long", told, id)
+        reason = f"the text has {len(text):,} characters; at most {limits.characters:,} are accepted"
+        raise ProtocolError("too_long", reason, id)
     return Offered(id, text)
 
 
@@ -126,22 +126,22 @@ def checked(statement: Statement, contradictions: Sequence[Contradiction], laten
         "type": "checked",
         "id": statement.id,
         "number": statement.number,
-        "contradictions": [_contradiction(each) for each in contradictions],
+        "contradictions": [_contradiction(contradiction) for contradiction in contradictions],
         "latency_ms": round(latency_ms, 3),
     }
 
 
-def _contradiction(found: Contradiction) -> Message:
+def _contradiction(contradiction: Contradiction) -> Message:
     return {
-        "earlier": _told(found.earlier),
-        "later": _told(found.later),
-        "score": round(found.score, 4),
-        "stage": found.stage,
-        "cosine": round(found.cosine, 4),
+        "earlier": _statement_sent(contradiction.earlier),
+        "later": _statement_sent(contradiction.later),
+        "score": round(contradiction.score, 4),
+        "stage": contradiction.stage,
+        "cosine": round(contradiction.cosine, 4),
     }
 
 
-def _told(statement: Statement) -> Message:
+def _statement_sent(statement: Statement) -> Message:
     return {"number": statement.number, "id": statement.id, "text": statement.text}
 
 

@@ -13,12 +13,12 @@ from aiohttp import web
 
 from kimera.errors import UserError
 from kimera.live.access import Access
+from kimera.live.capacity import Limits, Room
 from kimera.live.checker import Checker
 from kimera.live.connection import Connection
-from kimera.live.limits import Limits, Room
 from kimera.live.page import load_page
 from kimera.live.protocol import PATH
-from kimera.live.session import Detector
+from kimera.live.session import ContradictionFinder
 
 # A client that sends nothing is asked for a sign of life after so long, and closed after half as long again.
 HEARTBEAT_S = 120.0
@@ -28,12 +28,12 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LiveServer:
-    """Serves one detector to many sessions, each of one connection."""
+    """Serves one finder to many sessions, each of one connection."""
 
-    def __init__(self, detector: Detector, access: Access, limits: Limits) -> None:
+    def __init__(self, finder: ContradictionFinder, access: Access, limits: Limits) -> None:
         self._access = access
         self._limits = limits
-        self._checker = Checker(detector)
+        self._checker = Checker(finder)
         self._room = Room(limits.statements_in_all)
         self._page = load_page()
         self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them
@@ -99,7 +99,7 @@ class LiveServer:
         Where too many have no session, the oldest of these is hung up on, which had the most time for its
         hello: clients that say nothing do not keep others out.
         """
-        for gone in [each for each in self._ungreeted if each.is_closing()]:
+        for gone in [other for other in self._ungreeted if other.is_closing()]:
             self._ungreeted.pop(gone).cancel()
         if len(self._ungreeted) >= self._limits.ungreeted:
             next(iter(self._ungreeted)).abort()
@@ -119,8 +119,8 @@ class LiveServer:
         if request.transport in self._ungreeted:
             self._ungreeted[request.transport].cancel()
         request.protocol.keep_alive(False)  # a request a connection: the next could be awaited for ever
-        if told := self._access.refusal(request.host, request.headers.get("Origin")):
-            return web.Response(status=403, text=f"{told}\n")
+        if reason := self._access.refusal(request.host, request.headers.get("Origin")):
+            return web.Response(status=403, text=f"{reason}\n")
         return await handler(request)
 
     async def _show_page(self, _: web.Request) -> web.Response:

@@ -9,11 +9,10 @@ from itertools import repeat
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from kimera.cross_encoder import CrossEncoder
-from kimera.live.candidates import CandidateRule, choose_candidates
-from kimera.live.statements import Contradiction, Statement
+from kimera.cached_outputs import distinct
+from kimera.live.candidate_rule import CandidateRule, choose_candidates
+from kimera.live.contradictions import Contradiction, Statement
 from kimera.reactor import THRESHOLD, Reactor
-from kimera.verification import verify
 
 FIRST_ROWS = 64
 MAX_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
@@ -54,17 +53,17 @@ class Candidates:
     scores: list[float]
 
 
-class Detector:
+class ContradictionFinder:
     """Finds what contradicts a new statement. Not for two threads at once.
 
-    reactor: its encoder and head choose the candidates; its cross-encoder decides where it has one, else
-    its head does. The reactor's cache is not used.
+    reactor: its screen chooses the candidates, and its deciding stage gives their scores. Its cache is not
+    used: nothing of a session is kept.
     """
 
     def __init__(self, reactor: Reactor, rule: CandidateRule) -> None:
         if reactor.head is None:
             raise ValueError("the reactor has no head; its stages must be screen or both")
-        self._encoder, self._head, self._cross_encoder = reactor.encoder, reactor.head, reactor.cross_encoder
+        self._reactor = reactor.without_cache()
         self._rule = rule
         # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
         # of the head then took 64 ms instead of 1.3.
@@ -72,9 +71,9 @@ class Detector:
 
     def load(self) -> None:
         """Loads the models, which takes seconds."""
-        self._encoder.encode(["a"])
-        if self._cross_encoder:
-            self._cross_encoder.predict([("a", "b")])
+        self._reactor.embed(["a"])
+        if self._reactor.deciding_stage == "verify":
+            self._reactor.verify([("a", "b")])
 
     def check(
         self,
@@ -86,18 +85,21 @@ class Detector:
         Those of one session are checked in their order here. All are encoded together, and all their
         candidates read together. on_read: see `verify`; what it raises ends the check.
         """
-        vectors = self._encoder.encode([statement.text for _, statement in arrived])
+        texts, rows = distinct(statement.text for _, statement in arrived)
+        vectors = self._reactor.embed(texts).vectors[rows]
         chosen = []
         with self._blas.limit(limits=1):
             for (session, statement), vector in zip(arrived, vectors, strict=True):
                 chosen.append(self._candidates(session, vector))
                 session.add(statement, vector)
         laters = [statement for _, statement in arrived]
-        decided = [each.scores for each in chosen]
-        if self._cross_encoder:
-            decided = _scores_read(self._cross_encoder, laters, chosen, on_read)
-        stage = "verify" if self._cross_encoder else "screen"
-        return list(map(_contradictions, laters, chosen, decided, repeat(stage)))
+        stage = self._reactor.deciding_stage
+        scores = (
+            [candidates.scores for candidates in chosen]
+            if stage == "screen"
+            else self._scores_read(laters, chosen, on_read)
+        )
+        return list(map(_contradictions, laters, chosen, scores, repeat(stage)))
 
     def _candidates(self, session: Session, vector: np.ndarray) -> Candidates:
         earlier = session.vectors
@@ -106,38 +108,38 @@ class Detector:
         cosines = earlier @ vector
 
         def scores_of(rows: np.ndarray) -> np.ndarray:
-            return self._head.predict(earlier[rows], np.broadcast_to(vector, (len(rows), len(vector))))[:, 0]
+            later = np.broadcast_to(vector, (len(rows), len(vector)))
+            return self._reactor.screen(earlier[rows], later)[:, 0]
 
         rows, scores = choose_candidates(cosines, scores_of, self._rule)
         statements = [session.statements[row] for row in rows]
         return Candidates(statements, cosines[rows].tolist(), scores.tolist())
 
-
-def _scores_read(
-    cross_encoder: CrossEncoder,
-    laters: Sequence[Statement],
-    chosen: Sequence[Candidates],
-    on_read: Callable[[int, int], object] | None,
-) -> list[list[float]]:
-    """The cross-encoder's scores of all candidates, read together."""
-    pairs = [
-        (earlier.text, later.text)
-        for later, each in zip(laters, chosen, strict=True)
-        for earlier in each.earlier
-    ]
-    if not pairs:
-        return [[] for _ in chosen]
-    verified = verify(pairs, cross_encoder, None, max_passage_pairs=MAX_PASSAGE_PAIRS, on_read=on_read)
-    scores = iter(verified.probabilities[:, 0].tolist())
-    return [[next(scores) for _ in each.earlier] for each in chosen]
+    def _scores_read(
+        self,
+        laters: Sequence[Statement],
+        chosen: Sequence[Candidates],
+        on_read: Callable[[int, int], object] | None,
+    ) -> list[list[float]]:
+        """The cross-encoder's scores of all candidates, read together."""
+        pairs = [
+            (earlier.text, later.text)
+            for later, candidates in zip(laters, chosen, strict=True)
+            for earlier in candidates.earlier
+        ]
+        if not pairs:
+            return [[] for _ in chosen]
+        verified = self._reactor.verify(pairs, on_read=on_read, max_passage_pairs=MAX_PASSAGE_PAIRS)
+        scores = iter(verified.scores.tolist())
+        return [[next(scores) for _ in candidates.earlier] for candidates in chosen]
 
 
 def _contradictions(
     later: Statement, chosen: Candidates, scores: Sequence[float], stage: str
 ) -> list[Contradiction]:
-    found = [
+    contradictions = [
         Contradiction(earlier, later, score, stage, cosine)
         for earlier, score, cosine in zip(chosen.earlier, scores, chosen.cosines, strict=True)
         if score >= THRESHOLD
     ]
-    return sorted(found, key=lambda each: -each.score)
+    return sorted(contradictions, key=lambda contradiction: -contradiction.score)

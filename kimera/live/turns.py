@@ -8,8 +8,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from kimera.live import protocol
+from kimera.live.contradictions import Statement
 from kimera.live.session import Session
-from kimera.live.statements import Statement
 
 MAX_TOGETHER = 16  # the first of a batch waits for the last
 MAX_CHARACTERS_TOGETHER = 2_000  # bounds what is read for a batch; a single statement may have more
