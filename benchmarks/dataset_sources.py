@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from kimera.errors import UserError
 from kimera.installation import how_to_install
 from kimera.pair_columns import Roles, is_wanted
 from kimera.rows import Row, Table, Wanted, shorten
+from kimera.standard_output import note
 from kimera.tables import TableFormat, open_table
 
 EMBEDDED = "kimera-pairs"
@@ -133,8 +136,28 @@ def load_from_hub(name: str, config: str | None) -> Mapping[str, Any]:
         raise UserError(f"hf:{name}: reading it needs the datasets library; run: {how_to_install('hf')}")
     import datasets
 
+    if not Path(name).exists():
+        note(
+            f"hf:{name}: asking the Hugging Face hub; if it is not reached, this takes half a minute to fail"
+        )
     try:
-        splits: Mapping[str, Any] = datasets.load_dataset(name, config)
+        with quiet_hub():
+            splits: Mapping[str, Any] = datasets.load_dataset(name, config)
     except Exception as error:
-        raise UserError(f"hf:{name}: cannot be loaded ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"hf:{name}: cannot be loaded ({type(error).__name__}: {error}); check the name and the network, "
+            "or save the split as a file and name that"
+        ) from error
     return splits
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Its library warns of each attempt in two lines; what came of them all is said once, by the error."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

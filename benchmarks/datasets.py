@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
 from importlib.resources import files
@@ -142,7 +142,7 @@ def load_dataset(
         codes.append(_LABEL_OF[pair.is_contradiction])
         texts.append(_hash(pair.text1))
         categories.append(_category_code(pair.category, names))
-    for note in notes_on(source.table(), roles, counts):
+    for note in (*_without_effect(source, format), *notes_on(source.table(), roles, counts)):
         on_note(note)
     labels = np.frombuffer(codes, dtype=np.int8)
     usable = labels != NO_LABEL if labelled_only and counts.labelled else np.ones(len(labels), dtype=bool)
@@ -237,6 +237,14 @@ def _find_source(
         f"{shorten(name)} is neither a file nor the name of a dataset; expected {EMBEDDED} (embedded), a file"
         f" ({', '.join(EXTENSIONS)}), or hf:NAME[@CONFIG][:SPLIT] (needs the extra hf)"
     )
+
+
+def _without_effect(source: Source, format: TableFormat | None) -> Iterator[str]:
+    """A note on what the user says of how a file is written, where the source is none of the user's files."""
+    is_used = isinstance(source, FileSource) and source.name != EMBEDDED
+    idle = [f"--{flag}" for flag, value in asdict(format or TableFormat()).items() if value and not is_used]
+    if idle:
+        yield f"{source.name}: is no file of yours, so these have no effect: {', '.join(idle)}"
 
 
 def _checked_pass(

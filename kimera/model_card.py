@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kimera.cross_encoder_weights import CrossEncoderWeights
 from kimera.data_sets import DataSet, Source
 from kimera.head import CLASSES, ContradictionHead, FitOptions
+from kimera.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS
 
 if TYPE_CHECKING:
     from kimera.fine_tuning import FineTuneOptions
@@ -277,7 +278,7 @@ def figures_table(figures: Sequence[Figures]) -> str:
             f"{row.pairs:,}",
             f"{row.contradictions:,}",
             f"{row.premises_in_training:,}",
-            _number(row.auc),
+            f"{_number(row.auc)}{_few(row)}",
             _number(row.swapped_auc),
             _number(row.accuracy),
             _number(row.calibration_error),
@@ -321,6 +322,11 @@ def _earlier_sources(earlier: Sequence[Source], sources: Sequence[Source]) -> st
         return "\nThe fits before this one learnt from no other data sets.\n"
     table = _sources_table(earlier)
     return f"\nThe fits before this one, from whose weights it went on, learnt from:\n\n{table}\n"
+
+
+def _few(row: Figures) -> str:
+    enough = row.pairs >= ENOUGH_PAIRS and row.contradictions >= ENOUGH_CONTRADICTIONS
+    return "" if enough or row.auc is None else " (few pairs)"
 
 
 def _number(value: float | None) -> str:

@@ -180,7 +180,7 @@ _KNOWN = frozenset(
 
 
 def known_names() -> str:
-    """All names that are known, for people: the README and --help show this text."""
+    """All names that are known, for people: docs/files.md and --help show this text."""
 
     def pairs(names: Sequence[tuple[str, str]]) -> str:
         return ", ".join("/".join(pair) for pair in names)

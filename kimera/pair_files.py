@@ -22,6 +22,7 @@ from pathlib import Path
 from kimera.errors import UserError
 from kimera.pair_columns import Cell, ColumnFault, Columns, Roles, find_columns, is_wanted, shown, unused
 from kimera.pair_labels import (
+    MAX_SHOWN,
     NO_GOLD_LABEL,
     LabelColumn,
     LabelReader,
@@ -192,7 +193,8 @@ def pairs_of_table(
         except _BadRow as fault:
             message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if not skip_bad_rows:
-                raise UserError(f"{message}{_way_on(table, roles, label_map, fault)}") from None
+                also = parser.other_labels() if isinstance(fault, _BadLabel) else ""
+                raise UserError(f"{message}{also}{_way_on(table, roles, label_map, fault)}") from None
             first_fault = first_fault or message
             counts.bad_rows += 1
             if on_bad_row is not None:
@@ -228,7 +230,9 @@ def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fau
         if isinstance(fault, _BadColumns):
             return ""  # that names its own remedy
         if tried > 1:
-            return f"; none of the first {tried} rows can be used, so this is not a fault of single rows"
+            read_as = [note.removeprefix(f"{table.name}: ") for note in table.notes]
+            none = f"none of the first {tried} rows can be used, so this is not a fault of single rows"
+            return "".join(f"; {said}" for said in (none, *read_as))
     return "; correct the row, or leave out such rows with --skip-bad-rows"
 
 
@@ -244,6 +248,10 @@ class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a 
 
 class _BadColumns(_BadRow):
     """A row whose columns give no pair."""
+
+
+class _BadLabel(_BadRow):
+    """A row whose label is not known."""
 
 
 class _Ids:
@@ -354,9 +362,17 @@ class _RowParser:
         try:
             return self._labels.read(columns.label.of(row), self._label_column)
         except UnknownLabel as error:
-            raise _BadRow(f"{error} (column {shorten(columns.label.name)})") from None
+            raise _BadLabel(f"{error} (column {shorten(columns.label.name)})") from None
         except UnclearTruth as error:
             raise UserError(f"{self._table.name}, {self._table.unit} {row.number}: {error}") from None
+
+    def other_labels(self) -> str:
+        """All labels of the column that are not known, so that one label map can name them; "" for one."""
+        unknown = self._labels.unknown(self._label_column)
+        if len(unknown) < 2:
+            return ""
+        title = f"the first {MAX_SHOWN}" if len(unknown) == MAX_SHOWN else "all"
+        return f"; {title} that are not known: {', '.join(map(shorten, unknown))}"
 
 
 def _label_cells(table: Table, roles: Roles) -> Iterator[object]:

@@ -39,7 +39,7 @@ _MISSING = frozenset({"", "nan", "null", "na", "n/a", "#n/a", "<na>", "nat", "un
 _INTEGER = re.compile(r"(-?[0-9]{1,9})(?:\.0*)?")
 _LABEL_NAME = re.compile(r"(?:\w+ ){0,3}(?:entail|contradict)\w*|neutral|not enough info\w*|nei")
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
-_MAX_SHOWN = 10
+MAX_SHOWN = 10
 
 
 class UnknownLabel(ValueError):  # noqa: N818 (the field's name for it, and no error of a program)
@@ -94,7 +94,7 @@ def looks_like_labels(cells: Iterable[object]) -> bool:
     """Whether there are values, and all of them are words of labels, yes and no, or a few small integers."""
     words = {word for word in map(label_word, cells) if word and word != NO_GOLD_LABEL}
     integers = {word for word in words if _INTEGER.fullmatch(word)}
-    if not words or len(words) > _MAX_SHOWN or (words == integers and len(integers) < 2):
+    if not words or len(words) > MAX_SHOWN or (words == integers and len(integers) < 2):
         return False
     return (
         all(-1 <= int(word) <= 3 for word in integers)
@@ -105,7 +105,7 @@ def looks_like_labels(cells: Iterable[object]) -> bool:
 def are_named_labels(cells: Iterable[object]) -> bool:
     """Whether there are values, and all of them name labels: so that they may say what integers mean."""
     words = {word for word in map(label_word, cells) if word and word != NO_GOLD_LABEL}
-    return bool(words) and len(words) <= _MAX_SHOWN and all(map(_LABEL_NAME.fullmatch, words))
+    return bool(words) and len(words) <= MAX_SHOWN and all(map(_LABEL_NAME.fullmatch, words))
 
 
 class LabelReader:
@@ -159,6 +159,25 @@ class LabelReader:
             self._integers_are_binary = True
         return _BINARY[word]
 
+    def unknown(self, column: LabelColumn) -> list[object]:
+        """The different cells of the whole column that are no labels, the first `MAX_SHOWN` of them.
+
+        Reads up to the first integer that could mean anything.
+        """
+        unknown: dict[str, object] = {}
+        for cell in self._column():
+            try:
+                self.read(cell, column)
+            except UnknownLabel:
+                unknown.setdefault(label_word(cell), cell)
+            except UnclearTruth:
+                continue
+            except UserError:
+                break
+            if len(unknown) == MAX_SHOWN:
+                break
+        return list(unknown.values())
+
     def _word(self, cell: object, column: LabelColumn) -> str:
         """The cell as a word, an index replaced by its class's name unless the label map names the index."""
         word = label_word(cell)
@@ -177,7 +196,7 @@ class LabelReader:
                 raise self._unclear(f"the label column mixes integers with names such as {shorten(cell)}")
             if _INTEGER.fullmatch(word):
                 integers.add(word)
-            if len(integers) > _MAX_SHOWN:
+            if len(integers) > MAX_SHOWN:
                 break
         if integers != set(_BINARY):
             written = ", ".join(sorted(integers, key=int))

@@ -20,7 +20,7 @@ from kimera.prose import READERS, sentences_of_text
 from kimera.rows import Row, Table, Wanted, is_no_text, shorten
 from kimera.standard_input import STANDARD_INPUT, spooled
 from kimera.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
-from kimera.text_files import Encoding, find_encoding, not_valid, text_lines
+from kimera.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
 
 COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "assertion", "proposition")
 """Names of the columns that hold statements; of several that a table has, the first counts."""
@@ -28,6 +28,7 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 MIN_WORDS = 3  # of a sentence
 _PROSE = tuple(READERS)
 _MAX_OTHERS = 100
+_AS_TABLE = "name its delimiter (--delimiter comma, also of a single column) and its column (--column NAME)"
 _WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
 # Kinds that hold no statements: pictures, sound, film, fonts, programs and their settings, archives.
@@ -177,12 +178,22 @@ def read_statements(
             path, title = stack.enter_context(spooled()), "stdin"
             table = bool(recognised_kind(path, title, wanted, format))
             if column and not table:
-                raise UserError("standard input is not a table, so --column has no effect; leave it out")
+                raise UserError(
+                    f"standard input is not a table, so --column has no effect; leave it out, or {_AS_TABLE}"
+                )
         if table:
             opened = open_table(path, wanted, format, title)
             yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
         else:
             yield from _of_prose(path, title, format, on_bad_row, on_note)
+            if name == STANDARD_INPUT and _begins_with_one_word(path, title, format):
+                on_note(f"{title}: read as plain text; if it is a table, {_AS_TABLE}")
+
+
+def _begins_with_one_word(path: Path, name: str, format: TableFormat | None) -> bool:
+    """As the header of a table of one column does, which nothing else tells from plain text."""
+    head = text_head(path, find_encoding(path, name, format.encoding if format else None), name)
+    return len(head.partition("\n")[0].split()) == 1
 
 
 def _of_prose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.dataset_sources import EMBEDDED
+from benchmarks.dataset_sources import EMBEDDED, quiet_hub
 from benchmarks.datasets import load_dataset, sample_mask
 from kimera.errors import UserError
 from kimera.installation import how_to_install
+from kimera.tables import TableFormat
 
 
 def write_pairs(path: Path, labels: list[str | None]) -> Path:
@@ -243,6 +245,13 @@ def hub(**splits: Split) -> Any:
     return lambda name, config: splits
 
 
+def test_flags_of_files_are_said_to_do_nothing_to_other_datasets() -> None:
+    notes: list[str] = []
+    load_dataset(format=TableFormat(encoding="latin-1"), max_pairs=4, on_note=notes.append)
+    load_dataset("hf:x", format=TableFormat(quoting="csv"), hub_loader=hub(test=Split(ROWS, CLASSES)))
+    assert notes == ["kimera-pairs: is no file of yours, so these have no effect: --encoding"]
+
+
 def test_a_hub_datasets_class_names_name_its_labels() -> None:
     dataset = load_dataset("hf:owner/nli", hub_loader=hub(test=Split(ROWS, CLASSES)))
     assert [(pair.text1, pair.label) for pair in dataset] == [("a", "contradiction"), ("e", "entailment")]
@@ -327,3 +336,12 @@ def test_a_folder_is_read_through_the_datasets_library(
     datasets.Dataset.from_list(rows, features=features).to_parquet(tmp_path / "nli" / "test.parquet")
     dataset = load_dataset(f"hf:{tmp_path}/nli:test")
     assert [(pair.text2, pair.label) for pair in dataset] == [("b", "contradiction"), ("f", "entailment")]
+
+
+def test_the_hubs_library_does_not_tell_of_its_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    library = logging.getLogger("huggingface_hub.utils._http")
+    with quiet_hub():
+        library.warning("Retrying in 1s [Retry 1/5].")
+    assert not caplog.records
+    library.warning("told again")
+    assert [record.message for record in caplog.records] == ["told again"]

@@ -148,6 +148,16 @@ def test_tabs_are_read_without_quoting_where_a_mark_is_not_closed(tmp_path: Path
     assert "quotation marks are read as text (--quoting csv" in notes_on(path)
 
 
+def test_where_no_row_can_be_used_the_error_says_how_the_marks_were_read(tmp_path: Path) -> None:
+    rows = '"It rains."\t"It is dry."\t"contradiction"\n"It snows."\t"It is cold."\t"neutral"\n'
+    path = write(tmp_path / "q.tsv", f"text1\ttext2\tlabel\n{rows}")
+    with pytest.raises(
+        UserError, match=r"not a fault of single rows; quotation marks .* \(--quoting csv takes"
+    ):
+        texts(path)
+    assert texts(path, format=TableFormat(quoting="csv"))[0] == ("It rains.", "It is dry.", "contradiction")
+
+
 @pytest.mark.parametrize(
     ("rows", "text1"),
     [

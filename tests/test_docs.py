@@ -18,7 +18,12 @@ from benchmarks.failures import kinds_table
 from kimera.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+WITH_PYTHON = ("README.md", "docs/async.md", "docs/files.md", "docs/reactor.md")
+SNIPPETS = [
+    snippet
+    for name in WITH_PYTHON
+    for snippet in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
+]
 NAMES = {command.module: name for name, command in COMMANDS.items()}
 OURS = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [*(ROOT / name for name in OURS), *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,7 +81,7 @@ def test_the_documents_show_commands() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.splitlines()[0])
-def test_the_readmes_python_runs(
+def test_the_python_of_the_documents_runs(
     snippet: str,
     serve: Callable[[Any], ScriptedJudge],
     monkeypatch: pytest.MonkeyPatch,

@@ -411,6 +411,20 @@ def test_a_label_map_may_name_the_indices_of_classes_with_unknown_names(tmp_path
     ]
 
 
+def test_labels_that_are_not_known_are_named_together_for_the_label_map(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "p.jsonl", labelled("yep", "nope", "neutral", "Nope", "hm"))
+    assert "the label 'yep' is not known" in refusal(path)
+    assert "; all that are not known: 'yep', 'nope', 'hm'; correct the row" in refusal(path)
+    many = write_jsonl(tmp_path / "many.jsonl", labelled(*(f"class {n}" for n in range(20)), "neutral"))
+    assert "; the first 10 that are not known: 'class 0', 'class 1'," in refusal(many)
+    assert refusal(many).count("'class ") == 11  # the first stands on the row that is refused, too
+
+
+def test_one_label_that_is_not_known_is_named_once(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "p.jsonl", labelled("yep", "neutral", "yep"))
+    assert "that are not known" not in refusal(path)
+
+
 # Faults of a row
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from kimera.errors import UserError
 from kimera.rows import is_no_text
 from kimera.statements import Corpus, Statement, files_of, read_statements
+from kimera.tables import TableFormat
 
 MARKDOWN = """\
 ---
@@ -235,3 +237,35 @@ def test_a_text_that_stands_in_several_places_is_one_text() -> None:
     assert corpus.texts == ["The sun is hot.", "Ice is cold."]
     assert corpus.places == [["a:1", "b:7"], ["b:9"]]
     assert corpus.statements == 3
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a text on standard input."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+ONE_COLUMN = "fact\nThe shop is open on Monday.\nThe shop is closed on Monday.\n"
+
+
+def test_a_column_on_standard_input_is_read_as_text_and_that_is_said(piped: Callable[[str], None]) -> None:
+    piped(ONE_COLUMN)
+    notes: list[str] = []
+    statements = list(read_statements("-", on_note=notes.append))
+    assert statements[0].text == "fact The shop is open on Monday."
+    assert [note.partition(";")[0] for note in notes] == ["stdin: read as plain text"]
+    assert "--delimiter comma" in notes[0]
+    piped("The shop is open on Monday.\nThe shop is closed on Monday.\n")
+    assert len(list(read_statements("-", on_note=notes.append))) == 2
+    assert len(notes) == 1
+
+
+def test_a_column_on_standard_input_is_a_table_if_its_delimiter_is_given(
+    piped: Callable[[str], None],
+) -> None:
+    piped(ONE_COLUMN)
+    with pytest.raises(UserError, match=r"--column has no effect; leave it out, or .*--delimiter comma"):
+        list(read_statements("-", column="fact"))
+    piped(ONE_COLUMN)
+    statements = read_statements("-", column="fact", format=TableFormat(delimiter="comma"))
+    assert [statement.line for statement in statements] == [2, 3]

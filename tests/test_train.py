@@ -210,6 +210,14 @@ def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and
     assert sources_named_in(["python -m kimera.train 'unclosed", ""], {}) == []
 
 
+@pytest.mark.parametrize(
+    ("pairs", "contradictions", "few"), [(9, 3, True), (900, 3, True), (900, 300, False)]
+)
+def test_an_auc_of_few_pairs_says_so(pairs, contradictions, few):
+    figures = Figures(DataSet("a"), pairs, contradictions, 0, 0.7, 0.6, None, None)
+    assert ("| 0.700 (few pairs) | 0.600 |" in figures_table([figures])) == few
+
+
 def test_a_title_stays_in_its_cell():
     figures = Figures(DataSet("a | b\n| c"), 9, 3, 0, None, None, None, None)
     *_, row = figures_table([figures]).splitlines()

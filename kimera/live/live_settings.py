@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kimera.argument_types import cosine, port_number, whole
-from kimera.live.candidates import CandidateRule
-from kimera.live.limits import Limits
+from kimera.live.candidate_rule import CandidateRule
+from kimera.live.capacity import Limits
 from kimera.reactor_settings import ModelSettings
 from kimera.settings import Groups, option
 
