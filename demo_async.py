@@ -7,7 +7,7 @@ For a real one leave `base_url` out, or give your endpoint's, and set OPENAI_API
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -20,13 +20,10 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.datasets import load_dataset
-from benchmarks.failures import JudgeError
+from benchmarks.judge import DEFAULT_PROMPT, JudgeError, httpx_available, load_prompt
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from benchmarks.openai_sync import run_sync_benchmark
-from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
-from benchmarks.simulation import FAULTS, SimulatorConfig, answers_for
-from benchmarks.simulator import MODEL, SimulatorProcess
-from benchmarks.transports import httpx_available
+from benchmarks.simulator import FAULTS, MODEL, SimulatorConfig, SimulatorProcess, answers_for
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair
 

@@ -212,9 +212,8 @@ def test_training() -> None:
 def _judge(**config: Any) -> tuple[list[Pair], SimulatorProcess]:
     """Some pairs, and a simulated judge that knows them; not started yet."""
     from benchmarks.datasets import load_dataset
-    from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
-    from benchmarks.simulation import SimulatorConfig, answers_for
-    from benchmarks.simulator import SimulatorProcess
+    from benchmarks.judge import DEFAULT_PROMPT, load_prompt
+    from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 
     pairs = list(load_dataset(max_pairs=PAIRS))
     answers = answers_for(pairs, load_prompt(DEFAULT_PROMPT).question)

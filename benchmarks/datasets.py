@@ -19,13 +19,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.dataset_sources import EMBEDDED, FileSource, HubLoader, HubSource, Source, load_from_hub
+from benchmarks.data import EMBEDDED, FileSource, HubLoader, HubSource, Source, load_from_hub
 from kimera.errors import UserError
-from kimera.pair_files import ReadCounts, Roles, TableFormat, notes_on, pairs_of_table
+from kimera.files import (
+    EXTENSIONS,
+    ReadCounts,
+    Roles,
+    TableFormat,
+    notes_on,
+    pairs_of_table,
+    rows_of,
+    shorten,
+)
 from kimera.pairs import Pair
-from kimera.rows import shorten
-from kimera.shards import rows_of
-from kimera.tables import EXTENSIONS
 
 NO_LABEL = -1
 NO_CATEGORY = -1
@@ -116,12 +122,12 @@ def load_dataset(
 ) -> Dataset:
     """The dataset of this name, read through once.
 
-    name_or_path: `EMBEDDED`, a file of pairs (see kimera.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
+    name_or_path: `EMBEDDED`, a file of pairs (see kimera.files.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
     title: how messages and reports call a file; by default as it is named here.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
     shard: "I/N", of these every N-th from the I-th on.
     labelled_only: leave out pairs without a label, where others have one, before a sample is drawn.
-    format, roles, label_map, skip_bad_rows, on_bad_row, on_note: as for `kimera.pair_files.read_pairs`.
+    format, roles, label_map, skip_bad_rows, on_bad_row, on_note: as for `kimera.files.read_pairs`.
     hub_loader: what fetches the splits of a hub dataset.
 
     Raises UserError for an unknown name and for faults of the file.

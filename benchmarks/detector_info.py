@@ -34,7 +34,7 @@ class DetectorInfo:
     repeat, swap: a pair is asked about `repeat` times, and with `swap` as often with its texts swapped.
     settings: what decides its verdicts and how it runs, JSON-ready, without keys.
     trained_on: titles of the data sets that it was fitted on, none where it was not; None: nobody knows.
-    price: the fields of a `benchmarks.pricing.Price`; None where no price is known.
+    price: the fields of a `benchmarks.judge.Price`; None where no price is known.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -14,12 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import DIFFERENCES, OF_RUNS, Figure
 from benchmarks.settings import FAIL_IF
-from kimera.argument_types import positive
-from kimera.commands import as_called
+from benchmarks.stats import DIFFERENCES, OF_RUNS, Figure
+from kimera.console import as_called, exit_code_of, positive
 from kimera.errors import UserError
-from kimera.exit_codes import exit_code_of
 
 __all__ = ["build_parser", "main"]
 
@@ -93,12 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from benchmarks.finished_run import open_run
-    from benchmarks.gates import exit_code_with, parse_gates
-    from benchmarks.matching import common_pairs, pairings
-    from benchmarks.report.two_runs import write_changes_csv
-    from benchmarks.two_runs import FIGURES, build_differences, changed_pairs
-    from kimera.standard_output import reader_may_leave
+    from benchmarks.report import write_changes_csv
+    from benchmarks.runs import FIGURES, build_differences, changed_pairs, common_pairs, open_run, pairings
+    from benchmarks.stats import exit_code_with, parse_gates
+    from kimera.console import reader_may_leave
 
     if options.csv and not options.csv.parent.is_dir():
         raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
@@ -115,15 +111,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    from benchmarks.report.two_runs import render_markdown, render_text
-    from kimera.standard_output import is_coloured
+    from benchmarks.report import two_runs_as_markdown, two_runs_as_text
+    from kimera.console import is_coloured
 
     if options.json:
         print(json.dumps(found, indent=2, allow_nan=False))
     elif options.markdown:
-        print(render_markdown(found), end="")
+        print(two_runs_as_markdown(found), end="")
     else:
-        print(render_text(found, colour=is_coloured()), end="")
+        print(two_runs_as_text(found, colour=is_coloured()), end="")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ python -m benchmarks.distil DIR
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -18,15 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimera.commands import as_called
+from kimera.console import DONE, add_old_name, as_called, exit_code_of, note, tell
 from kimera.errors import UserError
-from kimera.exit_codes import DONE, exit_code_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
-from kimera.settings import add_old_name
-from kimera.standard_output import note, tell
 
 if TYPE_CHECKING:
-    from benchmarks.finished_run import FinishedRun
+    from benchmarks.runs import FinishedRun
 
 __all__ = ["build_parser", "main"]
 
@@ -88,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _distil(options: argparse.Namespace) -> int:
-    from benchmarks.finished_run import open_run
+    from benchmarks.runs import open_run
 
     if not 0.5 <= options.min_confidence <= 1:
         raise UserError(f"--min-confidence: {options.min_confidence:g} is not from 0.5 to 1")
@@ -132,7 +129,7 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
 
 def _write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: float) -> _Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
-    from kimera.whole_files import replacing
+    from kimera.files import replacing
 
     judge = run.run.detectors[place].title
     pairs = contradictions = failed = unsure = 0

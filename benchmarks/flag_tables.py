@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.judged_scan_settings import JudgedScanSettings
+from benchmarks.runs import JudgedScanSettings
 from benchmarks.settings import RunSettings
-from kimera.live.live_settings import LiveSettings
+from kimera.console import Settings, flag_table
+from kimera.live import LiveSettings
 from kimera.scan import ScanSettings
-from kimera.settings import Settings, flag_table
-from kimera.train_settings import TrainSettings
+from kimera.training import TrainSettings
 
 PATH = Path(__file__).parent.parent / "docs" / "flags.md"
 COMMANDS: dict[str, type[Settings]] = {

@@ -14,41 +14,48 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detectors import check_judge, judges_base_url, judges_of, price_for
-from benchmarks.finished_run import FinishedRun, open_run
-from benchmarks.judged_scan_settings import (
-    OF_CANDIDATES,
-    JudgedScanSettings,
-    comparison_of,
-    told_of_comparison,
-)
-from benchmarks.pricing import in_dollars
-from benchmarks.prompts import load_prompt
+from benchmarks.judge import in_dollars, load_prompt
 from benchmarks.run import run_comparison
-from benchmarks.run_folder import JOURNAL, new_run_folder, resumed_settings
-from benchmarks.scan_candidates import CANDIDATES, Judged, write_candidates
+from benchmarks.runs import (
+    CANDIDATES,
+    JOURNAL,
+    OF_CANDIDATES,
+    FinishedRun,
+    Judged,
+    JudgedScanSettings,
+    check_judge,
+    comparison_of,
+    judges_base_url,
+    judges_of,
+    new_run_folder,
+    open_run,
+    price_for,
+    resumed_settings,
+    told_of_comparison,
+    write_candidates,
+)
 from benchmarks.settings import RunSettings
-from kimera import __version__
-from kimera.commands import as_called
-from kimera.errors import UserError
-from kimera.exit_codes import DONE, FAILED, GATE_NOT_MET
-from kimera.finding_files import FORMATS
-from kimera.findings import MIN_SCORE, strongest_first
-from kimera.reactor_settings import check_reactor, reactor_of
-from kimera.scan_files import (
+from kimera.console import DONE, FAILED, GATE_NOT_MET, CommandLine, as_called, note, options_of, words_of
+from kimera.corpus import (
+    FORMATS,
+    MIN_SCORE,
+    Corpus,
+    FindingSettings,
+    Scan,
     accepted_findings,
+    check_findings,
     count_of_findings,
     gate_is_met,
     read_corpus,
     scan_bar,
+    screened_pairs,
+    strongest_first,
     write_findings,
 )
-from kimera.scan_settings import FindingSettings, check_findings
-from kimera.scanning import Scan, screened_pairs
-from kimera.settings import CommandLine, options_of, words_of
-from kimera.standard_output import note
-from kimera.statements import Corpus
-from kimera.whole_files import write_text
+from kimera.errors import UserError
+from kimera.files import write_text
+from kimera.reactor_settings import check_reactor, reactor_of
+from kimera.version import __version__
 
 SCAN = "scan.json"
 FILES = ("findings.html", "findings.jsonl")

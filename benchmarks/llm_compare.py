@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.settings import RunSettings, without_effect
-from kimera import __version__
-from kimera.commands import as_called
+from kimera.console import CommandLine, as_called, command_line, exit_code_of, note, parser_of
 from kimera.errors import UserError
-from kimera.exit_codes import exit_code_of
-from kimera.settings import CommandLine, command_line, parser_of
-from kimera.standard_output import note
+from kimera.version import __version__
 
 __all__ = ["build_parser", "main"]
 
@@ -71,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
     # What a run imports, scipy among it, --help need not wait for.
     from benchmarks.run import run_comparison
-    from benchmarks.run_folder import resumed_settings
+    from benchmarks.runs import resumed_settings
 
     settings, header = told.settings, None
     if folder := settings.resume:

@@ -13,25 +13,44 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
-from benchmarks.adaptive import MAX_IN_FLIGHT, AdaptiveLimit
-from benchmarks.asking import Asking
-from benchmarks.attempts import Attempt, Outcome
-from benchmarks.chat_completions import CHAT_COMPLETIONS
-from benchmarks.chat_protocol import ChatProtocol
-from benchmarks.completions import Completion
-from benchmarks.endpoint import Endpoint, Request, resolved_base_url
-from benchmarks.failures import INTERRUPTED, InterruptedAskingError, JudgeError, kind_of
-from benchmarks.internal_errors import internal_error
-from benchmarks.pipeline import Ask, asks_of, judge_all
-from benchmarks.pricing import CostLimit, billed_usage
-from benchmarks.prompts import DEFAULT_PROMPT, Prompt, load_prompt
-from benchmarks.rates import RateLimits, Turn
-from benchmarks.reply_cache import ReplyCache
-from benchmarks.retries import RetryBudget, RetryPolicy
-from benchmarks.slots import Slots
-from benchmarks.transports import Transport, httpx_available, open_transport
-from benchmarks.trials import PairTerms
-from benchmarks.usage import UNKNOWN, Usage
+from benchmarks.judge import (
+    CHAT_COMPLETIONS,
+    DEFAULT_PROMPT,
+    INTERRUPTED,
+    MAX_IN_FLIGHT,
+    UNKNOWN,
+    AdaptiveLimit,
+    Ask,
+    Asking,
+    Attempt,
+    ChatProtocol,
+    Completion,
+    CostLimit,
+    Endpoint,
+    InterruptedAskingError,
+    JudgeError,
+    Outcome,
+    PairTerms,
+    Prompt,
+    RateLimits,
+    ReplyCache,
+    Request,
+    RetryBudget,
+    RetryPolicy,
+    Slots,
+    Transport,
+    Turn,
+    Usage,
+    asks_of,
+    billed_usage,
+    httpx_available,
+    internal_error,
+    judge_all,
+    kind_of,
+    load_prompt,
+    open_transport,
+    resolved_base_url,
+)
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 

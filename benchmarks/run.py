@@ -13,31 +13,41 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cascade import BudgetError
-from benchmarks.comparison import Comparison, compare
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.detector import Detector, told_of
 from benchmarks.detector_info import DetectorInfo
-from benchmarks.detectors import cascade_of, check_judge, detectors_of, judges_base_url, judges_of, planned
-from benchmarks.dry_run import dry_run
-from benchmarks.failures import INTERRUPTED as BY_CTRL_C
-from benchmarks.failures import REMEDIES, kind_of
-from benchmarks.gates import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
-from benchmarks.journal import Journal, JournalReader
-from benchmarks.outcomes import rows_of
-from benchmarks.prompts import Prompt, load_prompt
-from benchmarks.recorder import Recorder
+from benchmarks.judge import INTERRUPTED as BY_CTRL_C
+from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt
 from benchmarks.report import write_report
-from benchmarks.run_folder import JOURNAL, check_same, header_of, is_begun, new_run_folder
+from benchmarks.runs import (
+    JOURNAL,
+    Comparison,
+    Detector,
+    Journal,
+    JournalReader,
+    Recorder,
+    cascade_of,
+    check_judge,
+    check_same,
+    compare,
+    detectors_of,
+    dry_run,
+    header_of,
+    is_begun,
+    judges_base_url,
+    judges_of,
+    new_run_folder,
+    planned,
+    rows_of,
+    told_of,
+)
 from benchmarks.settings import RunSettings
-from kimera import __version__
+from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
+from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.errors import UserError
-from kimera.exit_codes import DONE, FAILED, INTERRUPTED
-from kimera.pair_files import dropped_rows
-from kimera.pair_settings import reading_of
+from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, reading_of, spooled
 from kimera.reactor import Reactor
 from kimera.reactor_settings import reactor_of
-from kimera.standard_input import STANDARD_INPUT, TITLE, spooled
-from kimera.standard_output import note, reader_may_leave
+from kimera.version import __version__
 
 Show = Callable[[RunSettings, dict[str, Any], Path], object]
 

@@ -7,7 +7,7 @@ they lie too. What the cascade calls a contradiction is a finding.
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -15,9 +15,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.judged_scan_settings import JudgedScanSettings
-from kimera.exit_codes import exit_code_of
-from kimera.settings import CommandLine, command_line, parser_of
+from benchmarks.runs import JudgedScanSettings
+from kimera.console import CommandLine, command_line, exit_code_of, parser_of
 
 __all__ = ["build_parser", "main"]
 

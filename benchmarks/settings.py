@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from benchmarks.dataset_sources import EMBEDDED
-from benchmarks.prompts import DEFAULT_PROMPT
-from kimera.argument_types import (
+from benchmarks.data import EMBEDDED
+from benchmarks.judge import DEFAULT_PROMPT
+from kimera.console import (
+    CommandLine,
+    Groups,
     header,
     open_share,
+    option,
+    options_of,
     positive,
     shard_of_n,
     share,
@@ -18,9 +22,8 @@ from kimera.argument_types import (
     whole,
     whole_or_auto,
 )
-from kimera.pair_settings import FILES, PairSettings
+from kimera.files import FILES, PairSettings
 from kimera.reactor_settings import ReactorSettings, check_cache
-from kimera.settings import CommandLine, Groups, option, options_of
 
 if TYPE_CHECKING:
     from kimera.reactor import Stages

@@ -12,10 +12,17 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from kimera.cache import EmbeddingCache
-from kimera.cached_outputs import distinct
-from kimera.encoder import Encoder, embed
-from kimera.head import CLASSES, ContradictionHead, Examples, FitOptions, fit
-from kimera.model_folders import DEFAULT_MODEL
+from kimera.models import (
+    CLASSES,
+    DEFAULT_MODEL,
+    ContradictionHead,
+    Encoder,
+    Examples,
+    FitOptions,
+    distinct,
+    embed,
+    fit,
+)
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION, pair_of
 
 __all__ = ["KimeraClassifier"]
@@ -32,7 +39,7 @@ class KimeraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     calibrates it.
 
     encoder: a sentence-transformers model, by name or folder. epochs, learning_rate, dropout, weight_decay:
-    as in `kimera.head.FitOptions`. seed: of the split and of the fit. cache_dir: where vectors are kept, by
+    as in `kimera.models.FitOptions`. seed: of the split and of the fit. cache_dir: where vectors are kept, by
     default the user's cache folder; None keeps none.
 
     Attributes after `fit`: classes_, in the order of `predict_proba`'s columns; head_, the fitted

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kimera.commands import COMMANDS, PROGRAM
-from kimera.interrupts import exit_quietly
+from kimera.console import COMMANDS, PROGRAM, exit_quietly
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     exit_quietly()
     words = sys.argv[1:] if argv is None else argv
     if "_ARGCOMPLETE" in os.environ:
-        from kimera.completion import complete
+        from kimera.console import complete
 
         complete(build_parser())
     if words and words[0] in COMMANDS:
@@ -48,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     """What is shown, and refused, where the first word is no command."""
     import argparse
 
-    from kimera import __version__
+    from kimera.version import __version__
 
     parser = argparse.ArgumentParser(
         prog=PROGRAM,

@@ -17,22 +17,33 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.cached_outputs import distinct
-from kimera.commands import as_called
-from kimera.cross_encoder import CrossEncoder
-from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.data_sets import sources_named_in
-from kimera.encoder import Embedded, Encoder, embed
-from kimera.engine import LOCAL, Engine, EngineName, as_engine
+from kimera.console import as_called
+from kimera.detectors import COUNTED
 from kimera.errors import UserError
-from kimera.head import ContradictionHead
-from kimera.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
+from kimera.models import (
+    DEFAULT_MODEL,
+    MAX_PASSAGE_PAIRS,
+    PACKAGED_NAMES,
+    Backend,
+    ContradictionHead,
+    CrossEncoder,
+    CrossEncoderWeights,
+    Device,
+    Embedded,
+    Encoder,
+    Precision,
+    Runtime,
+    Strongest,
+    Verified,
+    distinct,
+    embed,
+    folder_digest,
+    pairs_at_a_time,
+    sources_named_in,
+    verify,
+)
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
-from kimera.passages import MAX_PASSAGE_PAIRS
-from kimera.pool import ClosedAtExit
-from kimera.runtime import Backend, Device, Precision, Runtime
-from kimera.verdict_source import COUNTED
-from kimera.verification import Strongest, Verified, pairs_at_a_time, verify
+from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
 
 __all__ = [
     "SHIPPED_CROSS_ENCODER",

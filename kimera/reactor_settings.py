@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kimera.argument_types import size, whole
+from kimera.console import note, option, size, whole
 from kimera.errors import UserError
-from kimera.model_folders import DEFAULT_MODEL
-from kimera.settings import option
-from kimera.standard_output import note
+from kimera.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from kimera.engine import EngineName
+    from kimera.models import Backend, Device, Precision
     from kimera.reactor import Reactor, Stages
-    from kimera.runtime import Backend, Device, Precision
+    from kimera.workers import EngineName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +149,8 @@ def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
     """The reactor of these settings. Raises `UserError` where `Reactor` does."""
     # What computes, numpy among it, --help need not wait for.
     from kimera.cache import MAX_BYTES, EmbeddingCache
-    from kimera.engine import Engine
     from kimera.reactor import Reactor
+    from kimera.workers import Engine
 
     max_bytes = settings.cache_size or MAX_BYTES
     return Reactor(

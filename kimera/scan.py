@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -14,24 +14,36 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from kimera.argument_types import shard_of_n, share
-from kimera.errors import UserError
-from kimera.exit_codes import DONE, GATE_NOT_MET, INTERRUPTED, exit_code_of
-from kimera.findings import MIN_SCORE
-from kimera.reactor_settings import ReactorSettings, check_reactor, reactor_of
-from kimera.scan_files import (
+from kimera.console import (
+    DONE,
+    GATE_NOT_MET,
+    INTERRUPTED,
+    Groups,
+    command_line,
+    exit_code_of,
+    option,
+    parser_of,
+    shard_of_n,
+    share,
+)
+from kimera.corpus import (
+    MIN_SCORE,
+    CorpusSettings,
+    FindingSettings,
+    RuleSettings,
     accepted_findings,
+    check_findings,
     count_of_findings,
     gate_is_met,
     read_corpus,
     scan_bar,
     write_findings,
 )
-from kimera.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
-from kimera.settings import Groups, command_line, option, parser_of
+from kimera.errors import UserError
+from kimera.reactor_settings import ReactorSettings, check_reactor, reactor_of
 
 if TYPE_CHECKING:
-    from kimera.scanning import Scan
+    from kimera.corpus import Scan
 
 __all__ = ["ScanSettings", "build_parser", "main"]
 
@@ -95,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: ScanSettings) -> int:
-    from kimera.scanning import Scan, run_scan
+    from kimera.corpus import Scan, run_scan
 
     check_reactor(settings)
     check_findings(settings, settings.files)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
 import sys
 from collections.abc import Sequence
 
-from kimera.exit_codes import exit_code_of
-from kimera.settings import command_line
-from kimera.train_settings import TrainSettings, build_parser
+from kimera.console import command_line, exit_code_of
+from kimera.training import TrainSettings, build_parser
 
 __all__ = ["build_parser", "main"]
 
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fit(settings: TrainSettings) -> int:
     # What a fit imports, numpy and tokenizers among it, --help need not wait for.
-    from kimera.fitting import fit_stage
+    from kimera.training import fit_stage
 
     return fit_stage(settings)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks.detector_info import judge_info, local_info
 from benchmarks.report.results_csv import Finding
-from benchmarks.results import FAILED, DetectorResult, RunResult
+from benchmarks.runs.run_result import RunResult
+from benchmarks.stats.results import FAILED, DetectorResult
 from kimera.pairs import Failure, Pair, Verdict
 
 HOSTILE = "=cmd|' /C calc'!A0\n# <script>alert(1)</script> | `x` $x^{ \x1b[31m [a](https://b) \ud800"

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from benchmarks.attempts import Outcome
+from benchmarks.judge.attempts import Outcome
+from benchmarks.judge.retries import RetryPolicy
 from benchmarks.openai_async import AsyncOpenAIClient
-from benchmarks.retries import RetryPolicy
 from kimera.pairs import Failure
 
 HOST = "127.0.0.1"

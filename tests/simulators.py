@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from benchmarks.simulation import Answer, SimulatorConfig, answer_key, answers_for
-from benchmarks.simulator_server import HOST, Simulator, listening
+from benchmarks.simulator.http_server import HOST, Simulator, listening
+from benchmarks.simulator.simulation import Answer, SimulatorConfig, answer_key, answers_for
 from kimera.pairs import Pair
 
 PAIRS = [

@@ -19,7 +19,7 @@ from servers import Canned, ScriptedJudge
 
 from kimera import __version__
 from kimera.cli import build_parser
-from kimera.commands import COMMANDS, as_called
+from kimera.console.commands import COMMANDS, as_called
 
 ROOT = Path(__file__).parent.parent
 # What pip makes of [project.scripts].

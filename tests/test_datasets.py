@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.dataset_sources import EMBEDDED, quiet_hub
+from benchmarks.data.dataset_sources import EMBEDDED, quiet_hub
 from benchmarks.datasets import load_dataset, sample_mask
+from kimera.console.installation import how_to_install
 from kimera.errors import UserError
-from kimera.installation import how_to_install
-from kimera.tables import TableFormat
+from kimera.files.tables import TableFormat
 
 
 def write_pairs(path: Path, labels: list[str | None]) -> Path:

@@ -16,12 +16,12 @@ from scipy.stats import binomtest
 
 from benchmarks.datasets import load_dataset
 from benchmarks.diff import main
-from benchmarks.finished_run import open_run
-from benchmarks.gates import Gate, check
 from benchmarks.llm_compare import main as compare
-from benchmarks.matching import match_pairs
-from benchmarks.two_runs import FIGURES
-from kimera.csv_cells import FORMULA_START
+from benchmarks.runs.finished_run import open_run
+from benchmarks.runs.matching import match_pairs
+from benchmarks.runs.two_runs import FIGURES
+from benchmarks.stats.gates import Gate, check
+from kimera.files.csv_cells import FORMULA_START
 from kimera.pairs import Pair
 
 JUDGE = "simulated-judge"

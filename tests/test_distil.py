@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.distil import main
 from benchmarks.llm_compare import main as compare
-from kimera.pair_files import read_pairs
+from kimera.files.pair_files import read_pairs
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 

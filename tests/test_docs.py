@@ -14,8 +14,8 @@ import pytest
 from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
-from benchmarks.failures import kinds_table
-from kimera.commands import COMMANDS
+from benchmarks.judge.failures import kinds_table
+from kimera.console.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 WITH_PYTHON = ("README.md", "docs/async.md", "docs/files.md", "docs/reactor.md")

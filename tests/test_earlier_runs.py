@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.diff import main as diff
 from benchmarks.distil import main as distil
-from benchmarks.finished_run import open_run
+from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main as compare
-from benchmarks.prompts import load_prompt
 from benchmarks.report.__main__ import main as report
+from benchmarks.runs.finished_run import open_run
 from kimera.errors import UserError
 
 WRITTEN = Path(__file__).with_name("runs_of_version_0_5_0")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kimera.encoder import TEXTS_WORTH_A_POOL
-from kimera.onnx_models import MODELS
+from kimera.cache.embedding_cache import MODELS
+from kimera.models.encoder import TEXTS_WORTH_A_POOL
 
 pytestmark = pytest.mark.slow  # many whole runs
 

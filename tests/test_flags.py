@@ -7,10 +7,10 @@ from itertools import combinations
 import pytest
 
 from benchmarks.flag_tables import COMMANDS
+from kimera.console.options import Option, command_line, options_of
 from kimera.live.__main__ import main as live
-from kimera.settings import Option, command_line, options_of
 from kimera.train import build_parser, main
-from kimera.train_settings import TrainSettings
+from kimera.training.train_settings import TrainSettings
 
 # One name for things that differ: a file or a folder, findings or weights, a seed of this or that.
 OWN_MEANING = {"--out", "--resume", "--seed", "--skip-bad-rows", "--reactor", "--shard", "--quiet", "--swap"}

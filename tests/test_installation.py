@@ -163,7 +163,7 @@ def test_an_installed_wheel_works_outside_the_checkout(installed: Installed, tmp
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "summary.json").exists()
-    live = "from kimera.live import page, protocol; page.load_page(), protocol.load_schema()"
+    live = "from kimera.live import served_page, protocol; page.load_page(), protocol.load_schema()"
     assert run([installed.python, "-c", live], tmp_path).stderr == ""
 
 
@@ -244,7 +244,7 @@ def test_without_its_extra_a_command_says_what_to_install(
 
 
 def test_in_the_checkouts_own_folder_the_remedy_is_the_short_one() -> None:
-    script = "from kimera.installation import how_to_install; print(how_to_install('scan'))"
+    script = "from kimera.console.installation import how_to_install; print(how_to_install('scan'))"
     assert run([sys.executable, "-c", script], ROOT).stdout == 'pip install -e ".[scan]"\n'
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from simulators import QUICK, SimulatorThread
 
+from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main as compare
-from benchmarks.prompts import load_prompt
+from benchmarks.runs.scan_candidates import CANDIDATES
 from benchmarks.scan import main
-from benchmarks.scan_candidates import CANDIDATES
-from benchmarks.simulation import SimulatorConfig, answers_for
+from benchmarks.simulator.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
 from kimera.scan import main as reactor_alone
 

@@ -16,14 +16,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.datasets import load_dataset
+from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main
-from benchmarks.prompts import load_prompt
-from benchmarks.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
-from benchmarks.simulator import SimulatorProcess
-from kimera.cache import EmbeddingCache
-from kimera.onnx_models import MODELS
+from benchmarks.simulator.process import SimulatorProcess
+from benchmarks.simulator.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
+from kimera.cache.embedding_cache import MODELS, EmbeddingCache
+from kimera.cache.sqlite_files import default_folder
 from kimera.reactor import Reactor
-from kimera.sqlite_files import default_folder
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 

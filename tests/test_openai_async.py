@@ -23,12 +23,12 @@ from servers import (
     verdict,
 )
 
-from benchmarks.failures import JudgeError
+from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
+from benchmarks.judge.retries import RetryPolicy
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
-from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
-from benchmarks.retries import RetryPolicy
-from benchmarks.simulation import SimulatorConfig, answers_for
-from benchmarks.simulator import SimulatorProcess
+from benchmarks.simulator.process import SimulatorProcess
+from benchmarks.simulator.simulation import SimulatorConfig, answers_for
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
 

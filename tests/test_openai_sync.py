@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from servers import ScriptedJudge, verdict
 
+from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
+from benchmarks.judge.retries import RetryPolicy
+from benchmarks.judge.transports import UrllibTransport
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from benchmarks.openai_sync import run_sync_benchmark
-from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
-from benchmarks.retries import RetryPolicy
-from benchmarks.simulation import SimulatorConfig, answers_for
-from benchmarks.simulator import SimulatorProcess
-from benchmarks.transports import UrllibTransport
+from benchmarks.simulator.process import SimulatorProcess
+from benchmarks.simulator.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -98,7 +98,7 @@ def test_without_httpx_async_mode_becomes_sync_mode_with_the_same_verdicts(
     script = """
         import asyncio, json, warnings
         from benchmarks.openai_async import run_async_benchmark
-        from benchmarks.retries import RetryPolicy
+        from benchmarks.judge.retries import RetryPolicy
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             policy = RetryPolicy(max_retries=10, base_s=0.005)
@@ -120,8 +120,9 @@ def test_without_httpx_async_mode_becomes_sync_mode_with_the_same_verdicts(
 def test_every_module_of_the_pipeline_imports_without_httpx() -> None:
     script = """
         import importlib, json
-        names = "asking chat_completions endpoint failures journal slots openai_async "
-        names += "openai_sync pipeline prompts retries transports"
+        names = "judge.asking judge.endpoint judge.failures judge.pipeline judge.prompts "
+        names += "judge.protocols.chat_completions judge.retries judge.slots judge.transports "
+        names += "openai_async openai_sync runs.journal"
         print(json.dumps([importlib.import_module(f"benchmarks.{name}").__name__ for name in names.split()]))
         """
     assert len(run_without_httpx(script)) == 12

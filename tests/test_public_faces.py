@@ -19,9 +19,9 @@ FACES = {
     "kimera",
     "kimera.cache",
     "kimera.classifier",
-    "kimera.engine",
+    "kimera.workers.engine",
     "kimera.errors",
-    "kimera.head",
+    "kimera.models.head",
     "kimera.live",
     "kimera.live.client",
     "kimera.pairs",
@@ -100,7 +100,7 @@ def public(names: set[str]) -> set[str]:
 def imported_by_others() -> dict[str, set[str]]:
     """Which names of each module others import: modules, tests, programs, and examples in the documents."""
     trees = dict(modules())
-    programs = [*(ROOT / "tests").glob("*.py"), *ROOT.glob("*.py")]
+    programs = [*(ROOT / "tests").rglob("*.py"), *ROOT.glob("*.py")]
     trees |= {path.name: ast.parse(path.read_text("utf-8")) for path in programs}
     wanted: dict[str, set[str]] = {}
     for importer, tree in trees.items():

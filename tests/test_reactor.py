@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from benchmarks.datasets import load_dataset
-from benchmarks.journal import Journal
-from benchmarks.local_detector import LocalDetector
-from benchmarks.recorder import Recorder
-from kimera.cache import EmbeddingCache
-from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import TEXTS_WORTH_A_POOL, Encoder
+from benchmarks.runs.journal import Journal
+from benchmarks.runs.local_detector import LocalDetector
+from benchmarks.runs.recorder import Recorder
+from kimera.cache.embedding_cache import EmbeddingCache
 from kimera.errors import UserError
-from kimera.head import ContradictionHead
+from kimera.models.cross_encoder import CrossEncoder
+from kimera.models.encoder import TEXTS_WORTH_A_POOL, Encoder
+from kimera.models.head import ContradictionHead
+from kimera.models.verification import pairs_at_a_time, verify
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
-from kimera.verification import pairs_at_a_time, verify
 
 PAIRS = [
     ("A man is sleeping on a sofa.", "A man is running a marathon."),

@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.perf.scan_corpus import planted_corpus, recall
-from kimera.commands import COMMANDS
+from kimera.console.commands import COMMANDS
+from kimera.corpus.finding_files import render_csv, render_html, render_jsonl
+from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
+from kimera.corpus.statements import files_of, read_statements
 from kimera.errors import UserError
-from kimera.finding_files import render_csv, render_html, render_jsonl
-from kimera.findings import Finding, read_baseline, replace_baseline, strongest_first
 from kimera.scan import build_parser, main
-from kimera.statements import files_of, read_statements
 
 ROOT = Path(__file__).parent.parent
 NOTES = """\

@@ -10,17 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.detectors import judges_of
 from benchmarks.flag_tables import COMMANDS as WITH_TABLES
 from benchmarks.flag_tables import PATH, flag_tables
 from benchmarks.llm_compare import build_parser, main
+from benchmarks.runs.detectors import judges_of
 from benchmarks.settings import RunSettings
-from kimera.argument_types import share, whole
-from kimera.commands import COMMANDS
-from kimera.errors import UserError
-from kimera.live.__main__ import main as live
-from kimera.scan import main as scan
-from kimera.settings import (
+from kimera.console.argument_types import share, whole
+from kimera.console.commands import COMMANDS
+from kimera.console.options import (
     CommandLine,
     Groups,
     changed,
@@ -32,6 +29,9 @@ from kimera.settings import (
     settings_of,
     words_of,
 )
+from kimera.errors import UserError
+from kimera.live.__main__ import main as live
+from kimera.scan import main as scan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,19 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import write_tiny_model
 
-from kimera.calibration import calibration_error
-from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.data_sets import DataSet, parse_source, read_sources, sources_named_in
+from kimera.console.options import command_line
 from kimera.errors import UserError
-from kimera.head import ContradictionHead, FitOptions
-from kimera.model_card import Figures, figures_table
-from kimera.model_folders import DEFAULT_MODEL, find_folder
+from kimera.models.calibration import calibration_error
+from kimera.models.cross_encoder_weights import CrossEncoderWeights
+from kimera.models.data_sets import DataSet, parse_source, read_sources, sources_named_in
+from kimera.models.head import ContradictionHead, FitOptions
+from kimera.models.model_folders import DEFAULT_MODEL, find_folder
 from kimera.pairs import Pair
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
-from kimera.settings import command_line
 from kimera.train import build_parser, main
-from kimera.train_settings import TrainSettings, public_command
-from kimera.training_data import LabelledFile, divide, split, too_small
+from kimera.training.model_card import Figures, figures_table
+from kimera.training.train_settings import TrainSettings, public_command
+from kimera.training.training_data import LabelledFile, divide, split, too_small
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 

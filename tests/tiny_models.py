@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kimera.cross_encoder import base_fingerprint, model_folder, open_network, tensors_of
-from kimera.cross_encoder_weights import CrossEncoderWeights
-from kimera.model_folders import DEFAULT_MODEL
+from kimera.models.cross_encoder import base_fingerprint, model_folder, open_network, tensors_of
+from kimera.models.cross_encoder_weights import CrossEncoderWeights
+from kimera.models.model_folders import DEFAULT_MODEL
 
 
 def write_tiny_model(folder: Path) -> Path:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.finished_run import FinishedRun, open_run
 from benchmarks.llm_compare import main as compare
 from benchmarks.perf.setting import setting
 from benchmarks.report import build_summary
+from benchmarks.runs.finished_run import FinishedRun, open_run
 
 MAX_SENT = (None, 0.5, 0.8)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.perf.setting import setting
-from kimera.encoder import Encoder
-from kimera.pair_files import read_pairs
+from kimera.files.pair_files import read_pairs
+from kimera.models.encoder import Encoder
 
 FEW = 10_000
 

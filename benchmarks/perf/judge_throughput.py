@@ -33,17 +33,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.attempts import Outcome
 from benchmarks.detector_info import judge_info
-from benchmarks.journal import Journal
+from benchmarks.judge.attempts import Outcome
+from benchmarks.judge.pipeline import Ask, asks_of, judge_all
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.setting import setting
 from benchmarks.perf.stub_server import StubServer
-from benchmarks.pipeline import Ask, asks_of, judge_all
-from benchmarks.recorder import Recorder
+from benchmarks.runs.journal import Journal
+from benchmarks.runs.recorder import Recorder
+from kimera.console.progress import progress_bar
 from kimera.pairs import Pair
-from kimera.progress import progress_bar
 
 DELAY_S = 0.1
 KIMERA = "kimera"

@@ -35,9 +35,9 @@ import numpy as np
 
 from benchmarks.datasets import load_dataset
 from benchmarks.perf.setting import setting
-from kimera.head import ContradictionHead
 from kimera.live.candidate_rule import CandidateRule, choose_candidates
 from kimera.live.client import Checked, LiveClient, LiveError
+from kimera.models.head import ContradictionHead
 
 HELLO = {"type": "hello", "version": 1}
 STALL_S = 5
@@ -113,7 +113,7 @@ async def fill_and_measure(url: str, sizes: Sequence[int], measured: int) -> Non
 
 def candidate_recall() -> str:
     """Of the embedded contradictions: is the first text, of all first texts, a candidate for the second?"""
-    from kimera.encoder import Encoder
+    from kimera.models.encoder import Encoder
     from kimera.reactor import SHIPPED_HEAD
 
     encoder, head, pairs = Encoder(), ContradictionHead.load(SHIPPED_HEAD), list(load_dataset(max_pairs=0))

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from benchmarks import metrics
-from benchmarks.cascade import CascadePlan
+from benchmarks.cascade.cascade import CascadePlan
 from benchmarks.detector_info import judge_info, local_info
-from benchmarks.evidence import Side, compare, quality_intervals
 from benchmarks.perf.proof import Bench, Finding, Proof
 from benchmarks.report import build_summary
-from benchmarks.results import DetectorResult, RunResult
+from benchmarks.runs.run_result import RunResult
+from benchmarks.stats import metrics
+from benchmarks.stats.evidence import Side, compare, quality_intervals
+from benchmarks.stats.results import DetectorResult
 
 SHARE = 0.35  # of contradictions
 MARGIN = 0.02

@@ -9,21 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.comparison import compare
 from benchmarks.datasets import load_dataset
-from benchmarks.journal import Journal, JournalReader, Record
-from benchmarks.judge_detector import JudgeDetector, JudgeOptions
+from benchmarks.judge.pricing import Price
+from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
+from benchmarks.judge.usage import Usage
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.kill_and_resume import IN_FLIGHT, kill_and_resume
 from benchmarks.perf.proof import Bench, Finding, Proof
 from benchmarks.perf.refusal_fuzzer import fuzz as fuzz_refusals
 from benchmarks.perf.reply_fuzzer import fuzz
-from benchmarks.pricing import Price
-from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.report import build_summary
-from benchmarks.results import DetectorResult, RunResult
-from benchmarks.simulation import (
+from benchmarks.runs.comparison import compare
+from benchmarks.runs.journal import Journal, JournalReader, Record
+from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
+from benchmarks.runs.run_result import RunResult
+from benchmarks.simulator.http_server import MODEL
+from benchmarks.simulator.process import SimulatorProcess
+from benchmarks.simulator.simulation import (
     FAULTS,
     GONE,
     PROFILES,
@@ -31,8 +34,7 @@ from benchmarks.simulation import (
     SimulatorConfig,
     answers_for,
 )
-from benchmarks.simulator import MODEL, SimulatorProcess
-from benchmarks.usage import Usage
+from benchmarks.stats.results import DetectorResult
 
 SEED = 5
 PRICE = Price(input=2.5, cached_input=1.25, output=10.0)

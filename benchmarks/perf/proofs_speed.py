@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.comparison import compare
 from benchmarks.datasets import load_dataset
-from benchmarks.journal import Journal
-from benchmarks.judge_detector import JudgeDetector
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.judge_throughput import KIMERA, Measured, measure_in_turn
 from benchmarks.perf.proof import Bench, Finding, Proof
 from benchmarks.perf.stub_server import StubServer
+from benchmarks.runs.comparison import compare
+from benchmarks.runs.journal import Journal
+from benchmarks.runs.judge_detector import JudgeDetector
 
 REPEATS = 3
 RATIOS = {"httpx-aiohttp": 0.8, "openai-aiohttp": 1.8, "openai": 4.0, "litellm": 5.0}

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.perf.setting import setting
-from kimera.engine import Engine
-from kimera.pair_files import read_pairs
+from kimera.files.pair_files import read_pairs
 from kimera.pairs import Pair, Verdict
-from kimera.ray_pool import set_up_ray
 from kimera.reactor import Reactor
+from kimera.workers.engine import Engine
+from kimera.workers.ray_pool import set_up_ray
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
 MIN_GAIN = 1.5

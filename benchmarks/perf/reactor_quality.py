@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kimera.calibration import calibration_error
-from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import Encoder
-from kimera.head import ContradictionHead
-from kimera.pair_files import read_pairs
+from kimera.files.pair_files import read_pairs
+from kimera.models.calibration import calibration_error
+from kimera.models.cross_encoder import CrossEncoder
+from kimera.models.encoder import Encoder
+from kimera.models.head import ContradictionHead
+from kimera.models.runtime import Precision
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD
-from kimera.runtime import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "float32")
 

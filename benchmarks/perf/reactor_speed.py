@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.perf.setting import setting
-from kimera.cache import EmbeddingCache
-from kimera.cross_encoder import CrossEncoder
-from kimera.encoder import Encoder, embed
-from kimera.head import ContradictionHead
-from kimera.model_folders import find_folder
-from kimera.pair_files import read_pairs
+from kimera.cache.embedding_cache import EmbeddingCache
+from kimera.files.pair_files import read_pairs
+from kimera.models.cross_encoder import CrossEncoder
+from kimera.models.encoder import Encoder, embed
+from kimera.models.head import ContradictionHead
+from kimera.models.model_folders import find_folder
 from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 
 ROUNDS = 3
@@ -28,7 +28,7 @@ FEW, MANY = 2_000, 20_000
 ENCODE = """
 import sys
 from pathlib import Path
-from kimera.encoder import Encoder
+from kimera.models.encoder import Encoder
 
 if __name__ == "__main__":
     with Encoder() as encoder:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from benchmarks.chat_completions import error_inside, filter_note_of
+from benchmarks.judge.pipeline import asks_of, judge_all
+from benchmarks.judge.protocols.chat_completions import error_inside, filter_note_of
+from benchmarks.judge.refusals import read_refusal
+from benchmarks.judge.retries import RetryPolicy
+from benchmarks.judge.transports import HttpReply
 from benchmarks.openai_async import AsyncOpenAIClient
-from benchmarks.pipeline import asks_of, judge_all
-from benchmarks.refusals import read_refusal
-from benchmarks.retries import RetryPolicy
-from benchmarks.transports import HttpReply
 from kimera.pairs import Pair, Verdict
 
 PARTS = ("json_schema", "json_object", "temperature", "seed", "max_completion_tokens", "max_tokens", "stream")

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-from benchmarks.chat_completions import read_completion
+from benchmarks.judge.protocols.chat_completions import read_completion
+from benchmarks.judge.reply_reading import Reply, ReplyError, parse_reply
 from benchmarks.perf.body_grammar import body_with, plain_body
 from benchmarks.perf.reply_grammar import plain_reply, silent_reply, stating_reply
-from benchmarks.reply_reading import Reply, ReplyError, parse_reply
 
 JUNK = (
     "\x00",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from benchmarks.prompts import REPLY_FORMAT, REPLY_SCHEMA
+from benchmarks.judge.prompts import REPLY_FORMAT, REPLY_SCHEMA
 
 SUBJECTS = ("The statements", "These two statements", "The two sentences", "Both claims", "They")
 YES_CLAIMS = (

@@ -20,16 +20,16 @@ from random import Random
 import numpy as np
 
 from benchmarks.perf.setting import setting
-from kimera.cache import EmbeddingCache
-from kimera.candidates import rare_word_pairs
-from kimera.findings import MIN_SCORE
-from kimera.pair_files import read_pairs
+from kimera.cache.embedding_cache import EmbeddingCache
+from kimera.console.progress import progress_bar
+from kimera.corpus.candidates import rare_word_pairs
+from kimera.corpus.findings import MIN_SCORE
+from kimera.corpus.scan_rule import Rule
+from kimera.corpus.scanning import Scan, run_scan
+from kimera.corpus.statements import Corpus, Statement
+from kimera.files.pair_files import read_pairs
 from kimera.pairs import Pair
-from kimera.progress import progress_bar
 from kimera.reactor import Reactor
-from kimera.scan_rule import Rule
-from kimera.scanning import Scan, run_scan
-from kimera.statements import Corpus, Statement
 
 ROWS_PER_BLOCK = 512
 PAIRS_PER_BLOCK = 4096

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.datasets import load_dataset
-from benchmarks.prompts import DEFAULT_PROMPT, load_prompt
-from benchmarks.simulation import SimulatorConfig, answers_for
-from benchmarks.simulator import SimulatorProcess
+from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
+from benchmarks.simulator.process import SimulatorProcess
+from benchmarks.simulator.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
 
 

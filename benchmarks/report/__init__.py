@@ -10,11 +10,15 @@ __all__ = [
     "print_summary",
     "render_markdown",
     "render_text",
+    "two_runs_as_markdown",
+    "two_runs_as_text",
+    "write_changes_csv",
     "write_report",
     "write_results_csv",
 ]
 
 if TYPE_CHECKING:
+    from benchmarks.report.differences import two_runs_as_markdown, two_runs_as_text, write_changes_csv
     from benchmarks.report.figure import draw_comparison
     from benchmarks.report.markdown import render_markdown
     from benchmarks.report.results_csv import write_results_csv
@@ -25,12 +29,12 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "build_summary": "summary",
-            "draw_comparison": "figure",
-            "print_summary": "text",
-            "render_markdown": "markdown",
-            "render_text": "text",
-            "write_report": "run_files",
-            "write_results_csv": "results_csv",
+            "differences": ["two_runs_as_markdown", "two_runs_as_text", "write_changes_csv"],
+            "figure": ["draw_comparison"],
+            "markdown": ["render_markdown"],
+            "results_csv": ["write_results_csv"],
+            "run_files": ["write_report"],
+            "summary": ["build_summary"],
+            "text": ["print_summary", "render_text"],
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -12,10 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.settings import FAIL_IF
-from kimera.argument_types import open_share, positive
-from kimera.commands import as_called
+from kimera.console import DONE, as_called, exit_code_of, open_share, positive
 from kimera.errors import UserError
-from kimera.exit_codes import DONE, exit_code_of
 
 DESCRIPTION = """\
 Write the report of a run again from the journal in its folder: summary.json, summary.md, results.csv,
@@ -38,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from benchmarks.finished_run import open_run
-    from benchmarks.gates import exit_code_with, known_figures, parse_gates, parts_of
-    from benchmarks.report import print_summary, write_report
-    from kimera.standard_output import reader_may_leave
+    from benchmarks.report.run_files import write_report
+    from benchmarks.report.text import print_summary
+    from benchmarks.runs import open_run
+    from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
+    from kimera.console import reader_may_leave
 
     found = open_run(options.folder)
     gates = parse_gates(options.fail_if, known_figures([each.info for each in found.run.detectors]))

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cascade_bounds import CONFIDENCE
-from benchmarks.cascade_curve import Curve, CurvePoint, curve
-from benchmarks.metrics import UndefinedMetricError
-from benchmarks.results import FAILED, DetectorResult, RunResult
+from benchmarks.cascade import CONFIDENCE, Curve, CurvePoint, curve
+from benchmarks.runs import RunResult
+from benchmarks.stats import FAILED, DetectorResult, UndefinedMetricError
 
 
 def curves(run: RunResult, clusters: np.ndarray, margin: float) -> list[dict[str, Any]]:

@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import metrics
 from benchmarks.detector_info import are_told_apart
-from benchmarks.evidence import Differences, Side, compare, quality_intervals
-from benchmarks.figures import Shown, names_in
-from benchmarks.paired import holm
-from benchmarks.results import RunResult
+from benchmarks.runs import RunResult
+from benchmarks.stats import Differences, Shown, Side, compare, holm, metrics, names_in, quality_intervals
 
 MAX_SHOWN = 40
 FEW = 50  # labelled pairs; below, a category is marked as small

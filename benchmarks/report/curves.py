@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.formulas import Ranking
+from benchmarks.stats import Ranking
 
 MAX_POINTS = 300
 Curve = list[tuple[float, float]]

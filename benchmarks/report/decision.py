@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from benchmarks.report import notes, words
-from benchmarks.report.findings import SIGNIFICANT, cascade_run_sentences, curve_claim
+from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim
 
 Summary = dict[str, Any]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.figures import Shown, names_in
 from benchmarks.report import words
-from benchmarks.results import DetectorResult, RunResult
-from kimera.whole_files import replacing
+from benchmarks.runs import RunResult
+from benchmarks.stats import DetectorResult, Shown, names_in
+from kimera.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,8 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import findings, notes, words
+from benchmarks.report import notes, words
+from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
 

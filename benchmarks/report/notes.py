@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.families import families_of
+from benchmarks.data import families_of
 from benchmarks.report.words import Detector, counted, kinds_of_failure, printable, titles
 
 SIMULATED = (

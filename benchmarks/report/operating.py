@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evidence import Sample, share_interval
-from benchmarks.figures import Shown, of_counts, shown_in
-from benchmarks.intervals import Interval, clusters_of, ratio_interval
-from benchmarks.metrics import UndefinedMetricError
-from benchmarks.operating_points import at_prevalence, cost_of_found, cross_validated_threshold
-from benchmarks.results import DetectorResult
+from benchmarks.stats import (
+    DetectorResult,
+    Interval,
+    Sample,
+    Shown,
+    UndefinedMetricError,
+    at_prevalence,
+    clusters_of,
+    cost_of_found,
+    cross_validated_threshold,
+    of_counts,
+    ratio_interval,
+    share_interval,
+    shown_in,
+)
 from kimera.reactor import THRESHOLD
 
 

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import DIFFERENCES
-from benchmarks.report import decision, findings, notes, plots, words
+from benchmarks.report import decision, notes, plots, words
+from benchmarks.report import observations as findings
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
-from benchmarks.results import RunResult
-from kimera.page_policy import page_policy
+from benchmarks.runs import RunResult
+from benchmarks.stats import DIFFERENCES
+from kimera.files import page_policy
 
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent

@@ -15,8 +15,8 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.outcomes import NOT_ASKED
 from benchmarks.report.results_csv import Finding
+from benchmarks.runs import NOT_ASKED
 from kimera.pairs import Failure, Pair, Verdict
 
 MAX_OF_A_TEXT = 4_000

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figures import Shown, names_in
-from benchmarks.intervals import wilson
 from benchmarks.report import curves, decision, words
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
-from benchmarks.results import DetectorResult, RunResult
-from kimera.calibration import CALIBRATION_BINS, equal_mass_bins
+from benchmarks.runs import RunResult
+from benchmarks.stats import DetectorResult, Shown, names_in, wilson
+from kimera.models import CALIBRATION_BINS, equal_mass_bins
 
 Summary = dict[str, Any]
 

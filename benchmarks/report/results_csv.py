@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kimera.csv_cells import csv_file, text_cell
+from kimera.files import csv_file, text_cell
 from kimera.pairs import Failure, Pair, Verdict
 
 Finding = Verdict | Failure | None

@@ -13,9 +13,9 @@ from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
 from benchmarks.report.results_csv import Finding, write_results_csv
 from benchmarks.report.summary import MARGIN, build_summary
-from benchmarks.results import RunResult
+from benchmarks.runs import RunResult
+from kimera.files import write_text
 from kimera.pairs import Pair
-from kimera.whole_files import write_text
 
 
 def write_report(

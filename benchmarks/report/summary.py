@@ -9,16 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import metrics
+from benchmarks.data import families_of
 from benchmarks.detector_info import are_told_apart
-from benchmarks.evidence import Side, compare, differences_part, quality_intervals, side_of, why_unranked
-from benchmarks.families import families_of
-from benchmarks.paired import holm
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
 from benchmarks.report.operating import Group, cost, restated, thresholds
-from benchmarks.results import SCORE_SOURCES, DetectorResult, RunResult
-from kimera import __version__
+from benchmarks.runs import RunResult
+from benchmarks.stats import (
+    SCORE_SOURCES,
+    DetectorResult,
+    Side,
+    compare,
+    differences_part,
+    holm,
+    metrics,
+    quality_intervals,
+    side_of,
+    why_unranked,
+)
+from kimera.version import __version__
 
 EFFORTS = {"workers": "workers", "requests in flight": "concurrency"}  # what the summary calls them
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for

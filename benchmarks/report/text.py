@@ -8,8 +8,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import findings, notes, words
-from kimera.standard_output import is_coloured
+from benchmarks.report import notes, words
+from benchmarks.report import observations as findings
+from kimera.console import is_coloured
 
 WIDTH = 100
 FIRST_COLUMN = 36

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from benchmarks.failures import kind_of
-from benchmarks.figures import (
+from benchmarks.judge import in_dollars, kind_of
+from benchmarks.stats import (
     AT_PREVALENCE,
     BY_NAME,
     COST_AT_PREVALENCE,
     COSTS,
     DISTINCT_SCORES,
+    NO_FEE,
+    NO_PRICE,
     PAIRS,
     QUALITY,
     SPEED,
@@ -25,8 +27,6 @@ from benchmarks.figures import (
     Shown,
     Unit,
 )
-from benchmarks.pricing import in_dollars
-from benchmarks.results import NO_FEE, NO_PRICE
 
 Detector = dict[str, Any]
 Row = tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -13,14 +13,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kimera.argument_types import size
-from kimera.cache import ERROR_LOG_NAMES, FILE_NAME, MAX_BYTES, REPLIES_FILE_NAME, EmbeddingCache
-from kimera.commands import as_called
+from kimera.cache.embedding_cache import (
+    ERROR_LOG_NAMES,
+    FILE_NAME,
+    MAX_BYTES,
+    MODELS,
+    REPLIES_FILE_NAME,
+    EmbeddingCache,
+)
+from kimera.cache.sqlite_files import default_folder
+from kimera.console import DONE, as_called, exit_code_of, note, size, tell
 from kimera.errors import UserError
-from kimera.exit_codes import DONE, exit_code_of
-from kimera.onnx_models import MODELS
-from kimera.sqlite_files import default_folder
-from kimera.standard_output import note, tell
 
 KINDS = ("vectors", "replies", "models")
 DESCRIPTION = """\

@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 
 from kimera.first_use import at_first_use
 
-__all__ = ["Answer", "Checked", "Contradiction", "LiveClient", "LiveError", "Refused", "Statement"]
+__all__ = [
+    "Answer",
+    "Checked",
+    "Contradiction",
+    "LiveClient",
+    "LiveError",
+    "LiveSettings",
+    "Refused",
+    "Statement",
+]
 
 if TYPE_CHECKING:
     from kimera.live.client import Answer, Checked, LiveClient, LiveError, Refused
     from kimera.live.contradictions import Contradiction, Statement
+    from kimera.live.live_settings import LiveSettings
 else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "Answer": "client",
-            "Checked": "client",
-            "Contradiction": "contradictions",
-            "LiveClient": "client",
-            "LiveError": "client",
-            "Refused": "client",
-            "Statement": "contradictions",
+            "client": ["Answer", "Checked", "LiveClient", "LiveError", "Refused"],
+            "contradictions": ["Contradiction", "Statement"],
+            "live_settings": ["LiveSettings"],
         },
     )

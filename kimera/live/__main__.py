@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from kimera.interrupts import exit_quietly
+    from kimera.console import exit_quietly
 
     exit_quietly()
 
@@ -17,12 +17,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kimera.console import command_line, parser_of
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.capacity import Limits
 from kimera.live.live_settings import TOKEN, LiveSettings
-from kimera.settings import command_line, parser_of
 
 if TYPE_CHECKING:
     from kimera.live.session import ContradictionFinder

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from kimera.argument_types import cosine, port_number, whole
+from kimera.console import Groups, cosine, option, port_number, whole
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.capacity import Limits
 from kimera.reactor_settings import ModelSettings
-from kimera.settings import Groups, option
 
 TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
 _RULE, _LIMITS = CandidateRule(), Limits()

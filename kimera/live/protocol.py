@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, TypeAlias
 
-import kimera
 from kimera.live.capacity import Limits
 from kimera.live.contradictions import Contradiction, Statement
+from kimera.version import __version__
 
 VERSION = 1
 PATH = "/live"
@@ -110,7 +110,7 @@ def hello(limits: Limits) -> Message:
     return {
         "type": "hello",
         "version": VERSION,
-        "server": f"kimera {kimera.__version__}",
+        "server": f"kimera {__version__}",
         "limits": {
             "statements": limits.statements,
             "characters": limits.characters,

@@ -16,8 +16,8 @@ from kimera.live.access import Access
 from kimera.live.capacity import Limits, Room
 from kimera.live.checker import Checker
 from kimera.live.connection import Connection
-from kimera.live.page import load_page
 from kimera.live.protocol import PATH
+from kimera.live.served_page import load_page
 from kimera.live.session import ContradictionFinder
 
 # A client that sends nothing is asked for a sign of life after so long, and closed after half as long again.

@@ -9,9 +9,9 @@ from itertools import repeat
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from kimera.cached_outputs import distinct
 from kimera.live.candidate_rule import CandidateRule, choose_candidates
 from kimera.live.contradictions import Contradiction, Statement
+from kimera.models import distinct
 from kimera.reactor import THRESHOLD, Reactor
 
 FIRST_ROWS = 64

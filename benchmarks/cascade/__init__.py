@@ -1,0 +1,40 @@
+"""A cheap detector where it is sure, the dearer one elsewhere, within a bound on the error."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "CONFIDENCE",
+    "BudgetError",
+    "Cascade",
+    "CascadePlan",
+    "CascadeRun",
+    "Curve",
+    "CurvePoint",
+    "Decision",
+    "Round",
+    "curve",
+    "plan_in",
+    "settled_verdict",
+    "sides_in",
+    "with_cascade",
+]
+
+if TYPE_CHECKING:
+    from benchmarks.cascade.bounds import CONFIDENCE
+    from benchmarks.cascade.cascade import BudgetError, Cascade, CascadePlan, Decision, Round, settled_verdict
+    from benchmarks.cascade.in_run import CascadeRun, plan_in, sides_in
+    from benchmarks.cascade.result import with_cascade
+    from benchmarks.cascade.trade_off import Curve, CurvePoint, curve
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "bounds": ["CONFIDENCE"],
+            "cascade": ["BudgetError", "Cascade", "CascadePlan", "Decision", "Round", "settled_verdict"],
+            "in_run": ["CascadeRun", "plan_in", "sides_in"],
+            "result": ["with_cascade"],
+            "trade_off": ["Curve", "CurvePoint", "curve"],
+        },
+    )

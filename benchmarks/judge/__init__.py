@@ -1,0 +1,123 @@
+"""A remote model asked for a verdict: the client's parts, from the prompt to the reply."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "BUILT_IN",
+    "CHAT_COMPLETIONS",
+    "DEFAULT_PROMPT",
+    "INTERRUPTED",
+    "MAX_IN_FLIGHT",
+    "REMEDIES",
+    "SIMULATED_FINGERPRINT",
+    "START",
+    "UNKNOWN",
+    "AdaptiveLimit",
+    "Ask",
+    "Asking",
+    "Attempt",
+    "ChatProtocol",
+    "Completion",
+    "CostLimit",
+    "Endpoint",
+    "InterruptedAskingError",
+    "JudgeError",
+    "LimitChange",
+    "Outcome",
+    "PairTerms",
+    "Price",
+    "Prompt",
+    "RateLimits",
+    "ReplyCache",
+    "Request",
+    "RetryBudget",
+    "RetryPolicy",
+    "Slots",
+    "Transport",
+    "Turn",
+    "Usage",
+    "asks_of",
+    "billed_usage",
+    "estimate",
+    "httpx_available",
+    "in_dollars",
+    "internal_error",
+    "is_local",
+    "judge_all",
+    "kind_of",
+    "load_prompt",
+    "open_transport",
+    "parse_price",
+    "price_of",
+    "resolved_base_url",
+    "unstated",
+    "worst_case",
+]
+
+if TYPE_CHECKING:
+    from benchmarks.judge.adaptive import MAX_IN_FLIGHT, START, AdaptiveLimit, LimitChange
+    from benchmarks.judge.asking import Asking
+    from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
+    from benchmarks.judge.chat_protocol import ChatProtocol
+    from benchmarks.judge.completions import Completion
+    from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url
+    from benchmarks.judge.failures import INTERRUPTED, REMEDIES, InterruptedAskingError, JudgeError, kind_of
+    from benchmarks.judge.internal_errors import internal_error
+    from benchmarks.judge.pipeline import Ask, asks_of, judge_all
+    from benchmarks.judge.pricing import (
+        CostLimit,
+        Price,
+        billed_usage,
+        estimate,
+        in_dollars,
+        is_local,
+        parse_price,
+        price_of,
+        worst_case,
+    )
+    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
+    from benchmarks.judge.rates import RateLimits, Turn
+    from benchmarks.judge.reply_cache import ReplyCache
+    from benchmarks.judge.retries import RetryBudget, RetryPolicy
+    from benchmarks.judge.slots import Slots
+    from benchmarks.judge.transports import Transport, httpx_available, open_transport
+    from benchmarks.judge.trials import PairTerms
+    from benchmarks.judge.usage import UNKNOWN, Usage, unstated
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "adaptive": ["AdaptiveLimit", "LimitChange", "MAX_IN_FLIGHT", "START"],
+            "asking": ["Asking"],
+            "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
+            "chat_protocol": ["ChatProtocol"],
+            "completions": ["Completion"],
+            "endpoint": ["Endpoint", "Request", "resolved_base_url"],
+            "failures": ["INTERRUPTED", "InterruptedAskingError", "JudgeError", "REMEDIES", "kind_of"],
+            "internal_errors": ["internal_error"],
+            "pipeline": ["Ask", "asks_of", "judge_all"],
+            "pricing": [
+                "CostLimit",
+                "Price",
+                "billed_usage",
+                "estimate",
+                "in_dollars",
+                "is_local",
+                "parse_price",
+                "price_of",
+                "worst_case",
+            ],
+            "prompts": ["BUILT_IN", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "protocols.chat_completions": ["CHAT_COMPLETIONS"],
+            "rates": ["RateLimits", "Turn"],
+            "reply_cache": ["ReplyCache"],
+            "retries": ["RetryBudget", "RetryPolicy"],
+            "slots": ["Slots"],
+            "transports": ["Transport", "httpx_available", "open_transport"],
+            "trials": ["PairTerms"],
+            "usage": ["UNKNOWN", "Usage", "unstated"],
+        },
+    )

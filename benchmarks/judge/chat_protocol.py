@@ -1,0 +1,62 @@
+"""How one API of judges speaks: what is to be written for another one, and nothing else of the pipeline is.
+
+| method | what it says |
+| --- | --- |
+| `url` | where a request is posted to, behind a base URL |
+| `headers` | how the key is shown, and what else the API wants to be told with each request |
+| `dialect` | what the first request asks for: formats, names of the limit, parameters that can be left out |
+| `body` | a request that asks for what a dialect says, in the API's own words |
+| `read_error` | what a refusal says, whatever its status; None for a reply that is none |
+| `read` | the completion that a body holds |
+| `limits_in` | what the headers of a reply say of the limits on requests and on tokens a minute |
+
+`Endpoint` does the rest for all of them: it keeps keys out of what it gives, learns from refusals
+(`adaptation.py`), keeps replies and counts silences; `asking.py` and `pipeline.py` ask again. How long a
+server asks to wait is read from headers and bodies of any kind (`waits.py`), and so is what its refusals are
+about (`refusals.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from benchmarks.judge.completions import Completion
+from benchmarks.judge.dialect import Dialect
+from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.rates import StatedLimit
+
+Messages = list[dict[str, str]]
+
+
+class ChatProtocol(Protocol):
+    """One API. It holds no state: one value serves any number of endpoints."""
+
+    def url(self, base_url: str) -> str: ...
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Those that only this API wants; none shows a key that is empty."""
+        ...
+
+    def dialect(self, *, logprobs: bool) -> Dialect:
+        """logprobs: whether the probabilities of the reply's tokens are asked for, if the API has them."""
+        ...
+
+    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+        """sample: which of several askings of the same question; each has a seed of its own, if any does.
+
+        The same arguments give the same bytes: kept replies are found by them.
+        """
+        ...
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
+        """headers: names in lower case. An error inside a body of status 200 is a refusal too."""
+        ...
+
+    def read(self, body: bytes) -> Completion:
+        """Raises JudgeError: "bad_response" for what is no completion, "content_filter" for one withheld."""
+        ...
+
+    def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
+        """By "requests" and "tokens"; what the headers say nothing of is absent, or None."""
+        ...

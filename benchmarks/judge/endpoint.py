@@ -1,0 +1,221 @@
+"""One endpoint: writes requests for it, sends them, and learns what it takes, whatever protocol it speaks."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from benchmarks.judge.adaptation import Adaptation
+from benchmarks.judge.chat_protocol import ChatProtocol
+from benchmarks.judge.completions import Completion
+from benchmarks.judge.dialect import Dialect
+from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.failures import JudgeError, kind_of
+from benchmarks.judge.internal_errors import internal_error
+from benchmarks.judge.offered_models import offered_models, told_of
+from benchmarks.judge.pricing import is_local
+from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
+from benchmarks.judge.rates import RateLimits, Turn
+from benchmarks.judge.redaction import Secrets, secrets_in
+from benchmarks.judge.refusals import read_refusal
+from benchmarks.judge.reply_cache import ReplyCache, reply_key
+from benchmarks.judge.transports import HttpReply, Transport
+from benchmarks.judge.trials import PairTerms
+from benchmarks.judge.usage import Usage
+from kimera.errors import UserError
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
+TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
+MAX_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it will be sent.
+
+    terms: of the pair that it is about. question: that pair, as it is asked about.
+    """
+
+    body: bytes
+    dialect: Dialect
+    terms: PairTerms = field(default_factory=PairTerms)
+    question: str = ""
+
+
+class Endpoint:
+    """A model behind a base URL. The key is checked here, so that no later error has to quote it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        model: str,
+        timeout_s: float,
+        *,
+        headers: Mapping[str, str] | None = None,
+        rates: RateLimits | None = None,
+        replies: ReplyCache | None = None,
+        logprobs: bool = False,
+        protocol: ChatProtocol = CHAT_COMPLETIONS,
+    ) -> None:
+        _check_url(base_url)
+        host = urlsplit(base_url).hostname
+        self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
+        if not key and not self.is_local:
+            raise UserError(f"no API key for {host}: set OPENAI_API_KEY")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise UserError(
+                "the API key contains a blank, a line break or a character that no key has; copy it again"
+            )
+        self.base_url = base_url
+        self.model = model
+        self.timeout_s = timeout_s
+        self.protocol = protocol
+        self._first_dialect = protocol.dialect(logprobs=logprobs)
+        self.adaptation = Adaptation(self._first_dialect)
+        self.rates = rates or RateLimits()
+        self._replies = replies
+        self._silences = 0.0
+        self._offered: list[str] | None = None  # models, once they were asked for
+        own = {**protocol.headers(key), **(headers or {})}
+        self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.model!r} at {self.base_url!r})"
+
+    @property
+    def dialect(self) -> Dialect:
+        """How requests are written, but for pairs that need it otherwise."""
+        return self.adaptation.dialect
+
+    def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
+        """The request as this endpoint takes it. sample: which of several askings of the same question."""
+        terms = terms or PairTerms()
+        dialect = self.adaptation.dialect_for(terms)
+        question = next((message["content"] for message in messages if message["role"] == "user"), "")
+        body = self.protocol.body(messages, self.model, dialect, sample)
+        return Request(body, dialect, terms, question)
+
+    async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
+        """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
+
+        No secret of ours is in what this gives or raises, whatever a server quotes. An error of ours is of
+        kind "internal".
+        """
+        try:
+            completion = await self._send(transport, request, turn)
+        except JudgeError as error:
+            offered = await self._offers(transport, error)
+            message = self.redact(error.message)[:MAX_MESSAGE]  # cut last: half a key is not found
+            raise error.but(message=message + self.redact(offered)) from None
+        except Exception as error:  # whatever it is, it costs its pair, and no other request
+            raise internal_error(error, self.redact, status=200) from error
+        finally:
+            self.adaptation.note_reply()
+        return replace(
+            completion,
+            text=self._secrets.out_of_reply(completion.text),
+            refusal=self.redact(completion.refusal),
+            system_fingerprint=self.redact(completion.system_fingerprint),
+        )
+
+    async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
+        reply = await self._post(transport, request.body, turn)
+        if error_reply := self.protocol.read_error(reply.status, reply.headers, reply.body):
+            raise self._refusal(error_reply, reply, request)
+        completion = self.protocol.read(reply.body)
+        self.adaptation.note_completion(completion, request.dialect, request.terms)
+        return completion
+
+    def _refusal(self, error_reply: ErrorReply, reply: HttpReply, request: Request) -> JudgeError:
+        refusal = read_refusal(
+            error_reply.status,
+            error_reply.said,
+            reply.headers,
+            model=self.model,
+            question=request.question,
+            now=time.time(),
+            has_answered=self.adaptation.has_answered,
+        )
+        error = self.adaptation.note_refusal(refusal, request.dialect, request.terms)
+        if reply.status == 200:
+            return error.but(message=f"{error.message} (inside a reply of status 200)")
+        return error
+
+    async def _offers(self, transport: Transport, error: JudgeError) -> str:
+        """Which models there are, where the one that was asked is not; asked once, and only then."""
+        if not kind_of(error.kind).is_elsewhere:
+            return ""
+        if self._offered is None:
+            self._offered = []
+            try:
+                self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+            except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
+                internal_error(ours, self.redact)
+        return told_of(self._offered, self.model)
+
+    def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
+        """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
+        body = self._replies.get(self._kept_as(messages, sample)) if self._replies else None
+        if body is None:
+            return None
+        try:
+            return replace(self.protocol.read(body), usage=Usage(), from_cache=True)
+        except JudgeError:  # damaged on disk: ask again
+            return None
+
+    def keep(self, messages: list[dict[str, str]], sample: int, completion: Completion) -> None:
+        """Keeps a usable reply for later runs, if replies are kept. messages: of the first attempt."""
+        if self._replies and not completion.from_cache:
+            body = self._secrets.out_of_reply(completion.body.decode("utf-8", "replace"))
+            self._replies.put(self._kept_as(messages, sample), body.encode())
+
+    def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
+        """What a reply is kept under: the first dialect's request, which a later run starts from again."""
+        first = self.protocol.body(messages, self.model, self._first_dialect, sample)
+        return reply_key(self.base_url, first, sample)
+
+    async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
+        url = self.protocol.url(self.base_url)
+        self.rates.note_sent(turn)
+        try:
+            reply = await transport.post(url, self._headers, body, self.timeout_s)
+        except JudgeError as error:
+            self._silences += kind_of(error.kind).is_silence
+            if self._silences >= (UNREACHABLE_AFTER if error.kind == "connection" else TOO_MANY_TIMEOUTS):
+                raise error.but(kind="unreachable") from None
+            raise
+        self._silences = -math.inf  # it has replied, so it is there
+        self.rates.learn(self.protocol.limits_in(reply.headers), turn)
+        return replace(reply, body=self._secrets.out_of_body(reply.body))
+
+    def redact(self, text: str) -> str:
+        """A message without the secrets of this endpoint."""
+        return self._secrets.out_of_message(text)
+
+
+def resolved_base_url(base_url: str | None) -> str:
+    """The argument, else OPENAI_BASE_URL, else OpenAI's own. Raises UserError for what cannot be one."""
+    url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
+    _check_url(url)
+    return url
+
+
+def _check_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(f"base URL {base_url!r} is not a http:// or https:// address")
+    if parts.username or parts.password:
+        raise UserError("the base URL holds a user name or password; give the key in OPENAI_API_KEY")
+    if parts.query or parts.fragment:
+        raise UserError(f"base URL {base_url.partition('?')[0]!r} has a query string; leave that out")

@@ -1,0 +1,154 @@
+"""All pairs through one client: workers that pull from an iterator, and what ends the run early."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.judge.attempts import Outcome
+from benchmarks.judge.failures import FATAL, InterruptedAskingError
+from benchmarks.judge.slots import Slots
+from kimera.pairs import Failure, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question about a pair. variant 0 is the pair as it stands, asked once; others repeat or swap it."""
+
+    index: int
+    pair: Pair
+    variant: int = 0
+    repeat: int = 0
+    swapped: bool = False
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        pair = self.pair
+        return (pair.text2, pair.text1) if self.swapped else (pair.text1, pair.text2)
+
+
+def asks_of(
+    pairs: Iterable[tuple[int, Pair]],
+    repeat: int = 1,
+    swap: bool = False,
+    wanted: Callable[[int, int], bool] = lambda index, variant: True,
+) -> Iterator[Ask]:
+    """Each (index, pair) `repeat` times, with `swap` as often in the other order; those that are wanted."""
+    orders = (False, True) if swap else (False,)
+    for index, pair in pairs:
+        for variant, (swapped, number) in enumerate((order, k) for order in orders for k in range(repeat)):
+            if wanted(index, variant):
+                yield Ask(index, pair, variant, number, swapped)
+
+
+class JudgeClient(Protocol):
+    """Who asks about one pair, in a slot that the worker holds; `AsyncOpenAIClient` does.
+
+    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped.
+    """
+
+    slots: Slots
+    max_concurrent: int
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def stopping(self) -> bool: ...
+
+    def stop(self, reason: Failure) -> None: ...
+
+    async def judge_in_slot(self, text1: str, text2: str, sample: int = 0) -> Outcome: ...
+
+
+class ErrorWindow:
+    """Says when the share of failures among the last `size` outcomes passes `maximum`."""
+
+    def __init__(self, maximum: float | None, size: int = 100, minimum: int = 20) -> None:
+        self._maximum = maximum
+        self._minimum = minimum
+        self._failed: deque[bool] = deque(maxlen=size)
+
+    def passed(self, failed: bool) -> bool:
+        self._failed.append(failed)
+        if self._maximum is None or len(self._failed) < self._minimum:
+            return False
+        return sum(self._failed) > self._maximum * len(self._failed)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Collects garbage far less often, and never looks at what was there before.
+
+    Each request makes thousands of objects, nearly all freed by their counts. At the usual thresholds a
+    fifth of the processor's time goes into looking for cycles, mostly among imported modules.
+    """
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(10_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
+
+
+async def judge_all(
+    client: JudgeClient,
+    asks: Iterable[Ask],
+    record: Callable[[Ask, Outcome], None],
+    max_error_rate: float | None = None,
+) -> None:
+    """Asks everything and hands each outcome to `record` the moment it exists.
+
+    Memory does not grow with the number of pairs: workers pull from the iterator. There are twice as many as
+    slots, so that pairs which wait for a retry leave no slot empty; sync mode has one. What ended the run
+    early, if anything did, is given to `client.stop`. An error of `asks` or `record` ends every worker and
+    is raised.
+    """
+    source = iter(asks)
+    errors = ErrorWindow(max_error_rate)
+    broken: list[Exception] = []
+
+    def following() -> Ask | None:
+        try:
+            return next(source, None)
+        except Exception as error:  # noqa: BLE001 (raised once what is in flight, and paid for, is recorded)
+            broken.append(error)
+            client.stop(Failure("source", str(error)))
+            return None
+
+    async def work() -> None:
+        while True:
+            await client.slots.acquire()
+            ask = None if client.stopping else following()
+            if ask is None:
+                client.slots.release()
+                return
+            try:
+                outcome = await client.judge_in_slot(*ask.texts, sample=ask.repeat)
+            except InterruptedAskingError:
+                return
+            record(ask, outcome)
+            failure = outcome.result if isinstance(outcome.result, Failure) else None
+            if failure and failure.kind in FATAL:
+                client.stop(failure)
+            elif errors.passed(not outcome.is_answer):
+                client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
+
+    workers = client.max_concurrent * 2 if client.mode == "async" else 1
+    with _rare_collections():
+        tasks = [asyncio.create_task(work()) for _ in range(workers)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    if broken:
+        raise broken[0]

@@ -1,0 +1,250 @@
+"""Chat completions, as OpenAI's API speaks and all that imitate it: POST /chat/completions."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.judge.chat_protocol import Messages
+from benchmarks.judge.completions import ARGUMENTS, THOUGHTS, Completion, texts_in
+from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
+from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
+from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in_words
+from benchmarks.judge.event_streams import read_chunks, whole_completion
+from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.prompts import REPLY_SCHEMA
+from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
+from benchmarks.judge.thinking import without_thoughts
+from benchmarks.judge.usage import UNKNOWN, read_usage
+
+_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
+_FIRST = Dialect(
+    formats=("json_schema", "json_object", PLAIN_TEXT),
+    limit_parameters=("max_completion_tokens", "max_tokens", ""),
+    optional=(("temperature", 0), ("seed", 0)),
+)
+_LIMIT_HEADERS = {
+    what: (f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}") for what in ("requests", "tokens")
+}
+_UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
+
+
+class ChatCompletions:
+    """The ChatProtocol of OpenAI's chat completions."""
+
+    def url(self, base_url: str) -> str:
+        return f"{base_url}/chat/completions"
+
+    def headers(self, key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def dialect(self, *, logprobs: bool = False) -> Dialect:
+        return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
+
+    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+        written = messages if dialect.system_role else _without_system(messages)
+        return f'{{"messages":{json.dumps(written)},{_parameters(model, dialect, sample)}'.encode()
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
+        return error_inside(body) if status == 200 else ErrorReply(status, read_error_body(body))
+
+    def read(self, body: bytes) -> Completion:
+        try:
+            completion = read_completion(body)
+        except JudgeError as error:
+            if note := filter_note_of(body):
+                message = f"the endpoint's filter withheld the reply ({note[:60]})"
+                raise error.but(kind="content_filter", message=message) from None
+            raise
+        if not (completion.text or completion.refusal) and (note := filter_note_of(body)):
+            return replace(completion, refusal=note[:60])
+        return completion
+
+    def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
+        return {what: StatedLimit.of(headers, *names) for what, names in _LIMIT_HEADERS.items()}
+
+
+CHAT_COMPLETIONS = ChatCompletions()
+
+
+@functools.lru_cache(maxsize=64)  # a handful of small values a run
+def _parameters(model: str, dialect: Dialect, sample: int) -> str:
+    """All but the messages, which alone differ from pair to pair, as the rest of a JSON object."""
+    payload: dict[str, Any] = {"model": model, **dict(dialect.optional)}
+    if dialect.says_stream:
+        payload["stream"] = False
+    if dialect.limit_parameter:
+        payload[dialect.limit_parameter] = dialect.max_tokens
+    if "seed" in payload:
+        payload["seed"] = sample
+    if dialect.reply_format == "json_schema":
+        schema = {"name": "verdict", "strict": True, "schema": REPLY_SCHEMA}
+        payload["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif dialect.reply_format == "json_object":
+        payload["response_format"] = {"type": "json_object"}
+    return json.dumps(payload)[1:]
+
+
+def _without_system(messages: Messages) -> Messages:
+    """The same, the system message being the beginning of the first question."""
+    if len(messages) < 2 or messages[0]["role"] != "system":
+        return messages
+    question = f"{messages[0]['content']}\n\n{messages[1]['content']}"
+    return [{**messages[1], "content": question}, *messages[2:]]
+
+
+def read_body(body: bytes) -> Any:
+    """The JSON value that a body is, one in a string or an event stream among them.
+
+    An event stream becomes the completion that its chunks make up. Raises ValueError for anything else.
+    """
+    text = body.decode("utf-8-sig", "replace").strip()
+    try:
+        value = _JSON.decode(text)
+        if isinstance(value, str):
+            value = _JSON.decode(value)
+    except ValueError:
+        value = read_chunks(text)
+    return whole_completion(value)
+
+
+def read_completion(body: bytes) -> Completion:
+    """Reads a 200 reply of any bytes. Raises JudgeError("bad_response") for what is no chat completion."""
+    usage = UNKNOWN
+    try:
+        reply = read_body(body)
+        usage = read_usage(_usage_in(reply))
+        choice = reply["choices"][0]
+        message = choice.get("message", {"content": choice["text"]} if "text" in choice else None)
+        if isinstance(message, str):
+            message = {"content": message}
+        text, found_in = _said(message, is_cut_off=choice.get("finish_reason") == "length")
+        if text and not usage.completion:  # a zero there is that of a server that does not count
+            usage = replace(usage, completion=None)
+        return Completion(
+            text=text,
+            finish_reason=_text(choice.get("finish_reason")),
+            refusal=_text(message.get("refusal")),
+            usage=usage,
+            system_fingerprint=_text(reply.get("system_fingerprint"))[:100],
+            logprobs=_logprobs(choice.get("logprobs")),
+            body=body,
+            found_in=found_in,
+        )
+    except _UNREADABLE:
+        shown = body[:200].decode("utf-8", "replace")
+        is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page else ""
+        raise JudgeError(
+            "bad_response", f"not a chat completion{hint}: {shown!r}", status=200, usage=usage
+        ) from None
+
+
+def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:
+    """(the text that a message says, where it stood if not in its content).
+
+    What is called with says as much as what is said. Thoughts are believed only where nothing else is there,
+    and only in what they end in.
+    """
+    content = "".join(texts_in(message.get("content")))
+    called, where = _called(message)
+    if is_json_reply(content) or without_thoughts(content[:MAX_REPLY_CHARS]):
+        return f"{content}\n{called}" if called else content, ""
+    if called:
+        return called, where
+    for name, thoughts in message.items():
+        if THOUGHTS.search(name) and not is_cut_off and (end := conclusion("".join(texts_in(thoughts)))):
+            return end, name
+    return content, ""
+
+
+def _called(message: dict[str, Any]) -> tuple[str, str]:
+    """(the arguments that tools are called with, what they are)."""
+    calls = message.get("tool_calls")
+    said = [_arguments(call) for call in (calls if isinstance(calls, list) else [calls])]
+    if any(said):
+        return "\n".join(said), "tool_calls"
+    return _arguments(message.get("function_call")), "function_call"
+
+
+def _arguments(call: Any) -> str:
+    if not isinstance(call, dict):
+        return ""
+    function = call.get("function")
+    held = function if isinstance(function, dict) else call
+    arguments = next((held[name] for name in ARGUMENTS if held.get(name)), "")
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+def _usage_in(reply: dict[str, Any]) -> Any:
+    """The usage, which some endpoints state beside the choices, in the choice, or among what is theirs."""
+    choices = reply.get("choices")
+    beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
+    stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
+    return next((usage for usage in stated if isinstance(usage, dict)), None)
+
+
+def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:
+    """What can be used of them; none where any is malformed, since the verdict's would not be found."""
+    tokens = value.get("content") if isinstance(value, dict) else None
+    try:
+        return tuple((_token(token["token"]), float(token["logprob"])) for token in tokens or ())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return ()
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a token that is not text")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def error_inside(body: bytes) -> ErrorReply | None:
+    """The error that a body of status 200 holds, with the status that it would have had; None without one."""
+    try:
+        value = read_body(body)
+    except _UNREADABLE:
+        return None
+    held = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
+    if held is None:
+        return None
+    said = body_of(held)
+    return ErrorReply(said.status or status_in_words(said), said)
+
+
+def _error_in(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return None
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    about = {name: held for name, held in value.items() if name not in {"choices", "usage", "messages"}}
+    if value.get("error") or value.get("errors"):
+        return about
+    message = first.get("message")
+    within = message if isinstance(message, dict) else {}
+    for holder in (first, within):
+        if holder.get("error"):
+            return {
+                "error": holder["error"],
+                **{name: about[name] for name in ("code", "status") if name in about},
+            }
+    if first:
+        return None
+    said = body_of(about)
+    return about if said.keys & SENTENCE_KEYS and said.message and not filter_note(value) else None
+
+
+def filter_note_of(body: bytes) -> str:
+    """What a body without a text says of a filter; empty where it says nothing of one."""
+    try:
+        return filter_note(read_body(body))
+    except _UNREADABLE:
+        return ""

@@ -1,0 +1,142 @@
+"""One comparison: its detectors, its folder and journal, and how it is read back."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "CANDIDATES",
+    "CHANGES",
+    "COMPARED",
+    "FIGURES",
+    "JOURNAL",
+    "NOT_ASKED",
+    "OF_CANDIDATES",
+    "OF_ONE",
+    "Changed",
+    "Comparison",
+    "Detector",
+    "FinishedRun",
+    "Journal",
+    "JournalReader",
+    "Judged",
+    "JudgedScanSettings",
+    "Recorder",
+    "RunResult",
+    "build_differences",
+    "cascade_of",
+    "changed_pairs",
+    "check_judge",
+    "check_same",
+    "common_pairs",
+    "compare",
+    "comparison_of",
+    "detectors_of",
+    "dry_run",
+    "header_of",
+    "is_begun",
+    "judges_base_url",
+    "judges_of",
+    "new_run_folder",
+    "open_run",
+    "pairings",
+    "planned",
+    "price_for",
+    "resumed_settings",
+    "rows_of",
+    "told_of",
+    "told_of_comparison",
+    "write_candidates",
+]
+
+if TYPE_CHECKING:
+    from benchmarks.runs.comparison import Comparison, compare
+    from benchmarks.runs.detector import Detector, told_of
+    from benchmarks.runs.detectors import (
+        cascade_of,
+        check_judge,
+        detectors_of,
+        judges_base_url,
+        judges_of,
+        planned,
+        price_for,
+    )
+    from benchmarks.runs.dry_runs import dry_run
+    from benchmarks.runs.finished_run import FinishedRun, open_run
+    from benchmarks.runs.journal import Journal, JournalReader
+    from benchmarks.runs.judged_scan_settings import (
+        OF_CANDIDATES,
+        JudgedScanSettings,
+        comparison_of,
+        told_of_comparison,
+    )
+    from benchmarks.runs.matching import common_pairs, pairings
+    from benchmarks.runs.outcomes import NOT_ASKED, rows_of
+    from benchmarks.runs.recorder import Recorder
+    from benchmarks.runs.run_folder import (
+        JOURNAL,
+        check_same,
+        header_of,
+        is_begun,
+        new_run_folder,
+        resumed_settings,
+    )
+    from benchmarks.runs.run_result import RunResult
+    from benchmarks.runs.scan_candidates import CANDIDATES, Judged, write_candidates
+    from benchmarks.runs.two_runs import (
+        CHANGES,
+        COMPARED,
+        FIGURES,
+        OF_ONE,
+        Changed,
+        build_differences,
+        changed_pairs,
+    )
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "comparison": ["Comparison", "compare"],
+            "detector": ["Detector", "told_of"],
+            "detectors": [
+                "cascade_of",
+                "check_judge",
+                "detectors_of",
+                "judges_base_url",
+                "judges_of",
+                "planned",
+                "price_for",
+            ],
+            "dry_runs": ["dry_run"],
+            "finished_run": ["FinishedRun", "open_run"],
+            "journal": ["Journal", "JournalReader"],
+            "judged_scan_settings": [
+                "JudgedScanSettings",
+                "OF_CANDIDATES",
+                "comparison_of",
+                "told_of_comparison",
+            ],
+            "matching": ["common_pairs", "pairings"],
+            "outcomes": ["NOT_ASKED", "rows_of"],
+            "recorder": ["Recorder"],
+            "run_folder": [
+                "JOURNAL",
+                "check_same",
+                "header_of",
+                "is_begun",
+                "new_run_folder",
+                "resumed_settings",
+            ],
+            "run_result": ["RunResult"],
+            "scan_candidates": ["CANDIDATES", "Judged", "write_candidates"],
+            "two_runs": [
+                "CHANGES",
+                "COMPARED",
+                "Changed",
+                "FIGURES",
+                "OF_ONE",
+                "build_differences",
+                "changed_pairs",
+            ],
+        },
+    )

@@ -1,0 +1,46 @@
+"""What a run asks of a detector, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from benchmarks.datasets import Dataset
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.runs.journal import Record
+from benchmarks.runs.recorder import Recorder
+from kimera.pairs import Failure
+
+
+class Detector(Protocol):
+    """Something that gives verdicts on all pairs of a dataset to a recorder.
+
+    | member | what it is for | when it is asked |
+    | --- | --- | --- |
+    | `info` | what it is and how it is set | at any time: it may learn while it runs |
+    | `take_earlier` | what the run has spent before counts | once, before any detector runs |
+    | `run` | its verdicts go to its recorder | once, unless nothing is left to ask |
+
+    A detector that computes on this machine is a `kimera.detectors.VerdictSource` in a `LocalDetector`.
+    """
+
+    @property
+    def info(self) -> DetectorInfo: ...
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        """Takes into account what earlier sessions of the run have spent."""
+
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
+        """Asks about what its recorder wants; gives what ended it early, if anything did.
+
+        recorders: of all detectors, by name; those that ran before are full.
+        """
+
+
+def told_of(detectors: Sequence[Detector], cascade: DetectorInfo | None = None) -> Record:
+    """What the header of a run's journal says of its detectors, for `finished_run.infos_in` to read.
+
+    cascade: of two of them, where the run is one.
+    """
+    infos = [detector.info for detector in detectors] + ([cascade] if cascade else [])
+    return {"detectors": [info.as_json() for info in infos]}

@@ -1,0 +1,199 @@
+"""The detectors that the flags of a comparison ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
+from kimera.console import note
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.datasets import Dataset
+    from benchmarks.judge import CostLimit, Price, Prompt, ReplyCache
+    from benchmarks.openai_async import AsyncOpenAIClient
+    from benchmarks.runs.detector import Detector
+    from benchmarks.settings import LimitSettings, RunSettings
+    from kimera.reactor import Reactor
+
+WAYS_TO_A_JUDGE = {
+    "OPENAI_API_KEY=...": "set the key in the environment, to ask OpenAI's API",
+    "--base-url URL": "another OpenAI-compatible endpoint, a local server for instance",
+}
+WAYS_WITHOUT = {
+    "--simulate": "a simulated judge, offline; its answers come from the labels",
+    "--kimera-only": "the reactor alone",
+}
+SIMULATED_NAME = "simulated-judge"
+DEFAULT_MODEL = "gpt-4o"
+# What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
+SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
+
+
+def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
+    """Raises UserError where no judge can be asked, or not as a cascade.
+
+    ways_without: what can be done where there is none, for the message.
+    """
+    configured = settings.api_key or os.environ.get("OPENAI_API_KEY")
+    elsewhere = settings.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
+        ways = {**WAYS_TO_A_JUDGE, **ways_without}
+        width = max(map(len, ways))
+        listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
+        raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
+    if settings.max_sent and not settings.cascade:
+        raise UserError("--max-sent limits --cascade RISK; give both")
+    judges = [] if settings.kimera_only else judges_of(settings)
+    if settings.cascade and len(judges) > 1:
+        raise UserError("--cascade takes one judge; give --model once")
+
+
+def judges_base_url(settings: RunSettings) -> str:
+    from benchmarks.judge import resolved_base_url
+
+    return resolved_base_url(settings.base_url)
+
+
+def judges_of(settings: RunSettings) -> list[str]:
+    """Raises UserError for names that a run cannot tell apart, or that no table could show."""
+    default = SIMULATED_NAME if settings.simulate else os.environ.get("KIMERA_MODEL") or DEFAULT_MODEL
+    models = settings.models or [default]
+    check_names(models)
+    return list(models)
+
+
+def check_names(models: Sequence[str]) -> None:
+    """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
+    from benchmarks.stats import CASCADE_RUN
+
+    ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
+    couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
+    for place, name in enumerate(models):
+        if not name.strip():
+            raise UserError("--model: the name is blank; give that of the judge's model")
+        if name != name.strip() or not name.isprintable():
+            raise UserError(
+                f"--model {name!r}: the name has blanks around it, or characters that cannot be shown; leave "
+                "them out"
+            )
+        if name in ours:
+            raise UserError(f"--model {name}: Kimera uses that name itself; give the judge another one")
+        if name in models[:place]:
+            raise UserError(f"--model {name} is given twice; give each judge once")
+        if name in couples:
+            raise UserError(
+                f"--model {name}: Kimera uses that name for two detectors of this run side by side; give the "
+                "judge another one"
+            )
+
+
+def planned(settings: RunSettings) -> list[DetectorInfo]:
+    """What the detectors of the run will be, in the summary's order, before any of them is made."""
+    from benchmarks.runs.finished_run import plan_of
+
+    plan = plan_of(vars(settings))
+    return default_infos(
+        [] if settings.judge_only else [local_info(REACTOR_NAME)],
+        [] if settings.kimera_only else judges_of(settings),
+        is_simulated=settings.simulate,
+        repeat=settings.repeat,
+        swap=settings.swap,
+        cascade=plan.settings if plan else None,
+    )
+
+
+def cascade_of(settings: RunSettings) -> DetectorInfo | None:
+    """The run as a cascade of its reactor and its judge, where it is one."""
+    return next((info for info in planned(settings) if info.sides), None)
+
+
+def detectors_of(
+    settings: RunSettings,
+    dataset: Dataset,
+    prompt: Prompt,
+    reactor: Reactor | None,
+    stack: contextlib.ExitStack,
+) -> list[Detector]:
+    from benchmarks.judge import ReplyCache
+    from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
+    from benchmarks.runs.local_detector import LocalDetector
+
+    detectors: list[Detector] = []
+    if reactor:
+        on_ray = not reactor.engine.is_local
+        detectors.append(LocalDetector(reactor, settings.mp, REACTOR_NAME, on_ray=on_ray))
+    if settings.kimera_only:
+        return detectors
+    simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
+    replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
+    limits: list[CostLimit] = []
+    cascade = cascade_of(settings)
+    for model in judges_of(settings):
+        client, price = _client(settings, model, prompt, simulator, limits, replies)
+        judging = JudgeOptions(
+            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, cascade
+        )
+        asked = settings.concurrency or 1
+        detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
+    return detectors
+
+
+def _client(
+    settings: RunSettings,
+    model: str,
+    prompt: Prompt,
+    simulator: str | None,
+    limits: list[CostLimit],
+    replies: ReplyCache | None,
+) -> tuple[AsyncOpenAIClient, Price | None]:
+    from benchmarks.judge import CostLimit, RateLimits, httpx_available
+    from benchmarks.openai_async import AsyncOpenAIClient
+
+    concurrency = settings.concurrency or 1
+    if concurrency != 1 and not httpx_available():
+        note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
+        concurrency = 1
+    client = AsyncOpenAIClient(
+        "none" if simulator else settings.api_key,
+        model,
+        concurrency,
+        simulator or settings.base_url,
+        settings.timeout,
+        settings.max_retries,
+        prompt=prompt,
+        headers=dict(settings.headers),
+        rates=RateLimits(settings.rpm, settings.tpm),
+        replies=replies,
+        logprobs=settings.logprobs,
+    )
+    price = price_for(settings, model, client.endpoint.base_url)
+    if settings.max_cost and price:
+        client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
+    return client, price
+
+
+def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | None:
+    """None where it is not known. Raises UserError where --max-cost needs it."""
+    from benchmarks.judge import parse_price, price_of
+
+    price = parse_price(settings.price) if settings.price else price_of(model, base_url)
+    if settings.max_cost and not price:
+        raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
+    return price
+
+
+@contextlib.contextmanager
+def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
+    """The base URL of a simulated judge that knows the dataset's labels."""
+    from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
+
+    config = SimulatorConfig(
+        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
+    )
+    with SimulatorProcess(config, answers_for(dataset, prompt.question, swap)) as server:
+        yield server.base_url

@@ -1,0 +1,70 @@
+"""What a comparison would send to its judges, and what that would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets import Dataset
+from benchmarks.judge import CHAT_COMPLETIONS, START, Price, Prompt, estimate, in_dollars, worst_case
+from benchmarks.runs.detectors import judges_base_url, judges_of, price_for
+from benchmarks.runs.finished_run import plan_of
+from benchmarks.settings import RunSettings
+from kimera.console import DONE
+from kimera.errors import UserError
+
+
+def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
+    """Says what a run would send. Nothing is sent, so no key is needed."""
+    if settings.json:
+        raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
+    askings = settings.repeat * (2 if settings.swap else 1)
+    for model in [] if settings.kimera_only else judges_of(settings):
+        base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
+        price = price_for(settings, model, base_url)
+        texts = (
+            "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
+            for pair in dataset
+            for _ in range(askings)
+        )
+        expected = estimate(texts, price)
+        cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
+        print(
+            f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
+            f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
+        )
+        if price and expected.dollars is not None:
+            print(_enough(settings, expected.dollars, price, model, dataset, prompt))
+    if plan := plan_of(vars(settings)):
+        share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
+        sampled = plan.first_sample(np.full(len(dataset), share))
+        maximum = "The figures above are the maximum."
+        if plan.max_sent and plan.max_sent < 1:
+            pairs = int(plan.max_sent * len(dataset))
+            maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
+            if sampled > pairs:
+                maximum += " The sample alone would exceed that, so the run would be refused."
+        print(
+            f"--cascade {plan.risk:g}: the judge gets a random sample of about {sampled:,} of these pairs "
+            f"(if {share:.0%} of them are contradictions), and of the others those that the reactor is not "
+            f"sure of. {maximum}"
+        )
+    print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
+    return DONE
+
+
+def _enough(
+    settings: RunSettings, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
+) -> str:
+    """Which --max-cost does not get in the way of a run that is expected to cost so much."""
+    dialect = CHAT_COMPLETIONS.dialect()
+    asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
+    longest = max(len(CHAT_COMPLETIONS.body(messages, model, dialect)) for messages in asked)
+    aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
+    in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
+    return (
+        f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
+        f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "
+        "it early"
+    )

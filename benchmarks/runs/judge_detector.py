@@ -1,0 +1,214 @@
+"""A detector of a run that is a judge, asked through a client about all pairs or as a cascade has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.cascade import plan_in, sides_in
+from benchmarks.datasets import Dataset
+from benchmarks.detector_info import DetectorInfo, judge_info
+from benchmarks.judge import INTERRUPTED, Ask, Outcome, Price, asks_of, estimate, judge_all
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.runs.recorder import Recorder
+from benchmarks.stats import title_of
+from kimera.console import interrupt_once, progress_bar
+from kimera.pairs import Failure
+
+STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """How a judge is asked and what ends it. repeat, swap: see `benchmarks.judge.asks_of`.
+
+    cascade: whose dear side it is, after the cheap one has run; without one it is asked about all pairs.
+    """
+
+    repeat: int = 1
+    swap: bool = False
+    logprobs: bool = False
+    max_error_rate: float | None = None
+    price: Price | None = None
+    cascade: DetectorInfo | None = None
+
+
+class JudgeDetector:
+    """A judge, asked through a client that this opens and closes."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAIClient,
+        name: str,
+        asked: int | str,
+        *,
+        simulated: bool = False,
+        options: JudgeOptions | None = None,
+    ) -> None:
+        self._name = name
+        self._client = client
+        self._asked = asked
+        self._simulated = simulated
+        self._options = options or JudgeOptions()
+
+    @property
+    def info(self) -> DetectorInfo:
+        client, options = self._client, self._options
+        return judge_info(
+            self._name,
+            is_simulated=self._simulated,
+            repeat=options.repeat,
+            swap=options.swap,
+            # logprobs as asked for, also where the endpoint refused them
+            settings={**client.settings(), "logprobs": options.logprobs},
+            price=asdict(options.price) if options.price else None,
+        )
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        if self._client.cost_limit:
+            self._client.cost_limit.add_earlier(recorder.usage, recorder.maybe_billed)
+
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> Failure | None:
+        recorder = recorders[self._name]
+        rounds = self._rounds(dataset, recorders, quiet)
+        first = next((chosen for chosen in rounds if (recorder.variants[chosen] < 0).any()), None)
+        if first is None:
+            return None
+        recorder.begin(mode=self._client.mode, asked=self._asked)
+        return asyncio.run(self._run(dataset, recorder, chain([first], rounds), quiet))
+
+    def _rounds(
+        self, dataset: Dataset, recorders: Mapping[str, Recorder], quiet: bool
+    ) -> Iterator[np.ndarray]:
+        """bool (n,), which pairs are asked about, one round after the other."""
+        cascade, recorder = self._options.cascade, recorders[self._name]
+        if cascade is None:
+            yield np.ones(len(dataset), dtype=bool)
+            return
+        plan = replace(plan_in(cascade), sampled_before=recorder.sampled)
+        cheap = sides_in(cascade).cheap
+        scores = recorders[cheap].scores
+        dollars = None if quiet else self._expected_dollars(dataset)
+        plan.require_budget(scores)
+        for pairs, is_sample in plan.rounds(scores, recorder.verdicts):
+            if is_sample:
+                recorder.describe(recorder.info, sampled=int(pairs.sum()))
+            if not quiet and recorder.variants[pairs].min(initial=0) < 0:
+                self._announce(cheap, pairs, is_sample, recorder, dollars)
+            yield pairs
+
+    def _expected_dollars(self, dataset: Dataset) -> float | None:
+        """What asking about one pair will cost on average, in all the ways it is asked."""
+        texts = (
+            "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
+            for pair in dataset
+        )
+        whole = estimate(texts, self._options.price).dollars
+        return None if whole is None else whole * self.info.variants / max(1, len(dataset))
+
+    def _announce(
+        self, cheap: str, pairs: np.ndarray, is_sample: bool, recorder: Recorder, dollars: float | None
+    ) -> None:
+        """What is about to be asked, and about what it and, at most, the rest will cost."""
+
+        def cost(count: int) -> str:
+            return "" if dollars is None else f" (about ${dollars * count:.2f})"
+
+        due, rest = int((recorder.variants[pairs].min(axis=1) < 0).sum()), int((~pairs).sum())
+        told = f"cascade: asking the judge about {due:,} more pairs that {cheap} is not sure of{cost(due)}"
+        if is_sample:
+            left = (
+                f"; of the other {rest:,}{cost(rest)}, the judge gets those that {cheap} is not sure of"
+                if rest
+                else ""
+            )
+            told = (
+                f"cascade: {int(pairs.sum()):,} of {pairs.size:,} pairs, drawn at random, go to both, "
+                f"and {due:,} of them are still to be judged{cost(due)}{left}"
+            )
+        tqdm.write(told, file=sys.stderr)
+
+    async def _run(
+        self, dataset: Dataset, recorder: Recorder, rounds: Iterator[np.ndarray], quiet: bool
+    ) -> Failure | None:
+        title = title_of(self._name, self._simulated)
+        with progress_bar(title, 0, quiet=quiet) as bar:
+
+            def record(ask: Ask, outcome: Outcome) -> None:
+                recorder.record_outcome(ask, outcome)
+                bar.update()
+
+            async with self._client as client:
+                _keep_limit_changes(client, recorder)
+                if not quiet:
+                    client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
+                with _stopping_on_ctrl_c(client):
+                    for chosen in rounds:
+                        bar.total += int((recorder.variants[chosen] < 0).sum())
+                        bar.refresh()
+                        await self._ask(dataset, recorder, chosen, record)
+                        if client.stopping:
+                            break
+        recorder.end(used=client.peak_in_flight)
+        return client.stopped_by
+
+    async def _ask(
+        self,
+        dataset: Dataset,
+        recorder: Recorder,
+        chosen: np.ndarray,
+        record: Callable[[Ask, Outcome], None],
+    ) -> None:
+        options = self._options
+
+        def wanted(index: int, variant: int) -> bool:
+            return bool(chosen[index]) and recorder.wants(index, variant)
+
+        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
+        await judge_all(self._client, asks, record, options.max_error_rate)
+
+
+def _tell_learnt(name: str, learnt: str) -> None:
+    tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
+
+
+def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:
+    """Writes down what --async auto does, from its first limit on."""
+    if client.adaptive:
+        client.adaptive.on_change = recorder.record_limit
+        for change in client.adaptive.changes:
+            recorder.record_limit(change)
+
+
+@contextlib.contextmanager
+def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
+    """The first Ctrl-C stops asking and lets what is in flight finish; the second ends at once."""
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+
+    def first() -> None:
+        client.stop(INTERRUPTED)
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, interrupt_once)
+        tqdm.write(STOPPING, file=sys.stderr)
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, first)
+    except (NotImplementedError, RuntimeError, ValueError):  # no such thing on Windows or off the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Otherwise a second Ctrl-C is on its way out of here, and no other may disturb it.
+        if loop.remove_signal_handler(signal.SIGINT) or signal.getsignal(signal.SIGINT) is interrupt_once:
+            signal.signal(signal.SIGINT, before)

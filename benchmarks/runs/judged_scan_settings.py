@@ -1,0 +1,90 @@
+"""The settings of a scan with a judge as its last stage, and of the comparison that it ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmarks.settings import JudgeSettings, LimitSettings, RunSettings
+from kimera.console import CommandLine, Groups, changed, open_share, option, options_of, share_above_0
+from kimera.corpus import MIN_SCORE, CorpusSettings, FindingSettings, RuleSettings
+from kimera.reactor_settings import ReactorSettings
+
+RISK = 0.05
+MAX_SENT = 1.0  # nothing is called a contradiction without the judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedScanSettings(
+    CorpusSettings, RuleSettings, JudgeSettings, LimitSettings, FindingSettings, ReactorSettings
+):
+    """What the command takes."""
+
+    GROUPS: ClassVar[Groups] = {
+        "corpus": (CorpusSettings,),
+        "which pairs are candidates": (RuleSettings,),
+        "which candidates go to the judge": ("cascade", "max_sent"),
+        "judge": (JudgeSettings,),
+        "limits and cost of the judge": (LimitSettings,),
+        "findings": (FindingSettings,),
+        "reactor": (ReactorSettings,),
+        "run": ("folder", "resume"),
+    }
+    files: tuple[str, ...] = changed(CorpusSettings, "files", nargs="*")
+    prompt: str = changed(JudgeSettings, "prompt", default="collection")
+    cascade: float = option(
+        RISK,
+        "--cascade",
+        type=open_share,
+        metavar="RISK",
+        help="dismiss candidates that the reactor is sure about without asking the judge. With 95 %% "
+        "probability, at most this share of the contradictions that the judge would find is missed. A random "
+        "sample goes to the judge first (default: %(default)s)",
+    )
+    max_sent: float = option(
+        MAX_SENT,
+        "--max-sent",
+        type=share_above_0,
+        metavar="SHARE",
+        old=("--most-sent",),
+        help="maximum share of the candidates to send to the judge; below 1, candidates that the reactor is "
+        f"surest of become findings without the judge if their score is at least {MIN_SCORE:g} (default: "
+        "%(default)s)",
+    )
+    folder: str | None = option(
+        None,
+        "--folder",
+        metavar="DIR",
+        one_session=True,
+        help="folder to write the run to (default: runs/ and a timestamp)",
+    )
+    resume: str | None = option(
+        None,
+        "--resume",
+        metavar="DIR",
+        one_session=True,
+        help="continue the run in DIR; only missing and failed pairs are asked about. Give the flags of the "
+        "findings, such as --baseline, again",
+    )
+
+
+# What candidates are made from: a scan that goes on has them already.
+OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "dry_run")
+_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings)} - {"quiet"}
+
+
+def comparison_of(settings: JudgedScanSettings) -> RunSettings:
+    """The settings of the comparison of the reactor and the judge; what is read and found is the scan's."""
+    shared = options_of(RunSettings).keys() & options_of(JudgedScanSettings).keys() - _OF_SCAN
+    return RunSettings(**{name: getattr(settings, name) for name in shared})
+
+
+def told_of_comparison(told: CommandLine[JudgedScanSettings]) -> CommandLine[RunSettings]:
+    """What a command line says of that comparison."""
+    return CommandLine(
+        comparison_of(told.settings),
+        told.flags - _OF_SCAN,
+        told.in_file - _OF_SCAN,
+        told.file,
+        told.is_file_named,
+    )

@@ -1,0 +1,54 @@
+"""A detector of a run that computes on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import tee
+
+from benchmarks.datasets import Dataset, pairs_at
+from benchmarks.detector_info import DetectorInfo, local_info
+from benchmarks.runs.journal import Record
+from benchmarks.runs.recorder import Recorder
+from kimera.console import progress_bar
+from kimera.detectors import VerdictSource
+
+
+class LocalDetector:
+    """Its source on one process and all its cores, or on `workers` processes of one thread each.
+
+    on_ray: whether these are workers of a Ray cluster; then without `workers` on as many as the cluster has
+    CPUs, and 0 is how many were asked for.
+    """
+
+    def __init__(
+        self, source: VerdictSource, workers: int | None, name: str, *, on_ray: bool = False
+    ) -> None:
+        self._source = source
+        self._workers = workers
+        self._name = name
+        self._on_ray = on_ray
+
+    @property
+    def info(self) -> DetectorInfo:
+        source = self._source
+        return local_info(self._name, source.kind, dict(source.settings), source.trained_on)
+
+    def take_earlier(self, recorder: Recorder) -> None:
+        pass
+
+    def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> None:
+        recorder = recorders[self._name]
+        wanted = [index for index in range(len(dataset)) if recorder.wants(index)]
+        pairs, copies = tee(pairs_at(dataset, wanted))
+        recorder.begin(**self._how())
+        with self._source, progress_bar(self._name, len(wanted), quiet=quiet) as bar:
+            results = self._source.stream(copies, self._workers, on_progress=bar.update)
+            for index, pair, result in zip(wanted, pairs, results, strict=True):
+                recorder.record_verdict(index, pair, result)
+        counts = dict(self._source.counts)
+        recorder.end(used=max(1, int(counts.pop("workers_used", 1))), **counts)
+
+    def _how(self) -> Record:
+        if self._on_ray:
+            return {"mode": "ray", "asked": self._workers or 0}
+        return {"mode": "mp" if self._workers else "single", "asked": self._workers or 1}

@@ -1,0 +1,329 @@
+"""What one detector said of n pairs, as a journal tells it: arrays of numbers, and where the words stand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cascade import sides_in, with_cascade
+from benchmarks.datasets import Dataset
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
+from benchmarks.runs.journal import JournalReader, Record, result_of
+from benchmarks.runs.run_result import RunResult
+from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
+from kimera.detectors import COUNTED
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+NO_OFFSET = -1
+UNASKED = -2
+NOT_ASKED = Failure("not_asked", "the run ended before this pair")
+
+
+class Outcomes:
+    """Numbers are held, texts are not.
+
+    verdicts, scores, latency_ms, wait_ms, done_s, score_sources: as in `benchmarks.stats.DetectorResult`.
+    stated: float64 (n,), P(contradiction) by the confidence that the judge stated, NaN where it stated none.
+    variants: int8 (n, v), the verdict of each asking of a pair (see `benchmarks.judge.Ask`), FAILED where
+        it gave none, UNASKED where it was not asked yet.
+    info: what the detector is, as it described itself last. about: the journal's last line on that, if any.
+    sampled: of a cascade's dear side, how many pairs it was asked about as a random sample.
+    found_in: how many replies stood elsewhere than in the message's content, by where.
+    passes: how each pass over the pairs was run, and what was found of it.
+    limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
+    usage, tokens_of_pair: what the replies count of their tokens, over all attempts; of a pair as uint64
+        (n, 3), of the prompt, the completion, and cached ones.
+    replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
+        many of them did not. maybe_billed: attempts that may have cost something that nobody told.
+    offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
+    """
+
+    def __init__(self, info: DetectorInfo, size: int) -> None:
+        self.info = info
+        self.verdicts = np.full(size, FAILED, np.int8)
+        self.scores = np.full(size, np.nan)
+        self.latency_ms = np.full(size, np.nan)
+        self.wait_ms = np.full(size, np.nan)
+        self.done_s = np.full(size, np.nan, np.float32)
+        self.tokens_of_pair = np.zeros((size, 3), np.uint64)
+        self.stated = np.full(size, np.nan)
+        self.score_sources = np.zeros(size, np.uint8)
+        self.variants = np.full((size, info.variants), UNASKED, np.int8)
+        self.offsets = np.full(size, NO_OFFSET, np.int64)
+        self.about: Record = {}
+        self.sampled = 0
+        self.fingerprints: Counter[str] = Counter()
+        self.found_in: Counter[str] = Counter()
+        self.usage = Usage()
+        self.replies = 0
+        self.uncounted: Counter[str] = Counter()
+        self.maybe_billed = 0
+        self.busy_s = 0.0
+        self.attempts = 0
+        self.attempt_errors: Counter[str] = Counter()
+        self.from_cache = 0
+        self.passes: list[Record] = []
+        self.limit_changes: list[tuple[float, int, str]] = []
+        self._failure_kinds: dict[int, str] = {}
+        self._earlier_s = 0.0
+        self._last_s = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to ask."""
+        return not (self.variants < 0).any()
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds from the beginning of each pass to its last outcome, added up."""
+        return self._earlier_s + self._last_s
+
+    def wants(self, index: int, variant: int = 0) -> bool:
+        """Whether this has no verdict yet: it was never asked, or failed."""
+        return bool(self.variants[index, variant] < 0)
+
+    def take(self, offset: int, record: Record) -> None:
+        """Takes a line of the journal, which stands at this offset, into account."""
+        if "began" in record:
+            self._begin(record)
+        elif "ended" in record:
+            self.passes[-1] |= record["found"]
+        elif "about" in record:
+            self._describe(record["about"])
+        elif "limit" in record:
+            self._note_limit(record)
+        else:
+            self._note(offset, record, result_of(record))
+
+    def _describe(self, about: Record) -> None:
+        self.about = dict(about)
+        self.info = self.info.updated(about)
+        self.sampled = about.get("sampled", 0)
+
+    def _begin(self, record: Record) -> None:
+        self.passes.append(dict(record["how"]))
+        self._earlier_s += self._last_s
+        self._last_s = 0.0
+
+    def _note_limit(self, record: Record) -> None:
+        second = round(self._earlier_s + record["s"], 3)
+        self.limit_changes.append((second, record["limit"], record["reason"]))
+
+    def _note(self, offset: int, record: Record, result: Verdict | Failure) -> None:
+        index, variant = record["index"], record.get("variant", 0)
+        self._last_s = max(self._last_s, record["s"])
+        self._note_cost(index, record)
+        self.variants[index, variant] = result.contradiction if isinstance(result, Verdict) else FAILED
+        if variant:
+            return
+        self.offsets[index] = offset
+        self._failure_kinds.pop(index, None)
+        if isinstance(result, Failure):
+            self._failure_kinds[index] = result.kind
+            return
+        self.verdicts[index] = result.contradiction
+        self.scores[index] = result.score
+        self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
+        if (stated := record.get("stated")) is not None:
+            self.stated[index] = Verdict(result.contradiction, stated).score
+        if not record.get("from_cache"):
+            self.latency_ms[index] = result.latency_ms
+            self.wait_ms[index] = result.wait_ms
+            self.done_s[index] = self._earlier_s + record["s"]
+
+    def _note_cost(self, index: int, record: Record) -> None:
+        for attempt in record.get("attempts", ()):
+            if attempt[2]:
+                self.attempt_errors[attempt[2]] += 1
+            self.attempts += 1
+            self.busy_s += attempt[0] / 1000
+            usage = _usage_of(attempt)
+            self.usage += usage.filled(Usage())
+            row = self.tokens_of_pair[index]
+            for column, tokens in enumerate(usage.as_tuple()[: len(row)]):
+                row[column] += np.uint64(tokens or 0)
+            self.maybe_billed += not usage.is_known
+            if attempt[1] == 200:
+                self.replies += 1
+                self.uncounted.update(name for name, count in usage.as_dict().items() if count is None)
+        self.from_cache += bool(record.get("from_cache"))
+        if fingerprint := record.get("system_fingerprint"):
+            self.fingerprints[fingerprint] += 1
+        if place := record.get("found_in"):
+            self.found_in[place] += 1
+
+    def errors(self) -> dict[str, int]:
+        """Failures by kind, pairs that were never asked among them."""
+        counts = Counter(self._failure_kinds.values())
+        if missing := int((self.offsets == NO_OFFSET).sum()):
+            counts[NOT_ASKED.kind] = missing
+        return dict(sorted(counts.items()))
+
+    def results(self, journal: JournalReader) -> Iterator[Verdict | Failure]:
+        """The outcome of every pair in order, read back from the journal."""
+        return (self.result_at(index, journal) for index in range(len(self)))
+
+    def result_at(self, index: int, journal: JournalReader) -> Verdict | Failure:
+        """The outcome of one pair, read back from the journal."""
+        offset = int(self.offsets[index])
+        return NOT_ASKED if offset == NO_OFFSET else result_of(journal.at(offset))
+
+    def result(self) -> DetectorResult:
+        """What metrics are made of. Mode and concurrency are those of the last pass: later ones only mend."""
+        is_simulated = self.info.is_simulated or SIMULATED_FINGERPRINT in self.fingerprints
+        last: Record = self.passes[-1] if self.passes else {"mode": "none", "asked": 0}
+        return DetectorResult(
+            info=replace(self.info, is_simulated=is_simulated),
+            mode=last["mode"],
+            asked=last["asked"],
+            used=last.get("used", 0),
+            wall_s=self.wall_s,
+            verdicts=self.verdicts,
+            scores=self.scores,
+            latency_ms=self.latency_ms,
+            wait_ms=self.wait_ms,
+            done_s=self.done_s,
+            score_sources=self.score_sources,
+            errors=self.errors(),
+            **(self._of_requests() if self.info.is_paid else self._of_work()),
+        )
+
+    def _of_work(self) -> dict[str, Any]:
+        counted = {name: sum(each.get(name, 0) for each in self.passes) for name in COUNTED}
+        return {"settings": {**self.info.settings, **counted}}
+
+    def _of_requests(self) -> dict[str, Any]:
+        price = Price(**self.info.price) if self.info.price else None
+        unpriced = self._why_no_dollars(price)
+        return {
+            "settings": {
+                **self.info.settings,
+                "system_fingerprints": dict(self.fingerprints),
+                **({"found_in": dict(self.found_in)} if self.found_in else {}),
+            },
+            "tokens": {
+                name: count for name, count in self.usage.as_dict().items() if not self.uncounted[name]
+            },
+            "tokens_absent": {name: self._why_no_count(name) for name, count in self.uncounted.items()},
+            "busy_s": self.busy_s,
+            "attempts": self.attempts,
+            "attempt_errors": dict(sorted(self.attempt_errors.items())),
+            "from_cache": self.from_cache,
+            "stated": self.stated,
+            "variants": self.variants,
+            "dollars": price.cost(self.usage) if price and not unpriced else None,
+            "dollars_of_pair": price.costs(self.tokens_of_pair) if price and not unpriced else None,
+            "dollars_absent": unpriced,
+            "limit_changes": tuple(self.limit_changes),
+        }
+
+    def _why_no_count(self, name: str) -> str:
+        """Why there is no number of these tokens; what is counted of them is a part of it."""
+        missing, told = self.uncounted[name], f"{self.replies:,} replies"
+        if missing == self.replies:
+            return f"none of the {told} states them"
+        return f"{missing:,} of {told} do not state them; the others come to {self.usage.as_dict()[name]:,}"
+
+    def _why_no_dollars(self, price: Price | None) -> str:
+        """Empty where the cost is known."""
+        if price is None:
+            return NO_FEE if is_local(str(self.info.settings.get("base_url"))) else NO_PRICE
+        missing = max(self.uncounted["prompt"], self.uncounted["completion"])
+        if not missing:
+            return ""
+        if missing == self.replies:
+            return f"none of the {self.replies:,} replies states its tokens"
+        minimum = in_dollars(price.cost(self.usage))
+        return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {minimum}"
+
+
+def _usage_of(attempt: Sequence[Any]) -> Usage:
+    """The tokens of an attempt as the journal has it. Version 0.5.0 wrote zeros for what is not known."""
+    usage = Usage(*attempt[3:])
+    return (
+        usage
+        if usage.prompt or unstated(attempt[1]).is_known
+        else replace(UNKNOWN, completion=usage.completion or None)
+    )
+
+
+def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> None:
+    """Gives each line of the journal to the detector it is about; lines about others are passed over.
+
+    Raises UserError for what is no such line.
+    """
+    for offset, record in journal:
+        each = outcomes.get(record.get("detector") or record.get("began") or record.get("ended", ""))
+        try:
+            if each:
+                each.take(offset, record)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{journal.path}, byte {offset}: not a line of this version's journal ({error!r})"
+            ) from None
+
+
+def merge(
+    dataset: Dataset,
+    outcomes: Sequence[Outcomes],
+    created: str,
+    seed: int,
+    cascade: DetectorInfo | None = None,
+) -> RunResult:
+    """The run that these outcomes, one of each detector over this dataset, make up.
+
+    cascade: of two of them, where the run is one.
+    """
+    detectors: Sequence[DetectorResult] = [each.result() for each in outcomes]
+    shared_out = None
+    if cascade:
+        dear = next(each for each in outcomes if each.name == sides_in(cascade).dear)
+        detectors, shared_out = with_cascade(cascade, detectors, dear.offsets != NO_OFFSET, dear.sampled)
+    return RunResult(
+        created=created,
+        dataset={
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "pairs": len(dataset),
+            "contradictions": dataset.contradictions,
+            "available": dataset.available,
+            "bad_rows": dataset.bad_rows,
+            "no_gold_label": dataset.no_gold_label,
+            **({"seed": seed} if dataset.sampled else {}),
+            **({"shard": dataset.shard} if dataset.shard else {}),
+        },
+        labels=dataset.labels,
+        detectors=tuple(detectors),
+        clusters=dataset.clusters,
+        cascade=shared_out,
+        categories=dataset.categories,
+        category_names=dataset.category_names,
+    )
+
+
+def rows_of(
+    dataset: Dataset, outcomes: Sequence[Outcomes], run: RunResult, journal_path: Path
+) -> Iterator[tuple[Pair, Sequence[Verdict | Failure | None]]]:
+    """Each pair with the outcome of each detector of the run, in order, read from disk."""
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
+        columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
+        told = zip(*columns, strict=True)
+        whole = run.cascade if run.cascade and run.cascade.decision else None
+        names = [each.name for each in outcomes]
+        yield from zip(dataset, whole.findings(names, told) if whole else told, strict=True)

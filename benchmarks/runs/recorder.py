@@ -1,0 +1,93 @@
+"""Where a detector's outcomes go the moment they exist: a line of the journal, and arrays of numbers."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.judge import Ask, LimitChange, Outcome, kind_of
+from benchmarks.runs.journal import Journal, Record, result_record
+from benchmarks.runs.outcomes import Outcomes
+from kimera.pairs import Failure, Pair, Verdict
+
+MAX_MESSAGES = 1000  # of failures, for the one that is met most; each may be worded anew
+
+
+class Recorder(Outcomes):
+    """One detector's outcomes over n pairs, written down as they come."""
+
+    def __init__(self, info: DetectorInfo, size: int, journal: Journal) -> None:
+        super().__init__(info, size)
+        self._journal = journal
+        self._begun = time.perf_counter()
+        self._messages: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def commonest_failure(self) -> str:
+        """The kind and message that most of this session's failures have; empty without any."""
+        return next((": ".join(told) for told, _ in self._messages.most_common(1)), "")
+
+    def describe(self, info: DetectorInfo, sampled: int | None = None) -> None:
+        """What the detector is and how it is set; only what is new is written.
+
+        sampled: of a cascade's dear side, how many pairs are asked as a random sample; None: as before.
+        """
+        sampled = self.sampled if sampled is None else sampled
+        about = info.as_json() | ({"sampled": sampled} if sampled else {})
+        if about != self.about:
+            self._write({"detector": self.name, "about": about})
+
+    def begin(self, **how: Any) -> None:
+        """A pass over the pairs begins; the times of its records count from here. how: its mode."""
+        self._begun = time.perf_counter()
+        self._write({"began": self.name, "how": how})
+
+    def end(self, **found: Any) -> None:
+        """The pass has ended. found: what it is worth to keep of it, JSON-ready."""
+        self._write({"ended": self.name, "found": found})
+
+    def record_verdict(self, index: int, pair: Pair, result: Verdict | Failure) -> None:
+        """A local detector's outcome of one pair."""
+        self._append(Ask(index, pair), result, {})
+
+    def record_outcome(self, ask: Ask, outcome: Outcome) -> None:
+        """A judge's outcome of one question, with all that it cost."""
+        details: Record = {
+            "raw": outcome.raw[:20_000],
+            "attempts": [
+                [attempt.latency_ms, attempt.status, attempt.error, *attempt.usage.as_tuple()]
+                for attempt in outcome.attempts
+            ],
+        }
+        if outcome.system_fingerprint:
+            details["system_fingerprint"] = outcome.system_fingerprint
+        if outcome.stated_confidence is not None:
+            details["stated"] = outcome.stated_confidence
+        if outcome.found_in:
+            details["found_in"] = outcome.found_in
+        if outcome.from_cache:
+            details["from_cache"] = True
+        self._append(ask, outcome.result, details)
+
+    def record_limit(self, change: LimitChange) -> None:
+        """One change of the requests that --async auto allows in flight."""
+        second = round(time.perf_counter() - self._begun, 3)
+        self._write({"detector": self.name, "s": second, "limit": change.limit, "reason": change.reason})
+
+    def _append(self, ask: Ask, result: Verdict | Failure, details: Record) -> None:
+        record: Record = {"detector": self.name, "index": ask.index, "id": ask.pair.id}
+        if ask.variant:
+            record |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
+        record |= {"s": round(time.perf_counter() - self._begun, 4), **result_record(result), **details}
+        self._note(self._journal.append(record), record, result)
+        if isinstance(result, Failure) and not kind_of(result.kind).is_answer:
+            self._count(result)
+
+    def _count(self, failure: Failure) -> None:
+        if len(self._messages) < MAX_MESSAGES:
+            self._messages[failure.kind, failure.message] += 1
+
+    def _write(self, record: Record) -> None:
+        self.take(self._journal.append(record), record)

@@ -1,0 +1,189 @@
+"""The folder of one run: where its files lie, what its header says, how a run that was cut short goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import EMBEDDED
+from benchmarks.judge import BUILT_IN
+from benchmarks.runs.journal import JournalReader, Record
+from benchmarks.settings import RunSettings
+from kimera.console import CommandLine, Option, options_of, settings_of
+from kimera.errors import UserError
+from kimera.models import PACKAGED_NAMES
+
+JOURNAL = "journal.jsonl"
+HEADER_START = b'{"journal":'
+RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "report.html", "comparison.png")
+# What is no path, whatever lies in the current folder.
+NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
+
+
+def new_run_folder(out: str | None, now: datetime, flag: str = "--out") -> Path:
+    """Makes the folder, by default `runs/` and a timestamp. Raises UserError if it holds a run already.
+
+    flag: which named it.
+    A journal that ends before its first line does is no run, and is deleted.
+    """
+    folder = Path(out) if out else _unused(Path("runs") / now.strftime("%Y-%m-%d_%H-%M-%S"))
+    never_begun = _never_begun(folder / JOURNAL)
+    held = [name for name in RUN_FILES if (folder / name).exists() and not (name == JOURNAL and never_begun)]
+    if held:
+        raise UserError(
+            f"{flag} {folder}: the folder holds a run already ({held[0]}); give another one, "
+            f"or --resume {folder}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag} {folder}: cannot make this folder: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{flag} {folder}: you have no permission to write there; give another folder")
+    if never_begun:
+        (folder / JOURNAL).unlink()
+    return folder
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run in this folder has come so far that it can go on."""
+    return (folder / JOURNAL).is_file() and not _never_begun(folder / JOURNAL)
+
+
+def _never_begun(journal: Path) -> bool:
+    """Whether a death, or a full disk, cut the journal off within its first line."""
+    if not journal.is_file():
+        return False
+    with journal.open("rb") as file:
+        line = file.readline()
+    # Something else of that name, which happens to be one unended line, is nothing to delete.
+    ours = line[: len(HEADER_START)] == HEADER_START[: len(line)]
+    return ours and not line.endswith(b"\n")
+
+
+def _unused(folder: Path) -> Path:
+    """Two runs may start in the same second."""
+    number = 2
+    candidate = folder
+    while candidate.exists():
+        candidate = folder.with_name(f"{folder.name}_{number}")
+        number += 1
+    return candidate
+
+
+def header_of(settings: RunSettings, created: str, identity: dict[str, Any]) -> Record:
+    """The first line of a journal: all settings but secrets, and the hashes of what a setting only names."""
+    kept = {
+        name: _kept(declared, getattr(settings, name))
+        for name, declared in options_of(RunSettings).items()
+        if not (declared.secret or declared.one_session)
+    }
+    header_names = sorted(name for name, _ in settings.headers)
+    return {"created": created, **identity, "options": kept, "header_names": header_names}
+
+
+def _kept(declared: Option, value: Any) -> Any:
+    """A setting as a journal has it: a path is absolute, since the run may go on from another folder."""
+    is_path = declared.path and value and value not in NAMES and Path(value).exists()
+    return os.path.abspath(value) if is_path else value
+
+
+def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSettings, Record]:
+    """The settings of the run in `folder`, with what this command line tells over them; the run's header.
+
+    Raises UserError where that would make another run.
+    """
+    header = header_in(folder)
+    saved = settings_in(header)
+    stated = {name: (each, getattr(told.settings, name)) for name, each in _stated(told).items()}
+    for name, (declared, value) in stated.items():
+        began = getattr(saved, name)
+        if declared.identity and _kept(declared, value) != began:
+            remedy = "leave the flag out" if name in told.flags else f"take it out of {told.file}"
+            raise UserError(
+                f"--resume {folder}: {declared.shown} was {_as_given(began)} when this run began; {remedy}, "
+                "or start a new run"
+            )
+    changes = {name: value for name, (declared, value) in stated.items() if not declared.identity}
+    settings = replace(saved, **changes, dataset=dataset_of(folder, header))
+    if header["header_names"] and not settings.headers:
+        names = ", ".join(header["header_names"])
+        raise UserError(f"--resume {folder}: give --header again for {names}, since headers are never saved")
+    return settings, header
+
+
+def _stated(told: CommandLine[RunSettings]) -> dict[str, Option]:
+    """The options that this command line gives to a run that goes on.
+
+    A configuration file that was only found says nothing of the run itself, which flags may have begun
+    otherwise: the command that Kimera prints, to go on, must work beside it.
+    """
+    return {
+        name: declared
+        for name, declared in options_of(RunSettings).items()
+        if name in told.flags or (name in told.in_file and (told.is_file_named or declared.one_session))
+    }
+
+
+def _as_given(value: Any) -> str:
+    if value is None or value is False or value == ():
+        return "not given"
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else repr(value)
+
+
+def dataset_of(folder: str | Path, header: Record) -> str:
+    """The dataset of the run: the file of its name in the folder, if it is that, or where it was."""
+    given = str(header["options"]["dataset"])
+    beside = Path(folder) / Path(given).name
+    if not beside.is_file():
+        return given
+    with beside.open("rb") as file:
+        is_it = hashlib.file_digest(file, "sha256").hexdigest() == header["dataset"]["sha256"]
+    return str(beside) if is_it else given
+
+
+def header_in(folder: str | Path) -> Record:
+    """The header of the run in `folder`, of this version or an earlier one. Raises UserError for no run."""
+    path = Path(folder) / JOURNAL
+    if not path.is_file():
+        raise UserError(f"{folder}: no run there (no {JOURNAL})")
+    if _never_begun(path):
+        raise UserError(
+            f"{folder}: no run was started there ({JOURNAL} ends within its first line); start a new run"
+        )
+    with JournalReader(path) as journal:
+        header = journal.header
+    if lacking := [name for name in ("created", "dataset", "options") if not header.get(name)]:
+        raise UserError(f"{path}, line 1: lacks {', '.join(lacking)}, so it is not the journal of a run")
+    return {"header_names": [], **header, "options": _options_in(header)}
+
+
+def _options_in(header: Record) -> dict[str, Any]:
+    """All options of today. What the run's version did not know yet does what it did then: the default."""
+    declared = options_of(RunSettings)
+    today = {
+        old.removeprefix("--").replace("-", "_"): name for name in declared for old in declared[name].old
+    }
+    saved = {today.get(name, name): value for name, value in header["options"].items()}
+    defaults = {name: each.default for name, each in declared.items()}
+    return {**defaults, "dataset": header["dataset"]["name"], **saved}
+
+
+def settings_in(header: Record) -> RunSettings:
+    """The settings that a run was begun with. header: as `header_in` gives it."""
+    settings = settings_of(RunSettings, header["options"])
+    # Without --model the judge was named by what is the default where the run began.
+    return replace(settings, models=settings.models or tuple(header.get("judge", {}).get("models", ())))
+
+
+def check_same(folder: str | Path, header: Record, identity: dict[str, Any]) -> None:
+    """Raises UserError naming what has changed since the run began: dataset, prompt, judge, weights."""
+    changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
+    if changed:
+        raise UserError(
+            f"--resume {folder}: changed since this run began: {', '.join(changed)}; start a new run"
+        )

@@ -1,0 +1,40 @@
+"""What a run found: its detectors over the same pairs, in arrays; texts and reasonings stay on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cascade import CascadeRun
+from benchmarks.detector_info import Role
+from benchmarks.stats import DetectorResult
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All detectors over the same pairs.
+
+    labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
+    clusters: int64 (n,), pairs of one number share their first text; None where no two do.
+    cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
+    `category_names`, -1 for none; None where there are none.
+    created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
+    """
+
+    created: str
+    dataset: dict[str, Any]
+    labels: np.ndarray
+    detectors: tuple[DetectorResult, ...]
+    clusters: np.ndarray | None = None
+    cascade: CascadeRun | None = None
+    categories: np.ndarray | None = None
+    category_names: tuple[str, ...] = ()
+
+    def detector(self, name: str) -> DetectorResult:
+        return next(each for each in self.detectors if each.name == name)
+
+    def of_role(self, role: Role) -> list[DetectorResult]:
+        """In their order."""
+        return [each for each in self.detectors if each.info.role == role]

@@ -1,0 +1,102 @@
+"""The candidates of a scan as the pairs of a run, and what a run over them says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from kimera.corpus import MIN_SCORE, Finding, pair_key
+from kimera.files import replacing
+from kimera.pairs import Failure, Verdict
+
+if TYPE_CHECKING:
+    from benchmarks.runs.finished_run import FinishedRun
+    from kimera.corpus import Corpus, Screened
+
+CANDIDATES = "candidates.jsonl"
+
+Said: TypeAlias = Verdict | Failure | None
+
+
+def write_candidates(
+    corpus: Corpus, screened: Screened, accepted: set[str], path: Path
+) -> tuple[int, list[str]]:
+    """A line a pair that is not accepted, the likeliest first.
+
+    Each has texts and id as a dataset has them, places and scores. Gives how many there are, and the keys of
+    those that are accepted.
+    """
+    columns = (screened.first, screened.second, screened.score, screened.cosine)
+    written, left_out = 0, []
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        for first, second, score, cosine in zip(*map(np.ndarray.tolist, columns), strict=True):
+            text1, text2 = corpus.texts[first], corpus.texts[second]
+            if accepted and (key := pair_key(text1, text2)) in accepted:
+                left_out.append(key)
+                continue
+            written += 1
+            row = {
+                "id": str(written),
+                "text1": text1,
+                "text2": text2,
+                "places1": corpus.places[first],
+                "places2": corpus.places[second],
+                "screen_score": score,
+                "cosine": cosine,
+            }
+            file.write(f"{json.dumps(row)}\n")
+    return written, left_out
+
+
+class Judged:
+    """What a run over candidates says of them.
+
+    open: candidates without a verdict. unsure: those that the cascade calls contradictions without the judge
+    though the reactor is not sure; they are no findings. Both are counted by `findings`.
+    """
+
+    def __init__(self, run: FinishedRun) -> None:
+        self._run = run
+        [local], [judge] = run.run.of_role("local"), run.run.of_role("judge")
+        self._judge = judge.title
+        names = [each.name for each in run.run.detectors]
+        self._places = names.index(local.name), names.index(judge.name)
+        self.open = 0
+        self.unsure = 0
+
+    def findings(self) -> Iterator[Finding]:
+        """What the cascade calls contradictions; where it came to no end, what the judge has so far."""
+        self.open = self.unsure = 0
+        with (self._run.folder / CANDIDATES).open(encoding="utf-8") as file:
+            candidates = map(json.loads, file)
+            for pair, said in self._run.rows():
+                row = next(each for each in candidates if each["id"] == pair.id)
+                local, judge = (said[place] for place in self._places)
+                if found := self._finding(row, local, judge, said[-1]):
+                    yield found
+
+    def _finding(self, row: dict[str, Any], reactor: Said, judge: Said, verdict: Said) -> Finding | None:
+        if not isinstance(verdict, Verdict):
+            self.open += 1
+            return None
+        score = reactor.score if isinstance(reactor, Verdict) else float("nan")
+        judged = isinstance(judge, Verdict)
+        if not verdict.contradiction:
+            return None
+        if not judged and not score >= MIN_SCORE:
+            self.unsure += 1
+            return None
+        return Finding(
+            score,
+            row["text1"],
+            row["text2"],
+            row["places1"],
+            row["places2"],
+            row["screen_score"],
+            row["cosine"],
+            *((self._judge, verdict.confidence, verdict.reasoning) if judged else ()),
+        )

@@ -1,0 +1,251 @@
+"""Two runs compared pair by pair: what changed, and whether it is more than chance.
+
+A difference is that of run B minus run A. All figures are over the pairs in both runs; verdicts of a
+cascade's judge count where it was asked at random, as in `report.summary`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import pairs_at
+from benchmarks.runs.finished_run import FinishedRun
+from benchmarks.runs.journal import JournalReader
+from benchmarks.runs.matching import Common, Pairing
+from benchmarks.runs.run_folder import JOURNAL
+from benchmarks.runs.run_result import RunResult
+from benchmarks.stats import (
+    DIFFERENCES,
+    ENDS,
+    FAILED,
+    OF_RUNS,
+    DetectorResult,
+    Differences,
+    Side,
+    compare,
+    differences_part,
+    holm,
+    metrics,
+    side_of,
+    why_unranked,
+)
+from kimera.detectors import COUNTED
+from kimera.pairs import Failure, Pair, Verdict
+from kimera.version import __version__
+
+COMPARED = (*DIFFERENCES, *OF_RUNS)
+QUALITY = tuple(figure.name for figure in DIFFERENCES)
+CHANGES = ("", "wrong_to_right", "right_to_wrong", "unlabelled")
+UNCHANGED, WRONG_TO_RIGHT, RIGHT_TO_WRONG, UNLABELLED = range(4)
+# What a gate may ask for; see `build_differences`.
+OF_ONE = tuple(figure.name for figure in COMPARED)
+FIGURES = frozenset(
+    {
+        *OF_ONE,
+        *(f"{name}.{end}" for name in QUALITY for end in ENDS),
+        *(f"{run}.{name}" for run in "ab" for name in OF_ONE),
+        *(f"changed.{name}" for name in ("all", *CHANGES[1:])),
+        *("pairs", "both_answered", "mcnemar.p", "mcnemar.p_holm", "equivalence.p", "least_difference"),
+    }
+)
+
+Part = dict[str, Any]
+
+
+def build_differences(common: Common, compared: Sequence[Pairing], margin: float) -> Part:
+    """All that `benchmarks.diff` tells, JSON-ready.
+
+    Of each pairing, under "detectors": `a` and `b`, what each run says by itself; the differences, B minus A,
+    as `summary.json` has those of two detectors, and of answered and failed pairs, mean latency and dollars;
+    `changed`, how many verdicts; `settings` that differ. margin: see `benchmarks.stats.compare`.
+    """
+    found = [_compare(common, each, margin) for each in compared]
+    adjusted = iter(holm([each.mcnemar_p for each in found if each.mcnemar_p is not None]))
+    matches = common.matches
+    return {
+        "version": __version__,
+        "a": _about(common.a),
+        "b": _about(common.b),
+        "pairs": {
+            "both": len(matches),
+            "only_a": matches.only_a,
+            "only_b": matches.only_b,
+            "labelled": int((common.labels >= 0).sum()),
+        },
+        "settings": _different(_facts_of_run(common.a), _facts_of_run(common.b)),
+        "detectors": {
+            pairing.name: _part(common, pairing, differences_part(paired, adjusted), paired)
+            for pairing, paired in zip(compared, found, strict=True)
+        },
+    }
+
+
+def _about(run: FinishedRun) -> Part:
+    return {"folder": str(run.folder), "created": run.run.created, "dataset": run.run.dataset["name"]}
+
+
+def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
+    """B before A, so that a difference is that of B minus A."""
+
+    def side(detector: DetectorResult, letter: str, at: np.ndarray) -> Side:
+        whole = side_of(detector)
+        return replace(
+            whole, name=f"{whole.name} in {letter}", verdicts=whole.verdicts[at], scores=whole.scores[at]
+        )
+
+    a, b = side(pairing.a, "A", common.matches.a), side(pairing.b, "B", common.matches.b)
+    return compare(common.labels, b, a, common.clusters, margin=margin)
+
+
+def _part(common: Common, pairing: Pairing, differences: Part, paired: Differences) -> Part:
+    at_a, at_b = common.matches.a, common.matches.b
+    both = (side_of(pairing.a).verdicts[at_a] != FAILED) & (side_of(pairing.b).verdicts[at_b] != FAILED)
+    a = _measured(common.a.run, pairing.a, at_a, both, common.labels)
+    b = _measured(common.b.run, pairing.b, at_b, both, common.labels)
+    apart = {
+        name: b.values[name] - a.values[name]
+        for name in OF_ONE
+        if name not in QUALITY and name in a.values and name in b.values
+    }
+    return {
+        "a": _side(pairing.a, a),
+        "b": _side(pairing.b, b),
+        "both_answered": int(both.sum()),
+        "changed": _counts(changes_of(common, pairing)),
+        **differences,
+        **_nested(apart),
+        "settings": _different(_facts(pairing.a), _facts(pairing.b)),
+        "absent": _absent({**differences, **apart}, a, b, paired),
+    }
+
+
+def _counts(changes: np.ndarray) -> dict[str, int]:
+    kinds = {name: int((changes == kind).sum()) for kind, name in enumerate(CHANGES) if kind != UNCHANGED}
+    return {"all": sum(kinds.values()), **kinds}
+
+
+def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Differences) -> dict[str, str]:
+    """Why there is no such difference: one of the runs has no such figure, or both tell nothing of it."""
+    in_general = dict.fromkeys(QUALITY, paired.absent.get("differences", "not defined on these pairs"))
+    reasons = {**in_general, **b.absent, **a.absent, **paired.absent}
+    return {
+        name: reasons[name] for name in (*OF_ONE, "least_difference") if name in reasons and name not in there
+    }
+
+
+def _measured(
+    run: RunResult, detector: DetectorResult, at: np.ndarray, both: np.ndarray, labels: np.ndarray
+) -> metrics.Measured:
+    """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
+    verdicts = np.where(both, detector.verdicts[at], FAILED)
+    quality = metrics.quality(labels, verdicts, detector.scores[at], unranked=why_unranked(detector))
+    latency = metrics.latency(detector.latency_ms[at], amortised=detector.info.is_amortised)
+    values = {
+        **quality.values,
+        "answered": int(detector.answered[at].sum()),
+        "failed": int((~detector.answered & ~_spared(run, detector))[at].sum()),
+        **{f"latency_ms.{name}": value for name, value in latency.values.items()},
+    }
+    absent = {**quality.absent, **{f"latency_ms.{name}": why for name, why in latency.absent.items()}}
+    if not detector.info.is_paid:
+        values["dollars"] = 0.0
+    elif detector.dollars_of_pair is not None:
+        values["dollars"] = float(detector.dollars_of_pair[at].sum())
+    else:
+        absent["dollars"] = detector.dollars_absent
+    return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, absent)
+
+
+def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
+    """bool (n,): what a cascade's judge did not have to be asked."""
+    if detector.spared and run.cascade and run.cascade.decision:
+        return ~run.cascade.decision.asked
+    return np.zeros(detector.verdicts.size, dtype=bool)
+
+
+def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
+    info = detector.info
+    about = {"name": info.name, "kind": info.kind, "paid": info.is_paid, "simulated": info.is_simulated}
+    return {**about, **_nested(measured.values), "settings": detector.settings}
+
+
+def _nested(values: Mapping[str, float]) -> Part:
+    """Figures by dotted names as `summary.json` has them: those of a group in an object of their own."""
+    nested: Part = {}
+    for name, value in values.items():
+        group, _, figure = name.rpartition(".")
+        (nested.setdefault(group, {}) if group else nested)[figure] = value
+    return nested
+
+
+def _facts_of_run(run: FinishedRun) -> Part:
+    dataset = {f"dataset.{name}": run.run.dataset.get(name) for name in ("name", "sha256", "pairs", "seed")}
+    return {"version": run.header.get("version"), **dataset}
+
+
+def _facts(detector: DetectorResult) -> Part:
+    """What may make its verdicts or its speed differ; not what a run merely counted."""
+    kept = {name: value for name, value in detector.settings.items() if name not in COUNTED}
+    if detector.simulated:
+        kept.pop("base_url", None)  # a port that the system chose
+    if "found_in" in kept:
+        kept["found_in"] = ", ".join(sorted(kept["found_in"]))
+    if "system_fingerprints" in kept:
+        kept["system_fingerprints"] = ", ".join(sorted(kept["system_fingerprints"]))
+    asked = {"repeat": detector.info.repeat, "swap": detector.info.swap}
+    ran = {"mode": detector.mode, "asked": detector.asked, **asked}
+    return {**_flat(kept), **ran}
+
+
+def _flat(settings: Part, prefix: str = "") -> Part:
+    flat: Part = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _different(a: Part, b: Part) -> Part:
+    names = dict.fromkeys([*a, *b])
+    return {name: {"a": a.get(name), "b": b.get(name)} for name in names if a.get(name) != b.get(name)}
+
+
+def changes_of(common: Common, pairing: Pairing) -> np.ndarray:
+    """int8 (m,): how the verdict on each common pair changed, an index into `CHANGES`."""
+    a, b = side_of(pairing.a).verdicts[common.matches.a], side_of(pairing.b).verdicts[common.matches.b]
+    mended = np.where(b == common.labels, WRONG_TO_RIGHT, RIGHT_TO_WRONG)
+    kinds = np.where(common.labels < 0, UNLABELLED, mended)
+    return np.where((a != FAILED) & (b != FAILED) & (a != b), kinds, UNCHANGED).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A pair on which a detector's verdict changed; change: one of `CHANGES`."""
+
+    pair: Pair
+    detector: str
+    change: str
+    a: Verdict | Failure
+    b: Verdict | Failure
+
+
+def changed_pairs(common: Common, compared: Sequence[Pairing]) -> Iterator[Changed]:
+    """Each changed verdict with the texts of run A, in its order, read from disk."""
+    changes = [changes_of(common, each) for each in compared]
+    places = np.flatnonzero(np.any(np.stack(changes) != UNCHANGED, axis=0)).tolist()
+    at_a, at_b = common.matches.a.tolist(), common.matches.b.tolist()
+    with contextlib.ExitStack() as stack:
+        journal_a, journal_b = (
+            stack.enter_context(JournalReader(run.folder / JOURNAL)) for run in (common.a, common.b)
+        )
+        pairs = pairs_at(common.a.dataset, [at_a[place] for place in places])
+        for place, pair in zip(places, pairs, strict=True):
+            for pairing, change in zip(compared, changes, strict=True):
+                if kind := CHANGES[change[place]]:
+                    a = common.a.finding(pairing.a.name, at_a[place], journal_a)
+                    b = common.b.finding(pairing.b.name, at_b[place], journal_b)
+                    yield Changed(pair, pairing.name, kind, a, b)

@@ -1,0 +1,27 @@
+"""A judge on loopback that is no model: answers from labels, with limits and faults on demand."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "FAULTS",
+    "MODEL",
+    "SimulatorConfig",
+    "SimulatorProcess",
+    "answers_for",
+]
+
+if TYPE_CHECKING:
+    from benchmarks.simulator.http_server import MODEL
+    from benchmarks.simulator.process import SimulatorProcess
+    from benchmarks.simulator.simulation import FAULTS, SimulatorConfig, answers_for
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "http_server": ["MODEL"],
+            "process": ["SimulatorProcess"],
+            "simulation": ["FAULTS", "SimulatorConfig", "answers_for"],
+        },
+    )

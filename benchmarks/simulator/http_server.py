@@ -1,0 +1,242 @@
+"""The simulated judge behind a socket: what it counts, how a request passes through, and the HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.judge import Usage
+from benchmarks.simulator import replies
+from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
+from benchmarks.simulator.requests import Call, RefusedError, read_call
+from benchmarks.simulator.shapes import FORMAT_FAILED, GONE, reshaped, too_many_tokens
+from benchmarks.simulator.simulation import (
+    Answer,
+    SimulatorConfig,
+    draw_fault,
+    draw_latency_ms,
+    draw_style,
+    draw_verdict,
+    draw_withheld,
+)
+from benchmarks.simulator.throttling import Limits
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+HOST = "127.0.0.1"
+MODEL = "simulated-judge"
+MAX_BODY_BYTES = 16 * 2**20
+
+
+class Simulator:
+    """The judge: its state is how often each pair was asked and answered, the limits, and the counters."""
+
+    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, Answer]) -> None:
+        self._config = config
+        self._answers = answers
+        self._limits = Limits(config)
+        self._turn = asyncio.Lock() if config.one_at_a_time else contextlib.nullcontext()
+        self._attempts: Counter[bytes] = Counter()
+        self._answered: Counter[bytes] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._requests = self._in_flight = self._max_in_flight = self._completions = 0
+        self._usage = Usage()
+
+    def stats(self, keys: bool = False) -> dict[str, Any]:
+        """Requests for a verdict since the start: their outcomes add up to those no longer in flight.
+
+        Outcomes are "answered", the names in `FAULTS` and `WITHHELD`, the refusals (see `ApiError`),
+        "over_requests", "over_tokens" and "over_cap" for the limits, "over_length" for a completion that did
+        not fit into the client's limit, and "abandoned" where the client went first. Tokens are those of
+        every completion sent, whole or cut. keys: also "asked", how often each message (its key in
+        hexadecimal) was answered.
+        """
+        asked = {key.hex(): count for key, count in self._answered.items()}
+        return {
+            "requests": self._requests,
+            "in_flight": self._in_flight,
+            "max_in_flight": self._max_in_flight,
+            "outcomes": dict(self._outcomes),
+            **{f"{what}_tokens": count for what, count in self._usage.as_dict().items()},
+            **({"asked": asked} if keys else {}),
+        }
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/chat/completions: identify the pair, draw a fault, wait, reply."""
+        self._requests += 1
+        self._in_flight += 1
+        self._max_in_flight = max(self._max_in_flight, self._in_flight)
+        outcome = "abandoned"
+        try:
+            call = self._admit(await request.read(), request.headers.get("Authorization", ""))
+            attempt = self._attempts[call.key] = self._attempts[call.key] + 1
+            fault, form = draw_fault(self._config, call.key, attempt)
+            if fault == "stalled":
+                outcome = fault  # already: its client is meant to go first
+            if fault != "rate_limited":  # a limiter refuses at the door
+                async with self._turn:
+                    await asyncio.sleep(self._wait_s(call.key, attempt, fault))
+            reply = self._reply(call, fault, form)
+            outcome = reply.outcome
+        except RefusedError as refusal:
+            reply = refusal.reply
+            outcome = reply.outcome
+        finally:
+            self._in_flight -= 1
+            self._outcomes[outcome] += 1
+        config = self._config
+        reply = reshaped(
+            reply, config.refusal_shape, wait_in_body=config.wait_in_body, inside_200=config.errors_in_200
+        )
+        return await _send(request, reply, self._limits.headers())
+
+    def _admit(self, body: bytes, authorization: str) -> Call:
+        """Reads a request and charges it. Raises RefusedError where it is not let in."""
+        config = self._config
+        if config.api_key and authorization != f"Bearer {config.api_key}":
+            raise RefusedError(error_reply(replies.UNAUTHORIZED))
+        if config.gone:
+            raise RefusedError(error_reply(GONE[config.gone]))
+        if config.quota_exhausted:
+            raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
+        if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
+            raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
+        call = read_call(body, config.refuses, config.strict)
+        if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
+            raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
+        if call.key not in self._answers:
+            raise RefusedError(error_reply(replies.UNKNOWN_PAIR))
+        if refusal := self._limits.admit(call.model, call.prompt_tokens):
+            raise RefusedError(refusal)
+        return call
+
+    def _wait_s(self, key: bytes, attempt: int, fault: str | None) -> float:
+        if fault == "stalled":
+            return self._config.stall_s
+        return draw_latency_ms(self._config, key, attempt) / 1000.0
+
+    def _retry_after(self) -> dict[str, str]:
+        return {"Retry-After": f"{self._config.retry_after_s:g}"}
+
+    def _reply(self, call: Call, fault: str | None, form: float) -> Reply:
+        match fault:
+            case "rate_limited":
+                return error_reply(replies.RATE_LIMITED, self._retry_after())
+            case "server_error":
+                return error_reply(replies.SERVER_ERROR)
+            case "format_failed":
+                return error_reply(FORMAT_FAILED)
+            case "dropped" | "stalled":
+                return Reply(fault, b"", share_sent=0.0)
+            case "html_body":
+                return Reply(fault, replies.HTML_BODY, content_type="text/html")
+            case "hostile":
+                return replies.hostile_reply(form)
+            case "malformed":
+                return self._complete(call, Said(fault, replies.MALFORMED_CONTENT))
+        said = self._judge(call)
+        if isinstance(said, ApiError):
+            return error_reply(said)
+        return self._complete(call, _cut(said, fault) if fault else said)
+
+    def _judge(self, call: Call) -> Said | ApiError:
+        """What the judge has to say of a pair when nothing goes wrong on the way."""
+        gold, pair = self._answers[call.key]
+        withheld, form = draw_withheld(self._config, pair)
+        if withheld == "content_filter":
+            return replies.withheld(form, self._config.foreign_filters)
+        if withheld == "abstained" or gold is None:
+            return Said("abstained", replies.verdict_json(None, 0.5))
+        contradiction, confidence = draw_verdict(
+            self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
+        )
+        hostile, form = draw_style(self._config, pair)
+        reasoning = replies.HOSTILE_REASONING if hostile else replies.REASONING
+        content = replies.verdict_json(contradiction, confidence, reasoning)
+        if self._config.ignores_schema and not call.is_repair:
+            content = replies.without_schema(contradiction, content, form)
+        return Said("answered", content, probability=confidence)
+
+    def _complete(self, call: Call, said: Said) -> Reply:
+        """Puts it into a completion, with the tokens that it costs."""
+        cached = int(call.prompt_tokens * self._config.cached_share)
+        said, usage = replies.bounded(
+            said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
+        )
+        self._limits.settle(usage.completion or 0)
+        self._usage += usage
+        if said.outcome == "answered":
+            self._answered[call.key] += 1
+        self._completions += 1
+        body = replies.completion_body(self._completions, call.model, said, usage, call.top_logprobs)
+        return Reply(said.outcome, body, share_sent=0.5 if said.outcome == "truncated" else 1.0)
+
+
+def _cut(said: Said, fault: str) -> Said:
+    """The same, of which only half will come: of its body ("truncated") or of its content ("cut_short")."""
+    if fault == "truncated":
+        return replace(said, outcome=fault)
+    content = said.content or ""
+    return replace(said, outcome=fault, content=content[: len(content) // 2], finish_reason="length")
+
+
+async def _send(request: web.Request, reply: Reply, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Sends a reply, or as much of it as it says, and then ends the connection."""
+    from aiohttp import web
+
+    headers = {**headers, **reply.headers}
+    if reply.share_sent == 1.0:
+        return web.Response(
+            body=reply.body, status=reply.status, headers=headers, content_type=reply.content_type
+        )
+    if reply.share_sent == 0.0:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()  # never sent
+    size = len(reply.body)
+    response = web.StreamResponse(headers={**headers, "Content-Length": str(size)})
+    response.content_type = reply.content_type
+    response.force_close()
+    await response.prepare(request)
+    await response.write(reply.body[: int(size * reply.share_sent)])
+    return response
+
+
+@contextlib.asynccontextmanager
+async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
+    """Serves on loopback for as long as the block lasts; gives the port, a free one for 0.
+
+    Raises UserError where the port cannot be had.
+    """
+    from aiohttp import web
+
+    async def stats(request: web.Request) -> web.Response:
+        return web.json_response(simulator.stats(keys=request.query.get("keys") == "1"))
+
+    async def models(_: web.Request) -> web.Response:
+        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "kimera"}
+        return web.json_response({"object": "list", "data": [model]})
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_post("/v1/chat/completions", simulator.chat)
+    app.router.add_get("/v1/models", models)
+    app.router.add_get("/stats", stats)
+    # A client that hangs up ends its request here too, and the end of the server waits for none.
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, HOST, port, backlog=4096).start()
+        except (OSError, OverflowError) as error:
+            raise UserError(
+                f"port {port} cannot be used ({error}); choose another, or 0 for a free one"
+            ) from None
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

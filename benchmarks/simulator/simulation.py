@@ -1,0 +1,278 @@
+"""What the simulated judge is like and what it says: settings, answers and draws, without a socket.
+
+Every draw is a hash of the seed, the pair and, where it may differ from one request for a pair to the next,
+of how often that pair was asked before: order and concurrency change nothing, and a retry can succeed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kimera.errors import UserError
+from kimera.pairs import Pair
+
+# What may go wrong with a request, drawn anew for each.
+FAULTS = (
+    "rate_limited",
+    "server_error",
+    "dropped",
+    "stalled",
+    "truncated",
+    "malformed",
+    "html_body",
+    "cut_short",
+    "hostile",
+    "format_failed",
+)
+# In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
+REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
+GONE = ("", "unknown", "retired", "deployment", "address")
+# Pairs that get no verdict however often they are asked.
+WITHHELD = ("content_filter", "abstained")
+# Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
+REFUSABLE = (
+    "temperature",
+    "response_format",
+    "json_schema",
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "logprobs",
+)
+KEY_BYTES = 16
+
+
+def _option(default: Any, help_text: str) -> Any:
+    """A field that is also a flag of the command line: one place for its default and its help."""
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """What the judge is like: each field is also a flag of the command line, and its help says what it means.
+
+    Shares are probabilities from 0 to 1. Raises UserError for a value that makes no sense.
+    """
+
+    latency_ms: float = _option(500.0, "mean time to an answer")
+    spread_ms: float = _option(0.0, "standard deviation of that time (log-normal); 0 is always the mean")
+    one_at_a_time: bool = _option(False, "answer one request after the other, each with its latency")
+    seed: int = _option(0, "seed of all random draws")
+    error_rate: float = _option(0.0, "share of pairs judged wrongly")
+    flip_rate: float = _option(
+        0.0, "share of verdicts that change when asked again or with the texts swapped"
+    )
+    content_filter: float = _option(0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal")
+    abstained: float = _option(0.0, "share of pairs for which the judge says that it cannot tell")
+    hostile_text: float = _option(0.0, "share of pairs whose reasoning holds control characters and markup")
+    rate_limited: float = _option(0.0, "share of requests refused at once with 429 and Retry-After")
+    server_error: float = _option(0.0, "share of requests answered with 500")
+    dropped: float = _option(0.0, "share of requests whose connection is cut without a reply")
+    stalled: float = _option(0.0, "share of requests left without a reply for --stall-s, then cut")
+    truncated: float = _option(0.0, "share of replies whose body ends before its Content-Length")
+    malformed: float = _option(0.0, "share of replies whose completion is prose that states no verdict")
+    html_body: float = _option(0.0, "share of requests answered 200 with a page of HTML, as a proxy would")
+    cut_short: float = _option(
+        0.0, "share of replies whose completion ends half-way, with finish_reason length"
+    )
+    hostile: float = _option(
+        0.0, "share of replies that no client expects, with status 200: huge, deep, mistyped ..."
+    )
+    format_failed: float = _option(
+        0.0, "share of requests answered 400, since the reply failed to keep to its format"
+    )
+    retry_after_s: float = _option(
+        1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
+    )
+    stall_s: float = _option(600.0, "seconds that a stalled request waits")
+    requests_per_minute: int = _option(0, "limit on requests per minute; 0 is none")
+    tokens_per_minute: int = _option(0, "limit on prompt and completion tokens per minute; 0 is none")
+    burst_s: float = _option(1.0, "seconds of either limit that may be used at once")
+    limit_headers: bool = _option(True, "state both limits in x-ratelimit headers")
+    max_in_flight_cap: int = _option(
+        0, "refuse more requests in flight than this, and state it in no header; 0 is no limit"
+    )
+    strict: bool = _option(False, "refuse what OpenAI refuses: unknown parameters, loose schemas ...")
+    ignores_schema: bool = _option(False, "answer in prose or fenced JSON unless asked to repair that")
+    refuses: tuple[str, ...] = _option((), "parameters refused with 400, separated by commas")
+    refusal_shape: str = _option("openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}")
+    wait_in_body: bool = _option(False, "state in the body, not in headers, how long to wait")
+    errors_in_200: bool = _option(False, "report errors in replies of status 200")
+    max_reply_tokens: int = _option(
+        0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
+    )
+    gone: str = _option("", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
+    foreign_filters: bool = _option(False, "report withheld pairs in other words than OpenAI's")
+    reasoning_tokens: int = _option(0, "tokens spent on thinking before each answer")
+    cached_share: float = _option(0.0, "share of the prompt's tokens that come from the cache")
+    quota_exhausted: bool = _option(False, "refuse everything with 429 insufficient_quota")
+    api_key: str = dataclasses.field(
+        default="", repr=False, metadata={"help": "accept this (made-up) key only; any or none by default"}
+    )
+
+    def __post_init__(self) -> None:
+        shares = ("error_rate", "flip_rate", "hostile_text", "cached_share", *WITHHELD, *FAULTS)
+        for name in shares:
+            if not 0.0 <= getattr(self, name) <= 1.0:  # also refuses NaN
+                raise UserError(f"simulator: {name} is {getattr(self, name)}; expected a share from 0 to 1")
+        for name in _QUANTITIES:
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise UserError(f"simulator: {name} is {getattr(self, name)}; give a number from 0 up")
+        for what, names in (("faults", FAULTS), ("pairs withheld", WITHHELD)):
+            total = math.fsum(getattr(self, name) for name in names)
+            if total > 1.0 + 1e-9:
+                raise UserError(
+                    f"simulator: the shares of {what} add up to {total:g}; they may reach 1 together"
+                )
+        if self.spread_ms and not self.latency_ms:
+            raise UserError("simulator: spread_ms needs a latency_ms above 0")
+        for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
+            if getattr(self, name) not in known:
+                raise UserError(f"simulator: {name} is {getattr(self, name)!r}; choose of {', '.join(known)}")
+        for name in self.refuses:
+            if name not in REFUSABLE:
+                raise UserError(f"simulator: refuses {name!r}; it can refuse {', '.join(REFUSABLE)}")
+
+
+_QUANTITIES = (
+    "latency_ms",
+    "spread_ms",
+    "retry_after_s",
+    "stall_s",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "burst_s",
+    "max_in_flight_cap",
+    "reasoning_tokens",
+    "max_reply_tokens",
+)
+
+PROFILES = {
+    "plain": SimulatorConfig(),
+    "openai": SimulatorConfig(
+        strict=True, requests_per_minute=3_000, tokens_per_minute=2_000_000, cached_share=0.5
+    ),
+    "hidden-cap": SimulatorConfig(max_in_flight_cap=64, retry_after_s=0.2),
+    "ignores-schema": SimulatorConfig(ignores_schema=True),
+    "refuses-parameters": SimulatorConfig(
+        refuses=("max_completion_tokens", "temperature", "response_format", "seed", "logprobs")
+    ),
+    "reasoning": SimulatorConfig(
+        latency_ms=2_000, reasoning_tokens=1_500, refuses=("max_tokens", "temperature", "logprobs")
+    ),
+    "local": SimulatorConfig(latency_ms=200, one_at_a_time=True),
+}
+
+
+class Answer(NamedTuple):
+    """What is known of a user message: its pair's gold answer, and the key of that pair in its own order.
+
+    contradiction: None of a pair without a label, on which the judge abstains.
+    """
+
+    contradiction: bool | None
+    pair: bytes
+
+
+def answer_key(message: str) -> bytes:
+    """The 16 bytes by which a user message is known: its BLAKE2b digest."""
+    return hashlib.blake2b(message.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+def answers_for(
+    pairs: Iterable[Pair], render: Callable[[str, str], str], swap: bool = False
+) -> dict[bytes, Answer]:
+    """Maps the key of each pair's user message, as `render(text1, text2)` words it, to its answer.
+
+    swap: know the pairs in the other order of their texts too. Of pairs with the same texts the first label
+    stands: one judge gives them one answer. Without a label it abstains. Raises UserError if no pair has one.
+    """
+    answers: dict[bytes, Answer] = {}
+    swapped: dict[bytes, Answer] = {}
+    labelled = 0
+    for pair in pairs:
+        labelled += pair.is_contradiction is not None
+        key = answer_key(render(pair.text1, pair.text2))
+        answer = Answer(pair.is_contradiction, key)
+        _add(answers, key, answer)
+        if swap:
+            _add(swapped, answer_key(render(pair.text2, pair.text1)), answers[key])
+    if not labelled:
+        raise UserError("no pair has a label: the simulated judge answers from labels only")
+    return swapped | answers  # a pair's own label goes before that of its mirror image
+
+
+def _add(answers: dict[bytes, Answer], key: bytes, answer: Answer) -> None:
+    """The first answer stands, unless it is none."""
+    if key not in answers or answers[key].contradiction is None:
+        answers[key] = answer
+
+
+def _uniforms(purpose: str, seed: int, key: bytes, attempt: int = 0) -> tuple[float, float]:
+    """Two independent numbers in (0, 1), fixed by the arguments."""
+    digest = hashlib.blake2b(b"%b %d %d %b" % (purpose.encode(), seed, attempt, key), digest_size=16).digest()
+    first, second = int.from_bytes(digest[:8]), int.from_bytes(digest[8:])
+    return ((first >> 12) + 0.5) * 2.0**-52, ((second >> 12) + 0.5) * 2.0**-52
+
+
+def _pick(draw: float, config: SimulatorConfig, names: tuple[str, ...]) -> str | None:
+    """The name into whose share of the unit interval a draw falls, or None."""
+    for name in names:
+        draw -= getattr(config, name)
+        if draw < 0:
+            return name
+    return None
+
+
+def draw_verdict(
+    config: SimulatorConfig, pair: bytes, gold: bool, repeat: int = 0, swapped: bool = False
+) -> tuple[bool, float]:
+    """The answer and its confidence, 0.55 to 0.99: about 0.84 on average when right, 0.70 when wrong.
+
+    repeat: how often that message was answered before. Only repeats and swapped pairs may flip.
+    """
+    mistake, sureness = _uniforms("verdict", config.seed, pair)
+    wrong = mistake < config.error_rate
+    if config.flip_rate and (repeat or swapped):
+        wrong ^= _uniforms("flip", config.seed, pair, 2 * repeat + swapped)[0] < config.flip_rate
+    return gold != wrong, round(0.55 + 0.44 * (sureness**2 if wrong else sureness**0.5), 2)
+
+
+def draw_withheld(config: SimulatorConfig, pair: bytes) -> tuple[str | None, float]:
+    """Why a pair gets no verdict, one of `WITHHELD` or None, and a number in (0, 1) that settles its form."""
+    if not (config.content_filter or config.abstained):
+        return None, 0.0
+    draw, form = _uniforms("withheld", config.seed, pair)
+    return _pick(draw, config, WITHHELD), form
+
+
+def draw_style(config: SimulatorConfig, pair: bytes) -> tuple[bool, float]:
+    """Whether the reasoning is hostile, and a number in (0, 1) that settles the form of prose."""
+    if not (config.hostile_text or config.ignores_schema):
+        return False, 0.0
+    hostility, form = _uniforms("style", config.seed, pair)
+    return hostility < config.hostile_text, form
+
+
+def draw_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str | None, float]:
+    """What goes wrong with the request number `attempt` (from 1) for a message, one of `FAULTS` or None.
+
+    Beside it stands a number in (0, 1) that settles its form.
+    """
+    draw, form = _uniforms("fault", config.seed, key, attempt)
+    return _pick(draw, config, FAULTS), form
+
+
+def draw_latency_ms(config: SimulatorConfig, key: bytes, attempt: int) -> float:
+    """The time to an answer: log-normal with the mean and standard deviation asked for (Box-Muller)."""
+    if not config.spread_ms:
+        return config.latency_ms
+    first, second = _uniforms("latency", config.seed, key, attempt)
+    normal = math.sqrt(-2.0 * math.log(first)) * math.cos(2.0 * math.pi * second)
+    variance = math.log1p((config.spread_ms / config.latency_ms) ** 2)
+    return config.latency_ms * math.exp(math.sqrt(variance) * normal - variance / 2.0)

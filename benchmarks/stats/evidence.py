@@ -1,0 +1,321 @@
+"""What a run proves: an interval for each figure of a detector, and each two detectors compared.
+
+Pure functions of the run's arrays (see `metrics` for what they hold), seeded. `clusters` is int64 (n,): pairs
+of one number share a text, and are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.stats import metrics
+from benchmarks.stats.figures import DIFFERENCES, QUALITY, Method, kappa, of_counts
+from benchmarks.stats.formulas import OfCounts
+from benchmarks.stats.intervals import (
+    RESAMPLED,
+    ClusterCounts,
+    Interval,
+    WeightedScores,
+    auc_components,
+    auc_interval,
+    calibration_error_interval,
+    clusters_of,
+    count_interval,
+    effective_size,
+    quantile,
+    wilson,
+)
+from benchmarks.stats.metrics import UndefinedMetricError
+from benchmarks.stats.paired import (
+    Equivalence,
+    accuracy_difference_interval,
+    auc_difference,
+    conclusion,
+    design_effect,
+    equivalence,
+    mcnemar_clustered,
+    mcnemar_exact,
+    min_detectable_difference,
+)
+from benchmarks.stats.results import FAILED, DetectorResult
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pairs that have a label and a verdict: truth, said int8 (n,), clusters without gaps."""
+
+    truth: np.ndarray
+    said: np.ndarray
+    clusters: np.ndarray
+    seed: int = 0
+
+    @cached_property
+    def counts(self) -> ClusterCounts:
+        return ClusterCounts.of(2 * self.truth + self.said, self.clusters, 4)
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """Float64 (draws, 4), shared by all figures."""
+        return self.counts.draws(self.seed)
+
+    def interval(self, of: OfCounts) -> Interval:
+        if not of.among:
+            return count_interval(of, self.counts, self.draws)
+        among = np.isin(2 * self.truth + self.said, of.among)
+        return share_interval((self.truth == self.said)[among], self.clusters[among])
+
+    def measure(self, of: OfCounts) -> tuple[float, Interval | None]:
+        """(the figure, its interval where it has one). Raises UndefinedMetricError where it has no value."""
+        if not self.truth.size:
+            raise UndefinedMetricError("no labelled pair was answered")
+        value = float(of(self.counts.total))
+        if np.isnan(value):
+            raise UndefinedMetricError("it is undefined for these verdicts")
+        try:
+            return value, self.interval(of)
+        except UndefinedMetricError:
+            return value, None
+
+
+def quality_intervals(
+    labels: np.ndarray,
+    verdicts: np.ndarray,
+    scores: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    are_ranked: bool = True,
+    figures: Container[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """95 % intervals of what `metrics.quality` measures; none where a figure has none, or nothing varies.
+
+    figures: those that are wanted; None for all.
+    """
+    used = (labels >= 0) & (verdicts != FAILED)
+    if not used.any():
+        return {}
+    answered = Sample(labels[used], verdicts[used], clusters_of(clusters[used]), seed)
+    labelled = labels >= 0
+    said_or_wrong = np.where(verdicts == FAILED, 1 - labels, verdicts)
+    whole = Sample(labels[labelled], said_or_wrong[labelled], clusters_of(clusters[labelled]), seed)
+    wanted = [each for each in QUALITY if each.interval and (figures is None or each.name in figures)]
+    found: dict[str, Interval] = {}
+    for figure in wanted:
+        if isinstance(figure.of, OfCounts):
+            sample = whole if figure.over_all else answered
+            _keep(found, {}, figure.name, partial(sample.interval, figure.of))
+        elif are_ranked and figure.interval in OF_SCORES:
+            interval = OF_SCORES[figure.interval]
+            ends = partial(interval, answered.truth, scores[used], answered.clusters, seed)
+            _keep(found, {}, figure.name, ends)
+    names = {figure.name for figure in wanted}.intersection(RESAMPLED)
+    if are_ranked and names:
+        resampled = WeightedScores(answered.truth, scores[used], answered.clusters).intervals(seed)
+        found |= {
+            name: ends for name, ends in resampled.items() if name in names and not isinstance(ends, str)
+        }
+    return found
+
+
+def _auc_interval(truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int) -> Interval:
+    return auc_interval(auc_components(truth, scores), clusters)
+
+
+OF_SCORES: Mapping[Method | None, Callable[[np.ndarray, np.ndarray, np.ndarray, int], Interval]] = {
+    Method.DELONG: _auc_interval,
+    Method.INVERSION: calibration_error_interval,
+}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Detector a beside detector b, on the labelled pairs that both answered.
+
+    differences: a minus b, of accuracy, F1, MCC and the area under the ROC curve. intervals: of those, and of
+    `kappa`. mcnemar_p: of a test that both are as accurate; `holm` may adjust it for several. mcnemar:
+    "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
+    `margin` or more apart. min_detectable_difference: of accuracies, that this run would have shown 4 times
+    of 5.
+    names: of a and b. absent: what has no value, and why.
+    """
+
+    pairs: int
+    differences: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    mcnemar_p: float | None = None
+    mcnemar: str = ""
+    margin: float = 0.0
+    equivalence_p: float | None = None
+    min_detectable_difference: float | None = None
+    names: tuple[str, str] = ("", "")
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def conclusion(self, p: float) -> str:
+        """One sentence, by this p of McNemar's test: the adjusted one, where there were several."""
+        if self.equivalence_p is None:
+            raise UndefinedMetricError("no labelled pair was answered by both")
+        return conclusion(
+            *self.names,
+            self.differences["accuracy"],
+            self.intervals["accuracy"],
+            p,
+            Equivalence(self.margin, self.equivalence_p),
+            self.pairs,
+        )
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one detector said: its name, and arrays as in `metrics`."""
+
+    name: str
+    verdicts: np.ndarray
+    scores: np.ndarray
+    are_ranked: bool = True
+
+
+def compare(
+    labels: np.ndarray,
+    a: Side,
+    b: Side,
+    clusters: np.ndarray,
+    *,
+    margin: float,
+    figures: Container[str] | None = None,
+    seed: int = 0,
+) -> Differences:
+    """Two detectors, paired. margin: the difference of accuracies that does not matter, above 0.
+
+    figures: beside accuracy, which differences and whether kappa's interval are wanted; None for all.
+    """
+    both = (a.verdicts != FAILED) & (b.verdicts != FAILED)
+    intervals: dict[str, Interval] = {}
+    absent: dict[str, str] = {}
+    if both.any() and (figures is None or "kappa" in figures):
+        said = Sample(a.verdicts[both], b.verdicts[both], clusters_of(clusters[both]), seed)
+        _keep(intervals, absent, "kappa", partial(said.interval, OfCounts(kappa)))
+    used = both & (labels >= 0)
+    n = int(used.sum())
+    if not n:
+        return Differences(
+            0,
+            {},
+            intervals,
+            names=(a.name, b.name),
+            absent={"differences": "no labelled pair was answered by both"},
+        )
+    truth, said_a, said_b = labels[used], a.verdicts[used], b.verdicts[used]
+    right_a, right_b = said_a == truth, said_b == truth
+    among = clusters_of(clusters[used])
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    effect = design_effect(right_a, right_b, among)
+    differences = {"accuracy": (only_a - only_b) / n}
+    intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect, quantile(among))
+
+    wanted = of_counts(
+        figure
+        for figure in DIFFERENCES
+        if figure.interval is Method.PAIRED_BOOTSTRAP and (figures is None or figure.name in figures)
+    )
+    counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
+    draws = counts.draws(seed) if wanted else np.empty((0, 8))
+    for name, of in wanted.items():
+        difference = partial(_difference, of)
+        found = float(difference(counts.total.astype(np.float64)))
+        if not np.isnan(found):
+            differences[name] = found
+            _keep(intervals, absent, name, partial(count_interval, difference, counts, draws))
+    if a.are_ranked and b.are_ranked and (figures is None or "roc_auc" in figures):
+        try:
+            curve_a, curve_b = (auc_components(truth, side.scores[used]) for side in (a, b))
+            differences["roc_auc"], intervals["roc_auc"], _ = auc_difference(curve_a, curve_b, among)
+        except UndefinedMetricError as reason:
+            absent["roc_auc"] = str(reason)
+    is_clustered = int(among.max()) + 1 < n
+    p = mcnemar_clustered(right_a, right_b, among) if is_clustered else mcnemar_exact(only_a, only_b)
+    alike = equivalence(only_a, only_b, n, margin, effect)
+    minimum: float | None = None
+    try:
+        minimum = min_detectable_difference(n / effect, (only_a + only_b) / n)
+    except UndefinedMetricError as reason:
+        absent["least_difference"] = str(reason)
+    return Differences(
+        pairs=n,
+        differences=differences,
+        intervals=intervals,
+        mcnemar_p=p,
+        mcnemar="clustered" if is_clustered else "exact",
+        margin=margin,
+        equivalence_p=alike.p,
+        min_detectable_difference=minimum,
+        names=(a.name, b.name),
+        absent=absent,
+    )
+
+
+def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:
+    """JSON-ready. adjusted: McNemar's p-values by Holm, of those that have one; the next is taken."""
+    if paired.mcnemar_p is None:
+        return {"pairs": 0, "absent": dict(paired.absent)}
+    p_holm = next(adjusted)
+    values = {name: float(value) for name, value in paired.differences.items()}
+    found: dict[str, Any] = {
+        "pairs": paired.pairs,
+        **values,
+        "intervals": {name: list(paired.intervals[name]) for name in values if name in paired.intervals},
+        "mcnemar": {"p": paired.mcnemar_p, "p_holm": p_holm, "method": paired.mcnemar},
+        "equivalence": {"margin": paired.margin, "p": paired.equivalence_p},
+        "conclusion": paired.conclusion(p_holm),
+        "absent": dict(paired.absent),
+    }
+    if paired.min_detectable_difference is not None:
+        found["least_difference"] = paired.min_detectable_difference
+    return found
+
+
+def side_of(detector: DetectorResult) -> Side:
+    measured = detector.measured
+    verdicts = detector.verdicts if measured is None else np.where(measured, detector.verdicts, FAILED)
+    return Side(detector.title, verdicts, detector.scores, not why_unranked(detector))
+
+
+def why_unranked(detector: DetectorResult) -> str:
+    """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
+    if detector.unranked:
+        return detector.unranked
+    if detector.info.role == "judge" and metrics.distinct_scores(detector.scores) < metrics.MIN_SCORES:
+        return f"there are fewer than {metrics.MIN_SCORES} different scores"
+    return ""
+
+
+def _keep(
+    intervals: dict[str, Interval], absent: dict[str, str], name: str, interval: Callable[[], Interval]
+) -> None:
+    try:
+        intervals[name] = interval()
+    except UndefinedMetricError as reason:
+        absent[name] = str(reason)
+
+
+def _difference(of: OfCounts, counts: np.ndarray) -> np.ndarray:
+    """A metric of a minus that of b, of counts of eight cells: four times the truth, twice a's, plus b's."""
+    return np.asarray(of(_cells_of(counts, 1)) - of(_cells_of(counts, 2)))
+
+
+def _cells_of(counts: np.ndarray, place: int) -> np.ndarray:
+    """Counts of four cells, shape (..., 4), of one of two detectors, from those of eight; place: 1 or 2."""
+    eight = counts.reshape(*counts.shape[:-1], 2, 2, 2)  # truth, a, b
+    return np.asarray(eight.sum(axis=-1 if place == 1 else -2).reshape(*counts.shape[:-1], 4))
+
+
+def share_interval(right: np.ndarray, clusters: np.ndarray) -> Interval:
+    """Wilson's, of a share over the effective number of pairs. right: bool (n,)."""
+    if not right.size:
+        raise UndefinedMetricError("there is no such pair")
+    among = clusters_of(clusters)
+    return wilson(float(right.mean()), effective_size(right.astype(np.float64), among), quantile(among))

@@ -1,0 +1,211 @@
+"""Gates, such as --fail-if "kimera.f1 < 0.8": what a figure must not be, or the command ends with 3."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Any
+
+from benchmarks.detector_info import DetectorInfo, are_told_apart
+from benchmarks.stats.figures import BY_NAME, DIFFERENCES
+from benchmarks.stats.schema import ENDS, figures
+from kimera.console import GATE_NOT_MET
+from kimera.errors import UserError
+
+FORM = "NAME.METRIC OP NUMBER"
+OPERATORS = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+CONDITION = re.compile(
+    r"(?P<metric>[a-z0-9_.]+)\s*(?P<operator>[<>]=?|==)\s*"
+    r"(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
+)
+
+CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
+# How the names of figures begin that detectors of a role never have, whatever the pairs.
+NEVER_OF = {
+    "local": (
+        *("latency_ms.p", "pair_ms.", "mean_in_flight", "concurrency", "attempts", "from_cache"),
+        *("dollars", "cost.", "at_prevalence.dollars", "stability.", "calibration."),
+    ),
+    "judge": ("workers", "thresholds."),
+}
+# ... that only labelled pairs give: of those in a group, the group.
+FROM_LABELS = (
+    *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
+    *(f"differences.{figure.name}" for figure in DIFFERENCES),
+    *("differences.equivalence", "differences.mcnemar", "differences.least", "differences.min"),
+)
+
+Part = Mapping[str, Any]
+
+
+def _written(number: float) -> str:
+    """In full: a figure just below a gate must not look as if it were on it."""
+    return repr(number).removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Not met where this figure of the subject, a detector or two as "a/b", is so related to the number."""
+
+    subject: str
+    metric: str
+    operator: str
+    number: float
+
+    def __str__(self) -> str:
+        return f"{self.subject}.{self.metric} {self.operator} {_written(self.number)}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """value: of the gate's figure, None where the run has none; then `reason` says why."""
+
+    gate: Gate
+    value: float | None
+    reason: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """A figure that is not there meets no gate."""
+        return self.value is not None and not OPERATORS[self.gate.operator](self.value, self.gate.number)
+
+    def __str__(self) -> str:
+        found = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
+        return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {found}'
+
+
+def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
+    """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
+    couples = [f"{a.name}/{b.name}" for a, b in combinations(infos, 2) if are_told_apart(a, b)]
+    of_two = dict.fromkeys(couples, figures("agreement"))
+    run = {CASCADE_RUN: figures("cascade_run")} if any(info.sides for info in infos) else {}
+    return {**of_two, **run, **dict.fromkeys((info.name for info in infos), figures("detector"))}
+
+
+def parts_of(summary: Part) -> dict[str, Part]:
+    """Where the figures of `known_figures` stand in a summary."""
+    of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
+    run = {CASCADE_RUN: summary["cascade_run"]} if "cascade_run" in summary else {}
+    return {**of_two, **run, **summary["detectors"]}
+
+
+def parse_gates(texts: Iterable[str] | None, known: Mapping[str, Collection[str]]) -> tuple[Gate, ...]:
+    """Reads gates of the form NAME.METRIC OP NUMBER; the longest name that fits counts.
+
+    known: the metrics of each name. Raises UserError for another form, name or metric.
+    """
+    return tuple(_parse(text.strip(), known) for text in texts or ())
+
+
+def _parse(text: str, known: Mapping[str, Collection[str]]) -> Gate:
+    faults: list[str] = []
+    fitting = [subject for subject in known if text.startswith(f"{subject}.")]
+    for subject in sorted(fitting, key=len, reverse=True):
+        found = CONDITION.fullmatch(text[len(subject) + 1 :])
+        if not found or not math.isfinite(float(found["number"])):
+            faults.append(f"expected {FORM}, with NAME {subject!r} and OP one of {' '.join(OPERATORS)}")
+        elif found["metric"] not in known[subject]:
+            faults.append(_unknown(subject, found["metric"], known[subject]))
+        else:
+            return Gate(subject, found["metric"], found["operator"], float(found["number"]))
+    faults.append(f"expected {FORM}, with NAME one of {', '.join(known)}")
+    raise UserError(f"--fail-if {text!r}: {faults[0]}")
+
+
+def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
+    close = get_close_matches(metric, metrics) or sorted(each for each in metrics if "." not in each)
+    return f"{subject} has no figure {metric!r}; it has {', '.join(close)}"
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What figures a run can have, before it begins.
+
+    infos: of the detectors, by name. labelled: whether any pair is. flags: for each beginning of a figure's
+    name the flag that it takes, where that was not given.
+    """
+
+    infos: Mapping[str, DetectorInfo]
+    labelled: bool
+    flags: Mapping[str, str]
+
+    def require(self, gates: Iterable[Gate]) -> None:
+        """Raises UserError for a gate that no outcome could meet, since the run cannot have its figure."""
+        for gate in gates:
+            if reason := self._why_never(gate):
+                raise UserError(
+                    f"--fail-if {str(gate)!r}: this run cannot have such a figure: {reason}; leave the gate "
+                    "out"
+                )
+
+    def _why_never(self, gate: Gate) -> str:
+        info = self.infos.get(gate.subject)
+        if info and gate.metric.startswith(NEVER_OF.get(info.role, ())):
+            return f"a {info.kind} has none"
+        if not self.labelled and gate.metric.startswith(FROM_LABELS):
+            return "no pair carries a label"
+        flags = (flag for start, flag in self.flags.items() if gate.metric.startswith(start))
+        return next((f"{flag} is not given" for flag in flags), "")
+
+
+def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:
+    """What became of each gate, in order."""
+    return [_check(gate, parts.get(gate.subject, {})) for gate in gates]
+
+
+def _check(gate: Gate, part: Part) -> Checked:
+    keys = gate.metric.split(".")
+    value = _interval_end(part, keys) if keys[-1] in ENDS else _held(part, keys)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Checked(gate, float(value))
+    return Checked(gate, None, _why_absent(part, keys))
+
+
+def _interval_end(part: Part, keys: list[str]) -> Any:
+    *groups, figure, end = keys
+    ends = _held(part, [*groups, "intervals", figure])
+    return ends[ENDS.index(end)] if ends else None
+
+
+def _held(part: Any, keys: list[str]) -> Any:
+    for key in keys:
+        part = part.get(key) if isinstance(part, Mapping) else None
+    return part
+
+
+def _why_absent(part: Part, keys: list[str]) -> str:
+    """The reason that the figure's group states, or the part as a whole."""
+    if keys[-1] in ENDS:
+        keys = keys[:-1]
+        if _held(part, keys) is not None:
+            return "it has no interval"
+    for depth in range(len(keys)):
+        absent = _held(part, [*keys[:depth], "absent"]) or {}
+        for name in (".".join(keys[depth:]), *keys[:depth]):
+            if name in absent:
+                return str(absent[name])
+    return "this run has none"
+
+
+def exit_code_with(gates: Sequence[Gate], parts: Mapping[str, Part], code: int = 0) -> int:
+    """`code`, or GATE_NOT_MET where it is 0 and a gate is not met; then all are told on standard error."""
+    checked = check(gates, parts)
+    if all(each.is_met for each in checked):
+        return code
+    unmet = sum(not each.is_met for each in checked)
+    print(f"error: {unmet} of {len(checked)} gates failed", file=sys.stderr)
+    for each in checked:
+        print(f"  {each}", file=sys.stderr)
+    return code or GATE_NOT_MET

@@ -1,0 +1,99 @@
+"""Where a detector's scores become verdicts, and what its verdicts are worth where contradictions are rarer.
+
+Arrays as in `metrics` and `intervals`: truth int8 (n,), scores float64 (n,), clusters int64 (n,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from benchmarks.stats.figures import Shown, f1, of_counts, shown_in
+from benchmarks.stats.formulas import Counts, Floats, OfCounts, Ranking
+from benchmarks.stats.intervals import Interval
+from benchmarks.stats.metrics import UndefinedMetricError
+
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """threshold: the median of the folds'.
+
+    verdicts: int8 (n,), each pair by the threshold that was best for the other folds.
+    """
+
+    threshold: float
+    verdicts: np.ndarray
+
+
+def cross_validated_threshold(
+    truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int = 0
+) -> CrossValidated:
+    """The threshold with the best F1, without any pair deciding about itself.
+
+    Pairs of a cluster are in the same fold. Raises UndefinedMetricError for fewer clusters than folds, and
+    where what is left of them holds no contradiction.
+    """
+    size = int(clusters.max()) + 1 if clusters.size else 0
+    if size < FOLDS:
+        raise UndefinedMetricError(f"cross-validation needs at least {FOLDS} pairs that share no text")
+    fold = (np.random.default_rng(seed).permutation(size) % FOLDS)[clusters]
+    verdicts = np.zeros(truth.size, np.int8)
+    thresholds = []
+    for number in range(FOLDS):
+        here = fold == number
+        thresholds.append(best_threshold(truth[~here], scores[~here]))
+        verdicts[here] = scores[here] >= thresholds[-1]
+    return CrossValidated(float(np.median(thresholds)), verdicts)
+
+
+def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Half-way between the two scores that F1 is best between."""
+    ranking = Ranking(truth, scores)
+    found, called = ranking.counts()
+    if not found.size or not found[-1]:
+        raise UndefinedMetricError("no labelled pair that was answered is a contradiction")
+    missed, alarms = found[-1] - found, called - found
+    best = int(f1(Counts(tn=alarms[-1] - alarms, fp=alarms, fn=missed, tp=found)).argmax())
+    kept, ordered = called[best], scores[ranking.order]
+    following = ordered[kept] if kept < scores.size else 0.0
+    return float((ordered[kept - 1] + following) / 2)
+
+
+def at_prevalence(prevalence: float) -> dict[str, OfCounts]:
+    """Figures where so large a share of the pairs contradict, as functions of the four cells of this run."""
+    return {
+        name: OfCounts(partial(_restated, of.formula, prevalence))
+        for name, of in of_counts(shown_in(Shown.PREVALENCE)).items()
+    }
+
+
+def _restated(formula: Callable[[Counts], Floats], prevalence: float, counts: Counts) -> Floats:
+    """Both rates are kept: of contradictions that are found, and of others that are called so (Bayes)."""
+    found, alarms = counts.tp / counts.contradictions, counts.fp / counts.others
+    contradictions, others = prevalence, 1 - prevalence
+    return formula(
+        Counts(
+            tn=others * (1 - alarms),
+            fp=others * alarms,
+            fn=contradictions * (1 - found),
+            tp=contradictions * found,
+        )
+    )
+
+
+def cost_of_found(
+    dollars: float, recall: float, recall_interval: Interval | None, prevalence: float
+) -> tuple[float, Interval | None]:
+    """(dollars per contradiction found, its interval) where a pair costs so much and so many contradict."""
+    if recall <= 0:
+        raise UndefinedMetricError("no contradiction was found")
+    interval = None
+    if recall_interval and recall_interval[0] > 0:
+        low, high = recall_interval
+        interval = dollars / (prevalence * high), dollars / (prevalence * low)
+    return dollars / (prevalence * recall), interval

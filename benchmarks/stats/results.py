@@ -1,0 +1,110 @@
+"""What a run found: the arrays and facts that metrics turn into numbers and the report into files.
+
+Texts and reasonings stay on disk, in the dataset and the journal; only numbers are held here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.detector_info import DetectorInfo
+
+FAILED = -1
+NO_PRICE = "no price is known"
+NO_FEE = "a local endpoint costs nothing"
+SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
+
+
+def title_of(name: str, simulated: bool) -> str:
+    """A simulated judge is called so wherever its numbers appear."""
+    return f"{name} (simulated)" if simulated else name
+
+
+@dataclass(frozen=True)
+class DetectorResult:
+    """One detector over the n pairs of a run. Arrays are in the order of the pairs.
+
+    info: what it is.
+    verdicts: int8 (n,), 1 contradiction, 0 not, FAILED where the detector gave no verdict.
+    scores: float64 (n,), P(contradiction), NaN where it failed.
+    latency_ms, wait_ms: float64 (n,), as `kimera.pairs.Verdict` defines them, NaN where it failed.
+    mode: "single", "mp" or "ray" where it is local, "sync" or "async" for a judge.
+    asked, used: how many processes (local) or requests in flight (judge) were asked for, which
+        may be "auto", and used.
+    done_s: float32 (n,), seconds into the run at which the answer was there, NaN where it failed or came from
+        a cache.
+    score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
+    errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None of a local one.
+    settings: those of `info`, and what the run counted beside them, JSON-ready.
+
+    Of a judge also:
+    busy_s: time in flight, summed over all attempts. attempts: requests sent. attempt_errors:
+        those of them that brought no verdict, by kind. from_cache: replies that
+    were not paid for again.
+    stated: float64 (n,), P(contradiction) by stated confidence, beside scores that come from logprobs.
+    variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
+        with its texts swapped; FAILED or below where there is none.
+    dollars: what the run cost; None where it is not known. dollars_of_pair: float64 (n,), by pair.
+    tokens_absent, dollars_absent: why a number of tokens, by its kind, and the dollars are not known.
+    limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
+
+    In a run as a cascade:
+    measured: bool (n,), the judge's pairs that were drawn at random; its quality is that on them. None: all.
+    spared: how many pairs the judge did not have to be asked about.
+    unranked: why the scores are no ranking; empty where they are one.
+    """
+
+    info: DetectorInfo
+    mode: str
+    asked: int | str
+    used: int
+    wall_s: float
+    verdicts: np.ndarray
+    scores: np.ndarray
+    latency_ms: np.ndarray
+    wait_ms: np.ndarray
+    errors: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    busy_s: float = 0.0
+    attempts: int = 0
+    attempt_errors: dict[str, int] = field(default_factory=dict)
+    from_cache: int = 0
+    stated: np.ndarray | None = None
+    variants: np.ndarray | None = None
+    dollars: float | None = None
+    dollars_of_pair: np.ndarray | None = None
+    dollars_absent: str = NO_PRICE
+    tokens_absent: dict[str, str] = field(default_factory=dict)
+    limit_changes: tuple[tuple[float, int, str], ...] = ()
+    score_sources: np.ndarray | None = None
+    done_s: np.ndarray | None = None
+    measured: np.ndarray | None = None
+    spared: int = 0
+    unranked: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def kind(self) -> str:
+        """A word to show; to ask what it is there is `info`."""
+        return self.info.kind
+
+    @property
+    def simulated(self) -> bool:
+        return self.info.is_simulated
+
+    @property
+    def title(self) -> str:
+        """The name as people see it."""
+        return title_of(self.name, self.simulated)
+
+    @property
+    def answered(self) -> np.ndarray:
+        """bool (n,): where the detector gave a verdict."""
+        return np.asarray(self.verdicts != FAILED)

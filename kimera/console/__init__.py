@@ -1,0 +1,137 @@
+"""What every command shares: names, flags, output, exit codes, Ctrl-C."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "COMMANDS",
+    "DONE",
+    "FAILED",
+    "GATE_NOT_MET",
+    "INTERRUPTED",
+    "PROGRAM",
+    "CommandLine",
+    "Groups",
+    "Option",
+    "Settings",
+    "add_old_name",
+    "add_options",
+    "as_called",
+    "changed",
+    "command_line",
+    "complete",
+    "cosine",
+    "exit_code_of",
+    "exit_quietly",
+    "flag_table",
+    "header",
+    "how_to_install",
+    "interrupt_once",
+    "interrupts_withheld",
+    "is_coloured",
+    "note",
+    "open_share",
+    "option",
+    "options_of",
+    "parser_of",
+    "port_number",
+    "positive",
+    "progress_bar",
+    "reader_may_leave",
+    "settings_of",
+    "shard_of_n",
+    "share",
+    "share_above_0",
+    "size",
+    "starting_processes",
+    "tell",
+    "whole",
+    "whole_or_auto",
+    "words_of",
+]
+
+if TYPE_CHECKING:
+    from kimera.console.argument_types import (
+        cosine,
+        header,
+        open_share,
+        port_number,
+        positive,
+        shard_of_n,
+        share,
+        share_above_0,
+        size,
+        whole,
+        whole_or_auto,
+    )
+    from kimera.console.commands import COMMANDS, PROGRAM, as_called
+    from kimera.console.completion import complete
+    from kimera.console.exit_codes import DONE, FAILED, GATE_NOT_MET, INTERRUPTED, exit_code_of
+    from kimera.console.installation import how_to_install
+    from kimera.console.interrupts import (
+        exit_quietly,
+        interrupt_once,
+        interrupts_withheld,
+        starting_processes,
+    )
+    from kimera.console.options import (
+        CommandLine,
+        Groups,
+        Option,
+        Settings,
+        add_old_name,
+        add_options,
+        changed,
+        command_line,
+        flag_table,
+        option,
+        options_of,
+        parser_of,
+        settings_of,
+        words_of,
+    )
+    from kimera.console.progress import progress_bar
+    from kimera.console.standard_output import is_coloured, note, reader_may_leave, tell
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "argument_types": [
+                "cosine",
+                "header",
+                "open_share",
+                "port_number",
+                "positive",
+                "shard_of_n",
+                "share",
+                "share_above_0",
+                "size",
+                "whole",
+                "whole_or_auto",
+            ],
+            "commands": ["COMMANDS", "PROGRAM", "as_called"],
+            "completion": ["complete"],
+            "exit_codes": ["DONE", "FAILED", "GATE_NOT_MET", "INTERRUPTED", "exit_code_of"],
+            "installation": ["how_to_install"],
+            "interrupts": ["exit_quietly", "interrupt_once", "interrupts_withheld", "starting_processes"],
+            "options": [
+                "CommandLine",
+                "Groups",
+                "Option",
+                "Settings",
+                "add_old_name",
+                "add_options",
+                "changed",
+                "command_line",
+                "flag_table",
+                "option",
+                "options_of",
+                "parser_of",
+                "settings_of",
+                "words_of",
+            ],
+            "progress": ["progress_bar"],
+            "standard_output": ["is_coloured", "note", "reader_may_leave", "tell"],
+        },
+    )

@@ -1,0 +1,64 @@
+"""The contradictions within a corpus: statements, which of them are read together, what is found."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "FORMATS",
+    "MIN_SCORE",
+    "Corpus",
+    "CorpusSettings",
+    "Finding",
+    "FindingSettings",
+    "RuleSettings",
+    "Scan",
+    "Screened",
+    "accepted_findings",
+    "check_findings",
+    "count_of_findings",
+    "gate_is_met",
+    "pair_key",
+    "read_corpus",
+    "run_scan",
+    "scan_bar",
+    "screened_pairs",
+    "strongest_first",
+    "write_findings",
+]
+
+if TYPE_CHECKING:
+    from kimera.corpus.candidates import Screened
+    from kimera.corpus.finding_files import FORMATS
+    from kimera.corpus.findings import MIN_SCORE, Finding, pair_key, strongest_first
+    from kimera.corpus.scan_files import (
+        accepted_findings,
+        count_of_findings,
+        gate_is_met,
+        read_corpus,
+        scan_bar,
+        write_findings,
+    )
+    from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
+    from kimera.corpus.scanning import Scan, run_scan, screened_pairs
+    from kimera.corpus.statements import Corpus
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "candidates": ["Screened"],
+            "finding_files": ["FORMATS"],
+            "findings": ["Finding", "MIN_SCORE", "pair_key", "strongest_first"],
+            "scan_files": [
+                "accepted_findings",
+                "count_of_findings",
+                "gate_is_met",
+                "read_corpus",
+                "scan_bar",
+                "write_findings",
+            ],
+            "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
+            "scanning": ["Scan", "run_scan", "screened_pairs"],
+            "statements": ["Corpus"],
+        },
+    )

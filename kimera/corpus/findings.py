@@ -1,0 +1,115 @@
+"""Contradictions that a scan found, and the baseline: those that were looked at and accepted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from kimera.errors import UserError
+from kimera.files import write_text
+
+MIN_SCORE = 0.8  # of a finding that no judge has confirmed
+BASELINE = "kimera-scan-baseline-"
+BASELINE_FORMAT = f"{BASELINE}1"
+ENTRY = ("key", "text1", "text2")
+BASELINE_START = f'{{"format": "{BASELINE}'
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Two statements that contradict each other, and every place where each stands, as "file:line".
+
+    score: P(contradiction) by the cross-encoder; screen_score: by the head. cosine: of their vectors.
+    judge: the model that confirmed it, with its confidence (0.5 to 1) and reasoning; empty, and None, where
+    the cross-encoder decided alone.
+    """
+
+    score: float
+    text1: str
+    text2: str
+    places1: Sequence[str]
+    places2: Sequence[str]
+    screen_score: float
+    cosine: float
+    judge: str = ""
+    judge_confidence: float | None = None
+    reasoning: str = ""
+
+    @property
+    def key(self) -> str:
+        return pair_key(self.text1, self.text2)
+
+
+def pair_key(text1: str, text2: str) -> str:
+    """Names two texts, in whichever order and wherever they stand."""
+    whole = blake2b(digest_size=16)
+    for digest in sorted(map(_digest, (text1, text2))):
+        whole.update(digest)
+    return whole.hexdigest()
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def strongest_first(findings: Iterable[Finding]) -> list[Finding]:
+    """By the judge's confidence where there is one, then by score.
+
+    Of equal ones by the texts, so that the order does not depend on the files'.
+    """
+    return sorted(
+        findings,
+        key=lambda each: (-(each.judge_confidence or 0.0), -each.score, each.text1, each.text2),
+    )
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether the file is a baseline, of this version or another."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(len(BASELINE_START)) == BASELINE_START
+    except (OSError, ValueError):
+        return False
+
+
+def read_baseline(path: Path) -> set[str]:
+    """The keys of accepted findings. Raises UserError if the file is missing or is no baseline."""
+    return {entry["key"] for entry in _entries(path)}
+
+
+def _entries(path: Path) -> list[dict[str, str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != BASELINE_FORMAT:
+            raise ValueError(f"its format is {content['format']!r}")
+        return [{name: str(entry[name]) for name in ENTRY} for entry in content["accepted"]]
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; write a baseline with --write-baseline"
+        ) from error
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise UserError(
+            f"{path} is not a baseline of this version of Kimera ({type(error).__name__}: {error}). "
+            "Write a new one with --write-baseline."
+        ) from error
+
+
+def replace_baseline(path: Path, findings: Iterable[Finding], keep: Collection[str] = ()) -> int:
+    """Accepts these findings, and of those that the file holds already the ones whose keys are to be kept.
+
+    One line a finding, in the order of the keys, with both texts for whoever reviews the file. Gives how many
+    are accepted no longer.
+    """
+    before: list[dict[str, str]] = []
+    with contextlib.suppress(UserError):  # not there, or of another version
+        before = _entries(path)
+    accepted = {entry["key"]: entry for entry in before if entry["key"] in keep}
+    accepted |= {each.key: {"key": each.key, "text1": each.text1, "text2": each.text2} for each in findings}
+    lines = ",\n".join(json.dumps(accepted[key], ensure_ascii=False) for key in sorted(accepted))
+    head = f'{{"format": "{BASELINE_FORMAT}", "accepted": ['
+    write_text(path, f"{head}\n{lines}\n]}}\n")
+    return len({entry["key"] for entry in before} - accepted.keys())

@@ -1,0 +1,112 @@
+"""What the commands that scan a corpus read, and how they write what was found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from kimera.console import note, reader_may_leave
+from kimera.corpus.finding_files import FORMATS
+from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
+from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, check_tables
+from kimera.corpus.statements import Corpus, corpus_files, read_statements
+from kimera.errors import UserError
+from kimera.files import dropped_rows, write_text
+
+
+def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
+    """Raises UserError where it holds no statement, and for rows that hold none."""
+    check_tables(settings)
+    files = corpus_files(settings.files)
+    corpus = Corpus()
+    notes: list[str] = []
+    bad_rows: list[str] = []
+    blank: list[None] = []
+    on_bad_row = bad_rows.append if settings.skip_bad_rows else None
+    with scan_bar(quiet, "reading", None, "statement") as progress:
+        for name in files.names:
+            for statement in read_statements(
+                name,
+                column=settings.column,
+                format=settings.table_format,
+                on_bad_row=on_bad_row,
+                on_blank=lambda: blank.append(None),
+                on_note=notes.append,
+            ):
+                corpus.add(statement)
+                progress.update()
+    for each in (*notes, *filter(None, [files.left_out])):
+        note(each)
+    if bad_rows:
+        note(dropped_rows(bad_rows))
+    if blank and not quiet:
+        note(f"{len(blank):,} rows have a blank cell and so hold no statement")
+    if not corpus.texts:
+        raise UserError(f"{', '.join(settings.files)}: no statement was found")
+    if files.passed_over.total() > len(files.names):
+        corpus.not_read = files.left_out
+    elif len(bad_rows) > corpus.statements:
+        corpus.not_read = (
+            f"{len(bad_rows):,} rows or files were dropped; {corpus.statements:,} statements are read"
+        )
+    return corpus
+
+
+def gate_is_met(settings: FindingSettings, new: int, not_read: str) -> bool:
+    """Whether --fail-on-contradiction lets a scan pass; says why not where most was not read."""
+    if settings.fail_on_contradiction and not_read:
+        print(f"error: the gate fails, because most of the corpus was not read: {not_read}", file=sys.stderr)
+    return not (settings.fail_on_contradiction and (new or not_read))
+
+
+def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
+    """With `quiet` given, what `run_scan` takes as its bar."""
+    from kimera.console import progress_bar  # tqdm, for which --help need not wait
+
+    return progress_bar(title, total, quiet=quiet, unit=unit)
+
+
+def accepted_findings(settings: FindingSettings) -> set[str]:
+    """The keys in --baseline; none where it is to be written anew. Raises UserError if it cannot be read."""
+    return read_baseline(settings.baseline) if settings.baseline and not settings.write_baseline else set()
+
+
+def write_findings(
+    settings: FindingSettings,
+    findings: Iterable[Finding],
+    accepted: set[str],
+    *,
+    incomplete: str = "",
+    not_asked: Collection[str] = (),
+) -> tuple[int, int]:
+    """Writes those that are not accepted, or all of them to the baseline; (how many, how many others).
+
+    incomplete: what the scan has not looked at; then it writes no baseline. not_asked: keys of accepted ones
+    that this scan did not look at, and that a baseline keeps.
+    """
+    every = strongest_first(findings)
+    new = [each for each in every if each.key not in accepted]
+    if settings.write_baseline and settings.baseline and not incomplete:
+        if gone := replace_baseline(settings.baseline, every, not_asked):
+            note(
+                f"{settings.baseline}: {gone:,} accepted findings were not found again and were removed from "
+                "it"
+            )
+        new = []
+    rendered = FORMATS[settings.format](new[: settings.max_findings], incomplete)
+    if settings.out:
+        marked = settings.format == "csv" and not rendered.isascii()  # for spreadsheets
+        write_text(settings.out, rendered, "utf-8-sig" if marked else "utf-8")
+    else:
+        _print(rendered)
+    return len(new), len(every) - len(new)
+
+
+def count_of_findings(new: int, accepted: int) -> str:
+    return f"{new:,} finding{'' if new == 1 else 's'}{f', {accepted:,} accepted beside' if accepted else ''}"
+
+
+def _print(text: str) -> None:
+    with reader_may_leave():
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))

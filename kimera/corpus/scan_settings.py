@@ -1,0 +1,168 @@
+"""The settings of the commands that scan a corpus: what they read, what is related, what they write."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kimera.console import option, share, whole
+from kimera.corpus.findings import is_baseline
+from kimera.corpus.scan_rule import Rule
+from kimera.corpus.statements import COLUMNS, files_of, is_table
+from kimera.errors import UserError
+from kimera.files import EXTENSIONS, STANDARD_INPUT, FormatSettings
+
+_RULE = Rule()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FileSettings:
+    files: tuple[str, ...] = option(
+        (),
+        nargs="+",
+        metavar="FILE",
+        help="tables with one statement per row (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet), "
+        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input "
+        "(a table or plain text)",
+    )
+    column: str | None = option(
+        None,
+        "--column",
+        metavar="NAME",
+        help="column of a table that holds the statements; a path such as a.b names a nested field (default: "
+        f"the first of {', '.join(COLUMNS)})",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last base come first
+    """What is read."""
+
+    skip_bad_rows: bool = option(
+        False,
+        "--skip-bad-rows",
+        help="drop rows and files that hold no text, and report how many; by default they are errors",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSettings:
+    """Which pairs of statements are candidates."""
+
+    min_cosine: float = option(
+        _RULE.min_cosine,
+        "--min-cosine",
+        type=share,
+        metavar="C",
+        old=("--least-cosine",),
+        help="minimum cosine of two statements' vectors to count as being about the same thing (default: "
+        "%(default)s)",
+    )
+    neighbours: int = option(
+        _RULE.neighbours,
+        "--neighbours",
+        type=whole(1),
+        metavar="N",
+        help="number of nearest neighbours to consider for each statement (default: %(default)s)",
+    )
+    rare_in: int = option(
+        _RULE.rare_in,
+        "--rare-in",
+        type=whole(0),
+        metavar="N",
+        help="a word is rare if at most N statements hold it; 0 switches this rule off (default: "
+        "%(default)s)",
+    )
+    min_cosine_rare: float = option(
+        _RULE.min_cosine_rare,
+        "--min-cosine-rare",
+        type=share,
+        metavar="C",
+        old=("--least-cosine-rare",),
+        help="minimum cosine of statements that share a rare word (default: %(default)s)",
+    )
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(
+            min_cosine=self.min_cosine,
+            neighbours=self.neighbours,
+            rare_in=self.rare_in,
+            min_cosine_rare=self.min_cosine_rare,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingSettings:
+    """What is written of what was found."""
+
+    max_findings: int | None = option(
+        None,
+        "--max-findings",
+        type=whole(1),
+        metavar="N",
+        old=("--most",),
+        help="write only the N findings with the highest scores",
+    )
+    format: Literal["jsonl", "csv", "html"] = option(
+        "jsonl", "--format", choices=("jsonl", "csv", "html"), help="output format (default: jsonl)"
+    )
+    out: Path | None = option(
+        None,
+        "--out",
+        type=Path,
+        metavar="FILE",
+        outward=True,
+        help="file to write the findings to (default: standard output)",
+    )
+    baseline: Path | None = option(
+        None,
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="file of accepted findings; these are left out",
+    )
+    write_baseline: bool = option(
+        False, "--write-baseline", help="accept all findings: write them to the --baseline file"
+    )
+    fail_on_contradiction: bool = option(
+        False, "--fail-on-contradiction", help="exit with code 3 if there is any finding"
+    )
+    quiet: bool = option(
+        False, "--quiet", one_session=True, help="print no progress or counts on standard error"
+    )
+
+
+def check_tables(settings: CorpusSettings) -> None:
+    """Raises UserError for settings of tables where none is read."""
+    names = [name for name in ("column", "delimiter", "quoting") if getattr(settings, name)]
+    if names and not any(name == STANDARD_INPUT or is_table(name) for name in settings.files):
+        raise UserError(
+            f"without effect: {', '.join(f'--{name}' for name in names)}: none of "
+            f"{', '.join(settings.files)} is a table; leave this out, or name files that end in "
+            f"{', '.join(EXTENSIONS)}"
+        )
+
+
+def check_findings(settings: FindingSettings, files: tuple[str, ...]) -> None:
+    """Raises UserError for what could not or should not be written, before anything is computed.
+
+    files: of the corpus.
+    """
+    out, baseline = settings.out, settings.baseline
+    if settings.write_baseline and not baseline:
+        raise UserError("--write-baseline writes the file that --baseline names; give both")
+    if out and baseline and os.path.realpath(out) == os.path.realpath(baseline):
+        raise UserError(f"--out {out}: this is the baseline file; give another name")
+    corpus = {os.path.realpath(name) for name in files_of(files)}
+    for flag, path in (("--out", out), ("--baseline", baseline)):
+        if path and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")
+        if path and os.path.realpath(path) in corpus:
+            raise UserError(f"{flag} {path}: this file is part of the corpus; give another name")
+    if settings.write_baseline and baseline and baseline.exists() and not is_baseline(baseline):
+        raise UserError(
+            f"--baseline {baseline}: this file is not a baseline, so it is not replaced; give another name"
+        )

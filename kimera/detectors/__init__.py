@@ -1,0 +1,20 @@
+"""What a local detector is, and the kinds beside the reactor."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "COUNTED",
+    "VerdictSource",
+]
+
+if TYPE_CHECKING:
+    from kimera.detectors.verdict_source import COUNTED, VerdictSource
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "verdict_source": ["COUNTED", "VerdictSource"],
+        },
+    )

@@ -1,0 +1,101 @@
+"""What is read and written: tables, pair files, labels, shards."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "EXTENSIONS",
+    "FILES",
+    "STANDARD_INPUT",
+    "TITLE",
+    "Cell",
+    "ColumnFault",
+    "Encoding",
+    "FormatSettings",
+    "PairSettings",
+    "ReadCounts",
+    "Roles",
+    "Row",
+    "Table",
+    "TableFormat",
+    "Wanted",
+    "cell_writer",
+    "csv_file",
+    "dropped_rows",
+    "find_encoding",
+    "holds_pair",
+    "is_no_text",
+    "is_wanted",
+    "not_valid",
+    "notes_on",
+    "open_table",
+    "page_policy",
+    "pairs_of",
+    "pairs_of_table",
+    "plain",
+    "read_pairs",
+    "reading_of",
+    "recognised_kind",
+    "replacing",
+    "rows_of",
+    "shorten",
+    "shown",
+    "spooled",
+    "stated_column",
+    "text_cell",
+    "text_head",
+    "text_lines",
+    "unused_names",
+    "write_text",
+]
+
+if TYPE_CHECKING:
+    from kimera.files.content_policy import page_policy
+    from kimera.files.csv_cells import cell_writer, csv_file, text_cell
+    from kimera.files.pair_columns import (
+        Cell,
+        ColumnFault,
+        Roles,
+        is_wanted,
+        plain,
+        shown,
+        stated_column,
+        unused_names,
+    )
+    from kimera.files.pair_files import ReadCounts, dropped_rows, notes_on, pairs_of_table, read_pairs
+    from kimera.files.pair_settings import FILES, FormatSettings, PairSettings, reading_of
+    from kimera.files.pair_tables import pairs_of
+    from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
+    from kimera.files.shards import holds_pair, rows_of
+    from kimera.files.standard_input import STANDARD_INPUT, TITLE, spooled
+    from kimera.files.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
+    from kimera.files.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
+    from kimera.files.whole_files import replacing, write_text
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "content_policy": ["page_policy"],
+            "csv_cells": ["cell_writer", "csv_file", "text_cell"],
+            "pair_columns": [
+                "Cell",
+                "ColumnFault",
+                "Roles",
+                "is_wanted",
+                "plain",
+                "shown",
+                "stated_column",
+                "unused_names",
+            ],
+            "pair_files": ["ReadCounts", "dropped_rows", "notes_on", "pairs_of_table", "read_pairs"],
+            "pair_settings": ["FILES", "FormatSettings", "PairSettings", "reading_of"],
+            "pair_tables": ["pairs_of"],
+            "rows": ["Row", "Table", "Wanted", "is_no_text", "shorten"],
+            "shards": ["holds_pair", "rows_of"],
+            "standard_input": ["STANDARD_INPUT", "TITLE", "spooled"],
+            "tables": ["EXTENSIONS", "TableFormat", "open_table", "recognised_kind"],
+            "text_files": ["Encoding", "find_encoding", "not_valid", "text_head", "text_lines"],
+            "whole_files": ["replacing", "write_text"],
+        },
+    )

@@ -1,0 +1,103 @@
+"""What computes: texts to vectors, pairs to probabilities, on onnxruntime and torch."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "CALIBRATION_BINS",
+    "CLASSES",
+    "DEFAULT_MODEL",
+    "MAX_PASSAGE_PAIRS",
+    "PACKAGED_NAMES",
+    "Backend",
+    "ContradictionHead",
+    "CrossEncoder",
+    "CrossEncoderWeights",
+    "DataSet",
+    "Device",
+    "Embedded",
+    "Encoder",
+    "Examples",
+    "FitOptions",
+    "Precision",
+    "Runtime",
+    "Source",
+    "Strongest",
+    "Tokenizer",
+    "Tokens",
+    "Verified",
+    "base_fingerprint",
+    "calibration_error",
+    "distinct",
+    "embed",
+    "equal_mass_bins",
+    "fit",
+    "fit_calibration",
+    "folder_digest",
+    "load_tensors",
+    "model_folder",
+    "open_network",
+    "pairs_at_a_time",
+    "parse_source",
+    "read_sources",
+    "sentences",
+    "sources_named_in",
+    "tensors_of",
+    "three_way_loss",
+    "torch_logits",
+    "verify",
+]
+
+if TYPE_CHECKING:
+    from kimera.models.cached_outputs import distinct
+    from kimera.models.calibration import (
+        CALIBRATION_BINS,
+        calibration_error,
+        equal_mass_bins,
+        fit_calibration,
+    )
+    from kimera.models.cross_encoder import (
+        CrossEncoder,
+        base_fingerprint,
+        load_tensors,
+        model_folder,
+        open_network,
+        tensors_of,
+        torch_logits,
+    )
+    from kimera.models.cross_encoder_weights import CrossEncoderWeights
+    from kimera.models.data_sets import DataSet, Source, parse_source, read_sources, sources_named_in
+    from kimera.models.encoder import Embedded, Encoder, embed
+    from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
+    from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
+    from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
+    from kimera.models.runtime import Backend, Device, Precision, Runtime
+    from kimera.models.tokens import Tokenizer, Tokens
+    from kimera.models.verification import Strongest, Verified, pairs_at_a_time, verify
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "cached_outputs": ["distinct"],
+            "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
+            "cross_encoder": [
+                "CrossEncoder",
+                "base_fingerprint",
+                "load_tensors",
+                "model_folder",
+                "open_network",
+                "tensors_of",
+                "torch_logits",
+            ],
+            "cross_encoder_weights": ["CrossEncoderWeights"],
+            "data_sets": ["DataSet", "Source", "parse_source", "read_sources", "sources_named_in"],
+            "encoder": ["Embedded", "Encoder", "embed"],
+            "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
+            "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
+            "passages": ["MAX_PASSAGE_PAIRS", "sentences"],
+            "runtime": ["Backend", "Device", "Precision", "Runtime"],
+            "tokens": ["Tokenizer", "Tokens"],
+            "verification": ["Strongest", "Verified", "pairs_at_a_time", "verify"],
+        },
+    )

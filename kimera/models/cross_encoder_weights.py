@@ -1,0 +1,166 @@
+"""What fine-tuning made of a model's weights, as a small file: a quantised difference, and the new layers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kimera.console import as_called
+from kimera.errors import UserError
+from kimera.models.data_sets import Source, source_of
+from kimera.models.head import CLASSES
+from kimera.models.weights_file import read_weights, write_weights
+
+FORMAT = "kimera-cross-encoder-1"
+STEPS = 127  # int8, symmetric
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEncoderWeights:
+    """A model's weights after fine-tuning, as a difference from those before.
+
+    differences: by a matrix's name (int8 of the matrix's shape, float32 scale of shape (rows,)): the
+        fine-tuned matrix is the base's plus difference * scale. whole: float32, all other tensors that
+        changed, and the new layers.
+    slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
+    max_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
+    commands, sources: those of the fits that made the weights, in their order; they decide no score.
+    """
+
+    differences: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    whole: Mapping[str, np.ndarray]
+    slope: float
+    offset: float
+    max_tokens: int
+    base: str
+    base_name: str
+    commands: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @classmethod
+    def between(
+        cls,
+        before: Mapping[str, np.ndarray],
+        after: Mapping[str, np.ndarray],
+        max_tokens: int,
+        base: str,
+        base_name: str,
+    ) -> CrossEncoderWeights:
+        """What `after` has that `before` has not, uncalibrated; what is equal in both is left out."""
+        differences, whole = {}, {}
+        for name, tensor in after.items():
+            old = before.get(name)
+            if old is None or tensor.ndim != 2:
+                if old is None or not np.array_equal(old, tensor):
+                    whole[name] = tensor.astype(np.float32)
+            elif not np.array_equal(old, tensor):
+                differences[name] = _quantised(tensor - old)
+        return cls(differences, whole, 1.0, 0.0, max_tokens, base, base_name)
+
+    def applied_to(self, before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The fine-tuned model's tensors, float32."""
+        after = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in before.items()}
+        for name, (steps, scale) in self.differences.items():
+            after[name] = after[name] + steps.astype(np.float32) * scale[:, None]
+        return after | dict(self.whole)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the scores."""
+        digest = hashlib.sha256(f"{self.base}\0{self.slope!r}\0{self.offset!r}\0{self.max_tokens}\0".encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name}\0{tensor.dtype}\0{tensor.shape}\0".encode())
+            digest.update(np.ascontiguousarray(tensor).tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file."""
+        metadata = {
+            "format": FORMAT,
+            "classes": CLASSES,
+            "slope": self.slope,
+            "offset": self.offset,
+            "most_tokens": self.max_tokens,
+            "base": self.base,
+            "base_name": self.base_name,
+            "commands": self.commands,
+            "sources": list(map(asdict, self.sources)),
+        }
+        write_weights(path, self._tensors(), metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> CrossEncoderWeights:
+        """Read what `save` wrote. Raises `UserError` if the file is missing, malformed or something else."""
+        try:
+            tensors, metadata = read_weights(path)
+            return _checked(metadata, tensors)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"there are no weights at {path}; fit some: {as_called('kimera train')} --stage verify --help"
+            ) from error
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path} does not hold a cross-encoder of this version of Kimera ({type(error).__name__}: "
+                f"{error}). Give a file that {as_called('kimera train')} --stage verify wrote."
+            ) from error
+
+    def require_base(self, fingerprint: str, name: str) -> None:
+        """Raise `UserError` if these weights differ from another model than this one."""
+        if fingerprint != self.base:
+            raise UserError(
+                f"this cross-encoder was made from {self.base_name!r} ({self.base}), not from {name!r} "
+                f"({fingerprint}). Use that model, or fit one for this: "
+                f"{as_called('kimera train')} FILE --stage verify --encoder NAME --out WEIGHTS"
+            )
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        tensors = {f"whole.{name}": np.ascontiguousarray(tensor) for name, tensor in self.whole.items()}
+        for name, (steps, scale) in self.differences.items():
+            tensors |= {f"difference.{name}": np.ascontiguousarray(steps), f"scale.{name}": scale}
+        return tensors
+
+
+def _quantised(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(int8 steps, float32 scale of each row); a row's largest value is `STEPS` steps."""
+    scale = (np.abs(difference).max(axis=1) / STEPS).astype(np.float32)
+    steps = np.round(difference / np.where(scale > 0, scale, 1)[:, None])
+    return steps.clip(-STEPS, STEPS).astype(np.int8), scale
+
+
+def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossEncoderWeights:
+    if metadata["format"] != FORMAT or tuple(metadata["classes"]) != CLASSES:
+        raise ValueError(f"format {metadata['format']!r} with classes {metadata['classes']!r}")
+    differences, whole = {}, {}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition(".")
+        if kind == "difference":
+            scale = tensors[f"scale.{name}"]
+            if tensor.dtype != np.int8 or tensor.ndim != 2 or scale.shape != tensor.shape[:1]:
+                raise ValueError(f"{name} is {tensor.dtype} of shape {tensor.shape}, scaled by {scale.shape}")
+            differences[name] = (tensor, scale)
+        elif kind == "whole":
+            whole[name] = tensor
+        elif kind != "scale":
+            raise ValueError(f"a tensor called {key!r}")
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"{key} is not finite")
+    slope, offset = float(metadata["slope"]), float(metadata["offset"])
+    if not np.isfinite([slope, offset]).all():
+        raise ValueError(f"calibration of slope {slope} and offset {offset}")
+    return CrossEncoderWeights(
+        differences,
+        whole,
+        slope,
+        offset,
+        int(metadata["most_tokens"]),
+        str(metadata["base"]),
+        str(metadata["base_name"]),
+        tuple(map(str, metadata.get("commands", ()))),
+        tuple(map(source_of, metadata.get("sources", ()))),
+    )

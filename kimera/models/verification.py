@@ -1,0 +1,111 @@
+"""Pairs of texts to the cross-encoder's probabilities, by way of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from kimera.cache import EmbeddingCache
+from kimera.models.cached_outputs import cached_outputs, distinct
+from kimera.models.cross_encoder import PAIRS_PER_TASK, CrossEncoder
+from kimera.models.head import CLASSES
+from kimera.models.passages import MAX_PASSAGE_PAIRS, passage_pairs
+
+MIN_AT_A_TIME = 4096
+MAX_AT_A_TIME = 65_536  # vectors of their texts are 0.4 GB
+TASKS_PER_WORKER = 4  # so that workers wait seldom for the last one
+
+
+@dataclass(frozen=True, slots=True)
+class Strongest:
+    """Of a pair that is too long to be read at once, the two passages that contradict each other most.
+
+    of: how many pairs of passages were read; cut: of how many of them the end was not, for they were too long
+    themselves.
+    """
+
+    texts: tuple[str, str]
+    of: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `verify` did.
+
+    probabilities: calibrated, float32 of shape (n, 3) in the order of `CLASSES`.
+    strongest: of each pair that is too long to be read at once, by its place, in the order given; its
+    probabilities are theirs, unless those of the other order count too.
+    read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
+    had.
+    workers_used: how many processes read; 0 where there was nothing to read.
+    """
+
+    probabilities: np.ndarray
+    strongest: dict[int, Strongest]
+    read: int
+    from_cache: int
+    workers_used: int
+
+    @property
+    def scores(self) -> np.ndarray:
+        """P(contradiction), float32 of shape (n,)."""
+        return self.probabilities[:, 0]
+
+
+def pairs_at_a_time(workers: int | None) -> int:
+    """How many pairs to hold and verify in one go, so that these workers are busy and memory is bounded.
+
+    From 65,536 pairs on there are no more for more workers. None is this process alone.
+    """
+    return min(max(MIN_AT_A_TIME, (workers or 1) * TASKS_PER_WORKER * PAIRS_PER_TASK), MAX_AT_A_TIME)
+
+
+def verify(
+    pairs: Sequence[tuple[str, str]],
+    cross_encoder: CrossEncoder,
+    cache: EmbeddingCache | None,
+    *,
+    symmetric: bool = False,
+    workers: int | None = None,
+    max_passage_pairs: int = MAX_PASSAGE_PAIRS,
+    on_read: Callable[[int, int], object] | None = None,
+) -> Verified:
+    """The probabilities of pairs: each distinct pair is looked up, or else read and added to the cache.
+
+    A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
+    counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
+
+    symmetric: each pair is read in both orders, and the mean of the probabilities counts.
+    max_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
+    on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
+    is kept also where the call is interrupted.
+    """
+    ordered = [*pairs, *((second, first) for first, second in pairs)] if symmetric else pairs
+    long = cross_encoder.too_long(ordered)
+    parts = [
+        passage_pairs(pair, max_passage_pairs) if is_long else [pair]
+        for pair, is_long in zip(ordered, long, strict=True)
+    ]
+    different, rows = distinct(part for of_pair in parts for part in of_pair)
+    made = cached_outputs(different, cross_encoder, cache, workers=workers, on_batch=on_read)
+    probabilities = cross_encoder.calibrated(made.outputs)
+    flat = iter(rows.tolist())
+    best = [_strongest_of(list(islice(flat, len(of_pair))), probabilities) for of_pair in parts]
+    # The mean is of probabilities, not of logits: those of one order are calibrated, not those of both.
+    mean = probabilities[best].reshape(1 + symmetric, len(pairs), len(CLASSES)).mean(axis=0)
+    strongest = {
+        place: Strongest(
+            different[best[place]], len(parts[place]), int(cross_encoder.too_long(parts[place]).sum())
+        )
+        for place in np.flatnonzero(long[: len(pairs)]).tolist()
+    }
+    return Verified(mean, strongest, len(different) - made.from_cache, made.from_cache, made.workers_used)
+
+
+def _strongest_of(rows: list[int], probabilities: np.ndarray) -> int:
+    """The row with the greatest P(contradiction)."""
+    return rows[int(probabilities[rows, 0].argmax())]

@@ -1,0 +1,344 @@
+"""Fine-tunes a model of sentence vectors into a cross-encoder, which reads both texts of a pair at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
+
+from kimera.errors import UserError
+from kimera.models import (
+    CrossEncoderWeights,
+    Tokens,
+    fit_calibration,
+    load_tensors,
+    open_network,
+    tensors_of,
+    three_way_loss,
+    torch_logits,
+)
+from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
+
+# torch is imported where it is used: it takes seconds, and `--help` and mistaken flags need none.
+
+TWO_WAY = LABELS.index(NOT_CONTRADICTION)
+TEMPERATURES = np.geomspace(0.25, 8, 51).tolist()
+BATCHES_PER_WINDOW = 64  # shuffled pairs are sorted by length within so many batches: little padding
+
+
+@dataclass(frozen=True)
+class FineTuneOptions:
+    """How a cross-encoder is fitted. Word embeddings stay as they are.
+
+    new_layers_rate: learning rate of the layers that the base lacks. warmup: share of the steps in which the
+    rates rise from 0; they then fall to 0. swap: the share of pairs, drawn anew for each epoch, that are read
+    with their texts in the other order; then it only counts whether they contradict each other.
+    checkpoint_every_s: what an interrupted fit may lose.
+    compiled: through torch.compile, which takes a C++ compiler.
+    """
+
+    epochs: int = 3
+    patience: int = 3  # evaluations, two an epoch, without a lower held-out loss
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    new_layers_rate: float = 5e-4
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    max_tokens: int = 256
+    swap: float = 0.0
+    seed: int = 0
+    compiled: bool = False
+    checkpoint_every_s: float = 240.0
+
+    def decisive(self) -> dict[str, Any]:
+        """Those that decide the weights."""
+        return {k: v for k, v in asdict(self).items() if k not in {"compiled", "checkpoint_every_s"}}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledTokens:
+    """Tokens of n labelled pairs.
+
+    label: int64, index into `pairs.LABELS`. weight: float32, what the pair counts for in the loss.
+    """
+
+    tokens: Tokens
+    label: np.ndarray
+    weight: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def fine_tune(
+    folder: Path,
+    learn: LabelledTokens,
+    calibrate: LabelledTokens,
+    *,
+    base: str,
+    base_name: str,
+    options: FineTuneOptions,
+    checkpoint: Path,
+    start: CrossEncoderWeights | None = None,
+    report: Callable[[float, float, float], None] = lambda epoch, train_loss, held_out_loss: None,
+) -> CrossEncoderWeights:
+    """Fit a cross-encoder on labelled pairs with AdamW, and calibrate it. Needs torch and transformers.
+
+    start: weights to go on from, made from the same base; without, the base's own and a new last layer.
+    The weights kept are those of the evaluation with the lowest held-out loss; there are two an epoch. That
+    loss is taken at the temperature that suits it best, since the weights are calibrated afterwards: a fit
+    grows too sure of itself long before it ranks pairs worse (Guo et al. 2017).
+    checkpoint: a file that an interrupted fit leaves, and from which the same fit goes on; the outcome is the
+    same as that of an undisturbed one. It is left there also at the end, for the caller to remove once the
+    weights are safe. Raises `UserError` if it is of another fit.
+    """
+    fit = _Fit(folder, learn, calibrate, options, start)
+    mark = _fingerprint(start.fingerprint if start else base, learn, calibrate, options)
+    if checkpoint.exists():
+        fit.restore(checkpoint, mark)
+    fit.run(lambda: fit.save(checkpoint, mark), report)
+    fit.save(checkpoint, mark)
+    weights = CrossEncoderWeights.between(fit.before, fit.best, options.max_tokens, base, base_name)
+    # Measured as it will be read back, so that saving changes no score.
+    load_tensors(fit.network, weights.applied_to(fit.before))
+    logits = torch_logits(fit.network, calibrate.tokens)
+    slope, offset = fit_calibration(logits, calibrate.label, calibrate.weight)
+    return replace(weights, slope=slope, offset=offset)
+
+
+class _Fit:
+    """The state of a fit: network, optimizer, where it stands, and the best weights so far."""
+
+    def __init__(
+        self,
+        folder: Path,
+        learn: LabelledTokens,
+        calibrate: LabelledTokens,
+        options: FineTuneOptions,
+        start: CrossEncoderWeights | None,
+    ) -> None:
+        import torch
+
+        torch.manual_seed(options.seed)
+        self.learn, self.calibrate, self.options = learn, calibrate, options
+        self.network, new_layers = open_network(folder, dropout=options.dropout)
+        self.before = {
+            name: tensor for name, tensor in tensors_of(self.network).items() if name not in new_layers
+        }
+        if start is not None:
+            load_tensors(self.network, start.applied_to(self.before))
+            new_layers = set()
+        self.network.get_input_embeddings().weight.requires_grad_(False)
+        self.parameters = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [parameter],
+                    "peak": options.new_layers_rate if name in new_layers else options.learning_rate,
+                    "weight_decay": options.weight_decay if parameter.ndim > 1 else 0.0,
+                }
+                for name, parameter in self.parameters.items()
+            ],
+            fused=True,
+        )
+        self.weight = torch.from_numpy(learn.weight / learn.weight.mean())
+        self.steps_per_epoch = -(-len(learn) // options.batch_size)
+        self.steps = options.epochs * self.steps_per_epoch
+        self.step = 0
+        self.best: Mapping[str, np.ndarray] = tensors_of(self.network)
+        self.best_loss, self.evaluations_since_best = float("inf"), 0
+        self.train_loss = 0.0
+
+    def run(self, save: Callable[[], None], report: Callable[[float, float, float], None]) -> None:
+        """All steps that are left; a checkpoint now and then, and when interrupted."""
+        import torch
+
+        forward = torch.compile(self.network, dynamic=True) if self.options.compiled else self.network
+        evaluate_at = {
+            round(half * self.steps_per_epoch / 2) for half in range(1, 2 * self.options.epochs + 1)
+        }
+        saved_at = time.monotonic()
+        progress = {"total": self.steps, "initial": self.step, "desc": "fine-tuning", "unit": "batch"}
+        with _DeferredInterrupt() as interrupt, tqdm(**progress, file=sys.stderr) as bar:
+            for rows, swapped in self._batches():
+                self._learn(forward, rows, swapped)
+                bar.update()
+                if self.step in evaluate_at and self._is_over(report):
+                    return
+                if interrupt.asked or time.monotonic() - saved_at > self.options.checkpoint_every_s:
+                    save()
+                    saved_at = time.monotonic()
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+
+    def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (rows of a batch, which of them are swapped)."""
+        for epoch in range(self.step // self.steps_per_epoch, self.options.epochs):
+            done = max(0, self.step - epoch * self.steps_per_epoch)
+            random = np.random.default_rng([self.options.seed, epoch, 1])
+            swapped = random.random(len(self.learn)) < self.options.swap
+            for rows in _shuffled_batches(self.learn.tokens.lengths, self.options, epoch)[done:]:
+                yield rows, swapped[rows]
+
+    def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
+        import torch
+
+        # Seeded anew for each step, so that a fit which was interrupted draws the same dropout.
+        torch.manual_seed(self.options.seed * 1_000_003 + self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self._rate()
+        self.network.train()
+        ids, mask, types = map(torch.from_numpy, self.learn.tokens.padded(rows, swapped))
+        label = self.learn.label[rows]
+        # Entailment has a direction; of the other order only this much is known.
+        label = np.where(swapped & (label != LABELS.index(CONTRADICTION)), TWO_WAY, label)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = forward(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
+        loss = three_way_loss(logits.float(), torch.from_numpy(label))
+        mean = (loss * self.weight[torch.from_numpy(rows)]).mean()
+        mean.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.train_loss += 0.01 * (mean.item() - self.train_loss) if self.step > 1 else mean.item()
+
+    def _rate(self) -> float:
+        """The share of the peak rate at this step: linear warm-up, then linear decay to 0."""
+        warm = max(1, round(self.options.warmup * self.steps))
+        return min((self.step + 1) / warm, (self.steps - self.step) / max(1, self.steps - warm))
+
+    def _is_over(self, report: Callable[[float, float, float], None]) -> bool:
+        """Evaluates; whether the fit has stopped getting better."""
+        import torch
+
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = torch_logits(self.network, self.calibrate.tokens)
+        held_out_loss = loss_at_best_temperature(logits, self.calibrate.label, self.calibrate.weight)
+        report(self.step / self.steps_per_epoch, self.train_loss, held_out_loss)
+        self.evaluations_since_best += 1
+        if held_out_loss < self.best_loss:
+            self.best, self.best_loss = tensors_of(self.network), held_out_loss
+            self.evaluations_since_best = 0
+        return self.evaluations_since_best > self.options.patience
+
+    def save(self, path: Path, mark: str) -> None:
+        """Writes where the fit stands, atomically."""
+        import torch
+        from safetensors.torch import save_file
+
+        tensors = {f"best.{name}": torch.from_numpy(tensor) for name, tensor in self.best.items()}
+        for name, parameter in self.parameters.items():
+            tensors[f"now.{name}"] = parameter.detach()
+            state = self.optimizer.state[parameter]
+            tensors |= {f"{key}.{name}": state[key] for key in ("exp_avg", "exp_avg_sq")}
+        stand = {
+            "mark": mark,
+            "step": self.step,
+            "best_loss": self.best_loss,
+            "evaluations_since_best": self.evaluations_since_best,
+            "train_loss": self.train_loss,
+        }
+        part = path.with_name(f"{path.name}.part")
+        save_file(tensors, part, metadata={"fit": json.dumps(stand)})
+        os.replace(part, path)
+
+    def restore(self, path: Path, mark: str) -> None:
+        """Goes on where `save` left off. Raises `UserError` for the checkpoint of another fit."""
+        import torch
+
+        try:
+            with safe_open(path, framework="pt") as stream:
+                stand = json.loads((stream.metadata() or {})["fit"])
+                if stand["mark"] != mark:
+                    raise ValueError("of other pairs or options")
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no dict)
+        except (SafetensorError, OSError, LookupError, ValueError) as error:
+            raise UserError(
+                f"{path} is not a checkpoint of this fit ({error}). Delete it to start again, or give the "
+                "same files and options as before."
+            ) from error
+        self.best = {
+            name.removeprefix("best."): tensor.numpy()
+            for name, tensor in tensors.items()
+            if name.startswith("best.")
+        }
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[f"now.{name}"])
+                self.optimizer.state[parameter] = {
+                    "step": torch.tensor(float(stand["step"])),
+                    "exp_avg": tensors[f"exp_avg.{name}"],
+                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+                }
+        self.step, self.train_loss = stand["step"], stand["train_loss"]
+        self.best_loss, self.evaluations_since_best = stand["best_loss"], stand["evaluations_since_best"]
+
+
+class _DeferredInterrupt:
+    """Notes a first Ctrl-C, so that a step is finished and saved; a second one interrupts at once."""
+
+    asked = False
+
+    def __enter__(self) -> _DeferredInterrupt:
+        self._in_charge = threading.current_thread() is threading.main_thread()
+        if self._in_charge:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._in_charge:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def loss_at_best_temperature(logits: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+    """Mean three-way cross-entropy of logits, shape (n, 3), divided by what makes it least."""
+    import torch
+
+    tensor, labels = torch.from_numpy(logits), torch.from_numpy(label)
+    return min(
+        float(np.average(three_way_loss(tensor / temperature, labels).numpy(), weights=weight))
+        for temperature in TEMPERATURES
+    )
+
+
+def _shuffled_batches(lengths: np.ndarray, options: FineTuneOptions, epoch: int) -> list[np.ndarray]:
+    """The rows of each batch of an epoch, in its order: pairs of similar length together."""
+    random = np.random.default_rng([options.seed, epoch])
+    order = random.permutation(len(lengths))
+    window = options.batch_size * BATCHES_PER_WINDOW
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), window):
+        rows = order[start : start + window]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += np.split(rows, range(options.batch_size, len(rows), options.batch_size))
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def _fingerprint(
+    start: str, learn: LabelledTokens, calibrate: LabelledTokens, options: FineTuneOptions
+) -> str:
+    """SHA-256 of all that decides the outcome of a fit."""
+    digest = hashlib.sha256(f"{start}\0{json.dumps(options.decisive())}\0".encode())
+    for part in (learn, calibrate):
+        for array in (part.tokens.ids, part.tokens.ends, part.tokens.firsts, part.label, part.weight):
+            digest.update(array.tobytes())
+    return digest.hexdigest()

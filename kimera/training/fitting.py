@@ -1,0 +1,255 @@
+"""A stage of the reactor, fitted on labelled pairs, measured, and written with its model card."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kimera.cache import EmbeddingCache
+from kimera.console import DONE, INTERRUPTED, note, tell
+from kimera.errors import UserError
+from kimera.files import dropped_rows, reading_of
+from kimera.models import (
+    CLASSES,
+    CrossEncoderWeights,
+    DataSet,
+    Encoder,
+    Examples,
+    FitOptions,
+    Source,
+    Tokenizer,
+    calibration_error,
+    embed,
+    equal_mass_bins,
+    parse_source,
+    read_sources,
+    sources_named_in,
+)
+from kimera.models import fit as fit_head
+from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.training.model_card import (
+    Description,
+    Figures,
+    ModelCard,
+    description_of_cross_encoder,
+    description_of_head,
+    figures_table,
+)
+from kimera.training.train_settings import TrainSettings, check_settings, public_command, public_name
+from kimera.training.training_data import (
+    Division,
+    LabelledFile,
+    divide,
+    labels_and_weights,
+    read_labelled,
+    require_both_answers,
+    too_small,
+)
+
+
+def fit_stage(settings: TrainSettings) -> int:
+    try:
+        return _run(settings)
+    except KeyboardInterrupt:
+        print(f"interrupted; {_way_on(settings)}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _way_on(settings: TrainSettings) -> str:
+    """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
+    kept = settings.checkpoint_path.exists() if settings.stage == "verify" else not settings.no_cache
+    if kept:
+        return "to continue, give the same command again"
+    return "nothing was kept, so the same command starts again from the beginning"
+
+
+def _run(settings: TrainSettings) -> int:
+    check_settings(settings)
+    known = read_sources(settings.sources) if settings.sources else {}
+    bad_rows: list[str] = []
+    reading = {**reading_of(settings), "on_bad_row": bad_rows.append, "on_note": note}
+    training = [
+        read_labelled(path, known, weight, **reading) for path, weight in map(parse_source, settings.files)
+    ]
+    evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
+    if bad_rows:
+        note(dropped_rows(bad_rows))
+    parts = divide(training, settings.seed)
+    require_both_answers(parts.learn, "training")
+    require_both_answers(parts.calibrate, "calibration")
+    everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
+
+    fit = _fit_verify if settings.stage == "verify" else _fit_screen
+    if small := too_small(parts):
+        _say(f"note: {small}")
+    fitted = fit(parts, [*parts.report, *evaluation], settings)
+    try:
+        fitted.save(settings.weights_path)  # before minutes of measuring
+    except OSError as error:
+        raise _unwritable(error) from error
+    premises = {pair.text1 for file in (*parts.learn, *parts.calibrate) for pair in file.pairs}
+    card = ModelCard(
+        model=fitted.description,
+        weights=settings.weights_path,
+        seed=settings.seed,
+        sources=parts.sources,
+        earlier_sources=fitted.earlier_sources,
+        left_out=parts.left_out,
+        too_small=small,
+        held_out=[_measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
+        evaluation=[_measure(file, fitted.predict, premises) for file in evaluation],
+        commands=fitted.commands,
+    )
+    try:
+        settings.card_path.write_text(card.render(), encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(error) from error
+    settings.checkpoint_path.unlink(missing_ok=True)
+    tell(figures_table([*card.held_out, *card.evaluation]))
+    _say(f"wrote {settings.weights_path} and {settings.card_path}")
+    return DONE
+
+
+def _unwritable(error: OSError) -> UserError:
+    return UserError(f"{error.filename} cannot be written: {error.strerror}")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
+
+    earlier_sources: what the fits before it learnt from.
+    """
+
+    description: Description
+    save: Callable[[Path], None]
+    predict: Callable[[Sequence[Pair]], np.ndarray]
+    commands: Sequence[str]
+    earlier_sources: Sequence[Source] = ()
+
+
+def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
+    """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
+    files = [*parts.learn, *parts.calibrate, *measured]
+    rows: dict[str, int] = {}
+    for text in (text for file in files for pair in file.pairs for text in (pair.text1, pair.text2)):
+        rows.setdefault(text, len(rows))
+
+    def rows_of(pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        first, second = zip(*((rows[pair.text1], rows[pair.text2]) for pair in pairs), strict=True)
+        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
+
+    def examples(part: Sequence[LabelledFile]) -> Examples:
+        return Examples(*rows_of(pair for file in part for pair in file.pairs), *labels_and_weights(part))
+
+    learn, calibrate = examples(parts.learn), examples(parts.calibrate)
+    fit_options = FitOptions(epochs=settings.max_epochs, seed=settings.seed)
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    with Encoder(settings.encoder, precision="float32") as encoder:
+        _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
+        vectors = embed(list(rows), encoder, cache, workers=settings.mp, progress=True).vectors
+        head = fit_head(
+            vectors,
+            learn,
+            calibrate,
+            encoder=encoder.fingerprint,
+            encoder_name=public_name(encoder.name),
+            options=fit_options,
+            report=_report,
+        )
+
+    def predict(pairs: Sequence[Pair]) -> np.ndarray:
+        first, second = rows_of(pairs)
+        return head.predict(vectors[first], vectors[second])
+
+    return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(settings)])
+
+
+def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
+    """A cross-encoder, fine-tuned from the encoder's own weights."""
+    from kimera.models import CrossEncoder, base_fingerprint, model_folder
+    from kimera.training.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
+
+    fit_options = FineTuneOptions(
+        epochs=settings.max_epochs, seed=settings.seed, swap=settings.swap, compiled=settings.compile
+    )
+    folder = model_folder(settings.encoder)
+    tokenizer = Tokenizer(folder, fit_options.max_tokens)
+
+    def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
+        texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
+        return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
+
+    learn = tokens_of(parts.learn)
+    _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
+    start = CrossEncoderWeights.load(settings.start) if settings.start else None
+    base = base_fingerprint(folder, settings.encoder)
+    if start:
+        start.require_base(base, settings.encoder)
+    weights = fine_tune(
+        folder,
+        learn,
+        tokens_of(parts.calibrate),
+        base=base,
+        base_name=public_name(settings.encoder),
+        options=fit_options,
+        checkpoint=settings.checkpoint_path,
+        start=start,
+        report=_report,
+    )
+    commands = (*(start.commands if start else ()), public_command(settings))
+    earlier = _sources_of(start, settings) if start else []
+    weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
+    cross_encoder = CrossEncoder(weights, settings.encoder, backend="torch")
+
+    def predict(pairs: Sequence[Pair]) -> np.ndarray:
+        return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
+
+    described = description_of_cross_encoder(weights, fit_options)
+    return _Fitted(described, weights.save, predict, weights.commands, earlier)
+
+
+def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[Source]:
+    """What weights were fitted on: as they record it, or else as their commands name it."""
+    known = read_sources(settings.sources) if settings.sources else {}
+    return list(dict.fromkeys(weights.sources or sources_named_in(weights.commands, known)))
+
+
+def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
+    _say(f"epoch {epoch:g}: loss {train_loss:.4f}, held out {held_out_loss:.4f}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _measure(
+    file: LabelledFile, predict: Callable[[Sequence[Pair]], np.ndarray], premises: Set[str]
+) -> Figures:
+    """AUC of contradiction against the rest, three-way accuracy, calibration error, where defined.
+
+    predict: n pairs to probabilities of shape (n, 3). premises: those of pairs that the fit saw.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    label, _ = labels_and_weights([file])
+    truth = label == LABELS.index(CONTRADICTION)
+    probabilities = predict(file.pairs)
+    swapped = predict([replace(pair, text1=pair.text2, text2=pair.text1) for pair in file.pairs])
+    has_both = truth.any() and not truth.all()
+    is_three_way = set(label.tolist()) == set(range(len(CLASSES)))
+    return Figures(
+        data_set=file.data_set,
+        pairs=len(label),
+        contradictions=int(truth.sum()),
+        premises_in_training=len({pair.text1 for pair in file.pairs} & premises),
+        auc=float(roc_auc_score(truth, probabilities[:, 0])) if has_both else None,
+        swapped_auc=float(roc_auc_score(truth, swapped[:, 0])) if has_both else None,
+        accuracy=float((probabilities.argmax(axis=1) == label).mean()) if is_three_way else None,
+        calibration_error=calibration_error(probabilities[:, 0], truth) if len(label) else None,
+        reliability=[(score, share) for _, score, share in equal_mass_bins(probabilities[:, 0], truth, 5)],
+    )

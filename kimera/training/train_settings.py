@@ -1,0 +1,251 @@
+"""The settings of kimera.train: what they take, what is refused, and how a card shows them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from kimera.console import Groups, option, parser_of, whole, words_of
+from kimera.errors import UserError
+from kimera.files import PairSettings
+from kimera.models import DEFAULT_MODEL, parse_source
+from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
+
+EPOCHS = {"screen": 6, "verify": 3}
+FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
+
+DESCRIPTION = f"""\
+Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSON, JSON Lines, each also .gz;
+Parquet), and write it with a model card. --stage screen fits a small head on sentence vectors, in minutes;
+--stage verify fine-tunes the encoder itself into a cross-encoder, in an hour or two on a CPU; after an
+interruption the same command continues it.
+
+A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
+label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
+
+The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
+the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. A
+held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
+many, and how many premises of the measured sets the fit saw.
+
+The training part and the half that calibrates each need at least one contradiction and one other pair. If a
+half has fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} contradictions its figures mean little,
+and the command and the card say so; some {2 * ENOUGH_PAIRS / HELD_OUT_SHARE:,.0f} pairs in all are enough,
+with 15 % contradictions.
+
+The card shows each file's own name and the licence "not stated", unless --sources names a JSON file such as
+{{"pairs.csv": {{"title": "My pairs", "licence": "CC BY 4.0", "remarks": "machine labels"}}}}
+"""
+EPILOG = """\
+examples:
+  kimera train pairs.csv                          writes head.safetensors and head.md
+  kimera train a.jsonl b.jsonl=0.5 --eval c.csv   a pair of b counts half
+  kimera train pairs.csv --sources sources.json   a model card that states licences
+  kimera train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
+  kimera train pairs.csv --stage verify --start kimera/weights/verify.safetensors
+                                                            start from the shipped cross-encoder
+
+then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="verify.safetensors")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(PairSettings):
+    """What the command takes."""
+
+    GROUPS: ClassVar[Groups] = {
+        "": (
+            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
+            *("swap", "compile", "cache_dir", "no_cache"),
+        ),
+        "how the files are read": (PairSettings,),
+    }
+    files: tuple[str, ...] = option(
+        (),
+        nargs="+",
+        metavar="FILE",
+        help="files of training pairs, or - for standard input; with FILE=0.5 each pair of the file counts "
+        "half",
+    )
+    eval: tuple[str, ...] = option(
+        (),
+        "--eval",
+        nargs="+",
+        metavar="FILE",
+        help="files of labelled pairs for evaluation only; nothing is fitted on them",
+    )
+    stage: Literal["screen", "verify"] = option(
+        "screen", "--stage", choices=tuple(EPOCHS), help="stage to fit (default: %(default)s)"
+    )
+    out: Path | None = option(
+        None,
+        "--out",
+        type=Path,
+        metavar="WEIGHTS",
+        outward=True,
+        help="file to write (default: head.safetensors, or verify.safetensors)",
+    )
+    card: Path | None = option(
+        None,
+        "--card",
+        type=Path,
+        metavar="CARD",
+        outward=True,
+        help="file to write the model card to (default: WEIGHTS with the suffix .md)",
+    )
+    sources: Path | None = option(
+        None,
+        "--sources",
+        type=Path,
+        metavar="JSON",
+        help="file with the titles and licences of the training files, for the card",
+    )
+    encoder: str = option(
+        DEFAULT_MODEL,
+        "--encoder",
+        metavar="NAME",
+        help="sentence-transformers model to start from, by name or folder (default: %(default)s)",
+    )
+    epochs: int | None = option(
+        None, "--epochs", type=int, help="maximum number of epochs (default: 6 for screen, 3 for verify)"
+    )
+    seed: int = option(0, "--seed", type=int, help="seed of the split and of the fit (default: %(default)s)")
+    mp: int | None = option(
+        None,
+        "--mp",
+        type=whole(1),
+        metavar="N",
+        old=("--workers",),
+        help="encode in N processes of one thread each (default: one process with all cores)",
+    )
+    start: Path | None = option(
+        None,
+        "--start",
+        type=Path,
+        metavar="WEIGHTS",
+        help="verify: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
+        "encoder's",
+    )
+    swap: float = option(
+        0.0,
+        "--swap",
+        type=float,
+        metavar="SHARE",
+        help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
+        "scores depend less on the order (default: 0)",
+    )
+    compile: bool = option(
+        False,
+        "--compile",
+        help="verify: compile the network first; this needs a C++ compiler and saves a fifth of the time",
+    )
+    cache_dir: Path | None = option(
+        None,
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
+    )
+    no_cache: bool = option(False, "--no-cache", help="keep no vectors on disk")
+
+    @property
+    def max_epochs(self) -> int:
+        return EPOCHS[self.stage] if self.epochs is None else self.epochs
+
+    @property
+    def weights_path(self) -> Path:
+        return self.out or Path(FILE_NAMES[self.stage])
+
+    @property
+    def card_path(self) -> Path:
+        """Where the card goes: --card, or beside the weights."""
+        return self.card or self.weights_path.with_suffix(".md")
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where an interrupted fit of the verify stage leaves its stand."""
+        return self.weights_path.with_name(f"{self.weights_path.name}.checkpoint")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    return parser_of(TrainSettings, "train", description=DESCRIPTION, epilog=EPILOG)
+
+
+def check_settings(settings: TrainSettings) -> None:
+    """Refuse what would fail only after minutes of encoding."""
+    if settings.max_epochs < 1:
+        raise UserError(f"--epochs is {settings.max_epochs}; give 1 or more")
+    if not 0 <= settings.swap <= 1:
+        raise UserError(f"--swap is {settings.swap:g}; give a share from 0 to 1")
+    other: dict[str, dict[str, object]] = {
+        "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
+        "verify": {
+            "--mp": settings.mp,
+            "--cache-dir": settings.cache_dir,
+            "--no-cache": settings.no_cache,
+        },
+    }
+    for flag in (name for name, value in other[settings.stage].items() if value):
+        raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
+    for flag, path in (("--start", settings.start), ("--sources", settings.sources)):
+        if path and not path.is_file():
+            raise UserError(f"{flag}: there is no file {path}")
+    _check_writable(settings.weights_path)
+    _check_writable(settings.card_path)
+    if settings.card_path.resolve() == settings.weights_path.resolve():
+        raise UserError(
+            f"{settings.weights_path} cannot be both the head and its card; give --card another name"
+        )
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"{path} cannot be written: give the name of a file in a folder that exists")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UserError(f"{path} cannot be written: you lack the permission; give another folder")
+
+
+def public_command(settings: TrainSettings) -> str:
+    """The command that gives the same head, without private folders.
+
+    Files below the current folder keep their path, data from elsewhere is below DATA/. What does not change
+    the head (where vectors are kept, how many processes encode) is left out.
+    """
+    here = Path.cwd()
+    sources = [parse_source(argument) for argument in settings.files]
+    described = [path for path in (settings.sources, settings.start) if path]
+    read = [*(path for path, _ in sources), *map(Path, settings.eval), *described]
+    paths = [path.resolve() for path in read]
+    elsewhere = [path.parent for path in paths if not path.is_relative_to(here)]
+    data = Path(os.path.commonpath(elsewhere)) if elsewhere else here
+
+    def public(path: Path) -> str:
+        path = path.resolve()
+        if path.is_relative_to(here):
+            return path.relative_to(here).as_posix()
+        return f"DATA/{path.relative_to(data).as_posix()}" if path.is_relative_to(data) else path.name
+
+    words = [public(path) + ("" if weight == 1.0 else f"={weight:g}") for path, weight in sources]
+    if settings.eval:
+        words += ["--eval", *(public(Path(argument)) for argument in settings.eval)]
+    words += words_of(settings, PairSettings)
+    if settings.sources:
+        words += ["--sources", public(settings.sources)]
+    words += ["--out", public(settings.weights_path)]
+    words += ["--card", public(settings.card)] if settings.card else []
+    words += ["--encoder", public_name(settings.encoder)]
+    words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
+    words += ["--start", public(settings.start)] if settings.start else []
+    words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
+    words += ["--compile"] if settings.compile else []
+    stage = [] if settings.stage == "screen" else ["--stage", settings.stage]
+    return f"python -m kimera.train {shlex.join([*stage, *words])}"
+
+
+def public_name(encoder: str) -> str:
+    """An encoder's name; of a folder only its last part."""
+    return Path(encoder).resolve().name if Path(encoder).is_dir() else encoder

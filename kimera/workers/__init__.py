@@ -1,0 +1,29 @@
+"""The processes that compute, on this machine or on Ray."""
+
+from typing import TYPE_CHECKING
+
+from kimera.first_use import at_first_use
+
+__all__ = [
+    "IF_MEMORY_RAN_OUT",
+    "LOCAL",
+    "ClosedAtExit",
+    "Engine",
+    "EngineName",
+    "Load",
+    "Work",
+    "WorkerPool",
+    "as_engine",
+]
+
+if TYPE_CHECKING:
+    from kimera.workers.engine import LOCAL, Engine, EngineName, as_engine
+    from kimera.workers.pool import IF_MEMORY_RAN_OUT, ClosedAtExit, Load, Work, WorkerPool
+else:
+    __getattr__ = at_first_use(
+        __name__,
+        {
+            "engine": ["Engine", "EngineName", "LOCAL", "as_engine"],
+            "pool": ["ClosedAtExit", "IF_MEMORY_RAN_OUT", "Load", "Work", "WorkerPool"],
+        },
+    )

@@ -1,0 +1,119 @@
+"""The sentences on top of report.html say what the run shows, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
+
+from benchmarks.report import build_summary
+from benchmarks.report.decision import Answer, answers, dollars_per_thousand, written_dollars
+from benchmarks.runs.run_result import RunResult
+
+MANY = np.tile(LABELLED, 20)
+WORSE = np.where(np.arange(MANY.size) % 4 == 0, 1 - MANY, MANY).astype(np.int8)
+
+
+def decided(run: RunResult, margin: float = 0.02) -> tuple[Answer, Answer, Answer]:
+    return answers(build_summary(run, margin))
+
+
+def claims(answer: Answer) -> list[str]:
+    return [finding.claim for finding in answer.findings]
+
+
+@pytest.mark.parametrize(
+    ("local", "asked", "margin", "claim"),
+    [
+        (WORSE, MANY, 0.02, "No: gpt-4o-mini (simulated) is better than kimera by 25.0 points."),
+        (MANY, WORSE, 0.02, "Yes: kimera is better than gpt-4o-mini (simulated) by 25.0 points."),
+        (MANY, MANY, 0.02, "Yes: kimera and gpt-4o-mini (simulated) are equivalent within 2 points."),
+        (
+            WORSE,
+            MANY,
+            0.4,
+            "Yes: gpt-4o-mini (simulated) is better than kimera by 25.0 points, and they are equivalent "
+            "within 40 points.",
+        ),
+    ],
+)
+def test_the_local_detector_is_as_good_or_is_not(
+    local: np.ndarray, asked: np.ndarray, margin: float, claim: str
+) -> None:
+    quality, _, _ = decided(run_of(MANY, reactor(local), judge(asked)), margin)
+    assert quality.question == "Is the local detector as good as the judge?"
+    assert claims(quality) == [claim]
+
+
+def test_few_pairs_show_nothing() -> None:
+    near = GUESSES.copy()
+    near[0] = 1 - near[0]
+    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(near)))[0].findings
+    assert finding.claim.startswith(
+        "Not shown: 20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)"
+    )
+
+
+def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
+    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].findings
+    assert finding.support.startswith(
+        "Accuracy 0.588 against 1.000 on 17 of 20 pairs (those with a label that both answered"
+    )
+
+
+def test_without_labels_only_agreement_is_known() -> None:
+    quality, _, pairs = decided(run_of(UNLABELLED, reactor(GUESSES), judge(LABELLED)))
+    assert claims(quality) == [
+        "Not known for kimera and gpt-4o-mini (simulated): no labelled pair was answered by both."
+    ]
+    assert claims(pairs) == ["kimera and gpt-4o-mini (simulated) disagree on 10 of 20 pairs (50.0%)."]
+
+
+def test_each_judge_is_set_against_the_reactor_and_not_against_another_judge() -> None:
+    quality, cost, pairs = decided(
+        run_of(LABELLED, reactor(GUESSES), judge(LABELLED, "a"), judge(GUESSES, "b"))
+    )
+    assert [len(answer.findings) for answer in (quality, cost, pairs)] == [2, 3, 2]
+    assert all("kimera" in claim for claim in (*claims(quality), *claims(pairs)))
+
+
+def test_judges_alone_are_set_against_each_other() -> None:
+    quality, _, pairs = decided(run_of(LABELLED, judge(LABELLED, "a"), judge(GUESSES, "b")))
+    assert (quality.question, pairs.question) == ("Which judge is better?", "On which pairs do they differ?")
+    assert claims(quality) == ["a (simulated) is better than b (simulated) by 50.0 points."]
+
+
+def test_one_detector_is_told_with_its_interval() -> None:
+    quality, cost, pairs = decided(run_of(LABELLED, reactor(GUESSES)))
+    assert claims(quality) == ["Accuracy of kimera: 0.500 (0.299 to 0.701)."]
+    assert cost.question == "What does it cost?"
+    assert claims(pairs) == ["Not known: only one detector was asked."]
+
+
+def test_a_time_from_the_cache_is_not_shown_as_one_of_a_first_run() -> None:
+    cached = replace(reactor(LABELLED), settings={"encoded": 0, "from_cache": 40})
+    (finding,) = decided(run_of(LABELLED, cached))[1].findings
+    assert "40 of 40 texts came from the cache, so its time is not that of a first run" in finding.support
+
+
+def test_a_fee_is_of_the_pairs_that_were_asked_and_paid_for() -> None:
+    priced = replace(judge(SOME_FAILED, simulated=False), dollars=0.05)
+    stopped = replace(priced, errors={"not_asked": 3})
+    cached = replace(priced, from_cache=2)
+    fees = []
+    for each in (priced, stopped, cached, judge(LABELLED)):
+        summary = build_summary(run_of(LABELLED, each))
+        fees.append(
+            (dollars_per_thousand(summary["detectors"]["gpt-4o-mini"]), claims(answers(summary)[1])[0])
+        )
+    assert [fee for fee, _ in fees] == [2.5, pytest.approx(50 / 17), None, None]
+    assert "$2.50 for 1,000 pairs" in fees[0][1]
+    assert "fee not known, 2 replies came from the cache" in fees[2][1]
+    assert "no fee, simulated" in fees[3][1]
+
+
+def test_dollars_have_the_digits_that_matter() -> None:
+    written = [written_dollars(each) for each in (0.0, 0.000123, 0.0456, 0.6, 1234.567)]
+    assert written == ["$0.00", "$0.00012", "$0.046", "$0.60", "$1,234.57"]
