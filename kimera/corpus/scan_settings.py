@@ -12,7 +12,7 @@ from kimera.corpus.findings import is_baseline
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import COLUMNS, files_of, is_table
 from kimera.errors import UserError
-from kimera.files import EXTENSIONS, STANDARD_INPUT, FormatSettings
+from kimera.files import EXTENSIONS, KINDS_OF_TABLES, STANDARD_INPUT, FormatSettings
 
 _RULE = Rule()
 
@@ -23,7 +23,7 @@ class _FileSettings:
         (),
         nargs="+",
         metavar="FILE",
-        help="tables with one statement per row (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet), "
+        help=f"tables with one statement per row ({KINDS_OF_TABLES}), "
         "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input "
         "(a table or plain text)",
     )

@@ -28,10 +28,10 @@ from kimera.files import (
     Wanted,
     find_encoding,
     is_no_text,
+    is_table_by_content,
     not_valid,
     open_table,
     plain,
-    recognised_kind,
     shorten,
     shown,
     spooled,
@@ -195,7 +195,7 @@ def read_statements(
         table = is_table(name)
         if name == STANDARD_INPUT:
             path, title = stack.enter_context(spooled()), "stdin"
-            table = bool(recognised_kind(path, title, wanted, format))
+            table = is_table_by_content(path, title, wanted, format)
             if column and not table:
                 raise UserError(
                     f"standard input is not a table, so --column has no effect; leave it out, or {_AS_TABLE}"

@@ -7,6 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "EXTENSIONS",
     "FILES",
+    "KINDS_OF_TABLES",
     "STANDARD_INPUT",
     "TITLE",
     "Cell",
@@ -26,6 +27,7 @@ __all__ = [
     "find_encoding",
     "holds_pair",
     "is_no_text",
+    "is_table_by_content",
     "is_wanted",
     "not_valid",
     "notes_on",
@@ -36,7 +38,6 @@ __all__ = [
     "plain",
     "read_pairs",
     "reading_of",
-    "recognised_kind",
     "replacing",
     "rows_of",
     "shorten",
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
     from kimera.files.shards import holds_pair, rows_of
     from kimera.files.standard_input import STANDARD_INPUT, TITLE, spooled
-    from kimera.files.tables import EXTENSIONS, TableFormat, open_table, recognised_kind
+    from kimera.files.tables import EXTENSIONS, KINDS_OF_TABLES, TableFormat, is_table_by_content, open_table
     from kimera.files.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
     from kimera.files.whole_files import replacing, write_text
 else:
@@ -94,7 +95,7 @@ else:
             "rows": ["Row", "Table", "Wanted", "is_no_text", "shorten"],
             "shards": ["holds_pair", "rows_of"],
             "standard_input": ["STANDARD_INPUT", "TITLE", "spooled"],
-            "tables": ["EXTENSIONS", "TableFormat", "open_table", "recognised_kind"],
+            "tables": ["EXTENSIONS", "KINDS_OF_TABLES", "TableFormat", "is_table_by_content", "open_table"],
             "text_files": ["Encoding", "find_encoding", "not_valid", "text_head", "text_lines"],
             "whole_files": ["replacing", "write_text"],
         },

@@ -8,9 +8,9 @@ from typing import Any
 from kimera.console import option
 from kimera.files.pair_columns import Roles, known_names
 from kimera.files.pair_labels import parse_label_map
-from kimera.files.tables import TableFormat
+from kimera.files.tables import KINDS_OF_TABLES, TableFormat
 
-FILES = "a file (CSV, TSV, JSON, JSON Lines, each also .gz; Parquet)"
+FILES = f"a file ({KINDS_OF_TABLES})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from kimera.console import Groups, option, parser_of, whole, words_of
 from kimera.errors import UserError
-from kimera.files import PairSettings
+from kimera.files import KINDS_OF_TABLES, PairSettings
 from kimera.models import DEFAULT_MODEL, parse_source
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
@@ -19,10 +19,10 @@ EPOCHS = {"screen": 6, "verify": 3}
 FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
 
 DESCRIPTION = f"""\
-Fit a stage of the reactor on files of labelled pairs (CSV, TSV, JSON, JSON Lines, each also .gz;
-Parquet), and write it with a model card. --stage screen fits a small head on sentence vectors, in minutes;
---stage verify fine-tunes the encoder itself into a cross-encoder, in an hour or two on a CPU; after an
-interruption the same command continues it.
+Fit a stage of the reactor on files of labelled pairs
+({KINDS_OF_TABLES}), and write it with a model card.
+--stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes the encoder itself
+into a cross-encoder, in an hour or two on a CPU; after an interruption the same command continues it.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
