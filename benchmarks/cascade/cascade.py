@@ -25,6 +25,7 @@ from benchmarks.cascade.bounds import (
     positives_needed,
     sample_size,
 )
+from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
@@ -302,8 +303,6 @@ class Cascade:
             return await asyncio.to_thread(self._reactor.detect, pairs)
 
     async def _judge_some(self, pairs: list[Pair], chosen: np.ndarray) -> dict[int, Verdict | Failure]:
-        from benchmarks.judge import INTERRUPTED, Ask, Outcome, asks_of, judge_all
-
         found: dict[int, Verdict | Failure] = {}
 
         def record(ask: Ask, outcome: Outcome) -> None:
@@ -316,8 +315,6 @@ class Cascade:
 
 def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure | None) -> None:
     """Raises JudgeError where the asking was ended, or brought more failures than verdicts."""
-    from benchmarks.judge import JudgeError
-
     failures = [each for each in found.values() if isinstance(each, Failure)]
     if stopped_by:
         raise JudgeError(stopped_by.kind, stopped_by.message)

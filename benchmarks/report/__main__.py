@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.settings import FAIL_IF
-from kimera.console import DONE, as_called, exit_code_of, open_share, positive
+from kimera.console import DONE, as_called, exit_code_of, open_share, positive, reader_may_leave
 from kimera.errors import UserError
 
 DESCRIPTION = """\
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    # What makes a report, scipy among it, --help need not wait for.
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
-    from kimera.console import reader_may_leave
 
     found = open_run(options.folder)
     gates = parse_gates(options.fail_if, known_figures([each.info for each in found.run.detectors]))

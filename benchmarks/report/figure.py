@@ -37,6 +37,7 @@ def draw_comparison(summary: dict[str, Any], run: RunResult, path: Path) -> None
 
     Where --async auto ran, a row below shows how many requests might be in flight, over time.
     """
+    # Here, since it takes long, and --no-viz needs none.
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

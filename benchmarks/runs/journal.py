@@ -160,8 +160,8 @@ def result_of(record: Record) -> Verdict | Failure:
 def _lock(file: int, path: Path) -> None:
     """Two writers would each get the offsets of the other wrong."""
     try:
-        import fcntl
-    except ImportError:  # Windows
+        import fcntl  # within `try`, since Windows has none
+    except ImportError:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -146,7 +146,7 @@ def _without_front_matter(text: str) -> str:
 def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
     if find_spec("markdown_it") is None:
         raise UserError(f"reading Markdown needs markdown-it-py; run: {how_to_install('scan')}")
-    from markdown_it import MarkdownIt
+    from markdown_it import MarkdownIt  # an extra
 
     text = _without_front_matter(text)
     around = ""
