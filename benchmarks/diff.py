@@ -99,19 +99,19 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
     a, b = open_run(options.a), open_run(options.b)
     compared = pairings(a, b, options.detectors)
-    gates = parse_gates(options.fail_if, {each.name: FIGURES for each in compared})
+    gates = parse_gates(options.fail_if, {pairing.name: FIGURES for pairing in compared})
     common = common_pairs(a, b)
-    found = build_differences(common, compared, options.margin / 100)
+    differences = build_differences(common, compared, options.margin / 100)
     if options.csv:
         write_changes_csv(options.csv, changed_pairs(common, compared))
     with reader_may_leave():
         if options.json:
-            print(json.dumps(found, indent=2, allow_nan=False))
+            print(json.dumps(differences, indent=2, allow_nan=False))
         elif options.markdown:
-            print(two_runs_as_markdown(found), end="")
+            print(two_runs_as_markdown(differences), end="")
         else:
-            print(two_runs_as_text(found, colour=is_coloured()), end="")
-    return exit_code_with(gates, found["detectors"])
+            print(two_runs_as_text(differences, colour=is_coloured()), end="")
+    return exit_code_with(gates, differences["detectors"])
 
 
 if __name__ == "__main__":

@@ -117,7 +117,11 @@ def _distil(options: argparse.Namespace) -> int:
 
 
 def _place_of(run: FinishedRun, name: str | None) -> int:
-    judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.info.role == "judge"}
+    judges = {
+        detector.name: place
+        for place, detector in enumerate(run.run.detectors)
+        if detector.info.role == "judge"
+    }
     if name is None and len(judges) == 1:
         return next(iter(judges.values()))
     if not judges:

@@ -53,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     width = max(map(len, COMMANDS))
-    told = "\n".join(f"{name:{width}}  {command.summary}" for name, command in COMMANDS.items())
-    group = parser.add_argument_group("commands", told)
+    summaries = "\n".join(f"{name:{width}}  {command.summary}" for name, command in COMMANDS.items())
+    group = parser.add_argument_group("commands", summaries)
     explained = f"one of these; {PROGRAM} COMMAND --help explains it"
     group.add_argument(
         "command",

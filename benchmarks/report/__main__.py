@@ -42,25 +42,27 @@ def _report(options: argparse.Namespace) -> int:
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
 
-    found = open_run(options.folder)
-    gates = parse_gates(options.fail_if, known_figures([each.info for each in found.run.detectors]))
-    if options.prevalence and not found.dataset.labelled:
+    finished = open_run(options.folder)
+    gates = parse_gates(
+        options.fail_if, known_figures([detector.info for detector in finished.run.detectors])
+    )
+    if options.prevalence and not finished.dataset.labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
-    begun_with = found.options
+    begun_with = finished.options
     margin, prevalence = (
-        begun_with[name] if given is None else given
-        for name, given in (("margin", options.margin), ("prevalence", options.prevalence))
+        begun_with[name] if value is None else value
+        for name, value in (("margin", options.margin), ("prevalence", options.prevalence))
     )
     summary = write_report(
-        found.run,
-        found.rows(),
-        found.folder,
+        finished.run,
+        finished.rows(),
+        finished.folder,
         margin=margin / 100,
         prevalence=prevalence,
         viz=not options.no_viz,
     )
     with reader_may_leave():
-        print_summary(summary, found.folder, viz=not options.no_viz)
+        print_summary(summary, finished.folder, viz=not options.no_viz)
     return exit_code_with(gates, parts_of(summary), DONE)
 
 

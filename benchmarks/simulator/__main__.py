@@ -71,9 +71,9 @@ def _names(value: str) -> tuple[str, ...]:
 
 def _config_from(arguments: argparse.Namespace) -> SimulatorConfig:
     """The profile, and what the flags say otherwise."""
-    given = vars(arguments)
+    values = vars(arguments)
     names = {field.name for field in dataclasses.fields(SimulatorConfig)}
-    settings = {name: value for name, value in given.items() if name in names}
+    settings = {name: value for name, value in values.items() if name in names}
     return dataclasses.replace(PROFILES[arguments.profile], **settings)
 
 

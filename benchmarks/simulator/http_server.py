@@ -63,7 +63,7 @@ class Simulator:
             "in_flight": self._in_flight,
             "max_in_flight": self._max_in_flight,
             "outcomes": dict(self._outcomes),
-            **{f"{what}_tokens": count for what, count in self._usage.as_dict().items()},
+            **{f"{part}_tokens": count for part, count in self._usage.as_dict().items()},
             **({"asked": asked} if keys else {}),
         }
 

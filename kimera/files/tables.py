@@ -103,7 +103,7 @@ def recognised_kind(path: Path, name: str, wanted: Wanted, stated: TableFormat |
     if is_array_of_objects(head) or head.lstrip().startswith('{"'):
         return "json"
     delimiter = looks_delimited(head.splitlines()[:_SAMPLE_LINES], wanted)
-    return next((kind for kind, each in _DELIMITERS.items() if each == delimiter), "csv") if delimiter else ""
+    return next((kind for kind, mark in _DELIMITERS.items() if mark == delimiter), "csv") if delimiter else ""
 
 
 def _kind_by_name(path: Path) -> str:

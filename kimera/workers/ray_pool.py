@@ -214,15 +214,15 @@ class _Round:
     def _submit(self, turn: int) -> None:
         """Give each worker what it may have in flight."""
         workers = self._pool.ready
-        held = Counter(dict.fromkeys(workers, 0))
-        held.update(worker for worker, _ in self._in_flight.values())
+        in_flight = Counter(dict.fromkeys(workers, 0))
+        in_flight.update(worker for worker, _ in self._in_flight.values())
         while self._waiting and workers and self._waiting[0] < turn + AHEAD * len(workers):
-            worker = min(workers, key=held.__getitem__)
-            if held[worker] == IN_FLIGHT:
+            worker = min(workers, key=in_flight.__getitem__)
+            if in_flight[worker] == IN_FLIGHT:
                 return
             place = heapq.heappop(self._waiting)
             self._in_flight[self._pool.submit(worker, self._batches[place])] = worker, place
-            held[worker] += 1
+            in_flight[worker] += 1
 
     def _receive(self) -> None:
         """Wait for a batch, or for a worker that joins in."""
