@@ -75,10 +75,10 @@ class DetectorInfo:
 
 
 def _known(record: Mapping[str, Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(DetectorInfo)}
-    told = {RENAMED.get(name, name): value for name, value in record.items()}
-    sides = {"sides": Sides(*told["sides"])} if told.get("sides") else {}
-    return {name: value for name, value in told.items() if name in names} | sides
+    names = {declared.name for declared in fields(DetectorInfo)}
+    renamed = {RENAMED.get(name, name): value for name, value in record.items()}
+    sides = {"sides": Sides(*renamed["sides"])} if renamed.get("sides") else {}
+    return {name: value for name, value in renamed.items() if name in names} | sides
 
 
 def local_info(
@@ -155,7 +155,7 @@ def default_infos(
 
     cascade: its settings; it is of the first local one and the first judge.
     """
-    judges = [judge_info(each, is_simulated=is_simulated, repeat=repeat, swap=swap) for each in models]
+    judges = [judge_info(model, is_simulated=is_simulated, repeat=repeat, swap=swap) for model in models]
     cascades = [cascade_info(CASCADE_NAME, local[0], judges[0], cascade)] if cascade else []
     return [*local, *judges, *cascades]
 

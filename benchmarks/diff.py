@@ -12,11 +12,10 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.settings import FAIL_IF
 from benchmarks.stats import DIFFERENCES, OF_RUNS, Figure
-from kimera.console import as_called, exit_code_of, positive
+from kimera.console import as_called, exit_code_of, is_coloured, positive, reader_may_leave
 from kimera.errors import UserError
 
 __all__ = ["build_parser", "main"]
@@ -91,35 +90,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from benchmarks.report import write_changes_csv
+    # What compares runs, scipy among it, --help need not wait for.
+    from benchmarks.report import two_runs_as_markdown, two_runs_as_text, write_changes_csv
     from benchmarks.runs import FIGURES, build_differences, changed_pairs, common_pairs, open_run, pairings
     from benchmarks.stats import exit_code_with, parse_gates
-    from kimera.console import reader_may_leave
 
     if options.csv and not options.csv.parent.is_dir():
         raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
     a, b = open_run(options.a), open_run(options.b)
     compared = pairings(a, b, options.detectors)
-    gates = parse_gates(options.fail_if, {each.name: FIGURES for each in compared})
+    gates = parse_gates(options.fail_if, {pairing.name: FIGURES for pairing in compared})
     common = common_pairs(a, b)
-    found = build_differences(common, compared, options.margin / 100)
+    differences = build_differences(common, compared, options.margin / 100)
     if options.csv:
         write_changes_csv(options.csv, changed_pairs(common, compared))
     with reader_may_leave():
-        _print(options, found)
-    return exit_code_with(gates, found["detectors"])
-
-
-def _print(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    from benchmarks.report import two_runs_as_markdown, two_runs_as_text
-    from kimera.console import is_coloured
-
-    if options.json:
-        print(json.dumps(found, indent=2, allow_nan=False))
-    elif options.markdown:
-        print(two_runs_as_markdown(found), end="")
-    else:
-        print(two_runs_as_text(found, colour=is_coloured()), end="")
+        if options.json:
+            print(json.dumps(differences, indent=2, allow_nan=False))
+        elif options.markdown:
+            print(two_runs_as_markdown(differences), end="")
+        else:
+            print(two_runs_as_text(differences, colour=is_coloured()), end="")
+    return exit_code_with(gates, differences["detectors"])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from kimera.console import DONE, add_old_name, as_called, exit_code_of, note, tell
 from kimera.errors import UserError
+from kimera.files import replacing
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _distil(options: argparse.Namespace) -> int:
-    from benchmarks.runs import open_run
+    from benchmarks.runs import open_run  # and with it scipy, for which --help need not wait
 
     if not 0.5 <= options.min_confidence <= 1:
         raise UserError(f"--min-confidence: {options.min_confidence:g} is not from 0.5 to 1")
@@ -116,7 +117,11 @@ def _distil(options: argparse.Namespace) -> int:
 
 
 def _place_of(run: FinishedRun, name: str | None) -> int:
-    judges = {each.name: place for place, each in enumerate(run.run.detectors) if each.info.role == "judge"}
+    judges = {
+        detector.name: place
+        for place, detector in enumerate(run.run.detectors)
+        if detector.info.role == "judge"
+    }
     if name is None and len(judges) == 1:
         return next(iter(judges.values()))
     if not judges:
@@ -129,8 +134,6 @@ def _place_of(run: FinishedRun, name: str | None) -> int:
 
 def _write_labelled(run: FinishedRun, place: int, path: Path, min_confidence: float) -> _Distilled:
     """A line a pair: its texts, id and category; the judge's verdict as label, its confidence and name."""
-    from kimera.files import replacing
-
     judge = run.run.detectors[place].title
     pairs = contradictions = failed = unsure = 0
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:

@@ -160,18 +160,18 @@ def _judge(
     if code == FAILED and not run.run.of_role("judge")[0].answered.any():
         return code  # nothing was judged, so there is nothing to write
     judged = Judged(run)
-    found = list(judged.findings())
+    findings = list(judged.findings())
     incomplete = f"{judged.open:,} of {len(run.dataset):,} candidates have no verdict" if judged.open else ""
     accepted = accepted_findings(settings)
     scanned = json.loads((folder / SCAN).read_text(encoding="utf-8"))
     not_asked = scanned["accepted"]
-    new, known = write_findings(settings, found, accepted, incomplete=incomplete, not_asked=not_asked)
-    shown = strongest_first(each for each in found if each.key not in accepted)
+    new, known = write_findings(settings, findings, accepted, incomplete=incomplete, not_asked=not_asked)
+    shown = strongest_first(finding for finding in findings if finding.key not in accepted)
     for name in FILES:
         write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
     if not settings.quiet:
-        told = (_shared_out(run), count_of_findings(new, known), f"also written to {folder / FILES[0]}")
-        print("; ".join(told), file=sys.stderr)
+        parts = (_shared_out(run), count_of_findings(new, known), f"also written to {folder / FILES[0]}")
+        print("; ".join(parts), file=sys.stderr)
     if judged.unsure:
         note(
             f"{judged.unsure:,} more candidates were called contradictions without the judge, with a score "
@@ -217,12 +217,12 @@ def _shared_out(run: FinishedRun) -> str:
     """How the candidates were shared out, and what that cost."""
     [judge] = run.run.of_role("judge")
     decision = run.run.cascade.decision if run.run.cascade else None
-    told = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
+    sentence = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
     if decision:
         settled = int((~decision.asked).sum())
-        told += (
+        sentence += (
             f", including a random sample of {int(decision.sampled.sum()):,}; the reactor settled {settled:,}"
         )
     if judge.dollars is None:
-        return told
-    return f"{told}; {in_dollars(judge.dollars)}{' if the judge were real' if judge.simulated else ''}"
+        return sentence
+    return f"{sentence}; {in_dollars(judge.dollars)}{' if the judge were real' if judge.simulated else ''}"

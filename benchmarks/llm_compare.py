@@ -67,8 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
     # What a run imports, scipy among it, --help need not wait for.
+    from benchmarks.report import print_summary
     from benchmarks.run import run_comparison
     from benchmarks.runs import resumed_settings
+
+    def show(settings: RunSettings, summary: dict[str, Any], folder: Path) -> None:
+        if settings.json:
+            print(json.dumps(summary, indent=2))
+        else:
+            print_summary(summary, folder, viz=not settings.no_viz)
 
     settings, header = told.settings, None
     if folder := settings.resume:
@@ -79,16 +86,7 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
         settings, header = resumed_settings(told, folder)
     for effect in without_effect(told, settings):
         note(effect)
-    return run_comparison(settings, header, as_called("kimera compare"), _print)
-
-
-def _print(settings: RunSettings, summary: dict[str, Any], folder: Path) -> None:
-    from benchmarks.report import print_summary
-
-    if settings.json:
-        print(json.dumps(summary, indent=2))
-    else:
-        print_summary(summary, folder, viz=not settings.no_viz)
+    return run_comparison(settings, header, as_called("kimera compare"), show)
 
 
 if __name__ == "__main__":

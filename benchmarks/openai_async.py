@@ -348,7 +348,7 @@ async def run_async_benchmark(
     order of the pairs, each a Verdict or a Failure; stats["mode"] is "async", or "sync" where httpx is
     missing or max_concurrent is 1. Raises ValueError for what is no pair, before anything is asked.
     """
-    asked = [pair_of(given, number) for number, given in enumerate(pairs)]
+    asked = [pair_of(pair, number) for number, pair in enumerate(pairs)]
     results: list[Verdict | Failure | None] = [None] * len(asked)
     attempts: list[Attempt] = []
 
@@ -387,5 +387,7 @@ def _stats(
         "latency_ms": {"mean": float(np.mean(latencies)), "p50": p50, "p95": p95, "p99": p99}
         if latencies
         else {},
-        "tokens": sum((each.usage for each in attempts if each.status is not None), Usage()).as_dict(),
+        "tokens": sum(
+            (attempt.usage for attempt in attempts if attempt.status is not None), Usage()
+        ).as_dict(),
     }

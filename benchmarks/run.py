@@ -87,8 +87,8 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        told = told_of(detectors, cascade_of(settings))
-        new_header = None if header else header_of(settings, created, identity) | told
+        about_detectors = told_of(detectors, cascade_of(settings))
+        new_header = None if header else header_of(settings, created, identity) | about_detectors
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             if not settings.quiet:
@@ -255,12 +255,12 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSett
         return False
     too_many: bool = lost > settings.max_failed * asked
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed.items())
-    told = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
+    message = f"{recorder.name} failed on {lost:,} of {asked:,} pairs ({kinds})"
     if recorder.commonest_failure and recorder.name not in comparison.stopped_by:
-        told += f"; the most frequent error is: {recorder.commonest_failure.rstrip('.')}"
+        message += f"; the most frequent error is: {recorder.commonest_failure.rstrip('.')}"
     if too_many:
-        told += f". That is more than --max-failed {settings.max_failed:g} allows"
-    print(f"{'error' if too_many else 'note'}: {told}", file=sys.stderr)
+        message += f". That is more than --max-failed {settings.max_failed:g} allows"
+    print(f"{'error' if too_many else 'note'}: {message}", file=sys.stderr)
     return too_many
 
 

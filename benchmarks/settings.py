@@ -370,7 +370,7 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
     check_cache(told.settings)
     declared = options_of(RunSettings)
     for name, idle in WITHOUT_EFFECT.items():
-        flags = [declared[each].flag for each in idle if each in told.flags]
+        flags = [declared[name].flag for name in idle if name in told.flags]
         if flags and getattr(run, name):
             yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
     if told.settings.ray_address and run.engine == "local":

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-from kimera.console import COMMANDS, PROGRAM, exit_quietly
-
-if TYPE_CHECKING:
-    import argparse
+from kimera.console import COMMANDS, PROGRAM, complete, exit_quietly
+from kimera.version import __version__
 
 __all__ = ["build_parser", "main"]
 
@@ -31,8 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     exit_quietly()
     words = sys.argv[1:] if argv is None else argv
     if "_ARGCOMPLETE" in os.environ:
-        from kimera.console import complete
-
         complete(build_parser())
     if words and words[0] in COMMANDS:
         return int(import_module(COMMANDS[words[0]].home).main(words[1:]))
@@ -45,10 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """What is shown, and refused, where the first word is no command."""
-    import argparse
-
-    from kimera.version import __version__
-
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [flags]",
@@ -60,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     width = max(map(len, COMMANDS))
-    told = "\n".join(f"{name:{width}}  {command.summary}" for name, command in COMMANDS.items())
-    group = parser.add_argument_group("commands", told)
+    summaries = "\n".join(f"{name:{width}}  {command.summary}" for name, command in COMMANDS.items())
+    group = parser.add_argument_group("commands", summaries)
     explained = f"one of these; {PROGRAM} COMMAND --help explains it"
     group.add_argument(
         "command",
@@ -75,9 +68,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(name: str) -> str:
-    import argparse
-    import difflib
-
     if name in COMMANDS:
         return name
     near = difflib.get_close_matches(name, COMMANDS, n=2)

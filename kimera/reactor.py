@@ -258,7 +258,7 @@ class Reactor(ClosedAtExit):
         if workers is not None and workers < 1:
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         self.stats = replace(self.stats, workers_asked=workers)
-        source = (pair_of(given, number) for number, given in enumerate(pairs))
+        source = (pair_of(pair, number) for number, pair in enumerate(pairs))
         while chunk := [(pair.text1, pair.text2) for pair in islice(source, self.chunk_size(workers))]:
             progress = _ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)

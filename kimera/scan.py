@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: ScanSettings) -> int:
+    # What computes, numpy among it, --help need not wait for.
     from kimera.corpus import Scan, run_scan
 
     check_reactor(settings)

@@ -25,6 +25,7 @@ from benchmarks.cascade.bounds import (
     positives_needed,
     sample_size,
 )
+from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
@@ -169,11 +170,11 @@ class CascadePlan:
             sampled[order[:size]] = True
             yield sampled
             sample = _sample(scores, verdicts, sampled)
-            found = sample.contradictions.size
+            contradictions = sample.contradictions.size
             rest = None if self.endless else sample.expected_in(int((~np.isnan(scores) & ~sampled).sum()))
-            if size >= maximum or max_missed(self.risk, found, rest) >= 0:
+            if size >= maximum or max_missed(self.risk, contradictions, rest) >= 0:
                 return
-            share = max(found / max(size, 1), MIN_SHARE)
+            share = max(contradictions / max(size, 1), MIN_SHARE)
             size = min(maximum, max(self._size_for(share, pairs), size + pairs // MAX_STEPS + 1))
 
 
@@ -257,16 +258,16 @@ class Cascade:
         Raises JudgeError where the judge ended the asking or failed on most of the sample, and UserError
         where it holds too few contradictions to promise anything.
         """
-        asked = [pair_of(given, number) for number, given in enumerate(pairs)]
+        asked = [pair_of(pair, number) for number, pair in enumerate(pairs)]
         scores = _scores_of(await self._react(asked))
         verdicts = np.full(len(asked), -1, np.int8)
         was_asked = np.zeros(len(asked), dtype=bool)
         for chosen, _ in self.plan.rounds(scores, verdicts):
             fresh = chosen & ~was_asked
             was_asked |= chosen
-            found = await self._judge_some(asked, np.flatnonzero(fresh))
-            _require_answers(found, self._judge.stopped_by)
-            for index, result in found.items():
+            judged = await self._judge_some(asked, np.flatnonzero(fresh))
+            _require_answers(judged, self._judge.stopped_by)
+            for index, result in judged.items():
                 verdicts[index] = result.contradiction if isinstance(result, Verdict) else -1
             decision = self.plan.decide(scores, verdicts)
             if decision.enough:
@@ -286,7 +287,7 @@ class Cascade:
             raise UserError(
                 "calibrate the cascade first, or give it the thresholds of an earlier calibration"
             )
-        asked = [pair_of(given, number) for number, given in enumerate(pairs)]
+        asked = [pair_of(pair, number) for number, pair in enumerate(pairs)]
         results = await self._react(asked)
         doubtful = np.flatnonzero(~self.thresholds.settled(_scores_of(results)))
         judged = await self._judge_some(asked, doubtful)
@@ -302,28 +303,24 @@ class Cascade:
             return await asyncio.to_thread(self._reactor.detect, pairs)
 
     async def _judge_some(self, pairs: list[Pair], chosen: np.ndarray) -> dict[int, Verdict | Failure]:
-        from benchmarks.judge import INTERRUPTED, Ask, Outcome, asks_of, judge_all
-
-        found: dict[int, Verdict | Failure] = {}
+        results: dict[int, Verdict | Failure] = {}
 
         def record(ask: Ask, outcome: Outcome) -> None:
-            found[ask.index] = outcome.result
+            results[ask.index] = outcome.result
 
         await judge_all(self._judge, asks_of((index, pairs[index]) for index in chosen.tolist()), record)
         unasked = self._judge.stopped_by or INTERRUPTED
-        return {index: found.get(index, unasked) for index in chosen.tolist()}
+        return {index: results.get(index, unasked) for index in chosen.tolist()}
 
 
 def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure | None) -> None:
     """Raises JudgeError where the asking was ended, or brought more failures than verdicts."""
-    from benchmarks.judge import JudgeError
-
-    failures = [each for each in found.values() if isinstance(each, Failure)]
+    failures = [result for result in found.values() if isinstance(result, Failure)]
     if stopped_by:
         raise JudgeError(stopped_by.kind, stopped_by.message)
     if 2 * len(failures) > len(found):
-        kind, count = Counter(each.kind for each in failures).most_common(1)[0]
-        message = next(each.message for each in failures if each.kind == kind)
+        kind, count = Counter(failure.kind for failure in failures).most_common(1)[0]
+        message = next(failure.message for failure in failures if failure.kind == kind)
         raise JudgeError(kind, f"{count:,} of {len(found):,} sampled pairs, for one: {message}")
 
 
@@ -336,4 +333,6 @@ def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdic
 
 def _scores_of(results: Iterable[Verdict | Failure]) -> np.ndarray:
     """float64 (n,), P(contradiction), NaN of a failure."""
-    return np.array([each.score if isinstance(each, Verdict) else np.nan for each in results], np.float64)
+    return np.array(
+        [result.score if isinstance(result, Verdict) else np.nan for result in results], np.float64
+    )

@@ -45,7 +45,7 @@ class CascadeRun:
         cheap, dear = map(names.index, self.sides)
         for index, row in enumerate(rows):
             was_asked = self.decision is None or bool(self.decision.asked[index])
-            seen = (found if was_asked or place != dear else None for place, found in enumerate(row))
+            seen = (finding if was_asked or place != dear else None for place, finding in enumerate(row))
             yield (*seen, self.finding(index, row[cheap], row[dear]))
 
     def finding(self, index: int, cheap: Verdict | Failure, dear: Verdict | Failure) -> Verdict | Failure:

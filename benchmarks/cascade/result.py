@@ -26,7 +26,7 @@ def with_cascade(
     sampled: how many pairs an earlier session had sampled.
     """
     sides, plan = sides_in(info), replace(plan_in(info), sampled_before=sampled)
-    by_name = {each.name: each for each in detectors}
+    by_name = {detector.name: detector for detector in detectors}
     cheap, dear = by_name[sides.cheap], by_name[sides.dear]
     decision = plan.decide(cheap.scores, dear.verdicts)
     # What an earlier session paid for counts, also where the thresholds have moved since.

@@ -126,9 +126,9 @@ def _point(
     sample = Sample(truth, said, clusters, seed)
     metrics: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
-    for name, of in of_counts(shown_in(Shown.ELSEWHERE)).items():
+    for name, formula in of_counts(shown_in(Shown.ELSEWHERE)).items():
         with contextlib.suppress(UndefinedMetricError):
-            metrics[name], ends = sample.measure(of)
+            metrics[name], ends = sample.measure(formula)
             if ends:
                 intervals[name] = ends
     z = quantile(clusters)

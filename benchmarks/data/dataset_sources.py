@@ -131,7 +131,7 @@ def load_from_hub(name: str, config: str | None) -> Mapping[str, Any]:
     """All splits of a hub dataset, or of a local folder, through the `datasets` library's cache."""
     if find_spec("datasets") is None:
         raise UserError(f"hf:{name}: reading it needs the datasets library; run: {how_to_install('hf')}")
-    import datasets
+    import datasets  # an extra, which takes seconds
 
     if not Path(name).exists():
         note(

@@ -22,13 +22,13 @@ FAMILIES = {
 
 def families_of(names: Iterable[str]) -> list[str]:
     """The families that these names resemble, in alphabetical order; of a path the file's name counts."""
-    found = {
+    families = {
         family
         for name in map(_last_part, names)
         for family, pattern in FAMILIES.items()
         if re.search(rf"(?<![a-z0-9])(?:{pattern})(?![a-z])", name.lower())
     }
-    return sorted(found)
+    return sorted(families)
 
 
 def _last_part(name: str) -> str:

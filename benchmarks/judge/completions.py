@@ -46,8 +46,8 @@ def texts_in(value: Any) -> Iterator[str]:
             if not (isinstance(part, dict) and THOUGHTS.search(str(part.get("type")))):
                 yield from texts_in(part)
     elif isinstance(value, dict):
-        held = [value[name] for name in (*TEXTS, *ARGUMENTS) if value.get(name)]
+        values = [value[name] for name in (*TEXTS, *ARGUMENTS) if value.get(name)]
         if any("contradict" in name.lower() for name in value):
             yield json.dumps(value)
-        elif held:
-            yield from texts_in(held[0])
+        elif values:
+            yield from texts_in(values[0])

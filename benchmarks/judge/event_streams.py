@@ -76,13 +76,15 @@ def _assembled(chunks: list[Chunk]) -> Chunk:
     logprobs: list[Any] = []
     whole: Chunk = {}
     for chunk in chunks:
-        whole |= {name: held for name, held in chunk.items() if held is not None and name != "choices"}
+        whole |= {name: member for name, member in chunk.items() if member is not None and name != "choices"}
         choice = _first_choice(chunk)
         if choice is None:
             continue
         for name, piece in (choice.get("delta") or choice.get("message") or {}).items():
             _add(message, name, piece)
-        ended |= {name: held for name, held in choice.items() if held and name not in {"delta", "logprobs"}}
+        ended |= {
+            name: member for name, member in choice.items() if member and name not in {"delta", "logprobs"}
+        }
         logprobs += (choice.get("logprobs") or {}).get("content") or []
     if not (ended.get("finish_reason") or "done" in whole or is_json_reply(str(message.get("content")))):
         raise ValueError("the stream broke off")
@@ -98,8 +100,8 @@ def _add(message: Chunk, name: str, piece: Any) -> None:
             _add_call(calls, call)
     elif isinstance(piece, dict):
         inner = message.setdefault(name, {})
-        for key, held in piece.items():
-            _add(inner, key, held)
+        for key, member in piece.items():
+            _add(inner, key, member)
     elif isinstance(piece, str) and isinstance(before, str) and name not in {"role", "type", "id"}:
         message[name] = before + piece
     elif isinstance(piece, list) and isinstance(before, list):
@@ -113,5 +115,5 @@ def _add_call(calls: list[Chunk], call: Chunk) -> None:
     index = call.get("index", len(calls) if call.get("id") else max(0, len(calls) - 1))
     while len(calls) <= index <= MAX_EVENT_LINES:
         calls.append({})
-    for key, held in call.items():
-        _add(calls[index], key, held)
+    for key, member in call.items():
+        _add(calls[index], key, member)

@@ -22,10 +22,10 @@ def internal_error(
     """An error of kind "internal", its traceback logged. redact: takes secrets out of a text."""
     trace = "".join(traceback.format_exception(error))
     path = _log(redact(f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{trace}\n"))
-    what = redact(f"{type(error).__name__}: {error}")[:120]
+    message = redact(f"{type(error).__name__}: {error}")[:120]
     return JudgeError(
         "internal",
-        f"an error of Kimera's own, {what}; its traceback is in {path}; please report it",
+        f"an error of Kimera's own, {message}; its traceback is in {path}; please report it",
         status=status,
     )
 

@@ -33,7 +33,7 @@ def _names_in(body: bytes) -> list[str]:
         return []
     if isinstance(value, dict):
         value = next(
-            (held for held in (value.get("data"), value.get("models")) if isinstance(held, list)), []
+            (models for models in (value.get("data"), value.get("models")) if isinstance(models, list)), []
         )
     names = (_name_of(entry) for entry in value) if isinstance(value, list) else ()
     return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME]

@@ -93,8 +93,8 @@ class RateLimits:
     ) -> None:
         self._given = {"requests": rpm is not None, "tokens": tpm is not None}
         self._buckets = {
-            what: Bucket(rate, clock)
-            for what, rate in (("requests", rpm), ("tokens", tpm))
+            unit: Bucket(rate, clock)
+            for unit, rate in (("requests", rpm), ("tokens", tpm))
             if rate is not None
         }
         self._clock = clock
@@ -106,10 +106,10 @@ class RateLimits:
         """A place in line for a request of this size."""
         tokens = self._estimate(prompt_bytes)
         waits = [0.0]
-        for what, amount in (("requests", 1.0), ("tokens", tokens)):
-            self._taken[what] += amount
-            if what in self._buckets:
-                waits.append(self._buckets[what].reserve(amount))
+        for unit, amount in (("requests", 1.0), ("tokens", tokens)):
+            self._taken[unit] += amount
+            if unit in self._buckets:
+                waits.append(self._buckets[unit].reserve(amount))
         return Turn(max(waits), tokens, dict(self._taken), self._clock())
 
     def note_sent(self, turn: Turn) -> None:
@@ -133,14 +133,14 @@ class RateLimits:
         stated: by "requests" and "tokens". The server counted what is left as that request came in; others
         have been sent since.
         """
-        for what, limit in stated.items():
-            if limit.per_minute and not self._given[what]:
-                if what not in self._buckets:
-                    self._buckets[what] = Bucket(limit.per_minute * LEARNT_SHARE, self._clock)
-                self._buckets[what].set_rate(limit.per_minute * LEARNT_SHARE)
-            if limit.remaining is not None and what in self._buckets:
-                self._buckets[what].note_remaining(
-                    limit.remaining, turn.sent_at, self._taken[what] - turn.taken[what]
+        for unit, limit in stated.items():
+            if limit.per_minute and not self._given[unit]:
+                if unit not in self._buckets:
+                    self._buckets[unit] = Bucket(limit.per_minute * LEARNT_SHARE, self._clock)
+                self._buckets[unit].set_rate(limit.per_minute * LEARNT_SHARE)
+            if limit.remaining is not None and unit in self._buckets:
+                self._buckets[unit].note_remaining(
+                    limit.remaining, turn.sent_at, self._taken[unit] - turn.taken[unit]
                 )
 
     def _estimate(self, prompt_bytes: int) -> float:

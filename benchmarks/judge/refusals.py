@@ -174,30 +174,30 @@ def read_refusal(
 
     has_answered: whether the endpoint has answered any pair: then words alone do not end a run.
     """
-    told = body if isinstance(body, ErrorBody) else read_error_body(body)
-    said = _said(told, model, question)
-    names = tuple(_names(told, question, has_answered=has_answered))
-    kind = _kind_of(status, told, said, names, has_answered)
+    stated = body if isinstance(body, ErrorBody) else read_error_body(body)
+    said = _said(stated, model, question)
+    names = tuple(_names(stated, question, has_answered=has_answered))
+    kind = _kind_of(status, stated, said, names, has_answered)
     limited = kind_of(kind).has_resets
-    waits = (server_wait_s(headers or {}, now, limited), body_wait_s(told, now, limited))
+    waits = (server_wait_s(headers or {}, now, limited), body_wait_s(stated, now, limited))
     wait_s = max((wait for wait in waits if wait is not None), default=None)
     if kind == "quota" and status == 429 and wait_s is not None and not _SPENT_FOR_GOOD.search(said):
         kind = "rate_limited"
-    if kind == "rate_limited" and wait_s is None and never_today(told):
+    if kind == "rate_limited" and wait_s is None and never_today(stated):
         kind = "long_wait"
     if status == 401 and kind == "auth":  # servers quote the key in this message
         message = "the endpoint did not accept the key"
     else:
-        message = f"{told.message or 'no message'}{_remedy(kind, said)}"
+        message = f"{stated.message or 'no message'}{_remedy(kind, said)}"
     return Refusal(
         JudgeError(kind, f"HTTP {status}: {message}", status=status, wait_s=wait_s),
         names=names,
         numbers=tuple(
-            int(digits) for digits in re.findall(r"(?<![\w.])\d{2,7}(?![\w.]*\w)", " ".join(told.sentences))
+            int(digits) for digits in re.findall(r"(?<![\w.])\d{2,7}(?![\w.]*\w)", " ".join(stated.sentences))
         ),
         is_range=bool(_RANGE.search(said)) and not _NOT_TAKEN.search(said),
         is_missing=bool(re.search(r"required|missing|must (?:be )?(?:set|provide|specif)|not set", said)),
-        is_generation=names[:1] in ((), ("format",)) and _is_generation(told, said),
+        is_generation=names[:1] in ((), ("format",)) and _is_generation(stated, said),
         is_clear=not kind_of(kind).may_be_form or status in {413, 502, 503, 504, 529},
         is_too_long=status == 413 or bool(_TOO_LONG.search(said)),
         words=re.sub(r"\S*\d\S*", "", f"{status} {said}")[:400],

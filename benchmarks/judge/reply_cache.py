@@ -83,8 +83,8 @@ class ReplyCache:
 
     def get(self, key: bytes) -> bytes | None:
         """The body that was put there, or None."""
-        found = self._attempt(lambda db: db.execute(SELECT, (key,)).fetchall())
-        body = found[0][0] if found else None
+        rows = self._attempt(lambda db: db.execute(SELECT, (key,)).fetchall())
+        body = rows[0][0] if rows else None
         return body if isinstance(body, bytes) else None
 
     def put(self, key: bytes, body: bytes) -> None:

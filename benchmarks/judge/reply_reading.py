@@ -120,7 +120,7 @@ def _json_replies(text: str) -> list[Reply | None]:
     Sentences behind the last verdict may state another one, and so may objects that cannot be read, or that
     are only supposed ("it would be {...} if ...").
     """
-    found: list[Reply | None] = []
+    replies: list[Reply | None] = []
     unread: set[bool] = set()
     outside, end = "", 0
     for start, after, value in _objects(text):
@@ -133,12 +133,12 @@ def _json_replies(text: str) -> list[Reply | None]:
         if verdict and (_SUPPOSED_BEFORE.search(before[-100:]) or _SUPPOSED_AFTER.match(text, after)):
             unread |= {reply.contradiction for reply in _reply_of(verdict) if reply}
         elif verdict and not _EXAMPLE.search(_clause(before)):
-            found += _reply_of(verdict)
+            replies += _reply_of(verdict)
     if _RETRACTED.search(outside + text[end:]):
         return []
-    said = {reply.contradiction for reply in found if reply}
+    said = {reply.contradiction for reply in replies if reply}
     others = unread.union(reply.contradiction for reply in _prose_verdicts(text[end:])) - said
-    return [*found, *(Reply(other, None, "") for other in others if said)]
+    return [*replies, *(Reply(other, None, "") for other in others if said)]
 
 
 def _outside_verdict_objects(text: str) -> str:
@@ -200,7 +200,7 @@ def _verdict_object(value: Any, wrappings: int = 0) -> dict[str, Any] | None:
     if isinstance(value, list) and len(value) == 1:
         return _verdict_object(value[0], wrappings + 1)
     if isinstance(value, str):
-        inside = [each for _, _, each in _objects(value)]
+        inside = [inner for _, _, inner in _objects(value)]
         return _verdict_object(inside, wrappings + 1) if len(inside) == 1 else None
     return None
 
@@ -247,7 +247,7 @@ def _out_of_strings(text: str) -> str:
             value = json.loads(inner, strict=False) if inner.startswith(('"', "[")) else None
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             value = "\n".join(value)
         if not isinstance(value, str) and _ESCAPED_OBJECT.match(inner, max(0, inner.find("{"))):
             value = unescaped(inner)

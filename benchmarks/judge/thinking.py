@@ -52,9 +52,9 @@ def without_thoughts(text: str) -> str:
 
 def _said_in(channels: list[tuple[str, str]]) -> Iterator[str]:
     """What the channels hold that speak to the user, or to a tool."""
-    for name, held in channels:
+    for name, text in channels:
         if name.lower() in {"", "final", "commentary", "response"}:
-            yield _TURN_ENDS.sub("", held.rpartition("<|message|>")[2])
+            yield _TURN_ENDS.sub("", text.rpartition("<|message|>")[2])
 
 
 def _outside_tags(text: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import http.client
 import importlib.util
 import ssl
 import threading
@@ -70,6 +71,7 @@ class HttpxTransport:
     """
 
     def __init__(self, max_connections: int, *, proxies: bool = True) -> None:
+        # They take long, and urllib does without.
         import aiohttp
         import httpx
         import httpx_aiohttp
@@ -121,7 +123,7 @@ class HttpxTransport:
 
 def _open_session(max_connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
     """Without the environment: aiohttp would take a user name from .netrc as well."""
-    import aiohttp
+    import aiohttp  # as above
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=max_connections, ssl=context),
@@ -131,7 +133,7 @@ def _open_session(max_connections: int, context: ssl.SSLContext) -> aiohttp.Clie
 
 def _ssl_context() -> ssl.SSLContext:
     """Raises UserError where SSL_CERT_FILE or SSL_CERT_DIR names what cannot be read."""
-    import httpx
+    import httpx  # as above
 
     try:
         return httpx.create_ssl_context()
@@ -143,7 +145,7 @@ def _ssl_context() -> ssl.SSLContext:
 
 def _proxy_of(url: str) -> httpx.Proxy | None:
     """The proxy that the environment names for this address, if any."""
-    import httpx
+    import httpx  # as above
 
     parts = urlsplit(url)
     named = urllib.request.getproxies()
@@ -189,8 +191,6 @@ class UrllibTransport:
             raise JudgeError("timeout", f"no whole reply within {timeout_s:g} s") from None
 
     def _send(self, request: urllib.request.Request, timeout_s: float) -> HttpReply:
-        import http.client
-
         try:
             try:
                 response = self._opener.open(request, timeout=timeout_s)

@@ -77,8 +77,8 @@ def _first(value: dict[str, Any], *names: str) -> int | None:
 
 
 def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    held: Iterator[Any] = (value.get(name) for name in names)
-    return next((details for details in held if isinstance(details, dict)), {})
+    members: Iterator[Any] = (value.get(name) for name in names)
+    return next((details for details in members if isinstance(details, dict)), {})
 
 
 def whole_number(value: Any) -> int | None:

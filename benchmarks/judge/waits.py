@@ -94,9 +94,9 @@ def _field_wait_s(leaf: Leaf, now: float, limited: bool) -> float | None:
 def _waits_in_words(sentence: str, now: float, limited: bool) -> Iterator[float]:
     if not _ASKS_TO_WAIT.search(sentence):
         return
-    for told in _IN_WORDS.finditer(sentence):
-        if _ASKS_TO_WAIT.search(sentence, max(0, told.start() - 60), told.end() + 40):
-            parts = _WORD_PART.findall(told[1])
+    for match in _IN_WORDS.finditer(sentence):
+        if _ASKS_TO_WAIT.search(sentence, max(0, match.start() - 60), match.end() + 40):
+            parts = _WORD_PART.findall(match[1])
             yield math.fsum(float(number) * _unit_s(unit) for number, unit in parts)
     for moment in _MOMENT_IN_WORDS.finditer(sentence) if limited else ():
         wait = parse_wait_s(moment[0], now)

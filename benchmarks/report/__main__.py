@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.settings import FAIL_IF
-from kimera.console import DONE, as_called, exit_code_of, open_share, positive
+from kimera.console import DONE, as_called, exit_code_of, open_share, positive, reader_may_leave
 from kimera.errors import UserError
 
 DESCRIPTION = """\
@@ -36,31 +36,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    # What makes a report, scipy among it, --help need not wait for.
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
-    from kimera.console import reader_may_leave
 
-    found = open_run(options.folder)
-    gates = parse_gates(options.fail_if, known_figures([each.info for each in found.run.detectors]))
-    if options.prevalence and not found.dataset.labelled:
+    finished = open_run(options.folder)
+    gates = parse_gates(
+        options.fail_if, known_figures([detector.info for detector in finished.run.detectors])
+    )
+    if options.prevalence and not finished.dataset.labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
-    begun_with = found.options
+    begun_with = finished.options
     margin, prevalence = (
-        begun_with[name] if given is None else given
-        for name, given in (("margin", options.margin), ("prevalence", options.prevalence))
+        begun_with[name] if value is None else value
+        for name, value in (("margin", options.margin), ("prevalence", options.prevalence))
     )
     summary = write_report(
-        found.run,
-        found.rows(),
-        found.folder,
+        finished.run,
+        finished.rows(),
+        finished.folder,
         margin=margin / 100,
         prevalence=prevalence,
         viz=not options.no_viz,
     )
     with reader_may_leave():
-        print_summary(summary, found.folder, viz=not options.no_viz)
+        print_summary(summary, finished.folder, viz=not options.no_viz)
     return exit_code_with(gates, parts_of(summary), DONE)
 
 

@@ -27,7 +27,7 @@ def _curve(
     entry: dict[str, Any] = {"reactor": reactor.name, "judge": judge.name, "pairs": int(used.sum())}
     dollars = judge.dollars_of_pair
     try:
-        found = curve(
+        trade_off = curve(
             labels[used],
             reactor.scores[used],
             judge.verdicts[used],
@@ -37,7 +37,7 @@ def _curve(
         )
     except UndefinedMetricError as reason:
         return {**entry, "curve": [], "absent": {"curve": str(reason)}}
-    return {**entry, **_points(found), "margin": margin, "absent": {}}
+    return {**entry, **_points(trade_off), "margin": margin, "absent": {}}
 
 
 def _points(found: Curve) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
     if cascade is None:
         raise ValueError("this run was not a cascade")
     plan, decision = cascade.plan, cascade.decision
-    found: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "reactor": cascade.sides.cheap,
         "judge": cascade.sides.dear,
         "risk": plan.risk,
@@ -79,13 +79,13 @@ def cascade_run(run: RunResult) -> dict[str, Any]:
     }
     if decision is None:
         return {
-            **found,
+            **entry,
             "absent": {"bounds": "the run ended before the judge was asked about the whole sample"},
         }
     judge = run.detector(cascade.sides.dear)
     bounds, thresholds = decision.bounds, decision.thresholds
     return {
-        **found,
+        **entry,
         "pairs": run.labels.size,
         "sampled": int(decision.sampled.sum()),
         "sampled_contradictions": decision.sample.contradictions.size,

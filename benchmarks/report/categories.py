@@ -37,7 +37,7 @@ def categories(
         _category(run, codes == code, run.category_names[code], clusters, labels, sides, margin)
         for code in order[:MAX_SHOWN]
     ]
-    _conclude([each for entry in shown for each in entry["differences"]])
+    _conclude([difference for entry in shown for difference in entry["differences"]])
     return {"shown": shown, "more": max(0, len(order) - MAX_SHOWN)}
 
 
@@ -72,13 +72,13 @@ def _category(
 def _figures(labels: np.ndarray, side: Side, here: np.ndarray, clusters: np.ndarray) -> dict[str, Any]:
     verdicts, scores = side.verdicts[here], side.scores[here]
     unranked = "" if side.are_ranked else "its scores are not a ranking"
-    found = metrics.quality(labels, verdicts, scores, unranked=unranked)
+    quality = metrics.quality(labels, verdicts, scores, unranked=unranked)
     intervals = quality_intervals(
         labels, verdicts, scores, clusters, are_ranked=side.are_ranked, figures=FIGURES
     )
     return {
         "answered": int(((labels >= 0) & (verdicts >= 0)).sum()),
-        **{figure: found.values[figure] for figure in FIGURES if figure in found.values},
+        **{figure: quality.values[figure] for figure in FIGURES if figure in quality.values},
         "intervals": {figure: list(ends) for figure, ends in intervals.items()},
     }
 
@@ -96,9 +96,9 @@ def _difference(
         Side(side.name, side.verdicts[here], side.scores[here], side.are_ranked)
         for side in (sides[a], sides[b])
     )
-    found = compare(run.labels[here], first, second, clusters[here], margin=margin, figures=("accuracy",))
-    entry: dict[str, Any] = {"a": run.detectors[a].name, "b": run.detectors[b].name, "pairs": found.pairs}
-    return entry if found.mcnemar_p is None else {**entry, "found": found}
+    compared = compare(run.labels[here], first, second, clusters[here], margin=margin, figures=("accuracy",))
+    entry: dict[str, Any] = {"a": run.detectors[a].name, "b": run.detectors[b].name, "pairs": compared.pairs}
+    return entry if compared.mcnemar_p is None else {**entry, "found": compared}
 
 
 def _conclude(entries: list[dict[str, Any]]) -> None:
@@ -106,10 +106,10 @@ def _conclude(entries: list[dict[str, Any]]) -> None:
     tested = [entry for entry in entries if "found" in entry]
     adjusted = holm([entry["found"].mcnemar_p for entry in tested])
     for entry, p_holm in zip(tested, adjusted, strict=True):
-        found: Differences = entry.pop("found")
+        compared: Differences = entry.pop("found")
         entry |= {
-            "accuracy": float(found.differences["accuracy"]),
-            "interval": list(found.intervals["accuracy"]),
-            "mcnemar": {"p": found.mcnemar_p, "p_holm": p_holm, "method": found.mcnemar},
-            "conclusion": found.conclusion(p_holm),
+            "accuracy": float(compared.differences["accuracy"]),
+            "interval": list(compared.intervals["accuracy"]),
+            "mcnemar": {"p": compared.mcnemar_p, "p_holm": p_holm, "method": compared.mcnemar},
+            "conclusion": compared.conclusion(p_holm),
         }

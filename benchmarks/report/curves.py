@@ -30,14 +30,14 @@ def stepped(points: Curve, *, before: bool = False) -> Curve:
 
 def roc(truth: np.ndarray, scores: np.ndarray) -> Curve:
     """(false positive rate, recall), from (0, 0) to (1, 1). Both classes must occur."""
-    found, called = (np.concatenate(([0], counts)) for counts in Ranking(truth, scores).counts())
-    return thinned((called - found) / (called[-1] - found[-1]), found / found[-1])
+    hits, called = (np.concatenate(([0], counts)) for counts in Ranking(truth, scores).counts())
+    return thinned((called - hits) / (called[-1] - hits[-1]), hits / hits[-1])
 
 
 def precision_recall(truth: np.ndarray, scores: np.ndarray) -> Curve:
     """(recall, precision), as steps, whose area is the average precision. Both classes must occur."""
-    found, called = Ranking(truth, scores).counts()
-    points = thinned(found / found[-1], found / called)
+    hits, called = Ranking(truth, scores).counts()
+    points = thinned(hits / hits[-1], hits / called)
     return stepped([(0.0, points[0][1]), *points], before=True)
 
 

@@ -68,21 +68,21 @@ def _alone(summary: Summary, name: str) -> Finding:
 
 
 def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
-    found, names = entry["differences"], words.titles(summary)
-    if "accuracy" not in found:
-        absent = found["absent"]
+    differences, names = entry["differences"], words.titles(summary)
+    if "accuracy" not in differences:
+        absent = differences["absent"]
         why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
         return Finding(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
     roles = [summary["detectors"][entry[side]]["role"] for side in "ab"]
-    answer = f"{_yes_or_no(found)}: " if roles == ["local", "judge"] else ""
+    answer = f"{_yes_or_no(differences)}: " if roles == ["local", "judge"] else ""
     accuracies = ""
     if {"both_right", "only_a", "only_b"} <= entry.keys():
         right = (entry["both_right"] + entry[only] for only in ("only_a", "only_b"))
-        accuracies = " against ".join(f"{count / found['pairs']:.3f}" for count in right) + " "
-    pairs = f"{found['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
-    evidence = words.evidence(found, len(summary["agreement"]))
+        accuracies = " against ".join(f"{count / differences['pairs']:.3f}" for count in right) + " "
+    pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
+    evidence = words.evidence(differences, len(summary["agreement"]))
     return Finding(
-        f"{answer}{words.printable(found['conclusion'])}.",
+        f"{answer}{words.printable(differences['conclusion'])}.",
         f"Accuracy {accuracies}on {pairs} (those with a label that both answered): {evidence}.",
     )
 
@@ -156,16 +156,16 @@ def _which_pairs(summary: Summary) -> Answer:
 
 def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
     """How many pairs must go to the judge until the two together are not told from the judge alone."""
-    found, last = entry["indistinguishable"], entry["curve"][-1]
+    fewest_sent, last = entry["indistinguishable"], entry["curve"][-1]
     claim = f"{curve_claim(summary, entry)}."
-    if not found or not 0 < found["sent"] < 1:
+    if not fewest_sent or not 0 < fewest_sent["sent"] < 1:
         return Finding(claim)
-    at = min(entry["curve"], key=lambda point: abs(point["sent"] - found["sent"]))
+    at = min(entry["curve"], key=lambda point: abs(point["sent"] - fewest_sent["sent"]))
     _, accuracy = words.figure("accuracy")
     support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
-    if found["dollars"] is not None:
+    if fewest_sent["dollars"] is not None:
         if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
-        spent = " instead of ".join(written_dollars(point["dollars"]) for point in (found, last))
+        spent = " instead of ".join(written_dollars(point["dollars"]) for point in (fewest_sent, last))
         support += f", for {spent}{if_real}"
     return Finding(
         claim, f"{support}. This was seen afterwards, on these pairs; --cascade gives a bound beforehand."
@@ -174,14 +174,14 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
 
 def _of_cascade_run(summary: Summary) -> Finding:
     """First whether the cascade is better than its reactor alone, then what it asked and promises."""
-    told = " ".join(cascade_run_sentences(summary))
+    sentences = " ".join(cascade_run_sentences(summary))
     for entry in summary["agreement"]:
         is_cascade = summary["detectors"][entry["b"]]["role"] == "combination"
         of_its_sides = is_cascade and entry["a"] == summary["cascade_run"]["reactor"]
         if of_its_sides and entry["differences"]["pairs"]:
             claim = words.printable(entry["differences"]["conclusion"])
-            return Finding(f"{claim[0].upper()}{claim[1:]}.", told)
-    claim, _, rest = told.partition(". ")
+            return Finding(f"{claim[0].upper()}{claim[1:]}.", sentences)
+    claim, _, rest = sentences.partition(". ")
     return Finding(f"{claim.removesuffix('.')}.", rest)
 
 

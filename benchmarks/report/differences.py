@@ -62,8 +62,8 @@ def two_runs_as_markdown(found: Part) -> str:
         tables = [markdown.table(rows) if rows else "" for rows in (section.figures, section.settings)]
         sentences = map(markdown.escape, section.sentences)
         parts += [f"## {markdown.escape(section.heading)}", tables[0], *sentences, tables[1]]
-    if told := _notes(found):
-        parts += ["## Before quoting these numbers", markdown.bullets(told)]
+    if lines := _notes(found):
+        parts += ["## Before quoting these numbers", markdown.bullets(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -71,9 +71,11 @@ def write_changes_csv(path: Path, changed: Iterable[Changed]) -> None:
     """A row for each verdict that changed, as `write_results_csv` writes those of one run."""
     with csv_file(path) as writer:
         writer.writerow(CHANGE_COLUMNS)
-        for each in changed:
-            what = [text_cell(each.detector), each.change]
-            writer.writerow([*pair_cells(each.pair), *what, *finding_cells(each.a), *finding_cells(each.b)])
+        for change in changed:
+            cells = [text_cell(change.detector), change.change]
+            writer.writerow(
+                [*pair_cells(change.pair), *cells, *finding_cells(change.a), *finding_cells(change.b)]
+            )
 
 
 def _opening(found: Part) -> list[str]:
@@ -151,15 +153,18 @@ WRITTEN: dict[Unit, Callable[[float], str]] = {
 def _settings(differing: Part) -> list[Row]:
     """A header and what differs, or nothing."""
     rows = [
-        (printable(name), *(MISSING if each[run] is None else printable(str(each[run])) for run in "ab"))
-        for name, each in differing.items()
+        (
+            printable(name),
+            *(MISSING if setting[run] is None else printable(str(setting[run])) for run in "ab"),
+        )
+        for name, setting in differing.items()
     ]
     return [("settings that differ", "A", "B"), *rows] if rows else []
 
 
 def _notes(found: Part) -> list[str]:
     sides = [(run.upper(), part[run]) for part in found["detectors"].values() for run in "ab"]
-    told = [notes.SIMULATED] if any(side["simulated"] for _, side in sides) else []
+    lines = [notes.SIMULATED] if any(side["simulated"] for _, side in sides) else []
     for letter, side in sides:
-        told += notes.speed_notes(f"{words.title(side['name'], side['simulated'])} in {letter}", side)
-    return told
+        lines += notes.speed_notes(f"{words.title(side['name'], side['simulated'])} in {letter}", side)
+    return lines

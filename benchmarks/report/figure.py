@@ -37,6 +37,7 @@ def draw_comparison(summary: dict[str, Any], run: RunResult, path: Path) -> None
 
     Where --async auto ran, a row below shows how many requests might be in flight, over time.
     """
+    # Here, since it takes long, and --no-viz needs none.
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -225,7 +226,7 @@ def _draw_rates(axes: Axes, summary: dict[str, Any], detectors: tuple[DetectorRe
     texts = [["" if i == j else _rate(rates[i, j]) for j in place.values()] for i in place.values()]
     _heat(axes, np.nan_to_num(rates), texts)
     numbers = range(1, len(detectors) + 1)
-    names = [_short(each, 24) for each in detectors]
+    names = [_short(name, 24) for name in detectors]
     axes.set_xticks(np.arange(len(names)) + 0.5, [str(number) for number in numbers])
     axes.set_yticks(
         np.arange(len(names)) + 0.5,

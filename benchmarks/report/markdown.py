@@ -30,8 +30,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += map(escape, findings.category_sentences(summary))
     if cascade := findings.cascade_sentences(summary):
         parts += ["## Cascade", *map(escape, cascade)]
-    if told := notes.notes(summary):
-        parts += ["## Before quoting these numbers", bullets(told)]
+    if lines := notes.notes(summary):
+        parts += ["## Before quoting these numbers", bullets(lines)]
     if missing := words.missing(summary):
         parts += [f"## What “{words.MISSING}” stands for", bullets(missing)]
     return "\n\n".join(parts) + "\n"

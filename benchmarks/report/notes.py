@@ -23,9 +23,9 @@ def is_simulated(summary: dict[str, Any]) -> bool:
 
 def notes(summary: dict[str, Any]) -> list[str]:
     """What a reader must know before quoting the numbers."""
-    found = []
+    lines = []
     if is_simulated(summary):
-        found.append(SIMULATED)
+        lines.append(SIMULATED)
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
@@ -40,9 +40,9 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _spared_notes,
             _place_notes,
         ):
-            found += about(names[name], detector)
-    found += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
-    return found + _label_notes(summary["dataset"]["labelled"], len(names))
+            lines += about(names[name], detector)
+    lines += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
+    return lines + _label_notes(summary["dataset"]["labelled"], len(names))
 
 
 def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
@@ -58,26 +58,26 @@ def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
 def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
     """Which detectors were fitted on data like these, as far as names tell."""
     families = summary["dataset"]["families"]
-    found = []
+    lines = []
     for name, detector in summary["detectors"].items():
         if detector["role"] != "local":
             continue
         trained_on = detector["trained_on"]
         if trained_on is None:
-            found.append(f"Training data of {names[name]}: its weights file does not name it.")
+            lines.append(f"Training data of {names[name]}: its weights file does not name it.")
         elif shared := sorted(set(families) & set(families_of(trained_on))):
-            found.append(
+            lines.append(
                 f"Training data of {names[name]}: it includes other pairs of {', '.join(shared)}, to which "
                 "this dataset belongs by its name. Expect worse figures on pairs of another kind."
             )
-    judges = [names[name] for name, each in summary["detectors"].items() if each["role"] == "judge"]
+    judges = [names[name] for name, detector in summary["detectors"].items() if detector["role"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
     if families and real:
-        found.append(
+        lines.append(
             f"Training data of {', '.join(real)}: not known. It may include {', '.join(families)}, since "
             "that is public."
         )
-    return found
+    return lines
 
 
 def _label_notes(labelled: int, detectors: int) -> list[str]:
@@ -111,24 +111,24 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     if low > CHANCE and area >= CHANCE_UP_TO:
         return []
     if low > CHANCE:
-        found = "ranks contradictions hardly better than chance"
+        claim = "ranks contradictions hardly better than chance"
     elif area > CHANCE:
-        found = "is not shown to rank contradictions better than chance"
+        claim = "is not shown to rank contradictions better than chance"
     else:
-        found = "ranks contradictions no better than chance"
-    return [f"On these pairs {who} {found} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
+        claim = "ranks contradictions no better than chance"
+    return [f"On these pairs {who} {claim} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
 def speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
     cached = {
-        counted(settings[found] + settings[done], what): settings[found]
-        for done, found, what in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
-        if settings.get(found)
+        counted(settings[cached_key] + settings[done], noun): settings[cached_key]
+        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
+        if settings.get(cached_key)
     }
     if not cached:
         return []
-    parts = " and ".join(f"{some:,} of {of}" for of, some in cached.items())
+    parts = " and ".join(f"{some:,} of {total}" for total, some in cached.items())
     return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
 
 
@@ -144,29 +144,29 @@ def _passage_notes(who: str, detector: Detector) -> list[str]:
 
 
 def _stability_notes(who: str, detector: Detector) -> list[str]:
-    found = []
+    lines = []
     steady = detector.get("stability", {})
     if "flip_rate" in steady:
         times = steady["repeat"]
-        found.append(
+        lines.append(
             f"Asked {times} times, {who} changed its verdict on {steady['flip_rate']:.1%} of the pairs."
         )
     if "order_disagreement" in steady:
         share = steady["order_disagreement"]
-        found.append(
+        lines.append(
             f"Asked in both orders of the texts, {who} contradicted itself on {share:.1%} of the pairs."
         )
-    return found
+    return lines
 
 
 def _calibration_notes(who: str, detector: Detector) -> list[str]:
-    found = detector.get("calibration", {})
-    if not {"brier", "brier_stated"} <= found.keys():
+    scores = detector.get("calibration", {})
+    if not {"brier", "brier_stated"} <= scores.keys():
         return []
-    better = "logprobs" if found["brier"] < found["brier_stated"] else "stated confidence"
+    better = "logprobs" if scores["brier"] < scores["brier_stated"] else "stated confidence"
     return [
-        f"Confidence of {who} on the {counted(found['pairs'], 'labelled pair')} that have both kinds: the "
-        f"Brier score is {found['brier']:.4f} from logprobs and {found['brier_stated']:.4f} as stated "
+        f"Confidence of {who} on the {counted(scores['pairs'], 'labelled pair')} that have both kinds: the "
+        f"Brier score is {scores['brier']:.4f} from logprobs and {scores['brier_stated']:.4f} as stated "
         f"(lower is better: {better})."
     ]
 

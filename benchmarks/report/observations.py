@@ -16,21 +16,21 @@ def threshold_sentences(summary: dict[str, Any]) -> list[str]:
     return [
         _threshold_sentence(names[name], detector)
         for name, detector in summary["detectors"].items()
-        if {"cross_validated", "f1"} <= (found := detector.get("thresholds", {})).keys()
-        and found["f1"] > detector.get("f1", 1.0)
+        if {"cross_validated", "f1"} <= (thresholds := detector.get("thresholds", {})).keys()
+        and thresholds["f1"] > detector.get("f1", 1.0)
     ]
 
 
 def _threshold_sentence(who: str, detector: Detector) -> str:
-    found = detector["thresholds"]
-    ends = found["intervals"].get("f1")
+    tuned = detector["thresholds"]
+    ends = tuned["intervals"].get("f1")
     interval = f" ({from_to(ends)})" if ends else ""
     accuracies = ""
-    if "accuracy" in found and "accuracy" in detector:
-        accuracies = f", and accuracy is {found['accuracy']:.3f} instead of {detector['accuracy']:.3f}"
+    if "accuracy" in tuned and "accuracy" in detector:
+        accuracies = f", and accuracy is {tuned['accuracy']:.3f} instead of {detector['accuracy']:.3f}"
     return (
-        f"Threshold of {who}: it is {found['default']:g}. Cross-validation selects "
-        f"{found['cross_validated']:.2f} for the highest F1: there F1 is {found['f1']:.3f}{interval} instead "
+        f"Threshold of {who}: it is {tuned['default']:g}. Cross-validation selects "
+        f"{tuned['cross_validated']:.2f} for the highest F1: there F1 is {tuned['f1']:.3f}{interval} instead "
         f"of {detector['f1']:.3f}{accuracies}."
     )
 
@@ -57,19 +57,19 @@ def _accuracy_cell(figures: dict[str, Any]) -> str:
 
 def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> list[str]:
     """Where two detectors differ, after as many tests as there are; how many categories are not shown."""
-    found = summary["categories"]
-    if not found:
+    categories = summary["categories"]
+    if not categories:
         return []
     names = titles(summary)
     better: dict[tuple[str, str], list[str]] = {}
-    for entry in found["shown"]:
+    for entry in categories["shown"]:
         for test in entry["differences"]:
             if "mcnemar" in test and test["mcnemar"]["p_holm"] < SIGNIFICANT:
                 couple = (test["a"], test["b"]) if test["accuracy"] > 0 else (test["b"], test["a"])
                 better.setdefault(couple, []).append(printable(entry["category"]))
     sentences = [
         f"By category, with p-values adjusted for all tests: {names[a]} is better than {names[b]} in "
-        f"{len(where):,} of {len(found['shown']):,} categories ({', '.join(where[:maximum])}"
+        f"{len(where):,} of {len(categories['shown']):,} categories ({', '.join(where[:maximum])}"
         f"{', ...' if maximum and len(where) > maximum else ''})."
         for (a, b), where in better.items()
     ]
@@ -78,7 +78,7 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
             "By category, with p-values adjusted for all tests, no difference between detectors is "
             "significant."
         )
-    if hidden := len(found["shown"][maximum:] if maximum else []) + found["more"]:
+    if hidden := len(categories["shown"][maximum:] if maximum else []) + categories["more"]:
         sentences.append(
             f"This table leaves out {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
         )
@@ -87,9 +87,9 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
 
 def cascade_sentences(summary: dict[str, Any]) -> list[str]:
     """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
-    found = cascade_run_sentences(summary) if "cascade_run" in summary else []
+    sentences = cascade_run_sentences(summary) if "cascade_run" in summary else []
     names = titles(summary)
-    return found + [
+    return sentences + [
         f"Pairs that still need {names[entry['judge']]}: {curve_claim(summary, entry)}."
         for entry in summary["cascade"]
         if entry["curve"]
@@ -110,16 +110,18 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
             f"Nearly all: {judge} alone is significantly more accurate than a cascade in which {reactor} "
             f"sends it up to {maximum:.0%} of the pairs"
         )
-    told = (
+    claim = (
         f"Not known: {reactor} alone is not significantly less accurate than {judge} on {pairs}"
         if enough["sent"] == 0
         else f"{enough['sent']:.0%} of the pairs, those that {reactor} is least sure of: a cascade that "
         f"sends these to {judge} is not significantly less accurate than {judge} alone on {pairs}"
     )
     if not_worse and not_worse["sent"] < 1:
-        return f"{told}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
+        return (
+            f"{claim}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
+        )
         "accurate"
-    return f"{told}, but is not shown to be at most {margin} less accurate either"
+    return f"{claim}, but is not shown to be at most {margin} less accurate either"
 
 
 def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
@@ -130,14 +132,14 @@ def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
         return [f"Cascade: there is no result yet: {run['absent']['bounds']}."]
     asked, spared, sampled = run["asked"], run["spared"], run["sampled"]
     money = "" if run["dollars_saved"] is None else f", which saved about ${run['dollars_saved']:,.2f}"
-    found = [
+    sentences = [
         f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} "
         f"({asked / run['pairs']:.1%}), including a random sample of {sampled:,}; {reactor} settled the "
         f"other {spared:,}{money}."
     ]
     if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
-        found.append(f"That is more than --max-sent {run['most_sent']:g} allows.")
-    return found + (_promises(run, judge, reactor) if spared else [])
+        sentences.append(f"That is more than --max-sent {run['most_sent']:g} allows.")
+    return sentences + (_promises(run, judge, reactor) if spared else [])
 
 
 def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:

@@ -60,8 +60,8 @@ def thresholds(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarra
         return group
     group.add("cross_validated", lambda: (best.threshold, None))
     sample = Sample(truth, best.verdicts, among)
-    for name, of in of_counts(shown_in(Shown.ELSEWHERE)).items():
-        group.add(name, partial(sample.measure, of))
+    for name, formula in of_counts(shown_in(Shown.ELSEWHERE)).items():
+        group.add(name, partial(sample.measure, formula))
     return group
 
 
@@ -70,8 +70,8 @@ def restated(labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray,
     used = (labels >= 0) & detector.answered
     group = Group(prevalence=share)
     sample = Sample(labels[used], detector.verdicts[used], clusters_of(clusters[used]))
-    for name, of in at_prevalence(share).items():
-        group.add(name, partial(sample.measure, of))
+    for name, formula in at_prevalence(share).items():
+        group.add(name, partial(sample.measure, formula))
     if detector.dollars_of_pair is not None:
         group.add("dollars_per_contradiction", lambda: _dollars_elsewhere(labels, detector, clusters, share))
     return group
@@ -83,9 +83,9 @@ def _dollars_elsewhere(
     """Per contradiction found there: a pair that fails costs money, and its contradiction is not found."""
     dollars, asked = _paid(labels, detector)
     contradictions = asked & (labels == 1)
-    found = detector.verdicts[contradictions] == 1
-    interval = share_interval(found, clusters[contradictions])
-    return cost_of_found(float(dollars[asked].mean()), float(found.mean()), interval, share)
+    is_found = detector.verdicts[contradictions] == 1
+    interval = share_interval(is_found, clusters[contradictions])
+    return cost_of_found(float(dollars[asked].mean()), float(is_found.mean()), interval, share)
 
 
 def _paid(labels: np.ndarray, detector: DetectorResult) -> tuple[np.ndarray, np.ndarray]:

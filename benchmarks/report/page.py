@@ -31,7 +31,7 @@ def render_page(summary: Summary, run: RunResult, table: PairTable) -> str:
     """The page as HTML. table: the rows of this run's pairs, taken as they passed."""
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = _joined(list(words.titles(summary).values()))
-    sections = [each for each in _sections(summary, run, table) if each]
+    sections = [section for section in _sections(summary, run, table) if section]
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -115,12 +115,12 @@ def _decision(summary: Summary) -> str:
 
 
 def _answer(answer: decision.Answer) -> str:
-    told = "".join(
+    paragraphs = "".join(
         f'<p class="claim">{escape(finding.claim)}</p>'
         + (f'<p class="support">{escape(finding.support)}</p>' if finding.support else "")
         for finding in answer.findings
     )
-    return f"<div><h3>{escape(answer.question)}</h3>{told}</div>"
+    return f"<div><h3>{escape(answer.question)}</h3>{paragraphs}</div>"
 
 
 def _figures(drawn: Iterable[Plot | None]) -> str:
@@ -178,8 +178,8 @@ def _categories(summary: Summary) -> str:
     rows = findings.category_rows(summary)
     if not rows:
         return ""
-    told = _paragraphs(findings.category_sentences(summary))
-    return _table("Accuracy by category (95 % intervals)", rows) + told
+    paragraphs = _paragraphs(findings.category_sentences(summary))
+    return _table("Accuracy by category (95 % intervals)", rows) + paragraphs
 
 
 def _agreement(summary: Summary) -> str:
@@ -187,10 +187,13 @@ def _agreement(summary: Summary) -> str:
         return ""
     names = words.titles(summary)
     sentences = (
-        words.same_verdict(each, names[each["a"]], names[each["b"]]) for each in summary["agreement"]
+        words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
+        for agreement in summary["agreement"]
     )
-    told = _paragraphs(list(sentences))
-    return told + _table("Who was right, in pairs", words.agreement_rows(summary)) + _differences(summary)
+    paragraphs = _paragraphs(list(sentences))
+    return (
+        paragraphs + _table("Who was right, in pairs", words.agreement_rows(summary)) + _differences(summary)
+    )
 
 
 def _differences(summary: Summary) -> str:
@@ -264,7 +267,10 @@ def _controls(names: Sequence[str]) -> str:
         "category": (),  # the script knows them
     }
     search = '<label>Search<input type="search" id="pairs-search" autocomplete="off"></label>'
-    return f'<div class="controls">{search}{"".join(_choice(name, of) for name, of in choices.items())}</div>'
+    return (
+        f'<div class="controls">{search}'
+        f"{''.join(_choice(name, values) for name, values in choices.items())}</div>"
+    )
 
 
 def _choice(name: str, choices: Sequence[tuple[str, str]]) -> str:
@@ -290,14 +296,14 @@ def _settings(summary: Summary) -> str:
         ("dataset", str(dataset["name"])),
         ("dataset, SHA-256", str(dataset.get("sha256", words.MISSING))),
     ]
-    told = [_table("This run", [("", "value"), *rows])]
+    parts = [_table("This run", [("", "value"), *rows])]
     for name, detector in summary["detectors"].items():
         settings = [
             (key.replace("_", " "), names.get(value, value)) for key, value in _flat(detector["settings"])
         ]
         if settings:
-            told.append(_table(f"Settings of {names[name]}", [("", "value"), *settings]))
-    return f'<div class="settings">{"".join(told)}</div>'
+            parts.append(_table(f"Settings of {names[name]}", [("", "value"), *settings]))
+    return f'<div class="settings">{"".join(parts)}</div>'
 
 
 def _flat(settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -30,8 +30,8 @@ def _titled(detector: DetectorResult) -> str:
 
 def _figures(detector: dict[str, Any], metrics: Sequence[str]) -> str:
     """In one line, such as "accuracy 0.940 (0.838 to 0.979), precision ..."."""
-    found = (words.figure(metric) for metric in metrics if metric in detector)
-    return ", ".join(f"{label} {cell(detector)}" for label, cell in found)
+    figures = (words.figure(metric) for metric in metrics if metric in detector)
+    return ", ".join(f"{label} {cell(detector)}" for label, cell in figures)
 
 
 def _ranked(summary: Summary, run: RunResult) -> Iterable[tuple[int, DetectorResult, np.ndarray]]:
@@ -44,11 +44,11 @@ def _ranked(summary: Summary, run: RunResult) -> Iterable[tuple[int, DetectorRes
 def quality(summary: Summary) -> Plot | None:
     """Each figure of quality of each detector, with its interval."""
     detectors = summary["detectors"]
-    shown = [metric for metric in QUALITY if any(metric in each for each in detectors.values())]
+    shown = [metric for metric in QUALITY if any(metric in detector for detector in detectors.values())]
     if not shown:
         return None
-    given = [(each, metric) for each in detectors.values() for metric in shown if metric in each]
-    lows = [each["intervals"].get(metric, [each[metric]])[0] for each, metric in given]
+    points = [(detector, metric) for detector in detectors.values() for metric in shown if metric in detector]
+    lows = [detector["intervals"].get(metric, [detector[metric]])[0] for detector, metric in points]
     plot = Plot(
         "Quality with its intervals",
         "Marks are the values, lines are their 95 % intervals. Further right is better.",
@@ -141,9 +141,12 @@ def reliability(summary: Summary, run: RunResult) -> Plot | None:
 def latency(run: RunResult) -> Plot | None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
     # A clock may read zero, which a logarithmic axis cannot show.
-    timed = [np.maximum(each.latency_ms[~np.isnan(each.latency_ms)], 1e-3) for each in run.detectors]
+    timed = [
+        np.maximum(detector.latency_ms[~np.isnan(detector.latency_ms)], 1e-3) for detector in run.detectors
+    ]
     judged = [
-        not each.info.is_amortised and times.size for each, times in zip(run.detectors, timed, strict=True)
+        not detector.info.is_amortised and times.size
+        for detector, times in zip(run.detectors, timed, strict=True)
     ]
     if not any(judged):
         return None
@@ -237,8 +240,8 @@ def _cascade(summary: Summary, entry: dict[str, Any]) -> Plot:
     enough = entry.get("indistinguishable")
     if enough and 0 < enough["sent"] < 1:
         _mark_enough(plot, curve, enough["sent"], first)
-    found = decision.cascade_finding(summary, entry)
-    plot.tell(f"{found.claim} {found.support}")
+    finding = decision.cascade_finding(summary, entry)
+    plot.tell(f"{finding.claim} {finding.support}")
     return plot
 
 

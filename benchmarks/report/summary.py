@@ -73,8 +73,8 @@ def _dataset(run: RunResult) -> dict[str, Any]:
     counts = {"pairs": run.labels.size, "labelled": labelled}
     if labelled:
         counts["contradictions"] = int((run.labels == 1).sum())
-    told = {name: value for name, value in run.dataset.items() if name != "contradictions"}
-    return {**told, **counts, "families": families_of([str(run.dataset["name"])])}
+    stated = {name: value for name, value in run.dataset.items() if name != "contradictions"}
+    return {**stated, **counts, "families": families_of([str(run.dataset["name"])])}
 
 
 def _detector(
@@ -143,12 +143,12 @@ def _detector(
 def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, str]:
     """Why there is no price of a verdict, and of what computes in batches no waiting."""
     waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
-    found = dict.fromkeys(waiting, metrics.AMORTISED) if detector.info.is_amortised else {}
+    reasons = dict.fromkeys(waiting, metrics.AMORTISED) if detector.info.is_amortised else {}
     if not detector.info.is_paid:
-        return {**found, **dict.fromkeys(costs, f"the {detector.info.kind} costs nothing")}
+        return {**reasons, **dict.fromkeys(costs, f"the {detector.info.kind} costs nothing")}
     if detector.dollars_of_pair is None:
-        return {**found, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
-    return found if (labels >= 0).any() else {**found, **dict.fromkeys(costs, "no pair carries a label")}
+        return {**reasons, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
+    return reasons if (labels >= 0).any() else {**reasons, **dict.fromkeys(costs, "no pair carries a label")}
 
 
 def _absent_in_groups(groups: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -162,15 +162,15 @@ def _operating_points(
     share: float | None,
 ) -> dict[str, Group]:
     """Thresholds of a local detector, costs of a judge, and both elsewhere; only what there is to say."""
-    found = {}
+    points = {}
     if (labels >= 0).any():
         if detector.info.role == "local":
-            found["thresholds"] = thresholds(labels, detector, clusters)
+            points["thresholds"] = thresholds(labels, detector, clusters)
         if detector.dollars_of_pair is not None:
-            found["cost"] = cost(labels, detector, clusters)
+            points["cost"] = cost(labels, detector, clusters)
         if share is not None:
-            found["at_prevalence"] = restated(labels, detector, clusters, share)
-    return found
+            points["at_prevalence"] = restated(labels, detector, clusters, share)
+    return points
 
 
 def _score_sources(detector: DetectorResult) -> dict[str, int]:
@@ -206,15 +206,15 @@ def _from_logprobs(detector: DetectorResult) -> np.ndarray:
 
 def _requests(detector: DetectorResult) -> dict[str, Any]:
     """What only a judge has, and a cascade through it: what it cost and how --async auto went."""
-    found: dict[str, Any] = {
+    requests: dict[str, Any] = {
         "attempts": detector.attempts,
         "attempt_errors": detector.attempt_errors,
         "from_cache": detector.from_cache,
         "dollars": detector.dollars,
     }
     if detector.limit_changes:
-        found["limit_changes"] = [list(change) for change in detector.limit_changes]
-    return found
+        requests["limit_changes"] = [list(change) for change in detector.limit_changes]
+    return requests
 
 
 def _agreements(
@@ -230,11 +230,11 @@ def _agreements(
         for couple in combinations(zip(run.detectors, sides, strict=True), 2)
         if are_told_apart(*(detector.info for detector, _ in couple))
     ]
-    found = [compare(run.labels, a, b, clusters, margin=margin) for (_, a), (_, b) in couples]
-    tested = [each.mcnemar_p for each in found if each.mcnemar_p is not None]
+    comparisons = [compare(run.labels, a, b, clusters, margin=margin) for (_, a), (_, b) in couples]
+    tested = [comparison.mcnemar_p for comparison in comparisons if comparison.mcnemar_p is not None]
     adjusted = iter(holm(tested))
     entries = []
-    for ((a, said_a), (b, said_b)), paired in zip(couples, found, strict=True):
+    for ((a, said_a), (b, said_b)), paired in zip(couples, comparisons, strict=True):
         measured = metrics.agreement(run.labels, said_a.verdicts, said_b.verdicts)
         intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
         entries.append(

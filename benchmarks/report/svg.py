@@ -30,7 +30,9 @@ class Axis:
 
     def share(self, value: float) -> float:
         """0 at the low end, 1 at the high end."""
-        low, high, at = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        low, high, at = (
+            math.log(coordinate) if self.log else coordinate for coordinate in (self.low, self.high, value)
+        )
         return (at - low) / (high - low)
 
 
@@ -120,9 +122,9 @@ class Plot:
 
     def render(self) -> str:
         total = TOP + self.height + BELOW + LEGEND_ROW * len(self._legend)
-        told = f"<title>{_escape(self.title)}</title><desc>{_escape(' '.join(self._told))}</desc>"
+        description = f"<title>{_escape(self.title)}</title><desc>{_escape(' '.join(self._told))}</desc>"
         parts = [*self._axes(), *self._marks, *self._rows_of_legend()]
-        return f'<svg role="img" viewBox="0 0 {WIDTH} {total}">{told}{"".join(parts)}</svg>'
+        return f'<svg role="img" viewBox="0 0 {WIDTH} {total}">{description}{"".join(parts)}</svg>'
 
     def _axes(self) -> list[str]:
         bottom, right = TOP + self.height, WIDTH - RIGHT

@@ -41,22 +41,24 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
     if summary["agreement"]:
         who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
-        sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
+        sentences = [line for sentence in words.agreement_sentences(summary) for line in wrapped(sentence)]
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
     if thresholds := findings.threshold_sentences(summary):
-        blocks.append([line for each in thresholds for line in wrapped(each)])
+        blocks.append([line for sentence in thresholds for line in wrapped(sentence)])
     if rows := findings.category_rows(summary, MAX_CATEGORIES):
         sentences = [
-            line for each in findings.category_sentences(summary, MAX_CATEGORIES) for line in wrapped(each)
+            line
+            for sentence in findings.category_sentences(summary, MAX_CATEGORIES)
+            for line in wrapped(sentence)
         ]
         rows_told = [line for row in table(rows) for line in row]
         blocks.append([heading("Accuracy by category, the largest first"), *rows_told, *sentences])
     if cascade := findings.cascade_sentences(summary):
-        blocks.append([heading("Cascade"), *(line for each in cascade for line in wrapped(each))])
+        blocks.append([heading("Cascade"), *(line for sentence in cascade for line in wrapped(sentence))])
     blocks += [wrapped(note) for note in notes.notes(summary)]
     if missing := words.missing(summary):
         blocks.append(
-            [f'"{words.MISSING}" in a cell:', *(line for each in missing for line in wrapped(each))]
+            [f'"{words.MISSING}" in a cell:', *(line for sentence in missing for line in wrapped(sentence))]
         )
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 

@@ -85,8 +85,8 @@ def dataset_sentence(summary: dict[str, Any]) -> str:
 
 def _dropped(dataset: dict[str, Any]) -> str:
     reasons = {"bad_rows": "that could not be used", "no_gold_label": "without a gold label"}
-    told = (f"{counted(dataset[key], 'row')} {why}" for key, why in reasons.items() if dataset.get(key))
-    dropped = " and ".join(told)
+    parts = (f"{counted(dataset[key], 'row')} {why}" for key, why in reasons.items() if dataset.get(key))
+    dropped = " and ".join(parts)
     return f"; dropped: {dropped}" if dropped else ""
 
 
@@ -239,19 +239,19 @@ def _row(shown: Figure) -> FigureRow:
 
 
 def _rows(figures: Iterable[Figure]) -> list[FigureRow]:
-    return [_row(each) for each in figures if Shown.TABLE in each.shown]
+    return [_row(declared) for declared in figures if Shown.TABLE in declared.shown]
 
 
 def _cell(shown: Figure, detector: Detector) -> str:
     group, _, name = shown.name.rpartition(".")
-    held = detector.get(group, {}) if group else detector
-    ends = held.get("intervals", {}).get(name)
+    holder = detector.get(group, {}) if group else detector
+    ends = holder.get("intervals", {}).get(name)
     is_price = shown.unit is Unit.DOLLARS_EACH
     interval = (
         f" ({' to '.join(f'{end:.3g}' for end in ends) if is_price else from_to(ends)})" if ends else ""
     )
     remark = ", simulated" if is_price and detector["simulated"] else ""
-    if held.get("amortised"):
+    if holder.get("amortised"):
         remark = " a pair, amortised"
     return figure_cell(detector, shown.name, lambda value: f"{WRITTEN[shown.unit](value)}{interval}{remark}")
 
@@ -313,8 +313,8 @@ def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
 
 
 def _prevalence(summary: dict[str, Any]) -> float | None:
-    found = (detector.get("at_prevalence") for detector in summary["detectors"].values())
-    return next((group["prevalence"] for group in found if group), None)
+    groups = (detector.get("at_prevalence") for detector in summary["detectors"].values())
+    return next((group["prevalence"] for group in groups if group), None)
 
 
 def agreement_rows(summary: dict[str, Any]) -> list[Row]:
@@ -364,8 +364,8 @@ def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
         return f"No pair was answered by both {a} and {b}."
     same = round(entry["rate"] * entry["both_answered"])
     kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
-    of = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
-    return f"Same verdict: {a} and {b} agree on {of} ({entry['rate']:.1%}{kappa})."
+    share = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
+    return f"Same verdict: {a} and {b} agree on {share} ({entry['rate']:.1%}{kappa})."
 
 
 def p_value(value: float) -> str:

@@ -48,7 +48,7 @@ def compare(
     infos = [detector.info for detector in detectors]
     recorders = {info.name: Recorder(info, len(dataset), journal) for info in infos}
     if len(recorders) < len(detectors):
-        raise ValueError(f"detectors must have different names, got {', '.join(each.name for each in infos)}")
+        raise ValueError(f"detectors must have different names, got {', '.join(info.name for info in infos)}")
     if earlier:
         take_journal(recorders, earlier)
     stopped_by: dict[str, Failure] = {}

@@ -9,13 +9,28 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.judge import (
+    CostLimit,
+    Price,
+    Prompt,
+    RateLimits,
+    ReplyCache,
+    httpx_available,
+    parse_price,
+    price_of,
+    resolved_base_url,
+)
+from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.runs.finished_run import plan_of
+from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
+from benchmarks.runs.local_detector import LocalDetector
+from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
+from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
-    from benchmarks.judge import CostLimit, Price, Prompt, ReplyCache
-    from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
     from kimera.reactor import Reactor
@@ -54,8 +69,6 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
 
 
 def judges_base_url(settings: RunSettings) -> str:
-    from benchmarks.judge import resolved_base_url
-
     return resolved_base_url(settings.base_url)
 
 
@@ -69,8 +82,6 @@ def judges_of(settings: RunSettings) -> list[str]:
 
 def check_names(models: Sequence[str]) -> None:
     """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
-    from benchmarks.stats import CASCADE_RUN
-
     ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
@@ -94,8 +105,6 @@ def check_names(models: Sequence[str]) -> None:
 
 def planned(settings: RunSettings) -> list[DetectorInfo]:
     """What the detectors of the run will be, in the summary's order, before any of them is made."""
-    from benchmarks.runs.finished_run import plan_of
-
     plan = plan_of(vars(settings))
     return default_infos(
         [] if settings.judge_only else [local_info(REACTOR_NAME)],
@@ -119,10 +128,6 @@ def detectors_of(
     reactor: Reactor | None,
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    from benchmarks.judge import ReplyCache
-    from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
-    from benchmarks.runs.local_detector import LocalDetector
-
     detectors: list[Detector] = []
     if reactor:
         on_ray = not reactor.engine.is_local
@@ -151,9 +156,6 @@ def _client(
     limits: list[CostLimit],
     replies: ReplyCache | None,
 ) -> tuple[AsyncOpenAIClient, Price | None]:
-    from benchmarks.judge import CostLimit, RateLimits, httpx_available
-    from benchmarks.openai_async import AsyncOpenAIClient
-
     concurrency = settings.concurrency or 1
     if concurrency != 1 and not httpx_available():
         note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
@@ -179,8 +181,6 @@ def _client(
 
 def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | None:
     """None where it is not known. Raises UserError where --max-cost needs it."""
-    from benchmarks.judge import parse_price, price_of
-
     price = parse_price(settings.price) if settings.price else price_of(model, base_url)
     if settings.max_cost and not price:
         raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
@@ -190,8 +190,6 @@ def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | Non
 @contextlib.contextmanager
 def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
     """The base URL of a simulated judge that knows the dataset's labels."""
-    from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
-
     config = SimulatorConfig(
         latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
     )

@@ -40,7 +40,7 @@ class FinishedRun:
 
     def finding(self, name: str, index: int, journal: JournalReader) -> Verdict | Failure:
         """What one detector said of one pair. journal: of this run."""
-        said = {each.name: each for each in self.outcomes}
+        said = {outcome.name: outcome for outcome in self.outcomes}
         if name in said:
             return said[name].result_at(index, journal)
         cascade = self.run.cascade
@@ -76,7 +76,7 @@ def open_run(folder: str | Path) -> FinishedRun:
     cascade = next((info for info in infos if info.sides), None)
     outcomes = [Outcomes(info, len(dataset)) for info in infos if not info.sides]
     with JournalReader(folder / JOURNAL) as journal:
-        take_journal({each.name: each for each in outcomes}, journal)
+        take_journal({outcome.name: outcome for outcome in outcomes}, journal)
     run = merge(dataset, outcomes, header["created"], options["seed"], cascade)
     return FinishedRun(folder, header, dataset, tuple(outcomes), run)
 
@@ -89,7 +89,7 @@ def infos_in(header: Record) -> list[DetectorInfo]:
     """
     if "detectors" in header:
         try:
-            return [DetectorInfo.from_json(each) for each in header["detectors"]]
+            return [DetectorInfo.from_json(info) for info in header["detectors"]]
         except (AttributeError, TypeError) as error:
             raise UserError(f"the journal's header does not say what its detectors are: {error}") from None
     options = header["options"]

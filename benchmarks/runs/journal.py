@@ -145,8 +145,8 @@ def result_record(result: Verdict | Failure) -> Record:
     """The part of a record that says what a detector found."""
     if isinstance(result, Failure):
         return {"failure": {"kind": result.kind, "message": result.message, "wait_ms": result.wait_ms}}
-    found = {name: getattr(result, name) for name in VERDICT_FIELDS}
-    return {"verdict": {name: value for name, value in found.items() if value is not None}}
+    verdict = {name: getattr(result, name) for name in VERDICT_FIELDS}
+    return {"verdict": {name: value for name, value in verdict.items() if value is not None}}
 
 
 def result_of(record: Record) -> Verdict | Failure:
@@ -160,8 +160,8 @@ def result_of(record: Record) -> Verdict | Failure:
 def _lock(file: int, path: Path) -> None:
     """Two writers would each get the offsets of the other wrong."""
     try:
-        import fcntl
-    except ImportError:  # Windows
+        import fcntl  # within `try`, since Windows has none
+    except ImportError:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,9 +175,9 @@ def _drop_torn_line(file: int) -> int:
     end = position = os.fstat(file).st_size
     while position > 0:
         start = max(0, position - 65536)
-        found = os.pread(file, position - start, start).rfind(b"\n")
-        if found >= 0:
-            position = start + found + 1
+        line_break = os.pread(file, position - start, start).rfind(b"\n")
+        if line_break >= 0:
+            position = start + line_break + 1
             break
         position = start
     if position < end:

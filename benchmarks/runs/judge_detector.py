@@ -124,18 +124,18 @@ class JudgeDetector:
             return "" if dollars is None else f" (about ${dollars * count:.2f})"
 
         due, rest = int((recorder.variants[pairs].min(axis=1) < 0).sum()), int((~pairs).sum())
-        told = f"cascade: asking the judge about {due:,} more pairs that {cheap} is not sure of{cost(due)}"
+        message = f"cascade: asking the judge about {due:,} more pairs that {cheap} is not sure of{cost(due)}"
         if is_sample:
             left = (
                 f"; of the other {rest:,}{cost(rest)}, the judge gets those that {cheap} is not sure of"
                 if rest
                 else ""
             )
-            told = (
+            message = (
                 f"cascade: {int(pairs.sum()):,} of {pairs.size:,} pairs, drawn at random, go to both, "
                 f"and {due:,} of them are still to be judged{cost(due)}{left}"
             )
-        tqdm.write(told, file=sys.stderr)
+        tqdm.write(message, file=sys.stderr)
 
     async def _run(
         self, dataset: Dataset, recorder: Recorder, rounds: Iterator[np.ndarray], quiet: bool

@@ -128,19 +128,19 @@ def pairings(a: FinishedRun, b: FinishedRun, wanted: Sequence[str] | None = None
 
     wanted: instead, NAME (in both) or A=B. Raises UserError where there are none, or not those.
     """
-    of_a, of_b = ({each.name: each for each in run.run.detectors} for run in (a, b))
+    of_a, of_b = ({detector.name: detector for detector in run.run.detectors} for run in (a, b))
     if wanted:
-        picked = [_wanted(each, of_a, of_b) for each in wanted]
-        return tuple({each.name: each for each in picked}.values())
-    found = [Pairing(of_a[name], of_b[name]) for name in of_a if name in of_b]
+        picked = [_wanted(name, of_a, of_b) for name in wanted]
+        return tuple({pairing.name: pairing for pairing in picked}.values())
+    matched = [Pairing(of_a[name], of_b[name]) for name in of_a if name in of_b]
     roles: tuple[Role, ...] = ("local", "judge")
     for role in roles:
         alone_a, alone_b = (run.run.of_role(role) for run in (a, b))
         if len(alone_a) == len(alone_b) == 1 and alone_a[0].name != alone_b[0].name:
-            found.append(Pairing(alone_a[0], alone_b[0]))
-    if not found:
+            matched.append(Pairing(alone_a[0], alone_b[0]))
+    if not matched:
         raise UserError(f"which detectors are to be compared? {_choice(of_a, of_b)}")
-    return tuple(found)
+    return tuple(matched)
 
 
 def _wanted(text: str, of_a: dict[str, DetectorResult], of_b: dict[str, DetectorResult]) -> Pairing:

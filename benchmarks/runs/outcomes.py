@@ -204,7 +204,7 @@ class Outcomes:
         )
 
     def _of_work(self) -> dict[str, Any]:
-        counted = {name: sum(each.get(name, 0) for each in self.passes) for name in COUNTED}
+        counted = {name: sum(counts.get(name, 0) for counts in self.passes) for name in COUNTED}
         return {"settings": {**self.info.settings, **counted}}
 
     def _of_requests(self) -> dict[str, Any]:
@@ -234,10 +234,12 @@ class Outcomes:
 
     def _why_no_count(self, name: str) -> str:
         """Why there is no number of these tokens; what is counted of them is a part of it."""
-        missing, told = self.uncounted[name], f"{self.replies:,} replies"
+        missing, replies = self.uncounted[name], f"{self.replies:,} replies"
         if missing == self.replies:
-            return f"none of the {told} states them"
-        return f"{missing:,} of {told} do not state them; the others come to {self.usage.as_dict()[name]:,}"
+            return f"none of the {replies} states them"
+        return (
+            f"{missing:,} of {replies} do not state them; the others come to {self.usage.as_dict()[name]:,}"
+        )
 
     def _why_no_dollars(self, price: Price | None) -> str:
         """Empty where the cost is known."""
@@ -268,10 +270,10 @@ def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> No
     Raises UserError for what is no such line.
     """
     for offset, record in journal:
-        each = outcomes.get(record.get("detector") or record.get("began") or record.get("ended", ""))
+        outcome = outcomes.get(record.get("detector") or record.get("began") or record.get("ended", ""))
         try:
-            if each:
-                each.take(offset, record)
+            if outcome:
+                outcome.take(offset, record)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UserError(
                 f"{journal.path}, byte {offset}: not a line of this version's journal ({error!r})"
@@ -289,10 +291,10 @@ def merge(
 
     cascade: of two of them, where the run is one.
     """
-    detectors: Sequence[DetectorResult] = [each.result() for each in outcomes]
+    detectors: Sequence[DetectorResult] = [outcome.result() for outcome in outcomes]
     shared_out = None
     if cascade:
-        dear = next(each for each in outcomes if each.name == sides_in(cascade).dear)
+        dear = next(outcome for outcome in outcomes if outcome.name == sides_in(cascade).dear)
         detectors, shared_out = with_cascade(cascade, detectors, dear.offsets != NO_OFFSET, dear.sampled)
     return RunResult(
         created=created,
@@ -322,8 +324,8 @@ def rows_of(
     """Each pair with the outcome of each detector of the run, in order, read from disk."""
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
-        columns = [each.results(reader) for each, reader in zip(outcomes, readers, strict=True)]
-        told = zip(*columns, strict=True)
+        columns = [outcome.results(reader) for outcome, reader in zip(outcomes, readers, strict=True)]
+        results = zip(*columns, strict=True)
         whole = run.cascade if run.cascade and run.cascade.decision else None
-        names = [each.name for each in outcomes]
-        yield from zip(dataset, whole.findings(names, told) if whole else told, strict=True)
+        names = [outcome.name for outcome in outcomes]
+        yield from zip(dataset, whole.findings(names, results) if whole else results, strict=True)

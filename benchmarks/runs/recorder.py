@@ -27,7 +27,7 @@ class Recorder(Outcomes):
     @property
     def commonest_failure(self) -> str:
         """The kind and message that most of this session's failures have; empty without any."""
-        return next((": ".join(told) for told, _ in self._messages.most_common(1)), "")
+        return next((": ".join(failure) for failure, _ in self._messages.most_common(1)), "")
 
     def describe(self, info: DetectorInfo, sampled: int | None = None) -> None:
         """What the detector is and how it is set; only what is new is written.

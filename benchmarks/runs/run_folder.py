@@ -32,10 +32,12 @@ def new_run_folder(out: str | None, now: datetime, flag: str = "--out") -> Path:
     """
     folder = Path(out) if out else _unused(Path("runs") / now.strftime("%Y-%m-%d_%H-%M-%S"))
     never_begun = _never_begun(folder / JOURNAL)
-    held = [name for name in RUN_FILES if (folder / name).exists() and not (name == JOURNAL and never_begun)]
-    if held:
+    present = [
+        name for name in RUN_FILES if (folder / name).exists() and not (name == JOURNAL and never_begun)
+    ]
+    if present:
         raise UserError(
-            f"{flag} {folder}: the folder holds a run already ({held[0]}); give another one, "
+            f"{flag} {folder}: the folder holds a run already ({present[0]}); give another one, "
             f"or --resume {folder}"
         )
     try:
@@ -99,7 +101,7 @@ def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSe
     """
     header = header_in(folder)
     saved = settings_in(header)
-    stated = {name: (each, getattr(told.settings, name)) for name, each in _stated(told).items()}
+    stated = {name: (value, getattr(told.settings, name)) for name, value in _stated(told).items()}
     for name, (declared, value) in stated.items():
         began = getattr(saved, name)
         if declared.identity and _kept(declared, value) != began:
@@ -137,13 +139,13 @@ def _as_given(value: Any) -> str:
 
 def dataset_of(folder: str | Path, header: Record) -> str:
     """The dataset of the run: the file of its name in the folder, if it is that, or where it was."""
-    given = str(header["options"]["dataset"])
-    beside = Path(folder) / Path(given).name
+    path = str(header["options"]["dataset"])
+    beside = Path(folder) / Path(path).name
     if not beside.is_file():
-        return given
+        return path
     with beside.open("rb") as file:
         is_it = hashlib.file_digest(file, "sha256").hexdigest() == header["dataset"]["sha256"]
-    return str(beside) if is_it else given
+    return str(beside) if is_it else path
 
 
 def header_in(folder: str | Path) -> Record:
@@ -169,7 +171,7 @@ def _options_in(header: Record) -> dict[str, Any]:
         old.removeprefix("--").replace("-", "_"): name for name in declared for old in declared[name].old
     }
     saved = {today.get(name, name): value for name, value in header["options"].items()}
-    defaults = {name: each.default for name, each in declared.items()}
+    defaults = {name: setting.default for name, setting in declared.items()}
     return {**defaults, "dataset": header["dataset"]["name"], **saved}
 
 

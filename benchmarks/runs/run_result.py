@@ -33,8 +33,8 @@ class RunResult:
     category_names: tuple[str, ...] = ()
 
     def detector(self, name: str) -> DetectorResult:
-        return next(each for each in self.detectors if each.name == name)
+        return next(detector for detector in self.detectors if detector.name == name)
 
     def of_role(self, role: Role) -> list[DetectorResult]:
         """In their order."""
-        return [each for each in self.detectors if each.info.role == role]
+        return [detector for detector in self.detectors if detector.info.role == role]

@@ -63,7 +63,7 @@ class Judged:
         self._run = run
         [local], [judge] = run.run.of_role("local"), run.run.of_role("judge")
         self._judge = judge.title
-        names = [each.name for each in run.run.detectors]
+        names = [detector.name for detector in run.run.detectors]
         self._places = names.index(local.name), names.index(judge.name)
         self.open = 0
         self.unsure = 0
@@ -74,10 +74,10 @@ class Judged:
         with (self._run.folder / CANDIDATES).open(encoding="utf-8") as file:
             candidates = map(json.loads, file)
             for pair, said in self._run.rows():
-                row = next(each for each in candidates if each["id"] == pair.id)
+                row = next(candidate for candidate in candidates if candidate["id"] == pair.id)
                 local, judge = (said[place] for place in self._places)
-                if found := self._finding(row, local, judge, said[-1]):
-                    yield found
+                if finding := self._finding(row, local, judge, said[-1]):
+                    yield finding
 
     def _finding(self, row: dict[str, Any], reactor: Said, judge: Said, verdict: Said) -> Finding | None:
         if not isinstance(verdict, Verdict):

@@ -64,8 +64,10 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
     as `summary.json` has those of two detectors, and of answered and failed pairs, mean latency and dollars;
     `changed`, how many verdicts; `settings` that differ. margin: see `benchmarks.stats.compare`.
     """
-    found = [_compare(common, each, margin) for each in compared]
-    adjusted = iter(holm([each.mcnemar_p for each in found if each.mcnemar_p is not None]))
+    comparisons = [_compare(common, pairing, margin) for pairing in compared]
+    adjusted = iter(
+        holm([comparison.mcnemar_p for comparison in comparisons if comparison.mcnemar_p is not None])
+    )
     matches = common.matches
     return {
         "version": __version__,
@@ -80,7 +82,7 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
         "settings": _different(_facts_of_run(common.a), _facts_of_run(common.b)),
         "detectors": {
             pairing.name: _part(common, pairing, differences_part(paired, adjusted), paired)
-            for pairing, paired in zip(compared, found, strict=True)
+            for pairing, paired in zip(compared, comparisons, strict=True)
         },
     }
 
@@ -235,7 +237,7 @@ class Changed:
 
 def changed_pairs(common: Common, compared: Sequence[Pairing]) -> Iterator[Changed]:
     """Each changed verdict with the texts of run A, in its order, read from disk."""
-    changes = [changes_of(common, each) for each in compared]
+    changes = [changes_of(common, pairing) for pairing in compared]
     places = np.flatnonzero(np.any(np.stack(changes) != UNCHANGED, axis=0)).tolist()
     at_a, at_b = common.matches.a.tolist(), common.matches.b.tolist()
     with contextlib.ExitStack() as stack:

@@ -18,20 +18,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.data import EMBEDDED
+from benchmarks.judge import DEFAULT_PROMPT, load_prompt
 from benchmarks.simulator.http_server import HOST, Simulator, listening
 from benchmarks.simulator.simulation import PROFILES, Answer, SimulatorConfig, answers_for
-from kimera.console import as_called
+from kimera.console import add_options, as_called, note, options_of, settings_of
 from kimera.errors import UserError
+from kimera.files import PairSettings, reading_of
 
 __all__ = ["build_parser", "main"]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from benchmarks.data import EMBEDDED
-    from benchmarks.judge import DEFAULT_PROMPT
-    from kimera.console import add_options, options_of
-    from kimera.files import PairSettings
-
     parser = argparse.ArgumentParser(
         prog=as_called("kimera simulate"),
         description="A simulated judge on loopback that speaks OpenAI's chat completions.",
@@ -73,18 +71,15 @@ def _names(value: str) -> tuple[str, ...]:
 
 def _config_from(arguments: argparse.Namespace) -> SimulatorConfig:
     """The profile, and what the flags say otherwise."""
-    given = vars(arguments)
+    values = vars(arguments)
     names = {field.name for field in dataclasses.fields(SimulatorConfig)}
-    settings = {name: value for name, value in given.items() if name in names}
+    settings = {name: value for name, value in values.items() if name in names}
     return dataclasses.replace(PROFILES[arguments.profile], **settings)
 
 
 def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
-    from benchmarks.datasets import load_dataset
-    from benchmarks.judge import load_prompt
-    from kimera.console import note, settings_of
-    from kimera.files import PairSettings, reading_of
+    from benchmarks.datasets import load_dataset  # and with it numpy, for which --help need not wait
 
     reading = reading_of(settings_of(PairSettings, vars(arguments)))
     dataset = load_dataset(arguments.dataset, on_note=note, **reading)

@@ -63,7 +63,7 @@ class Simulator:
             "in_flight": self._in_flight,
             "max_in_flight": self._max_in_flight,
             "outcomes": dict(self._outcomes),
-            **{f"{what}_tokens": count for what, count in self._usage.as_dict().items()},
+            **{f"{part}_tokens": count for part, count in self._usage.as_dict().items()},
             **({"asked": asked} if keys else {}),
         }
 
@@ -188,7 +188,7 @@ def _cut(said: Said, fault: str) -> Said:
 
 async def _send(request: web.Request, reply: Reply, headers: Mapping[str, str]) -> web.StreamResponse:
     """Sends a reply, or as much of it as it says, and then ends the connection."""
-    from aiohttp import web
+    from aiohttp import web  # takes long, and --help need not wait for it
 
     headers = {**headers, **reply.headers}
     if reply.share_sent == 1.0:
@@ -214,7 +214,7 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
 
     Raises UserError where the port cannot be had.
     """
-    from aiohttp import web
+    from aiohttp import web  # takes long, and --help need not wait for it
 
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(simulator.stats(keys=request.query.get("keys") == "1"))

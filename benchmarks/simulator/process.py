@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
+import multiprocessing
 import signal
 import struct
 from collections.abc import Mapping
@@ -47,8 +49,6 @@ class SimulatorProcess:
 
     def stats(self, keys: bool = False) -> dict[str, Any]:
         """The counters so far: see `Simulator.stats`."""
-        import http.client
-
         connection = http.client.HTTPConnection(HOST, self._port, timeout=30)
         try:
             connection.request("GET", f"/stats?keys={keys:d}")
@@ -58,8 +58,6 @@ class SimulatorProcess:
             connection.close()
 
     def __enter__(self) -> SimulatorProcess:
-        import multiprocessing
-
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         # One string of bytes instead of 100,000 objects.

@@ -82,8 +82,8 @@ CONTENT_FILTER = ApiError(
 
 
 def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
-    told = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
-    return Reply(error.outcome, json.dumps({"error": told}).encode(), error.status, headers or {})
+    fields = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
+    return Reply(error.outcome, json.dumps({"error": fields}).encode(), error.status, headers or {})
 
 
 @dataclass(frozen=True, slots=True)

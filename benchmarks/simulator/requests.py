@@ -81,17 +81,17 @@ def refused_parameters(payload: Mapping[str, Any], refuses: Collection[str]) -> 
             continue
         match name:
             case "temperature" if value != 1:
-                what = f"'temperature' does not support {value} with this model. "
+                message = f"'temperature' does not support {value} with this model. "
                 yield _refused(
-                    f"Unsupported value: {what}Only the default (1) value is supported.",
+                    f"Unsupported value: {message}Only the default (1) value is supported.",
                     name,
                     "unsupported_value",
                 )
             case "response_format" | "json_schema":
                 kind = value.get("type") if isinstance(value, dict) else None
                 if kind == "json_schema" or (name == "response_format" and kind != "text"):
-                    what = f"'response_format' of type '{kind}' is not supported with this model."
-                    yield _refused(f"Invalid parameter: {what}", parameter, None)
+                    message = f"'response_format' of type '{kind}' is not supported with this model."
+                    yield _refused(f"Invalid parameter: {message}", parameter, None)
             case "max_tokens" | "max_completion_tokens":
                 other = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
                 yield _unsupported(name, f" Use '{other}' instead.")
@@ -134,8 +134,8 @@ def strict_errors(payload: Mapping[str, Any], prompt: str) -> Iterator[ApiError]
 def _format_errors(response_format: Any, prompt: str) -> Iterator[ApiError]:
     kind = response_format.get("type") if isinstance(response_format, dict) else None
     if kind == "json_object" and "json" not in prompt.lower():
-        what = "'messages' must contain the word 'json' in some form"
-        yield _refused(f"{what}, to use 'response_format' of type 'json_object'.", "messages", None)
+        message = "'messages' must contain the word 'json' in some form"
+        yield _refused(f"{message}, to use 'response_format' of type 'json_object'.", "messages", None)
     elif kind == "json_schema":
         flaw = _schema_flaw(response_format.get("json_schema"))
         if flaw:

@@ -56,14 +56,14 @@ def reshaped(reply: Reply, shape: str, *, wait_in_body: bool = False, inside_200
     """
     if reply.status == 200:
         return reply
-    told = json.loads(reply.body)["error"]
+    error = json.loads(reply.body)["error"]
     if inside_200:
-        told["code"] = told["code"] or reply.status
+        error["code"] = error["code"] or reply.status
     headers = dict(reply.headers)
     if wait_in_body and (wait_s := headers.pop("Retry-After", None)):
         headers = {}
-        told["details"] = [{"retryDelay": f"{wait_s}s"}]
-        told["message"] += f" Retry in {wait_s}s."
-    value = SHAPES["openai" if shape == "opaque" and reply.outcome != "refused_parameter" else shape](told)
+        error["details"] = [{"retryDelay": f"{wait_s}s"}]
+        error["message"] += f" Retry in {wait_s}s."
+    value = SHAPES["openai" if shape == "opaque" and reply.outcome != "refused_parameter" else shape](error)
     body = value if isinstance(value, str) else json.dumps(value)
     return replace(reply, body=body.encode(), headers=headers, status=200 if inside_200 else reply.status)

@@ -123,11 +123,11 @@ class SimulatorConfig:
         for name in _QUANTITIES:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; give a number from 0 up")
-        for what, names in (("faults", FAULTS), ("pairs withheld", WITHHELD)):
+        for noun, names in (("faults", FAULTS), ("pairs withheld", WITHHELD)):
             total = math.fsum(getattr(self, name) for name in names)
             if total > 1.0 + 1e-9:
                 raise UserError(
-                    f"simulator: the shares of {what} add up to {total:g}; they may reach 1 together"
+                    f"simulator: the shares of {noun} add up to {total:g}; they may reach 1 together"
                 )
         if self.spread_ms and not self.latency_ms:
             raise UserError("simulator: spread_ms needs a latency_ms above 0")

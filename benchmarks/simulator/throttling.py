@@ -43,19 +43,19 @@ class Limits:
     def __init__(self, config: SimulatorConfig, clock: Callable[[], float] = time.monotonic) -> None:
         limits = {"requests": config.requests_per_minute, "tokens": config.tokens_per_minute}
         self._buckets = {
-            what: Bucket(limit, config.burst_s, clock) for what, limit in limits.items() if limit
+            unit: Bucket(limit, config.burst_s, clock) for unit, limit in limits.items() if limit
         }
         self._tells = config.limit_headers
 
     def admit(self, model: str, prompt_tokens: int) -> Reply | None:
         """None for a request that keeps the limits. The 429 for one that does not; that one costs nothing."""
         amounts = {"requests": 1, "tokens": prompt_tokens}
-        waits_s = {what: bucket.wait_s(amounts[what]) for what, bucket in self._buckets.items()}
+        waits_s = {unit: bucket.wait_s(amounts[unit]) for unit, bucket in self._buckets.items()}
         longest = max(waits_s, key=lambda what: waits_s[what], default=None)
         if longest is not None and waits_s[longest]:
             return _too_fast(model, longest, self._buckets[longest].per_minute, waits_s[longest])
-        for what, bucket in self._buckets.items():
-            bucket.take(amounts[what])
+        for unit, bucket in self._buckets.items():
+            bucket.take(amounts[unit])
         return None
 
     def settle(self, completion_tokens: int) -> None:
@@ -66,10 +66,10 @@ class Limits:
     def headers(self) -> dict[str, str]:
         """OpenAI's headers, empty where there is no limit or none is told."""
         headers = {}
-        for what, bucket in self._buckets.items() if self._tells else ():
-            headers[f"x-ratelimit-limit-{what}"] = str(bucket.per_minute)
-            headers[f"x-ratelimit-remaining-{what}"] = str(max(0, math.floor(bucket.level())))
-            headers[f"x-ratelimit-reset-{what}"] = duration(bucket.full_in_s())
+        for unit, bucket in self._buckets.items() if self._tells else ():
+            headers[f"x-ratelimit-limit-{unit}"] = str(bucket.per_minute)
+            headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, math.floor(bucket.level())))
+            headers[f"x-ratelimit-reset-{unit}"] = duration(bucket.full_in_s())
         return headers
 
 

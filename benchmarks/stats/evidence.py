@@ -103,23 +103,23 @@ def quality_intervals(
     labelled = labels >= 0
     said_or_wrong = np.where(verdicts == FAILED, 1 - labels, verdicts)
     whole = Sample(labels[labelled], said_or_wrong[labelled], clusters_of(clusters[labelled]), seed)
-    wanted = [each for each in QUALITY if each.interval and (figures is None or each.name in figures)]
-    found: dict[str, Interval] = {}
+    wanted = [figure for figure in QUALITY if figure.interval and (figures is None or figure.name in figures)]
+    by_name: dict[str, Interval] = {}
     for figure in wanted:
         if isinstance(figure.of, OfCounts):
             sample = whole if figure.over_all else answered
-            _keep(found, {}, figure.name, partial(sample.interval, figure.of))
+            _keep(by_name, {}, figure.name, partial(sample.interval, figure.of))
         elif are_ranked and figure.interval in OF_SCORES:
             interval = OF_SCORES[figure.interval]
             ends = partial(interval, answered.truth, scores[used], answered.clusters, seed)
-            _keep(found, {}, figure.name, ends)
+            _keep(by_name, {}, figure.name, ends)
     names = {figure.name for figure in wanted}.intersection(RESAMPLED)
     if are_ranked and names:
         resampled = WeightedScores(answered.truth, scores[used], answered.clusters).intervals(seed)
-        found |= {
+        by_name |= {
             name: ends for name, ends in resampled.items() if name in names and not isinstance(ends, str)
         }
-    return found
+    return by_name
 
 
 def _auc_interval(truth: np.ndarray, scores: np.ndarray, clusters: np.ndarray, seed: int) -> Interval:
@@ -224,11 +224,11 @@ def compare(
     )
     counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
     draws = counts.draws(seed) if wanted else np.empty((0, 8))
-    for name, of in wanted.items():
-        difference = partial(_difference, of)
-        found = float(difference(counts.total.astype(np.float64)))
-        if not np.isnan(found):
-            differences[name] = found
+    for name, formula in wanted.items():
+        difference = partial(_difference, formula)
+        value = float(difference(counts.total.astype(np.float64)))
+        if not np.isnan(value):
+            differences[name] = value
             _keep(intervals, absent, name, partial(count_interval, difference, counts, draws))
     if a.are_ranked and b.are_ranked and (figures is None or "roc_auc" in figures):
         try:
@@ -264,7 +264,7 @@ def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str
         return {"pairs": 0, "absent": dict(paired.absent)}
     p_holm = next(adjusted)
     values = {name: float(value) for name, value in paired.differences.items()}
-    found: dict[str, Any] = {
+    part: dict[str, Any] = {
         "pairs": paired.pairs,
         **values,
         "intervals": {name: list(paired.intervals[name]) for name in values if name in paired.intervals},
@@ -274,8 +274,8 @@ def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str
         "absent": dict(paired.absent),
     }
     if paired.min_detectable_difference is not None:
-        found["least_difference"] = paired.min_detectable_difference
-    return found
+        part["least_difference"] = paired.min_detectable_difference
+    return part
 
 
 def side_of(detector: DetectorResult) -> Side:

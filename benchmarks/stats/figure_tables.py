@@ -81,8 +81,8 @@ def _places(schema: Schema) -> Iterator[tuple[Schema, Figure]]:
 
 
 def _intervals(schema: Schema, properties: Schema) -> Schema:
-    found: Schema = resolved(properties["intervals"], schema["$defs"])["properties"]
-    return found
+    intervals: Schema = resolved(properties["intervals"], schema["$defs"])["properties"]
+    return intervals
 
 
 def written(node: Any, key: str = "", indent: str = "") -> str:

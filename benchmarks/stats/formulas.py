@@ -72,8 +72,8 @@ class Ranking:
         """
         if weights is None:
             return np.cumsum(self._truth)[self._last_of_ties], self._last_of_ties + 1
-        found = np.cumsum(weights * self._truth)
-        return found[self._last_of_ties], np.cumsum(weights)[self._last_of_ties]
+        hits = np.cumsum(weights * self._truth)
+        return hits[self._last_of_ties], np.cumsum(weights)[self._last_of_ties]
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ class Checked:
         return self.value is not None and not OPERATORS[self.gate.operator](self.value, self.gate.number)
 
     def __str__(self) -> str:
-        found = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
-        return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {found}'
+        outcome = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
+        return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {outcome}'
 
 
 def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
@@ -113,19 +113,19 @@ def _parse(text: str, known: Mapping[str, Collection[str]]) -> Gate:
     faults: list[str] = []
     fitting = [subject for subject in known if text.startswith(f"{subject}.")]
     for subject in sorted(fitting, key=len, reverse=True):
-        found = CONDITION.fullmatch(text[len(subject) + 1 :])
-        if not found or not math.isfinite(float(found["number"])):
+        match = CONDITION.fullmatch(text[len(subject) + 1 :])
+        if not match or not math.isfinite(float(match["number"])):
             faults.append(f"expected {FORM}, with NAME {subject!r} and OP one of {' '.join(OPERATORS)}")
-        elif found["metric"] not in known[subject]:
-            faults.append(_unknown(subject, found["metric"], known[subject]))
+        elif match["metric"] not in known[subject]:
+            faults.append(_unknown(subject, match["metric"], known[subject]))
         else:
-            return Gate(subject, found["metric"], found["operator"], float(found["number"]))
+            return Gate(subject, match["metric"], match["operator"], float(match["number"]))
     faults.append(f"expected {FORM}, with NAME one of {', '.join(known)}")
     raise UserError(f"--fail-if {text!r}: {faults[0]}")
 
 
 def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
-    close = get_close_matches(metric, metrics) or sorted(each for each in metrics if "." not in each)
+    close = get_close_matches(metric, metrics) or sorted(name for name in metrics if "." not in name)
     return f"{subject} has no figure {metric!r}; it has {', '.join(close)}"
 
 
@@ -202,10 +202,10 @@ def _why_absent(part: Part, keys: list[str]) -> str:
 def exit_code_with(gates: Sequence[Gate], parts: Mapping[str, Part], code: int = 0) -> int:
     """`code`, or GATE_NOT_MET where it is 0 and a gate is not met; then all are told on standard error."""
     checked = check(gates, parts)
-    if all(each.is_met for each in checked):
+    if all(outcome.is_met for outcome in checked):
         return code
-    unmet = sum(not each.is_met for each in checked)
+    unmet = sum(not outcome.is_met for outcome in checked)
     print(f"error: {unmet} of {len(checked)} gates failed", file=sys.stderr)
-    for each in checked:
-        print(f"  {each}", file=sys.stderr)
+    for outcome in checked:
+        print(f"  {outcome}", file=sys.stderr)
     return code or GATE_NOT_MET

@@ -138,8 +138,8 @@ def auc_variance(deviations: np.ndarray, truth: np.ndarray, clusters: np.ndarray
     if min(counts) < 2:
         return float("nan")
     own = sum(
-        count / (count - 1) * float(np.square(of).sum()) / total**2
-        for of, count, total in zip(sums, counts, totals, strict=True)
+        count / (count - 1) * float(np.square(cluster_sums).sum()) / total**2
+        for cluster_sums, count, total in zip(sums, counts, totals, strict=True)
     )
     between = size / (size - 1) * float((sums[0] * sums[1]).sum()) / (totals[0] * totals[1])
     return own + 2 * between
@@ -216,7 +216,7 @@ class WeightedScores:
         self._clusters = clusters[self._ranking.order]
         self._size = int(clusters.max()) + 1
         sorted_truth, sorted_scores = truth[self._ranking.order], scores[self._ranking.order]
-        self._losses = np.stack([of.loss(sorted_truth, sorted_scores) for of in LOSSES.values()])
+        self._losses = np.stack([figure.loss(sorted_truth, sorted_scores) for figure in LOSSES.values()])
 
     def intervals(self, seed: int, draws: int = DRAWS, level: float = LEVEL) -> dict[str, Interval | str]:
         """BCa intervals of `RESAMPLED`, or the reason why there is none."""
@@ -232,14 +232,14 @@ class WeightedScores:
             [self._figures(everyone * (groups != group)) for group in range(groups.max() + 1)]
         )
         estimates = self._figures(everyone)
-        found: dict[str, Interval | str] = {}
+        intervals: dict[str, Interval | str] = {}
         for column, name in enumerate(RESAMPLED):
             try:
                 times = np.ones(len(left_out))
-                found[name] = bca(estimates[column], drawn[:, column], left_out[:, column], times, level)
+                intervals[name] = bca(estimates[column], drawn[:, column], left_out[:, column], times, level)
             except UndefinedMetricError as reason:
-                found[name] = str(reason)
-        return found
+                intervals[name] = str(reason)
+        return intervals
 
     def _figures(self, times: np.ndarray) -> list[float]:
         """Those of `RESAMPLED`. times: how often each cluster is there."""
@@ -248,7 +248,7 @@ class WeightedScores:
             return [float("nan")] * len(RESAMPLED)
         ranked = self._ranking.counts(weights)
         losses = (self._losses @ weights) / weights.sum()
-        return [*(of.formula(*ranked) for of in RANKED.values()), *losses.tolist()]
+        return [*(figure.formula(*ranked) for figure in RANKED.values()), *losses.tolist()]
 
 
 def calibration_error_interval(

@@ -54,11 +54,11 @@ def cross_validated_threshold(
 def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     """Half-way between the two scores that F1 is best between."""
     ranking = Ranking(truth, scores)
-    found, called = ranking.counts()
-    if not found.size or not found[-1]:
+    hits, called = ranking.counts()
+    if not hits.size or not hits[-1]:
         raise UndefinedMetricError("no labelled pair that was answered is a contradiction")
-    missed, alarms = found[-1] - found, called - found
-    best = int(f1(Counts(tn=alarms[-1] - alarms, fp=alarms, fn=missed, tp=found)).argmax())
+    missed, alarms = hits[-1] - hits, called - hits
+    best = int(f1(Counts(tn=alarms[-1] - alarms, fp=alarms, fn=missed, tp=hits)).argmax())
     kept, ordered = called[best], scores[ranking.order]
     following = ordered[kept] if kept < scores.size else 0.0
     return float((ordered[kept - 1] + following) / 2)
@@ -67,21 +67,21 @@ def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
 def at_prevalence(prevalence: float) -> dict[str, OfCounts]:
     """Figures where so large a share of the pairs contradict, as functions of the four cells of this run."""
     return {
-        name: OfCounts(partial(_restated, of.formula, prevalence))
-        for name, of in of_counts(shown_in(Shown.PREVALENCE)).items()
+        name: OfCounts(partial(_restated, figure.formula, prevalence))
+        for name, figure in of_counts(shown_in(Shown.PREVALENCE)).items()
     }
 
 
 def _restated(formula: Callable[[Counts], Floats], prevalence: float, counts: Counts) -> Floats:
     """Both rates are kept: of contradictions that are found, and of others that are called so (Bayes)."""
-    found, alarms = counts.tp / counts.contradictions, counts.fp / counts.others
+    recall, alarms = counts.tp / counts.contradictions, counts.fp / counts.others
     contradictions, others = prevalence, 1 - prevalence
     return formula(
         Counts(
             tn=others * (1 - alarms),
             fp=others * alarms,
-            fn=contradictions * (1 - found),
-            tp=contradictions * found,
+            fn=contradictions * (1 - recall),
+            tp=contradictions * recall,
         )
     )
 

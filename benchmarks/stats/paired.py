@@ -181,9 +181,9 @@ def conclusion(
     within = f"equivalent within {100 * equivalent.margin:g} points"
     if p < 1 - LEVEL and (interval[0] > 0 or interval[1] < 0):
         better, worse = (a, b) if difference > 0 else (b, a)
-        found = f"{better} is better than {worse} by {100 * abs(difference):.1f} points"
-        return f"{found}, and they are {within}" if equivalent.is_shown else found
+        claim = f"{better} is better than {worse} by {100 * abs(difference):.1f} points"
+        return f"{claim}, and they are {within}" if equivalent.is_shown else claim
     if equivalent.is_shown:
         return f"{a} and {b} are {within}"
-    told = "one pair shows" if pairs == 1 else f"{pairs:,} pairs show"
-    return f"{told} neither a difference between {a} and {b} nor that they are {within}"
+    subject = "one pair shows" if pairs == 1 else f"{pairs:,} pairs show"
+    return f"{subject} neither a difference between {a} and {b} nor that they are {within}"

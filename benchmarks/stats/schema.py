@@ -30,19 +30,19 @@ def figures(definition: str) -> frozenset[str]:
 
 def _figures(node: Schema, definitions: Schema, prefix: str) -> Iterator[str]:
     for name, field in node["properties"].items():
-        held = resolved(field, definitions)
+        definition = resolved(field, definitions)
         if name == "intervals":
-            yield from (f"{prefix}{figure}.{end}" for figure in held["properties"] for end in ENDS)
-        elif "properties" in held:
-            yield from _figures(held, definitions, f"{prefix}{name}.")
-        elif {"number", "integer"} & set(_types(held)):
+            yield from (f"{prefix}{figure}.{end}" for figure in definition["properties"] for end in ENDS)
+        elif "properties" in definition:
+            yield from _figures(definition, definitions, f"{prefix}{name}.")
+        elif {"number", "integer"} & set(_types(definition)):
             yield prefix + name
 
 
 def resolved(field: Schema, definitions: Schema) -> Schema:
     """The object that a field refers to, or the field."""
-    found: Schema = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
-    return found
+    definition: Schema = definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+    return definition
 
 
 def _types(field: Schema) -> list[str]:

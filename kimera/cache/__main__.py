@@ -124,8 +124,8 @@ def _check(folder: Path, given: bool) -> None:
     """The default folder need not be there yet; one that was given may be a slip of the pen."""
     if folder.is_dir() or not (given or folder.exists()):
         return
-    found = "this is not a folder" if folder.exists() else "there is no such folder"
-    raise UserError(f"{folder}: {found}; give the one that holds the caches with --cache-dir")
+    reason = "this is not a folder" if folder.exists() else "there is no such folder"
+    raise UserError(f"{folder}: {reason}; give the one that holds the caches with --cache-dir")
 
 
 def _show(folder: Path) -> None:
@@ -139,13 +139,13 @@ def _show(folder: Path) -> None:
 
 def _clear(folder: Path, kinds: Sequence[str]) -> None:
     paths = [path for kind in kinds for path in _files(folder, kind)]
-    told = f"{_megabytes(paths)} in {folder} ({', '.join(kinds)})"
+    description = f"{_megabytes(paths)} in {folder} ({', '.join(kinds)})"
     logs = [folder / name for name in ERROR_LOG_NAMES] if tuple(kinds) == KINDS else []
     for path in (*paths, *logs):
         path.unlink(missing_ok=True)
     if "models" in kinds:
         shutil.rmtree(folder / MODELS, ignore_errors=True)
-    tell(f"deleted: {told}")
+    tell(f"deleted: {description}")
 
 
 def _files(folder: Path, kind: str) -> list[Path]:

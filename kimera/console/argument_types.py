@@ -86,9 +86,9 @@ def size(text: str) -> int:
 
 def shard_of_n(text: str) -> str:
     """I/N, the I-th part of N."""
-    number, _, of = text.partition("/")
-    if all(part.isascii() and part.isdigit() for part in (number, of)) and 1 <= int(number) <= int(of):
-        return f"{int(number)}/{int(of)}"
+    number, _, total = text.partition("/")
+    if all(part.isascii() and part.isdigit() for part in (number, total)) and 1 <= int(number) <= int(total):
+        return f"{int(number)}/{int(total)}"
     raise argparse.ArgumentTypeError(f"{text!r} is not of the form I/N (part I of N), such as 2/4")
 
 

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _print_code(shell: str) -> int:
     if find_spec("argcomplete") is None:
         raise UserError(f"completion needs argcomplete; run: {how_to_install('completion')}")
-    from argcomplete.shell_integration import shellcode
+    from argcomplete.shell_integration import shellcode  # an extra
 
     tell(shellcode([PROGRAM], shell=shell))
     return DONE
@@ -60,7 +60,7 @@ def complete(program: argparse.ArgumentParser) -> None:
     """Answers the shell and ends the process. Of the commands only the one on the line is imported."""
     if find_spec("argcomplete") is None:
         sys.exit(1)  # uninstalled since the shell learnt of it; it shows no message
-    import argcomplete
+    import argcomplete  # an extra
 
     line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
     chosen = FIRST_WORD.match(line)

@@ -98,7 +98,10 @@ def option(default: T, flag: str = "", **declaration: Any) -> T:
 
 def options_of(settings: Any) -> Mapping[str, Option]:
     """The options that a settings class declares, by the name of the field, in order."""
-    return {each.name: replace(each.metadata[_OPTION], name=each.name) for each in fields(settings)}
+    return {
+        declared.name: replace(declared.metadata[_OPTION], name=declared.name)
+        for declared in fields(settings)
+    }
 
 
 def changed(base: type, name: str, **declaration: Any) -> Any:
@@ -156,7 +159,7 @@ def parser_of(settings: type[Settings], command: str, **texts: Any) -> argparse.
 
 def add_options(group: TakesFlags, options: Collection[Option]) -> None:
     """The flags of these options. What is not given has no value, so that it is known what was given."""
-    words = {each.exclusive for each in options} - {""}
+    words = {declared.exclusive for declared in options} - {""}
     exclusive = {word: group.add_mutually_exclusive_group() for word in words}
     for declared in options:
         place = exclusive[declared.exclusive] if declared.exclusive else group
@@ -219,7 +222,7 @@ def _set_aside(declared: Mapping[str, Option], by_flag: Collection[str]) -> Iter
     words = {declared[name].exclusive for name in by_flag} - {""}
     yield from by_flag
     yield from chain.from_iterable(declared[name].overrules for name in by_flag)
-    yield from (name for name, each in declared.items() if each.exclusive in words)
+    yield from (name for name, setting in declared.items() if setting.exclusive in words)
 
 
 def _config_file(named: str | None) -> Path | None:
@@ -232,7 +235,7 @@ def _table_of(path: Path, command: str, declared: Mapping[str, Option], *, is_na
     """The settings in a command's table of a configuration file, by name."""
     table = _tables_in(path).get(command, {})
     # What argparse requires stands on the command line in any case.
-    by_key = {each.key: each for each in declared.values() if each.flag or each.nargs != "+"}
+    by_key = {setting.key: setting for setting in declared.values() if setting.flag or setting.nargs != "+"}
     values: dict[str, Any] = {}
     for key, value in table.items():
         where = f"{path}, [{command}]: {key!r}"
@@ -282,9 +285,9 @@ def _require_allowed(setting: Option, where: str, path: Path, *, is_named: bool)
 
 
 def _require_exclusive(given: Sequence[Option], where: str) -> None:
-    words = [each.exclusive for each in given if each.exclusive]
+    words = [setting.exclusive for setting in given if setting.exclusive]
     for word in {word for word in words if words.count(word) > 1}:
-        keys = [each.key for each in given if each.exclusive == word]
+        keys = [setting.key for setting in given if setting.exclusive == word]
         raise UserError(f"{where}: {' and '.join(keys)} cannot be combined")
 
 
@@ -299,7 +302,7 @@ def _value_of(setting: Option, value: Any, where: str) -> Any:
         if setting.is_switch:
             return _switch(value)
         if setting.is_many:
-            return tuple(_single(setting, each) for each in (value if isinstance(value, list) else [value]))
+            return tuple(_single(setting, item) for item in (value if isinstance(value, list) else [value]))
         return _single(setting, value)
     except argparse.ArgumentTypeError as error:
         raise UserError(f"{where}: {error}") from None
@@ -333,8 +336,8 @@ def words_of(settings: object, declared_by: type) -> Iterator[str]:
         declared, value = options_of(type(settings))[name], getattr(settings, name)
         if value == declared.default or declared.one_session:
             continue
-        for each in value if declared.is_many else [value]:
-            yield from [declared.flag] if declared.is_switch else [declared.flag, str(each)]
+        for item in value if declared.is_many else [value]:
+            yield from [declared.flag] if declared.is_switch else [declared.flag, str(item)]
 
 
 def flag_table(settings: type[Settings]) -> str:

@@ -100,7 +100,7 @@ class _Search:
 
 
 def _empty_graph(dimension: int) -> Index:
-    from usearch.index import Index
+    from usearch.index import Index  # here: see the top of this module
 
     return Index(
         ndim=dimension,
@@ -114,7 +114,7 @@ def _empty_graph(dimension: int) -> Index:
 
 def _keys(graph: Index, block: np.ndarray, count: int) -> np.ndarray:
     """int32 of shape (rows, count), -1 where fewer were found."""
-    from usearch.index import Matches
+    from usearch.index import Matches  # as above
 
     if len(graph) < count:
         raise UserError("the process that finds neighbours was lost; scan again")

@@ -37,7 +37,7 @@ p { margin: 0.2rem 0; overflow-wrap: anywhere; }
 
 def render_jsonl(findings: Sequence[Finding]) -> str:
     """An object a line."""
-    return "".join(f"{json.dumps(_fields(each), ensure_ascii=False)}\n" for each in findings)
+    return "".join(f"{json.dumps(_fields(finding), ensure_ascii=False)}\n" for finding in findings)
 
 
 def render_csv(findings: Sequence[Finding]) -> str:
@@ -45,8 +45,11 @@ def render_csv(findings: Sequence[Finding]) -> str:
     file = StringIO()
     writer = cell_writer(file)
     writer.writerow(COLUMNS)
-    for each in findings:
-        fields = _fields(each) | {"places1": "; ".join(each.places1), "places2": "; ".join(each.places2)}
+    for finding in findings:
+        fields = _fields(finding) | {
+            "places1": "; ".join(finding.places1),
+            "places2": "; ".join(finding.places2),
+        }
         writer.writerow(
             text_cell(visible(cell)) if isinstance(cell, str) else cell for cell in map(fields.get, COLUMNS)
         )
@@ -70,7 +73,7 @@ def render_html(findings: Sequence[Finding], incomplete: str = "") -> str:
 
 def visible(text: str) -> str:
     """What a terminal or a browser would obey and not show (escapes, marks of direction) as its code."""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
 
 
 FORMATS: dict[str, Callable[[Sequence[Finding], str], str]] = {

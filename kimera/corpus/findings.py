@@ -108,7 +108,10 @@ def replace_baseline(path: Path, findings: Iterable[Finding], keep: Collection[s
     with contextlib.suppress(UserError):  # not there, or of another version
         before = _entries(path)
     accepted = {entry["key"]: entry for entry in before if entry["key"] in keep}
-    accepted |= {each.key: {"key": each.key, "text1": each.text1, "text2": each.text2} for each in findings}
+    accepted |= {
+        finding.key: {"key": finding.key, "text1": finding.text1, "text2": finding.text2}
+        for finding in findings
+    }
     lines = ",\n".join(json.dumps(accepted[key], ensure_ascii=False) for key in sorted(accepted))
     head = f'{{"format": "{BASELINE_FORMAT}", "accepted": ['
     write_text(path, f"{head}\n{lines}\n]}}\n")

@@ -146,7 +146,7 @@ def _without_front_matter(text: str) -> str:
 def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
     if find_spec("markdown_it") is None:
         raise UserError(f"reading Markdown needs markdown-it-py; run: {how_to_install('scan')}")
-    from markdown_it import MarkdownIt
+    from markdown_it import MarkdownIt  # an extra
 
     text = _without_front_matter(text)
     around = ""
@@ -219,8 +219,8 @@ def _rst_note(directive: re.Match[str], body: list[str], line: int) -> Iterator[
         body = ["", *body[1:]]
     if beside:
         yield beside, line
-    margin = min((_indent(each) for each in body if each.strip()), default=0)
-    inner = ["" if each.strip().startswith(":") else each[margin:] for each in body]
+    margin = min((_indent(row) for row in body if row.strip()), default=0)
+    inner = ["" if row.strip().startswith(":") else row[margin:] for row in body]
     yield from _rst_paragraphs(inner, line + 1)
 
 

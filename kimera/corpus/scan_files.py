@@ -36,8 +36,8 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
             ):
                 corpus.add(statement)
                 progress.update()
-    for each in (*notes, *filter(None, [files.left_out])):
-        note(each)
+    for message in (*notes, *filter(None, [files.left_out])):
+        note(message)
     if bad_rows:
         note(dropped_rows(bad_rows))
     if blank and not quiet:
@@ -86,7 +86,7 @@ def write_findings(
     that this scan did not look at, and that a baseline keeps.
     """
     every = strongest_first(findings)
-    new = [each for each in every if each.key not in accepted]
+    new = [finding for finding in every if finding.key not in accepted]
     if settings.write_baseline and settings.baseline and not incomplete:
         if gone := replace_baseline(settings.baseline, every, not_asked):
             note(

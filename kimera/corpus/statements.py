@@ -134,21 +134,21 @@ def files_of(names: Iterable[str]) -> list[str]:
 
 def corpus_files(names: Iterable[str]) -> Files:
     """`files_of`, and what their folders hold beside."""
-    found: dict[str, str] = {}
+    by_path: dict[str, str] = {}
     others: dict[str, str] = {}
     for name in names:
         if name == STANDARD_INPUT or not Path(name).is_dir():
-            found.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
+            by_path.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
             continue
         inside = sorted(path for path in Path(name).rglob("*") if _is_visible(path, Path(name)))
         prose = [path for path in inside if path.suffix.lower() in _PROSE]
         if not prose:
             raise UserError(f"{name}: holds no file that ends in {', '.join(_PROSE)}; name the files")
         for path in prose:
-            found.setdefault(os.path.realpath(path), str(path))
+            by_path.setdefault(os.path.realpath(path), str(path))
         others |= {os.path.realpath(path): _kind(path) for path in inside if _may_hold_prose(path)}
-    kinds = Counter(kind for path, kind in others.items() if path not in found)
-    return Files(list(found.values()), kinds)
+    kinds = Counter(kind for path, kind in others.items() if path not in by_path)
+    return Files(list(by_path.values()), kinds)
 
 
 def _is_visible(path: Path, folder: Path) -> bool:
@@ -260,8 +260,8 @@ def _read_prose(
 
 def _no_text(line: str, encoding: Encoding) -> str:
     """What shows that a line is none of a text, or ""."""
-    if found := _CONTROL.search(line):
-        return f"holds {found[0]!r}, so this is not text"
+    if match := _CONTROL.search(line):
+        return f"holds {match[0]!r}, so this is not text"
     return not_valid(line, encoding)
 
 
@@ -329,14 +329,14 @@ class _Finder:
             return stated_column(names, "--column", self._column)
         for wanted in COLUMNS:
             for bare in (plain, _last_part):
-                found = [index for index, name in enumerate(names) if bare(name) == wanted]
-                if len(found) > 1:
+                columns = [index for index, name in enumerate(names) if bare(name) == wanted]
+                if len(columns) > 1:
                     raise ColumnFault(
-                        f"each of the columns {shown([names[index] for index in found])} could hold the "
+                        f"each of the columns {shown([names[index] for index in columns])} could hold the "
                         "statements; name the one that does with --column"
                     )
-                if found:
-                    return Cell(found[0], names[found[0]])
+                if columns:
+                    return Cell(columns[0], names[columns[0]])
         raise ColumnFault(
             f"the columns are {shorten(list(names), 200)}; expected {' or '.join(COLUMNS)}: name the one "
             "that holds the statements with --column"

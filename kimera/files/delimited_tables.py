@@ -145,7 +145,7 @@ class _Source:
         with closing(_records(self.lines(), self.dialect, lambda: _Usual(0))) as records:
             header = next(records, None)
             usual = _Usual(len(header.cells) if header else 0)
-            alone = (each.cells for each in records if each.lines == 1 and not each.fault)
+            alone = (record.cells for record in records if record.lines == 1 and not record.fault)
             for cells in islice((cells for cells in alone if len(cells) == usual.width), _MAX_USUAL_ROWS):
                 usual.add(cells)
         return usual

@@ -39,15 +39,15 @@ def json_table(path: Path, name: str, encoding: Encoding, wanted: Wanted) -> Tab
     """
     notes = [*_notes(name, encoding)]
     text = partial(text_blocks, path, encoding, name)
-    found = _arrays(name, text)
-    if found is None:
+    arrays = _arrays(name, text)
+    if arrays is None:
         return Table(name, "row", _whole_rows(path, name, encoding), False, notes=notes)
-    at = _chosen(name, found, wanted)
-    if others := [each for each in found if each != at and any(map(wanted, found[each].names))]:
+    at = _chosen(name, arrays, wanted)
+    if others := [other for other in arrays if other != at and any(map(wanted, arrays[other].names))]:
         notes.append(
-            f"{name}: the rows are those of {_shown([at], found)}; not read: {_shown(others, found)}"
+            f"{name}: the rows are those of {_shown([at], arrays)}; not read: {_shown(others, arrays)}"
         )
-    names = _class_names(name, text) if at == ("rows",) and ("features",) in found else {}
+    names = _class_names(name, text) if at == ("rows",) and ("features",) in arrays else {}
     return Table(
         name, "item", lambda: _item_rows(name, text, at, encoding), False, class_names=names, notes=notes
     )
@@ -126,7 +126,7 @@ def _row(number: int, value: object, fault: str = "") -> Row:
         return Row(number, fault=fault)
     if not isinstance(value, dict):
         return Row(number, fault=f"{shorten(value)} is not a JSON object with a value for each column")
-    if any(isinstance(each, dict) for each in value.values()):
+    if any(isinstance(member, dict) for member in value.values()):
         flat = list(_flat(value))
         value = dict(flat)
         if len(value) < len(flat):
@@ -155,13 +155,13 @@ class _Stream:
 
     def _more(self) -> bool:
         """Takes at least as much as is held already, so that a long value is not begun too often."""
-        held = len(self._text) - self._at
+        length_before = len(self._text) - self._at
         taken = []
         length = 0
         for piece in self._pieces:
             taken.append(piece)
             length += len(piece)
-            if length > max(held, 1 << 16):
+            if length > max(length_before, 1 << 16):
                 break
         self._line += self._text.count("\n", 0, self._at)
         self._text = self._text[self._at :] + "".join(taken)
@@ -247,18 +247,18 @@ def _arrays(name: str, text: _Text) -> dict[_Path, _Array] | None:
 
     None if there is none, but a value that may be a table in another form.
     """
-    found: dict[_Path, _Array] = {}
+    arrays: dict[_Path, _Array] = {}
     with closing(text()) as pieces:
         stream = _Stream(name, pieces)
         first = stream.peek()
         if not first:
             raise UserError(f"{name}: holds no JSON; {_AN_EXAMPLE}")
-        _collect(stream, (), found, 0)
+        _collect(stream, (), arrays, 0)
         if stream.peek() == "{" and first == "{":
             return {("*",): _Array(set())}
         if stream.peek():
             raise stream.fault("more than one value")
-    return found or None
+    return arrays or None
 
 
 def _collect(stream: _Stream, at: _Path, found: dict[_Path, _Array], depth: int) -> None:
@@ -273,7 +273,7 @@ def _collect(stream: _Stream, at: _Path, found: dict[_Path, _Array], depth: int)
             if isinstance(value, dict):
                 array.length += 1
                 if array.length <= _PEEKED:
-                    array.names |= {each for each, _ in _flat(value)}
+                    array.names |= {key for key, _ in _flat(value)}
         if array.length:
             found[at] = array
     else:
@@ -309,7 +309,7 @@ def _item_rows(name: str, text: _Text, at: _Path, encoding: Encoding) -> Iterato
         for number, value in enumerate(_items(stream, at), 1):
             row = _row(number, value, stream.decoder.fault)
             fault = "".join(
-                filter(None, (not_valid(each, encoding) for each in row.values if isinstance(each, str)))
+                filter(None, (not_valid(cell, encoding) for cell in row.values if isinstance(cell, str)))
             )
             yield Row(number, fault=fault) if fault else row
 
@@ -337,11 +337,11 @@ def _class_names(name: str, text: _Text) -> dict[str, list[str]]:
             value = stream.value() if key != "rows" else None
             if key == "features":
                 return {
-                    f"row.{each['name']}": list(map(str, each["type"]["names"]))
-                    for each in value or ()
-                    if isinstance(each, dict)
-                    and isinstance(each.get("type"), dict)
-                    and "names" in each["type"]
+                    f"row.{item['name']}": list(map(str, item["type"]["names"]))
+                    for item in value or ()
+                    if isinstance(item, dict)
+                    and isinstance(item.get("type"), dict)
+                    and "names" in item["type"]
                 }
             if key == "rows":
                 break
@@ -365,8 +365,8 @@ def _whole_rows(path: Path, name: str, encoding: Encoding) -> Callable[[], Itera
 
 
 def _objects_of(value: Any) -> list[dict[str, Any]] | None:
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return [{"text": each} for each in value]
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return [{"text": item} for item in value]
     if not isinstance(value, dict) or not value:
         return [] if value == [] else None
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
@@ -376,22 +376,26 @@ def _objects_of(value: Any) -> list[dict[str, Any]] | None:
             [dict(zip(names, row, strict=True)) for row in rows] if len(rows) == len(value["data"]) else None
         )
     inner = list(value.values())
-    lengths = [len(each) for each in inner if isinstance(each, list)]
+    lengths = [len(item) for item in inner if isinstance(item, list)]
     if len(lengths) == len(inner) and len(set(lengths)) == 1:
         return _from_columns(value)
     if len(lengths) > 1 and max(lengths) > 1:
         return None  # columns that do not fit together, and no single row
-    if all(isinstance(each, dict) for each in inner):
-        if all(not isinstance(cell, dict) for each in inner for cell in each.values()) and _numbered(inner):
+    if all(isinstance(item, dict) for item in inner):
+        if all(not isinstance(cell, dict) for column in inner for cell in column.values()) and _numbered(
+            inner
+        ):
             return _from_columns({name: list(column.values()) for name, column in value.items()})
-        return [{"id": key, **each} for key, each in value.items()]
+        return [{"id": key, **member} for key, member in value.items()]
     return [value]
 
 
 def _numbered(columns: Sequence[Mapping[str, Any]]) -> bool:
     """Whether these are pandas' columns, each an object with the same index as keys."""
     first = list(columns[0])
-    return all(list(each) == first for each in columns) and all(key.lstrip("-").isdecimal() for key in first)
+    return all(list(column) == first for column in columns) and all(
+        key.lstrip("-").isdecimal() for key in first
+    )
 
 
 def _from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ class Roles:
 
     @property
     def stated(self) -> dict[str, str]:
-        parts = {each: getattr(self, each) for each in self.__slots__}
+        parts = {slot: getattr(self, slot) for slot in self.__slots__}
         return {part: name for part, name in parts.items() if name}
 
 
@@ -334,10 +334,10 @@ class _Finder:
             ]
             if pairs:
                 return pairs
-        given, said = (
+        premises, said = (
             [at for name in names for at in self._at(parent, name)] for names in (_PLAIN_GIVEN, _PLAIN_SAID)
         )
-        return [(one, two) for one in given for two in said]
+        return [(one, two) for one in premises for two in said]
 
     def _texts_unclear(self, pairs: Sequence[tuple[int, int]]) -> str:
         expected = ", ".join("/".join(pair) for pair in STANDARD)
@@ -368,10 +368,12 @@ class _Finder:
         ] or [at for name in (_PLAIN_GIVEN, _PLAIN_SAID)[other] for at in self._at(parent, name)]
         if len(partners) != 1:
             missing = f"text{other + 1}"
-            found = f" ({shown([self._names[at] for at in partners])} could each be it)" if partners else ""
+            candidates = (
+                f" ({shown([self._names[at] for at in partners])} could each be it)" if partners else ""
+            )
             raise ColumnFault(
                 f"the columns are {shown(self._names)}; --{side} names one text, and it is not clear which "
-                f"is the other{found}; name it with --{missing} NAME"
+                f"is the other{candidates}; name it with --{missing} NAME"
             )
         partner = Cell(partners[0], self._names[partners[0]])
         return (cell, partner, parent) if side == "text1" else (partner, cell, parent)
@@ -382,20 +384,20 @@ class _Finder:
         scores = {"entailment", "neutral"} & bare  # then "contradiction" is a score, not a label
         known = [name for name in _PLAIN_LABELS if not (scores and name in _PLAIN_CONTRADICTION)]
         for place in dict.fromkeys((parent, "")):
-            found = [at for name in known for at in self._at(place, name)]
-            if len(found) > 1:
-                names = [self._names[at] for at in found]
+            columns = [at for name in known for at in self._at(place, name)]
+            if len(columns) > 1:
+                names = [self._names[at] for at in columns]
                 raise ColumnFault(
                     f"the columns are {shown(self._names)}; expected one label column, and "
                     f"{' and '.join(map(shorten, names))} could each be it: say which with --label NAME"
                 )
-            if found:
-                return Cell(found[0], self._names[found[0]])
+            if columns:
+                return Cell(columns[0], self._names[columns[0]])
         return None
 
     def first(self, known: Sequence[str], parent: str) -> Cell | None:
         for place in dict.fromkeys((parent, "")):
             for name in known:
-                if found := self._at(place, name):
-                    return Cell(found[0], self._names[found[0]])
+                if columns := self._at(place, name):
+                    return Cell(columns[0], self._names[columns[0]])
         return None

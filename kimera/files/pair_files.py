@@ -151,7 +151,7 @@ def label_hint(table: Table, roles: Roles) -> str:
 
 def _unused_like(table: Table, roles: Roles, test: Callable[[list[object]], bool]) -> list[str]:
     """The columns of no use, and the fields in them, of which the first cells are as `test` has it."""
-    found: dict[str, list[object]] = {}
+    cells_by_path: dict[str, list[object]] = {}
     used: set[str] = set()
     for row in islice((table.read_all or table.read)(), _LOOKED_AT):
         if row.fault:
@@ -163,8 +163,8 @@ def _unused_like(table: Table, roles: Roles, test: Callable[[list[object]], bool
         used |= {row.names[index] for index in columns.used}
         for name in unused(row.names, columns):
             for path, value in _leaves(row.values[row.names.index(name)], name):
-                found.setdefault(path, []).append(value)
-    return [name for name, cells in found.items() if name not in used and test(cells)]
+                cells_by_path.setdefault(path, []).append(value)
+    return [name for name, cells in cells_by_path.items() if name not in used and test(cells)]
 
 
 def _leaves(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, object]]:
@@ -403,7 +403,7 @@ def _label_cells(table: Table, roles: Roles) -> Iterator[object]:
 def _text(row: Row, column: Cell, one: bool = False) -> str:
     """one: of several texts in a list each may be a statement of its own; else they are passages of one."""
     value = column.of(row)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         if one and len(value) > 1:
             raise _BadRow(f"{column.name} holds {len(value)} texts; expected one: write a row for each")
         value = "\n".join(value)

@@ -107,8 +107,8 @@ def _columns(table: Any) -> dict[str, Any] | None:
     columns = {name: _column(name, column) for name, column in columns.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{shorten(name)} has {length}" for name, length in lengths.items())
-        raise UserError(f"{_NAME}: its columns are of different lengths: {told}")
+        listed = ", ".join(f"{shorten(name)} has {length}" for name, length in lengths.items())
+        raise UserError(f"{_NAME}: its columns are of different lengths: {listed}")
     return columns
 
 

@@ -20,6 +20,7 @@ def parquet_table(path: Path, name: str, wanted: Wanted) -> Table:
     """Columns that are not wanted stay unread: their values are None."""
     if find_spec("pyarrow") is None:
         raise UserError(f"{name}: reading Parquet needs pyarrow; run: {how_to_install('parquet')}")
+    # An extra, which takes long.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -49,6 +50,7 @@ def _class_names(metadata: bytes) -> dict[str, list[str]]:
 
 
 def _rows(path: Path, title: str, wanted: Wanted) -> Iterator[Row]:
+    # As above.
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -144,7 +144,7 @@ def _narrow_encoding(start: bytes, file: IO[bytes]) -> Encoding:
 
 def _guess(sample: bytes) -> Encoding:
     """By charset-normalizer; where Windows-1252 fits as well as the best, it is the likeliest by far."""
-    from charset_normalizer import from_bytes
+    from charset_normalizer import from_bytes  # takes a while, and few files need it
 
     matches = [
         match

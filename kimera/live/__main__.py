@@ -21,11 +21,10 @@ from kimera.console import command_line, parser_of
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidate_rule import CandidateRule
-from kimera.live.capacity import Limits
 from kimera.live.live_settings import TOKEN, LiveSettings
 
 if TYPE_CHECKING:
-    from kimera.live.session import ContradictionFinder
+    from kimera.live.server import LiveServer
 
 DESCRIPTION = """\
 Serve a page and a WebSocket to which clients send statements one by one. Each statement is checked against
@@ -72,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _serve(access: Access, settings: LiveSettings) -> int:
+    # What serves and computes, aiohttp and numpy among it, --help need not wait for.
+    from kimera.live.server import LiveServer
     from kimera.live.session import ContradictionFinder
     from kimera.reactor import Reactor
 
@@ -89,14 +90,13 @@ def _serve(access: Access, settings: LiveSettings) -> int:
     finder = ContradictionFinder(reactor, rule)
     print("Loading the models ...", file=sys.stderr)
     finder.load()
-    return asyncio.run(_serve_until_stopped(finder, access, settings.limits, settings.port))
+    server = LiveServer(finder, access, settings.limits)
+    return asyncio.run(_serve_until_stopped(server, access, settings.port))
 
 
-async def _serve_until_stopped(finder: ContradictionFinder, access: Access, limits: Limits, port: int) -> int:
-    from kimera.live.server import LiveServer
-
+async def _serve_until_stopped(server: LiveServer, access: Access, port: int) -> int:
     stopped = _stop_signal()
-    async with LiveServer(finder, access, limits).listening(port) as port:
+    async with server.listening(port) as port:
         _greet(access, port)
         signal_number = await stopped
         print("Stopping.", file=sys.stderr)

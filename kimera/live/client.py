@@ -143,8 +143,8 @@ class LiveClient:
         """Takes a text when there is a place for it; puts its answer to come, and None at the end."""
         try:
             await places.acquire()
-            async with contextlib.aclosing(_each(texts)) as each:
-                async for text in each:
+            async with contextlib.aclosing(_each(texts)) as source:
+                async for text in source:
                     sending = asyncio.create_task(self._send(text))
                     try:
                         on_their_way.put_nowait(await asyncio.shield(sending))

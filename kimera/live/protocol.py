@@ -76,8 +76,8 @@ def _object(text: str) -> Message:
 
 def _hello(message: Message) -> Hello:
     if message.get("version") != VERSION or isinstance(message["version"], bool):
-        given = _quoted(message.get("version"))
-        raise ProtocolError("version", f"the version is {given}; this server speaks {VERSION}")
+        version = _quoted(message.get("version"))
+        raise ProtocolError("version", f"the version is {version}; this server speaks {VERSION}")
     token = message.get("token")
     if token is not None and not isinstance(token, str):
         raise ProtocolError("bad_field", "the token is not a string")

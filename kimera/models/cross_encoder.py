@@ -173,7 +173,7 @@ def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
     dropout: everywhere but in the attention's weights, where drawing it costs most. The attention is the
     plain one: torch's fused one is slower to train on a CPU.
     """
-    import transformers
+    import transformers  # takes seconds, and onnxruntime does without
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -202,7 +202,7 @@ def tensors_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
 
 def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
     """Puts weights into a network."""
-    import torch
+    import torch  # takes seconds, and onnxruntime does without
 
     network.load_state_dict(
         {name: torch.from_numpy(np.ascontiguousarray(tensor)) for name, tensor in tensors.items()},
@@ -212,7 +212,7 @@ def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) ->
 
 def logits_module(network: torch.nn.Module) -> torch.nn.Module:
     """The network as a module of (ids, mask, types) with its logits as the only output."""
-    import torch
+    import torch  # takes seconds, and onnxruntime does without
 
     class Logits(torch.nn.Module):
         def __init__(self) -> None:

@@ -87,13 +87,13 @@ def sources_named_in(commands: Iterable[str], known: Mapping[str, DataSet]) -> l
     Their pairs are not recorded. `known` describes files by name; of commands that took the descriptions of
     the shipped weights' files, those count.
     """
-    found = []
+    sources = []
     for words in map(_words, commands):
         shipped = SHIPPED_SOURCES if f"kimera/weights/{SHIPPED_SOURCES.name}" in words else None
         described = {**known, **(read_sources(shipped) if shipped else {})}
         for path, weight in map(parse_source, takewhile(lambda word: not word.startswith("--"), words)):
-            found.append(Source(described.get(path.name, DataSet(f"`{path.name}`")), None, weight))
-    return found
+            sources.append(Source(described.get(path.name, DataSet(f"`{path.name}`")), None, weight))
+    return sources
 
 
 def _words(command: str) -> list[str]:

@@ -230,7 +230,7 @@ def encode_batch(model: Any, texts: Sequence[str]) -> np.ndarray:
 
 def unit_vectors_module(model: Any) -> torch.nn.Module:
     """Token ids to unit vectors, as the modules of a sentence-transformers model do it."""
-    import torch
+    import torch  # takes seconds, and onnxruntime does without
 
     class UnitVectors(torch.nn.Module):
         def __init__(self, network: torch.nn.Module) -> None:

@@ -191,7 +191,7 @@ def fit(
     The weights kept are those of the epoch with the lowest held-out loss; `patience` epochs without a lower
     one end the fit. `report` is called after each epoch. Needs torch.
     """
-    import torch
+    import torch  # only for a fit
 
     torch.manual_seed(options.seed)
     table = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
@@ -216,7 +216,7 @@ def fit(
 
 
 def _network(inputs: int, options: FitOptions) -> torch.nn.Sequential:
-    from torch import nn
+    from torch import nn  # only for a fit
 
     modules: list[nn.Module] = []
     for width in options.hidden:
@@ -235,7 +235,7 @@ def _train_epoch(
     schedule: torch.optim.lr_scheduler.LRScheduler,
     options: FitOptions,
 ) -> float:
-    import torch
+    import torch  # only for a fit
 
     network.train()
     losses = []
@@ -252,7 +252,7 @@ def _train_epoch(
 
 
 def _mean_loss(network: torch.nn.Sequential, table: torch.Tensor, examples: Examples) -> float:
-    import torch
+    import torch  # only for a fit
 
     network.eval()
     total = 0.0
@@ -264,21 +264,21 @@ def _mean_loss(network: torch.nn.Sequential, table: torch.Tensor, examples: Exam
 
 
 def _batch(table: torch.Tensor, examples: Examples, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-    import torch
+    import torch  # only for a fit
 
     first, second = table[examples.first[rows]], table[examples.second[rows]]
     return first, second, torch.from_numpy(examples.label[rows]), torch.from_numpy(examples.weight[rows])
 
 
 def _features(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    import torch
+    import torch  # only for a fit
 
     return torch.cat([first, second, (first - second).abs(), first * second], dim=1)
 
 
 def three_way_loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of each pair; of `not_contradiction` the likelihood is entailment plus neutral."""
-    import torch
+    import torch  # only for a fit
 
     log_p = logits.log_softmax(dim=1)
     either = torch.logaddexp(log_p[:, 1], log_p[:, 2])
@@ -287,7 +287,7 @@ def three_way_loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
 def _layers(network: torch.nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """The layers as they will be read back: rounded to float16, so saving changes no score."""
-    from torch import nn
+    from torch import nn  # only for a fit
 
     linear = [module for module in network if isinstance(module, nn.Linear)]
     parameters = [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in linear]

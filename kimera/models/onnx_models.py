@@ -46,7 +46,7 @@ class OnnxModel:
     """
 
     def __init__(self, source: Path | bytes, threads: int | None = None) -> None:
-        import onnxruntime
+        import onnxruntime  # on warm caches no network is run
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of constants that its own optimiser has replaced
@@ -156,6 +156,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def exported(network: torch.nn.Module) -> onnx.ModelProto:
     """A network of torch that takes the three inputs of `INPUTS` and gives one output, as torch writes it."""
+    # Few networks need them; see the top of this module.
     import onnx
     import torch
 

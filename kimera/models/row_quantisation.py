@@ -24,7 +24,7 @@ CONTRIB = "com.microsoft"  # onnxruntime's own operators
 
 def quantise_rows(model: onnx.ModelProto) -> None:
     """Replaces every product with a constant matrix; changes the model in place."""
-    from onnx import helper, numpy_helper
+    from onnx import helper, numpy_helper  # only where a network is prepared
 
     graph = model.graph
     matrices = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 2}
@@ -49,7 +49,7 @@ class _Quantiser:
     """Makes the nodes that stand for a product; inputs that several products share are quantised once."""
 
     def __init__(self) -> None:
-        from onnx import numpy_helper
+        from onnx import numpy_helper  # only where a network is prepared
 
         self._count = 0
         self._done: dict[str, tuple[str, str]] = {}  # input -> (its uint8 rows, their scales)
@@ -118,6 +118,6 @@ class _Quantiser:
     def _node(
         kind: str, inputs: list[str], output: str, domain: str = "", **attributes: Any
     ) -> onnx.NodeProto:
-        from onnx import helper
+        from onnx import helper  # only where a network is prepared
 
         return helper.make_node(kind, inputs, [output], domain=domain, **attributes)

@@ -30,7 +30,7 @@ class Runtime:
 
     def torch_dtype(self) -> torch.dtype:
         """Of weights and sums on torch."""
-        import torch
+        import torch  # takes seconds, and onnxruntime does without
 
         return torch.float16 if self.precision == "float16" else torch.float32
 
@@ -38,7 +38,7 @@ class Runtime:
         """Of CUDA all that torch sees; CUDA_VISIBLE_DEVICES says which these are."""
         if self.device != "cuda":
             return [self.device]
-        import torch
+        import torch  # takes seconds, and onnxruntime does without
 
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
@@ -68,7 +68,7 @@ def choose_runtime(backend: Backend | None, precision: Precision | None, device:
 
 
 def _present(device: Device) -> Device:
-    import torch
+    import torch  # takes seconds, and onnxruntime does without
 
     seen: dict[Device, bool] = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":

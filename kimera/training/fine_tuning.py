@@ -130,7 +130,7 @@ class _Fit:
         options: FineTuneOptions,
         start: CrossEncoderWeights | None,
     ) -> None:
-        import torch
+        import torch  # only for a fit
 
         torch.manual_seed(options.seed)
         self.learn, self.calibrate, self.options = learn, calibrate, options
@@ -164,7 +164,7 @@ class _Fit:
 
     def run(self, save: Callable[[], None], report: Callable[[float, float, float], None]) -> None:
         """All steps that are left; a checkpoint now and then, and when interrupted."""
-        import torch
+        import torch  # only for a fit
 
         forward = torch.compile(self.network, dynamic=True) if self.options.compiled else self.network
         evaluate_at = {
@@ -194,7 +194,7 @@ class _Fit:
                 yield rows, swapped[rows]
 
     def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
-        import torch
+        import torch  # only for a fit
 
         # Seeded anew for each step, so that a fit which was interrupted draws the same dropout.
         torch.manual_seed(self.options.seed * 1_000_003 + self.step)
@@ -223,7 +223,7 @@ class _Fit:
 
     def _is_over(self, report: Callable[[float, float, float], None]) -> bool:
         """Evaluates; whether the fit has stopped getting better."""
-        import torch
+        import torch  # only for a fit
 
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = torch_logits(self.network, self.calibrate.tokens)
@@ -237,7 +237,7 @@ class _Fit:
 
     def save(self, path: Path, mark: str) -> None:
         """Writes where the fit stands, atomically."""
-        import torch
+        import torch  # only for a fit
         from safetensors.torch import save_file
 
         tensors = {f"best.{name}": torch.from_numpy(tensor) for name, tensor in self.best.items()}
@@ -258,7 +258,7 @@ class _Fit:
 
     def restore(self, path: Path, mark: str) -> None:
         """Goes on where `save` left off. Raises `UserError` for the checkpoint of another fit."""
-        import torch
+        import torch  # only for a fit
 
         try:
             with safe_open(path, framework="pt") as stream:
@@ -311,7 +311,7 @@ class _DeferredInterrupt:
 
 def loss_at_best_temperature(logits: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
     """Mean three-way cross-entropy of logits, shape (n, 3), divided by what makes it least."""
-    import torch
+    import torch  # only for a fit
 
     tensor, labels = torch.from_numpy(logits), torch.from_numpy(label)
     return min(

@@ -15,6 +15,7 @@ from kimera.errors import UserError
 from kimera.files import dropped_rows, reading_of
 from kimera.models import (
     CLASSES,
+    CrossEncoder,
     CrossEncoderWeights,
     DataSet,
     Encoder,
@@ -22,15 +23,18 @@ from kimera.models import (
     FitOptions,
     Source,
     Tokenizer,
+    base_fingerprint,
     calibration_error,
     embed,
     equal_mass_bins,
+    model_folder,
     parse_source,
     read_sources,
     sources_named_in,
 )
 from kimera.models import fit as fit_head
 from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.training.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
 from kimera.training.model_card import (
     Description,
     Figures,
@@ -171,9 +175,6 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: Tra
 
 def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A cross-encoder, fine-tuned from the encoder's own weights."""
-    from kimera.models import CrossEncoder, base_fingerprint, model_folder
-    from kimera.training.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
-
     fit_options = FineTuneOptions(
         epochs=settings.max_epochs, seed=settings.seed, swap=settings.swap, compiled=settings.compile
     )
@@ -234,7 +235,7 @@ def _measure(
 
     predict: n pairs to probabilities of shape (n, 3). premises: those of pairs that the fit saw.
     """
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import roc_auc_score  # takes a second, and mistaken flags need none
 
     label, _ = labels_and_weights([file])
     truth = label == LABELS.index(CONTRADICTION)

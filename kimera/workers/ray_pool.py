@@ -68,7 +68,7 @@ class RayPool:
     def close(self) -> None:
         """Leave the cluster; the last pool of this process to leave ends the workers. It stays usable."""
         if self._cluster is not None:
-            from kimera.workers.ray_cluster import leave
+            from kimera.workers.ray_cluster import leave  # not before `set_up_ray`
 
             leave(self)
         self._cluster = self._load = None
@@ -100,7 +100,7 @@ class RayPool:
 
     def see(self, reference: Any) -> None:
         """A worker has loaded the model, or could not. Raises `UserError` if it cannot do this work."""
-        import ray
+        import ray  # not before `set_up_ray`
 
         worker = self._loading.pop(reference)
         try:
@@ -130,7 +130,7 @@ class RayPool:
 
     def wait_for_workers(self) -> None:
         """Until all have loaded the model, or some have and the others are late; `UserError` for none."""
-        import ray
+        import ray  # not before `set_up_ray`
 
         deadline = time.monotonic() + FIRST_WORKER_TIMEOUT_S
         while (left_s := deadline - time.monotonic()) > 0 and self._loading:
@@ -157,7 +157,7 @@ class RayPool:
         try:
             cluster = self._joined(workers)
             if load is not None:
-                import ray
+                import ray  # not before `set_up_ray`
 
                 self._load = ray.put(load)
             self._wanted = workers or cluster.cpus
@@ -172,7 +172,7 @@ class RayPool:
         if self._cluster is None:
             if "ray" not in sys.modules:
                 set_up_ray(self._address)
-            from kimera.workers.ray_cluster import join
+            from kimera.workers.ray_cluster import join  # not before `set_up_ray`
 
             self._cluster = join(self, self._address, workers)
         return self._cluster
@@ -214,19 +214,19 @@ class _Round:
     def _submit(self, turn: int) -> None:
         """Give each worker what it may have in flight."""
         workers = self._pool.ready
-        held = Counter(dict.fromkeys(workers, 0))
-        held.update(worker for worker, _ in self._in_flight.values())
+        in_flight = Counter(dict.fromkeys(workers, 0))
+        in_flight.update(worker for worker, _ in self._in_flight.values())
         while self._waiting and workers and self._waiting[0] < turn + AHEAD * len(workers):
-            worker = min(workers, key=held.__getitem__)
-            if held[worker] == IN_FLIGHT:
+            worker = min(workers, key=in_flight.__getitem__)
+            if in_flight[worker] == IN_FLIGHT:
                 return
             place = heapq.heappop(self._waiting)
             self._in_flight[self._pool.submit(worker, self._batches[place])] = worker, place
-            held[worker] += 1
+            in_flight[worker] += 1
 
     def _receive(self) -> None:
         """Wait for a batch, or for a worker that joins in."""
-        import ray
+        import ray  # not before `set_up_ray`
 
         if not (self._in_flight or self._pool.ready):
             return self._pool.wait_for_workers()

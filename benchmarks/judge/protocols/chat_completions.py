@@ -28,7 +28,7 @@ _FIRST = Dialect(
     optional=(("temperature", 0), ("seed", 0)),
 )
 _LIMIT_HEADERS = {
-    what: (f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}") for what in ("requests", "tokens")
+    unit: (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}") for unit in ("requests", "tokens")
 }
 _UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
 
@@ -65,7 +65,7 @@ class ChatCompletions:
         return completion
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return {what: StatedLimit.of(headers, *names) for what, names in _LIMIT_HEADERS.items()}
+        return {unit: StatedLimit.of(headers, *names) for unit, names in _LIMIT_HEADERS.items()}
 
 
 CHAT_COMPLETIONS = ChatCompletions()
@@ -175,8 +175,8 @@ def _arguments(call: Any) -> str:
     if not isinstance(call, dict):
         return ""
     function = call.get("function")
-    held = function if isinstance(function, dict) else call
-    arguments = next((held[name] for name in ARGUMENTS if held.get(name)), "")
+    holder = function if isinstance(function, dict) else call
+    arguments = next((holder[name] for name in ARGUMENTS if holder.get(name)), "")
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
@@ -213,10 +213,10 @@ def error_inside(body: bytes) -> ErrorReply | None:
         value = read_body(body)
     except _UNREADABLE:
         return None
-    held = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
-    if held is None:
+    error = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
+    if error is None:
         return None
-    said = body_of(held)
+    said = body_of(error)
     return ErrorReply(said.status or status_in_words(said), said)
 
 
@@ -225,7 +225,7 @@ def _error_in(value: Any) -> Any:
         return None
     choices = value.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    about = {name: held for name, held in value.items() if name not in {"choices", "usage", "messages"}}
+    about = {name: member for name, member in value.items() if name not in {"choices", "usage", "messages"}}
     if value.get("error") or value.get("errors"):
         return about
     message = first.get("message")
