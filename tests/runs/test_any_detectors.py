@@ -249,6 +249,28 @@ def test_local_detectors_go_first_in_whatever_order_they_are_given(
     assert json.loads(json.dumps(build_summary(again.run))) == json.loads(json.dumps(summary))
 
 
+class Own(Negation):
+    """With names of its own choice for what it is set to and what it counts."""
+
+    settings: Mapping[str, Any] = {"stages": 3, "symmetric": True}
+    counts: Mapping[str, float] = {"used": 5, "offset": 7, "texts": 2}
+
+
+class Clashing(Negation):
+    settings: Mapping[str, Any] = {"read": "aloud"}
+
+
+def test_a_source_may_call_its_settings_and_counts_as_it_likes(tmp_path: Path) -> None:
+    _, summary = made(tmp_path / "run", [LocalDetector(Own(), None, "own")])
+    told = summary["detectors"]["own"]
+    assert (told["settings"]["stages"], told["settings"]["texts"], told["workers_used"]) == (3, 2, 1)
+
+
+def test_a_setting_with_the_name_of_a_count_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="own: a setting must not be called 'read'"):
+        made(tmp_path / "run", [LocalDetector(Clashing(), None, "own")])
+
+
 @pytest.mark.parametrize(
     "info",
     [
