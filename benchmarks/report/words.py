@@ -169,11 +169,12 @@ def _done_and_cached(done: int, how: str, cached: int) -> str:
 
 def _stages(detector: Detector) -> str:
     settings = detector["settings"]
-    if "stages" not in settings:
+    stages, precision = settings.get("stages"), settings.get("precision")
+    if not stages or not precision:  # another local detector may have settings of these names
         return MISSING
-    stages = "screen and verify" if settings["stages"] == "both" else settings["stages"]
+    stages = "screen and verify" if stages == "both" else stages
     symmetric = ", both orders" if settings.get("symmetric") else ""
-    return f"{stages}, {settings['precision']}{symmetric}"
+    return printable(f"{stages}, {precision}{symmetric}")
 
 
 def _model_load(detector: Detector) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED
-from benchmarks.runs.detector import Detector
+from benchmarks.runs.detector import Detector, in_order
 from benchmarks.runs.journal import Journal, JournalReader
 from benchmarks.runs.outcomes import merge, take_journal
 from benchmarks.runs.recorder import Recorder
@@ -39,12 +39,13 @@ def compare(
     cascade: DetectorInfo | None = None,
     quiet: bool = False,
 ) -> Comparison:
-    """Runs each detector over the dataset, in order, asking only what `earlier` holds no verdict on.
+    """Runs each detector over the dataset, local ones first, asking only what `earlier` holds no verdict on.
 
     created: when the run began, ISO 8601. seed: of the dataset's sample. cascade: of two of the detectors,
     where the run is one. The journal's header should have `detector.told_of` these, for `open_run` to read.
     Raises ValueError where two detectors have one name.
     """
+    detectors = in_order(detectors)
     infos = [detector.info for detector in detectors]
     recorders = {info.name: Recorder(info, len(dataset), journal) for info in infos}
     if len(recorders) < len(detectors):

@@ -37,10 +37,15 @@ class Detector(Protocol):
         """
 
 
+def in_order(detectors: Sequence[Detector]) -> list[Detector]:
+    """As they run and are told of: local ones first, otherwise as given."""
+    return sorted(detectors, key=lambda detector: detector.info.role != "local")
+
+
 def told_of(detectors: Sequence[Detector], cascade: DetectorInfo | None = None) -> Record:
     """What the header of a run's journal says of its detectors, for `finished_run.infos_in` to read.
 
     cascade: of two of them, where the run is one.
     """
-    infos = [detector.info for detector in detectors] + ([cascade] if cascade else [])
+    infos = [detector.info for detector in in_order(detectors)] + ([cascade] if cascade else [])
     return {"detectors": [info.as_json() for info in infos]}

@@ -10,7 +10,7 @@ from benchmarks.detector_info import DetectorInfo, local_info
 from benchmarks.runs.journal import Record
 from benchmarks.runs.recorder import Recorder
 from kimera.console import progress_bar
-from kimera.detectors import VerdictSource
+from kimera.detectors import COUNTED, VerdictSource
 
 
 class LocalDetector:
@@ -30,8 +30,12 @@ class LocalDetector:
 
     @property
     def info(self) -> DetectorInfo:
+        """Raises ValueError where a setting has the name of a count: the summary has both side by side."""
         source = self._source
-        return local_info(self._name, source.kind, dict(source.settings), source.trained_on)
+        settings = dict(source.settings)
+        if taken := [name for name in COUNTED if name in settings]:
+            raise ValueError(f"{self._name}: a setting must not be called {taken[0]!r}; a count is called so")
+        return local_info(self._name, source.kind, settings, source.trained_on)
 
     def take_earlier(self, recorder: Recorder) -> None:
         pass
@@ -45,8 +49,9 @@ class LocalDetector:
             results = self._source.stream(copies, self._workers, on_progress=bar.update)
             for index, pair, result in zip(wanted, pairs, results, strict=True):
                 recorder.record_verdict(index, pair, result)
-        counts = dict(self._source.counts)
-        recorder.end(used=max(1, int(counts.pop("workers_used", 1))), **counts)
+        counts = self._source.counts
+        counted = {name: counts[name] for name in COUNTED if name in counts}
+        recorder.end(used=max(1, int(counts.get("workers_used", 1))), **counted)
 
     def _how(self) -> Record:
         if self._on_ray:

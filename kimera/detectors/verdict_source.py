@@ -18,7 +18,7 @@ class VerdictSource(Protocol):
     | member | what it gives |
     | --- | --- |
     | `kind` | what people call such a one, a noun: "reactor", "NLI model" |
-    | `settings` | what decides its verdicts and how they are computed, JSON-ready |
+    | `settings` | what decides its verdicts and how they are computed, JSON-ready; no name is in `COUNTED` |
     | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
     | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
     | `stream` | a verdict or a failure a pair, in order |

@@ -22,6 +22,7 @@ from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.report import build_summary, write_report
 from benchmarks.report.__main__ import main as report
+from benchmarks.report.decision import answers
 from benchmarks.runs.comparison import Comparison, compare
 from benchmarks.runs.detector import Detector, told_of
 from benchmarks.runs.finished_run import infos_in, open_run
@@ -228,6 +229,46 @@ def test_a_cascade_is_of_the_two_that_it_names(tmp_path: Path, simulator: Simula
     again = open_run(tmp_path / "run")
     assert json.loads(json.dumps(build_summary(again.run))) == json.loads(json.dumps(summary))
     assert diff([str(tmp_path / "run"), str(tmp_path / "run")]) == 0
+
+
+def test_local_detectors_go_first_in_whatever_order_they_are_given(
+    tmp_path: Path, simulator: SimulatorThread
+) -> None:
+    local = LocalDetector(Negation(), None, "negation")
+    plan = CascadePlan(0.4, seed=1)
+    whole = cascade_info("both", local.info, judge(simulator, "judge-b").info, plan.settings)
+    dear, other = judge(simulator, "judge-b", whole), judge(simulator, "judge-a")
+    done, summary = made(tmp_path / "run", [dear, local, other], whole)
+    names = ["negation", "judge-b", "judge-a"]
+    assert [each.name for each in done.recorders] == names
+    assert list(summary["detectors"]) == [*names, "both"]
+    assert summary["detectors"]["judge-b"]["attempts"] < len(PAIRS), "it knew what the local one said"
+    (quality, *_) = answers(summary)
+    assert quality.findings[0].claim.startswith(("Yes: ", "No: ", "Not shown: "))
+    again = open_run(tmp_path / "run")
+    assert json.loads(json.dumps(build_summary(again.run))) == json.loads(json.dumps(summary))
+
+
+class Own(Negation):
+    """With names of its own choice for what it is set to and what it counts."""
+
+    settings: Mapping[str, Any] = {"stages": 3, "symmetric": True}
+    counts: Mapping[str, float] = {"used": 5, "offset": 7, "texts": 2}
+
+
+class Clashing(Negation):
+    settings: Mapping[str, Any] = {"read": "aloud"}
+
+
+def test_a_source_may_call_its_settings_and_counts_as_it_likes(tmp_path: Path) -> None:
+    _, summary = made(tmp_path / "run", [LocalDetector(Own(), None, "own")])
+    told = summary["detectors"]["own"]
+    assert (told["settings"]["stages"], told["settings"]["texts"], told["workers_used"]) == (3, 2, 1)
+
+
+def test_a_setting_with_the_name_of_a_count_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="own: a setting must not be called 'read'"):
+        made(tmp_path / "run", [LocalDetector(Clashing(), None, "own")])
 
 
 @pytest.mark.parametrize(
