@@ -126,6 +126,7 @@ class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last b
         metavar="DIR",
         overrules=("no_cache",),
         path=True,
+        outward=True,
         help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
 
