@@ -53,7 +53,7 @@ from kimera.corpus import (
     write_findings,
 )
 from kimera.errors import UserError
-from kimera.files import write_text
+from kimera.files import FormatSettings, write_text
 from kimera.reactor_settings import check_reactor, reactor_of
 from kimera.version import __version__
 
@@ -199,17 +199,16 @@ def _exit_code(settings: JudgedScanSettings, new: int, unjudged: int, folder: Pa
 
 def _over_candidates(comparison: RunSettings, folder: Path) -> RunSettings:
     """The same over the candidates in a folder, which are all to be judged, and written by us."""
+    as_written: dict[str, Any] = {name: each.default for name, each in options_of(FormatSettings).items()}
     return replace(
         comparison,
         dataset=str(folder / CANDIDATES),
         max_pairs=0,
         skip_bad_rows=True,
-        delimiter=None,
-        quoting=None,
-        encoding=None,
         max_failed=1.0,  # a scan says itself what is left without a verdict
         out=str(folder),
         reactor="both",
+        **as_written,
     )
 
 

@@ -269,6 +269,7 @@ class _OutputSettings:
         "--out",
         metavar="DIR",
         one_session=True,
+        outward=True,
         help="folder to write the run to (default: runs/ and a timestamp)",
     )
     resume: str | None = option(
@@ -276,6 +277,7 @@ class _OutputSettings:
         "--resume",
         metavar="DIR",
         one_session=True,
+        outward=True,
         help="continue the run in DIR with its own settings; only missing and failed pairs are asked about",
     )
     margin: float = option(

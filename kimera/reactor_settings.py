@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kimera.console import note, option, size, whole
 from kimera.errors import UserError
@@ -126,6 +126,7 @@ class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last b
         metavar="DIR",
         overrules=("no_cache",),
         path=True,
+        outward=True,
         help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
 
@@ -145,6 +146,18 @@ def check_reactor(settings: ReactorSettings) -> None:
         note("--ray-address has no effect without --engine ray")
 
 
+def models_of(settings: ModelSettings) -> dict[str, Any]:
+    """What `Reactor` takes of these settings, by the names of its parameters."""
+    return {
+        "encoder": settings.encoder,
+        "head": settings.head,
+        "cross_encoder": settings.verify_weights,
+        "backend": settings.backend,
+        "precision": settings.precision,
+        "device": settings.device,
+    }
+
+
 def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
     """The reactor of these settings. Raises `UserError` where `Reactor` does."""
     # What computes, numpy among it, --help need not wait for.
@@ -154,14 +167,9 @@ def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
 
     max_bytes = settings.cache_size or MAX_BYTES
     return Reactor(
-        settings.encoder,
-        settings.head,
-        None if settings.no_cache else EmbeddingCache(settings.cache_dir, max_bytes=max_bytes),
+        **models_of(settings),
+        cache=None if settings.no_cache else EmbeddingCache(settings.cache_dir, max_bytes=max_bytes),
         stages=stages,
-        cross_encoder=settings.verify_weights,
         symmetric=settings.symmetric,
-        backend=settings.backend,
-        precision=settings.precision,
-        device=settings.device,
         engine=Engine(settings.engine, settings.ray_address),
     )

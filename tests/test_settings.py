@@ -250,6 +250,41 @@ def test_nor_where_findings_and_weights_are_written_nor_who_may_connect(
     assert not Path("important.txt").exists()
 
 
+ONLY_READ = {"dataset", "files", "eval", "prompt", "sources", "head", "verify_weights", "start"}
+
+
+@pytest.mark.parametrize("command", WITH_TABLES)
+def test_whatever_is_written_to_is_named_by_no_file_that_was_only_found(command: str) -> None:
+    """By metavar: a new option that takes a file or a folder is written to, or among those only read."""
+    taking = {"DIR", "FILE", "NAME|FILE", "WEIGHTS", "CARD", "JSON"}
+    written = {
+        name: each.outward
+        for name, each in options_of(WITH_TABLES[command]).items()
+        if each.metavar in taking and name not in ONLY_READ
+    }
+    assert all(written.values()), written
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("compare", "out = 'x'"),
+        ("compare", "resume = 'x'"),
+        ("compare", "cache-dir = 'x'"),
+        ("judged-scan", "folder = 'x'"),
+        ("scan", "baseline = 'x'"),
+        ("scan", "write-baseline = true"),
+        ("train", "cache-dir = 'x'"),
+    ],
+)
+def test_nor_where_runs_caches_and_baselines_are_written(command: str, line: str) -> None:
+    write(f"[{command}]\n{line}")
+    settings = WITH_TABLES[command]
+    words = ["facts.txt"] if command in ("scan", "train") else []
+    with pytest.raises(UserError, match=r"if you trust the file, give --config kimera\.toml"):
+        command_line(settings, command, parser_of(settings, command).parse_args(words))
+
+
 @pytest.mark.parametrize("flags", [[], ["--config", "kimera.toml"]])
 def test_a_key_is_refused_in_any_file_and_not_shown(
     flags: list[str], capsys: pytest.CaptureFixture[str]
@@ -264,10 +299,10 @@ def test_a_key_is_refused_in_any_file_and_not_shown(
 
 
 def test_a_flag_sets_aside_what_a_file_says_against_it() -> None:
-    write("[compare]\ncascade = 0.02\nmax-sent = 0.5\ncache-dir = 'kept'\ncache-size = 5")
+    write("[compare]\ncascade = 0.02\nmax-sent = 0.5\ncache-size = 5")
     assert (told("--kimera-only").settings.cascade, told("--kimera-only").settings.max_sent) == (None, None)
     assert told("--cascade 0.1").settings.max_sent == 0.5
-    assert told("--no-cache").settings.cache_dir is None
+    assert told("--no-cache").settings.cache_size is None
     write("[compare]\nno-cache = true")
     assert not told("--cache-size 1G").settings.no_cache
 

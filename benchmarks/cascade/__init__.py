@@ -13,17 +13,15 @@ __all__ = [
     "Curve",
     "CurvePoint",
     "Decision",
-    "Round",
     "curve",
     "plan_in",
-    "settled_verdict",
     "sides_in",
     "with_cascade",
 ]
 
 if TYPE_CHECKING:
     from benchmarks.cascade.bounds import CONFIDENCE
-    from benchmarks.cascade.cascade import BudgetError, Cascade, CascadePlan, Decision, Round, settled_verdict
+    from benchmarks.cascade.cascade import BudgetError, Cascade, CascadePlan, Decision
     from benchmarks.cascade.in_run import CascadeRun, plan_in, sides_in
     from benchmarks.cascade.result import with_cascade
     from benchmarks.cascade.trade_off import Curve, CurvePoint, curve
@@ -32,7 +30,7 @@ else:
         __name__,
         {
             "bounds": ["CONFIDENCE"],
-            "cascade": ["BudgetError", "Cascade", "CascadePlan", "Decision", "Round", "settled_verdict"],
+            "cascade": ["BudgetError", "Cascade", "CascadePlan", "Decision"],
             "in_run": ["CascadeRun", "plan_in", "sides_in"],
             "result": ["with_cascade"],
             "trade_off": ["Curve", "CurvePoint", "curve"],

@@ -19,8 +19,11 @@ __all__ = [
     "FinishedRun",
     "Journal",
     "JournalReader",
+    "JudgeDetector",
+    "JudgeOptions",
     "Judged",
     "JudgedScanSettings",
+    "LocalDetector",
     "Recorder",
     "RunResult",
     "build_differences",
@@ -64,12 +67,14 @@ if TYPE_CHECKING:
     from benchmarks.runs.dry_runs import dry_run
     from benchmarks.runs.finished_run import FinishedRun, open_run
     from benchmarks.runs.journal import Journal, JournalReader
+    from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
     from benchmarks.runs.judged_scan_settings import (
         OF_CANDIDATES,
         JudgedScanSettings,
         comparison_of,
         told_of_comparison,
     )
+    from benchmarks.runs.local_detector import LocalDetector
     from benchmarks.runs.matching import common_pairs, pairings
     from benchmarks.runs.outcomes import NOT_ASKED, rows_of
     from benchmarks.runs.recorder import Recorder
@@ -110,12 +115,14 @@ else:
             "dry_runs": ["dry_run"],
             "finished_run": ["FinishedRun", "open_run"],
             "journal": ["Journal", "JournalReader"],
+            "judge_detector": ["JudgeDetector", "JudgeOptions"],
             "judged_scan_settings": [
                 "JudgedScanSettings",
                 "OF_CANDIDATES",
                 "comparison_of",
                 "told_of_comparison",
             ],
+            "local_detector": ["LocalDetector"],
             "matching": ["common_pairs", "pairings"],
             "outcomes": ["NOT_ASKED", "rows_of"],
             "recorder": ["Recorder"],

@@ -56,6 +56,7 @@ class JudgedScanSettings(
         "--folder",
         metavar="DIR",
         one_session=True,
+        outward=True,
         help="folder to write the run to (default: runs/ and a timestamp)",
     )
     resume: str | None = option(
@@ -63,6 +64,7 @@ class JudgedScanSettings(
         "--resume",
         metavar="DIR",
         one_session=True,
+        outward=True,
         help="continue the run in DIR; only missing and failed pairs are asked about. Give the flags of the "
         "findings, such as --baseline, again",
     )

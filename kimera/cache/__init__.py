@@ -6,7 +6,6 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "ERROR_LOG_NAMES",
-    "FILE_NAME",
     "MAX_BYTES",
     "MODELS",
     "REPLIES_FILE_NAME",
@@ -25,7 +24,6 @@ __all__ = [
 if TYPE_CHECKING:
     from kimera.cache.embedding_cache import (
         ERROR_LOG_NAMES,
-        FILE_NAME,
         MAX_BYTES,
         MODELS,
         REPLIES_FILE_NAME,
@@ -49,7 +47,6 @@ else:
             "embedding_cache": [
                 "ERROR_LOG_NAMES",
                 "EmbeddingCache",
-                "FILE_NAME",
                 "MAX_BYTES",
                 "MODELS",
                 "REPLIES_FILE_NAME",

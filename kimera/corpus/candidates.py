@@ -22,7 +22,6 @@ import numpy as np
 from kimera.console import how_to_install
 from kimera.corpus.scan_rule import Rule
 from kimera.errors import UserError
-from kimera.models import ContradictionHead
 from kimera.workers import WorkerPool
 
 # usearch is imported where it is used: it is an extra, and must not be in the process that has torch; see
@@ -192,19 +191,22 @@ def screen(
     texts: Sequence[str],
     vectors: np.ndarray,
     pairs: Blocks,
-    head: ContradictionHead,
+    head: Callable[[np.ndarray, np.ndarray], np.ndarray],
     rule: Rule,
     *,
     on_progress: Callable[[int], object] = lambda pairs: None,
 ) -> Screened:
-    """What of the pairs the head lets through; on_progress is told how many it has looked at."""
+    """What of the pairs the head lets through; on_progress is told how many it has looked at.
+
+    head: the vectors of n pairs to probabilities of shape (n, 3), as `Reactor.screen`.
+    """
     place = np.empty(len(texts), dtype=np.int64)
     place[sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))] = np.arange(len(texts))
     kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     candidates = 0
     for block, cosines in pairs:
         ordered = np.where((place[block[:, 0]] > place[block[:, 1]])[:, None], block, block[:, ::-1])
-        scores = head.predict(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
+        scores = head(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
         keep = (scores >= rule.min_screen) | (cosines >= rule.surely)
         kept.append((ordered[keep].astype(np.int32), cosines[keep], scores[keep]))
         candidates += len(block)

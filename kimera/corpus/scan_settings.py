@@ -122,10 +122,14 @@ class FindingSettings:
         "--baseline",
         type=Path,
         metavar="FILE",
+        outward=True,
         help="file of accepted findings; these are left out",
     )
     write_baseline: bool = option(
-        False, "--write-baseline", help="accept all findings: write them to the --baseline file"
+        False,
+        "--write-baseline",
+        outward=True,
+        help="accept all findings: write them to the --baseline file",
     )
     fail_on_contradiction: bool = option(
         False, "--fail-on-contradiction", help="exit with code 3 if there is any finding"

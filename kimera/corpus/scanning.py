@@ -89,15 +89,13 @@ def screened_pairs(
     corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, *, rule: Rule, workers: int | None = None
 ) -> Screened:
     """The pairs of a corpus that are worth verifying; counts them in `scan`. reactor: of a screen stage."""
-    if reactor.head is None:
-        raise ValueError("the reactor has no head")
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
     vectors = _vectors(corpus, reactor, scan, bar, workers)
     with bar("neighbours", 2 * len(vectors), "text") as progress:
         neighbours = nearest(vectors, rule.neighbours, on_progress=progress.update)
     with bar("screening", None, "pair") as progress:
         related = related_pairs(corpus.texts, vectors, neighbours, rule)
-        screened = screen(corpus.texts, vectors, related, reactor.head, rule, on_progress=progress.update)
+        screened = screen(corpus.texts, vectors, related, reactor.screen, rule, on_progress=progress.update)
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
 

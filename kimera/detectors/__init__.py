@@ -1,4 +1,4 @@
-"""What a local detector is, and the kinds beside the reactor."""
+"""What a local detector is."""
 
 from typing import TYPE_CHECKING
 

@@ -22,6 +22,7 @@ from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.live_settings import TOKEN, LiveSettings
+from kimera.reactor_settings import models_of
 
 if TYPE_CHECKING:
     from kimera.live.server import LiveServer
@@ -77,16 +78,7 @@ def _serve(access: Access, settings: LiveSettings) -> int:
     from kimera.reactor import Reactor
 
     rule = CandidateRule(min_cosine=settings.min_cosine, max_chosen=settings.verify)
-    reactor = Reactor(
-        settings.encoder,
-        settings.head,
-        None,
-        stages=settings.reactor,
-        cross_encoder=settings.verify_weights,
-        backend=settings.backend,
-        precision=settings.precision,
-        device=settings.device,
-    )
+    reactor = Reactor(**models_of(settings), cache=None, stages=settings.reactor)
     finder = ContradictionFinder(reactor, rule)
     print("Loading the models ...", file=sys.stderr)
     finder.load()

@@ -148,6 +148,7 @@ class TrainSettings(PairSettings):
         "--cache-dir",
         type=Path,
         metavar="DIR",
+        outward=True,
         help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
     no_cache: bool = option(False, "--no-cache", help="keep no vectors on disk")

@@ -124,7 +124,7 @@ def test_the_screen_keeps_what_the_head_does_not_rule_out_the_likeliest_first() 
     texts = [f"{'long ' * (row % 5)}text {row}" for row in range(40)]
     pairs = np.array(list(combinations(range(40), 2)))
     cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-    head = ContradictionHead.load(SHIPPED_HEAD)
+    head = ContradictionHead.load(SHIPPED_HEAD).predict
     rule = Rule(min_screen=0.6, surely=0.1)
     found = screen(
         texts, vectors, iter([(pairs[:300], cosines[:300]), (pairs[300:], cosines[300:])]), head, rule
@@ -135,4 +135,4 @@ def test_the_screen_keeps_what_the_head_does_not_rule_out_the_likeliest_first() 
     assert ((found.score >= 0.6) | (found.cosine >= 0.1)).all()
     for first, second, score in zip(found.first, found.second, found.score, strict=True):
         assert (len(texts[first]), texts[first]) > (len(texts[second]), texts[second])
-        assert score == pytest.approx(head.predict(vectors[[first]], vectors[[second]])[0, 0], abs=1e-5)
+        assert score == pytest.approx(head(vectors[[first]], vectors[[second]])[0, 0], abs=1e-5)
