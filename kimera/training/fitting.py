@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.console import DONE, INTERRUPTED, note, tell
+from kimera.console import DONE, INTERRUPTED, as_called, note, tell
 from kimera.errors import UserError
 from kimera.files import dropped_rows, reading_of
 from kimera.models import (
@@ -114,6 +115,7 @@ def _run(settings: TrainSettings) -> int:
         raise _unwritable(error) from error
     settings.checkpoint_path.unlink(missing_ok=True)
     tell(figures_table([*card.held_out, *card.evaluation]))
+    _say(_next_step(settings))
     _say(f"wrote {settings.weights_path} and {settings.card_path}")
     return DONE
 
@@ -222,6 +224,13 @@ def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[S
 
 def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
     _say(f"epoch {epoch:g}: loss {train_loss:.4f}, held out {held_out_loss:.4f}")
+
+
+def _next_step(settings: TrainSettings) -> str:
+    """The command that tries the fitted stage, and says what it is worth on other pairs."""
+    flag = {"screen": "--head", "verify": "--verify-weights"}[settings.stage]
+    command = as_called(f"kimera compare PAIRS --kimera-only --max-pairs 0 {flag}")
+    return f"to measure it on other pairs: {command} {shlex.quote(str(settings.weights_path))}"
 
 
 def _say(line: str) -> None:

@@ -74,7 +74,9 @@ def test_a_fit_whose_figures_nobody_reads_is_written(tmp_path: Path, environment
             label = "contradiction" if number % 2 else "entailment"
             rows.writerow([f"Door {number} is open.", f"Door {number} is shut.", label])
     code, told = unread(["kimera.train", "pairs.csv"], tmp_path, environment)
-    assert (code, told.splitlines()[-1]) == (0, "wrote head.safetensors and head.md")
+    *_, following, last = told.splitlines()
+    assert (code, last) == (0, "wrote head.safetensors and head.md")
+    assert following.endswith("compare PAIRS --kimera-only --max-pairs 0 --head head.safetensors")
 
 
 def test_without_a_standard_output_a_run_is_made_all_the_same(
