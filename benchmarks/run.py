@@ -133,14 +133,13 @@ def _require_figures(
 def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
     """spool: a file with what standard input held, where that is the dataset."""
     bad_rows: list[str] = []
-    asks_simulator = settings.simulate and not settings.kimera_only
     dataset = load_dataset(
         spool or settings.dataset,
         title=TITLE if spool else "",
         max_pairs=settings.max_pairs,
         seed=settings.seed,
         shard=settings.shard,
-        labelled_only=asks_simulator,
+        labelled_only=settings.asks_simulator,
         on_bad_row=bad_rows.append,
         on_note=note,
         **reading_of(settings),
@@ -149,9 +148,9 @@ def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
         note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
-    if asks_simulator and not dataset.labelled:
+    if settings.asks_simulator and not dataset.labelled:
         raise UserError("--simulate answers from the labels, but this dataset has none")
-    if asks_simulator and dataset.unlabelled:
+    if settings.asks_simulator and dataset.unlabelled:
         note(
             f"{dataset.unlabelled} pairs without a label are left out, because the simulated judge "
             "answers from the labels"

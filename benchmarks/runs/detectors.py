@@ -13,6 +13,7 @@ from kimera.console import note
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmarks.cascade import CascadePlan
     from benchmarks.datasets import Dataset
     from benchmarks.judge import CostLimit, Price, Prompt, ReplyCache
     from benchmarks.openai_async import AsyncOpenAIClient
@@ -94,9 +95,7 @@ def check_names(models: Sequence[str]) -> None:
 
 def planned(settings: RunSettings) -> list[DetectorInfo]:
     """What the detectors of the run will be, in the summary's order, before any of them is made."""
-    from benchmarks.runs.finished_run import plan_of
-
-    plan = plan_of(vars(settings))
+    plan = plan_of(settings)
     return default_infos(
         [] if settings.judge_only else [local_info(REACTOR_NAME)],
         [] if settings.kimera_only else judges_of(settings),
@@ -105,6 +104,13 @@ def planned(settings: RunSettings) -> list[DetectorInfo]:
         swap=settings.swap,
         cascade=plan.settings if plan else None,
     )
+
+
+def plan_of(settings: RunSettings) -> CascadePlan | None:
+    """How the run shares out its pairs, where it is a cascade."""
+    from benchmarks.cascade import CascadePlan
+
+    return CascadePlan(settings.cascade, settings.max_sent, settings.seed) if settings.cascade else None
 
 
 def cascade_of(settings: RunSettings) -> DetectorInfo | None:

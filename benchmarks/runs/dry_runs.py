@@ -8,8 +8,7 @@ import numpy as np
 
 from benchmarks.datasets import Dataset
 from benchmarks.judge import CHAT_COMPLETIONS, START, Price, Prompt, estimate, in_dollars, worst_case
-from benchmarks.runs.detectors import judges_base_url, judges_of, price_for
-from benchmarks.runs.finished_run import plan_of
+from benchmarks.runs.detectors import judges_base_url, judges_of, plan_of, price_for
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
 from kimera.errors import UserError
@@ -36,7 +35,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         )
         if price and expected.dollars is not None:
             print(_enough(settings, expected.dollars, price, model, dataset, prompt))
-    if plan := plan_of(vars(settings)):
+    if plan := plan_of(settings):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
         maximum = "The figures above are the maximum."
