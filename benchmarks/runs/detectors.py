@@ -29,6 +29,7 @@ WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
     "--kimera-only": "the reactor alone",
 }
+LOCAL = (local_info(REACTOR_NAME),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
@@ -72,7 +73,7 @@ def check_names(models: Sequence[str]) -> None:
     """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
     from benchmarks.stats import CASCADE_RUN
 
-    ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
+    ours = (*(info.name for info in LOCAL), CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
         if not name.strip():
@@ -93,12 +94,17 @@ def check_names(models: Sequence[str]) -> None:
             )
 
 
-def planned(settings: RunSettings) -> list[DetectorInfo]:
-    """What the detectors of the run will be, in the summary's order, before any of them is made."""
+def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[DetectorInfo]:
+    """What the detectors of the run will be, in the summary's order, before any of them is made.
+
+    models: its judges, where these are known; by default those of the settings.
+    """
+    if models is None:
+        models = [] if settings.kimera_only else judges_of(settings)
     plan = plan_of(settings)
     return default_infos(
-        [] if settings.judge_only else [local_info(REACTOR_NAME)],
-        [] if settings.kimera_only else judges_of(settings),
+        [] if settings.judge_only else LOCAL,
+        models,
         is_simulated=settings.simulate,
         repeat=settings.repeat,
         swap=settings.swap,

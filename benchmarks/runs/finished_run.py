@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.detector_info import REACTOR_NAME, DetectorInfo, default_infos, local_info
-from benchmarks.runs.detectors import plan_of
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.runs.detectors import planned
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.runs.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in, settings_in
@@ -91,13 +91,4 @@ def infos_in(header: Record) -> list[DetectorInfo]:
             return [DetectorInfo.from_json(each) for each in header["detectors"]]
         except (AttributeError, TypeError) as error:
             raise UserError(f"the journal's header does not say what its detectors are: {error}") from None
-    settings = settings_in(header)
-    plan = plan_of(settings)
-    return default_infos(
-        [] if settings.judge_only else [local_info(REACTOR_NAME)],
-        header.get("judge", {}).get("models", ()),
-        is_simulated=settings.simulate,
-        repeat=settings.repeat,
-        swap=settings.swap,
-        cascade=plan.settings if plan else None,
-    )
+    return planned(settings_in(header), header.get("judge", {}).get("models", ()))
