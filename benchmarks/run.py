@@ -16,7 +16,7 @@ from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt
+from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt, unasked_in
 from benchmarks.report import write_report
 from benchmarks.runs import (
     JOURNAL,
@@ -248,7 +248,7 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSett
     failed = {kind: count for kind, count in result.errors.items() if kind_of(kind).is_failure}
     lost, asked = (
         sum(failed.values()),
-        len(result.verdicts) - result.spared - result.errors.get("not_asked", 0),
+        len(result.verdicts) - result.spared - unasked_in(result.errors),
     )
     if not lost:
         return False
