@@ -29,7 +29,7 @@ WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
     "--kimera-only": "the reactor alone",
 }
-LOCAL = (local_info(REACTOR_NAME),)  # the local detectors of a run, unless it has judges only
+LOCAL = (local_info(REACTOR_NAME, "reactor"),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
