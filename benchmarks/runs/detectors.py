@@ -15,7 +15,7 @@ from kimera.errors import UserError
 if TYPE_CHECKING:
     from benchmarks.cascade import CascadePlan
     from benchmarks.datasets import Dataset
-    from benchmarks.judge import CostLimit, Price, Prompt, ReplyCache
+    from benchmarks.judge import ChatProtocol, CostLimit, Price, Prompt, ReplyCache
     from benchmarks.openai_async import AsyncOpenAIClient
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
@@ -155,6 +155,13 @@ def detectors_of(
     return detectors
 
 
+def protocol_of(_: RunSettings) -> ChatProtocol:
+    """How the API of its judges speaks. No setting chooses another one yet."""
+    from benchmarks.judge import CHAT_COMPLETIONS
+
+    return CHAT_COMPLETIONS
+
+
 def _client(
     settings: RunSettings,
     model: str,
@@ -182,6 +189,7 @@ def _client(
         rates=RateLimits(settings.rpm, settings.tpm),
         replies=replies,
         logprobs=settings.logprobs,
+        protocol=protocol_of(settings),
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if settings.max_cost and price:
