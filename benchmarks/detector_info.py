@@ -83,7 +83,7 @@ def _known(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def local_info(
     name: str,
-    kind: str = "reactor",
+    kind: str,
     settings: Mapping[str, Any] | None = None,
     trained_on: list[str] | None = None,
 ) -> DetectorInfo:

@@ -147,8 +147,10 @@ class AsyncOpenAIClient:
 
     def settings(self) -> dict[str, Any]:
         """What determines the verdicts, JSON-ready, without the key."""
+        protocol = self.endpoint.protocol.name
         return {
             "model": self.endpoint.model,
+            **({"protocol": protocol} if protocol != CHAT_COMPLETIONS.name else {}),
             "base_url": self.endpoint.base_url,
             "prompt": {
                 "name": self.prompt.name,

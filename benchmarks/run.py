@@ -16,7 +16,7 @@ from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt
+from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt, unasked_in
 from benchmarks.report import write_report
 from benchmarks.runs import (
     JOURNAL,
@@ -133,14 +133,13 @@ def _require_figures(
 def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
     """spool: a file with what standard input held, where that is the dataset."""
     bad_rows: list[str] = []
-    asks_simulator = settings.simulate and not settings.kimera_only
     dataset = load_dataset(
         spool or settings.dataset,
         title=TITLE if spool else "",
         max_pairs=settings.max_pairs,
         seed=settings.seed,
         shard=settings.shard,
-        labelled_only=asks_simulator,
+        labelled_only=settings.asks_simulator,
         on_bad_row=bad_rows.append,
         on_note=note,
         **reading_of(settings),
@@ -149,9 +148,9 @@ def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
         note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
-    if asks_simulator and not dataset.labelled:
+    if settings.asks_simulator and not dataset.labelled:
         raise UserError("--simulate answers from the labels, but this dataset has none")
-    if asks_simulator and dataset.unlabelled:
+    if settings.asks_simulator and dataset.unlabelled:
         note(
             f"{dataset.unlabelled} pairs without a label are left out, because the simulated judge "
             "answers from the labels"
@@ -249,7 +248,7 @@ def _tell_failures(recorder: Recorder, comparison: Comparison, settings: RunSett
     failed = {kind: count for kind, count in result.errors.items() if kind_of(kind).is_failure}
     lost, asked = (
         sum(failed.values()),
-        len(result.verdicts) - result.spared - result.errors.get("not_asked", 0),
+        len(result.verdicts) - result.spared - unasked_in(result.errors),
     )
     if not lost:
         return False

@@ -351,6 +351,11 @@ class RunSettings(
         "given)",
     )
 
+    @property
+    def asks_simulator(self) -> bool:
+        """Whether answers come from the labels, so that only labelled pairs can be asked about."""
+        return self.simulate and not self.kimera_only
+
 
 _JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.

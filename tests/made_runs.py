@@ -19,7 +19,7 @@ HOSTILE = "=cmd|' /C calc'!A0\n# <script>alert(1)</script> | `x` $x^{ \x1b[31m [
 def reactor(verdicts: np.ndarray, name: str = "kimera") -> DetectorResult:
     answered = verdicts != FAILED
     return DetectorResult(
-        info=local_info(name),
+        info=local_info(name, "reactor"),
         mode="mp",
         asked=4,
         used=2,

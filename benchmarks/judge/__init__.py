@@ -52,6 +52,7 @@ __all__ = [
     "parse_price",
     "price_of",
     "resolved_base_url",
+    "unasked_in",
     "unstated",
     "worst_case",
 ]
@@ -63,7 +64,14 @@ if TYPE_CHECKING:
     from benchmarks.judge.chat_protocol import ChatProtocol
     from benchmarks.judge.completions import Completion
     from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url
-    from benchmarks.judge.failures import INTERRUPTED, REMEDIES, InterruptedAskingError, JudgeError, kind_of
+    from benchmarks.judge.failures import (
+        INTERRUPTED,
+        REMEDIES,
+        InterruptedAskingError,
+        JudgeError,
+        kind_of,
+        unasked_in,
+    )
     from benchmarks.judge.internal_errors import internal_error
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
@@ -96,7 +104,14 @@ else:
             "chat_protocol": ["ChatProtocol"],
             "completions": ["Completion"],
             "endpoint": ["Endpoint", "Request", "resolved_base_url"],
-            "failures": ["INTERRUPTED", "InterruptedAskingError", "JudgeError", "REMEDIES", "kind_of"],
+            "failures": [
+                "INTERRUPTED",
+                "InterruptedAskingError",
+                "JudgeError",
+                "REMEDIES",
+                "kind_of",
+                "unasked_in",
+            ],
             "internal_errors": ["internal_error"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [

@@ -2,6 +2,7 @@
 
 | method | what it says |
 | --- | --- |
+| `name` | what a summary calls it, where it is not chat completions |
 | `url` | where a request is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
 | `dialect` | what the first request asks for: formats, names of the limit, parameters that can be left out |
@@ -31,6 +32,9 @@ Messages = list[dict[str, str]]
 
 class ChatProtocol(Protocol):
     """One API. It holds no state: one value serves any number of endpoints."""
+
+    @property
+    def name(self) -> str: ...
 
     def url(self, base_url: str) -> str: ...
 

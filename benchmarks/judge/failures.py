@@ -19,6 +19,7 @@ kind is one entry in `KINDS`. Sets, remedies, and the table in docs/async.md fol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -242,6 +243,11 @@ _BY_NAME = {kind.name: kind for kind in KINDS}
 def kind_of(name: str) -> FailureKind:
     """The kind of this name; one that is not in the table, such as a local detector's, has no flag."""
     return _BY_NAME.get(name) or FailureKind(name, "pair", "nothing", "")
+
+
+def unasked_in(errors: Mapping[str, int]) -> int:
+    """How many of these failures, counted by kind, are pairs that nobody was asked about."""
+    return sum(count for kind, count in errors.items() if kind_of(kind).is_unasked)
 
 
 def kinds_table() -> str:

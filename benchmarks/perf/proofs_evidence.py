@@ -168,7 +168,7 @@ def large_run(n: int) -> RunResult:
         labels=labels,
         detectors=(
             DetectorResult(
-                local_info("kimera"), mode="single", verdicts=verdicts, scores=scores,
+                local_info("kimera", "reactor"), mode="single", verdicts=verdicts, scores=scores,
                 latency_ms=np.full(n, 0.1), wait_ms=np.zeros(n), **common,
             ),
             DetectorResult(

@@ -61,6 +61,6 @@ def in_flight(done_s: np.ndarray, latency_ms: np.ndarray, wall_s: float) -> Curv
     part = np.clip(np.searchsorted(edges, times[order], side="right") - 1, 0, edges.size - 2)
     last = np.searchsorted(part, np.arange(edges.size - 1), side="right") - 1
     at_end = np.where(last >= 0, open_now[np.maximum(last, 0)], 0)
-    maximum = np.concatenate(([0], at_end[:-1]))  # what was open when this part began, at least
-    np.maximum.at(maximum, part, open_now)
-    return stepped([*zip(edges[:-1].tolist(), maximum.tolist(), strict=True), (float(edges[-1]), 0.0)])
+    highest = np.concatenate(([0], at_end[:-1]))  # at least what was open when the part began
+    np.maximum.at(highest, part, open_now)
+    return stepped([*zip(edges[:-1].tolist(), highest.tolist(), strict=True), (float(edges[-1]), 0.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.data import families_of
+from benchmarks.judge import unasked_in
 from benchmarks.report.words import Detector, counted, kinds_of_failure, printable, titles
 
 SIMULATED = (
@@ -93,7 +94,7 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
 
 
 def _failure_notes(who: str, detector: Detector) -> list[str]:
-    failed = detector["failed"] - detector["errors"].get("not_asked", 0)
+    failed = detector["failed"] - unasked_in(detector["errors"])
     if not failed:
         return []
     again = " --resume asks about them again." if detector["role"] == "judge" else ""
@@ -182,7 +183,7 @@ def unfinished(summary: dict[str, Any]) -> list[str]:
 
 
 def _unfinished_notes(who: str, detector: Detector) -> list[str]:
-    unasked = detector["errors"].get("not_asked", 0)
+    unasked = unasked_in(detector["errors"])
     if not unasked:
         return []
     pairs = counted(detector["answered"] + detector["failed"], "pair")

@@ -49,8 +49,8 @@ def render_page(summary: Summary, run: RunResult, table: PairTable) -> str:
 
 def _joined(names: Sequence[str]) -> str:
     """a; a and b; a, b and c."""
-    *maximum, last = names
-    return f"{', '.join(maximum)} and {last}" if maximum else last
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def escape(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.data import families_of
 from benchmarks.detector_info import are_told_apart
+from benchmarks.judge import unasked_in
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
 from benchmarks.report.operating import Group, cost, restated, thresholds
@@ -91,7 +92,7 @@ def _detector(
     waiting = metrics.latency(detector.latency_ms + detector.wait_ms, amortised)
     at_work_s = detector.wall_s - detector.settings.get("load_s", 0.0)  # loading a model is done once
     throughput = metrics.throughput(answered, detector.busy_s, at_work_s, amortised, detector.from_cache)
-    if unasked := detector.errors.get("not_asked"):
+    if unasked := unasked_in(detector.errors):
         quality.values.pop("accuracy_failed_as_wrong", None)
         quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
         intervals.pop("accuracy_failed_as_wrong", None)

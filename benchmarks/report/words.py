@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from benchmarks.judge import in_dollars, kind_of
+from benchmarks.judge import in_dollars, kind_of, unasked_in
 from benchmarks.stats import (
     AT_PREVALENCE,
     BY_NAME,
@@ -125,7 +125,7 @@ def _in_flight(detector: Detector) -> str:
 
 
 def _answered(detector: Detector) -> str:
-    unasked, spared = detector["errors"].get("not_asked", 0), detector.get("spared", 0)
+    unasked, spared = unasked_in(detector["errors"]), detector.get("spared", 0)
     beside = [f"{unasked:,} not asked"] * bool(unasked) + [f"{spared:,} settled without it"] * bool(spared)
     return ", ".join([f"{detector['answered']:,} of {detector['answered'] + detector['failed']:,}", *beside])
 
@@ -140,7 +140,7 @@ def _called(detector: Detector) -> str:
 
 
 def _failed(detector: Detector) -> str:
-    failed = detector["failed"] - detector["errors"].get("not_asked", 0)
+    failed = detector["failed"] - unasked_in(detector["errors"])
     return f"{failed:,} ({kinds_of_failure(detector)})" if failed else "0"
 
 

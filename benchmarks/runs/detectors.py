@@ -21,7 +21,6 @@ from benchmarks.judge import (
     resolved_base_url,
 )
 from benchmarks.openai_async import AsyncOpenAIClient
-from benchmarks.runs.finished_run import plan_of
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
@@ -30,7 +29,9 @@ from kimera.console import note
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmarks.cascade import CascadePlan
     from benchmarks.datasets import Dataset
+    from benchmarks.judge import ChatProtocol
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
     from kimera.reactor import Reactor
@@ -43,6 +44,7 @@ WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
     "--kimera-only": "the reactor alone",
 }
+LOCAL = (local_info(REACTOR_NAME, "reactor"),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
 DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
@@ -82,7 +84,7 @@ def judges_of(settings: RunSettings) -> list[str]:
 
 def check_names(models: Sequence[str]) -> None:
     """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
-    ours = (REACTOR_NAME, CASCADE_NAME, CASCADE_RUN)
+    ours = (*(info.name for info in LOCAL), CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
         if not name.strip():
@@ -103,17 +105,29 @@ def check_names(models: Sequence[str]) -> None:
             )
 
 
-def planned(settings: RunSettings) -> list[DetectorInfo]:
-    """What the detectors of the run will be, in the summary's order, before any of them is made."""
-    plan = plan_of(vars(settings))
+def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[DetectorInfo]:
+    """What the detectors of the run will be, in the summary's order, before any of them is made.
+
+    models: its judges, where these are known; by default those of the settings.
+    """
+    if models is None:
+        models = [] if settings.kimera_only else judges_of(settings)
+    plan = plan_of(settings)
     return default_infos(
-        [] if settings.judge_only else [local_info(REACTOR_NAME)],
-        [] if settings.kimera_only else judges_of(settings),
+        [] if settings.judge_only else LOCAL,
+        models,
         is_simulated=settings.simulate,
         repeat=settings.repeat,
         swap=settings.swap,
         cascade=plan.settings if plan else None,
     )
+
+
+def plan_of(settings: RunSettings) -> CascadePlan | None:
+    """How the run shares out its pairs, where it is a cascade."""
+    from benchmarks.cascade import CascadePlan
+
+    return CascadePlan(settings.cascade, settings.max_sent, settings.seed) if settings.cascade else None
 
 
 def cascade_of(settings: RunSettings) -> DetectorInfo | None:
@@ -148,6 +162,13 @@ def detectors_of(
     return detectors
 
 
+def protocol_of(_: RunSettings) -> ChatProtocol:
+    """How the API of its judges speaks. No setting chooses another one yet."""
+    from benchmarks.judge import CHAT_COMPLETIONS
+
+    return CHAT_COMPLETIONS
+
+
 def _client(
     settings: RunSettings,
     model: str,
@@ -172,6 +193,7 @@ def _client(
         rates=RateLimits(settings.rpm, settings.tpm),
         replies=replies,
         logprobs=settings.logprobs,
+        protocol=protocol_of(settings),
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if settings.max_cost and price:

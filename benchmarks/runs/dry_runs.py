@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.datasets import Dataset
-from benchmarks.judge import CHAT_COMPLETIONS, START, Price, Prompt, estimate, in_dollars, worst_case
-from benchmarks.runs.detectors import judges_base_url, judges_of, price_for
-from benchmarks.runs.finished_run import plan_of
+from benchmarks.judge import START, Price, Prompt, estimate, in_dollars, worst_case
+from benchmarks.runs.detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
 from kimera.errors import UserError
@@ -36,7 +35,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         )
         if price and expected.dollars is not None:
             print(_enough(settings, expected.dollars, price, model, dataset, prompt))
-    if plan := plan_of(vars(settings)):
+    if plan := plan_of(settings):
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
         maximum = "The figures above are the maximum."
@@ -58,9 +57,10 @@ def _enough(
     settings: RunSettings, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
-    dialect = CHAT_COMPLETIONS.dialect()
+    protocol = protocol_of(settings)
+    dialect = protocol.dialect(logprobs=False)
     asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
-    longest = max(len(CHAT_COMPLETIONS.body(messages, model, dialect)) for messages in asked)
+    longest = max(len(protocol.body(messages, model, dialect)) for messages in asked)
     aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (

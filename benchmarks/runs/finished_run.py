@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cascade import CascadePlan
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.detector_info import REACTOR_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.detector_info import DetectorInfo
+from benchmarks.runs.detectors import planned
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.runs.outcomes import Outcomes, merge, rows_of, take_journal
-from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in
+from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in, settings_in
 from benchmarks.runs.run_result import RunResult
-from kimera.console import settings_of
 from kimera.errors import UserError
-from kimera.files import PairSettings, reading_of
+from kimera.files import reading_of
 from kimera.pairs import Failure, Pair, Verdict
 
 
@@ -53,15 +52,15 @@ def open_run(folder: str | Path) -> FinishedRun:
     """Reads the journal, and the dataset once. Raises UserError where either is missing or has changed."""
     folder = Path(folder)
     header = header_in(folder)
-    options = header["options"]
+    settings = settings_in(header)
     try:
         dataset = load_dataset(
             dataset_of(folder, header),
-            max_pairs=options["max_pairs"],
-            seed=options["seed"],
-            shard=options["shard"],
-            labelled_only=options["simulate"] and not options["kimera_only"],
-            **reading_of(settings_of(PairSettings, options)),
+            max_pairs=settings.max_pairs,
+            seed=settings.seed,
+            shard=settings.shard,
+            labelled_only=settings.asks_simulator,
+            **reading_of(settings),
         )
     except UserError as error:
         raise UserError(
@@ -77,7 +76,7 @@ def open_run(folder: str | Path) -> FinishedRun:
     outcomes = [Outcomes(info, len(dataset)) for info in infos if not info.sides]
     with JournalReader(folder / JOURNAL) as journal:
         take_journal({outcome.name: outcome for outcome in outcomes}, journal)
-    run = merge(dataset, outcomes, header["created"], options["seed"], cascade)
+    run = merge(dataset, outcomes, header["created"], settings.seed, cascade)
     return FinishedRun(folder, header, dataset, tuple(outcomes), run)
 
 
@@ -92,19 +91,4 @@ def infos_in(header: Record) -> list[DetectorInfo]:
             return [DetectorInfo.from_json(info) for info in header["detectors"]]
         except (AttributeError, TypeError) as error:
             raise UserError(f"the journal's header does not say what its detectors are: {error}") from None
-    options = header["options"]
-    plan = plan_of(options)
-    return default_infos(
-        [] if options["judge_only"] else [local_info(REACTOR_NAME)],
-        header.get("judge", {}).get("models", ()),
-        is_simulated=options["simulate"],
-        repeat=options["repeat"],
-        swap=options["swap"],
-        cascade=plan.settings if plan else None,
-    )
-
-
-def plan_of(options: Mapping[str, Any]) -> CascadePlan | None:
-    """Of a run as a cascade, from the flags it was begun with."""
-    risk = options["cascade"]
-    return CascadePlan(risk, options["max_sent"], options["seed"]) if risk else None
+    return planned(settings_in(header), header.get("judge", {}).get("models", ()))

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.detector_info import DetectorInfo
 from benchmarks.stats.formulas import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
@@ -161,12 +162,41 @@ class Shown(Flag):
     OF_RUNS = auto()  # of two runs, over all pairs
 
 
+# Of which detectors a figure is, whatever the pairs.
+
+
+def is_any(_: DetectorInfo) -> bool:
+    return True
+
+
+def is_one(info: DetectorInfo) -> bool:
+    """Whether its scores are one detector's: those of two are no ranking."""
+    return info.sides is None
+
+
+def is_local(info: DetectorInfo) -> bool:
+    return info.role == "local"
+
+
+def is_paid(info: DetectorInfo) -> bool:
+    return info.is_paid
+
+
+def is_asked(info: DetectorInfo) -> bool:
+    """Whether it is asked pair by pair, and so as often and for as much as is wanted."""
+    return info.is_paid and is_one(info)
+
+
+def is_timed_by_pair(info: DetectorInfo) -> bool:
+    return not info.is_amortised
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number of a detector, or of two, in summary.json.
 
     name: its key; of one in a group it is dotted, "latency_ms.p95". meaning: one line, for the schema and the
-    documents.
+    documents. only_of: the detectors that can have it.
     """
 
     name: str
@@ -176,6 +206,7 @@ class Figure:
     shown: Shown = Shown.TABLE
     interval: Method | None = None
     takes_labels: bool = False
+    only_of: Callable[[DetectorInfo], bool] = is_any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +225,7 @@ class QualityFigure(Figure):
 
 EVERYWHERE = Shown.TABLE | Shown.PLOT | Shown.PICTURE | Shown.CATEGORIES
 _quality = partial(QualityFigure, takes_labels=True)
+_ranked = partial(_quality, only_of=is_one)
 
 ACCURACY = _quality(
     "accuracy",
@@ -213,7 +245,7 @@ F1 = _quality(
     shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE,
     source="van Rijsbergen 1979",
 )
-ROC_AUC = _quality(
+ROC_AUC = _ranked(
     "roc_auc",
     "ROC AUC",
     "Area under the ROC curve: how often a contradiction scores above another pair, ties counted half.",
@@ -223,7 +255,7 @@ ROC_AUC = _quality(
     shown=EVERYWHERE | Shown.DIFFERENCES,
     source="Mann and Whitney 1947",
 )
-BRIER = _quality(
+BRIER = _ranked(
     "brier",
     "Brier score",
     "Mean squared distance of the score from the label.",
@@ -284,7 +316,7 @@ QUALITY = (
         over_all=True,
     ),
     ROC_AUC,
-    _quality(
+    _ranked(
         "average_precision",
         "average precision",
         "Precision at each contradiction, averaged down the ranking.",
@@ -294,7 +326,7 @@ QUALITY = (
         shown=Shown.TABLE | Shown.PLOT,
     ),
     BRIER,
-    _quality(
+    _ranked(
         "log_loss",
         "log loss",
         "Mean negative natural logarithm of the probability given to what is true.",
@@ -303,7 +335,7 @@ QUALITY = (
         interval=Method.BOOTSTRAP,
         source="Good 1952",
     ),
-    _quality(
+    _ranked(
         "calibration_error",
         "calibration error",
         "Expected calibration error over bins of equal mass.",
@@ -354,6 +386,7 @@ AT_THRESHOLD = tuple(
         name=f"thresholds.{figure.name}",
         label=f"{figure.label} at that threshold",
         meaning="Of each fold's verdicts at the threshold that is best for the others.",
+        only_of=is_local,
     )
     for figure in shown_in(Shown.ELSEWHERE)
 )
@@ -418,6 +451,7 @@ SPEED = (
             time.meaning,
             Unit.MILLISECONDS,
             shown=Shown.TABLE if time.of_each else Shown.TABLE | Shown.OF_RUNS,
+            only_of=is_timed_by_pair if time.of_each else is_any,
         )
         for time in TIMES
     ),
@@ -428,6 +462,7 @@ SPEED = (
             time.meaning,
             Unit.MILLISECONDS,
             shown=Shown.TABLE if time.with_retries else Shown.NOWHERE,
+            only_of=is_timed_by_pair,
         )
         for time in TIMES
     ),
@@ -437,10 +472,16 @@ SPEED = (
         "Answered pairs a second, the loading of models left out.",
         Unit.PER_SECOND,
     ),
-    Figure("mean_in_flight", "mean in flight", "Of a judge: summed latency over wall time.", Unit.IN_FLIGHT),
+    Figure(
+        "mean_in_flight",
+        "mean in flight",
+        "Of a judge: summed latency over wall time.",
+        Unit.IN_FLIGHT,
+        only_of=is_timed_by_pair,
+    ),
     Figure("wall_s", "wall time", "Seconds from the first question to the last answer.", Unit.SECONDS),
 )
-_each = partial(Figure, unit=Unit.DOLLARS_EACH, takes_labels=True)
+_each = partial(Figure, unit=Unit.DOLLARS_EACH, takes_labels=True, only_of=is_paid)
 COSTS = (
     _each(
         "cost.per_correct",
@@ -461,17 +502,18 @@ COST_AT_PREVALENCE = _each(
     "Dollars for each contradiction found, at that prevalence.",
     interval=Method.BY_RECALL,
 )
+_paid_count = partial(_count, only_of=is_paid)
 REQUESTS = (
-    _count("attempts", "requests sent", "Of a judge: requests sent."),
-    _count(
+    _paid_count("attempts", "requests sent", "Of a judge: requests sent."),
+    _paid_count(
         "from_cache",
         "replies from the cache",
         "Of a judge: replies that were kept from an earlier run, and not paid for.",
     ),
-    _count("tokens.prompt", "prompt tokens", "Tokens sent."),
-    _count("tokens.completion", "completion tokens", "Tokens received."),
-    _count("tokens.cached", "cached tokens", "Tokens of the prompt that the endpoint had in its cache."),
-    _count("tokens.reasoning", "reasoning tokens", "Tokens of the completion that were reasoning."),
+    _paid_count("tokens.prompt", "prompt tokens", "Tokens sent."),
+    _paid_count("tokens.completion", "completion tokens", "Tokens received."),
+    _paid_count("tokens.cached", "cached tokens", "Tokens of the prompt that the endpoint had in its cache."),
+    _paid_count("tokens.reasoning", "reasoning tokens", "Tokens of the completion that were reasoning."),
     Figure(
         "dollars",
         "cost",
@@ -479,9 +521,10 @@ REQUESTS = (
         "one, what it would have cost.",
         Unit.DOLLARS,
         shown=Shown.OF_RUNS,
+        only_of=is_paid,
     ),
 )
-_checked = partial(Figure, shown=Shown.NOWHERE)
+_checked = partial(Figure, shown=Shown.NOWHERE, only_of=is_asked)
 CHECKS = (
     _checked(
         "stability.flip_rate",
@@ -510,6 +553,7 @@ CHECKS = (
         "cross-validated threshold",
         "The best for F1: the median of ten folds.",
         takes_labels=True,
+        only_of=is_local,
     ),
 )
 OF_DETECTORS = (

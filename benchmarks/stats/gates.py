@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from benchmarks.detector_info import DetectorInfo, are_told_apart
-from benchmarks.stats.figures import BY_NAME, DIFFERENCES
+from benchmarks.stats.figures import BY_NAME, DIFFERENCES, OF_DETECTORS
 from benchmarks.stats.schema import ENDS, figures
 from kimera.console import GATE_NOT_MET
 from kimera.errors import UserError
@@ -32,15 +32,9 @@ CONDITION = re.compile(
 )
 
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
-# How the names of figures begin that detectors of a role never have, whatever the pairs.
-NEVER_OF = {
-    "local": (
-        *("latency_ms.p", "pair_ms.", "mean_in_flight", "concurrency", "attempts", "from_cache"),
-        *("dollars", "cost.", "at_prevalence.dollars", "stability.", "calibration."),
-    ),
-    "judge": ("workers", "thresholds."),
-}
-# ... that only labelled pairs give: of those in a group, the group.
+# What of a detector's effort the summary counts under each name; see `DetectorInfo.effort`.
+EFFORTS = {"workers": "workers", "concurrency": "requests in flight"}
+# How the names of figures begin that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
     *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
     *(f"differences.{figure.name}" for figure in DIFFERENCES),
@@ -152,12 +146,26 @@ class Prospect:
 
     def _why_never(self, gate: Gate) -> str:
         info = self.infos.get(gate.subject)
-        if info and gate.metric.startswith(NEVER_OF.get(info.role, ())):
-            return f"a {info.kind} has none"
+        if info and not _can_have(info, gate.metric):
+            return f"{info.name} has none"
         if not self.labelled and gate.metric.startswith(FROM_LABELS):
             return "no pair carries a label"
         flags = (flag for start, flag in self.flags.items() if gate.metric.startswith(start))
         return next((f"{flag} is not given" for flag in flags), "")
+
+
+def _can_have(info: DetectorInfo, metric: str) -> bool:
+    """Whether on some pairs this detector has the figure; one not declared goes with its group."""
+    if effort := EFFORTS.get(metric.removesuffix("_used")):
+        return effort == info.effort
+    name = metric.rpartition(".")[0] if metric.endswith(tuple(f".{end}" for end in ENDS)) else metric
+    group = f"{metric.partition('.')[0]}."
+    declared = (
+        [BY_NAME[name]]
+        if name in BY_NAME
+        else [figure for figure in OF_DETECTORS if figure.name.startswith(group)]
+    )
+    return not declared or any(figure.only_of(info) for figure in declared)
 
 
 def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:

@@ -5,7 +5,7 @@ FAILED where the detector gave none; `scores`, P(contradiction), and `latency_ms
 it failed. `truth` is `labels` where every pair carries one.
 
 A metric that has no value on its arrays raises `UndefinedMetricError` with the reason; the functions that
-give several metrics collect the reasons in `Measured.absent`. Nothing is invented, not even a zero.
+give several metrics collect the reasons in `Measured.absent`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,11 @@ from benchmarks.judge.chat_protocol import ChatProtocol, Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
 from benchmarks.judge.error_bodies import ErrorReply, read_error_body
+from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.usage import read_usage
+from benchmarks.llm_compare import main
+from benchmarks.openai_async import AsyncOpenAIClient
 
 Serve = Callable[[Any], ScriptedJudge]
 KEY = "k-0123456789"
@@ -26,6 +29,8 @@ SAID = json.dumps({"said": VERDICT, "cost": {"input_tokens": 7, "output_tokens":
 
 class Plain:
     """An API of nobody's: /ask, the key in X-Pass, one text in and one text out."""
+
+    name = "plain"
 
     def url(self, base_url: str) -> str:
         return f"{base_url}/ask"
@@ -90,6 +95,37 @@ def test_the_key_that_it_shows_in_its_own_header_gets_into_no_outcome(serve: Ser
 
 def test_a_reply_that_it_cannot_read_is_an_error_of_ours_and_not_the_endpoints(serve: Serve) -> None:
     assert kinds(judge(serve(Canned(body=b"{}")).base_url, protocol=PLAIN)) == ["internal"]
+
+
+def test_a_summary_names_the_protocol_where_it_is_not_chat_completions() -> None:
+    told = [
+        AsyncOpenAIClient(KEY, protocol=protocol).settings().get("protocol")
+        for protocol in (PLAIN, CHAT_COMPLETIONS)
+    ]
+    assert told == ["plain", None]
+
+
+def test_a_run_and_its_dry_run_ask_in_the_words_of_one_protocol(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: list[str] = []
+
+    class Noting(Plain):
+        def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+            written.append(model)
+            return super().body(messages, model, dialect, sample)
+
+    monkeypatch.setattr("benchmarks.judge.CHAT_COMPLETIONS", Noting())
+    server = serve(Canned(body=SAID))
+    flags = ["--judge-only", "--model", "m", "--base-url", server.base_url, "--price", "1,2", "--no-viz"]
+    flags += ["--max-pairs", "3", "--max-cost", "1", "--quiet", "--out", str(tmp_path / "run")]
+    assert main([*flags, "--dry-run"]) == 0
+    assert "Give at least" in capsys.readouterr().out
+    assert (written, server.asked) == (["m"] * 3, [])
+    assert main(flags) == 0
+    assert {asked.path for asked in server.asked} == {"/v1/ask"}
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["detectors"]["m"]["settings"]["protocol"] == "plain"
 
 
 @pytest.mark.parametrize(

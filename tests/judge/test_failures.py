@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import benchmarks.judge.failures
-from benchmarks.judge.failures import FATAL, KINDS, REMEDIES, REPAIRED, RETRIED, kind_of
+from benchmarks.judge.failures import FATAL, KINDS, REMEDIES, REPAIRED, RETRIED, kind_of, unasked_in
 
 NAMES = {kind.name for kind in KINDS}
 PACKAGE = Path(str(benchmarks.__file__)).parent
@@ -30,6 +30,13 @@ def test_who_may_see_a_kind_that_ends_a_run_looks_at_the_run() -> None:
 def test_a_kind_that_is_not_in_the_table_is_a_failure_without_any_flag() -> None:
     assert kind_of("empty_text").is_failure
     assert not kind_of("empty_text").is_limit
+
+
+def test_what_was_not_asked_is_told_by_its_flag_and_by_no_name() -> None:
+    unasked = [kind.name for kind in KINDS if kind.is_unasked]
+    assert unasked_in({"timeout": 1, "empty_text": 2, **dict.fromkeys(unasked, 3)}) == 3 * len(unasked) > 0
+    counted = [path.name for path in PACKAGE.rglob("*.py") if 'get("not_asked"' in path.read_text("utf-8")]
+    assert counted == []
 
 
 def test_nobody_else_keeps_a_set_of_kinds() -> None:

@@ -276,7 +276,7 @@ def test_a_setting_with_the_name_of_a_count_is_refused_before_anything_is_done(t
     [
         local_info("a", "overlap", {"deep": {"x": [1]}}, ["SNLI"]),
         judge_info("b", is_simulated=True, repeat=3, swap=True, price={"input": 1.0}),
-        cascade_info("c", local_info("a"), judge_info("b"), CascadePlan(0.1).settings),
+        cascade_info("c", local_info("a", "reactor"), judge_info("b"), CascadePlan(0.1).settings),
     ],
     ids=lambda info: info.kind,
 )
@@ -284,11 +284,16 @@ def test_what_a_detector_is_goes_through_json_and_back(info: DetectorInfo) -> No
     assert DetectorInfo.from_json(json.loads(json.dumps(info.as_json()))) == info
 
 
+def test_a_local_detector_is_no_reactor_unless_it_says_so() -> None:
+    with pytest.raises(TypeError, match="kind"):
+        local_info("overlap")  # type: ignore[call-arg]
+
+
 def test_a_header_of_version_0_5_0_tells_the_same() -> None:
     options = {"judge_only": False, "simulate": True, "repeat": 2, "swap": True, "seed": 4}
     options |= {"cascade": 0.1, "max_sent": 0.5}
     first, second, third = infos_in({"judge": {"models": ["m"]}, "options": options})
-    assert first == local_info("kimera")
+    assert first == local_info("kimera", "reactor")
     assert second == judge_info("m", is_simulated=True, repeat=2, swap=True)
     assert third.sides == ("kimera", "m")
     assert third.settings == {"risk": 0.1, "max_sent": 0.5, "seed": 4}

@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from benchmarks.detector_info import local_info
 from benchmarks.llm_compare import build_parser, main
+from benchmarks.runs.detectors import LOCAL, check_names, plan_of, planned
+from benchmarks.runs.finished_run import infos_in
 from benchmarks.runs.journal import Journal
 from benchmarks.runs.judged_scan_settings import JudgedScanSettings, told_of_comparison
 from benchmarks.runs.run_folder import JOURNAL, header_in, header_of, resumed_settings, settings_in
@@ -163,3 +166,27 @@ def test_a_whole_run_may_be_told_by_a_file(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr()
     assert shown.out.count("Dataset: pairs.jsonl, 1 pair, none labelled") == 2
     assert shown.err.count("note: flags are read from kimera.toml in this folder\n") == 2
+
+
+def test_settings_themselves_say_what_follows_from_several_of_them() -> None:
+    assert RunSettings(simulate=True).asks_simulator
+    assert not RunSettings(simulate=True, kimera_only=True).asks_simulator
+    assert not RunSettings(kimera_only=True).asks_simulator
+    assert plan_of(RunSettings()) is None
+    plan = plan_of(RunSettings(cascade=0.1, max_sent=0.5, seed=4))
+    assert plan
+    assert plan.settings == {"risk": 0.1, "max_sent": 0.5, "seed": 4}
+
+
+def test_a_local_detector_is_planned_read_back_and_keeps_its_name_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overlap = local_info("overlap", "overlap detector")
+    monkeypatch.setattr("benchmarks.runs.detectors.LOCAL", (*LOCAL, overlap))
+    settings = RunSettings(models=("m",))
+    assert [info.name for info in planned(settings)] == ["kimera", "overlap", "m"]
+    before_0_6_0 = {"judge": {"models": ["m"]}, "options": {"models": ["m"]}}
+    assert infos_in(before_0_6_0) == planned(settings)
+    for taken in ("overlap", "overlap/m"):
+        with pytest.raises(UserError, match=f"--model {taken}: Kimera uses that name"):
+            check_names(["m", taken])

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_runs import GUESSES, LABELLED, RUNS, UNLABELLED, judge, reactor, run_of
 from servers import ScriptedJudge, verdict
-from test_report import GUESSES, LABELLED, RUNS, UNLABELLED, judge, reactor, run_of
 
-from benchmarks.detector_info import DetectorInfo, judge_info
+from benchmarks.detector_info import DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
 from benchmarks.stats.gates import (
     OPERATORS,
     Gate,
+    Prospect,
     check,
     exit_code_with,
     known_figures,
@@ -138,6 +139,42 @@ def test_a_figure_that_is_absent_meets_no_gate_and_says_why(metric: str, reason:
     (checked,) = check(gates, parts_of(summary))
     assert not checked.is_met
     assert f"no such figure: {reason}" in str(checked)
+
+
+PLANNED = default_infos([local_info("mine", "overlap detector")], ["m"], repeat=2, cascade={"risk": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "lacks"),
+    [
+        (
+            "mine",
+            ("f1", "roc_auc.low", "latency_ms.mean", "workers", "thresholds.default", "at_prevalence.f1"),
+            ("latency_ms.p95", "pair_ms.mean", "dollars", "tokens.prompt", "cost.per_correct", "concurrency")
+            + ("stability.flip_rate", "calibration.pairs", "at_prevalence.dollars_per_contradiction"),
+        ),
+        (
+            "m",
+            ("roc_auc", "latency_ms.p95", "pair_ms.mean", "dollars", "stability.repeat", "concurrency_used"),
+            ("workers", "thresholds.f1", "thresholds.default"),
+        ),
+        (
+            "cascade",
+            ("f1.high", "latency_ms.mean", "dollars", "cost.per_correct", "concurrency", "pairs_per_s"),
+            ("stability.flip_rate", "latency_ms.p95", "pair_ms.p95", "mean_in_flight", "calibration.brier")
+            + ("thresholds.f1.low", "workers", "roc_auc", "log_loss.high"),
+        ),
+    ],
+)
+def test_a_figure_that_a_detector_never_has_is_refused_beforehand(
+    name: str, has: tuple[str, ...], lacks: tuple[str, ...]
+) -> None:
+    prospect = Prospect({info.name: info for info in PLANNED}, True, {})
+    known = known_figures(PLANNED)
+    prospect.require(parse_gates([f"{name}.{metric} < 1" for metric in has], known))
+    for metric in lacks:
+        with pytest.raises(UserError, match=f"cannot have such a figure: {name} has none"):
+            prospect.require(parse_gates([f"{name}.{metric} < 1"], known))
 
 
 def test_a_run_that_failed_keeps_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,8 @@ _UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, Attr
 class ChatCompletions:
     """The ChatProtocol of OpenAI's chat completions."""
 
+    name = "chat-completions"
+
     def url(self, base_url: str) -> str:
         return f"{base_url}/chat/completions"
 
