@@ -78,7 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.5,
         metavar="C",
-        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: 0.5, which keeps all)",
+        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: %(default)s, which "
+        "keeps all)",
     )
     add_old_name(parser, "--least-confidence", "min_confidence", float)
     return parser

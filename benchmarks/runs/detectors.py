@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.judge import DEFAULT_MODEL
 from kimera.console import note
 from kimera.errors import UserError
 
@@ -29,7 +30,6 @@ WAYS_WITHOUT = {
     "--kimera-only": "the reactor alone",
 }
 SIMULATED_NAME = "simulated-judge"
-DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
 

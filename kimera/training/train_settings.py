@@ -136,7 +136,7 @@ class TrainSettings(PairSettings):
         type=float,
         metavar="SHARE",
         help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
-        "scores depend less on the order (default: 0)",
+        "scores depend less on the order (default: %(default)g)",
     )
     compile: bool = option(
         False,
