@@ -23,7 +23,7 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
-from kimera.reactor_settings import ReactorSettings, check_cache
+from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
     from kimera.reactor import Stages
@@ -378,5 +378,4 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
         flags = [declared[each].flag for each in idle if each in told.flags]
         if flags and getattr(run, name):
             yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
-    if told.settings.ray_address and run.engine == "local":
-        yield "--ray-address has no effect without --engine ray"
+    yield from idle_address(told.settings.ray_address, run.engine)

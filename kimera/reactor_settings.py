@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -138,11 +139,17 @@ def check_cache(settings: ReactorSettings) -> None:
         )
 
 
+def idle_address(ray_address: str | None, engine: EngineName) -> Iterator[str]:
+    """A note of an address that does nothing."""
+    if ray_address and engine == "local":
+        yield "--ray-address has no effect without --engine ray"
+
+
 def check_reactor(settings: ReactorSettings) -> None:
     """`check_cache`, and a note of a setting that does nothing beside the others."""
     check_cache(settings)
-    if settings.ray_address and settings.engine == "local":
-        note("--ray-address has no effect without --engine ray")
+    for told in idle_address(settings.ray_address, settings.engine):
+        note(told)
 
 
 def models_of(settings: ModelSettings) -> dict[str, Any]:
