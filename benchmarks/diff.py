@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive,
         default=2.0,
         metavar="POINTS",
-        help="margin of the equivalence test, in points of accuracy (default: 2)",
+        help="margin of the equivalence test, in points of accuracy (default: %(default)g)",
     )
     parser.add_argument("--fail-if", action="append", metavar="GATE", help=FAIL_IF)
     parser.add_argument(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimera.console import DONE, add_old_name, as_called, exit_code_of, note, tell
+from kimera.console import DONE, add_old_name, as_called, confidence, exit_code_of, note, tell
 from kimera.errors import UserError
 from kimera.files import replacing
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
@@ -76,20 +76,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--min-confidence",
-        type=float,
+        type=confidence,
         default=0.5,
         metavar="C",
-        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: 0.5, which keeps all)",
+        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: %(default)s, which "
+        "keeps all)",
     )
-    add_old_name(parser, "--least-confidence", "min_confidence", float)
+    add_old_name(parser, "--least-confidence", "min_confidence", confidence)
     return parser
 
 
 def _distil(options: argparse.Namespace) -> int:
     from benchmarks.runs import open_run  # and with it scipy, for which --help need not wait
 
-    if not 0.5 <= options.min_confidence <= 1:
-        raise UserError(f"--min-confidence: {options.min_confidence:g} is not from 0.5 to 1")
     run = open_run(options.folder)
     place = _place_of(run, options.judge)
     path = options.out or run.folder / OUT

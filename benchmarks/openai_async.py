@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.judge import (
     CHAT_COMPLETIONS,
+    DEFAULT_MODEL,
     DEFAULT_PROMPT,
     INTERRUPTED,
     MAX_IN_FLIGHT,
@@ -80,7 +81,7 @@ class AsyncOpenAIClient:
     def __init__(
         self,
         api_key: str | None = None,
-        model: str = "gpt-4o",
+        model: str = DEFAULT_MODEL,
         max_concurrent: int | Literal["auto"] = 8,
         base_url: str | None = None,
         timeout: float = 30.0,

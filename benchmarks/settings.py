@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_PROMPT
+from benchmarks.judge import DEFAULT_MODEL, DEFAULT_PROMPT
 from kimera.console import (
     CommandLine,
     Groups,
@@ -23,7 +23,7 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
-from kimera.reactor_settings import ReactorSettings, check_cache
+from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
     from kimera.reactor import Stages
@@ -50,7 +50,8 @@ class _SampleSettings:
         type=whole(0),
         metavar="N",
         identity=True,
-        help="maximum number of pairs to use; a larger dataset is sampled by label; 0 uses all (default: 50)",
+        help="maximum number of pairs to use; a larger dataset is sampled by label; 0 uses all (default: "
+        "%(default)s)",
     )
     seed: int = option(
         0,
@@ -58,7 +59,7 @@ class _SampleSettings:
         type=whole(0),
         metavar="N",
         identity=True,
-        help="seed of that sample (default: 0)",
+        help="seed of that sample (default: %(default)s)",
     )
     shard: str | None = option(
         None,
@@ -133,7 +134,8 @@ class JudgeSettings:
         repeated=True,
         metavar="NAME",
         identity=True,
-        help="the judge's model; repeat the flag for several judges (default: KIMERA_MODEL, or gpt-4o)",
+        help="the judge's model; repeat the flag for several judges (default: KIMERA_MODEL, or "
+        f"{DEFAULT_MODEL})",
     )
     base_url: str | None = option(
         None,
@@ -157,7 +159,7 @@ class JudgeSettings:
         "--timeout",
         type=positive,
         metavar="S",
-        help="time limit of one attempt, in seconds (default: 30)",
+        help="time limit of one attempt, in seconds (default: %(default)g)",
     )
     max_retries: int = option(
         5,
@@ -165,7 +167,7 @@ class JudgeSettings:
         type=whole(0),
         metavar="N",
         help="maximum number of retries for a pair after a fault or an unusable reply; rate limits (429) are "
-        "retried up to four times as often (default: 5)",
+        "retried up to four times as often (default: %(default)s)",
     )
     prompt: str = option(
         DEFAULT_PROMPT,
@@ -199,7 +201,7 @@ class JudgeSettings:
         type=whole(1),
         metavar="K",
         identity=True,
-        help="ask about each pair K times and report how often verdicts change (default: 1)",
+        help="ask about each pair K times and report how often verdicts change (default: %(default)s)",
     )
     swap: bool = option(
         False,
@@ -287,7 +289,7 @@ class _OutputSettings:
         metavar="POINTS",
         identity=True,
         help="margin of the equivalence test, in points of accuracy: two detectors shown to differ by less "
-        "are called equivalent (default: 2)",
+        "are called equivalent (default: %(default)g)",
     )
     fail_if: tuple[str, ...] = option(
         (), "--fail-if", repeated=True, metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
@@ -297,7 +299,8 @@ class _OutputSettings:
         "--max-failed",
         type=share,
         metavar="SHARE",
-        help="exit with code 1 if a detector failed on more than this share of the pairs (default: 0.1)",
+        help="exit with code 1 if a detector failed on more than this share of the pairs (default: "
+        "%(default)s)",
     )
     prevalence: float | None = option(
         None,
@@ -380,5 +383,4 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
         flags = [declared[name].flag for name in idle if name in told.flags]
         if flags and getattr(run, name):
             yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
-    if told.settings.ray_address and run.engine == "local":
-        yield "--ray-address has no effect without --engine ray"
+    yield from idle_address(told.settings.ray_address, run.engine)

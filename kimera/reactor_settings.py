@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from kimera.console import note, option, size, whole
 from kimera.errors import UserError
-from kimera.models import DEFAULT_MODEL
+from kimera.models import DEFAULT_MODEL, Backend, Device, Precision
+from kimera.workers import EngineName
 
 if TYPE_CHECKING:
-    from kimera.models import Backend, Device, Precision
     from kimera.reactor import Reactor, Stages
-    from kimera.workers import EngineName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +46,14 @@ class ModelSettings:
     backend: Backend | None = option(
         None,
         "--backend",
-        choices=("onnx", "torch"),
+        choices=get_args(Backend),
         identity=True,
         help="library that computes (default: onnx; torch on a GPU and for models that onnx cannot run)",
     )
     precision: Precision | None = option(
         None,
         "--precision",
-        choices=("int8", "float16", "float32"),
+        choices=get_args(Precision),
         identity=True,
         help="number format; int8 is faster and a little less exact (default: int8 on onnx, float32 on "
         "torch, float16 on a GPU)",
@@ -61,9 +61,9 @@ class ModelSettings:
     device: Device = option(
         "cpu",
         "--device",
-        choices=("cpu", "cuda", "mps", "auto"),
+        choices=get_args(Device),
         identity=True,
-        help="device to compute on; auto takes a GPU if torch finds one (default: cpu)",
+        help="device to compute on; auto takes a GPU if torch finds one (default: %(default)s)",
     )
 
 
@@ -81,9 +81,9 @@ class _WorkSettings:
     engine: EngineName = option(
         "local",
         "--engine",
-        choices=("local", "ray"),
+        choices=get_args(EngineName),
         help="where to compute: local is this machine; ray is the workers of a Ray cluster, one for each of "
-        "its CPUs unless --mp sets their number (default: local)",
+        "its CPUs unless --mp sets their number (default: %(default)s)",
     )
     ray_address: str | None = option(
         None,
@@ -139,11 +139,17 @@ def check_cache(settings: ReactorSettings) -> None:
         )
 
 
+def idle_address(ray_address: str | None, engine: EngineName) -> Iterator[str]:
+    """A note of an address that does nothing."""
+    if ray_address and engine == "local":
+        yield "--ray-address has no effect without --engine ray"
+
+
 def check_reactor(settings: ReactorSettings) -> None:
     """`check_cache`, and a note of a setting that does nothing beside the others."""
     check_cache(settings)
-    if settings.ray_address and settings.engine == "local":
-        note("--ray-address has no effect without --engine ray")
+    for told in idle_address(settings.ray_address, settings.engine):
+        note(told)
 
 
 def models_of(settings: ModelSettings) -> dict[str, Any]:

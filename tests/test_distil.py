@@ -69,7 +69,6 @@ def test_what_the_judge_is_not_sure_of_can_be_left_out(folder: Path, tmp_path: P
     [
         ([], "the judges of this run are: a, b"),
         (["--judge", "c"], "--judge c: the judges of this run are: a, b"),
-        (["--judge", "a", "--min-confidence", "2"], "2 is not from 0.5 to 1"),
     ],
 )
 def test_a_wrong_question_is_answered_with_what_would_be_right(
@@ -78,6 +77,16 @@ def test_a_wrong_question_is_answered_with_what_would_be_right(
     assert main([str(folder), "--out", str(tmp_path / "out.jsonl"), *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("flag", ["--min-confidence", "--least-confidence"])
+@pytest.mark.parametrize("value", ["2", "0.4", "nan", "much"])
+def test_a_confidence_that_no_verdict_has_is_wrong_usage(
+    flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", flag, value])
+    assert f"argument {flag}: '{value}' is not from 0.5 to 1" in capsys.readouterr().err
 
 
 def test_a_run_without_a_judge_has_nothing_to_write(

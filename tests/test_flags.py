@@ -42,6 +42,22 @@ def test_training_takes_workers_as_every_command_does_and_as_it_did() -> None:
     assert "--workers" not in build_parser().format_help()
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--epochs", "0", "'0' is not a whole number of at least 1"),
+        ("--seed", "1.5", "'1.5' is not a whole number of at least 0"),
+        ("--swap", "1.5", "'1.5' is not a share from 0 to 1"),
+    ],
+)
+def test_training_refuses_values_as_every_command_does(
+    flag: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["pairs.csv", flag, value])
+    assert f"argument {flag}: {told}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flags", [["--mp", "2"], ["--no-cache"], ["--cache-dir", "x"]])
 def test_flags_of_the_screen_are_refused_with_the_cross_encoder(
     flags: list[str], capsys: pytest.CaptureFixture[str]

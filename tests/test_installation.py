@@ -163,7 +163,7 @@ def test_an_installed_wheel_works_outside_the_checkout(installed: Installed, tmp
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "summary.json").exists()
-    live = "from kimera.live import served_page, protocol; page.load_page(), protocol.load_schema()"
+    live = "from kimera.live import served_page, protocol; served_page.load_page(), protocol.load_schema()"
     assert run([installed.python, "-c", live], tmp_path).stderr == ""
 
 

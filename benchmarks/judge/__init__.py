@@ -7,6 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "BUILT_IN",
     "CHAT_COMPLETIONS",
+    "DEFAULT_MODEL",
     "DEFAULT_PROMPT",
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
         price_of,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_MODEL, DEFAULT_PROMPT, Prompt, load_prompt
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
@@ -125,7 +126,7 @@ else:
                 "price_of",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "prompts": ["BUILT_IN", "DEFAULT_MODEL", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],

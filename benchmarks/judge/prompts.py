@@ -94,6 +94,7 @@ BUILT_IN = {
     )
 }
 DEFAULT_PROMPT = "same-event"
+DEFAULT_MODEL = "gpt-4o"  # who is asked where nobody is named
 
 
 def load_prompt(name_or_path: str) -> Prompt:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.judge import (
+    DEFAULT_MODEL,
     CostLimit,
     Price,
     Prompt,
@@ -29,7 +31,6 @@ from kimera.console import note
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.cascade import CascadePlan
     from benchmarks.datasets import Dataset
     from benchmarks.judge import ChatProtocol
     from benchmarks.runs.detector import Detector
@@ -46,7 +47,6 @@ WAYS_WITHOUT = {
 }
 LOCAL = (local_info(REACTOR_NAME, "reactor"),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
-DEFAULT_MODEL = "gpt-4o"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
 
@@ -125,8 +125,6 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
 
 def plan_of(settings: RunSettings) -> CascadePlan | None:
     """How the run shares out its pairs, where it is a cascade."""
-    from benchmarks.cascade import CascadePlan
-
     return CascadePlan(settings.cascade, settings.max_sent, settings.seed) if settings.cascade else None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.datasets import Dataset
+from benchmarks.detector_info import judge_info
 from benchmarks.judge import START, Price, Prompt, estimate, in_dollars, worst_case
 from benchmarks.runs.detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
@@ -18,10 +19,10 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
     """Says what a run would send. Nothing is sent, so no key is needed."""
     if settings.json:
         raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
-    askings = settings.repeat * (2 if settings.swap else 1)
     for model in [] if settings.kimera_only else judges_of(settings):
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
         price = price_for(settings, model, base_url)
+        askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
         texts = (
             "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
             for pair in dataset

@@ -21,6 +21,7 @@ __all__ = [
     "changed",
     "command_line",
     "complete",
+    "confidence",
     "cosine",
     "exit_code_of",
     "exit_quietly",
@@ -53,6 +54,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kimera.console.argument_types import (
+        confidence,
         cosine,
         header,
         open_share,
@@ -98,6 +100,7 @@ else:
         __name__,
         {
             "argument_types": [
+                "confidence",
                 "cosine",
                 "header",
                 "open_share",

@@ -66,6 +66,14 @@ def share_above_0(text: str) -> float:
     return 1.0 if share(text) == 1 else open_share(text)
 
 
+def confidence(text: str) -> float:
+    """Of a verdict: from 0.5, which is a guess, to 1."""
+    with contextlib.suppress(ValueError):
+        if 0.5 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not from 0.5 to 1")
+
+
 def cosine(text: str) -> float:
     """Of two vectors: from -1 to 1."""
     with contextlib.suppress(ValueError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from kimera.console import option, share, whole
+from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import is_baseline
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import COLUMNS, files_of, is_table
@@ -107,7 +108,7 @@ class FindingSettings:
         help="write only the N findings with the highest scores",
     )
     format: Literal["jsonl", "csv", "html"] = option(
-        "jsonl", "--format", choices=("jsonl", "csv", "html"), help="output format (default: jsonl)"
+        "jsonl", "--format", choices=tuple(FORMATS), help="output format (default: %(default)s)"
     )
     out: Path | None = option(
         None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from kimera.console import Groups, option, parser_of, whole, words_of
+from kimera.console import Groups, option, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
 from kimera.models import DEFAULT_MODEL, parse_source
@@ -111,9 +111,11 @@ class TrainSettings(PairSettings):
         help="sentence-transformers model to start from, by name or folder (default: %(default)s)",
     )
     epochs: int | None = option(
-        None, "--epochs", type=int, help="maximum number of epochs (default: 6 for screen, 3 for verify)"
+        None, "--epochs", type=whole(1), help="maximum number of epochs (default: 6 for screen, 3 for verify)"
     )
-    seed: int = option(0, "--seed", type=int, help="seed of the split and of the fit (default: %(default)s)")
+    seed: int = option(
+        0, "--seed", type=whole(0), help="seed of the split and of the fit (default: %(default)s)"
+    )
     mp: int | None = option(
         None,
         "--mp",
@@ -133,10 +135,10 @@ class TrainSettings(PairSettings):
     swap: float = option(
         0.0,
         "--swap",
-        type=float,
+        type=share,
         metavar="SHARE",
         help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
-        "scores depend less on the order (default: 0)",
+        "scores depend less on the order (default: %(default)g)",
     )
     compile: bool = option(
         False,
@@ -178,10 +180,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    if settings.max_epochs < 1:
-        raise UserError(f"--epochs is {settings.max_epochs}; give 1 or more")
-    if not 0 <= settings.swap <= 1:
-        raise UserError(f"--swap is {settings.swap:g}; give a share from 0 to 1")
     other: dict[str, dict[str, object]] = {
         "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
         "verify": {

@@ -17,13 +17,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from kimera.workers.engine import LOCAL, Engine, EngineName, as_engine
+    from kimera.workers.engine import LOCAL, Engine, as_engine
+    from kimera.workers.engine_name import EngineName
     from kimera.workers.pool import IF_MEMORY_RAN_OUT, ClosedAtExit, Load, Work, WorkerPool
 else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "engine": ["Engine", "EngineName", "LOCAL", "as_engine"],
+            "engine": ["Engine", "LOCAL", "as_engine"],
+            "engine_name": ["EngineName"],
             "pool": ["ClosedAtExit", "IF_MEMORY_RAN_OUT", "Load", "Work", "WorkerPool"],
         },
     )

@@ -6,19 +6,19 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
 from kimera.console import how_to_install
 from kimera.errors import UserError
+from kimera.workers.engine_name import EngineName
 from kimera.workers.pool import Load, WorkerPool
 from kimera.workers.ray_pool import RayPool
 
 __all__ = ["LOCAL", "Engine", "EngineName", "Pool", "as_engine"]
 
-EngineName: TypeAlias = Literal["local", "ray"]
-ENGINES: tuple[EngineName, ...] = ("local", "ray")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 class Pool(Protocol):
