@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from test_report import RUNS
+from made_runs import RUNS
 
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
