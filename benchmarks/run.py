@@ -70,7 +70,15 @@ def run_comparison(
     prompt = load_prompt(settings.prompt)
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
-        dataset = _load_dataset(settings, spool)
+        try:
+            dataset = _load_dataset(settings, spool)
+        except UserError as error:
+            if not header:
+                raise
+            raise UserError(
+                f"--resume {settings.resume}: the dataset of this run must be where it was, or in this "
+                f"folder: {error}"
+            ) from None
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:

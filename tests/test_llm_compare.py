@@ -403,6 +403,10 @@ def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: 
     write_pairs(path, 7)
     changed = compare(environment, tmp_path, "--resume", "run")
     assert (changed.returncode, "dataset" in changed.stderr) == (2, True)
+    path.unlink()
+    gone = compare(environment, tmp_path, "--resume", "run")
+    assert gone.returncode == 2
+    assert "must be where it was, or in this folder" in gone.stderr
 
 
 @pytest.mark.parametrize(("allowed", "code", "word"), [("0.1", 1, "error"), ("0.9", 0, "note")])
