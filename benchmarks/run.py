@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cascade import BudgetError
-from benchmarks.datasets import Dataset, load_dataset
+from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
 from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt, unasked_in
@@ -36,6 +36,7 @@ from benchmarks.runs import (
     judges_base_url,
     judges_of,
     new_run_folder,
+    pairs_of_run,
     planned,
     rows_of,
     told_of,
@@ -44,7 +45,7 @@ from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
 from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.errors import UserError
-from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, reading_of, spooled
+from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, spooled
 from kimera.reactor import Reactor
 from kimera.reactor_settings import reactor_of
 from kimera.version import __version__
@@ -70,15 +71,7 @@ def run_comparison(
     prompt = load_prompt(settings.prompt)
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
-        try:
-            dataset = _load_dataset(settings, spool)
-        except UserError as error:
-            if not header:
-                raise
-            raise UserError(
-                f"--resume {settings.resume}: the dataset of this run must be where it was, or in this "
-                f"folder: {error}"
-            ) from None
+        dataset = _load_dataset(settings, spool, f"--resume {settings.resume}" if header else "")
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:
@@ -138,19 +131,16 @@ def _require_figures(
     ).require(gates)
 
 
-def _load_dataset(settings: RunSettings, spool: Path | None) -> Dataset:
-    """spool: a file with what standard input held, where that is the dataset."""
+def _load_dataset(settings: RunSettings, spool: Path | None, begun: str) -> Dataset:
+    """spool: a file with what standard input held, where that is the dataset. begun: as of `pairs_of_run`."""
     bad_rows: list[str] = []
-    dataset = load_dataset(
+    dataset = pairs_of_run(
+        settings,
         spool or settings.dataset,
+        begun,
         title=TITLE if spool else "",
-        max_pairs=settings.max_pairs,
-        seed=settings.seed,
-        shard=settings.shard,
-        labelled_only=settings.asks_simulator,
         on_bad_row=bad_rows.append,
         on_note=note,
-        **reading_of(settings),
     )
     if bad_rows:
         note(dropped_rows(bad_rows))

@@ -43,6 +43,7 @@ __all__ = [
     "new_run_folder",
     "open_run",
     "pairings",
+    "pairs_of_run",
     "planned",
     "price_for",
     "resumed_settings",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         header_of,
         is_begun,
         new_run_folder,
+        pairs_of_run,
         resumed_settings,
     )
     from benchmarks.runs.run_result import RunResult
@@ -132,6 +134,7 @@ else:
                 "header_of",
                 "is_begun",
                 "new_run_folder",
+                "pairs_of_run",
                 "resumed_settings",
             ],
             "run_result": ["RunResult"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.judge import (
+    CHAT_COMPLETIONS,
     DEFAULT_MODEL,
     CostLimit,
     Price,
@@ -162,8 +163,6 @@ def detectors_of(
 
 def protocol_of(_: RunSettings) -> ChatProtocol:
     """How the API of its judges speaks. No setting chooses another one yet."""
-    from benchmarks.judge import CHAT_COMPLETIONS
-
     return CHAT_COMPLETIONS
 
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import Dataset, load_dataset
+from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.runs.detectors import planned
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.runs.outcomes import Outcomes, merge, rows_of, take_journal
-from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in, settings_in
+from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in, pairs_of_run, settings_in
 from benchmarks.runs.run_result import RunResult
 from kimera.errors import UserError
-from kimera.files import reading_of
 from kimera.pairs import Failure, Pair, Verdict
 
 
@@ -53,19 +52,7 @@ def open_run(folder: str | Path) -> FinishedRun:
     folder = Path(folder)
     header = header_in(folder)
     settings = settings_in(header)
-    try:
-        dataset = load_dataset(
-            dataset_of(folder, header),
-            max_pairs=settings.max_pairs,
-            seed=settings.seed,
-            shard=settings.shard,
-            labelled_only=settings.asks_simulator,
-            **reading_of(settings),
-        )
-    except UserError as error:
-        raise UserError(
-            f"{folder}: the dataset of this run must be where it was, or in this folder: {error}"
-        ) from None
+    dataset = pairs_of_run(settings, dataset_of(folder, header), str(folder))
     if dataset.sha256 != header["dataset"]["sha256"]:
         raise UserError(
             f"{folder}: {dataset.name} has changed since this run began, and no longer holds its pairs"

@@ -51,20 +51,10 @@ class JudgedScanSettings(
         f"surest of become findings without the judge if their score is at least {MIN_SCORE:g} (default: "
         "%(default)s)",
     )
-    folder: str | None = option(
-        None,
-        "--folder",
-        metavar="DIR",
-        one_session=True,
-        outward=True,
-        help="folder to write the run to (default: runs/ and a timestamp)",
-    )
-    resume: str | None = option(
-        None,
-        "--resume",
-        metavar="DIR",
-        one_session=True,
-        outward=True,
+    folder: str | None = changed(RunSettings, "out", flag="--folder")
+    resume: str | None = changed(
+        RunSettings,
+        "resume",
         help="continue the run in DIR; only missing and failed pairs are asked about. Give the flags of the "
         "findings, such as --baseline, again",
     )

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import EMBEDDED
+from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.judge import BUILT_IN
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.settings import RunSettings
 from kimera.console import CommandLine, Option, options_of, settings_of
 from kimera.errors import UserError
+from kimera.files import reading_of
 from kimera.models import PACKAGED_NAMES
 
 JOURNAL = "journal.jsonl"
@@ -146,6 +148,30 @@ def dataset_of(folder: str | Path, header: Record) -> str:
     with beside.open("rb") as file:
         is_it = hashlib.file_digest(file, "sha256").hexdigest() == header["dataset"]["sha256"]
     return str(beside) if is_it else path
+
+
+def pairs_of_run(settings: RunSettings, source: str | Path, begun: str = "", **reports: Any) -> Dataset:
+    """The pairs that a run is made over.
+
+    begun: how messages call a run that has begun, whose dataset may have gone since. reports: as
+    `load_dataset` takes them.
+    """
+    try:
+        return load_dataset(
+            source,
+            max_pairs=settings.max_pairs,
+            seed=settings.seed,
+            shard=settings.shard,
+            labelled_only=settings.asks_simulator,
+            **reading_of(settings),
+            **reports,
+        )
+    except UserError as error:
+        if not begun:
+            raise
+        raise UserError(
+            f"{begun}: the dataset of this run must be where it was, or in this folder: {error}"
+        ) from None
 
 
 def header_in(folder: str | Path) -> Record:
