@@ -99,8 +99,9 @@ def _without_system(messages: Messages) -> Messages:
     return [{**messages[1], "content": question}, *messages[2:]]
 
 
+@functools.lru_cache(maxsize=1)  # a body is searched for an error, then read: it is parsed once for both
 def read_body(body: bytes) -> Any:
-    """The JSON value that a body is, one in a string or an event stream among them.
+    """The JSON value that a body is, one in a string or an event stream among them; nobody may change it.
 
     An event stream becomes the completion that its chunks make up. Raises ValueError for anything else.
     """
