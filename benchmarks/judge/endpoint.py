@@ -193,7 +193,9 @@ class Endpoint:
             raise
         self._silences = -math.inf  # it has replied, so it is there
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
-        return replace(reply, body=self._secrets.out_of_body(reply.body))
+        # Whatever a success is called, it may hold a verdict, and was paid for.
+        status = 200 if 200 <= reply.status < 300 else reply.status
+        return replace(reply, status=status, body=self._secrets.out_of_body(reply.body))
 
     def redact(self, text: str) -> str:
         """A message without the secrets of this endpoint."""

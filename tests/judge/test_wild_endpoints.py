@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -249,6 +250,13 @@ def test_a_limit_that_is_refused_for_every_pair_is_not_sent_for_every_pair(serve
     server = serve(too_many(512, 400, {"error": {"message": words, "param": "max_tokens"}}))
     assert run(server, 20) == {True: 20}
     assert len(server.asked) <= 20 + 5
+
+
+@pytest.mark.parametrize("status", [201, 202, 203])
+def test_a_verdict_is_read_whatever_its_success_is_called(serve: Serve, status: int) -> None:
+    server = serve(replace(verdict(), status=status))
+    assert run(server) == {True: PAIRS}
+    assert len(server.asked) == PAIRS
 
 
 def test_a_pair_without_room_for_the_limit_takes_it_from_no_other(serve: Serve) -> None:
