@@ -115,7 +115,7 @@ def test_a_run_and_its_dry_run_ask_in_the_words_of_one_protocol(
             written.append(model)
             return super().body(messages, model, dialect, sample)
 
-    monkeypatch.setattr("benchmarks.judge.CHAT_COMPLETIONS", Noting())
+    monkeypatch.setattr("benchmarks.runs.detectors.CHAT_COMPLETIONS", Noting())
     server = serve(Canned(body=SAID))
     flags = ["--judge-only", "--model", "m", "--base-url", server.base_url, "--price", "1,2", "--no-viz"]
     flags += ["--max-pairs", "3", "--max-cost", "1", "--quiet", "--out", str(tmp_path / "run")]
