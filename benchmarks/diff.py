@@ -11,14 +11,25 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from benchmarks.settings import FAIL_IF
+from benchmarks.settings import FAIL_IF, RunSettings
 from benchmarks.stats import DIFFERENCES, OF_RUNS, Figure
-from kimera.console import as_called, exit_code_of, is_coloured, positive, reader_may_leave
+from kimera.console import (
+    Groups,
+    changed,
+    command_line,
+    exit_code_of,
+    is_coloured,
+    option,
+    parser_of,
+    reader_may_leave,
+)
 from kimera.errors import UserError
 
-__all__ = ["build_parser", "main"]
+__all__ = ["DiffSettings", "build_parser", "main"]
 
 
 def _names(figures: Iterable[Figure]) -> str:
@@ -48,66 +59,74 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met, 130 interrupt
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera diff"),
-        description="Compare two runs pair by pair: which verdicts changed,\n"
-        "and whether B is better than A, worse, equivalent, or not shown to be any of these.",
-        epilog=as_called(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("a", metavar="A", help="folder of the first run")
-    parser.add_argument("b", metavar="B", help="folder of the second run")
-    parser.add_argument(
+@dataclass(frozen=True, kw_only=True)
+class DiffSettings:
+    """What the command takes."""
+
+    GROUPS: ClassVar[Groups] = {"": ("a", "b", "detectors", "margin", "fail_if", "csv", "json", "markdown")}
+    a: str = option("", metavar="A", help="folder of the first run")
+    b: str = option("", metavar="B", help="folder of the second run")
+    detectors: tuple[str, ...] = option(
+        (),
         "--detector",
-        action="append",
-        dest="detectors",
+        repeated=True,
         metavar="NAME|A=B",
         help="compare only the detector of this name in both runs, or A of the first run with B of the "
         "second; may be given several times",
     )
-    parser.add_argument(
-        "--margin",
-        type=positive,
-        default=2.0,
-        metavar="POINTS",
-        help="margin of the equivalence test, in points of accuracy (default: %(default)g)",
+    margin: float = changed(RunSettings, "margin")
+    fail_if: tuple[str, ...] = changed(RunSettings, "fail_if", help=FAIL_IF)
+    csv: Path | None = option(
+        None,
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        outward=True,
+        help="write the pairs whose verdict changed to this file",
     )
-    parser.add_argument("--fail-if", action="append", metavar="GATE", help=FAIL_IF)
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write the pairs whose verdict changed to this file"
+    json: bool = changed(
+        RunSettings, "json", exclusive="form", help="print everything as JSON on standard output"
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as JSON on standard output")
-    form.add_argument("--markdown", action="store_true", help="print GitHub Markdown, for a pull request")
-    return parser
+    markdown: bool = option(
+        False, "--markdown", exclusive="form", help="print GitHub Markdown, for a pull request"
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    return parser_of(
+        DiffSettings,
+        "diff",
+        description="Compare two runs pair by pair: which verdicts changed,\n"
+        "and whether B is better than A, worse, equivalent, or not shown to be any of these.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
-    return exit_code_of(lambda: _run(options))
+    parsed = build_parser().parse_args(argv)
+    return exit_code_of(lambda: _run(command_line(DiffSettings, "diff", parsed).settings))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(settings: DiffSettings) -> int:
     # What compares runs, scipy among it, --help need not wait for.
     from benchmarks.report import two_runs_as_markdown, two_runs_as_text, write_changes_csv
     from benchmarks.runs import FIGURES, build_differences, changed_pairs, common_pairs, open_run, pairings
     from benchmarks.stats import exit_code_with, parse_gates
 
-    if options.csv and not options.csv.parent.is_dir():
-        raise UserError(f"--csv {options.csv}: there is no folder {options.csv.parent}")
-    a, b = open_run(options.a), open_run(options.b)
-    compared = pairings(a, b, options.detectors)
-    gates = parse_gates(options.fail_if, {pairing.name: FIGURES for pairing in compared})
+    if settings.csv and not settings.csv.parent.is_dir():
+        raise UserError(f"--csv {settings.csv}: there is no folder {settings.csv.parent}")
+    a, b = open_run(settings.a), open_run(settings.b)
+    compared = pairings(a, b, settings.detectors)
+    gates = parse_gates(settings.fail_if, {pairing.name: FIGURES for pairing in compared})
     common = common_pairs(a, b)
-    differences = build_differences(common, compared, options.margin / 100)
-    if options.csv:
-        write_changes_csv(options.csv, changed_pairs(common, compared))
+    differences = build_differences(common, compared, settings.margin / 100)
+    if settings.csv:
+        write_changes_csv(settings.csv, changed_pairs(common, compared))
     with reader_may_leave():
-        if options.json:
+        if settings.json:
             print(json.dumps(differences, indent=2, allow_nan=False))
-        elif options.markdown:
+        elif settings.markdown:
             print(two_runs_as_markdown(differences), end="")
         else:
             print(two_runs_as_text(differences, colour=is_coloured()), end="")

@@ -16,9 +16,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from kimera.console import DONE, add_old_name, as_called, confidence, exit_code_of, note, tell
+from kimera.console import (
+    DONE,
+    Groups,
+    as_called,
+    command_line,
+    confidence,
+    exit_code_of,
+    note,
+    option,
+    parser_of,
+    tell,
+)
 from kimera.errors import UserError
 from kimera.files import replacing
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
@@ -26,7 +37,7 @@ from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
 if TYPE_CHECKING:
     from benchmarks.runs import FinishedRun
 
-__all__ = ["build_parser", "main"]
+__all__ = ["DistilSettings", "build_parser", "main"]
 
 OUT = "distilled.jsonl"
 DESCRIPTION = """\
@@ -46,6 +57,37 @@ exit codes: 0 done, 1 failed, 2 wrong usage
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class DistilSettings:
+    """What the command takes."""
+
+    GROUPS: ClassVar[Groups] = {"": ("folder", "out", "judge", "min_confidence")}
+    folder: str = option("", metavar="DIR", help="the run's folder")
+    out: Path | None = option(
+        None,
+        "--out",
+        type=Path,
+        metavar="FILE",
+        outward=True,
+        help=f"file to write (default: DIR/{OUT})",
+    )
+    judge: str | None = option(
+        None,
+        "--judge",
+        metavar="NAME",
+        help="judge whose verdicts to write; required if the run had several",
+    )
+    min_confidence: float = option(
+        0.5,
+        "--min-confidence",
+        type=confidence,
+        metavar="C",
+        old=("--least-confidence",),
+        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: %(default)s, which "
+        "keeps all)",
+    )
+
+
 @dataclass(frozen=True)
 class _Distilled:
     """How many pairs were written, contradictions among them, and how many were left out, and why."""
@@ -57,44 +99,23 @@ class _Distilled:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
-    return exit_code_of(lambda: _distil(options))
+    parsed = build_parser().parse_args(argv)
+    return exit_code_of(lambda: _distil(command_line(DistilSettings, "distil", parsed).settings))
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera distil"),
-        description=as_called(DESCRIPTION),
-        epilog=as_called(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", metavar="DIR", help="the run's folder")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write (default: DIR/{OUT})")
-    parser.add_argument(
-        "--judge", metavar="NAME", help="judge whose verdicts to write; required if the run had several"
-    )
-    parser.add_argument(
-        "--min-confidence",
-        type=confidence,
-        default=0.5,
-        metavar="C",
-        help="leave out verdicts with a lower confidence, from 0.5 to 1 (default: %(default)s, which "
-        "keeps all)",
-    )
-    add_old_name(parser, "--least-confidence", "min_confidence", confidence)
-    return parser
+    return parser_of(DistilSettings, "distil", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
 
 
-def _distil(options: argparse.Namespace) -> int:
+def _distil(settings: DistilSettings) -> int:
     from benchmarks.runs import open_run  # and with it scipy, for which --help need not wait
 
-    run = open_run(options.folder)
-    place = _place_of(run, options.judge)
-    path = options.out or run.folder / OUT
+    run = open_run(settings.folder)
+    place = _place_of(run, settings.judge)
+    path = settings.out or run.folder / OUT
     if path.exists():
         raise UserError(f"{path} exists already; give another --out, or delete it")
-    written = _write_labelled(run, place, path, options.min_confidence)
+    written = _write_labelled(run, place, path, settings.min_confidence)
     left_out = f"; left out: {written.failed:,} without a verdict, {written.unsure:,} below --min-confidence"
     tell(
         f"{path}: {written.pairs:,} pairs, {written.contradictions:,} contradictions by "

@@ -8,8 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmarks.diff import DiffSettings
+from benchmarks.distil import DistilSettings
+from benchmarks.report import ReportSettings
 from benchmarks.runs import JudgedScanSettings
 from benchmarks.settings import RunSettings
+from benchmarks.simulator import SimulateSettings
+from kimera.cache import CacheSettings
 from kimera.console import Settings, flag_table
 from kimera.live import LiveSettings
 from kimera.scan import ScanSettings
@@ -22,6 +27,11 @@ COMMANDS: dict[str, type[Settings]] = {
     "judged-scan": JudgedScanSettings,
     "live": LiveSettings,
     "train": TrainSettings,
+    "report": ReportSettings,
+    "diff": DiffSettings,
+    "distil": DistilSettings,
+    "cache": CacheSettings,
+    "simulate": SimulateSettings,
 }
 INTRODUCTION = """\
 # Flags

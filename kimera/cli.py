@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from kimera.console import COMMANDS, PROGRAM, complete, exit_quietly
+from kimera.console import COMMANDS, PROGRAM, CommandParser, complete, exit_quietly
 from kimera.version import __version__
 
 __all__ = ["build_parser", "main"]
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """What is shown, and refused, where the first word is no command."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [flags]",
         description="Contradictions between statements: found by a local detector, judged by an LLM, and the "

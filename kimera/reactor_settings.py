@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from kimera.console import note, option, size, whole
+from kimera.cache import CacheSettings
+from kimera.console import changed, note, option, whole
 from kimera.errors import UserError
 from kimera.models import DEFAULT_MODEL, Backend, Device, Precision
 from kimera.workers import EngineName
@@ -111,24 +112,8 @@ class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last b
         overrules=("cache_size", "cache_dir"),
         help="keep no embeddings or scores on disk",
     )
-    cache_size: int | None = option(
-        None,
-        "--cache-size",
-        type=size,
-        metavar="SIZE",
-        overrules=("no_cache",),
-        help="maximum size of the cache on disk, e.g. 500M or 4G; the oldest entries are deleted (default: "
-        "2G)",
-    )
-    cache_dir: str | None = option(
-        None,
-        "--cache-dir",
-        metavar="DIR",
-        overrules=("no_cache",),
-        path=True,
-        outward=True,
-        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
-    )
+    cache_size: int | None = changed(CacheSettings, "cache_size", overrules=("no_cache",))
+    cache_dir: str | None = changed(CacheSettings, "cache_dir", overrules=("no_cache",))
 
 
 def check_cache(settings: ReactorSettings) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "ReportSettings",
     "build_summary",
     "draw_comparison",
     "print_summary",
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.report.differences import two_runs_as_markdown, two_runs_as_text, write_changes_csv
     from benchmarks.report.figure import draw_comparison
     from benchmarks.report.markdown import render_markdown
+    from benchmarks.report.report_settings import ReportSettings
     from benchmarks.report.results_csv import write_results_csv
     from benchmarks.report.run_files import write_report
     from benchmarks.report.summary import build_summary
@@ -32,6 +34,7 @@ else:
             "differences": ["two_runs_as_markdown", "two_runs_as_text", "write_changes_csv"],
             "figure": ["draw_comparison"],
             "markdown": ["render_markdown"],
+            "report_settings": ["ReportSettings"],
             "results_csv": ["write_results_csv"],
             "run_files": ["write_report"],
             "summary": ["build_summary"],

@@ -11,8 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.settings import FAIL_IF
-from kimera.console import DONE, as_called, exit_code_of, open_share, positive, reader_may_leave
+from benchmarks.report.report_settings import ReportSettings
+from kimera.console import DONE, command_line, exit_code_of, parser_of, reader_may_leave
 from kimera.errors import UserError
 
 DESCRIPTION = """\
@@ -31,27 +31,27 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return exit_code_of(lambda: _report(options))
+    parsed = build_parser().parse_args(arguments)
+    return exit_code_of(lambda: _report(command_line(ReportSettings, "report", parsed).settings))
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(settings: ReportSettings) -> int:
     # What makes a report, scipy among it, --help need not wait for.
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
 
-    finished = open_run(options.folder)
+    finished = open_run(settings.folder)
     gates = parse_gates(
-        options.fail_if, known_figures([detector.info for detector in finished.run.detectors])
+        settings.fail_if, known_figures([detector.info for detector in finished.run.detectors])
     )
-    if options.prevalence and not finished.dataset.labelled:
+    if settings.prevalence and not finished.dataset.labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
     begun_with = finished.options
     margin, prevalence = (
         begun_with[name] if value is None else value
-        for name, value in (("margin", options.margin), ("prevalence", options.prevalence))
+        for name, value in (("margin", settings.margin), ("prevalence", settings.prevalence))
     )
     summary = write_report(
         finished.run,
@@ -59,39 +59,15 @@ def _report(options: argparse.Namespace) -> int:
         finished.folder,
         margin=margin / 100,
         prevalence=prevalence,
-        viz=not options.no_viz,
+        viz=not settings.no_viz,
     )
     with reader_may_leave():
-        print_summary(summary, finished.folder, viz=not options.no_viz)
+        print_summary(summary, finished.folder, viz=not settings.no_viz)
     return exit_code_with(gates, parts_of(summary), DONE)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera report"),
-        description=DESCRIPTION,
-        epilog=as_called(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", metavar="DIR", help="the run's folder")
-    parser.add_argument(
-        "--margin",
-        type=positive,
-        metavar="POINTS",
-        help="margin of the equivalence test, in points of accuracy (default: the run's own)",
-    )
-    parser.add_argument(
-        "--prevalence",
-        type=open_share,
-        metavar="P",
-        help="also report precision and cost at this share of contradictions (default: the run's own)",
-    )
-    parser.add_argument(
-        "--fail-if", action="append", metavar="GATE", help=f'{FAIL_IF}, e.g. "kimera.f1 < 0.8"'
-    )
-    parser.add_argument("--no-viz", action="store_true", help="no comparison.png")
-    return parser
+    return parser_of(ReportSettings, "report", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "FAULTS",
     "MODEL",
+    "SimulateSettings",
     "SimulatorConfig",
     "SimulatorProcess",
     "answers_for",
@@ -15,6 +16,7 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.simulator.http_server import MODEL
     from benchmarks.simulator.process import SimulatorProcess
+    from benchmarks.simulator.simulate_settings import SimulateSettings
     from benchmarks.simulator.simulation import FAULTS, SimulatorConfig, answers_for
 else:
     __getattr__ = at_first_use(
@@ -22,6 +24,7 @@ else:
         {
             "http_server": ["MODEL"],
             "process": ["SimulatorProcess"],
+            "simulate_settings": ["SimulateSettings"],
             "simulation": ["FAULTS", "SimulatorConfig", "answers_for"],
         },
     )

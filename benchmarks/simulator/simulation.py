@@ -6,13 +6,13 @@ of how often that pair was asked before: order and concurrency change nothing, a
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
+from kimera.console import option
 from kimera.errors import UserError
 from kimera.pairs import Pair
 
@@ -46,73 +46,124 @@ REFUSABLE = (
 )
 KEY_BYTES = 16
 
-
-def _option(default: Any, help_text: str) -> Any:
-    """A field that is also a flag of the command line: one place for its default and its help."""
-    return dataclasses.field(default=default, metadata={"help": help_text})
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+def _option(flag: str, default: T, told: str) -> T:
+    """A field that is also a flag. What is not given is the profile's; --help shows that of the plain one."""
+    shown = f" (plain: {default})" if default not in (False, "", ()) else ""
+    if isinstance(default, tuple):
+        return option(default, flag, type=_names, metavar="NAME,...", help=told + shown)
+    return option(default, flag, type=type(default), negatable=isinstance(default, bool), help=told + shown)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SimulatorConfig:
     """What the judge is like: each field is also a flag of the command line, and its help says what it means.
 
     Shares are probabilities from 0 to 1. Raises UserError for a value that makes no sense.
     """
 
-    latency_ms: float = _option(500.0, "mean time to an answer")
-    spread_ms: float = _option(0.0, "standard deviation of that time (log-normal); 0 is always the mean")
-    one_at_a_time: bool = _option(False, "answer one request after the other, each with its latency")
-    seed: int = _option(0, "seed of all random draws")
-    error_rate: float = _option(0.0, "share of pairs judged wrongly")
-    flip_rate: float = _option(
-        0.0, "share of verdicts that change when asked again or with the texts swapped"
+    latency_ms: float = _option("--latency-ms", 500.0, "mean time to an answer")
+    spread_ms: float = _option(
+        "--spread-ms", 0.0, "standard deviation of that time (log-normal); 0 is always the mean"
     )
-    content_filter: float = _option(0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal")
-    abstained: float = _option(0.0, "share of pairs for which the judge says that it cannot tell")
-    hostile_text: float = _option(0.0, "share of pairs whose reasoning holds control characters and markup")
-    rate_limited: float = _option(0.0, "share of requests refused at once with 429 and Retry-After")
-    server_error: float = _option(0.0, "share of requests answered with 500")
-    dropped: float = _option(0.0, "share of requests whose connection is cut without a reply")
-    stalled: float = _option(0.0, "share of requests left without a reply for --stall-s, then cut")
-    truncated: float = _option(0.0, "share of replies whose body ends before its Content-Length")
-    malformed: float = _option(0.0, "share of replies whose completion is prose that states no verdict")
-    html_body: float = _option(0.0, "share of requests answered 200 with a page of HTML, as a proxy would")
+    one_at_a_time: bool = _option(
+        "--one-at-a-time", False, "answer one request after the other, each with its latency"
+    )
+    seed: int = _option("--seed", 0, "seed of all random draws")
+    error_rate: float = _option("--error-rate", 0.0, "share of pairs judged wrongly")
+    flip_rate: float = _option(
+        "--flip-rate", 0.0, "share of verdicts that change when asked again or with the texts swapped"
+    )
+    content_filter: float = _option(
+        "--content-filter", 0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal"
+    )
+    abstained: float = _option(
+        "--abstained", 0.0, "share of pairs for which the judge says that it cannot tell"
+    )
+    hostile_text: float = _option(
+        "--hostile-text", 0.0, "share of pairs whose reasoning holds control characters and markup"
+    )
+    rate_limited: float = _option(
+        "--rate-limited", 0.0, "share of requests refused at once with 429 and Retry-After"
+    )
+    server_error: float = _option("--server-error", 0.0, "share of requests answered with 500")
+    dropped: float = _option("--dropped", 0.0, "share of requests whose connection is cut without a reply")
+    stalled: float = _option(
+        "--stalled", 0.0, "share of requests left without a reply for --stall-s, then cut"
+    )
+    truncated: float = _option(
+        "--truncated", 0.0, "share of replies whose body ends before its Content-Length"
+    )
+    malformed: float = _option(
+        "--malformed", 0.0, "share of replies whose completion is prose that states no verdict"
+    )
+    html_body: float = _option(
+        "--html-body", 0.0, "share of requests answered 200 with a page of HTML, as a proxy would"
+    )
     cut_short: float = _option(
-        0.0, "share of replies whose completion ends half-way, with finish_reason length"
+        "--cut-short", 0.0, "share of replies whose completion ends half-way, with finish_reason length"
     )
     hostile: float = _option(
-        0.0, "share of replies that no client expects, with status 200: huge, deep, mistyped ..."
+        "--hostile", 0.0, "share of replies that no client expects, with status 200: huge, deep, mistyped ..."
     )
     format_failed: float = _option(
-        0.0, "share of requests answered 400, since the reply failed to keep to its format"
+        "--format-failed", 0.0, "share of requests answered 400, since the reply failed to keep to its format"
     )
     retry_after_s: float = _option(
-        1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
+        "--retry-after-s", 1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
     )
-    stall_s: float = _option(600.0, "seconds that a stalled request waits")
-    requests_per_minute: int = _option(0, "limit on requests per minute; 0 is none")
-    tokens_per_minute: int = _option(0, "limit on prompt and completion tokens per minute; 0 is none")
-    burst_s: float = _option(1.0, "seconds of either limit that may be used at once")
-    limit_headers: bool = _option(True, "state both limits in x-ratelimit headers")
+    stall_s: float = _option("--stall-s", 600.0, "seconds that a stalled request waits")
+    requests_per_minute: int = _option("--requests-per-minute", 0, "limit on requests per minute; 0 is none")
+    tokens_per_minute: int = _option(
+        "--tokens-per-minute", 0, "limit on prompt and completion tokens per minute; 0 is none"
+    )
+    burst_s: float = _option("--burst-s", 1.0, "seconds of either limit that may be used at once")
+    limit_headers: bool = _option("--limit-headers", True, "state both limits in x-ratelimit headers")
     max_in_flight_cap: int = _option(
-        0, "refuse more requests in flight than this, and state it in no header; 0 is no limit"
+        "--max-in-flight-cap",
+        0,
+        "refuse more requests in flight than this, and state it in no header; 0 is no limit",
     )
-    strict: bool = _option(False, "refuse what OpenAI refuses: unknown parameters, loose schemas ...")
-    ignores_schema: bool = _option(False, "answer in prose or fenced JSON unless asked to repair that")
-    refuses: tuple[str, ...] = _option((), "parameters refused with 400, separated by commas")
-    refusal_shape: str = _option("openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}")
-    wait_in_body: bool = _option(False, "state in the body, not in headers, how long to wait")
-    errors_in_200: bool = _option(False, "report errors in replies of status 200")
+    strict: bool = _option(
+        "--strict", False, "refuse what OpenAI refuses: unknown parameters, loose schemas ..."
+    )
+    ignores_schema: bool = _option(
+        "--ignores-schema", False, "answer in prose or fenced JSON unless asked to repair that"
+    )
+    refuses: tuple[str, ...] = _option("--refuses", (), "parameters refused with 400, separated by commas")
+    refusal_shape: str = _option(
+        "--refusal-shape", "openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}"
+    )
+    wait_in_body: bool = _option(
+        "--wait-in-body", False, "state in the body, not in headers, how long to wait"
+    )
+    errors_in_200: bool = _option("--errors-in-200", False, "report errors in replies of status 200")
     max_reply_tokens: int = _option(
-        0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
+        "--max-reply-tokens", 0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
     )
-    gone: str = _option("", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
-    foreign_filters: bool = _option(False, "report withheld pairs in other words than OpenAI's")
-    reasoning_tokens: int = _option(0, "tokens spent on thinking before each answer")
-    cached_share: float = _option(0.0, "share of the prompt's tokens that come from the cache")
-    quota_exhausted: bool = _option(False, "refuse everything with 429 insufficient_quota")
-    api_key: str = dataclasses.field(
-        default="", repr=False, metadata={"help": "accept this (made-up) key only; any or none by default"}
+    gone: str = _option("--gone", "", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
+    foreign_filters: bool = _option(
+        "--foreign-filters", False, "report withheld pairs in other words than OpenAI's"
+    )
+    reasoning_tokens: int = _option("--reasoning-tokens", 0, "tokens spent on thinking before each answer")
+    cached_share: float = _option(
+        "--cached-share", 0.0, "share of the prompt's tokens that come from the cache"
+    )
+    quota_exhausted: bool = _option(
+        "--quota-exhausted", False, "refuse everything with 429 insufficient_quota"
+    )
+    api_key: str = option(
+        "",
+        "--api-key",
+        metavar="KEY",
+        secret=True,
+        help="accept this (made-up) key only; any or none by default",
     )
 
     def __post_init__(self) -> None:

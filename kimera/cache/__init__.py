@@ -9,6 +9,7 @@ __all__ = [
     "MAX_BYTES",
     "MODELS",
     "REPLIES_FILE_NAME",
+    "CacheSettings",
     "EmbeddingCache",
     "Identity",
     "connect",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from kimera.cache.cache_settings import CacheSettings
     from kimera.cache.embedding_cache import (
         ERROR_LOG_NAMES,
         MAX_BYTES,
@@ -44,6 +46,7 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "cache_settings": ["CacheSettings"],
             "embedding_cache": [
                 "ERROR_LOG_NAMES",
                 "EmbeddingCache",

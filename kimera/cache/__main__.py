@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kimera.cache.cache_settings import KINDS, CacheSettings
 from kimera.cache.embedding_cache import (
     ERROR_LOG_NAMES,
     FILE_NAME,
@@ -22,10 +23,9 @@ from kimera.cache.embedding_cache import (
     EmbeddingCache,
 )
 from kimera.cache.sqlite_files import default_folder
-from kimera.console import DONE, as_called, exit_code_of, note, size, tell
+from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, parser_of, tell
 from kimera.errors import UserError
 
-KINDS = ("vectors", "replies", "models")
 DESCRIPTION = """\
 The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime, and the
 judges' replies that --cache-replies kept. What is deleted is
@@ -33,7 +33,8 @@ computed again when it is needed; replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
   clear   deletes all of them and the log of Kimera's own errors, or with --only one kind
-  merge   adds the vectors and scores of other folders, such as those of shards on several machines
+  merge   adds the vectors and scores of other folders, such as those of shards on several machines, within
+          --cache-size
 
 examples:
   kimera cache stats
@@ -43,50 +44,35 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=as_called("kimera cache"),
-        description=as_called(DESCRIPTION),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("command", choices=("stats", "clear", "merge"), metavar="stats|clear|merge")
-    parser.add_argument(
-        "folders",
-        nargs="*",
-        default=[],  # else argparse calls them required where the command is missing
-        type=Path,
-        metavar="DIR",
-        help="merge: folders to take entries from",
-    )
-    parser.add_argument(
-        "--cache-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
-    )
-    parser.add_argument("--only", choices=KINDS, help="clear: the only kind to delete (default: all)")
-    parser.add_argument(
-        "--cache-size",
-        type=size,
-        default=MAX_BYTES,
-        metavar="SIZE",
-        help="merge: maximum size of the cache, e.g. 500M or 4G; the oldest entries are deleted (default: "
-        "2G)",
-    )
-    return parser
+    return parser_of(CacheSettings, "cache", description=DESCRIPTION)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    folder = options.cache_dir or default_folder()
-    if options.command == "merge":
-        return exit_code_of(lambda: _merge(options.folders, folder, options.cache_size))
-    if options.folders:
-        parser.error(f"{options.command} takes no DIR; name the folder with --cache-dir")
-    if options.only and options.command != "clear":
-        parser.error(f"{options.command} takes no --only")
-    kinds = (options.only,) if options.only else KINDS
-    return exit_code_of(lambda: _run(options.command, folder, kinds, given=options.cache_dir is not None))
+    parsed = build_parser().parse_args(arguments)
+    return exit_code_of(lambda: _run(command_line(CacheSettings, "cache", parsed)))
+
+
+def _run(told: CommandLine[CacheSettings]) -> int:
+    settings = told.settings
+    folder = default_folder() if settings.cache_dir is None else Path(settings.cache_dir)
+    if settings.command == "merge":
+        return _merge([Path(name) for name in settings.folders], folder, settings.cache_size or MAX_BYTES)
+    _refuse_idle(told)
+    _check(folder, given=settings.cache_dir is not None)
+    if settings.command == "clear":
+        _clear(folder, (settings.only,) if settings.only else KINDS)
+    else:
+        _show(folder)
+    return DONE
+
+
+def _refuse_idle(told: CommandLine[CacheSettings]) -> None:
+    """What a configuration file says is meant for every command of the cache, and not held against one."""
+    command = told.settings.command
+    if told.settings.folders and "folders" in told.flags:
+        raise UserError(f"{command} takes no DIR; name the folder with --cache-dir")
+    if "only" in told.flags and command != "clear":
+        raise UserError(f"{command} takes no --only")
 
 
 def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
@@ -108,15 +94,6 @@ def _merge(folders: Sequence[Path], into: Path, max_bytes: int) -> int:
             f"{expected - kept:,} of the oldest entries were dropped; to keep them, give a larger "
             "--cache-size"
         )
-    return DONE
-
-
-def _run(command: str, folder: Path, kinds: Sequence[str], *, given: bool) -> int:
-    _check(folder, given)
-    if command == "clear":
-        _clear(folder, kinds)
-    else:
-        _show(folder)
     return DONE
 
 

@@ -12,11 +12,10 @@ __all__ = [
     "INTERRUPTED",
     "PROGRAM",
     "CommandLine",
+    "CommandParser",
     "Groups",
     "Option",
     "Settings",
-    "add_old_name",
-    "add_options",
     "as_called",
     "changed",
     "command_line",
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
         whole,
         whole_or_auto,
     )
+    from kimera.console.command_parser import CommandParser
     from kimera.console.commands import COMMANDS, PROGRAM, as_called
     from kimera.console.completion import complete
     from kimera.console.exit_codes import DONE, FAILED, GATE_NOT_MET, INTERRUPTED, exit_code_of
@@ -82,8 +82,6 @@ if TYPE_CHECKING:
         Groups,
         Option,
         Settings,
-        add_old_name,
-        add_options,
         changed,
         command_line,
         flag_table,
@@ -113,6 +111,7 @@ else:
                 "whole",
                 "whole_or_auto",
             ],
+            "command_parser": ["CommandParser"],
             "commands": ["COMMANDS", "PROGRAM", "as_called"],
             "completion": ["complete"],
             "exit_codes": ["DONE", "FAILED", "GATE_NOT_MET", "INTERRUPTED", "exit_code_of"],
@@ -123,8 +122,6 @@ else:
                 "Groups",
                 "Option",
                 "Settings",
-                "add_old_name",
-                "add_options",
                 "changed",
                 "command_line",
                 "flag_table",

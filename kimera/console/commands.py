@@ -19,7 +19,7 @@ class Command:
 
     home: str
     summary: str
-    has_settings: bool = False
+    has_settings: bool = True
 
     @property
     def module(self) -> str:
@@ -29,19 +29,13 @@ class Command:
 
 # `benchmarks` is named here and imported by the command alone, when it is chosen: kimera knows no judge.
 COMMANDS = {
-    "compare": Command(
-        "benchmarks.llm_compare", "compare the reactor with LLM judges on the same pairs", has_settings=True
-    ),
+    "compare": Command("benchmarks.llm_compare", "compare the reactor with LLM judges on the same pairs"),
     "scan": Command(
-        "kimera.scan",
-        "find the contradictions within documents or a table, with the reactor alone",
-        has_settings=True,
+        "kimera.scan", "find the contradictions within documents or a table, with the reactor alone"
     ),
-    "judged-scan": Command("benchmarks.scan", "find them with an LLM as the last stage", has_settings=True),
-    "live": Command(
-        "kimera.live.__main__", "serve a WebSocket that checks statements one by one", has_settings=True
-    ),
-    "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs", has_settings=True),
+    "judged-scan": Command("benchmarks.scan", "find them with an LLM as the last stage"),
+    "live": Command("kimera.live.__main__", "serve a WebSocket that checks statements one by one"),
+    "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
     "report": Command("benchmarks.report.__main__", "write the report of a run again"),
     "diff": Command("benchmarks.diff", "compare two runs pair by pair"),
     "distil": Command("benchmarks.distil", "write the verdicts of a run's judge as labelled pairs"),
@@ -50,6 +44,7 @@ COMMANDS = {
     "completion": Command(
         "kimera.console.completion",
         "print the script with which a shell completes these commands and their flags",
+        has_settings=False,
     ),
 }
 _NAMED = re.compile(rf"\b{PROGRAM} ({'|'.join(COMMANDS)})(?![\w-])")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from kimera.console.command_parser import CommandParser
 from kimera.console.commands import COMMANDS, PROGRAM
 from kimera.console.exit_codes import DONE, exit_code_of
 from kimera.console.installation import how_to_install
@@ -29,7 +30,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{PROGRAM} completion",
         description="Print the script with which a shell completes the command kimera: its commands, their "
         "flags, and files.",

@@ -12,11 +12,11 @@ import json
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+from kimera.console.command_parser import CommandParser, nearest
 from kimera.console.commands import COMMANDS, as_called
 from kimera.console.standard_output import note
 from kimera.errors import UserError
@@ -39,11 +39,12 @@ class Option:
     """What a field's declaration says. name: of the field. An empty flag is a positional argument.
 
     old: earlier spellings of the flag, which go on working and are not shown. repeated: the flag may be given
-    several times. exclusive: at most one of the options with the same word may be given. overrules: the
-    settings that a configuration file loses where the flag is given. identity: another value makes it another
-    run. one_session: says how to run, not what; no journal keeps it. secret: is written nowhere. variable: of
-    the environment, where a secret belongs instead of a file. path: may name a file or a folder. outward:
-    decides where texts and keys go, or who gets in.
+    several times. negatable: a switch with another flag beside it, --no-..., that turns it off. exclusive: at
+    most one of the options with the same word may be given. overrules: the settings that a configuration file
+    loses where the flag is given. identity: another value makes it another run. one_session: says how to run,
+    not what; no journal keeps it. secret: is written nowhere. variable: of the environment, where a secret
+    belongs instead of a file. path: may name a file or a folder. outward: decides where texts and keys go, or
+    who gets in.
     """
 
     name: str = ""
@@ -55,6 +56,7 @@ class Option:
     metavar: str | None = None
     nargs: str | None = None
     repeated: bool = False
+    negatable: bool = False
     old: tuple[str, ...] = ()
     exclusive: str = ""
     overrules: tuple[str, ...] = ()
@@ -80,6 +82,11 @@ class Option:
         return isinstance(self.default, bool)
 
     @property
+    def is_required(self) -> bool:
+        """Whether argparse refuses a command line without it."""
+        return not self.flag and self.nargs not in ("?", "*")
+
+    @property
     def is_many(self) -> bool:
         """Whether its value is a tuple."""
         return self.repeated or self.nargs in ("*", "+")
@@ -92,8 +99,12 @@ class Option:
 
 def option(default: T, flag: str = "", **declaration: Any) -> T:
     """A field of a settings class. declaration: as `Option` names it."""
-    declared = Option(flag=flag, default=default, **declaration)
-    return field(default=default, metadata={_OPTION: declared})
+    declared: T = _field(Option(flag=flag, default=default, **declaration))
+    return declared
+
+
+def _field(declared: Option) -> Any:
+    return field(default=declared.default, repr=not declared.secret, metadata={_OPTION: declared})
 
 
 def options_of(settings: Any) -> Mapping[str, Option]:
@@ -106,8 +117,7 @@ def options_of(settings: Any) -> Mapping[str, Option]:
 
 def changed(base: type, name: str, **declaration: Any) -> Any:
     """A field of a base class, declared anew with these changes."""
-    declared = replace(options_of(base)[name], **declaration)
-    return field(default=declared.default, metadata={_OPTION: declared})
+    return _field(replace(options_of(base)[name], **declaration))
 
 
 class Settings(Protocol):
@@ -148,16 +158,16 @@ def parser_of(settings: type[Settings], command: str, **texts: Any) -> argparse.
     called: dict[str, Any] = {
         name: as_called(text) if isinstance(text, str) else text for name, text in texts.items()
     }
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=as_called(f"kimera {command}"), formatter_class=argparse.RawDescriptionHelpFormatter, **called
     )
     parser.add_argument("--config", default=argparse.SUPPRESS, metavar="FILE", help=_CONFIG_HELP)
     for title, options in _grouped(settings):
-        add_options(parser.add_argument_group(title) if title else parser, options)
+        _add_options(parser.add_argument_group(title) if title else parser, options)
     return parser
 
 
-def add_options(group: TakesFlags, options: Collection[Option]) -> None:
+def _add_options(group: TakesFlags, options: Collection[Option]) -> None:
     """The flags of these options. What is not given has no value, so that it is known what was given."""
     words = {declared.exclusive for declared in options} - {""}
     exclusive = {word: group.add_mutually_exclusive_group() for word in words}
@@ -166,7 +176,7 @@ def add_options(group: TakesFlags, options: Collection[Option]) -> None:
         names = [declared.flag] if declared.flag else [declared.name]
         place.add_argument(*names, default=argparse.SUPPRESS, **_arguments(declared))
         for old in declared.old:
-            add_old_name(place, old, declared.name, declared.type)
+            _add_old_name(place, old, declared.name, declared.type)
 
 
 def _arguments(declared: Option) -> dict[str, Any]:
@@ -174,13 +184,13 @@ def _arguments(declared: Option) -> dict[str, Any]:
     if declared.flag:
         arguments["dest"] = declared.name
     if declared.is_switch:
-        return arguments | {"action": "store_true"}
+        return arguments | {"action": argparse.BooleanOptionalAction if declared.negatable else "store_true"}
     named = {name: getattr(declared, name) for name in ("choices", "metavar", "nargs")}
     arguments |= {name: value for name, value in named.items() if value}
     return arguments | {"type": declared.type} | ({"action": "append"} if declared.repeated else {})
 
 
-def add_old_name(group: TakesFlags, flag: str, dest: str, type: Callable[[str], object]) -> None:
+def _add_old_name(group: TakesFlags, flag: str, dest: str, type: Callable[[str], object]) -> None:
     """An earlier spelling of a flag, which goes on working and is not shown."""
     group.add_argument(flag, dest=dest, type=type, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
@@ -235,7 +245,7 @@ def _table_of(path: Path, command: str, declared: Mapping[str, Option], *, is_na
     """The settings in a command's table of a configuration file, by name."""
     table = _tables_in(path).get(command, {})
     # What argparse requires stands on the command line in any case.
-    by_key = {setting.key: setting for setting in declared.values() if setting.flag or setting.nargs != "+"}
+    by_key = {setting.key: setting for setting in declared.values() if not setting.is_required}
     values: dict[str, Any] = {}
     for key, value in table.items():
         where = f"{path}, [{command}]: {key!r}"
@@ -292,8 +302,8 @@ def _require_exclusive(given: Sequence[Option], where: str) -> None:
 
 
 def _nearest(word: str, known: Collection[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _value_of(setting: Option, value: Any, where: str) -> Any:
@@ -353,7 +363,8 @@ def flag_table(settings: type[Settings]) -> str:
 def _row(declared: Option) -> str:
     choices = "{" + ",".join(declared.choices or ()) + "}"
     value = declared.metavar or (choices if declared.choices else declared.name.upper())
-    words = " ".join(filter(None, [declared.flag, "" if declared.is_switch else value]))
+    off = f", --no-{declared.key}" if declared.negatable else ""
+    words = " ".join(filter(None, [declared.flag + off, "" if declared.is_switch else value]))
     mark = (
         "; in no file" if declared.variable else "; only in a file that is named" if declared.outward else ""
     )

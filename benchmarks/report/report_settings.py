@@ -1,0 +1,30 @@
+"""The settings of `kimera report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmarks.settings import RunSettings
+from kimera.console import Groups, changed, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """What the command takes. margin and prevalence: those of the run where they are None."""
+
+    GROUPS: ClassVar[Groups] = {"": ("folder", "margin", "prevalence", "fail_if", "no_viz")}
+    folder: str = option("", metavar="DIR", help="the run's folder")
+    margin: float | None = changed(
+        RunSettings,
+        "margin",
+        default=None,
+        help="margin of the equivalence test, in points of accuracy (default: the run's own)",
+    )
+    prevalence: float | None = changed(
+        RunSettings,
+        "prevalence",
+        help="also report precision and cost at this share of contradictions (default: the run's own)",
+    )
+    fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
+    no_viz: bool = changed(RunSettings, "no_viz")
