@@ -35,9 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(import_module(COMMANDS[words[0]].home).main(words[1:]))
     parser = build_parser()
     if words:
-        parser.parse_args(words)  # answers --help and --version, and refuses what is no command or flag
+        parser.parse_args(_before_flags_of_a_command(words))  # --help, --version, or what is neither
     parser.print_help(sys.stderr)
     return 2
+
+
+def _before_flags_of_a_command(words: Sequence[str]) -> Sequence[str]:
+    """Up to the first word that is no flag: where that is no command, its flags are not what is wrong."""
+    ends = (place for place, word in enumerate(words, 1) if not word.startswith("-"))
+    return words[: next(ends, len(words))]
 
 
 def build_parser() -> argparse.ArgumentParser:

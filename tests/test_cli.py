@@ -102,7 +102,9 @@ def test_help_waits_for_no_large_library(path: Path, name: str) -> None:
     assert run(path, sys.executable, "-c", f"{asked}; {told}; main()").stderr == "\n"
 
 
-@pytest.mark.parametrize("words", [["kimera", "--help"], ["kimera", "compare", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["kimera", "--help"], *(["kimera", name, "--help"] for name in COMMANDS)], ids=" ".join
+)
 def test_help_takes_less_than_three_tenths_of_a_second(path: Path, words: list[str]) -> None:
     """Of the processor's time, in the best of some tries: the machine may be busy."""
     assert min(processor_time(path, words) for _ in range(TRIES)) < HELP_S
@@ -135,7 +137,52 @@ def test_a_wrong_command_is_refused_with_the_nearest(path: Path, word: str, mean
 def test_a_wrong_flag_before_the_command_is_named(path: Path, words: list[str]) -> None:
     done = run(path, "kimera", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "unrecognized arguments: --hlep" in done.stderr
+    assert done.stderr.endswith("unrecognized arguments: --hlep; did you mean --help?\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_mistyped_flag_of_any_command_is_refused_with_the_nearest(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where something else is missing, which argparse would speak of first."""
+    with pytest.raises(SystemExit, match="2"):
+        import_module(COMMANDS[name].home).main(["--hlep"])
+    told = capsys.readouterr()
+    assert (told.out, "unrecognized arguments: --hlep; did you mean --help?\n" in told.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("compare --max-pair 5", "--max-pair; did you mean --max-pairs?"),
+        ("compare --max_pairs=5", "--max_pairs; did you mean --max-pairs?"),
+        ("compare -max-pairs 5", "-max-pairs; did you mean --max-pairs?"),
+        ("compare --api-kye=sk-secret", "--api-kye; did you mean --api-key?"),
+        ("compare --most-snt 0.5", "--most-snt; did you mean --max-sent?"),
+        ("scan docs --colunm fact", "--colunm; did you mean --column?"),
+        ("diff a b --jsn --marign 2", "--jsn --marign; did you mean --json and --margin?"),
+        ("cache clear --onyl models", "--onyl; did you mean --only?"),
+        ("simulate --no-limit-haeders", "--no-limit-haeders; did you mean --no-limit-headers?"),
+        ("report run --quite-another-thing", "--quite-another-thing"),
+    ],
+)
+def test_what_is_meant_is_a_flag_that_help_shows(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *rest = words.split()
+    with pytest.raises(SystemExit, match="2"):
+        import_module(COMMANDS[name].home).main(rest)
+    shown = capsys.readouterr().err
+    assert shown.endswith(f"unrecognized arguments: {told}\n")
+    assert "sk-secret" not in shown
+
+
+def test_what_only_looks_like_a_mistyped_flag_is_none() -> None:
+    parser = import_module("kimera.live.__main__").build_parser()
+    assert parser.parse_args(["--min-cosine", "-0.5"]).min_cosine == -0.5
+    assert parser.parse_args(["--least-cosine", "0.5"]).min_cosine == 0.5
+    parser = import_module("benchmarks.diff").build_parser()
+    assert parser.parse_args(["--margin", "3", "--", "--a", "-b"]).a == "--a"
 
 
 def test_no_command_at_all_shows_what_there_is(path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from kimera.console import option
+from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import Pair
 
@@ -52,9 +52,19 @@ T = TypeVar("T")
 def _option(flag: str, default: T, told: str) -> T:
     """A field that is also a flag. What is not given is the profile's; --help shows that of the plain one."""
     shown = f" (plain: {default})" if default not in (False, "", ()) else ""
+    takes, metavar = _value_of(flag, default)
+    negatable = isinstance(default, bool)
+    return option(default, flag, type=takes, metavar=metavar, negatable=negatable, help=told + shown)
+
+
+def _value_of(flag: str, default: object) -> tuple[Callable[[str], object], str]:
+    """What makes a value of a flag's text, and what --help calls it. A float without a unit is a share."""
+    if isinstance(default, float):
+        unit = flag.rpartition("-")[2].upper()
+        return (float, unit) if unit in ("MS", "S") else (share, "SHARE")
     if isinstance(default, tuple):
-        return option(default, flag, type=_names, metavar="NAME,...", help=told + shown)
-    return option(default, flag, type=type(default), negatable=isinstance(default, bool), help=told + shown)
+        return _names, "NAME,..."
+    return (int, "N") if isinstance(default, int) else (str, "NAME")
 
 
 def _names(text: str) -> tuple[str, ...]:
