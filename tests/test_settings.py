@@ -42,10 +42,12 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class Told(Shared):
-    GROUPS: ClassVar[Groups] = {"where": ("place", "quiet"), "how": (Shared, "risk")}
+    GROUPS: ClassVar[Groups] = {"where": ("place", "quiet"), "how": (Shared, "risk", "loud", "key")}
     place: str = option("here", nargs="?", metavar="PLACE", help="where")
     depth: int = changed(Shared, "depth", default=7)
     quiet: bool = option(False, "--quiet", one_session=True, help="say nothing")
+    loud: bool = option(True, "--loud", negatable=True, help="say all")
+    key: str | None = option(None, "--key", metavar="KEY", secret=True, help="what opens it")
     risk: float | None = option(None, "--risk", type=share, metavar="R", old=("--odds",), help="how likely")
 
 
@@ -84,6 +86,19 @@ def test_what_is_not_given_has_its_default_and_is_known_not_to_be_given() -> Non
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Told().depth = 4  # type: ignore[misc]
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert "sk-secret" not in repr(Told(key="sk-secret")) + repr(RunSettings(api_key="sk-secret"))
+
+
+def test_a_switch_that_may_be_on_has_a_flag_that_turns_it_off() -> None:
+    assert parsed("--no-loud").settings == Told(loud=False)
+    assert parsed("--loud").flags == {"loud"}
+    write("[compare]\nloud = false")
+    assert not parsed("").settings.loud
+    assert parsed("--loud").settings.loud
+    assert "| `--loud, --no-loud` | say all |" in flag_table(Told)
 
 
 def test_a_command_may_declare_a_shared_option_with_another_default() -> None:
@@ -275,14 +290,34 @@ def test_whatever_is_written_to_is_named_by_no_file_that_was_only_found(command:
         ("scan", "baseline = 'x'"),
         ("scan", "write-baseline = true"),
         ("train", "cache-dir = 'x'"),
+        ("diff", "csv = 'x'"),
+        ("distil", "out = 'x'"),
+        ("cache", "cache-dir = 'x'"),
+        ("cache", "folders = ['x']"),
     ],
 )
 def test_nor_where_runs_caches_and_baselines_are_written(command: str, line: str) -> None:
     write(f"[{command}]\n{line}")
     settings = WITH_TABLES[command]
-    words = ["facts.txt"] if command in ("scan", "train") else []
+    words = ["any" for declared in options_of(settings).values() if declared.is_required]
+    words = ["stats"] if command == "cache" else words
     with pytest.raises(UserError, match=r"if you trust the file, give --config kimera\.toml"):
         command_line(settings, command, parser_of(settings, command).parse_args(words))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("scan", "facts.txt"), ("train", "pairs.csv"), ("report", "run"), ("diff", "a b"), ("distil", "run")],
+)
+def test_what_a_command_line_cannot_do_without_stands_in_no_file(command: str, words: str) -> None:
+    settings = WITH_TABLES[command]
+    required = [declared.key for declared in options_of(settings).values() if declared.is_required]
+    assert len(required) == len(words.split())
+    for key in required:
+        write(f'[{command}]\n{key} = "any"', "mine.toml")
+        parsed = parser_of(settings, command).parse_args(["--config", "mine.toml", *words.split()])
+        with pytest.raises(UserError, match=f"'{key}' is no flag of this command"):
+            command_line(settings, command, parsed)
 
 
 @pytest.mark.parametrize("flags", [[], ["--config", "kimera.toml"]])

@@ -296,3 +296,16 @@ def test_without_a_command_the_command_alone_is_missing(capsys):
 def test_other_commands_take_no_folders_beside(tmp_path, capsys):
     assert main(["clear", str(tmp_path)]) == 2
     assert "clear takes no DIR" in capsys.readouterr().err
+
+
+def test_a_file_speaks_to_every_command_of_the_cache_and_a_flag_to_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    EmbeddingCache("one").put_many("encoder", ["a"], vectors_of(1))
+    (tmp_path / "mine.toml").write_text('[cache]\ncache-dir = "whole"\nfolders = ["one"]\nonly = "models"\n')
+    assert main(["merge", "--config", "mine.toml"]) == 0
+    assert main(["stats", "--config", "mine.toml"]) == 0
+    assert "whole\nvectors and scores: 1 entries" in capsys.readouterr().out
+    assert main(["clear", "--config", "mine.toml", "--only", "vectors"]) == 0
+    assert "(vectors)" in capsys.readouterr().out
+    assert main(["stats", "--config", "mine.toml", "--only", "models"]) == 2
+    assert "stats takes no --only" in capsys.readouterr().err
