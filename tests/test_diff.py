@@ -326,6 +326,20 @@ def test_a_cascade_is_compared_as_a_detector_of_its_own(
     assert all({row["a_contradiction"], row["b_contradiction"]} == {"true", "false"} for row in rows)
 
 
+def test_flags_are_taken_from_a_file_and_a_flag_sets_aside_another_form(
+    before: Path, after: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(f'[diff]\ndetector = "{JUDGE}"\nmargin = 5\nmarkdown = true\n')
+    flags = ["--detector", JUDGE, "--margin", "5"]
+    told = []
+    for words in (["--config", str(config)], [*flags, "--markdown"], ["--config", str(config), "--json"]):
+        assert main([str(before), str(after), *words]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    assert list(json.loads(told[2])["detectors"]) == [JUDGE]
+
+
 @pytest.mark.parametrize("flag", [[], ["--markdown"]])
 def test_what_is_printed_says_it_in_words_without_colour(
     flag: list[str], before: Path, after: Path, capsys: pytest.CaptureFixture[str]

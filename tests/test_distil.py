@@ -79,6 +79,14 @@ def test_a_wrong_question_is_answered_with_what_would_be_right(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_flags_are_taken_from_a_file(folder: Path, tmp_path: Path) -> None:
+    by_flag, by_file, config = (tmp_path / name for name in ("flag.jsonl", "file.jsonl", "mine.toml"))
+    config.write_text(f'[distil]\njudge = "a"\nmin-confidence = 0.9\nout = "{by_file}"\n')
+    assert main([str(folder), "--config", str(config)]) == 0
+    assert main([str(folder), "--judge", "a", "--min-confidence", "0.9", "--out", str(by_flag)]) == 0
+    assert by_file.read_bytes() == by_flag.read_bytes()
+
+
 @pytest.mark.parametrize("flag", ["--min-confidence", "--least-confidence"])
 @pytest.mark.parametrize("value", ["2", "0.4", "nan", "much"])
 def test_a_confidence_that_no_verdict_has_is_wrong_usage(

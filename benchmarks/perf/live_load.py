@@ -246,43 +246,51 @@ async def watch_memory(server: Server, every_s: float, seen_mb: list[float]) -> 
         await asyncio.sleep(every_s)
 
 
-async def load(server: Server, options: argparse.Namespace) -> bool:
+@dataclass(frozen=True)
+class Load:
+    """messages: statements of all connections. misbehaving: clients that vanish, stall and send garbage."""
+
+    connections: int
+    messages: int
+    per_session: int
+    misbehaving: int
+
+
+async def load(server: Server, wanted: Load) -> bool:
     """Whether nothing was lost, refused or reordered."""
     tally, seen_mb = Tally(), [server.memory_mb()]
-    known = texts(options.connections * options.per_session)
-    count = options.messages // options.connections
+    known = texts(wanted.connections * wanted.per_session)
+    count = wanted.messages // wanted.connections
     beside = [
         asyncio.create_task(misbehave(MISBEHAVIOURS[i % len(MISBEHAVIOURS)], server.url, tally))
-        for i in range(options.misbehaving)
+        for i in range(wanted.misbehaving)
     ]
     beside.append(asyncio.create_task(watch_memory(server, 1.0, seen_mb)))
     begun = time.perf_counter()
     clients = (
-        send_all(server.url, shifted(known, number * count, count), options.per_session, tally)
-        for number in range(options.connections)
+        send_all(server.url, shifted(known, number * count, count), wanted.per_session, tally)
+        for number in range(wanted.connections)
     )
     await asyncio.gather(*clients)
     wall_s = time.perf_counter() - begun
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
-    print_load(options, tally, wall_s, seen_mb, server.memory_mb("VmHWM"))
-    return not +tally.wrong and len(tally.latency_ms) == count * options.connections
+    print_load(wanted, tally, wall_s, seen_mb, server.memory_mb("VmHWM"))
+    return not +tally.wrong and len(tally.latency_ms) == count * wanted.connections
 
 
 def shifted(known: Sequence[str], start: int, count: int) -> list[str]:
     return [known[(start + i) % len(known)] for i in range(count)]
 
 
-def print_load(
-    options: argparse.Namespace, tally: Tally, wall_s: float, seen_mb: Sequence[float], max_mb: float
-) -> None:
+def print_load(wanted: Load, tally: Tally, wall_s: float, seen_mb: Sequence[float], max_mb: float) -> None:
     answered = len(tally.latency_ms)
     halves = seen_mb[len(seen_mb) // 4 : len(seen_mb) // 2], seen_mb[-(len(seen_mb) // 4) or -1 :]
     second_quarter_mb, last_quarter_mb = (statistics.mean(each or seen_mb) for each in halves)
     misbehaved = ", ".join(f"{count:,} {name}" for name, count in sorted(tally.misbehaved.items())) or "none"
     rows = {
-        "connections, statements of a session": f"{options.connections}, {options.per_session}",
+        "connections, statements of a session": f"{wanted.connections}, {wanted.per_session}",
         "statements answered": f"{answered:,} in {wall_s:,.0f} s, {answered / wall_s:,.0f}/s",
         "lost, refused or out of order": ", ".join(f"{n} {what}" for what, n in (+tally.wrong).items())
         or "0",
@@ -316,7 +324,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"\nserver's memory, MB: {server.memory_mb():,.0f}, at most {server.memory_mb('VmHWM'):,.0f}"
             )
             return 0
-        return 0 if asyncio.run(load(server, options)) else 1
+        wanted = Load(options.connections, options.messages, options.per_session, options.misbehaving)
+        return 0 if asyncio.run(load(server, wanted)) else 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

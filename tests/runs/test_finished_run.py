@@ -118,6 +118,16 @@ def test_a_report_takes_another_margin_and_draws_the_figure(folder: Path, tmp_pa
     assert (tmp_path / "comparison.png").exists()
 
 
+def test_a_report_takes_flags_from_a_file(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    config = tmp_path / "mine.toml"
+    config.write_text('[report]\nmargin = 7.5\nno-viz = true\nfail-if = ["kimera.f1 < 2"]\n')
+    assert report([str(tmp_path), "--config", str(config)]) == 3
+    differences = json.loads((tmp_path / "summary.json").read_text())["agreement"][0]["differences"]
+    assert differences["equivalence"]["margin"] == pytest.approx(0.075)
+    assert not (tmp_path / "comparison.png").exists()
+
+
 def test_a_report_of_nothing_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}: no run there (no journal.jsonl)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,14 +36,14 @@ def test_without_a_profile_it_is_the_plain_one() -> None:
 
 def test_flags_override_a_profile_also_where_they_say_what_the_plain_one_does() -> None:
     told = config("--profile openai --no-strict --requests-per-minute 0 --refuses seed,logprobs")
-    expected = {"strict": False, "requests_per_minute": 0, "refuses": ("seed", "logprobs")}
+    expected: dict[str, Any] = {"strict": False, "requests_per_minute": 0, "refuses": ("seed", "logprobs")}
     assert told == replace(PROFILES["openai"], **expected)
 
 
 def test_a_file_overrides_the_profile_and_flags_override_the_file(folder: Path) -> None:
     lines = ['profile = "openai"', "strict = false", "latency-ms = 20", 'refuses = "seed,logprobs"']
     (folder / "kimera.toml").write_text("\n".join(["[simulate]", *lines]))
-    expected = {"strict": False, "latency_ms": 20.0, "refuses": ("seed", "logprobs")}
+    expected: dict[str, Any] = {"strict": False, "latency_ms": 20.0, "refuses": ("seed", "logprobs")}
     assert config() == replace(PROFILES["openai"], **expected)
     assert config("--strict --latency-ms 5") == replace(
         PROFILES["openai"], **{**expected, "strict": True, "latency_ms": 5.0}
