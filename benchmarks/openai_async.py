@@ -158,8 +158,8 @@ class AsyncOpenAIClient:
                 "version": self.prompt.version,
                 "sha256": self.prompt.sha256,
             },
-            "reply_format": self.endpoint.dialect.reply_format,
-            **dict(self.endpoint.dialect.optional),
+            "reply_format": self.endpoint.form.reply_format,
+            **dict(self.endpoint.form.optional),
             "timeout_s": self.endpoint.timeout_s,
             "max_retries": self.policy.max_retries,
             **({"learnt": list(learnt)} if (learnt := self.endpoint.adaptation.learnt) else {}),
@@ -311,10 +311,10 @@ class AsyncOpenAIClient:
         limit = self.cost_limit
         if limit is None:
             return None
-        while (reserved := limit.reserve(len(request.body), request.dialect.max_billed_tokens)) is None:
+        while (reserved := limit.reserve(len(request.body), request.form.max_billed_tokens)) is None:
             if not limit.in_flight:
                 self.stop(
-                    Failure("max_cost", limit.explain(len(request.body), request.dialect.max_billed_tokens))
+                    Failure("max_cost", limit.explain(len(request.body), request.form.max_billed_tokens))
                 )
             if self.stopping:
                 raise InterruptedAskingError

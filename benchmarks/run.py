@@ -29,6 +29,7 @@ from benchmarks.runs import (
     check_judge,
     check_same,
     compare,
+    detectors_header,
     detectors_of,
     dry_run,
     header_of,
@@ -39,7 +40,6 @@ from benchmarks.runs import (
     pairs_of_run,
     planned,
     rows_of,
-    told_of,
 )
 from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
@@ -88,7 +88,7 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        about_detectors = told_of(detectors, cascade_of(settings))
+        about_detectors = detectors_header(detectors, cascade_of(settings))
         new_header = None if header else header_of(settings, created, identity) | about_detectors
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:

@@ -5,8 +5,8 @@
 | `name` | what a summary calls it, where it is not chat completions |
 | `url` | where a request is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
-| `dialect` | what the first request asks for: formats, names of the limit, parameters that can be left out |
-| `body` | a request that asks for what a dialect says, in the API's own words |
+| `first_form` | what the first request asks for: formats, names of the limit, parameters that can be left out |
+| `body` | a request that asks for what a form says, in the API's own words |
 | `read_error` | what a refusal says, whatever its status; None for a reply that is none |
 | `read` | the completion that a body holds |
 | `limits_in` | what the headers of a reply say of the limits on requests and on tokens a minute |
@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.dialect import Dialect
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.request_form import RequestForm
 
 Messages = list[dict[str, str]]
 
@@ -42,11 +42,11 @@ class ChatProtocol(Protocol):
         """Those that only this API wants; none shows a key that is empty."""
         ...
 
-    def dialect(self, *, logprobs: bool) -> Dialect:
+    def first_form(self, *, logprobs: bool) -> RequestForm:
         """logprobs: whether the probabilities of the reply's tokens are asked for, if the API has them."""
         ...
 
-    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+    def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
         """sample: which of several askings of the same question; each has a seed of its own, if any does.
 
         The same arguments give the same bytes: kept replies are found by them.

@@ -45,7 +45,7 @@ def _name_of(entry: Any) -> str:
     return entry if isinstance(entry, str) else ""
 
 
-def told_of(names: list[str], wanted: str) -> str:
+def offer_clause(names: list[str], wanted: str) -> str:
     """A clause that names them, those that are most like the one that was wanted first; empty for none."""
     if not names:
         return ""

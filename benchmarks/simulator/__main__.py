@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.data import EMBEDDED
 from benchmarks.judge import DEFAULT_PROMPT, load_prompt
 from benchmarks.simulator.http_server import HOST, Simulator, listening
-from benchmarks.simulator.simulation import PROFILES, Answer, SimulatorConfig, answers_for
+from benchmarks.simulator.simulation import PROFILES, GoldAnswer, SimulatorConfig, answers_for
 from kimera.console import add_options, as_called, note, options_of, settings_of
 from kimera.errors import UserError
 from kimera.files import PairSettings, reading_of
@@ -77,7 +77,7 @@ def _config_from(arguments: argparse.Namespace) -> SimulatorConfig:
     return dataclasses.replace(PROFILES[arguments.profile], **settings)
 
 
-def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
+def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, GoldAnswer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
     from benchmarks.datasets import load_dataset  # and with it numpy, for which --help need not wait
 
@@ -89,7 +89,7 @@ def _answers_for_dataset(arguments: argparse.Namespace) -> dict[bytes, Answer]:
 
 
 async def _serve_until_interrupted(
-    config: SimulatorConfig, answers: Mapping[bytes, Answer], port: int
+    config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer], port: int
 ) -> None:
     async with listening(Simulator(config, answers), port) as actual_port:
         root = f"http://{HOST}:{actual_port}"

@@ -13,10 +13,10 @@ from servers import Asked, Canned, ScriptedJudge, judge, kinds
 import benchmarks
 from benchmarks.judge.chat_protocol import ChatProtocol, Messages
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
 from benchmarks.judge.error_bodies import ErrorReply, read_error_body
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
 from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.usage import read_usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
@@ -38,13 +38,15 @@ class Plain:
     def headers(self, key: str) -> dict[str, str]:
         return {"X-Pass": key}
 
-    def dialect(self, *, logprobs: bool) -> Dialect:
-        return Dialect(formats=("strict", PLAIN_TEXT), limit_parameters=("room",), optional=(("seed", 0),))
+    def first_form(self, *, logprobs: bool) -> RequestForm:
+        return RequestForm(
+            formats=("strict", PLAIN_TEXT), limit_parameters=("room",), optional=(("seed", 0),)
+        )
 
-    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
-        asked: dict[str, Any] = {"messages": messages, "who": model, "room": dialect.max_tokens}
-        strict = {"structured output": True} if dialect.reply_format == "strict" else {}
-        return json.dumps({**asked, **dict(dialect.optional), **strict}).encode()
+    def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
+        asked: dict[str, Any] = {"messages": messages, "who": model, "room": form.max_tokens}
+        strict = {"structured output": True} if form.reply_format == "strict" else {}
+        return json.dumps({**asked, **dict(form.optional), **strict}).encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         return None if status == 200 else ErrorReply(status, read_error_body(body))
@@ -111,9 +113,9 @@ def test_a_run_and_its_dry_run_ask_in_the_words_of_one_protocol(
     written: list[str] = []
 
     class Noting(Plain):
-        def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+        def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
             written.append(model)
-            return super().body(messages, model, dialect, sample)
+            return super().body(messages, model, form, sample)
 
     monkeypatch.setattr("benchmarks.runs.detectors.CHAT_COMPLETIONS", Noting())
     server = serve(Canned(body=SAID))
@@ -129,7 +131,7 @@ def test_a_run_and_its_dry_run_ask_in_the_words_of_one_protocol(
 
 
 @pytest.mark.parametrize(
-    "module", ["endpoint", "adaptation", "trials", "dialect", "asking", "openai_async", "rates"]
+    "module", ["endpoint", "adaptation", "trials", "request_form", "asking", "openai_async", "rates"]
 )
 def test_nothing_else_of_the_pipeline_knows_a_word_of_chat_completions(module: str) -> None:
     source = next(Path(str(benchmarks.__file__)).parent.rglob(f"{module}.py")).read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import ARGUMENTS, THOUGHTS, Completion, texts_in
-from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
 from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
 from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in_words
 from benchmarks.judge.event_streams import read_chunks, whole_completion
@@ -18,11 +17,12 @@ from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.prompts import REPLY_SCHEMA
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
+from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.thinking import without_thoughts
 from benchmarks.judge.usage import UNKNOWN, read_usage
 
 _JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
-_FIRST = Dialect(
+_FIRST = RequestForm(
     formats=("json_schema", "json_object", PLAIN_TEXT),
     limit_parameters=("max_completion_tokens", "max_tokens", ""),
     optional=(("temperature", 0), ("seed", 0)),
@@ -44,12 +44,12 @@ class ChatCompletions:
     def headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}
 
-    def dialect(self, *, logprobs: bool = False) -> Dialect:
+    def first_form(self, *, logprobs: bool = False) -> RequestForm:
         return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
 
-    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
-        written = messages if dialect.system_role else _without_system(messages)
-        return f'{{"messages":{json.dumps(written)},{_parameters(model, dialect, sample)}'.encode()
+    def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
+        written = messages if form.system_role else _without_system(messages)
+        return f'{{"messages":{json.dumps(written)},{_parameters(model, form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         return error_inside(body) if status == 200 else ErrorReply(status, read_error_body(body))
@@ -74,19 +74,19 @@ CHAT_COMPLETIONS = ChatCompletions()
 
 
 @functools.lru_cache(maxsize=64)  # a handful of small values a run
-def _parameters(model: str, dialect: Dialect, sample: int) -> str:
+def _parameters(model: str, form: RequestForm, sample: int) -> str:
     """All but the messages, which alone differ from pair to pair, as the rest of a JSON object."""
-    payload: dict[str, Any] = {"model": model, **dict(dialect.optional)}
-    if dialect.says_stream:
+    payload: dict[str, Any] = {"model": model, **dict(form.optional)}
+    if form.says_stream:
         payload["stream"] = False
-    if dialect.limit_parameter:
-        payload[dialect.limit_parameter] = dialect.max_tokens
+    if form.limit_parameter:
+        payload[form.limit_parameter] = form.max_tokens
     if "seed" in payload:
         payload["seed"] = sample
-    if dialect.reply_format == "json_schema":
+    if form.reply_format == "json_schema":
         schema = {"name": "verdict", "strict": True, "schema": REPLY_SCHEMA}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}
-    elif dialect.reply_format == "json_object":
+    elif form.reply_format == "json_object":
         payload["response_format"] = {"type": "json_object"}
     return json.dumps(payload)[1:]
 
