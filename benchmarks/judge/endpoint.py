@@ -17,7 +17,7 @@ from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
 from benchmarks.judge.offered_models import offer_clause, offered_models
 from benchmarks.judge.pricing import is_local
-from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
+from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
 from benchmarks.judge.redaction import Secrets, secrets_in
 from benchmarks.judge.refusals import read_refusal
@@ -28,7 +28,6 @@ from benchmarks.judge.trials import PairTerms
 from benchmarks.judge.usage import Usage
 from kimera.errors import UserError
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
 MAX_MESSAGE = 500
@@ -61,13 +60,14 @@ class Endpoint:
         rates: RateLimits | None = None,
         replies: ReplyCache | None = None,
         logprobs: bool = False,
-        protocol: ChatProtocol = CHAT_COMPLETIONS,
+        protocol: ChatProtocol | None = None,
     ) -> None:
-        _check_url(base_url)
+        protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
+        _check_url(base_url, protocol)
         host = urlsplit(base_url).hostname
         self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
         if not key and not self.is_local:
-            raise UserError(f"no API key for {host}: set OPENAI_API_KEY")
+            raise UserError(f"no API key for {host}: set {protocol.api.key_variable}")
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UserError(
                 "the API key contains a blank, a line break or a character that no key has; copy it again"
@@ -155,7 +155,9 @@ class Endpoint:
         if self._offered is None:
             self._offered = []
             try:
-                self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+                self._offered = await offered_models(
+                    transport, self.protocol, self.base_url, self._headers, self.timeout_s
+                )
             except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
                 internal_error(ours, self.redact)
         return offer_clause(self._offered, self.model)
@@ -202,14 +204,25 @@ class Endpoint:
         return self._secrets.out_of_message(text)
 
 
-def resolved_base_url(base_url: str | None) -> str:
-    """The argument, else OPENAI_BASE_URL, else OpenAI's own. Raises UserError for what cannot be one."""
-    url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
-    _check_url(url)
+def resolved_base_url(base_url: str | None, protocol: ChatProtocol) -> str:
+    """The argument, else what the environment gives, else the API's own. Raises UserError for want of one."""
+    api = protocol.api
+    url = (base_url or os.environ.get(api.base_url_variable) or api.default_base_url).rstrip("/")
+    if not url:
+        raise UserError(
+            f"{api.provider}'s API has no base URL of its own: give --base-url, or set "
+            f"{api.base_url_variable}"
+        )
+    _check_url(url, protocol)
     return url
 
 
-def _check_url(base_url: str) -> None:
+def resolved_key(key: str | None, protocol: ChatProtocol) -> str:
+    """The argument, else what the environment gives; empty where neither does."""
+    return key or os.environ.get(protocol.api.key_variable) or ""
+
+
+def _check_url(base_url: str, protocol: ChatProtocol) -> None:
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
@@ -218,6 +231,8 @@ def _check_url(base_url: str) -> None:
     if not usable:
         raise UserError(f"base URL {base_url!r} is not a http:// or https:// address")
     if parts.username or parts.password:
-        raise UserError("the base URL holds a user name or password; give the key in OPENAI_API_KEY")
+        raise UserError(
+            f"the base URL holds a user name or password; give the key in {protocol.api.key_variable}"
+        )
     if parts.query or parts.fragment:
         raise UserError(f"base URL {base_url.partition('?')[0]!r} has a query string; leave that out")

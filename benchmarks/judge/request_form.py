@@ -1,6 +1,6 @@
 """What may be asked of an endpoint, and what is left to ask for once it has refused something.
 
-A `RequestForm` says what is asked for; a `ChatProtocol` begins with one and writes it in the words of its API.
+A `RequestForm` says what is asked for; a `ChatProtocol` begins with one and writes it in its API's words.
 `Adaptation` knows a form by these alone, whatever the API calls what they are about:
 
     after_refusal     a refusal has named a part of the request: without that part

@@ -48,6 +48,7 @@ __all__ = [
     "pairs_of_run",
     "planned",
     "price_for",
+    "protocol_of",
     "resumed_settings",
     "rows_of",
     "write_candidates",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         judges_of,
         planned,
         price_for,
+        protocol_of,
     )
     from benchmarks.runs.dry_runs import dry_run
     from benchmarks.runs.finished_run import FinishedRun, open_run
@@ -113,6 +115,7 @@ else:
                 "judges_of",
                 "planned",
                 "price_for",
+                "protocol_of",
             ],
             "dry_runs": ["dry_run"],
             "finished_run": ["FinishedRun", "open_run"],

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import ARGUMENTS, THOUGHTS, Completion, texts_in
 from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
 from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in_words
-from benchmarks.judge.event_streams import read_chunks, whole_completion
+from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.offered_models import names_in
 from benchmarks.judge.prompts import REPLY_SCHEMA
+from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.thinking import without_thoughts
-from benchmarks.judge.usage import UNKNOWN, read_usage
+from benchmarks.judge.usage import UNKNOWN, Usage, whole_number
 
 _JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 _FIRST = RequestForm(
@@ -37,6 +40,13 @@ class ChatCompletions:
     """The ChatProtocol of OpenAI's chat completions."""
 
     name = "chat-completions"
+    api = Api(
+        provider="OpenAI",
+        key_variable="OPENAI_API_KEY",
+        base_url_variable="OPENAI_BASE_URL",
+        default_base_url="https://api.openai.com/v1",
+        base_url_hint="it usually ends in /v1",
+    )
 
     def url(self, base_url: str) -> str:
         return f"{base_url}/chat/completions"
@@ -68,6 +78,12 @@ class ChatCompletions:
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
         return {unit: StatedLimit.of(headers, *names) for unit, names in _LIMIT_HEADERS.items()}
+
+    def models_url(self, base_url: str) -> str:
+        return f"{base_url}/models"
+
+    def read_models(self, body: bytes) -> list[str]:
+        return names_in(body)
 
 
 CHAT_COMPLETIONS = ChatCompletions()
@@ -189,6 +205,36 @@ def _usage_in(reply: dict[str, Any]) -> Any:
     beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
     stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
     return next((usage for usage in stated if isinstance(usage, dict)), None)
+
+
+def read_usage(value: Any) -> Usage:
+    """What a reply's `usage` counts. Only whole numbers count, as 257, 257.0 or "257".
+
+    No prompt has no tokens: a zero there is that of a server that does not count.
+    """
+    if not isinstance(value, dict):
+        return UNKNOWN
+    prompt = _first_count(value, "prompt_tokens", "input_tokens")
+    completion = _first_count(value, "completion_tokens", "output_tokens")
+    if not prompt:
+        return Usage(None, completion or None, None, None)
+    in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
+    in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
+    return Usage(
+        prompt,
+        completion,
+        _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
+        _first_count(in_completion | value, "reasoning_tokens"),
+    )
+
+
+def _first_count(value: dict[str, Any], *names: str) -> int | None:
+    return next((count for count in map(whole_number, map(value.get, names)) if count is not None), None)
+
+
+def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    members: Iterator[Any] = (value.get(name) for name in names)
+    return next((details for details in members if isinstance(details, dict)), {})
 
 
 def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:
