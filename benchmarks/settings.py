@@ -142,6 +142,7 @@ class JudgeSettings:
         "--protocol",
         choices=PROTOCOLS,
         identity=True,
+        outward=True,
         help="which API the judge's endpoint speaks (default: %(default)s)",
     )
     base_url: str | None = option(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Asked, Canned, ScriptedJudge, judge, kinds
+from servers import Asked, Canned, ScriptedJudge, completion, judge, kinds
 
 import benchmarks
+from benchmarks.diff import main as diff
 from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import ChatProtocol, Messages
 from benchmarks.judge.completions import Completion
@@ -175,6 +176,19 @@ def test_a_run_goes_on_over_the_protocol_it_began_with_and_over_no_other(
     assert "--protocol was 'plain' when this run began" in capsys.readouterr().err
     assert main(["--resume", str(run), "--quiet"]) == 0
     assert {asked.path for asked in server.asked} == {"/v1/ask"}
+
+
+def test_two_runs_over_different_protocols_are_told_apart(
+    serve: Serve, plain: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"plain": Canned(body=SAID), "chat-completions": completion(VERDICT)}
+    for name, reply in said.items():
+        flags = ["--protocol", name, "--judge-only", "--model", "m", "--base-url", serve(reply).base_url]
+        main([*flags, "--max-pairs", "4", "--quiet", "--no-viz", "--out", str(tmp_path / name)])
+    capsys.readouterr()
+    diff([str(tmp_path / name) for name in said])
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("protocol")]
+    assert row == ["protocol", "plain", "chat-completions"]
 
 
 def test_a_run_without_a_protocol_in_its_journal_was_one_of_chat_completions() -> None:
