@@ -24,6 +24,7 @@ from benchmarks.runs import (
     Judged,
     JudgedScanSettings,
     check_judge,
+    comparison_command_line,
     comparison_of,
     judges_base_url,
     judges_of,
@@ -31,7 +32,6 @@ from benchmarks.runs import (
     open_run,
     price_for,
     resumed_settings,
-    told_of_comparison,
     write_candidates,
 )
 from benchmarks.settings import RunSettings
@@ -141,7 +141,7 @@ def go_on(told: CommandLine[JudgedScanSettings], resume: str) -> int:
         )
     if not (folder / CANDIDATES).is_file():
         raise UserError(f"--resume {folder}: there is no {CANDIDATES}, so there is no scan to continue")
-    comparison, header = resumed_settings(told_of_comparison(told), resume)
+    comparison, header = resumed_settings(comparison_command_line(told), resume)
     _check(told.settings, comparison, folder)
     return _judge(told.settings, comparison, folder, header)
 

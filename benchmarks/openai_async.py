@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import time
 import warnings
@@ -51,6 +50,7 @@ from benchmarks.judge import (
     load_prompt,
     open_transport,
     resolved_base_url,
+    resolved_key,
 )
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
@@ -62,9 +62,9 @@ T = TypeVar("T")
 class AsyncOpenAIClient:
     """A judge behind an OpenAI-compatible chat completions endpoint, or one of another protocol.
 
-    api_key: default OPENAI_API_KEY; an endpoint on loopback needs none.
+    api_key: default OPENAI_API_KEY, or the protocol's variable; an endpoint on loopback needs none.
     max_concurrent: requests in flight, or "auto" to find out how many the endpoint takes.
-    base_url: default OPENAI_BASE_URL, then OpenAI's.
+    base_url: default OPENAI_BASE_URL, then OpenAI's; or the protocol's.
     timeout: seconds for one attempt, from the moment it holds a slot. max_retries: attempts after the first.
     transport: what carries the requests; by default httpx over aiohttp, and where httpx is missing urllib,
         then one request at a time. One that is given stays open: whoever opened it closes it.
@@ -104,8 +104,8 @@ class AsyncOpenAIClient:
             warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
             slots, max_concurrent = 1, 1
         self.endpoint = Endpoint(
-            resolved_base_url(base_url),
-            api_key or os.environ.get("OPENAI_API_KEY") or "",
+            resolved_base_url(base_url, protocol),
+            resolved_key(api_key, protocol),
             model,
             timeout,
             headers=headers,
@@ -158,8 +158,8 @@ class AsyncOpenAIClient:
                 "version": self.prompt.version,
                 "sha256": self.prompt.sha256,
             },
-            "reply_format": self.endpoint.dialect.reply_format,
-            **dict(self.endpoint.dialect.optional),
+            "reply_format": self.endpoint.form.reply_format,
+            **dict(self.endpoint.form.optional),
             "timeout_s": self.endpoint.timeout_s,
             "max_retries": self.policy.max_retries,
             **({"learnt": list(learnt)} if (learnt := self.endpoint.adaptation.learnt) else {}),
@@ -311,10 +311,10 @@ class AsyncOpenAIClient:
         limit = self.cost_limit
         if limit is None:
             return None
-        while (reserved := limit.reserve(len(request.body), request.dialect.max_billed_tokens)) is None:
+        while (reserved := limit.reserve(len(request.body), request.form.max_billed_tokens)) is None:
             if not limit.in_flight:
                 self.stop(
-                    Failure("max_cost", limit.explain(len(request.body), request.dialect.max_billed_tokens))
+                    Failure("max_cost", limit.explain(len(request.body), request.form.max_billed_tokens))
                 )
             if self.stopping:
                 raise InterruptedAskingError

@@ -16,7 +16,7 @@ from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import REMEDIES, Prompt, kind_of, load_prompt, unasked_in
+from benchmarks.judge import Prompt, kind_of, load_prompt, unasked_in
 from benchmarks.report import write_report
 from benchmarks.runs import (
     JOURNAL,
@@ -29,6 +29,7 @@ from benchmarks.runs import (
     check_judge,
     check_same,
     compare,
+    detectors_header,
     detectors_of,
     dry_run,
     header_of,
@@ -38,8 +39,8 @@ from benchmarks.runs import (
     new_run_folder,
     pairs_of_run,
     planned,
+    protocol_of,
     rows_of,
-    told_of,
 )
 from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
@@ -88,7 +89,7 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        about_detectors = told_of(detectors, cascade_of(settings))
+        about_detectors = detectors_header(detectors, cascade_of(settings))
         new_header = None if header else header_of(settings, created, identity) | about_detectors
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
@@ -225,7 +226,8 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
     stopped_by = comparison.stopped_by
     too_many_failed = [_tell_failures(recorder, comparison, settings) for recorder in comparison.recorders]
     for name, failure in stopped_by.items():
-        remedy = f"; {REMEDIES[failure.kind]}" if failure.kind in REMEDIES else ""
+        todo = kind_of(failure.kind).remedy_for(protocol_of(settings).api)
+        remedy = f"; {todo}" if todo else ""
         print(f"error: {name} stopped early: {failure.kind}: {failure.message}{remedy}", file=sys.stderr)
     if stopped_by:
         more = ""

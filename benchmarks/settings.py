@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_MODEL, DEFAULT_PROMPT
+from benchmarks.judge import DEFAULT_MODEL, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
 from kimera.console import (
     CommandLine,
     Groups,
@@ -137,13 +137,22 @@ class JudgeSettings:
         help="the judge's model; repeat the flag for several judges (default: KIMERA_MODEL, or "
         f"{DEFAULT_MODEL})",
     )
+    protocol: str = option(
+        DEFAULT_PROTOCOL,
+        "--protocol",
+        choices=PROTOCOLS,
+        identity=True,
+        outward=True,
+        help="which API the judge's endpoint speaks (default: %(default)s)",
+    )
     base_url: str | None = option(
         None,
         "--base-url",
         metavar="URL",
         identity=True,
         outward=True,
-        help="base URL of an OpenAI-compatible endpoint (default: OPENAI_BASE_URL, or OpenAI's own)",
+        help="base URL of an OpenAI-compatible endpoint (default: OPENAI_BASE_URL, or OpenAI's own; another "
+        "--protocol has its own variable and default)",
     )
     api_key: str | None = option(
         None,
@@ -151,8 +160,8 @@ class JudgeSettings:
         metavar="KEY",
         secret=True,
         variable="OPENAI_API_KEY",
-        help="the API key. Prefer to set OPENAI_API_KEY: other users of this machine can read the command "
-        "line",
+        help="the API key. Prefer to set OPENAI_API_KEY, or the variable of another --protocol: other users "
+        "of this machine can read the command line",
     )
     timeout: float = option(
         30.0,
@@ -365,7 +374,7 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
     "judge_only": ["reactor", *options_of(ReactorSettings)],
-    "simulate": ["base_url", "api_key"],
+    "simulate": ["protocol", "base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
 }
 

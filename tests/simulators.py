@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from benchmarks.simulator.http_server import HOST, Simulator, listening
-from benchmarks.simulator.simulation import Answer, SimulatorConfig, answer_key, answers_for
+from benchmarks.simulator.simulation import GoldAnswer, SimulatorConfig, answer_key, answers_for
 from kimera.pairs import Pair
 
 PAIRS = [
@@ -40,7 +40,7 @@ class Served(Protocol):
 class SimulatorThread:
     """What SimulatorProcess is, in a thread of this process."""
 
-    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, Answer] = ANSWERS) -> None:
+    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer] = ANSWERS) -> None:
         self._simulator = Simulator(config, answers)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._started = threading.Event()

@@ -9,13 +9,15 @@ __all__ = [
     "CHAT_COMPLETIONS",
     "DEFAULT_MODEL",
     "DEFAULT_PROMPT",
+    "DEFAULT_PROTOCOL",
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
-    "REMEDIES",
+    "PROTOCOLS",
     "SIMULATED_FINGERPRINT",
     "START",
     "UNKNOWN",
     "AdaptiveLimit",
+    "Api",
     "Ask",
     "Asking",
     "Attempt",
@@ -52,7 +54,9 @@ __all__ = [
     "open_transport",
     "parse_price",
     "price_of",
+    "protocol_named",
     "resolved_base_url",
+    "resolved_key",
     "unasked_in",
     "unstated",
     "worst_case",
@@ -60,14 +64,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from benchmarks.judge.adaptive import MAX_IN_FLIGHT, START, AdaptiveLimit, LimitChange
+    from benchmarks.judge.api import Api
     from benchmarks.judge.asking import Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
     from benchmarks.judge.chat_protocol import ChatProtocol
     from benchmarks.judge.completions import Completion
-    from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url
+    from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
     from benchmarks.judge.failures import (
         INTERRUPTED,
-        REMEDIES,
         InterruptedAskingError,
         JudgeError,
         kind_of,
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
         worst_case,
     )
     from benchmarks.judge.prompts import BUILT_IN, DEFAULT_MODEL, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
@@ -100,16 +105,16 @@ else:
         __name__,
         {
             "adaptive": ["AdaptiveLimit", "LimitChange", "MAX_IN_FLIGHT", "START"],
+            "api": ["Api"],
             "asking": ["Asking"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
             "chat_protocol": ["ChatProtocol"],
             "completions": ["Completion"],
-            "endpoint": ["Endpoint", "Request", "resolved_base_url"],
+            "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],
             "failures": [
                 "INTERRUPTED",
                 "InterruptedAskingError",
                 "JudgeError",
-                "REMEDIES",
                 "kind_of",
                 "unasked_in",
             ],
@@ -127,6 +132,7 @@ else:
                 "worst_case",
             ],
             "prompts": ["BUILT_IN", "DEFAULT_MODEL", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.refusals import Refusal
 from benchmarks.judge.reply_reading import is_json_reply
+from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.trials import MAX_TRIALS, PairTerms, Trial
 
 SCOUT_S = 0.25  # how long the first request goes ahead of the others: what refuses all refuses one
@@ -23,13 +23,13 @@ _NAMED_BY_FAULTS = {"format", "temperature", "seed", "logprobs", "limit"}
 
 
 class Adaptation:
-    """The dialect of the run, the terms of pairs that need another one, and the trial that is on, if one is.
+    """The form of the run, the terms of pairs that need another one, and the trial that is on, if one is.
 
     on_learnt: is told in a sentence what is done otherwise from now on; `learnt` keeps these.
     """
 
-    def __init__(self, first: Dialect) -> None:
-        self.dialect = first
+    def __init__(self, first: RequestForm) -> None:
+        self.form = first
         self.learnt: list[str] = []
         self.on_learnt: Callable[[str], None] = lambda _: None
         self.has_answered = False
@@ -37,7 +37,9 @@ class Adaptation:
         self._trials = 0
         self._first_error: JudgeError | None = None
         self._mended = ""  # the words of the refusal that the last trial did away with
-        self._doubted: tuple[Dialect, Dialect] | None = None  # before and after a trial that followed faults
+        self._doubted: tuple[RequestForm, RequestForm] | None = (
+            None  # before and after a trial that followed faults
+        )
         self._doubter: PairTerms | None = None
         self._honoured: set[str] = set()  # reply formats that some reply has kept to
         self._cut: Counter[int] = Counter()  # replies that were cut off at each limit
@@ -46,18 +48,18 @@ class Adaptation:
         self._scout: PairTerms | None = None
         self._heard = asyncio.Event()
 
-    def dialect_for(self, terms: PairTerms) -> Dialect:
+    def form_for(self, terms: PairTerms) -> RequestForm:
         """How this pair is asked now."""
-        dialect = self.dialect
+        form = self.form
         if self._trial and self._trial.pair is terms and self._trial.tried:
-            dialect = self._trial.tried
+            form = self._trial.tried
         elif self._doubted and self._doubter is terms:
-            dialect = self._doubted[0]
+            form = self._doubted[0]
         if terms.max_tokens or terms.max_allowed:
-            dialect = dialect.with_room(terms.max_tokens, terms.max_allowed)
+            form = form.with_room(terms.max_tokens, terms.max_allowed)
         for _ in range(terms.format_steps):
-            dialect = dialect.next_format() or dialect
-        return dialect
+            form = form.next_format() or form
+        return form
 
     def must_wait(self, terms: PairTerms) -> bool:
         """Whether another pair is about to find out how to ask: in a trial, or as the first of all."""
@@ -98,8 +100,8 @@ class Adaptation:
         """The endpoint has said something."""
         self._heard.set()
 
-    def note_completion(self, completion: Completion, used: Dialect, terms: PairTerms) -> None:
-        """What an answer shows of the dialect that was used."""
+    def note_completion(self, completion: Completion, used: RequestForm, terms: PairTerms) -> None:
+        """What an answer shows of the form that was used."""
         self._note_success(used, terms)
         self._note_lowered(used)
         self.has_answered = True
@@ -113,22 +115,22 @@ class Adaptation:
         elif completion.text and used.reply_format not in {PLAIN_TEXT, *self._honoured}:
             self._take(used, used.next_format())  # the schema was ignored
 
-    def _note_success(self, used: Dialect, terms: PairTerms) -> None:
+    def _note_success(self, used: RequestForm, terms: PairTerms) -> None:
         if self._doubted and self._doubter is terms:
             before, after = self._doubted
             if used.reply_format == before.reply_format and used.optional == before.optional:
-                self.dialect, self._doubted = before.with_room(self.dialect.max_tokens), None
+                self.form, self._doubted = before.with_room(self.form.max_tokens), None
                 self._tell(f"{after.changes_to(before) or 'the earlier form of the request'} works again")
         trial = self._trial
         if trial and trial.pair is terms:
             accepted = trial.tried or trial.base
             if trial.is_fault:
-                self._doubted = self.dialect, accepted
+                self._doubted = self.form, accepted
             self._mended = trial.first_words
             self._learn(accepted, "helped where it refused")
             self._end_trial()
 
-    def _note_cut(self, used: Dialect, terms: PairTerms) -> None:
+    def _note_cut(self, used: RequestForm, terms: PairTerms) -> None:
         """More room: for this pair, and for all where no reply has ever been whole."""
         limit = used.max_tokens
         self._cut[limit] += 1
@@ -136,25 +138,25 @@ class Adaptation:
         if raised is None:
             return
         terms.max_tokens = raised.max_tokens
-        if limit == self.dialect.max_tokens and not self._whole[limit] and self._cut[limit] > 1:
-            self.dialect = self.dialect.with_room(raised.max_tokens)
+        if limit == self.form.max_tokens and not self._whole[limit] and self._cut[limit] > 1:
+            self.form = self.form.with_room(raised.max_tokens)
 
-    def _note_lowered(self, used: Dialect) -> None:
+    def _note_lowered(self, used: RequestForm) -> None:
         """Less room for all, where two pairs needed it and none was ever answered with more."""
-        limit, run = used.max_tokens, self.dialect
+        limit, run = used.max_tokens, self.form
         if limit >= run.max_tokens or any(room > limit for room in (*self._whole, *self._cut)):
             return
         self._lowered[limit] += 1
         if self._lowered[limit] > 1:
             self._learn(run.with_room(limit), "more was refused")
 
-    def _note_whole(self, used: Dialect, terms: PairTerms) -> None:
-        limit, run = used.max_tokens, self.dialect
+    def _note_whole(self, used: RequestForm, terms: PairTerms) -> None:
+        limit, run = used.max_tokens, self.form
         if terms.max_tokens > run.max_tokens and not self._whole[run.max_tokens]:
-            self.dialect = run.with_room(terms.max_tokens)
+            self.form = run.with_room(terms.max_tokens)
         self._whole[limit] += 1
 
-    def note_refusal(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> JudgeError:
+    def note_refusal(self, refusal: Refusal, used: RequestForm, terms: PairTerms) -> JudgeError:
         """What is made of a refusal: kind "adapting" where the pair is asked otherwise, at once."""
         error, kind = refusal.error, kind_of(refusal.error.kind)
         if kind.is_fault and error.status in _OPAQUE_FAULTS:
@@ -176,7 +178,7 @@ class Adaptation:
             return first.but(kind="refused")
         return error
 
-    def _adapts(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
+    def _adapts(self, refusal: Refusal, used: RequestForm, terms: PairTerms) -> bool:
         error, kind = refusal.error, kind_of(refusal.error.kind)
         if self._undoes_raise(refusal, used, terms) or self._lowers(refusal, used, terms):
             return True
@@ -184,7 +186,7 @@ class Adaptation:
             return False
         if kind.is_fault and not (set(refusal.names) & _NAMED_BY_FAULTS and error.status in _OPAQUE_FAULTS):
             return self._tries(refusal, used, terms)
-        if self.dialect_for(terms) != used:
+        if self.form_for(terms) != used:
             return True  # another pair has seen to it
         following = used.after_refusal(refusal) if refusal.names else None
         if following is None:
@@ -195,7 +197,7 @@ class Adaptation:
             self._learn(following, "it refused that")
         return True
 
-    def _undoes_raise(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
+    def _undoes_raise(self, refusal: Refusal, used: RequestForm, terms: PairTerms) -> bool:
         """A refusal that follows a raise takes it back, to the number that it names if it names one."""
         accepted = max((*self._whole, *self._cut), default=0)
         others = {name for name in refusal.names if name not in {"limit", "format"}}
@@ -207,14 +209,14 @@ class Adaptation:
             return False
         allowed = max((n for n in refusal.numbers if accepted < n < used.max_tokens), default=accepted)
         terms.max_tokens = terms.max_allowed = allowed
-        run = self.dialect
-        self.dialect = run.with_room(
+        run = self.form
+        self.form = run.with_room(
             min(run.max_tokens, allowed),
             run.max_allowed if refusal.is_too_long else min(run.max_allowed, allowed),
         )
         return True
 
-    def _lowers(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
+    def _lowers(self, refusal: Refusal, used: RequestForm, terms: PairTerms) -> bool:
         """A window too small for this pair and the limit, or an account: less room, for this pair alone."""
         is_spent = refusal.error.status == 402
         if not used.is_about_limit(refusal) or not (refusal.is_too_long or is_spent):
@@ -226,7 +228,7 @@ class Adaptation:
         terms.max_tokens = terms.max_allowed = lower.max_tokens
         return True
 
-    def _after_failed_format(self, error: JudgeError, used: Dialect, terms: PairTerms) -> JudgeError:
+    def _after_failed_format(self, error: JudgeError, used: RequestForm, terms: PairTerms) -> JudgeError:
         """Asked again as before, and in the next format where that fails too."""
         terms.formats_failed += 1
         following = used.next_format()
@@ -249,7 +251,7 @@ class Adaptation:
             not (self.has_answered or refusal.is_clear or refusal.is_too_long) and self._trials >= MAX_TRIALS
         )
 
-    def _tries(self, refusal: Refusal, used: Dialect, terms: PairTerms) -> bool:
+    def _tries(self, refusal: Refusal, used: RequestForm, terms: PairTerms) -> bool:
         """Begins a trial, or goes on with it, where a refusal says nothing of use; False at its end."""
         if self.has_answered:
             return False
@@ -275,18 +277,18 @@ class Adaptation:
             self._trial.over.set()
         self._trial = None
 
-    def _take(self, used: Dialect, following: Dialect | None, why: str = "") -> None:
-        """The next dialect of the run, unless another pair has changed that already."""
-        if following is not None and self.dialect.reply_format == used.reply_format:
-            following = self.dialect.with_format_of(following)
+    def _take(self, used: RequestForm, following: RequestForm | None, why: str = "") -> None:
+        """The next form of the run, unless another pair has changed that already."""
+        if following is not None and self.form.reply_format == used.reply_format:
+            following = self.form.with_format_of(following)
             if why:
                 self._learn(following, why)
             else:
-                self.dialect = following
+                self.form = following
 
-    def _learn(self, following: Dialect, why: str) -> None:
-        changes = self.dialect.changes_to(following)
-        self.dialect = following
+    def _learn(self, following: RequestForm, why: str) -> None:
+        changes = self.form.changes_to(following)
+        self.form = following
         if changes:
             self._tell(f"{changes}: {why}")
 

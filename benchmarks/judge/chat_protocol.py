@@ -2,14 +2,19 @@
 
 | method | what it says |
 | --- | --- |
-| `name` | what a summary calls it, where it is not chat completions |
+| `name` | what `--protocol` and a summary call it |
+| `api` | whose API it is, for messages; the variables of its key and base URL; the base URL of its maker |
 | `url` | where a request is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
-| `dialect` | what the first request asks for: formats, names of the limit, parameters that can be left out |
-| `body` | a request that asks for what a dialect says, in the API's own words |
+| `first_form` | what the first request asks for: formats, names of the limit, what can be left out |
+| `body` | a request that asks for what a form says, in the API's own words |
 | `read_error` | what a refusal says, whatever its status; None for a reply that is none |
 | `read` | the completion that a body holds |
 | `limits_in` | what the headers of a reply say of the limits on requests and on tokens a minute |
+| `models_url` | where the models on offer are listed, behind a base URL; empty where they are not |
+| `read_models` | the names in that list |
+
+It is listed in `protocols/__init__.py`, so that `--protocol` can name it.
 
 `Endpoint` does the rest for all of them: it keeps keys out of what it gives, learns from refusals
 (`adaptation.py`), keeps replies and counts silences; `asking.py` and `pipeline.py` ask again. How long a
@@ -22,10 +27,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from benchmarks.judge.api import Api
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.dialect import Dialect
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.request_form import RequestForm
 
 Messages = list[dict[str, str]]
 
@@ -36,17 +42,20 @@ class ChatProtocol(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def api(self) -> Api: ...
+
     def url(self, base_url: str) -> str: ...
 
     def headers(self, key: str) -> dict[str, str]:
         """Those that only this API wants; none shows a key that is empty."""
         ...
 
-    def dialect(self, *, logprobs: bool) -> Dialect:
+    def first_form(self, *, logprobs: bool) -> RequestForm:
         """logprobs: whether the probabilities of the reply's tokens are asked for, if the API has them."""
         ...
 
-    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
+    def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
         """sample: which of several askings of the same question; each has a seed of its own, if any does.
 
         The same arguments give the same bytes: kept replies are found by them.
@@ -63,4 +72,10 @@ class ChatProtocol(Protocol):
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
         """By "requests" and "tokens"; what the headers say nothing of is absent, or None."""
+        ...
+
+    def models_url(self, base_url: str) -> str: ...
+
+    def read_models(self, body: bytes) -> list[str]:
+        """Of any bytes; empty for what is no such list. `offered_models.names_in` reads the usual ones."""
         ...

@@ -12,23 +12,22 @@ from urllib.parse import urlsplit
 from benchmarks.judge.adaptation import Adaptation
 from benchmarks.judge.chat_protocol import ChatProtocol
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.dialect import Dialect
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
-from benchmarks.judge.offered_models import offered_models, told_of
+from benchmarks.judge.offered_models import offer_clause, offered_models
 from benchmarks.judge.pricing import is_local
-from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
+from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
 from benchmarks.judge.redaction import Secrets, secrets_in
 from benchmarks.judge.refusals import read_refusal
 from benchmarks.judge.reply_cache import ReplyCache, reply_key
+from benchmarks.judge.request_form import RequestForm
 from benchmarks.judge.transports import HttpReply, Transport
 from benchmarks.judge.trials import PairTerms
 from benchmarks.judge.usage import Usage
 from kimera.errors import UserError
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
 MAX_MESSAGE = 500
@@ -42,7 +41,7 @@ class Request:
     """
 
     body: bytes
-    dialect: Dialect
+    form: RequestForm
     terms: PairTerms = field(default_factory=PairTerms)
     question: str = ""
 
@@ -61,13 +60,14 @@ class Endpoint:
         rates: RateLimits | None = None,
         replies: ReplyCache | None = None,
         logprobs: bool = False,
-        protocol: ChatProtocol = CHAT_COMPLETIONS,
+        protocol: ChatProtocol | None = None,
     ) -> None:
-        _check_url(base_url)
+        protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
+        _check_url(base_url, protocol)
         host = urlsplit(base_url).hostname
         self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
         if not key and not self.is_local:
-            raise UserError(f"no API key for {host}: set OPENAI_API_KEY")
+            raise UserError(f"no API key for {host}: set {protocol.api.key_variable}")
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UserError(
                 "the API key contains a blank, a line break or a character that no key has; copy it again"
@@ -76,8 +76,8 @@ class Endpoint:
         self.model = model
         self.timeout_s = timeout_s
         self.protocol = protocol
-        self._first_dialect = protocol.dialect(logprobs=logprobs)
-        self.adaptation = Adaptation(self._first_dialect)
+        self._first_form = protocol.first_form(logprobs=logprobs)
+        self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
@@ -90,17 +90,17 @@ class Endpoint:
         return f"Endpoint({self.model!r} at {self.base_url!r})"
 
     @property
-    def dialect(self) -> Dialect:
+    def form(self) -> RequestForm:
         """How requests are written, but for pairs that need it otherwise."""
-        return self.adaptation.dialect
+        return self.adaptation.form
 
     def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
         terms = terms or PairTerms()
-        dialect = self.adaptation.dialect_for(terms)
+        form = self.adaptation.form_for(terms)
         question = next((message["content"] for message in messages if message["role"] == "user"), "")
-        body = self.protocol.body(messages, self.model, dialect, sample)
-        return Request(body, dialect, terms, question)
+        body = self.protocol.body(messages, self.model, form, sample)
+        return Request(body, form, terms, question)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -130,7 +130,7 @@ class Endpoint:
         if error_reply := self.protocol.read_error(reply.status, reply.headers, reply.body):
             raise self._refusal(error_reply, reply, request)
         completion = self.protocol.read(reply.body)
-        self.adaptation.note_completion(completion, request.dialect, request.terms)
+        self.adaptation.note_completion(completion, request.form, request.terms)
         return completion
 
     def _refusal(self, error_reply: ErrorReply, reply: HttpReply, request: Request) -> JudgeError:
@@ -143,7 +143,7 @@ class Endpoint:
             now=time.time(),
             has_answered=self.adaptation.has_answered,
         )
-        error = self.adaptation.note_refusal(refusal, request.dialect, request.terms)
+        error = self.adaptation.note_refusal(refusal, request.form, request.terms)
         if reply.status == 200:
             return error.but(message=f"{error.message} (inside a reply of status 200)")
         return error
@@ -155,10 +155,12 @@ class Endpoint:
         if self._offered is None:
             self._offered = []
             try:
-                self._offered = await offered_models(transport, self.base_url, self._headers, self.timeout_s)
+                self._offered = await offered_models(
+                    transport, self.protocol, self.base_url, self._headers, self.timeout_s
+                )
             except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
                 internal_error(ours, self.redact)
-        return told_of(self._offered, self.model)
+        return offer_clause(self._offered, self.model)
 
     def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
         """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
@@ -177,8 +179,8 @@ class Endpoint:
             self._replies.put(self._kept_as(messages, sample), body.encode())
 
     def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
-        """What a reply is kept under: the first dialect's request, which a later run starts from again."""
-        first = self.protocol.body(messages, self.model, self._first_dialect, sample)
+        """What a reply is kept under: the first form's request, which a later run starts from again."""
+        first = self.protocol.body(messages, self.model, self._first_form, sample)
         return reply_key(self.base_url, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
@@ -202,14 +204,25 @@ class Endpoint:
         return self._secrets.out_of_message(text)
 
 
-def resolved_base_url(base_url: str | None) -> str:
-    """The argument, else OPENAI_BASE_URL, else OpenAI's own. Raises UserError for what cannot be one."""
-    url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
-    _check_url(url)
+def resolved_base_url(base_url: str | None, protocol: ChatProtocol) -> str:
+    """The argument, else what the environment gives, else the API's own. Raises UserError for want of one."""
+    api = protocol.api
+    url = (base_url or os.environ.get(api.base_url_variable) or api.default_base_url).rstrip("/")
+    if not url:
+        raise UserError(
+            f"{api.provider}'s API has no base URL of its own: give --base-url, or set "
+            f"{api.base_url_variable}"
+        )
+    _check_url(url, protocol)
     return url
 
 
-def _check_url(base_url: str) -> None:
+def resolved_key(key: str | None, protocol: ChatProtocol) -> str:
+    """The argument, else what the environment gives; empty where neither does."""
+    return key or os.environ.get(protocol.api.key_variable) or ""
+
+
+def _check_url(base_url: str, protocol: ChatProtocol) -> None:
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
@@ -218,6 +231,8 @@ def _check_url(base_url: str) -> None:
     if not usable:
         raise UserError(f"base URL {base_url!r} is not a http:// or https:// address")
     if parts.username or parts.password:
-        raise UserError("the base URL holds a user name or password; give the key in OPENAI_API_KEY")
+        raise UserError(
+            f"the base URL holds a user name or password; give the key in {protocol.api.key_variable}"
+        )
     if parts.query or parts.fragment:
         raise UserError(f"base URL {base_url.partition('?')[0]!r} has a query string; leave that out")

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmarks.judge.api import Api
 from benchmarks.judge.usage import Usage, unstated
 from kimera.pairs import Failure
 
@@ -35,7 +36,7 @@ class FailureKind:
     """Why there is no verdict, and what follows.
 
     seen: who gets to see it: whoever looks at a pair's attempts, at the pair, or at the run's last lines.
-    remedy: what the user can do, where a run ends by it.
+    remedy: what the user can do, where a run ends by it; `remedy_for` says it in the names of an API.
 
     The flags are the questions that others ask:
     is_answer: has the judge answered, so that nothing failed?
@@ -70,6 +71,10 @@ class FailureKind:
     def is_failure(self) -> bool:
         """Whether it speaks against a pair that was asked about."""
         return not (self.is_answer or self.is_unasked)
+
+    def remedy_for(self, api: Api) -> str:
+        hint = f"; {api.base_url_hint}" if api.base_url_hint else ""
+        return self.remedy.format(key=api.key_variable, base_url_hint=hint)
 
 
 KINDS = (
@@ -108,7 +113,7 @@ KINDS = (
         "a refusal after which the next request is written differently: it named a parameter, a limit or the "
         "reply's format, or different forms of the request are being tried",
     ),
-    FailureKind("bad_response", "pair", "asked again, twice at most", "200, but not a chat completion"),
+    FailureKind("bad_response", "pair", "asked again, twice at most", "200, but not a completion"),
     FailureKind(
         "format_failed",
         "pair",
@@ -174,7 +179,7 @@ KINDS = (
         "pair and run",
         "ends the run",
         "401, 403, or a 400 that names the key, before any pair was answered",
-        "check OPENAI_API_KEY",
+        "check {key}",
         may_name_a_part=True,
     ),
     FailureKind(
@@ -205,8 +210,8 @@ KINDS = (
         "wrong_url",
         "pair and run",
         "ends the run",
-        "404, 405, 410 or 3xx before any pair was answered: there are no chat completions at this URL",
-        "check --base-url; it usually ends in /v1",
+        "404, 405, 410 or 3xx before any pair was answered: the API is not at this URL",
+        "check --base-url{base_url_hint}",
         is_elsewhere=True,
     ),
     FailureKind(
@@ -237,6 +242,7 @@ RETRIED = _that("retried")
 REPAIRED = _that("asked again, twice at most")
 FATAL = _that("ends the run")
 REMEDIES = {kind.name: kind.remedy for kind in KINDS if kind.remedy}
+_ANY_API = Api("", "the API key", "")  # the docs speak of all of them
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
@@ -254,7 +260,8 @@ def kinds_table() -> str:
     """The table of docs/async.md."""
     head = ("| kind | seen in | what follows | meaning | remedy |", "| --- | --- | --- | --- | --- |")
     rows = (
-        f"| `{kind.name}` | {kind.seen} | {kind.follows} | {kind.meaning} | {kind.remedy} |" for kind in KINDS
+        f"| `{kind.name}` | {kind.seen} | {kind.follows} | {kind.meaning} | {kind.remedy_for(_ANY_API)} |"
+        for kind in KINDS
     )
     return "\n".join((*head, *rows)).replace("|  |", "| |")
 

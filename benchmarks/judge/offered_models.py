@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.judge.chat_protocol import ChatProtocol
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import Transport
 
@@ -16,17 +17,26 @@ MAX_NAME = 60
 
 
 async def offered_models(
-    transport: Transport, base_url: str, headers: Mapping[str, str], timeout_s: float
+    transport: Transport,
+    protocol: ChatProtocol,
+    base_url: str,
+    headers: Mapping[str, str],
+    timeout_s: float,
 ) -> list[str]:
-    """The names that GET {base_url}/models gives; none where it gives no such list."""
+    """The names in the list of the API's models; none where it gives no such list."""
+    url = protocol.models_url(base_url)
+    if not url:
+        return []
     try:
-        reply = await transport.get(f"{base_url}/models", headers, min(timeout_s, TIMEOUT_S))
+        reply = await transport.get(url, headers, min(timeout_s, TIMEOUT_S))
     except JudgeError:
         return []
-    return _names_in(reply.body) if reply.status == 200 else []
+    names = protocol.read_models(reply.body) if reply.status == 200 else []
+    return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME]
 
 
-def _names_in(body: bytes) -> list[str]:
+def names_in(body: bytes) -> list[str]:
+    """The names in a JSON list of models, or in an object's `data` or `models`: texts, or what has one."""
     try:
         value: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -35,8 +45,7 @@ def _names_in(body: bytes) -> list[str]:
         value = next(
             (models for models in (value.get("data"), value.get("models")) if isinstance(models, list)), []
         )
-    names = (_name_of(entry) for entry in value) if isinstance(value, list) else ()
-    return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME]
+    return [_name_of(entry) for entry in value] if isinstance(value, list) else []
 
 
 def _name_of(entry: Any) -> str:
@@ -45,7 +54,7 @@ def _name_of(entry: Any) -> str:
     return entry if isinstance(entry, str) else ""
 
 
-def told_of(names: list[str], wanted: str) -> str:
+def offer_clause(names: list[str], wanted: str) -> str:
     """A clause that names them, those that are most like the one that was wanted first; empty for none."""
     if not names:
         return ""

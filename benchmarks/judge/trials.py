@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from benchmarks.judge.dialect import Dialect
+from benchmarks.judge.request_form import RequestForm
 
 MAX_REQUESTS = 14  # of one trial
 MAX_TRIALS = 2  # by as many pairs: one alone may itself be what is refused
@@ -38,12 +38,12 @@ class Trial:
     """The ways left to ask `pair`. base: what is refused with `words`; tried: what is asked with now."""
 
     pair: PairTerms
-    base: Dialect
+    base: RequestForm
     words: str
     is_fault: bool = False
-    left: list[Dialect] = field(default_factory=list)
+    left: list[RequestForm] = field(default_factory=list)
     requests: int = 0
-    tried: Dialect | None = None
+    tried: RequestForm | None = None
     first_words: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,7 +51,7 @@ class Trial:
         self.left = list(self.base.reductions())
         self.first_words = self.words
 
-    def following(self, words: str) -> Dialect | None:
+    def following(self, words: str) -> RequestForm | None:
         """The next way to ask after one that was refused with `words`, or None when all were."""
         self.words = self.words or words
         if self.tried is not None and words != self.words:
@@ -62,14 +62,14 @@ class Trial:
         self.tried = self.left.pop(0)
         return self.tried
 
-    def go_on_with(self, dialect: Dialect) -> None:
-        """A refusal has named what this dialect does otherwise; whatever it brings is new."""
-        self._adopt(dialect, "")
-        self.tried = dialect
+    def go_on_with(self, form: RequestForm) -> None:
+        """A refusal has named what this form does otherwise; whatever it brings is new."""
+        self._adopt(form, "")
+        self.tried = form
         self.requests += 1
 
-    def _adopt(self, dialect: Dialect, words: str) -> None:
-        """Goes on from this dialect: it is refused too, but otherwise."""
-        self.base, self.words = dialect, words
-        self.left = list(dialect.reductions())
+    def _adopt(self, form: RequestForm, words: str) -> None:
+        """Goes on from this form: it is refused too, but otherwise."""
+        self.base, self.words = form, words
+        self.left = list(form.reductions())
         self.tried = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,36 +48,6 @@ UNKNOWN = Usage(None, None, None, None)
 def unstated(status: int | None) -> Usage:
     """Of an attempt without a count: a refusal costs nothing, anything else may have been billed."""
     return UNKNOWN if status in {None, 200} else Usage()
-
-
-def read_usage(value: Any) -> Usage:
-    """What a reply's `usage` counts. Only whole numbers count, as 257, 257.0 or "257".
-
-    No prompt has no tokens: a zero there is that of a server that does not count.
-    """
-    if not isinstance(value, dict):
-        return UNKNOWN
-    prompt = _first(value, "prompt_tokens", "input_tokens")
-    completion = _first(value, "completion_tokens", "output_tokens")
-    if not prompt:
-        return Usage(None, completion or None, None, None)
-    in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
-    in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
-    return Usage(
-        prompt,
-        completion,
-        _first(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
-        _first(in_completion | value, "reasoning_tokens"),
-    )
-
-
-def _first(value: dict[str, Any], *names: str) -> int | None:
-    return next((count for count in map(whole_number, map(value.get, names)) if count is not None), None)
-
-
-def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    members: Iterator[Any] = (value.get(name) for name in names)
-    return next((details for details in members if isinstance(details, dict)), {})
 
 
 def whole_number(value: Any) -> int | None:

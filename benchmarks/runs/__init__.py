@@ -33,7 +33,9 @@ __all__ = [
     "check_same",
     "common_pairs",
     "compare",
+    "comparison_command_line",
     "comparison_of",
+    "detectors_header",
     "detectors_of",
     "dry_run",
     "header_of",
@@ -46,16 +48,15 @@ __all__ = [
     "pairs_of_run",
     "planned",
     "price_for",
+    "protocol_of",
     "resumed_settings",
     "rows_of",
-    "told_of",
-    "told_of_comparison",
     "write_candidates",
 ]
 
 if TYPE_CHECKING:
     from benchmarks.runs.comparison import Comparison, compare
-    from benchmarks.runs.detector import Detector, told_of
+    from benchmarks.runs.detector import Detector, detectors_header
     from benchmarks.runs.detectors import (
         cascade_of,
         check_judge,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         judges_of,
         planned,
         price_for,
+        protocol_of,
     )
     from benchmarks.runs.dry_runs import dry_run
     from benchmarks.runs.finished_run import FinishedRun, open_run
@@ -72,8 +74,8 @@ if TYPE_CHECKING:
     from benchmarks.runs.judged_scan_settings import (
         OF_CANDIDATES,
         JudgedScanSettings,
+        comparison_command_line,
         comparison_of,
-        told_of_comparison,
     )
     from benchmarks.runs.local_detector import LocalDetector
     from benchmarks.runs.matching import common_pairs, pairings
@@ -104,7 +106,7 @@ else:
         __name__,
         {
             "comparison": ["Comparison", "compare"],
-            "detector": ["Detector", "told_of"],
+            "detector": ["Detector", "detectors_header"],
             "detectors": [
                 "cascade_of",
                 "check_judge",
@@ -113,6 +115,7 @@ else:
                 "judges_of",
                 "planned",
                 "price_for",
+                "protocol_of",
             ],
             "dry_runs": ["dry_run"],
             "finished_run": ["FinishedRun", "open_run"],
@@ -122,7 +125,7 @@ else:
                 "JudgedScanSettings",
                 "OF_CANDIDATES",
                 "comparison_of",
-                "told_of_comparison",
+                "comparison_command_line",
             ],
             "local_detector": ["LocalDetector"],
             "matching": ["common_pairs", "pairings"],

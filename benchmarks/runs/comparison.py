@@ -42,8 +42,8 @@ def compare(
     """Runs each detector over the dataset, local ones first, asking only what `earlier` holds no verdict on.
 
     created: when the run began, ISO 8601. seed: of the dataset's sample. cascade: of two of the detectors,
-    where the run is one. The journal's header should have `detector.told_of` these, for `open_run` to read.
-    Raises ValueError where two detectors have one name.
+    where the run is one. The journal's header should hold what `detector.detectors_header` gives for these:
+    `open_run` reads it. Raises ValueError where two detectors have one name.
     """
     detectors = in_order(detectors)
     infos = [detector.info for detector in detectors]

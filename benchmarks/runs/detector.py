@@ -42,7 +42,7 @@ def in_order(detectors: Sequence[Detector]) -> list[Detector]:
     return sorted(detectors, key=lambda detector: detector.info.role != "local")
 
 
-def told_of(detectors: Sequence[Detector], cascade: DetectorInfo | None = None) -> Record:
+def detectors_header(detectors: Sequence[Detector], cascade: DetectorInfo | None = None) -> Record:
     """What the header of a run's journal says of its detectors, for `finished_run.infos_in` to read.
 
     cascade: of two of them, where the run is one.

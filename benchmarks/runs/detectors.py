@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.judge import (
-    CHAT_COMPLETIONS,
     DEFAULT_MODEL,
+    DEFAULT_PROTOCOL,
     CostLimit,
     Price,
     Prompt,
@@ -21,7 +21,9 @@ from benchmarks.judge import (
     httpx_available,
     parse_price,
     price_of,
+    protocol_named,
     resolved_base_url,
+    resolved_key,
 )
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
@@ -33,15 +35,11 @@ from kimera.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
-    from benchmarks.judge import ChatProtocol
+    from benchmarks.judge import Api, ChatProtocol
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
     from kimera.reactor import Reactor
 
-WAYS_TO_A_JUDGE = {
-    "OPENAI_API_KEY=...": "set the key in the environment, to ask OpenAI's API",
-    "--base-url URL": "another OpenAI-compatible endpoint, a local server for instance",
-}
 WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
     "--kimera-only": "the reactor alone",
@@ -57,10 +55,11 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
 
     ways_without: what can be done where there is none, for the message.
     """
-    configured = settings.api_key or os.environ.get("OPENAI_API_KEY")
-    elsewhere = settings.base_url or os.environ.get("OPENAI_BASE_URL")
+    protocol = protocol_of(settings)
+    configured = resolved_key(settings.api_key, protocol)
+    elsewhere = settings.base_url or os.environ.get(protocol.api.base_url_variable)
     if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
-        ways = {**WAYS_TO_A_JUDGE, **ways_without}
+        ways = {**_ways_to_a_judge(protocol.api), **ways_without}
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
         raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
@@ -71,16 +70,33 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         raise UserError("--cascade takes one judge; give --model once")
 
 
+def _ways_to_a_judge(api: Api) -> dict[str, str]:
+    return {
+        f"{api.key_variable}=...": f"set the key in the environment, to ask {api.provider}'s API",
+        "--base-url URL": f"another {api.provider}-compatible endpoint, a local server for instance",
+    }
+
+
 def judges_base_url(settings: RunSettings) -> str:
-    return resolved_base_url(settings.base_url)
+    return resolved_base_url(settings.base_url, protocol_of(settings))
 
 
 def judges_of(settings: RunSettings) -> list[str]:
     """Raises UserError for names that a run cannot tell apart, or that no table could show."""
-    default = SIMULATED_NAME if settings.simulate else os.environ.get("KIMERA_MODEL") or DEFAULT_MODEL
-    models = settings.models or [default]
+    models = settings.models or [_default_model(settings)]
     check_names(models)
     return list(models)
+
+
+def _default_model(settings: RunSettings) -> str:
+    """Raises UserError where the only name there is would be that of a model behind another API."""
+    if settings.simulate:
+        return SIMULATED_NAME
+    if model := os.environ.get("KIMERA_MODEL"):
+        return model
+    if settings.protocol != DEFAULT_PROTOCOL:
+        raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
+    return DEFAULT_MODEL
 
 
 def check_names(models: Sequence[str]) -> None:
@@ -161,9 +177,9 @@ def detectors_of(
     return detectors
 
 
-def protocol_of(_: RunSettings) -> ChatProtocol:
-    """How the API of its judges speaks. No setting chooses another one yet."""
-    return CHAT_COMPLETIONS
+def protocol_of(settings: RunSettings) -> ChatProtocol:
+    """How the API of its judges speaks; the simulator speaks one of them, whatever the settings name."""
+    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else settings.protocol)
 
 
 def _client(

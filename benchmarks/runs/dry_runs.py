@@ -59,10 +59,10 @@ def _enough(
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
     protocol = protocol_of(settings)
-    dialect = protocol.dialect(logprobs=False)
+    form = protocol.first_form(logprobs=False)
     asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
-    longest = max(len(protocol.body(messages, model, dialect)) for messages in asked)
-    aside = price.cost(worst_case(price, longest, dialect.max_billed_tokens))
+    longest = max(len(protocol.body(messages, model, form)) for messages in asked)
+    aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (
         f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "

@@ -71,7 +71,7 @@ def comparison_of(settings: JudgedScanSettings) -> RunSettings:
     return RunSettings(**{name: getattr(settings, name) for name in shared})
 
 
-def told_of_comparison(told: CommandLine[JudgedScanSettings]) -> CommandLine[RunSettings]:
+def comparison_command_line(told: CommandLine[JudgedScanSettings]) -> CommandLine[RunSettings]:
     """What a command line says of that comparison."""
     return CommandLine(
         comparison_of(told.settings),

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.judge import load_prompt
 from benchmarks.simulator.http_server import HOST, Simulator, listening
 from benchmarks.simulator.simulate_settings import SimulateSettings, config_of
-from benchmarks.simulator.simulation import Answer, SimulatorConfig, answers_for
+from benchmarks.simulator.simulation import GoldAnswer, SimulatorConfig, answers_for
 from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, parser_of
 from kimera.files import reading_of
 
@@ -47,7 +47,7 @@ def _serve(told: CommandLine[SimulateSettings]) -> int:
     return DONE
 
 
-def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, Answer]:
+def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, GoldAnswer]:
     """The answers to a dataset's pairs as the client's prompt words them."""
     from benchmarks.datasets import load_dataset  # and with it numpy, for which --help need not wait
 
@@ -58,7 +58,7 @@ def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, Answer]:
 
 
 async def _serve_until_interrupted(
-    config: SimulatorConfig, answers: Mapping[bytes, Answer], port: int
+    config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer], port: int
 ) -> None:
     async with listening(Simulator(config, answers), port) as actual_port:
         root = f"http://{HOST}:{actual_port}"

@@ -15,7 +15,7 @@ from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError, read_call
 from benchmarks.simulator.shapes import FORMAT_FAILED, GONE, reshaped, too_many_tokens
 from benchmarks.simulator.simulation import (
-    Answer,
+    GoldAnswer,
     SimulatorConfig,
     draw_fault,
     draw_latency_ms,
@@ -23,7 +23,7 @@ from benchmarks.simulator.simulation import (
     draw_verdict,
     draw_withheld,
 )
-from benchmarks.simulator.throttling import Limits
+from benchmarks.simulator.throttling import RateLimiter
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ MAX_BODY_BYTES = 16 * 2**20
 class Simulator:
     """The judge: its state is how often each pair was asked and answered, the limits, and the counters."""
 
-    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, Answer]) -> None:
+    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer]) -> None:
         self._config = config
         self._answers = answers
-        self._limits = Limits(config)
+        self._limits = RateLimiter(config)
         self._turn = asyncio.Lock() if config.one_at_a_time else contextlib.nullcontext()
         self._attempts: Counter[bytes] = Counter()
         self._answered: Counter[bytes] = Counter()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.simulator.http_server import HOST, Simulator, listening
-from benchmarks.simulator.simulation import KEY_BYTES, Answer, SimulatorConfig
+from benchmarks.simulator.simulation import KEY_BYTES, GoldAnswer, SimulatorConfig
 from kimera.console import starting_processes
 from kimera.errors import UserError
 
@@ -37,7 +37,7 @@ class SimulatorProcess:
     server cannot start.
     """
 
-    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, Answer]) -> None:
+    def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer]) -> None:
         self._config = config
         self._answers = answers
         self._port = 0
@@ -101,7 +101,7 @@ class SimulatorProcess:
 def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> None:
     """The child's side of SimulatorProcess: tells its port, then serves until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent decides
-    answers = {key: Answer(_MEANINGS[gold], pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
+    answers = {key: GoldAnswer(_MEANINGS[gold], pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
 
     async def serve() -> None:
         async with listening(Simulator(config, answers)) as port:

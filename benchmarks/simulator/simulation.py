@@ -230,7 +230,7 @@ PROFILES = {
 }
 
 
-class Answer(NamedTuple):
+class GoldAnswer(NamedTuple):
     """What is known of a user message: its pair's gold answer, and the key of that pair in its own order.
 
     contradiction: None of a pair without a label, on which the judge abstains.
@@ -247,19 +247,19 @@ def answer_key(message: str) -> bytes:
 
 def answers_for(
     pairs: Iterable[Pair], render: Callable[[str, str], str], swap: bool = False
-) -> dict[bytes, Answer]:
+) -> dict[bytes, GoldAnswer]:
     """Maps the key of each pair's user message, as `render(text1, text2)` words it, to its answer.
 
     swap: know the pairs in the other order of their texts too. Of pairs with the same texts the first label
     stands: one judge gives them one answer. Without a label it abstains. Raises UserError if no pair has one.
     """
-    answers: dict[bytes, Answer] = {}
-    swapped: dict[bytes, Answer] = {}
+    answers: dict[bytes, GoldAnswer] = {}
+    swapped: dict[bytes, GoldAnswer] = {}
     labelled = 0
     for pair in pairs:
         labelled += pair.is_contradiction is not None
         key = answer_key(render(pair.text1, pair.text2))
-        answer = Answer(pair.is_contradiction, key)
+        answer = GoldAnswer(pair.is_contradiction, key)
         _add(answers, key, answer)
         if swap:
             _add(swapped, answer_key(render(pair.text2, pair.text1)), answers[key])
@@ -268,7 +268,7 @@ def answers_for(
     return swapped | answers  # a pair's own label goes before that of its mirror image
 
 
-def _add(answers: dict[bytes, Answer], key: bytes, answer: Answer) -> None:
+def _add(answers: dict[bytes, GoldAnswer], key: bytes, answer: GoldAnswer) -> None:
     """The first answer stands, unless it is none."""
     if key not in answers or answers[key].contradiction is None:
         answers[key] = answer

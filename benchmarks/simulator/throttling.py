@@ -37,7 +37,7 @@ class Bucket:
         self._level = self.level() - amount
 
 
-class Limits:
+class RateLimiter:
     """Both limits. A request takes itself and its prompt's tokens at the door, its completion's later."""
 
     def __init__(self, config: SimulatorConfig, clock: Callable[[], float] = time.monotonic) -> None:

@@ -52,7 +52,7 @@ class Option:
     default: Any
     help: str
     type: Callable[[str], Any] = str
-    choices: Sequence[str] | None = None
+    choices: Collection[str] | None = None
     metavar: str | None = None
     nargs: str | None = None
     repeated: bool = False

@@ -127,14 +127,14 @@ def test_an_endpoint_that_refuses_parameters_is_asked_without_them() -> None:
         outcomes, client = outcomes_of(judge, 30, max_concurrent=4)
         assert judge.stats()["outcomes"]["refused_parameter"] <= 4 * len(refuses)
     assert answered(outcomes) == 30
-    assert client.endpoint.dialect.optional == ()
+    assert client.endpoint.form.optional == ()
 
 
 def test_a_judge_that_thinks_first_gets_more_room() -> None:
     with SimulatorThread(replace(QUICK, reasoning_tokens=3_000)) as judge:
         outcomes, client = outcomes_of(judge, 10, max_concurrent=2)
     assert answered(outcomes) == 10
-    assert client.endpoint.dialect.max_tokens == 4_096
+    assert client.endpoint.form.max_tokens == 4_096
     assert all(outcome.usage.reasoning > 0 for outcome in outcomes)
 
 

@@ -152,15 +152,15 @@ def record(index: int, *counts: int | None, status: int | None = 200) -> dict[st
 
 def outcomes(*records: dict[str, Any]) -> dict[str, Any]:
     price = {"input": 2.5, "cached_input": 1.25, "output": 10.0}
-    told_of = Outcomes(judge_info("judge", price=price), len(records))
+    read = Outcomes(judge_info("judge", price=price), len(records))
     for offset, each in enumerate(records):
-        told_of.take(offset, each)
-    found = told_of.result()
+        read.take(offset, each)
+    found = read.result()
     return {
         "tokens": found.tokens,
         "dollars": found.dollars,
         "why": found.dollars_absent,
-        "n": told_of.maybe_billed,
+        "n": read.maybe_billed,
     }
 
 

@@ -23,7 +23,7 @@ from kimera.pairs import Failure
 pytestmark = pytest.mark.slow  # many whole runs
 
 Serve = Callable[[Any], ScriptedJudge]
-Answer = Callable[[Asked], Canned]
+Responder = Callable[[Asked], Canned]
 SCHEMA, FORMAT = "json_schema", "response_format"
 PAIRS = 6
 GATEWAY = "The provider answered with an error"
@@ -46,11 +46,11 @@ def holds(asked: Asked, part: str) -> bool:
     return part in asked.payload or part == (asked.payload.get("response_format") or {}).get("type")
 
 
-def refusing(part: str, status: int, body: Any) -> Answer:
+def refusing(part: str, status: int, body: Any) -> Responder:
     return lambda asked: canned(status, body) if holds(asked, part) else verdict()
 
 
-def first_of_each_pair(status: int, body: Any) -> Answer:
+def first_of_each_pair(status: int, body: Any) -> Responder:
     seen: set[str] = set()
 
     def answer(asked: Asked) -> Canned:
@@ -61,7 +61,7 @@ def first_of_each_pair(status: int, body: Any) -> Answer:
     return answer
 
 
-def for_a_while(seconds: float, reply: Canned) -> Answer:
+def for_a_while(seconds: float, reply: Canned) -> Responder:
     begun = time.monotonic()
     return lambda asked: reply if time.monotonic() - begun < seconds else verdict()
 
@@ -185,7 +185,7 @@ def test_a_format_that_always_fails_is_given_up(serve: Serve) -> None:
     assert holds(server.asked[-1], "json_object")
 
 
-def too_many(most: int, status: int, body: Any, long_pair: str = "no pair") -> Answer:
+def too_many(most: int, status: int, body: Any, long_pair: str = "no pair") -> Responder:
     """Refuses more room than that; one pair is always cut off."""
 
     def answer(asked: Asked) -> Canned:

@@ -24,7 +24,7 @@ from benchmarks.report import build_summary, write_report
 from benchmarks.report.__main__ import main as report
 from benchmarks.report.decision import answers
 from benchmarks.runs.comparison import Comparison, compare
-from benchmarks.runs.detector import Detector, told_of
+from benchmarks.runs.detector import Detector, detectors_header
 from benchmarks.runs.finished_run import infos_in, open_run
 from benchmarks.runs.journal import Journal
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
@@ -116,7 +116,7 @@ def made(
         "created": "2026-11-28T09:00:00+00:00",
         "dataset": {"name": str(path), "sha256": dataset.sha256, "pairs": len(dataset)},
         "options": {"dataset": str(path), "max_pairs": 0},
-        **told_of(detectors, cascade),
+        **detectors_header(detectors, cascade),
     }
     with Journal(folder / JOURNAL, header=header) as journal:
         created = str(header["created"])

@@ -18,7 +18,7 @@ from benchmarks.llm_compare import build_parser, main
 from benchmarks.runs.detectors import LOCAL, check_names, plan_of, planned
 from benchmarks.runs.finished_run import infos_in
 from benchmarks.runs.journal import Journal
-from benchmarks.runs.judged_scan_settings import JudgedScanSettings, told_of_comparison
+from benchmarks.runs.judged_scan_settings import JudgedScanSettings, comparison_command_line
 from benchmarks.runs.run_folder import JOURNAL, header_in, header_of, resumed_settings, settings_in
 from benchmarks.scan import build_parser as judged_scan_parser
 from benchmarks.settings import RunSettings
@@ -152,7 +152,7 @@ def test_a_judged_scan_changes_of_its_run_what_both_commands_have() -> None:
     Path("mine.toml").write_text('[judged-scan]\ndelimiter = ";"\nprompt = "collection"', encoding="utf-8")
     words = ["--resume", "run", "--async", "8", "--out", "x.csv", "--config", "mine.toml"]
     command = command_line(JudgedScanSettings, "judged-scan", judged_scan_parser().parse_args(words))
-    resumed, _ = resumed_settings(told_of_comparison(command), "run")
+    resumed, _ = resumed_settings(comparison_command_line(command), "run")
     assert (resumed.concurrency, resumed.prompt, resumed.max_failed) == (8, "collection", 1.0)
     assert (resumed.out, resumed.delimiter) == (None, None)
 

@@ -31,7 +31,7 @@ from simulators import (
 )
 
 from benchmarks.simulator.process import SimulatorProcess
-from benchmarks.simulator.simulation import Answer
+from benchmarks.simulator.simulation import GoldAnswer
 from kimera.errors import UserError
 
 
@@ -50,7 +50,7 @@ def judge() -> Iterator[SimulatorProcess]:
 
 
 def test_100_000_answers_reach_the_process() -> None:
-    filler = {number.to_bytes(16): Answer(False, bytes(16)) for number in range(100_000)}
+    filler = {number.to_bytes(16): GoldAnswer(False, bytes(16)) for number in range(100_000)}
     with SimulatorProcess(QUICK, {**filler, **ANSWERS}) as judge:
         assert verdict(ask(judge, QUESTIONS[0])[1])["contradiction"] is True
 

@@ -1,1 +1,49 @@
-"""How each API speaks: one file each."""
+"""The APIs that judges are asked over, each in a file of its own, imported when it is first named.
+
+A further one is its file and its line in `PROTOCOLS`: the name that `--protocol` takes, which is what the
+protocol calls itself, and the module and the value behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.judge.chat_protocol import ChatProtocol
+
+DEFAULT_PROTOCOL = "chat-completions"
+PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
+    DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
+}
+
+
+def protocol_named(name: str) -> ChatProtocol:
+    """Raises UserError, with the names there are, for any other."""
+    if name not in PROTOCOLS:
+        raise UserError(f"--protocol {name}: there is none of that name, only {', '.join(PROTOCOLS)}")
+    listed = PROTOCOLS[name]
+    if not isinstance(listed, tuple):
+        return listed
+    module, value = listed
+    protocol: ChatProtocol = getattr(import_module(f"{__name__}.{module}"), value)
+    return protocol
+
+
+@contextlib.contextmanager
+def listed_as_well(protocol: ChatProtocol) -> Iterator[None]:
+    """Lets `--protocol` name one that is not of this package, for as long as the block runs.
+
+    Raises ValueError for a name that is taken.
+    """
+    if protocol.name in PROTOCOLS:
+        raise ValueError(f"there is a protocol {protocol.name!r} already")
+    PROTOCOLS[protocol.name] = protocol
+    try:
+        yield
+    finally:
+        del PROTOCOLS[protocol.name]

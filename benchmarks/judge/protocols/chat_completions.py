@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import ARGUMENTS, THOUGHTS, Completion, texts_in
-from benchmarks.judge.dialect import PLAIN_TEXT, Dialect
 from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
 from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in_words
-from benchmarks.judge.event_streams import read_chunks, whole_completion
+from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.offered_models import names_in
 from benchmarks.judge.prompts import REPLY_SCHEMA
+from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
+from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.thinking import without_thoughts
-from benchmarks.judge.usage import UNKNOWN, read_usage
+from benchmarks.judge.usage import UNKNOWN, Usage, whole_number
 
 _JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
-_FIRST = Dialect(
+_FIRST = RequestForm(
     formats=("json_schema", "json_object", PLAIN_TEXT),
     limit_parameters=("max_completion_tokens", "max_tokens", ""),
     optional=(("temperature", 0), ("seed", 0)),
@@ -37,6 +40,13 @@ class ChatCompletions:
     """The ChatProtocol of OpenAI's chat completions."""
 
     name = "chat-completions"
+    api = Api(
+        provider="OpenAI",
+        key_variable="OPENAI_API_KEY",
+        base_url_variable="OPENAI_BASE_URL",
+        default_base_url="https://api.openai.com/v1",
+        base_url_hint="it usually ends in /v1",
+    )
 
     def url(self, base_url: str) -> str:
         return f"{base_url}/chat/completions"
@@ -44,12 +54,12 @@ class ChatCompletions:
     def headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}
 
-    def dialect(self, *, logprobs: bool = False) -> Dialect:
+    def first_form(self, *, logprobs: bool = False) -> RequestForm:
         return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
 
-    def body(self, messages: Messages, model: str, dialect: Dialect, sample: int = 0) -> bytes:
-        written = messages if dialect.system_role else _without_system(messages)
-        return f'{{"messages":{json.dumps(written)},{_parameters(model, dialect, sample)}'.encode()
+    def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
+        written = messages if form.system_role else _without_system(messages)
+        return f'{{"messages":{json.dumps(written)},{_parameters(model, form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         return error_inside(body) if status == 200 else ErrorReply(status, read_error_body(body))
@@ -69,24 +79,30 @@ class ChatCompletions:
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
         return {unit: StatedLimit.of(headers, *names) for unit, names in _LIMIT_HEADERS.items()}
 
+    def models_url(self, base_url: str) -> str:
+        return f"{base_url}/models"
+
+    def read_models(self, body: bytes) -> list[str]:
+        return names_in(body)
+
 
 CHAT_COMPLETIONS = ChatCompletions()
 
 
 @functools.lru_cache(maxsize=64)  # a handful of small values a run
-def _parameters(model: str, dialect: Dialect, sample: int) -> str:
+def _parameters(model: str, form: RequestForm, sample: int) -> str:
     """All but the messages, which alone differ from pair to pair, as the rest of a JSON object."""
-    payload: dict[str, Any] = {"model": model, **dict(dialect.optional)}
-    if dialect.says_stream:
+    payload: dict[str, Any] = {"model": model, **dict(form.optional)}
+    if form.says_stream:
         payload["stream"] = False
-    if dialect.limit_parameter:
-        payload[dialect.limit_parameter] = dialect.max_tokens
+    if form.limit_parameter:
+        payload[form.limit_parameter] = form.max_tokens
     if "seed" in payload:
         payload["seed"] = sample
-    if dialect.reply_format == "json_schema":
+    if form.reply_format == "json_schema":
         schema = {"name": "verdict", "strict": True, "schema": REPLY_SCHEMA}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}
-    elif dialect.reply_format == "json_object":
+    elif form.reply_format == "json_object":
         payload["response_format"] = {"type": "json_object"}
     return json.dumps(payload)[1:]
 
@@ -189,6 +205,36 @@ def _usage_in(reply: dict[str, Any]) -> Any:
     beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
     stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
     return next((usage for usage in stated if isinstance(usage, dict)), None)
+
+
+def read_usage(value: Any) -> Usage:
+    """What a reply's `usage` counts. Only whole numbers count, as 257, 257.0 or "257".
+
+    No prompt has no tokens: a zero there is that of a server that does not count.
+    """
+    if not isinstance(value, dict):
+        return UNKNOWN
+    prompt = _first_count(value, "prompt_tokens", "input_tokens")
+    completion = _first_count(value, "completion_tokens", "output_tokens")
+    if not prompt:
+        return Usage(None, completion or None, None, None)
+    in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
+    in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
+    return Usage(
+        prompt,
+        completion,
+        _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
+        _first_count(in_completion | value, "reasoning_tokens"),
+    )
+
+
+def _first_count(value: dict[str, Any], *names: str) -> int | None:
+    return next((count for count in map(whole_number, map(value.get, names)) if count is not None), None)
+
+
+def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    members: Iterator[Any] = (value.get(name) for name in names)
+    return next((details for details in members if isinstance(details, dict)), {})
 
 
 def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:

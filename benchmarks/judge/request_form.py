@@ -1,7 +1,7 @@
 """What may be asked of an endpoint, and what is left to ask for once it has refused something.
 
-A `Dialect` says what is asked for; a `ChatProtocol` begins with one and writes it in the words of its API.
-`Adaptation` knows a dialect by these alone, whatever the API calls what they are about:
+A `RequestForm` says what is asked for; a `ChatProtocol` begins with one and writes it in its API's words.
+`Adaptation` knows a form by these alone, whatever the API calls what they are about:
 
     after_refusal     a refusal has named a part of the request: without that part
     reductions        a refusal has named nothing: all that may be tried, one after the other
@@ -10,7 +10,7 @@ A `Dialect` says what is asked for; a `ChatProtocol` begins with one and writes 
     lowered           the room was refused: less of it
     is_about_limit    whether a refusal is of the room
     with_room         the room of one pair, and what that may grow to
-    with_format_of    the format of another dialect
+    with_format_of    the format of another form
     changes_to        what another does otherwise, in words
 """
 
@@ -30,8 +30,8 @@ GROWTH = 4
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """What is asked for. A refusal gives the next dialect; the value itself never changes.
+class RequestForm:
+    """What is asked for. A refusal gives the next form; the value itself never changes.
 
     formats: of the reply, the one that is asked for and those that are left, down to PLAIN_TEXT.
     limit_parameters: what the API may call the limit on the reply's tokens, in the order in which they are
@@ -63,34 +63,34 @@ class Dialect:
         """How long a reply may become, as far as this can bound it."""
         return self.max_tokens if self.limit_parameter else MAX_TOKENS
 
-    def next_format(self) -> Dialect | None:
+    def next_format(self) -> RequestForm | None:
         """One step down the ladder of reply formats, or None at its foot."""
         return replace(self, formats=self.formats[1:]) if len(self.formats) > 1 else None
 
-    def with_format_of(self, other: Dialect) -> Dialect:
+    def with_format_of(self, other: RequestForm) -> RequestForm:
         return replace(self, formats=other.formats)
 
-    def with_room(self, max_tokens: int = 0, max_allowed: int = 0) -> Dialect:
+    def with_room(self, max_tokens: int = 0, max_allowed: int = 0) -> RequestForm:
         """With another limit, and another bound on that; 0 leaves what is there."""
         return replace(
             self, max_tokens=max_tokens or self.max_tokens, max_allowed=max_allowed or self.max_allowed
         )
 
-    def after_refusal(self, refusal: Refusal) -> Dialect | None:
-        """The dialect for an endpoint that refused this one, or None if it names nothing of ours.
+    def after_refusal(self, refusal: Refusal) -> RequestForm | None:
+        """The form for an endpoint that refused this one, or None if it names nothing of ours.
 
         Of the first limit on tokens; a raised one is the business of the pair that needed it.
         """
         if self.is_about_limit(refusal) and refusal.is_range and "limit" in (*refusal.names, "limit")[:1]:
             return self.lowered(refusal) or self.without("limit")
         following = (self.without(name) for name in refusal.names)
-        return next((dialect for dialect in following if dialect), None)
+        return next((form for form in following if form), None)
 
     def is_about_limit(self, refusal: Refusal) -> bool:
         """Whether it refuses how long the reply may be: it names the limit, or the number that was sent."""
         return bool(self.limit_parameter) and ("limit" in refusal.names or self.max_tokens in refusal.numbers)
 
-    def lowered(self, refusal: Refusal) -> Dialect | None:
+    def lowered(self, refusal: Refusal) -> RequestForm | None:
         """With a lower limit: the largest that the refusal names below this one, else half as much."""
         named = [number for number in refusal.numbers if MIN_TOKENS // 4 <= number < self.max_tokens]
         lower = max(named, default=self.max_tokens // 2)
@@ -98,7 +98,7 @@ class Dialect:
             return None
         return self.with_room(lower, lower)
 
-    def without(self, name: str) -> Dialect | None:
+    def without(self, name: str) -> RequestForm | None:
         """Without one of `benchmarks.judge.refusals.PARTS`, or with what takes its place; None without it."""
         if name == "format":
             return self.next_format()
@@ -112,7 +112,7 @@ class Dialect:
             return replace(self, optional=tuple(item for item in self.optional if item[0] != name))
         return None
 
-    def reductions(self) -> Iterator[Dialect]:
+    def reductions(self) -> Iterator[RequestForm]:
         """What else to try of an endpoint that says nothing of use.
 
         Each format below, each part left out alone, the limit by its other name, then the model and the
@@ -132,17 +132,17 @@ class Dialect:
             yield replace(bare, limit_at=last - 1)
         yield replace(bare, system_role=False)
 
-    def after_truncation(self) -> Dialect | None:
+    def after_truncation(self) -> RequestForm | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = min(self.max_tokens * GROWTH, self.max_allowed)
         return self.with_room(raised) if raised > self.max_tokens else None
 
-    def changes_to(self, other: Dialect) -> str:
+    def changes_to(self, other: RequestForm) -> str:
         """What the other does otherwise, in words."""
         return ", ".join(_changes(self, other))
 
 
-def _changes(before: Dialect, after: Dialect) -> Iterator[str]:
+def _changes(before: RequestForm, after: RequestForm) -> Iterator[str]:
     if before.reply_format != after.reply_format:
         yield f"reply format {after.reply_format} instead of {before.reply_format}"
     for name, _ in before.optional:

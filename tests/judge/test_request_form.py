@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.judge.dialect import MAX_TOKENS, PLAIN_TEXT, Dialect
 from benchmarks.judge.error_bodies import body_of
 from benchmarks.judge.prompts import REPLY_SCHEMA
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
 from benchmarks.judge.refusals import Refusal, read_refusal
+from benchmarks.judge.request_form import MAX_TOKENS, PLAIN_TEXT, RequestForm
 
 MESSAGES = [{"role": "user", "content": "Same?"}]
-FIRST = CHAT_COMPLETIONS.dialect()
+FIRST = CHAT_COMPLETIONS.first_form()
 
 
 def refusal(parameter: str, message: str) -> Refusal:
@@ -23,8 +23,8 @@ def refusal(parameter: str, message: str) -> Refusal:
     return read_refusal(400, body_of({"error": {"message": message, "param": parameter}}))
 
 
-def payload(dialect: Dialect) -> dict[str, Any]:
-    written: dict[str, Any] = json.loads(CHAT_COMPLETIONS.body(MESSAGES, "a-model", dialect))
+def payload(form: RequestForm) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(CHAT_COMPLETIONS.body(MESSAGES, "a-model", form))
     return written
 
 
@@ -47,11 +47,11 @@ def test_a_judge_is_asked_for_its_likeliest_answer() -> None:
 
 
 def test_the_ladder_of_formats_ends_at_plain_text() -> None:
-    dialect: Dialect | None = FIRST
+    form: RequestForm | None = FIRST
     formats = []
-    while dialect:
-        formats.append(payload(dialect).get("response_format", {}).get("type"))
-        dialect = dialect.next_format()
+    while form:
+        formats.append(payload(form).get("response_format", {}).get("type"))
+        form = form.next_format()
     assert formats == ["json_schema", "json_object", None]
 
 
@@ -102,18 +102,18 @@ def test_plain_text_refused_as_a_format_is_the_end() -> None:
 
 
 def test_refusals_of_every_parameter_come_to_an_end() -> None:
-    dialect: Dialect | None = FIRST
+    form: RequestForm | None = FIRST
     for _ in range(10):
-        if dialect is None:
+        if form is None:
             return
-        dialect = dialect.after_refusal(refusal("", "max_tokens and max_completion_tokens are not permitted"))
+        form = form.after_refusal(refusal("", "max_tokens and max_completion_tokens are not permitted"))
     pytest.fail("never")
 
 
 def test_a_judge_that_was_cut_off_gets_more_room_up_to_a_bound() -> None:
-    dialect: Dialect | None = FIRST
+    form: RequestForm | None = FIRST
     rooms = []
-    while dialect:
-        rooms.append(dialect.max_tokens)
-        dialect = dialect.after_truncation()
+    while form:
+        rooms.append(form.max_tokens)
+        form = form.after_truncation()
     assert rooms == [1024, 4096, MAX_TOKENS]
