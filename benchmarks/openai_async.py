@@ -52,6 +52,7 @@ from benchmarks.judge import (
     resolved_base_url,
     resolved_key,
 )
+from benchmarks.stats import mean_in_flight, pairs_per_s, times_of
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
@@ -374,7 +375,7 @@ def _stats(
 ) -> dict[str, Any]:
     latencies = [result.latency_ms for result in results if isinstance(result, Verdict)]
     kinds = [result.kind for result in results if isinstance(result, Failure)]
-    p50, p95, p99 = np.percentile(latencies, (50, 95, 99)).tolist() if latencies else (None, None, None)
+    busy_s = sum(attempt.latency_ms for attempt in attempts) / 1000
     return {
         "mode": client.mode,
         "model": client.endpoint.model,
@@ -385,11 +386,9 @@ def _stats(
         "errors": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "attempts": len(attempts),
         "wall_s": wall_s,
-        "pairs_per_s": len(latencies) / wall_s,
-        "mean_in_flight": sum(attempt.latency_ms for attempt in attempts) / 1000 / wall_s,
-        "latency_ms": {"mean": float(np.mean(latencies)), "p50": p50, "p95": p95, "p99": p99}
-        if latencies
-        else {},
+        "pairs_per_s": pairs_per_s(len(latencies), wall_s),
+        "mean_in_flight": mean_in_flight(busy_s, wall_s),
+        "latency_ms": times_of(np.array(latencies)),
         "tokens": sum(
             (attempt.usage for attempt in attempts if attempt.status is not None), Usage()
         ).as_dict(),

@@ -20,8 +20,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from benchmarks.report.differences import two_runs_as_markdown, two_runs_as_text, write_changes_csv
-    from benchmarks.report.figure import draw_comparison
     from benchmarks.report.markdown import render_markdown
+    from benchmarks.report.picture import draw_comparison
     from benchmarks.report.report_settings import ReportSettings
     from benchmarks.report.results_csv import write_results_csv
     from benchmarks.report.run_files import write_report
@@ -32,7 +32,7 @@ else:
         __name__,
         {
             "differences": ["two_runs_as_markdown", "two_runs_as_text", "write_changes_csv"],
-            "figure": ["draw_comparison"],
+            "picture": ["draw_comparison"],
             "markdown": ["render_markdown"],
             "report_settings": ["ReportSettings"],
             "results_csv": ["write_results_csv"],

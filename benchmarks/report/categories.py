@@ -92,11 +92,14 @@ def _difference(
     sides: Sequence[Side],
     margin: float,
 ) -> dict[str, Any]:
-    first, second = (
-        Side(side.name, side.verdicts[here], side.scores[here], side.are_ranked)
-        for side in (sides[a], sides[b])
+    compared = compare(
+        run.labels[here],
+        sides[a].at(here),
+        sides[b].at(here),
+        clusters[here],
+        margin=margin,
+        figures=("accuracy",),
     )
-    compared = compare(run.labels[here], first, second, clusters[here], margin=margin, figures=("accuracy",))
     entry: dict[str, Any] = {"a": run.detectors[a].name, "b": run.detectors[b].name, "pairs": compared.pairs}
     return entry if compared.mcnemar_p is None else {**entry, "found": compared}
 

@@ -143,9 +143,8 @@ def _sign(value: float) -> str:
 
 
 WRITTEN: dict[Unit, Callable[[float], str]] = {
+    **words.WRITTEN,
     Unit.DIFFERENCE: "{:.3f}".format,
-    Unit.COUNT: "{:,}".format,
-    Unit.MILLISECONDS: lambda value: f"{words.quantity(value)} ms",
     Unit.DOLLARS: "${:,.4f}".format,
 }
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.figure import draw_comparison
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
+from benchmarks.report.picture import draw_comparison
 from benchmarks.report.results_csv import Finding, write_results_csv
 from benchmarks.report.summary import MARGIN, build_summary
 from benchmarks.runs import RunResult
@@ -41,9 +41,9 @@ def write_report(
     write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_text(out_dir / "summary.md", render_markdown(summary))
     write_text(out_dir / "report.html", render_page(summary, run, table))
-    figure = out_dir / "comparison.png"
+    picture = out_dir / "comparison.png"
     if viz:
-        draw_comparison(summary, run, figure)
+        draw_comparison(summary, run, picture)
     else:
-        figure.unlink(missing_ok=True)
+        picture.unlink(missing_ok=True)
     return summary

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,12 +13,17 @@ from benchmarks.detector_info import are_told_apart
 from benchmarks.judge import unasked_in
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
-from benchmarks.report.operating import Group, cost, restated, thresholds
+from benchmarks.report.operating import at_best_threshold, restated
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
+    MEASURED,
+    OF_DETECTORS,
+    OF_TWO,
     SCORE_SOURCES,
     DetectorResult,
+    OneDetector,
     Side,
+    agreement,
     compare,
     differences_part,
     holm,
@@ -28,9 +32,12 @@ from benchmarks.stats import (
     side_of,
     why_unranked,
 )
+from kimera.reactor import THRESHOLD
 from kimera.version import __version__
 
+T = TypeVar("T")
 EFFORTS = {"workers": "workers", "requests in flight": "concurrency"}  # what the summary calls them
+WITH_INTERVALS = {figure.group for figure in OF_DETECTORS if figure.interval}
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
 
@@ -53,7 +60,7 @@ def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | No
         "created": run.created,
         "dataset": {**_dataset(run), "clusters": int(np.unique(clusters).size)},
         "detectors": {
-            detector.name: _detector(own, detector, clusters, prevalence)
+            detector.name: _detector(OneDetector(detector, own, clusters, prevalence))
             for own, detector in zip(labels, run.detectors, strict=True)
         },
         "agreement": _agreements(run, sides, clusters, margin),
@@ -78,26 +85,15 @@ def _dataset(run: RunResult) -> dict[str, Any]:
     return {**stated, **counts, "families": families_of([str(run.dataset["name"])])}
 
 
-def _detector(
-    labels: np.ndarray, detector: DetectorResult, clusters: np.ndarray, share: float | None
-) -> dict[str, Any]:
-    unranked = why_unranked(detector)
-    info, amortised = detector.info, detector.info.is_amortised
-    answered = int(detector.answered.sum())
-    quality = metrics.quality(labels, detector.verdicts, detector.scores, unranked=unranked)
-    intervals = quality_intervals(
-        labels, detector.verdicts, detector.scores, clusters, are_ranked=not unranked
-    )
-    latency = metrics.latency(detector.latency_ms, amortised)
-    waiting = metrics.latency(detector.latency_ms + detector.wait_ms, amortised)
-    at_work_s = detector.wall_s - detector.settings.get("load_s", 0.0)  # loading a model is done once
-    throughput = metrics.throughput(answered, detector.busy_s, at_work_s, amortised, detector.from_cache)
-    if unasked := unasked_in(detector.errors):
-        quality.values.pop("accuracy_failed_as_wrong", None)
-        quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
-        intervals.pop("accuracy_failed_as_wrong", None)
-    checks = _checks(labels, detector)
-    points = _operating_points(labels, detector, clusters, share)
+def _detector(one: OneDetector) -> dict[str, Any]:
+    detector, info = one.detector, one.info
+    found = _measured(one)
+    groups = metrics.nested({name: list(ends) for name, ends in found.intervals.items()})
+    facts = _beside_figures(one)
+    values = metrics.nested(_in_order(found.values))
+    for group, beside in facts.items():
+        intervals = {"intervals": groups.pop(group, {})} if group in WITH_INTERVALS else {}
+        values[group] = {**beside, **values.get(group, {}), **intervals}
     effort = EFFORTS[info.effort]
     return {
         "kind": info.kind,
@@ -107,71 +103,56 @@ def _detector(
         "mode": detector.mode,
         effort: detector.asked,
         f"{effort}_used": detector.used,
-        "answered": answered,
-        "failed": labels.size - answered - detector.spared,
         **({"spared": detector.spared} if detector.spared else {}),
         "errors": dict(detector.errors),
-        "called": int((detector.verdicts == 1).sum()),
-        "labelled_answered": int(((labels >= 0) & detector.answered).sum()),
-        **quality.values,
-        "intervals": {name: list(ends) for name, ends in intervals.items()},
-        "distinct_scores": metrics.distinct_scores(detector.scores),
         "score_sources": _score_sources(detector),
-        "wall_s": float(detector.wall_s),
-        **throughput.values,
-        "latency_ms": {**latency.values, "amortised": amortised},
-        **({} if amortised else {"pair_ms": waiting.values}),
-        "tokens": detector.tokens,
+        "tokens": None,
         **(_requests(detector) if info.is_paid else {}),
-        **{group: measured.values for group, measured in checks.items()},
-        **{name: group.as_dict() for name, group in points.items()},
+        **values,
+        "intervals": groups,
         **({"trained_on": info.trained_on} if info.role == "local" else {}),
         "settings": detector.settings,
-        "absent": {
-            **quality.absent,
-            **throughput.absent,
-            **_nothing_to_pay(labels, detector),
-            **{f"tokens.{name}": reason for name, reason in detector.tokens_absent.items()},
-            **_absent_in_groups(
-                {"latency_ms": latency.absent}
-                | {name: check.absent for name, check in checks.items()}
-                | {name: group.absent for name, group in points.items()}
-            ),
-        },
+        "absent": _in_order(found.absent),
     }
 
 
-def _nothing_to_pay(labels: np.ndarray, detector: DetectorResult) -> dict[str, str]:
-    """Why there is no price of a verdict, and of what computes in batches no waiting."""
-    waiting, costs = ("pair_ms.mean", "pair_ms.p95"), ("cost.per_correct", "cost.per_contradiction")
-    reasons = dict.fromkeys(waiting, metrics.AMORTISED) if detector.info.is_amortised else {}
-    if not detector.info.is_paid:
-        return {**reasons, **dict.fromkeys(costs, f"the {detector.info.kind} costs nothing")}
-    if detector.dollars_of_pair is None:
-        return {**reasons, **dict.fromkeys(("dollars", *costs), detector.dollars_absent)}
-    return reasons if (labels >= 0).any() else {**reasons, **dict.fromkeys(costs, "no pair carries a label")}
+def _measured(one: OneDetector) -> metrics.Measured:
+    """Every figure that is declared, or why there is none."""
+    detector = one.detector
+    arrays, unranked = (one.labels, detector.verdicts, detector.scores), why_unranked(detector)
+    quality = metrics.quality(*arrays, unranked=unranked)
+    quality.intervals.update(quality_intervals(*arrays, one.clusters, are_ranked=not unranked))
+    if unasked := unasked_in(detector.errors):
+        quality.values.pop("accuracy_failed_as_wrong", None)
+        quality.absent["accuracy_failed_as_wrong"] = f"{unasked} pairs were not asked"
+        quality.intervals.pop("accuracy_failed_as_wrong", None)
+    found = quality | metrics.measured(MEASURED, one)
+    if one.has_labels and one.info.role == "local":
+        found |= at_best_threshold(one)
+    if one.has_labels and one.prevalence is not None:
+        found |= restated(one, one.prevalence)
+    return found
 
 
-def _absent_in_groups(groups: dict[str, dict[str, str]]) -> dict[str, str]:
-    return {f"{group}.{name}": reason for group, absent in groups.items() for name, reason in absent.items()}
+def _in_order(by_figure: Mapping[str, T]) -> dict[str, T]:
+    """In the order in which the figures are declared."""
+    return {figure.name: by_figure[figure.name] for figure in OF_DETECTORS if figure.name in by_figure}
 
 
-def _operating_points(
-    labels: np.ndarray,
-    detector: DetectorResult,
-    clusters: np.ndarray,
-    share: float | None,
-) -> dict[str, Group]:
-    """Thresholds of a local detector, costs of a judge, and both elsewhere; only what there is to say."""
-    points = {}
-    if (labels >= 0).any():
-        if detector.info.role == "local":
-            points["thresholds"] = thresholds(labels, detector, clusters)
-        if detector.dollars_of_pair is not None:
-            points["cost"] = cost(labels, detector, clusters)
-        if share is not None:
-            points["at_prevalence"] = restated(labels, detector, clusters, share)
-    return points
+def _beside_figures(one: OneDetector) -> dict[str, dict[str, Any]]:
+    """Of each group of figures that this detector has, what stands in it beside them."""
+    detector, info = one.detector, one.info
+    is_repeated = detector.variants is not None and info.variants > 1
+    groups: dict[str, dict[str, Any] | None] = {
+        "latency_ms": {"amortised": info.is_amortised},
+        "pair_ms": None if info.is_amortised else {},
+        "tokens": None if detector.tokens is None else {},
+        "stability": {"repeat": info.repeat, "swap": info.swap} if is_repeated else None,
+        "thresholds": {"default": THRESHOLD} if one.has_labels and info.role == "local" else None,
+        "cost": {} if one.has_labels and detector.dollars_of_pair is not None else None,
+        "at_prevalence": {"prevalence": one.prevalence} if one.has_labels and one.prevalence else None,
+    }
+    return {group: beside for group, beside in groups.items() if beside is not None}
 
 
 def _score_sources(detector: DetectorResult) -> dict[str, int]:
@@ -182,40 +163,17 @@ def _score_sources(detector: DetectorResult) -> dict[str, int]:
     return {name: count for name, count in zip(SCORE_SOURCES, counts, strict=True) if name and count}
 
 
-def _checks(labels: np.ndarray, detector: DetectorResult) -> dict[str, metrics.Measured]:
-    """How far a judge's word can be trusted, as was asked for: its stability, its two kinds of score."""
-    checks = {}
-    if detector.variants is not None and detector.info.variants > 1:
-        repeat, swap = detector.info.repeat, detector.info.swap
-        variants = detector.variants if detector.measured is None else detector.variants[detector.measured]
-        steady = metrics.stability(variants, repeat, swap)
-        failed = int((variants[:, 1:] < 0).sum())
-        asked = {"repeat": repeat, "swap": swap, "further_askings_failed": failed}
-        checks["stability"] = replace(steady, values=asked | steady.values)
-    if detector.stated is not None and detector.settings.get("logprobs"):
-        checks["calibration"] = metrics.calibration(
-            labels, detector.scores, detector.stated, _from_logprobs(detector)
-        )
-    return checks
-
-
-def _from_logprobs(detector: DetectorResult) -> np.ndarray:
-    if detector.score_sources is None:
-        return np.zeros(detector.scores.size, dtype=bool)
-    return np.asarray(detector.score_sources == SCORE_SOURCES.index("logprobs"))
-
-
 def _requests(detector: DetectorResult) -> dict[str, Any]:
-    """What only a judge has, and a cascade through it: what it cost and how --async auto went."""
-    requests: dict[str, Any] = {
-        "attempts": detector.attempts,
+    """What only a judge has, and a cascade through it, beside its figures.
+
+    The dollars are null here; the figure replaces that where they are known.
+    """
+    changes = [list(change) for change in detector.limit_changes]
+    return {
         "attempt_errors": detector.attempt_errors,
-        "from_cache": detector.from_cache,
-        "dollars": detector.dollars,
+        "dollars": None,
+        **({"limit_changes": changes} if changes else {}),
     }
-    if detector.limit_changes:
-        requests["limit_changes"] = [list(change) for change in detector.limit_changes]
-    return requests
 
 
 def _agreements(
@@ -236,8 +194,12 @@ def _agreements(
     adjusted = iter(holm(tested))
     entries = []
     for ((a, said_a), (b, said_b)), paired in zip(couples, comparisons, strict=True):
-        measured = metrics.agreement(run.labels, said_a.verdicts, said_b.verdicts)
-        intervals = {name: list(paired.intervals[name]) for name in ("kappa",) if name in paired.intervals}
+        measured = agreement(run.labels, said_a.verdicts, said_b.verdicts)
+        intervals = {
+            figure.name: list(paired.intervals[figure.name])
+            for figure in OF_TWO
+            if figure.name in paired.intervals
+        }
         entries.append(
             {
                 "a": a.name,

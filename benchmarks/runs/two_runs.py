@@ -7,7 +7,7 @@ cascade's judge count where it was asked at random, as in `report.summary`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,11 +22,13 @@ from benchmarks.runs.run_folder import JOURNAL
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats import (
     DIFFERENCES,
+    DOLLARS,
     ENDS,
     FAILED,
     OF_RUNS,
     DetectorResult,
     Differences,
+    OneDetector,
     Side,
     compare,
     differences_part,
@@ -97,9 +99,7 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
 
     def side(detector: DetectorResult, letter: str, at: np.ndarray) -> Side:
         whole = side_of(detector)
-        return replace(
-            whole, name=f"{whole.name} in {letter}", verdicts=whole.verdicts[at], scores=whole.scores[at]
-        )
+        return replace(whole.at(at), name=f"{whole.name} in {letter}")
 
     a, b = side(pairing.a, "A", common.matches.a), side(pairing.b, "B", common.matches.b)
     return compare(common.labels, b, a, common.clusters, margin=margin)
@@ -108,8 +108,8 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
 def _part(common: Common, pairing: Pairing, differences: Part, paired: Differences) -> Part:
     at_a, at_b = common.matches.a, common.matches.b
     both = (side_of(pairing.a).verdicts[at_a] != FAILED) & (side_of(pairing.b).verdicts[at_b] != FAILED)
-    a = _measured(common.a.run, pairing.a, at_a, both, common.labels)
-    b = _measured(common.b.run, pairing.b, at_b, both, common.labels)
+    a = _measured(common, common.a.run, pairing.a, at_a, both)
+    b = _measured(common, common.b.run, pairing.b, at_b, both)
     apart = {
         name: b.values[name] - a.values[name]
         for name in OF_ONE
@@ -121,7 +121,7 @@ def _part(common: Common, pairing: Pairing, differences: Part, paired: Differenc
         "both_answered": int(both.sum()),
         "changed": _counts(changes_of(common, pairing)),
         **differences,
-        **_nested(apart),
+        **metrics.nested(apart),
         "settings": _different(_facts(pairing.a), _facts(pairing.b)),
         "absent": _absent({**differences, **apart}, a, b, paired),
     }
@@ -142,26 +142,17 @@ def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Diffe
 
 
 def _measured(
-    run: RunResult, detector: DetectorResult, at: np.ndarray, both: np.ndarray, labels: np.ndarray
+    common: Common, run: RunResult, detector: DetectorResult, at: np.ndarray, both: np.ndarray
 ) -> metrics.Measured:
     """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
-    verdicts = np.where(both, detector.verdicts[at], FAILED)
-    quality = metrics.quality(labels, verdicts, detector.scores[at], unranked=why_unranked(detector))
-    latency = metrics.latency(detector.latency_ms[at], amortised=detector.info.is_amortised)
-    values = {
-        **quality.values,
-        "answered": int(detector.answered[at].sum()),
-        "failed": int((~detector.answered & ~_spared(run, detector))[at].sum()),
-        **{f"latency_ms.{name}": value for name, value in latency.values.items()},
-    }
-    absent = {**quality.absent, **{f"latency_ms.{name}": why for name, why in latency.absent.items()}}
-    if not detector.info.is_paid:
-        values["dollars"] = 0.0
-    elif detector.dollars_of_pair is not None:
-        values["dollars"] = float(detector.dollars_of_pair[at].sum())
-    else:
-        absent["dollars"] = detector.dollars_absent
-    return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, absent)
+    here = detector.among(at, int((_spared(run, detector) & ~detector.answered)[at].sum()))
+    verdicts = np.where(both, here.verdicts, FAILED)
+    quality = metrics.quality(common.labels, verdicts, here.scores, unranked=why_unranked(detector))
+    whole = quality | metrics.measured(OF_RUNS, OneDetector(here, common.labels, common.clusters))
+    # Beside a run that costs money, one that does not costs 0.
+    free = {} if detector.info.is_paid else {DOLLARS.name: 0.0}
+    values = whole.values | free
+    return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, whole.absent)
 
 
 def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
@@ -174,16 +165,7 @@ def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
 def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
     info = detector.info
     about = {"name": info.name, "kind": info.kind, "paid": info.is_paid, "simulated": info.is_simulated}
-    return {**about, **_nested(measured.values), "settings": detector.settings}
-
-
-def _nested(values: Mapping[str, float]) -> Part:
-    """Figures by dotted names as `summary.json` has them: those of a group in an object of their own."""
-    nested: Part = {}
-    for name, value in values.items():
-        group, _, figure = name.rpartition(".")
-        (nested.setdefault(group, {}) if group else nested)[figure] = value
-    return nested
+    return {**about, **metrics.nested(measured.values), "settings": detector.settings}
 
 
 def _facts_of_run(run: FinishedRun) -> Part:

@@ -6,18 +6,24 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "AT_PREVALENCE",
+    "AT_THRESHOLD",
+    "BEST_THRESHOLD",
     "BY_NAME",
     "CASCADE_RUN",
     "COSTS",
     "COST_AT_PREVALENCE",
     "DIFFERENCES",
     "DISTINCT_SCORES",
+    "DOLLARS",
     "ENDS",
     "FAILED",
     "LEVEL",
+    "MEASURED",
     "NO_FEE",
     "NO_PRICE",
+    "OF_DETECTORS",
     "OF_RUNS",
+    "OF_TWO",
     "PAIRS",
     "QUALITY",
     "SCORE_SOURCES",
@@ -28,6 +34,7 @@ __all__ = [
     "Figure",
     "Gate",
     "Interval",
+    "OneDetector",
     "Prospect",
     "Ranking",
     "Sample",
@@ -36,10 +43,10 @@ __all__ = [
     "UndefinedMetricError",
     "Unit",
     "accuracy_difference_interval",
+    "agreement",
     "at_prevalence",
     "clusters_of",
     "compare",
-    "cost_of_found",
     "cross_validated_threshold",
     "design_effect",
     "differences_part",
@@ -48,17 +55,19 @@ __all__ = [
     "known_figures",
     "mcnemar_clustered",
     "mcnemar_exact",
+    "mean_in_flight",
     "metrics",
     "names_in",
     "of_counts",
+    "pairs_per_s",
     "parse_gates",
     "parts_of",
     "quality_intervals",
     "quantile",
-    "ratio_interval",
     "share_interval",
     "shown_in",
     "side_of",
+    "times_of",
     "title_of",
     "why_unranked",
     "wilson",
@@ -66,6 +75,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from benchmarks.stats import metrics
+    from benchmarks.stats.agreement_figures import OF_TWO, WHO_WAS_RIGHT, agreement
+    from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
+    from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
     from benchmarks.stats.evidence import (
         Differences,
         Sample,
@@ -77,24 +89,15 @@ if TYPE_CHECKING:
         side_of,
         why_unranked,
     )
+    from benchmarks.stats.figure import Figure, Interval, Shown, Unit
     from benchmarks.stats.figures import (
         AT_PREVALENCE,
+        AT_THRESHOLD,
+        BEST_THRESHOLD,
         BY_NAME,
-        COST_AT_PREVALENCE,
-        COSTS,
-        DIFFERENCES,
-        DISTINCT_SCORES,
+        MEASURED,
+        OF_DETECTORS,
         OF_RUNS,
-        PAIRS,
-        QUALITY,
-        SPEED,
-        WHO_WAS_RIGHT,
-        Figure,
-        Shown,
-        Unit,
-        names_in,
-        of_counts,
-        shown_in,
     )
     from benchmarks.stats.formulas import Ranking
     from benchmarks.stats.gates import (
@@ -106,9 +109,9 @@ if TYPE_CHECKING:
         parse_gates,
         parts_of,
     )
-    from benchmarks.stats.intervals import LEVEL, Interval, clusters_of, quantile, ratio_interval, wilson
+    from benchmarks.stats.intervals import LEVEL, clusters_of, quantile, wilson
     from benchmarks.stats.metrics import UndefinedMetricError
-    from benchmarks.stats.operating_points import at_prevalence, cost_of_found, cross_validated_threshold
+    from benchmarks.stats.operating_points import at_prevalence, cross_validated_threshold
     from benchmarks.stats.paired import (
         accuracy_difference_interval,
         design_effect,
@@ -116,12 +119,26 @@ if TYPE_CHECKING:
         mcnemar_clustered,
         mcnemar_exact,
     )
-    from benchmarks.stats.results import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult, title_of
+    from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
+    from benchmarks.stats.results import (
+        FAILED,
+        NO_FEE,
+        NO_PRICE,
+        SCORE_SOURCES,
+        DetectorResult,
+        OneDetector,
+        title_of,
+    )
     from benchmarks.stats.schema import ENDS
+    from benchmarks.stats.speed_figures import SPEED
+    from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "agreement_figures": ["OF_TWO", "WHO_WAS_RIGHT", "agreement"],
+            "cost_figures": ["COSTS", "COST_AT_PREVALENCE", "DOLLARS"],
+            "count_figures": ["DISTINCT_SCORES", "PAIRS"],
             "evidence": [
                 "Differences",
                 "Sample",
@@ -133,24 +150,15 @@ else:
                 "side_of",
                 "why_unranked",
             ],
+            "figure": ["Figure", "Interval", "Shown", "Unit"],
             "figures": [
                 "AT_PREVALENCE",
+                "AT_THRESHOLD",
+                "BEST_THRESHOLD",
                 "BY_NAME",
-                "COSTS",
-                "COST_AT_PREVALENCE",
-                "DIFFERENCES",
-                "DISTINCT_SCORES",
-                "Figure",
+                "MEASURED",
+                "OF_DETECTORS",
                 "OF_RUNS",
-                "PAIRS",
-                "QUALITY",
-                "SPEED",
-                "Shown",
-                "Unit",
-                "WHO_WAS_RIGHT",
-                "names_in",
-                "of_counts",
-                "shown_in",
             ],
             "formulas": ["Ranking"],
             "gates": [
@@ -162,9 +170,9 @@ else:
                 "parse_gates",
                 "parts_of",
             ],
-            "intervals": ["Interval", "LEVEL", "clusters_of", "quantile", "ratio_interval", "wilson"],
+            "intervals": ["LEVEL", "clusters_of", "quantile", "wilson"],
             "metrics": ["UndefinedMetricError"],
-            "operating_points": ["at_prevalence", "cost_of_found", "cross_validated_threshold"],
+            "operating_points": ["at_prevalence", "cross_validated_threshold"],
             "paired": [
                 "accuracy_difference_interval",
                 "design_effect",
@@ -172,7 +180,18 @@ else:
                 "mcnemar_clustered",
                 "mcnemar_exact",
             ],
-            "results": ["DetectorResult", "FAILED", "NO_FEE", "NO_PRICE", "SCORE_SOURCES", "title_of"],
+            "quality_figures": ["DIFFERENCES", "QUALITY", "names_in", "of_counts", "shown_in"],
+            "results": [
+                "DetectorResult",
+                "FAILED",
+                "NO_FEE",
+                "NO_PRICE",
+                "OneDetector",
+                "SCORE_SOURCES",
+                "title_of",
+            ],
             "schema": ["ENDS"],
+            "speed_figures": ["SPEED"],
+            "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

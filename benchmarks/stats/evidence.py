@@ -7,19 +7,19 @@ of one number share a text, and are not independent.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.stats import metrics
-from benchmarks.stats.figures import DIFFERENCES, QUALITY, Method, kappa, of_counts
+from benchmarks.stats.agreement_figures import RESAMPLED_OF_TWO
+from benchmarks.stats.figure import Interval, Method, QualityFigure
 from benchmarks.stats.formulas import OfCounts
 from benchmarks.stats.intervals import (
     RESAMPLED,
     ClusterCounts,
-    Interval,
     WeightedScores,
     auc_components,
     auc_interval,
@@ -42,6 +42,7 @@ from benchmarks.stats.paired import (
     mcnemar_exact,
     min_detectable_difference,
 )
+from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, of_counts
 from benchmarks.stats.results import FAILED, DetectorResult
 
 
@@ -178,6 +179,79 @@ class Side:
     scores: np.ndarray
     are_ranked: bool = True
 
+    def at(self, pairs: np.ndarray) -> Side:
+        """On these pairs alone: bool (n,), or int (m,) in that order."""
+        return replace(self, verdicts=self.verdicts[pairs], scores=self.scores[pairs])
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The labelled pairs that two detectors answered: arrays as in `metrics`, clusters without gaps."""
+
+    truth: np.ndarray
+    a: Side
+    b: Side
+    clusters: np.ndarray
+    seed: int
+
+    @cached_property
+    def is_right(self) -> tuple[np.ndarray, np.ndarray]:
+        """bool (n,) of each: where its verdict equals the label."""
+        return self.a.verdicts == self.truth, self.b.verdicts == self.truth
+
+    @cached_property
+    def only_right(self) -> tuple[int, int]:
+        """How many pairs only a has right, and only b."""
+        right_a, right_b = self.is_right
+        return int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+
+    @cached_property
+    def effect(self) -> float:
+        return design_effect(*self.is_right, self.clusters)
+
+    @cached_property
+    def counts(self) -> ClusterCounts:
+        return ClusterCounts.of(4 * self.truth + 2 * self.a.verdicts + self.b.verdicts, self.clusters, 8)
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """float64 (draws, 8), shared by all figures."""
+        return self.counts.draws(self.seed)
+
+    @property
+    def are_ranked(self) -> bool:
+        return self.a.are_ranked and self.b.are_ranked
+
+
+# A figure of a minus that of b, NaN where there is none, and what gives its interval. Either raises
+# UndefinedMetricError.
+Difference = tuple[float, Callable[[], Interval]]
+
+
+def _of_accuracies(_: QualityFigure, paired: Paired) -> Difference:
+    (only_a, only_b), n = paired.only_right, paired.truth.size
+    z = quantile(paired.clusters)
+    return (only_a - only_b) / n, lambda: accuracy_difference_interval(only_a, only_b, n, paired.effect, z)
+
+
+def _of_counts(figure: QualityFigure, paired: Paired) -> Difference:
+    difference = partial(_difference, of_counts((figure,))[figure.name])
+    value = float(difference(paired.counts.total.astype(np.float64)))
+    return value, lambda: count_interval(difference, paired.counts, paired.draws)
+
+
+def _of_areas(_: QualityFigure, paired: Paired) -> Difference:
+    curve_a, curve_b = (auc_components(paired.truth, side.scores) for side in (paired.a, paired.b))
+    value, interval, _p = auc_difference(curve_a, curve_b, paired.clusters)
+    return value, lambda: interval
+
+
+DIFFERENCE_BY: Mapping[Method | None, Callable[[QualityFigure, Paired], Difference]] = {
+    Method.TANGO: _of_accuracies,
+    Method.PAIRED_BOOTSTRAP: _of_counts,
+    Method.PAIRED_DELONG: _of_areas,
+}
+
 
 def compare(
     labels: np.ndarray,
@@ -196,66 +270,51 @@ def compare(
     both = (a.verdicts != FAILED) & (b.verdicts != FAILED)
     intervals: dict[str, Interval] = {}
     absent: dict[str, str] = {}
-    if both.any() and (figures is None or "kappa" in figures):
+    if both.any():
         said = Sample(a.verdicts[both], b.verdicts[both], clusters_of(clusters[both]), seed)
-        _keep(intervals, absent, "kappa", partial(said.interval, OfCounts(kappa)))
+        for name, formula in RESAMPLED_OF_TWO.items():
+            if figures is None or name in figures:
+                _keep(intervals, absent, name, partial(said.interval, formula))
     used = both & (labels >= 0)
-    n = int(used.sum())
-    if not n:
-        return Differences(
-            0,
-            {},
-            intervals,
-            names=(a.name, b.name),
-            absent={"differences": "no labelled pair was answered by both"},
-        )
-    truth, said_a, said_b = labels[used], a.verdicts[used], b.verdicts[used]
-    right_a, right_b = said_a == truth, said_b == truth
-    among = clusters_of(clusters[used])
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    effect = design_effect(right_a, right_b, among)
-    differences = {"accuracy": (only_a - only_b) / n}
-    intervals["accuracy"] = accuracy_difference_interval(only_a, only_b, n, effect, quantile(among))
-
-    wanted = of_counts(
-        figure
-        for figure in DIFFERENCES
-        if figure.interval is Method.PAIRED_BOOTSTRAP and (figures is None or figure.name in figures)
-    )
-    counts = ClusterCounts.of(4 * truth + 2 * said_a + said_b, among, 8)
-    draws = counts.draws(seed) if wanted else np.empty((0, 8))
-    for name, formula in wanted.items():
-        difference = partial(_difference, formula)
-        value = float(difference(counts.total.astype(np.float64)))
-        if not np.isnan(value):
-            differences[name] = value
-            _keep(intervals, absent, name, partial(count_interval, difference, counts, draws))
-    if a.are_ranked and b.are_ranked and (figures is None or "roc_auc" in figures):
+    names = (a.name, b.name)
+    if not used.any():
+        reason = {"differences": "no labelled pair was answered by both"}
+        return Differences(0, {}, intervals, names=names, absent=reason)
+    paired = Paired(labels[used], a.at(used), b.at(used), clusters_of(clusters[used]), seed)
+    differences: dict[str, float] = {}
+    for figure in DIFFERENCES:
+        is_wanted = figures is None or figure.name in figures or figure.interval is Method.TANGO
+        if not is_wanted or not (paired.are_ranked or isinstance(figure.of, OfCounts)):
+            continue
         try:
-            curve_a, curve_b = (auc_components(truth, side.scores[used]) for side in (a, b))
-            differences["roc_auc"], intervals["roc_auc"], _ = auc_difference(curve_a, curve_b, among)
+            value, interval = DIFFERENCE_BY[figure.interval](figure, paired)
         except UndefinedMetricError as reason:
-            absent["roc_auc"] = str(reason)
-    is_clustered = int(among.max()) + 1 < n
-    p = mcnemar_clustered(right_a, right_b, among) if is_clustered else mcnemar_exact(only_a, only_b)
-    alike = equivalence(only_a, only_b, n, margin, effect)
-    minimum: float | None = None
-    try:
-        minimum = min_detectable_difference(n / effect, (only_a + only_b) / n)
-    except UndefinedMetricError as reason:
-        absent["least_difference"] = str(reason)
-    return Differences(
-        pairs=n,
-        differences=differences,
-        intervals=intervals,
-        mcnemar_p=p,
+            absent[figure.name] = str(reason)
+            continue
+        if not np.isnan(value):
+            differences[figure.name] = value
+            _keep(intervals, absent, figure.name, interval)
+    found = Differences(paired.truth.size, differences, intervals, margin=margin, names=names, absent=absent)
+    return _tested(found, paired)
+
+
+def _tested(found: Differences, paired: Paired) -> Differences:
+    """With the tests of the accuracies, against the margin that these differences have."""
+    (only_a, only_b), n = paired.only_right, found.pairs
+    is_clustered = int(paired.clusters.max()) + 1 < n
+    tested = replace(
+        found,
+        mcnemar_p=mcnemar_clustered(*paired.is_right, paired.clusters)
+        if is_clustered
+        else mcnemar_exact(only_a, only_b),
         mcnemar="clustered" if is_clustered else "exact",
-        margin=margin,
-        equivalence_p=alike.p,
-        min_detectable_difference=minimum,
-        names=(a.name, b.name),
-        absent=absent,
+        equivalence_p=equivalence(only_a, only_b, n, found.margin, paired.effect).p,
     )
+    try:
+        minimum = min_detectable_difference(n / paired.effect, (only_a + only_b) / n)
+    except UndefinedMetricError as reason:
+        return replace(tested, absent={**found.absent, "least_difference": str(reason)})
+    return replace(tested, min_detectable_difference=minimum)
 
 
 def differences_part(paired: Differences, adjusted: Iterator[float]) -> dict[str, Any]:

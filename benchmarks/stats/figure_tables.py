@@ -12,18 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stats.figures import (
-    DIFFERENCES,
-    KAPPA,
-    OF_CASCADES,
-    OF_CATEGORIES,
-    OF_DETECTORS,
-    OF_TWO,
-    QUALITY,
-    Figure,
-    QualityFigure,
-    Unit,
-)
+from benchmarks.stats.agreement_figures import KAPPA, OF_TWO
+from benchmarks.stats.figure import Figure, QualityFigure, Unit
+from benchmarks.stats.figures import OF_DETECTORS
+from benchmarks.stats.quality_figures import DIFFERENCES, OF_CASCADES, OF_CATEGORIES, QUALITY
 from benchmarks.stats.schema import Schema, load_schema, resolved
 
 SCHEMA = Path(__file__).with_name("summary.schema.json")

@@ -13,7 +13,8 @@ from itertools import combinations
 from typing import Any
 
 from benchmarks.detector_info import DetectorInfo, are_told_apart
-from benchmarks.stats.figures import BY_NAME, DIFFERENCES, OF_DETECTORS
+from benchmarks.stats.figures import BY_NAME, OF_DETECTORS
+from benchmarks.stats.quality_figures import DIFFERENCES
 from benchmarks.stats.schema import ENDS, figures
 from kimera.console import GATE_NOT_MET
 from kimera.errors import UserError

@@ -13,9 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from benchmarks.stats.figures import QUALITY, times_above
+from benchmarks.stats.figure import Interval
 from benchmarks.stats.formulas import MeanLoss, OfRanking, Ranking
 from benchmarks.stats.metrics import UndefinedMetricError
+from benchmarks.stats.quality_figures import QUALITY, times_above
 from kimera.models import CALIBRATION_BINS, equal_mass_bins
 
 LEVEL = 0.95
@@ -31,7 +32,6 @@ NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
 PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
 MAX_UNDEFINED = 0.05  # share of draws in which a metric may have no value
 
-Interval: TypeAlias = tuple[float, float]
 # Counts of the K cells, shape (..., K), to a metric of shape (...), NaN where it has no value.
 OfCells: TypeAlias = Callable[[np.ndarray], np.ndarray]
 

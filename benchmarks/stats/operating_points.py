@@ -11,10 +11,10 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.stats.figures import Shown, f1, of_counts, shown_in
+from benchmarks.stats.figure import Interval
 from benchmarks.stats.formulas import Counts, Floats, OfCounts, Ranking
-from benchmarks.stats.intervals import Interval
 from benchmarks.stats.metrics import UndefinedMetricError
+from benchmarks.stats.quality_figures import f1
 
 FOLDS = 10
 
@@ -64,12 +64,9 @@ def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     return float((ordered[kept - 1] + following) / 2)
 
 
-def at_prevalence(prevalence: float) -> dict[str, OfCounts]:
-    """Figures where so large a share of the pairs contradict, as functions of the four cells of this run."""
-    return {
-        name: OfCounts(partial(_restated, figure.formula, prevalence))
-        for name, figure in of_counts(shown_in(Shown.PREVALENCE)).items()
-    }
+def at_prevalence(of: OfCounts, prevalence: float) -> OfCounts:
+    """A figure where so large a share of the pairs contradict, of the four cells of this run."""
+    return OfCounts(partial(_restated, of.formula, prevalence))
 
 
 def _restated(formula: Callable[[Counts], Floats], prevalence: float, counts: Counts) -> Floats:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr, ndtr, ndtri, stdtr
 
-from benchmarks.stats.intervals import LEVEL, AucComponents, Interval, auc_variance
+from benchmarks.stats.figure import Interval
+from benchmarks.stats.intervals import LEVEL, AucComponents, auc_variance
 from benchmarks.stats.metrics import UndefinedMetricError
 
 POWER = 0.8

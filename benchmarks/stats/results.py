@@ -1,11 +1,12 @@
-"""What a run found: the arrays and facts that metrics turn into numbers and the report into files.
+"""What a run found: the arrays and facts that figures turn into numbers and the report into files.
 
 Texts and reasonings stay on disk, in the dataset and the journal; only numbers are held here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,74 @@ class DetectorResult:
     def answered(self) -> np.ndarray:
         """bool (n,): where the detector gave a verdict."""
         return np.asarray(self.verdicts != FAILED)
+
+    def among(self, at: np.ndarray, spared: int) -> DetectorResult:
+        """The same on these pairs alone, int (m,), of which so many were spared.
+
+        What follows from the pairs is of these. What only the run as a whole has (times of all, requests,
+        tokens, failures by kind) stays that of the run.
+        """
+
+        def here(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[at]
+
+        dollars = here(self.dollars_of_pair)
+        return replace(
+            self,
+            verdicts=self.verdicts[at],
+            scores=self.scores[at],
+            latency_ms=self.latency_ms[at],
+            wait_ms=self.wait_ms[at],
+            done_s=here(self.done_s),
+            score_sources=here(self.score_sources),
+            stated=here(self.stated),
+            variants=here(self.variants),
+            measured=here(self.measured),
+            dollars_of_pair=dollars,
+            dollars=None if dollars is None else float(dollars.sum()),
+            spared=spared,
+        )
+
+
+@dataclass(frozen=True)
+class OneDetector:
+    """What a figure of one detector may follow from.
+
+    labels: int8 (n,), 1 contradiction, 0 not, -1 where there is none or the verdict does not count for it.
+    clusters: int64 (n,), pairs of one number share a text. prevalence: of contradictions elsewhere.
+    """
+
+    detector: DetectorResult
+    labels: np.ndarray
+    clusters: np.ndarray
+    prevalence: float | None = None
+
+    @property
+    def info(self) -> DetectorInfo:
+        return self.detector.info
+
+    @property
+    def has_labels(self) -> bool:
+        return bool((self.labels >= 0).any())
+
+    @property
+    def answered(self) -> int:
+        """How many pairs."""
+        return int(self.detector.answered.sum())
+
+
+@dataclass(frozen=True)
+class TwoDetectors:
+    """What a figure of two detectors' verdicts may follow from: int8 (n,), FAILED where there is none.
+
+    labels: as of `OneDetector`. a, b: each one's verdicts.
+    """
+
+    labels: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+    @cached_property
+    def both(self) -> np.ndarray:
+        """bool (n,): where both gave a verdict."""
+        return np.asarray((self.a != FAILED) & (self.b != FAILED))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.cascade.trade_off import curve
-from benchmarks.stats.figures import Shown, names_in
+from benchmarks.stats.figure import Shown
 from benchmarks.stats.metrics import UndefinedMetricError, quality
+from benchmarks.stats.quality_figures import names_in
 
 
 def run_of(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
 from benchmarks.report.results_csv import Finding
 from benchmarks.runs.run_result import RunResult
+from benchmarks.stats.cost_figures import COSTS
 from benchmarks.stats.results import FAILED, SCORE_SOURCES, DetectorResult
 from benchmarks.stats.schema import figures, load_schema
 from kimera.files.csv_cells import FORMULA_START
@@ -151,7 +152,7 @@ COARSE = dict.fromkeys(
     ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
     "there are fewer than 10 different scores",
 )
-UNPRICED = dict.fromkeys(("dollars", "cost.per_correct", "cost.per_contradiction"), "no price is known")
+UNPRICED = dict.fromkeys(("dollars", *(figure.name for figure in COSTS)), "no price is known")
 
 
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:

@@ -16,19 +16,19 @@ from sklearn.metrics import (
 )
 
 from benchmarks.stats import metrics
+from benchmarks.stats.agreement_figures import kappa
 from benchmarks.stats.evidence import Side, compare, quality_intervals
-from benchmarks.stats.figures import (
+from benchmarks.stats.formulas import Counts, cells_of
+from benchmarks.stats.quality_figures import (
     DIFFERENCES,
     QUALITY,
     balanced_accuracy,
     f1,
-    kappa,
     mcc,
     of_counts,
     squared_error,
     surprise,
 )
-from benchmarks.stats.formulas import Counts, cells_of
 from benchmarks.stats.results import FAILED
 
 NAMES = {figure.name for figure in QUALITY}

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import GUESSES, LABELLED, reactor, run_of
+from made_runs import GUESSES, LABELLED, SOME_FAILED, judge, reactor, run_of
 from test_evidence import sample
 
 from benchmarks.report import build_summary
 from benchmarks.report.words import comparison_groups, label
+from benchmarks.stats.agreement_figures import KAPPA, OF_TWO
 from benchmarks.stats.evidence import Side, compare, quality_intervals
+from benchmarks.stats.figure import Method, QualityFigure, Shown
 from benchmarks.stats.figure_tables import (
     FIGURES_OF,
     SCHEMA,
@@ -23,21 +28,11 @@ from benchmarks.stats.figure_tables import (
     with_figures,
     written,
 )
-from benchmarks.stats.figures import (
-    BY_NAME,
-    DIFFERENCES,
-    KAPPA,
-    OF_DETECTORS,
-    OF_TWO,
-    QUALITY,
-    Method,
-    QualityFigure,
-    Shown,
-    of_counts,
-    shown_in,
-)
+from benchmarks.stats.figures import BY_NAME, OF_DETECTORS
 from benchmarks.stats.formulas import Counts, cells_of
 from benchmarks.stats.gates import FROM_LABELS
+from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, of_counts, shown_in
+from benchmarks.stats.results import SCORE_SOURCES
 from benchmarks.stats.schema import figures, load_schema
 
 STALE = "run python -m benchmarks.stats.figure_tables"
@@ -95,6 +90,41 @@ def test_every_figure_shown_as_a_difference_is_compared() -> None:
     )
     assert list(found.differences) == [figure.name for figure in DIFFERENCES]
     assert {*found.differences} <= found.intervals.keys()
+
+
+def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() -> None:
+    asked = replace(
+        judge(SOME_FAILED, repeat=2, swap=True),
+        stated=np.where(SOME_FAILED < 0, np.nan, 0.7),
+        score_sources=np.full(20, SCORE_SOURCES.index("logprobs"), np.uint8),
+        variants=np.stack([SOME_FAILED] * 4, axis=1),
+        dollars=0.02,
+        dollars_of_pair=np.full(20, 0.001),
+        busy_s=3.0,
+        tokens=dict.fromkeys(("prompt", "completion", "cached", "reasoning"), 1),
+        settings={"logprobs": True},
+    )
+    run = run_of(LABELLED, reactor(GUESSES), asked)
+    detectors = build_summary(run, prevalence=0.01)["detectors"].values()
+    there = {name for detector in detectors for name in (*detector["absent"], *dotted(detector))}
+    assert {figure.name for figure in OF_DETECTORS} <= there
+
+
+def dotted(part: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in part.items():
+        yield from dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else (prefix + name,)
+
+
+def test_a_figure_has_the_interval_that_it_declares_and_no_other() -> None:
+    run = run_of(
+        LABELLED, replace(judge(SOME_FAILED), dollars=0.02, dollars_of_pair=np.linspace(0.001, 0.002, 20))
+    )
+    (detector,) = build_summary(run, prevalence=0.01)["detectors"].values()
+    for group in ("cost", "at_prevalence"):
+        declared = {
+            name for name in detector[group] if (of := BY_NAME.get(f"{group}.{name}")) and of.interval
+        }
+        assert detector[group]["intervals"].keys() <= declared
 
 
 def test_only_figures_of_counts_are_restated_or_measured_on_other_verdicts() -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.detector_info import DetectorInfo, judge_info, local_info
 from benchmarks.stats import metrics
-from benchmarks.stats.figures import KAPPA, QUALITY
-from benchmarks.stats.results import FAILED
+from benchmarks.stats.agreement_figures import KAPPA, agreement
+from benchmarks.stats.check_figures import CHECKS
+from benchmarks.stats.quality_figures import QUALITY
+from benchmarks.stats.results import FAILED, SCORE_SOURCES, DetectorResult, OneDetector
+from benchmarks.stats.speed_figures import AMORTISED, SPEED
 
+T = TypeVar("T")
 NAN = float("nan")
+REACTOR = local_info("kimera", "reactor")
 NAMES = {figure.name for figure in QUALITY}
 
 
@@ -21,6 +30,25 @@ def int8(*values: int) -> np.ndarray:
 
 def floats(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float64)
+
+
+def judge(labels: np.ndarray, info: DetectorInfo | None = None, **measured: Any) -> OneDetector:
+    """One that answered every pair, but for what is measured otherwise."""
+    arrays = {name: np.zeros(labels.size) for name in ("scores", "latency_ms", "wait_ms")}
+    said = {"verdicts": np.zeros(labels.size, np.int8), "wall_s": 1.0, **arrays, **measured}
+    detector = DetectorResult(info=info or judge_info("judge"), mode="async", asked=1, used=1, **said)
+    return OneDetector(detector, labels, np.arange(labels.size))
+
+
+def timed(*latency_ms: float, info: DetectorInfo | None = None, **measured: Any) -> metrics.Measured:
+    verdicts = np.where(np.isnan(latency_ms), FAILED, 1).astype(np.int8)
+    one = judge(verdicts, info, verdicts=verdicts, latency_ms=floats(*latency_ms), **measured)
+    return metrics.measured(SPEED, one)
+
+
+def group(name: str, of: Mapping[str, T]) -> dict[str, T]:
+    """Figures of this group by the rest of their names."""
+    return {figure.removeprefix(f"{name}."): it for figure, it in of.items() if figure.startswith(f"{name}.")}
 
 
 PAIRWISE = (np.greater, np.equal)
@@ -153,41 +181,60 @@ def test_distinct_scores_ignore_rounding_noise_and_failures() -> None:
 
 
 def test_latency_percentiles_are_over_answered_pairs() -> None:
-    measured = metrics.latency(floats(*range(1, 102), NAN), amortised=False)
-    assert measured.values == pytest.approx({"mean": 51, "p50": 51, "p95": 96, "p99": 100})
+    measured = timed(*range(1, 102), NAN)
+    assert group("latency_ms", measured.values) == pytest.approx(
+        {"mean": 51, "p50": 51, "p95": 96, "p99": 100}
+    )
+
+
+def test_a_pairs_time_is_that_of_its_answer_and_of_waiting_for_it() -> None:
+    measured = timed(1, 2, 3, wait_ms=floats(9, 0, 0))
+    assert measured.values["latency_ms.p50"] == 2
+    assert group("pair_ms", measured.values)["p50"] == 3
 
 
 def test_amortised_latency_has_a_mean_and_no_percentiles() -> None:
-    measured = metrics.latency(floats(2, 2, 5), amortised=True)
-    assert measured.values == {"mean": 3.0}
-    assert measured.absent == dict.fromkeys(("p50", "p95", "p99"), metrics.AMORTISED)
+    measured = timed(2, 2, 5, info=REACTOR)
+    assert group("latency_ms", measured.values) == {"mean": 3.0}
+    assert group("latency_ms", measured.absent) == dict.fromkeys(("p50", "p95", "p99"), AMORTISED)
+    assert group("pair_ms", measured.absent) == dict.fromkeys(("mean", "p95"), AMORTISED)
 
 
-def test_latency_of_nothing_answered_is_absent() -> None:
-    measured = metrics.latency(floats(NAN), amortised=False)
-    assert measured.absent == dict.fromkeys(("mean", "p50", "p95", "p99"), "no answer was timed")
+@pytest.mark.parametrize("info", [None, REACTOR])
+def test_latency_of_nothing_answered_is_absent(info: DetectorInfo | None) -> None:
+    absent = timed(NAN, info=info).absent
+    assert group("latency_ms", absent) == dict.fromkeys(("mean", "p50", "p95", "p99"), "no answer was timed")
 
 
 def test_mean_in_flight_is_summed_latency_over_wall_time() -> None:
-    measured = metrics.throughput(2, busy_s=1.5, wall_s=0.5, amortised=False)
-    assert measured.values == {"pairs_per_s": 4.0, "mean_in_flight": 3.0}
+    values = timed(1, 1, busy_s=1.5, wall_s=0.5).values
+    assert (values["pairs_per_s"], values["mean_in_flight"]) == (4.0, 3.0)
 
 
 def test_the_reactor_has_no_requests_in_flight() -> None:
-    measured = metrics.throughput(2, busy_s=0.002, wall_s=0.002, amortised=True)
-    assert measured.values == {"pairs_per_s": pytest.approx(1000)}
+    measured = timed(1, 1, info=REACTOR, busy_s=0.002, wall_s=0.002)
+    assert measured.values["pairs_per_s"] == pytest.approx(1000)
     assert "batches" in measured.absent["mean_in_flight"]
 
 
+def test_loading_a_model_takes_no_speed_away() -> None:
+    measured = timed(1, 1, info=REACTOR, wall_s=2.5, settings={"load_s": 2.0})
+    assert (measured.values["pairs_per_s"], measured.values["wall_s"]) == (4.0, 2.5)
+
+
 def test_throughput_without_a_measured_time_is_absent() -> None:
-    measured = metrics.throughput(1, busy_s=0.001, wall_s=0.0, amortised=False)
+    measured = timed(1, busy_s=0.001, wall_s=0.0)
     assert measured.absent == dict.fromkeys(("pairs_per_s", "mean_in_flight"), "no time was measured")
 
 
 def test_replies_from_a_cache_leave_no_pairs_a_second() -> None:
-    measured = metrics.throughput(2, busy_s=1.5, wall_s=0.5, amortised=False, replies_from_cache=1)
-    assert measured.values == {"mean_in_flight": 3.0}
+    measured = timed(1, 1, busy_s=1.5, wall_s=0.5, from_cache=1)
+    assert measured.values["mean_in_flight"] == 3.0
     assert measured.absent == {"pairs_per_s": "replies came from the cache"}
+
+
+def checked(labels: np.ndarray, repeat: int = 1, swap: bool = False, **measured: Any) -> metrics.Measured:
+    return metrics.measured(CHECKS, judge(labels, judge_info("judge", repeat=repeat, swap=swap), **measured))
 
 
 def test_stability_of_a_worked_example() -> None:
@@ -196,29 +243,45 @@ def test_stability_of_a_worked_example() -> None:
         [[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0], [0, FAILED, 1, 1]],
         dtype=np.int8,
     )
-    assert metrics.stability(variants, repeat=2, swap=True).values == pytest.approx(
-        {"flip_rate": 1 / 3, "order_disagreement": 2 / 4}
+    measured = checked(int8(-1, -1, -1, -1), repeat=2, swap=True, variants=variants)
+    assert group("stability", measured.values) == pytest.approx(
+        {"flip_rate": 1 / 3, "order_disagreement": 2 / 4, "further_askings_failed": 1}
     )
 
 
-def test_stability_has_only_what_was_asked_for() -> None:
-    variants = np.array([[1, 0]], dtype=np.int8)
-    assert metrics.stability(variants, repeat=2, swap=False) == metrics.Measured({"flip_rate": 1.0}, {})
-    assert metrics.stability(variants, repeat=1, swap=True) == metrics.Measured(
-        {"order_disagreement": 1.0}, {}
-    )
+@pytest.mark.parametrize(
+    ("repeat", "swap", "figure"), [(2, False, "flip_rate"), (1, True, "order_disagreement")]
+)
+def test_stability_has_only_what_was_asked_for(repeat: int, swap: bool, figure: str) -> None:
+    measured = checked(int8(-1), repeat, swap, variants=np.array([[1, 0]], dtype=np.int8))
+    assert group("stability", measured.values) == {figure: 1.0, "further_askings_failed": 0}
+    assert measured.absent == {}
+
+
+def test_what_nobody_asked_for_is_neither_there_nor_missed() -> None:
+    assert checked(int8(1, 0), variants=np.array([[1], [0]], dtype=np.int8)) == metrics.Measured({}, {})
+
+
+def calibrated(
+    labels: np.ndarray, scores: np.ndarray, stated: np.ndarray, from_logprobs: list[bool]
+) -> metrics.Measured:
+    sources = np.where(from_logprobs, SCORE_SOURCES.index("logprobs"), SCORE_SOURCES.index("stated"))
+    settings = {"logprobs": True}
+    return checked(labels, scores=scores, stated=stated, score_sources=sources, settings=settings)
 
 
 def test_calibration_compares_both_scores_on_the_same_labelled_pairs() -> None:
     """Of five pairs the third has no logprobs, the fourth no stated score and the fifth no label."""
-    measured = metrics.calibration(
+    measured = calibrated(
         int8(1, 0, 1, 1, -1),
         scores=floats(0.9, 0.2, 0.0, 0.0, 0.9),
         stated=floats(0.7, 0.4, 0.0, NAN, 0.9),
-        from_logprobs=np.array([True, True, False, True, True]),
+        from_logprobs=[True, True, False, True, True],
     )
     assert measured.absent == {}
-    assert measured.values == pytest.approx({"pairs": 2, "brier": 0.025, "brier_stated": 0.125})
+    assert group("calibration", measured.values) == pytest.approx(
+        {"pairs": 2, "brier": 0.025, "brier_stated": 0.125}
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,9 +294,9 @@ def test_calibration_compares_both_scores_on_the_same_labelled_pairs() -> None:
 def test_calibration_without_one_kind_of_score_is_absent(
     stated: float, from_logprobs: bool, reason: str
 ) -> None:
-    measured = metrics.calibration(int8(1), floats(0.9), floats(stated), np.array([from_logprobs]))
-    assert measured.values == {"pairs": 0}
-    assert measured.absent == {"brier": reason, "brier_stated": reason}
+    measured = calibrated(int8(1), floats(0.9), floats(stated), [from_logprobs])
+    assert group("calibration", measured.values) == {"pairs": 0}
+    assert group("calibration", measured.absent) == {"brier": reason, "brier_stated": reason}
 
 
 def test_agreement_of_a_worked_example() -> None:
@@ -241,7 +304,7 @@ def test_agreement_of_a_worked_example() -> None:
     labels = int8(1, 1, 0, 0, 1, -1, 1, 0)
     a = int8(1, 1, 0, 1, 0, 0, FAILED, 0)
     b = int8(1, 0, 0, 0, 0, 1, 1, FAILED)
-    measured = metrics.agreement(labels, a, b)
+    measured = agreement(labels, a, b)
     assert measured.absent == {}
     assert measured.values == pytest.approx(
         {
@@ -260,7 +323,7 @@ def test_agreement_of_a_worked_example() -> None:
 @given(st.lists(st.tuples(*[st.sampled_from([-1, 0, 1])] * 3), max_size=30))
 def test_who_was_right_adds_up_to_the_labelled_pairs_both_answered(rows: list[tuple[int, int, int]]) -> None:
     labels, a, b = (int8(*(row[i] for row in rows)) for i in range(3))
-    measured = metrics.agreement(labels, a, b)
+    measured = agreement(labels, a, b)
     counts = [measured.values.get(name, 0) for name in ("both_right", "only_a", "only_b", "both_wrong")]
     assert sum(counts) == ((labels >= 0) & (a >= 0) & (b >= 0)).sum()
     assert all(np.isfinite(value) for value in measured.values.values())
@@ -279,13 +342,13 @@ def test_kappa_is_agreement_beyond_chance(rows: list[tuple[int, int]]) -> None:
 
 
 def test_agreement_without_labels_keeps_rate_and_kappa() -> None:
-    measured = metrics.agreement(int8(-1, -1), int8(1, 0), int8(1, 0))
+    measured = agreement(int8(-1, -1), int8(1, 0), int8(1, 0))
     assert measured.values == {"both_answered": 2, "rate": 1.0, "kappa": 1.0}
     assert set(measured.absent.values()) == {"no pair carries a label"}
 
 
 def test_agreement_on_no_common_pair_is_absent() -> None:
-    measured = metrics.agreement(int8(1, 0), int8(1, FAILED), int8(FAILED, 0))
+    measured = agreement(int8(1, 0), int8(1, FAILED), int8(FAILED, 0))
     assert measured.values == {"both_answered": 0}
     assert measured.absent["rate"] == "no pair was answered by both"
     assert measured.absent["both_right"] == "no labelled pair was answered by both"

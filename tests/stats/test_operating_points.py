@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from benchmarks.data.families import families_of
+from benchmarks.stats.figure import Shown
 from benchmarks.stats.intervals import ratio_interval
 from benchmarks.stats.metrics import UndefinedMetricError
 from benchmarks.stats.operating_points import (
@@ -17,6 +18,7 @@ from benchmarks.stats.operating_points import (
     cost_of_found,
     cross_validated_threshold,
 )
+from benchmarks.stats.quality_figures import of_counts, shown_in
 
 
 @pytest.mark.slow
@@ -69,10 +71,11 @@ def test_too_few_pairs_are_not_cross_validated() -> None:
 
 def test_at_the_prevalence_of_the_run_nothing_changes_and_elsewhere_bayes_holds() -> None:
     counts = np.array([700.0, 100, 40, 160])  # right and wrong about 800 others and 200 contradictions
-    here = {name: float(metric(counts)) for name, metric in at_prevalence(0.2).items()}
+    formulas = of_counts(shown_in(Shown.PREVALENCE))
+    here = {name: float(at_prevalence(of, 0.2)(counts)) for name, of in formulas.items()}
     assert here == pytest.approx({"accuracy": 0.86, "precision": 160 / 260, "f1": 320 / 460})
-    rare = {name: float(metric(counts)) for name, metric in at_prevalence(0.01).items()}
-    assert rare["precision"] == pytest.approx(0.01 * 0.8 / (0.01 * 0.8 + 0.99 * 0.125))
+    precision = float(at_prevalence(formulas["precision"], 0.01)(counts))
+    assert precision == pytest.approx(0.01 * 0.8 / (0.01 * 0.8 + 0.99 * 0.125))
 
 
 def test_a_contradiction_costs_more_where_they_are_rarer() -> None:

@@ -1,4 +1,4 @@
-"""comparison.png: quality, latency and agreement on one page-wide figure, readable in black and white."""
+"""comparison.png: quality, latency and agreement in one page-wide picture, readable in black and white."""
 
 from __future__ import annotations
 

@@ -1,0 +1,86 @@
+"""The figures that count: pairs, scores, requests and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.stats.figure import DetectorFigure, Shown, Unit, is_paid
+from benchmarks.stats.metrics import UndefinedMetricError, distinct_scores
+from benchmarks.stats.results import OneDetector
+
+_count = partial(DetectorFigure, unit=Unit.COUNT, shown=Shown.NOWHERE)
+
+PAIRS = (
+    _count(
+        "answered",
+        "pairs answered",
+        "Pairs with a verdict.",
+        shown=Shown.OF_RUNS,
+        of=lambda one: one.answered,
+    ),
+    _count(
+        "failed",
+        "pairs failed",
+        "Pairs without one.",
+        shown=Shown.OF_RUNS,
+        of=lambda one: one.labels.size - one.answered - one.detector.spared,
+    ),
+    _count(
+        "called",
+        "called contradictions",
+        "Pairs called contradictions, labelled or not.",
+        of=lambda one: int((one.detector.verdicts == 1).sum()),
+    ),
+    _count(
+        "labelled_answered",
+        "pairs counted",
+        "Labelled pairs with a verdict: what the figures of quality are over.",
+        shown=Shown.TABLE,
+        of=lambda one: int(((one.labels >= 0) & one.detector.answered).sum()),
+    ),
+)
+DISTINCT_SCORES = _count(
+    "distinct_scores",
+    "distinct scores",
+    "Different scores given: few make a coarse ranking.",
+    shown=Shown.TABLE,
+    of=lambda one: distinct_scores(one.detector.scores),
+)
+
+
+def _tokens(kind: str) -> Callable[[OneDetector], int | None]:
+    def of(one: OneDetector) -> int | None:
+        if kind in one.detector.tokens_absent:
+            raise UndefinedMetricError(one.detector.tokens_absent[kind])
+        return (one.detector.tokens or {}).get(kind)
+
+    return of
+
+
+_of_requests = partial(_count, only_of=is_paid)
+REQUESTS = (
+    _of_requests(
+        "attempts", "requests sent", "Of a judge: requests sent.", of=lambda one: one.detector.attempts
+    ),
+    _of_requests(
+        "from_cache",
+        "replies from the cache",
+        "Of a judge: replies that were kept from an earlier run, and not paid for.",
+        of=lambda one: one.detector.from_cache,
+    ),
+    _of_requests("tokens.prompt", "prompt tokens", "Tokens sent.", of=_tokens("prompt")),
+    _of_requests("tokens.completion", "completion tokens", "Tokens received.", of=_tokens("completion")),
+    _of_requests(
+        "tokens.cached",
+        "cached tokens",
+        "Tokens of the prompt that the endpoint had in its cache.",
+        of=_tokens("cached"),
+    ),
+    _of_requests(
+        "tokens.reasoning",
+        "reasoning tokens",
+        "Tokens of the completion that were reasoning.",
+        of=_tokens("reasoning"),
+    ),
+)

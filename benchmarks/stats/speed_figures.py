@@ -1,0 +1,113 @@
+"""The figures of speed: how long a pair took, how many a second, how many at once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from benchmarks.stats.figure import DetectorFigure, Shown, Unit, is_any, is_measured, is_timed_by_pair
+from benchmarks.stats.metrics import require
+from benchmarks.stats.results import OneDetector
+from benchmarks.stats.times import TIMES, Time, mean_in_flight, pairs_per_s
+
+NOT_TIMED = "no answer was timed"
+AMORTISED = "pairs are timed by the batch, so there is only a mean"
+
+
+def _timed(times: np.ndarray) -> np.ndarray:
+    return np.asarray(times[~np.isnan(times)])
+
+
+def _latency(time: Time, one: OneDetector) -> float:
+    times = _timed(one.detector.latency_ms)
+    require(times.size, NOT_TIMED)
+    return float(time.formula(times))
+
+
+def _with_retries(time: Time, one: OneDetector) -> float | None:
+    times = _timed(one.detector.latency_ms + one.detector.wait_ms)
+    return float(time.formula(times)) if times.size else None  # the latency says why
+
+
+def _amortised(one: OneDetector, reason: str = AMORTISED) -> str | None:
+    return reason if one.info.is_amortised else None
+
+
+def _why_no_percentile(one: OneDetector) -> str | None:
+    return _amortised(one, AMORTISED if _timed(one.detector.latency_ms).size else NOT_TIMED)
+
+
+def _pairs_per_s(one: OneDetector) -> float:
+    """Replies from a cache take no time to speak of, so with them there is no speed of the endpoint."""
+    at_work_s = _at_work_s(one)
+    require(not one.detector.from_cache, "replies came from the cache")
+    _require_time(one)
+    return pairs_per_s(one.answered, at_work_s)
+
+
+def _mean_in_flight(one: OneDetector) -> float:
+    _require_time(one)
+    return mean_in_flight(one.detector.busy_s, _at_work_s(one))
+
+
+def _require_time(one: OneDetector) -> None:
+    require(one.answered, "no pair was answered")
+    require(_at_work_s(one) > 0, "no time was measured")
+
+
+def _at_work_s(one: OneDetector) -> float:
+    return one.detector.wall_s - float(one.detector.settings.get("load_s", 0.0))  # loading is done once
+
+
+SPEED = (
+    *(
+        DetectorFigure(
+            f"latency_ms.{time.name}",
+            f"{time.label} latency",
+            time.meaning,
+            Unit.MILLISECONDS,
+            shown=Shown.TABLE if time.of_each else Shown.TABLE | Shown.OF_RUNS,
+            only_of=is_timed_by_pair if time.of_each else is_any,
+            of=partial(_latency, time),
+            why_none=_why_no_percentile if time.of_each else is_measured,
+        )
+        for time in TIMES
+    ),
+    *(
+        DetectorFigure(
+            f"pair_ms.{time.name}",
+            f"{time.label} with retries",
+            time.meaning,
+            Unit.MILLISECONDS,
+            shown=Shown.TABLE if time.with_retries else Shown.NOWHERE,
+            only_of=is_timed_by_pair,
+            of=partial(_with_retries, time),
+            why_none=partial(_amortised, reason=AMORTISED if time.with_retries else ""),
+        )
+        for time in TIMES
+    ),
+    DetectorFigure(
+        "pairs_per_s",
+        "pairs a second",
+        "Answered pairs a second, the loading of models left out.",
+        Unit.PER_SECOND,
+        of=_pairs_per_s,
+    ),
+    DetectorFigure(
+        "mean_in_flight",
+        "mean in flight",
+        "Of a judge: summed latency over wall time.",
+        Unit.IN_FLIGHT,
+        only_of=is_timed_by_pair,
+        of=_mean_in_flight,
+        why_none=partial(_amortised, reason="pairs are computed in batches, not sent one by one"),
+    ),
+    DetectorFigure(
+        "wall_s",
+        "wall time",
+        "Seconds from the first question to the last answer.",
+        Unit.SECONDS,
+        of=lambda one: float(one.detector.wall_s),
+    ),
+)
