@@ -69,7 +69,7 @@ def write_nli_model(
 ) -> Path:
     """A folder as `save_pretrained` writes it. labels: in the order of its outputs; None states none.
 
-    outlier: by what one channel of every layer is larger than the others. card: README.md.
+    outlier: by what one channel of every attention is larger than the others, of a BERT or DeBERTa. card: README.md.
     """
     import torch
     import transformers
@@ -104,11 +104,18 @@ def _spread(network: Any, outlier: float, tokenizer: Any) -> None:
     for name, weights in network.named_parameters():
         if weights.dim() == 2:
             weights *= (0.5 if "embedding" in name else 0.15) / weights.std()
-        elif "norm" in name.lower() and name.endswith("weight"):
-            weights[0] *= outlier
+    for name, module in network.named_modules():
+        if outlier != 1.0 and name.endswith(
+            ".attention"
+        ):  # what one of these does, the other undoes, so that only int8 suffers
+            value = getattr(module.self, "value", None) or module.self.value_proj
+            value.weight[0] *= outlier
+            value.bias[0] *= outlier
+            module.output.dense.weight[:, 0] /= outlier
     rows = [tokenizer.encode(*pair).ids for pair in pairs_of_words(100, seed=99)]
     logits = torch.cat([network(input_ids=torch.tensor([ids])).logits for ids in rows])
-    last = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
+    linear = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
+    [last] = [module for module in linear if module.out_features == logits.shape[1]]
     last.weight *= 2.0 / logits.std(dim=0, keepdim=True).T
     last.bias.copy_((last.bias - logits.mean(dim=0)) * 2.0 / logits.std(dim=0))
 

@@ -36,6 +36,10 @@ from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
 
 MAX_AHEAD = 4096  # pairs that are held for the check of int8, where most are the same
 
+NOT_A_NUMBER = Failure(
+    "not_a_number", "the model gave no number for this pair: its weights are damaged, or float16 is too small"
+)
+
 TwoTexts = tuple[str, str]
 
 
@@ -147,7 +151,11 @@ class NLIModel(ClosedAtExit, VerdictSource):
         self._model.close()
 
     def detect(self, pairs: Iterable[Pair | TwoTexts], workers: int | None = None) -> list[Verdict | Failure]:
-        """One verdict a pair, in order; a pair with an empty text gives a `Failure` of kind "empty_text"."""
+        """One verdict a pair, in order.
+
+        A pair with an empty text gives a `Failure` of kind "empty_text", and one for which the network gives
+        NaN one of kind "not_a_number".
+        """
         return list(self.stream(pairs, workers))
 
     def stream(
@@ -255,8 +263,10 @@ class NLIModel(ClosedAtExit, VerdictSource):
         note(f"{self._checkpoint.name} runs on {runtime.backend} in {runtime.precision}: {why}")
 
 
-def _verdict(probabilities: list[float], passages: Strongest | None, latency_ms: float) -> Verdict:
+def _verdict(probabilities: list[float], passages: Strongest | None, latency_ms: float) -> Verdict | Failure:
     contradiction, *others = probabilities
+    if math.isnan(contradiction):
+        return NOT_A_NUMBER
     entailment, neutral = (None if math.isnan(value) else value for value in others)
     is_contradiction = contradiction >= THRESHOLD
     known = [f"P(contradiction) {contradiction:.2f}"]
