@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-WORDS = (
-    "the a an no not all some every man woman child dog cat river house door train song book sleeps runs "
-    "sings reads opens closes is was are were never always red blue old new big small in on at by with and "
-    "or but quickly slowly today tomorrow here there"
-).split()
+WORDS = [
+    "the", "a", "an", "no", "not", "all", "some", "every", "man", "woman", "child", "dog", "cat", "river",
+    "house", "door", "train", "song", "book", "sleeps", "runs", "sings", "reads", "opens", "closes", "is", "was",
+    "are", "were", "never", "always", "red", "blue", "old", "new", "big", "small", "in", "on", "at", "by", "with",
+    "and", "or", "but", "quickly", "slowly", "today", "tomorrow", "here", "there",
+]  # fmt: skip
 WINDOW = 64
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 THREE = ("contradiction", "entailment", "neutral")
@@ -69,7 +70,8 @@ def write_nli_model(
 ) -> Path:
     """A folder as `save_pretrained` writes it. labels: in the order of its outputs; None states none.
 
-    outlier: by what one channel of every attention is larger than the others, of a BERT or DeBERTa. card: README.md.
+    outlier: by what one channel of every attention is larger than the others, of a BERT or a DeBERTa.
+    card: what README.md holds.
     """
     import torch
     import transformers
@@ -103,11 +105,10 @@ def _spread(network: Any, outlier: float, tokenizer: Any) -> None:
 
     for name, weights in network.named_parameters():
         if weights.dim() == 2:
-            weights *= (0.5 if "embedding" in name else 0.15) / weights.std()
+            weights.mul_((0.5 if "embedding" in name else 0.15) / weights.std())
     for name, module in network.named_modules():
-        if outlier != 1.0 and name.endswith(
-            ".attention"
-        ):  # what one of these does, the other undoes, so that only int8 suffers
+        # What one of these does, the other undoes, so that only int8 suffers.
+        if outlier != 1.0 and name.endswith(".attention"):
             value = getattr(module.self, "value", None) or module.self.value_proj
             value.weight[0] *= outlier
             value.bias[0] *= outlier

@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from kimera.models.data_sets import DataSet, Source, parse_source, read_sources, sources_named_in
     from kimera.models.encoder import Embedded, Encoder, embed
     from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
-    from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
+    from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
     from kimera.models.runtime import Backend, Device, Precision, Runtime, choose_runtime
     from kimera.models.sequence_classifier import SequenceClassifier

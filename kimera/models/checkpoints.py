@@ -23,7 +23,7 @@ ENCODERS = frozenset(
     }
 )  # fmt: skip
 HEADED = "ForSequenceClassification"
-NAMED_T5 = ("t5", "mt5", "umt5", "bart", "mbart", "HHEMv2Config")
+ENCODER_DECODERS = ("t5", "mt5", "umt5", "bart", "mbart", "HHEMv2Config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,21 @@ class Checkpoint:
         if not is_headed or (config.get("model_type") in ENCODERS and not self._has_head()):
             raise UserError(
                 f"{self._where} has no classification head ({', '.join(map(str, architectures))}): its "
-                "weights would be drawn at random. Give a model that was fine-tuned on natural language inference"
+                "weights would be drawn at random. Give a model that was fine-tuned on natural language "
+                "inference"
             )
 
     def _require_encoder(self, config: dict[str, Any]) -> None:
         kind = str(config.get("model_type", ""))
-        if config.get("is_encoder_decoder") or kind in NAMED_T5:
+        if config.get("is_encoder_decoder") or kind in ENCODER_DECODERS:
             raise UserError(
                 f"{self._where} is an encoder-decoder ({kind}), which writes its answer as text or reads the "
                 "pair twice; only encoders with a classification head are read. Give one, such as a BERT, "
                 "RoBERTa or DeBERTa that was fine-tuned on natural language inference"
             )
-        if config.get("auto_map"):
+        if config.get("auto_map") and kind not in ENCODERS:
             raise UserError(
-                f"{self._where} needs Python code from its repository (auto_map in its config.json), which is "
+                f"{self._where} needs Python code of its repository (auto_map in its config.json), which is "
                 "never run here. Give a model of an architecture that the library transformers knows"
             )
 
@@ -192,8 +193,8 @@ def _from_hub(name: str, revision: str | None, *, local_files_only: bool) -> Pat
         ) from None
     except errors.RepositoryNotFoundError:
         raise UserError(
-            f"{name!r} is no folder here and no public model of the Hugging Face hub; check the spelling. For "
-            "a private or gated model log in first: hf auth login"
+            f"{name!r} is no folder here and no public model of the Hugging Face hub; check the spelling. "
+            "For a private or gated model log in first: hf auth login"
         ) from None
     except Exception as error:  # httpx, the operating system and the hub raise a dozen kinds: it is not there
         if local_files_only:
@@ -201,6 +202,6 @@ def _from_hub(name: str, revision: str | None, *, local_files_only: bool) -> Pat
         at = f" at revision {revision}" if revision else ""
         raise UserError(
             f"{name!r} is no folder here, is not in the local cache of the Hugging Face hub{at}, and the hub "
-            f"cannot be reached ({type(error).__name__}). Give a folder, or fetch it where there is a network: "
-            f"hf download {name}"
+            f"cannot be reached ({type(error).__name__}). Give a folder, or fetch it where there is a "
+            f"network: hf download {name}"
         ) from error

@@ -1,4 +1,4 @@
-"""Which output of a classifier is contradiction: its label names, in any spelling and order, or those told."""
+"""Which output of a classifier is contradiction: by its label names, in any spelling and order, or told."""
 
 from __future__ import annotations
 

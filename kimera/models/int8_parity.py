@@ -15,9 +15,9 @@ from kimera.files import write_text
 PARITY_PAIRS = 256  # the most that are compared: seconds of work, and a rank correlation to about 0.001
 MIN_PARITY_PAIRS = 64  # with fewer, two ranks that change places by chance decide
 # Int8 that keeps a network's sense: 0.998 to 0.9996 for the shipped cross-encoder on 256 pairs of five public
-# datasets, with mean differences of 0.005 to 0.008. Where one channel is far larger than the rest, it takes the
-# whole range of a scale and the others round to zero: 0.93 at thirty times, 0.3 at three hundred (reports have
-# AUC go from 0.94 to 0.51). At 0.995, noise takes 0.001 of an AUC of 0.94, by the binormal model.
+# data sets, with mean differences of 0.005 to 0.008. Where one channel is far larger than the rest, it takes
+# the whole range of a scale and the others round to zero: 0.93 at thirty times, 0.3 at three hundred (reports
+# have AUC go from 0.94 to 0.51). At 0.995, noise takes 0.001 of an AUC of 0.94, by the binormal model.
 MIN_CORRELATION = 0.995
 # Ranks say nothing of a shift that all scores share, which moves verdicts and calibration.
 MAX_MEAN_DIFFERENCE = 0.02

@@ -148,7 +148,7 @@ class SequenceClassifier(PairModel):
         return tokens if self.tells_types else tokens.as_one_text()
 
     def _load(self) -> Callable[[Sequence[tuple[str, str]]], Batches]:
-        model = self._open_onnx(self.digest, self._onnx)
+        model = self._open_onnx(self._graph, self._onnx)
         batches = (
             model.batches
             if model is not None
@@ -160,22 +160,23 @@ class SequenceClassifier(PairModel):
     def _onnx(self) -> onnx.ModelProto:
         """The network for onnxruntime in float32; for int8 the one that was prepared before is read."""
         if self.runtime.precision == "float32":
-            network = self._network()
-            made = exported(network)
-            _require_equal(made, network, min(self.max_tokens, int(self._config.get("vocab_size", 100))))
-            return made
+            return self._exported()
         import onnx  # only where a network is prepared
 
-        source = prepared(
-            self.cache_dir, self.kind, self.digest, "float32", self._with_precision("float32")._onnx
-        )
+        source = prepared(self.cache_dir, self.kind, self._graph, "float32", self._exported)
         return onnx.load_from_string(source if isinstance(source, bytes) else source.read_bytes())
 
-    def _with_precision(self, precision: Any) -> SequenceClassifier:
-        runtime = Runtime("onnx", precision, "cpu")
-        return SequenceClassifier(
-            self.checkpoint, runtime, labels=self.labels.names, cache_dir=self._given_cache_dir
-        )
+    def _exported(self) -> onnx.ModelProto:
+        """Raises ValueError where torch's exporter makes another network of it."""
+        network = self._network()
+        made = exported(network)
+        _require_equal(made, network, min(self.max_tokens, int(self._config.get("vocab_size", 100))))
+        return made
+
+    @property
+    def _graph(self) -> str:
+        """Names what a prepared network is made from."""
+        return f"{self.digest}:{RECIPE}"
 
     def _network(self) -> torch.nn.Module:
         return pair_logits_module(open_classifier(self.checkpoint), tells_types=self.tells_types)
@@ -227,8 +228,8 @@ def open_classifier(checkpoint: Checkpoint) -> Any:
         ) from error
     if missing := sorted(loading["missing_keys"]):
         raise UserError(
-            f"{checkpoint.folder} lacks weights of the network ({', '.join(missing[:3])}), which would be drawn "
-            "at random. Give a model that was fine-tuned on natural language inference"
+            f"{checkpoint.folder} lacks weights of the network ({', '.join(missing[:3])}), which would be "
+            "drawn at random. Give a model that was fine-tuned on natural language inference"
         )
     return network.eval()
 
