@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 WORDS = [
-    "the", "a", "an", "no", "not", "all", "some", "every", "man", "woman", "child", "dog", "cat", "river",
-    "house", "door", "train", "song", "book", "sleeps", "runs", "sings", "reads", "opens", "closes", "is", "was",
-    "are", "were", "never", "always", "red", "blue", "old", "new", "big", "small", "in", "on", "at", "by", "with",
-    "and", "or", "but", "quickly", "slowly", "today", "tomorrow", "here", "there",
+    "the", "a", "an", "no", "not", "all", "some", "every", "man", "woman", "child",
+    "dog", "cat", "river", "house", "door", "train", "song", "book", "sleeps", "runs", "sings",
+    "reads", "opens", "closes", "is", "was", "are", "were", "never", "always", "red", "blue",
+    "old", "new", "big", "small", "in", "on", "at", "by", "with", "and", "or",
+    "but", "quickly", "slowly", "today", "tomorrow", "here", "there",
 ]  # fmt: skip
 WINDOW = 64
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -53,6 +54,20 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "bytes-of-bert",
         "PreTrainedTokenizerFast",
     ),
+}
+
+
+# A spelling and an order for each architecture, with the places of contradiction, entailment and neutral.
+LABELS: dict[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
+    "bert": (("contradiction", "entailment", "neutral"), (0, 1, 2)),
+    "roberta": (("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), (0, 2, 1)),
+    "distilbert": (("entailment", "neutral", "contradiction"), (2, 0, 1)),
+    "albert": (("Entailment", "Contradictory", "Neutral"), (1, 0, 2)),
+    "electra": (("neutral", "contradict", "entail"), (1, 2, 0)),
+    "mpnet": (("e", "n", "c"), (2, 0, 1)),
+    "xlm-roberta": (("neutral ", " entails", "contradicts."), (2, 1, 0)),
+    "deberta-v2": (("is_entailment", "NEUTRAL", "is_contradiction"), (2, 0, 1)),
+    "modernbert": (("contradicted", "entailed", "neutral"), (0, 1, 2)),
 }
 
 

@@ -173,7 +173,7 @@ class NLIModel(ClosedAtExit, VerdictSource):
         if workers is not None and workers < 1:
             raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
         given = (pair_of(pair, number) for number, pair in enumerate(pairs))
-        texts = ((pair.text1, pair.text2) for pair in given)
+        texts: Iterator[TwoTexts] = ((pair.text1, pair.text2) for pair in given)
         if not self._is_settled:
             texts = self._checked(texts)
         while chunk := list(islice(texts, self._chunk_size(workers))):

@@ -56,7 +56,7 @@ class ClassLabels:
         shares = exponents / exponents.sum(axis=1, keepdims=True)
         for column, meaning in enumerate(("contradiction", "entailment", "neutral")):
             if meaning in self.meanings:
-                made[:, column] = shares[:, self.meanings.index(meaning)]  # type: ignore[arg-type]
+                made[:, column] = shares[:, self.meanings.index(meaning)]
         return made
 
 

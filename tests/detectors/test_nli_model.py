@@ -3,61 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from nli_models import ARCHITECTURES, logits_of_transformers, pairs_of_words, write_nli_model
+from nli_models import ARCHITECTURES, LABELS, logits_of_transformers, pairs_of_words
 
 from kimera.cache import EmbeddingCache
 from kimera.detectors import COUNTED, NLIModel
 from kimera.errors import UserError
-from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
+from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS
 from kimera.models.passages import passage_pairs
+from kimera.models.runtime import Backend, Precision
 from kimera.pairs import EMPTY_TEXT, Failure, Verdict
 
 PAIRS = pairs_of_words(150)
-# A spelling and an order for each architecture, with the places of contradiction, entailment and neutral.
-LABELS: dict[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
-    "bert": (("contradiction", "entailment", "neutral"), (0, 1, 2)),
-    "roberta": (("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), (0, 2, 1)),
-    "distilbert": (("entailment", "neutral", "contradiction"), (2, 0, 1)),
-    "albert": (("Entailment", "Contradictory", "Neutral"), (1, 0, 2)),
-    "electra": (("neutral", "contradict", "entail"), (1, 2, 0)),
-    "mpnet": (("e", "n", "c"), (2, 0, 1)),
-    "xlm-roberta": (("neutral ", " entails", "contradicts."), (2, 1, 0)),
-    "deberta-v2": (("is_entailment", "NEUTRAL", "is_contradiction"), (2, 0, 1)),
-    "modernbert": (("contradicted", "entailed", "neutral"), (0, 1, 2)),
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a model once, however many tests ask for it."""
-    folders: dict[str, Path] = {}
-
-    def make(architecture: str = "bert", labels: tuple[str, ...] | None = None, **how: object) -> Path:
-        key = repr((architecture, labels, how))
-        if key not in folders:
-            names = LABELS[architecture][0] if labels is None else labels
-            folders[key] = write_nli_model(tmp_path_factory.mktemp(architecture), architecture, names, **how)
-        return folders[key]
-
-    return make
+BACKENDS: tuple[Backend, ...] = ("onnx", "torch")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def scores_of(detector: NLIModel, pairs: list[tuple[str, str]], workers: int | None = None) -> np.ndarray:
-    return np.array([verdict.score for verdict in detector.detect(pairs, workers)])
+def verdicts_of(
+    detector: NLIModel, pairs: Sequence[tuple[str, str]], workers: int | None = None
+) -> list[Verdict]:
+    outcomes = detector.detect(pairs, workers)
+    assert all(isinstance(outcome, Verdict) for outcome in outcomes)
+    return [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
+
+
+def scores_of(detector: NLIModel, pairs: Sequence[tuple[str, str]], workers: int | None = None) -> np.ndarray:
+    return np.array([verdict.score for verdict in verdicts_of(detector, pairs, workers)])
 
 
 def auc(scores: np.ndarray, gold: np.ndarray) -> float:
@@ -67,12 +47,12 @@ def auc(scores: np.ndarray, gold: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_scores_are_those_of_transformers(made: Callable[..., Path], architecture: str) -> None:
-    folder = made(architecture)
+def test_scores_are_those_of_transformers(nli_model: Callable[..., Path], architecture: str) -> None:
+    folder = nli_model(architecture)
     expected = softmax(logits_of_transformers(folder, PAIRS))[:, LABELS[architecture][1]]
-    for backend in ("onnx", "torch"):
+    for backend in BACKENDS:
         detector = NLIModel(folder, precision="float32", backend=backend, cache=None)
-        verdicts = detector.detect(PAIRS)
+        verdicts = verdicts_of(detector, PAIRS)
         assert (detector.runtime.backend, detector.runtime.precision) == (backend, "float32")
         told = np.array([(verdict.score, verdict.entailment, verdict.neutral) for verdict in verdicts])
         assert np.abs(told - expected).max() < 1e-5
@@ -91,20 +71,20 @@ def test_scores_are_those_of_transformers(made: Callable[..., Path], architectur
     ],
 )
 def test_the_tokenizer_says_whether_the_network_is_told_whose_a_token_is(
-    made: Callable[..., Path], architecture: str, settings: dict[str, object]
+    nli_model: Callable[..., Path], architecture: str, settings: dict[str, object]
 ) -> None:
-    folder = made(architecture, **settings)
+    folder = nli_model(architecture, **settings)
     expected = softmax(logits_of_transformers(folder, PAIRS[:30]))[:, LABELS[architecture][1][0]]
     detector = NLIModel(folder, precision="float32", cache=None)
     assert np.abs(scores_of(detector, PAIRS[:30]) - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("architecture", ["bert", "albert", "deberta-v2", "modernbert"])
 def test_a_score_does_not_depend_on_what_is_read_beside_it(
-    made: Callable[..., Path], architecture: str, precision: str
+    nli_model: Callable[..., Path], architecture: str, precision: Precision
 ) -> None:
-    detector = NLIModel(made(architecture), precision=precision, cache=None)
+    detector = NLIModel(nli_model(architecture), precision=precision, cache=None)
     scores = scores_of(detector, PAIRS)
     assert detector.runtime.precision == precision
     order = np.random.default_rng(1).permutation(len(PAIRS))
@@ -114,18 +94,20 @@ def test_a_score_does_not_depend_on_what_is_read_beside_it(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_a_score_does_not_depend_on_how_many_workers_read(made: Callable[..., Path], backend: str) -> None:
+def test_a_score_does_not_depend_on_how_many_workers_read(
+    nli_model: Callable[..., Path], backend: Backend
+) -> None:
     pairs = pairs_of_words(1100, seed=5)
-    with NLIModel(made("roberta"), precision="float32", backend=backend, cache=None) as detector:
+    with NLIModel(nli_model("roberta"), precision="float32", backend=backend, cache=None) as detector:
         alone = scores_of(detector, pairs)
         assert np.abs(scores_of(detector, pairs, workers=2) - alone).max() < 1e-5
         assert detector.counts["workers_used"] == 2
 
 
 def test_int8_is_taken_where_it_says_the_same(
-    made: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    nli_model: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = made("bert", seed=11)
+    folder = nli_model("bert", seed=11)
     detector = NLIModel(folder, cache=None)
     assert detector.settings["precision"] == "int8, if it passes the check"
     detector.detect(PAIRS)
@@ -138,12 +120,12 @@ def test_int8_is_taken_where_it_says_the_same(
 @pytest.mark.parametrize("precision", [None, "int8"])
 @pytest.mark.parametrize("architecture", ["bert", "deberta-v2"])
 def test_float32_is_taken_where_one_channel_spoils_int8(
-    made: Callable[..., Path],
+    nli_model: Callable[..., Path],
     architecture: str,
-    precision: str | None,
+    precision: Precision | None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = made(architecture, outlier=300.0, seed=1 if precision else 2)
+    folder = nli_model(architecture, outlier=300.0, seed=1 if precision else 2)
     detector = NLIModel(folder, precision=precision, cache=None)
     scores = scores_of(detector, PAIRS)
     assert detector.settings["precision"] == "float32"
@@ -155,9 +137,9 @@ def test_float32_is_taken_where_one_channel_spoils_int8(
 
 @pytest.mark.parametrize("outlier", [1.0, 300.0])
 def test_a_run_that_goes_on_takes_what_the_first_one_took(
-    made: Callable[..., Path], outlier: float, capsys: pytest.CaptureFixture[str]
+    nli_model: Callable[..., Path], outlier: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = made("bert", outlier=outlier, seed=21)
+    folder = nli_model("bert", outlier=outlier, seed=21)
     first = NLIModel(folder, cache=None)
     scores = scores_of(first, PAIRS)
     capsys.readouterr()
@@ -167,12 +149,14 @@ def test_a_run_that_goes_on_takes_what_the_first_one_took(
     assert scores_of(again, PAIRS[140:]).tolist() == scores[140:].tolist()  # too few to check
 
 
-def test_the_first_pairs_alone_decide(made: Callable[..., Path]) -> None:
+def test_the_first_pairs_alone_decide(nli_model: Callable[..., Path]) -> None:
     pairs = pairs_of_words(PARITY_PAIRS + 200, seed=3)
     ahead, rest = pairs[:PARITY_PAIRS], pairs[PARITY_PAIRS:]
-    found = []
+    found: list[dict[str, object]] = []
     for others in (rest, rest[::-1]):
-        shutil.copytree(folder := made("distilbert"), twin := folder.with_name(f"{folder.name}-{len(found)}"))
+        shutil.copytree(
+            folder := nli_model("distilbert"), twin := folder.with_name(f"{folder.name}-{len(found)}")
+        )
         (twin / "added.txt").write_text(str(len(found)))  # so that nothing is remembered of it
         detector = NLIModel(twin, cache=None)
         detector.detect([*ahead, ahead[0], ("", "x"), *others])
@@ -182,9 +166,9 @@ def test_the_first_pairs_alone_decide(made: Callable[..., Path]) -> None:
 
 
 def test_few_pairs_are_no_check_and_nothing_is_remembered(
-    made: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    nli_model: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = made("bert", seed=31)
+    folder = nli_model("bert", seed=31)
     for _ in range(2):
         detector = NLIModel(folder, cache=None)
         detector.detect(PAIRS[: MIN_PARITY_PAIRS - 1] * 3)
@@ -192,37 +176,27 @@ def test_few_pairs_are_no_check_and_nothing_is_remembered(
         assert "too few to check int8" in capsys.readouterr().err
 
 
-def test_parity_is_of_ranks_and_of_scores() -> None:
-    scores = np.linspace(0, 1, 100)
-    assert parity(scores, scores).passes
-    assert str(parity(scores, scores**2)) == str(Parity(1.0, 0.165, 100))
-    assert not parity(scores, scores**2).passes
-    assert not parity(scores, scores[::-1]).passes
-    assert not parity(scores, np.full(100, 0.5)).passes
-    assert not parity(scores[:10], scores[:10]).passes
-
-
-def test_two_outputs_are_contradiction_and_not(made: Callable[..., Path]) -> None:
-    folder = made("bert", ("not_contradiction", "Contradiction"))
+def test_two_outputs_are_contradiction_and_not(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", ("not_contradiction", "Contradiction"))
     expected = softmax(logits_of_transformers(folder, PAIRS[:20]))[:, 1]
-    verdicts = NLIModel(folder, precision="float32", cache=None).detect(PAIRS[:20])
+    verdicts = verdicts_of(NLIModel(folder, precision="float32", cache=None), PAIRS[:20])
     assert [verdict.score for verdict in verdicts] == pytest.approx(expected, abs=1e-5)
     assert {(verdict.entailment, verdict.neutral) for verdict in verdicts} == {(None, None)}
 
 
-def test_a_single_output_is_p_of_consistent_where_that_is_said(made: Callable[..., Path]) -> None:
-    folder = made("bert", ("LABEL_0",))
+def test_a_single_output_is_p_of_consistent_where_that_is_said(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", ("LABEL_0",))
     expected = 1 - 1 / (1 + np.exp(-logits_of_transformers(folder, PAIRS[:20])[:, 0]))
     detector = NLIModel(folder, labels=("consistent",), precision="float32", cache=None)
     assert scores_of(detector, PAIRS[:20]) == pytest.approx(expected, abs=1e-5)
     turned = NLIModel(folder, labels=("contradiction",), precision="float32", cache=None)
     assert scores_of(turned, PAIRS[:20]) == pytest.approx(1 - expected, abs=1e-5)
-    by_itself = NLIModel(made("bert", ("CONSISTENT",)), precision="float32", cache=None)
+    by_itself = NLIModel(nli_model("bert", ("CONSISTENT",)), precision="float32", cache=None)
     assert by_itself.settings["labels"] == ["CONSISTENT"]
 
 
-def test_labels_that_are_told_overrule_the_models_own(made: Callable[..., Path]) -> None:
-    folder = made("bert", ("LABEL_0", "LABEL_1", "LABEL_2"))
+def test_labels_that_are_told_overrule_the_models_own(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", ("LABEL_0", "LABEL_1", "LABEL_2"))
     expected = softmax(logits_of_transformers(folder, PAIRS[:20]))[:, 2]
     labels = ("entailment", "neutral", "contradiction")
     detector = NLIModel(folder, labels=labels, precision="float32", cache=None)
@@ -242,120 +216,62 @@ def test_labels_that_are_told_overrule_the_models_own(made: Callable[..., Path])
     ],
 )
 def test_what_leaves_open_which_output_is_contradiction_is_refused(
-    made: Callable[..., Path], names: tuple[str, ...], told: tuple[str, ...] | None, message: str
+    nli_model: Callable[..., Path], names: tuple[str, ...], told: tuple[str, ...] | None, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        NLIModel(made("bert", names), labels=told)
+        NLIModel(nli_model("bert", names), labels=told)
 
 
-def test_a_two_way_model_is_taken_where_the_user_says_so(made: Callable[..., Path]) -> None:
-    folder = made("bert", ("entailment", "not_entailment"))
+def test_a_two_way_model_is_taken_where_the_user_says_so(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", ("entailment", "not_entailment"))
     detector = NLIModel(folder, labels=("entailment", "contradiction"), precision="float32", cache=None)
-    [verdict] = detector.detect(PAIRS[:1])
-    assert isinstance(verdict, Verdict)
+    [verdict] = verdicts_of(detector, PAIRS[:1])
     assert verdict.score + (verdict.entailment or 0) == pytest.approx(1.0)
 
 
-def without_head(folder: Path) -> None:
-    from safetensors.numpy import load_file, save_file
-
-    tensors = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier")}
-    save_file(kept, folder / "model.safetensors", {"format": "pt"})
-
-
-def without_a_layer(folder: Path) -> None:
-    from safetensors.numpy import load_file, save_file
-
-    tensors = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if "layer.1" not in name}
-    save_file(kept, folder / "model.safetensors", {"format": "pt"})
-
-
-def changed(**settings: object) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, **settings}))
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "no weights as safetensors"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"damaged"), "are damaged"),
-        (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
-        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "no fast tokenizer"),
-        (without_head, "no classification head"),
-        (without_a_layer, "lacks weights of the network"),
-        (changed(architectures=["BertModel"]), "no classification head"),
-        (changed(model_type="t5", is_encoder_decoder=True), "is an encoder-decoder"),
-        (changed(model_type="own", auto_map={"AutoModel": "code.Model"}), "needs Python code"),
-        (changed(model_type="no-such-model"), "cannot be read as a classifier"),
-    ],
-)
-def test_a_folder_that_is_no_classifier_is_refused(
-    made: Callable[..., Path], tmp_path: Path, spoil: Callable[[Path], None], message: str
-) -> None:
-    shutil.copytree(made("bert"), folder := tmp_path / "model")
-    spoil(folder)
-    with pytest.raises(UserError, match=message):
-        NLIModel(folder, precision="float32", cache=None).detect(PAIRS[:1])
-
-
-def test_what_is_no_folder_and_no_name_of_the_hub_is_refused(made: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="is OWNER/NAME"):
-        NLIModel("no/such/folder")
-    with pytest.raises(UserError, match="has no revisions"):
-        NLIModel(made("bert"), revision="main")
-
-
-def test_long_texts_are_read_passage_by_passage(made: Callable[..., Path]) -> None:
+def test_long_texts_are_read_passage_by_passage(nli_model: Callable[..., Path]) -> None:
     pairs = [("The dog sleeps. A man reads a book. " * 5, "The door is red. Some child sings. " * 5)]
-    detector = NLIModel(made("roberta"), precision="float32", cache=None)
-    [verdict] = detector.detect(pairs)
-    assert isinstance(verdict, Verdict)
+    detector = NLIModel(nli_model("roberta"), precision="float32", cache=None)
+    [verdict] = verdicts_of(detector, pairs)
     assert verdict.score == pytest.approx(scores_of(detector, passage_pairs(pairs[0])).max(), abs=1e-6)
     assert verdict.score_source == "passages"
     assert "too long to be read at once" in verdict.reasoning
 
 
-def test_a_sign_that_is_written_out_as_many_tokens_counts_as_many(made: Callable[..., Path]) -> None:
+def test_a_sign_that_is_written_out_as_many_tokens_counts_as_many(nli_model: Callable[..., Path]) -> None:
     hour = "\u33c2" * 19  # each is three bytes, and the four tokens of a.m. once it is normalised
-    detector = NLIModel(made("xlm-roberta"), precision="float32", cache=None)
-    [verdict] = detector.detect([(hour, "a")])
-    assert isinstance(verdict, Verdict)
+    detector = NLIModel(nli_model("xlm-roberta"), precision="float32", cache=None)
+    [verdict] = verdicts_of(detector, [(hour, "a")])
     assert verdict.score_source == "passages"
 
 
-def test_both_orders_count_where_symmetric(made: Callable[..., Path]) -> None:
-    plain = NLIModel(made("bert"), precision="float32", cache=None)
-    both = NLIModel(made("bert"), precision="float32", cache=None, symmetric=True)
+def test_both_orders_count_where_symmetric(nli_model: Callable[..., Path]) -> None:
+    plain = NLIModel(nli_model("bert"), precision="float32", cache=None)
+    both = NLIModel(nli_model("bert"), precision="float32", cache=None, symmetric=True)
     turned = [(second, first) for first, second in PAIRS[:20]]
     mean = (scores_of(plain, PAIRS[:20]) + scores_of(plain, turned)) / 2
     assert scores_of(both, PAIRS[:20]) == pytest.approx(mean, abs=1e-6)
 
 
-def test_what_was_read_before_comes_from_the_cache(made: Callable[..., Path], tmp_path: Path) -> None:
-    folder = made("bert")
+def test_what_was_read_before_comes_from_the_cache(nli_model: Callable[..., Path], tmp_path: Path) -> None:
+    folder = nli_model("bert")
     for read in (20, 0):
         detector = NLIModel(folder, precision="float32", cache=EmbeddingCache(tmp_path))
         detector.detect(PAIRS[:20])
         assert (detector.counts["read"], detector.counts["read_from_cache"]) == (read, 20 - read)
-    other = NLIModel(made("bert", seed=1), precision="float32", cache=EmbeddingCache(tmp_path))
+    other = NLIModel(nli_model("bert", seed=1), precision="float32", cache=EmbeddingCache(tmp_path))
     other.detect(PAIRS[:20])
     assert other.counts["read"] == 20
 
 
-def test_an_empty_text_and_a_damaged_network_are_failures(made: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_empty_text_and_a_damaged_network_are_failures(
+    nli_model: Callable[..., Path], tmp_path: Path
+) -> None:
     from safetensors.numpy import load_file, save_file
 
-    detector = NLIModel(made("bert"), precision="float32", cache=None)
+    detector = NLIModel(nli_model("bert"), precision="float32", cache=None)
     assert detector.detect([("", "a dog"), PAIRS[0]])[0] == EMPTY_TEXT
-    shutil.copytree(made("bert"), folder := tmp_path / "model")
+    shutil.copytree(nli_model("bert"), folder := tmp_path / "model")
     tensors = load_file(folder / "model.safetensors")
     tensors["classifier.bias"][:] = np.nan
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
@@ -364,12 +280,12 @@ def test_an_empty_text_and_a_damaged_network_are_failures(made: Callable[..., Pa
     assert failure.kind == "not_a_number"
 
 
-def test_it_tells_what_a_run_asks_of_a_detector(made: Callable[..., Path]) -> None:
+def test_it_tells_what_a_run_asks_of_a_detector(nli_model: Callable[..., Path]) -> None:
     card = "---\ndatasets:\n- nyu-mll/multi_nli\n- snli\n---\n# A model\n"
-    detector = NLIModel(made("bert", card=card), precision="float32", cache=None)
+    detector = NLIModel(nli_model("bert", card=card), precision="float32", cache=None)
     assert detector.trained_on == ["nyu-mll/multi_nli", "snli"]
-    assert NLIModel(made("bert")).trained_on is None
-    assert NLIModel(made("bert", card="---\ndatasets: [\n---\n")).trained_on is None
+    assert NLIModel(nli_model("bert")).trained_on is None
+    assert NLIModel(nli_model("bert", card="---\ndatasets: [\n---\n")).trained_on is None
     assert json.loads(json.dumps(detector.settings)) == detector.settings
     assert not set(COUNTED) & set(detector.settings)
     progress: list[int] = []
@@ -379,54 +295,12 @@ def test_it_tells_what_a_run_asks_of_a_detector(made: Callable[..., Path]) -> No
 
 
 def test_a_cross_encoder_of_sentence_transformers_is_one_too(
-    made: Callable[..., Path], tmp_path: Path
+    nli_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     from sentence_transformers import CrossEncoder
 
-    theirs = CrossEncoder(str(made("bert")), device="cpu")
+    theirs = CrossEncoder(str(nli_model("bert")), device="cpu")
     theirs.save_pretrained(str(tmp_path / "model"))
     expected = theirs.predict(PAIRS[:40], apply_softmax=True)[:, 0]
     detector = NLIModel(tmp_path / "model", precision="float32", cache=None)
     assert np.abs(scores_of(detector, PAIRS[:40]) - expected).max() < 1e-5
-
-
-HUB_SCRIPT = """
-import sys
-from kimera.detectors import NLIModel
-from kimera.errors import UserError
-try:
-    detector = NLIModel(sys.argv[1], revision=sys.argv[2] or None, precision="float32", cache=None)
-    [verdict] = detector.detect([("a dog sleeps", "no dog sleeps")])
-    print(verdict.score, detector.settings["revision"], "torch" in sys.modules, "transformers" in sys.modules)
-except UserError as error:
-    print(error)
-"""
-
-
-def from_hub(name: str, revision: str, hub: Path) -> subprocess.CompletedProcess[str]:
-    """The first verdict of a model by its name; nobody answers at the hub's address."""
-    environment = {**os.environ, "HF_HUB_CACHE": str(hub), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    environment.pop("HF_HUB_OFFLINE", None)
-    command = [sys.executable, "-c", HUB_SCRIPT, name, revision]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-
-
-@pytest.mark.slow
-def test_a_name_is_looked_for_in_the_local_cache_of_the_hub(
-    made: Callable[..., Path], tmp_path: Path
-) -> None:
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    place = tmp_path / "models--somebody--nli"
-    shutil.copytree(made("bert"), place / "snapshots" / commit)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(commit)
-    [expected] = NLIModel(made("bert"), precision="float32", cache=None).detect(
-        [("a dog sleeps", "no dog sleeps")]
-    )
-    cached = from_hub("somebody/nli", "", tmp_path)
-    assert isinstance(expected, Verdict)
-    assert cached.stdout.split() == [str(expected.score), commit, "False", "False"]
-    assert f"revision {commit}, from the local cache of the Hugging Face hub" in cached.stderr
-    missing = from_hub("somebody/other", "", tmp_path)
-    assert "the hub cannot be reached" in missing.stdout
-    assert "hf download somebody/other" in missing.stdout

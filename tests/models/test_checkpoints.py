@@ -1,0 +1,118 @@
+"""A model is found by its folder or its name, and one that cannot be read is refused with the remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kimera.detectors import NLIModel
+from kimera.errors import UserError
+from kimera.pairs import Verdict
+
+PAIR = ("a dog sleeps", "no dog sleeps")
+
+
+def without_head(folder: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier")}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def without_a_layer(folder: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "layer.1" not in name}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def changed(**settings: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **settings}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no weights as safetensors"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"damaged"), "are damaged"),
+        (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "no fast tokenizer"),
+        (without_head, "no classification head"),
+        (without_a_layer, "lacks weights of the network"),
+        (changed(architectures=["BertModel"]), "no classification head"),
+        (changed(model_type="t5", is_encoder_decoder=True), "is an encoder-decoder"),
+        (changed(model_type="own", auto_map={"AutoModel": "code.Model"}), "needs Python code"),
+        (changed(model_type="no-such-model"), "cannot be read as a classifier"),
+    ],
+)
+def test_a_folder_that_is_no_classifier_is_refused(
+    nli_model: Callable[..., Path], tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    shutil.copytree(nli_model("bert"), folder := tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(UserError, match=message):
+        NLIModel(folder, precision="float32", cache=None).detect([PAIR])
+
+
+def test_what_is_no_folder_and_no_name_of_the_hub_is_refused(nli_model: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="is OWNER/NAME"):
+        NLIModel("no/such/folder")
+    with pytest.raises(UserError, match="has no revisions"):
+        NLIModel(nli_model("bert"), revision="main")
+
+
+HUB_SCRIPT = """
+import sys
+from kimera.detectors import NLIModel
+from kimera.errors import UserError
+try:
+    detector = NLIModel(sys.argv[1], revision=sys.argv[2] or None, precision="float32", cache=None)
+    [verdict] = detector.detect([("a dog sleeps", "no dog sleeps")])
+    print(verdict.score, detector.settings["revision"], "torch" in sys.modules, "transformers" in sys.modules)
+except UserError as error:
+    print(error)
+"""
+
+
+def from_hub(name: str, revision: str, hub: Path) -> subprocess.CompletedProcess[str]:
+    """The first verdict of a model by its name; nobody answers at the hub's address."""
+    environment = {**os.environ, "HF_HUB_CACHE": str(hub), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-c", HUB_SCRIPT, name, revision]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_name_is_looked_for_in_the_local_cache_of_the_hub(
+    nli_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    place = tmp_path / "models--somebody--nli"
+    shutil.copytree(nli_model("bert"), place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    [expected] = NLIModel(nli_model("bert"), precision="float32", cache=None).detect(
+        [("a dog sleeps", "no dog sleeps")]
+    )
+    cached = from_hub("somebody/nli", "", tmp_path)
+    assert isinstance(expected, Verdict)
+    assert cached.stdout.split() == [str(expected.score), commit, "False", "False"]
+    assert f"revision {commit}, from the local cache of the Hugging Face hub" in cached.stderr
+    missing = from_hub("somebody/other", "", tmp_path)
+    assert "the hub cannot be reached" in missing.stdout
+    assert "hf download somebody/other" in missing.stdout
