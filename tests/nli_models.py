@@ -120,7 +120,8 @@ def _spread(network: Any, outlier: float, tokenizer: Any) -> None:
 
     for name, weights in network.named_parameters():
         if weights.dim() == 2:
-            weights.mul_((0.5 if "embedding" in name else 0.15) / weights.std())
+            wanted = 0.5 if "embedding" in name else 0.85 / weights.shape[1] ** 0.5
+            weights.mul_(wanted / weights.std())
     for name, module in network.named_modules():
         # What one of these does, the other undoes, so that only int8 suffers.
         if outlier != 1.0 and name.endswith(".attention"):

@@ -125,7 +125,7 @@ def test_float32_is_taken_where_one_channel_spoils_int8(
     precision: Precision | None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = nli_model(architecture, outlier=300.0, seed=1 if precision else 2)
+    folder = nli_model(architecture, outlier=1000.0, seed=1 if precision else 2)
     detector = NLIModel(folder, precision=precision, cache=None)
     scores = scores_of(detector, PAIRS)
     assert detector.settings["precision"] == "float32"
