@@ -80,7 +80,7 @@ class NLIModel(ClosedAtExit, VerdictSource):
         model: str | Path,
         *,
         revision: str | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | str | None = None,
         cache: EmbeddingCache | Literal["default"] | None = "default",
         workers: int | None = None,
         symmetric: bool = False,

@@ -22,6 +22,8 @@ ENCODERS = frozenset(
         "mpnet", "roberta", "xlm-roberta",
     }
 )  # fmt: skip
+# How the types of models begin that read from left to right and classify by the last token.
+DECODERS = ("bloom", "falcon", "gemma", "gpt", "llama", "mistral", "mixtral", "olmo", "opt", "phi", "qwen")
 HEADED = "ForSequenceClassification"
 ENCODER_DECODERS = ("t5", "mt5", "umt5", "bart", "mbart", "HHEMv2Config")
 
@@ -79,6 +81,12 @@ class Checkpoint:
                 f"{self._where} is an encoder-decoder ({kind}), which writes its answer as text or reads the "
                 "pair twice; only encoders with a classification head are read. Give one, such as a BERT, "
                 "RoBERTa or DeBERTa that was fine-tuned on natural language inference"
+            )
+        if kind.startswith(DECODERS):
+            raise UserError(
+                f"{self._where} is a decoder ({kind}), which classifies by the last token alone; only "
+                "encoders are read. Give one, such as a BERT, RoBERTa or DeBERTa that was fine-tuned on "
+                "natural language inference; a decoder that is served can be asked as a judge"
             )
         if config.get("auto_map") and kind not in ENCODERS:
             raise UserError(

@@ -60,15 +60,16 @@ class ClassLabels:
         return made
 
 
-def class_labels(name: str, config: dict[str, Any], told: Sequence[str] | None) -> ClassLabels:
-    """What the outputs of a model mean. name: of the model. config: its config.json. told: by the user.
+def class_labels(name: str, config: dict[str, Any], told: Sequence[str] | str | None) -> ClassLabels:
+    """What the outputs of a model mean.
 
+    name: of the model. config: its config.json. told: by the user, one by one or with commas between them.
     Raises `UserError` where that leaves open which output is contradiction.
     """
-    own = _own_names(config)
+    own = _own_names(name, config)
     if told is None:
         return _of_names(name, own, "its config.json calls the outputs " + _quoted(own))
-    names = tuple(label.strip() for label in told)
+    names = tuple(label.strip() for label in (told.split(",") if isinstance(told, str) else told))
     if len(names) != len(own):
         raise UserError(
             f"{name} has {len(own)} {'output' if len(own) == 1 else 'outputs'}, which it calls "
@@ -77,11 +78,17 @@ def class_labels(name: str, config: dict[str, Any], told: Sequence[str] | None) 
     return _of_names(name, names, "the labels are " + _quoted(names))
 
 
-def _own_names(config: dict[str, Any]) -> tuple[str, ...]:
+def _own_names(name: str, config: dict[str, Any]) -> tuple[str, ...]:
     """Two outputs with these names are what the library transformers takes where the file states nothing."""
     stated = config.get("id2label") or {}
-    size = config.get("num_labels") or len(stated) or 2
-    by_place = {int(place): str(label) for place, label in stated.items()}
+    try:
+        by_place = {int(place): str(label) for place, label in stated.items()}
+        size = int(config.get("num_labels") or len(by_place) or 2)
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(
+            f"{name}: the id2label of its config.json does not number the labels; correct it, such as "
+            '{"0": "contradiction", "1": "entailment", "2": "neutral"}'
+        ) from None
     return tuple(by_place.get(place, f"LABEL_{place}") for place in range(size))
 
 

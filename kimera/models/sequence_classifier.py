@@ -41,8 +41,8 @@ TYPED_TOKENIZERS = ("BertTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer", "
 TYPED_MODELS = frozenset({"bert", "electra", "deberta", "deberta-v2"})  # where no tokenizer is named
 TYPES_OF = {"bert": 2, "albert": 2, "electra": 2}  # types that a configuration has by default
 LENGTHS_TO_CHECK = (5, 40, 130)  # tokens; the exporter traces 7
-# Of a logit, over its size where that is above 1. Rounding is 1e-6 and in deep networks up to 1e-4; a trace that
-# does something else is off by tenths.
+# Of a logit, over its size where that is above 1. Rounding is 1e-6, and in deep networks up to 1e-4; a trace
+# that does something else is off by tenths.
 MAX_EXPORT_ERROR = 1e-3
 
 
@@ -65,7 +65,7 @@ class SequenceClassifier(PairModel):
         checkpoint: Checkpoint,
         runtime: Runtime,
         *,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | str | None = None,
         cache_dir: str | Path | None = None,
         threads: int | None = None,
         engine: Engine | EngineName = LOCAL,

@@ -198,9 +198,9 @@ def test_a_single_output_is_p_of_consistent_where_that_is_said(nli_model: Callab
 def test_labels_that_are_told_overrule_the_models_own(nli_model: Callable[..., Path]) -> None:
     folder = nli_model("bert", ("LABEL_0", "LABEL_1", "LABEL_2"))
     expected = softmax(logits_of_transformers(folder, PAIRS[:20]))[:, 2]
-    labels = ("entailment", "neutral", "contradiction")
-    detector = NLIModel(folder, labels=labels, precision="float32", cache=None)
-    assert scores_of(detector, PAIRS[:20]) == pytest.approx(expected, abs=1e-5)
+    for labels in (("entailment", "neutral", "contradiction"), "entailment, neutral, contradiction"):
+        detector = NLIModel(folder, labels=labels, precision="float32", cache=None)
+        assert scores_of(detector, PAIRS[:20]) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def changed(**settings: object) -> Callable[[Path], None]:
         (without_a_layer, "lacks weights of the network"),
         (changed(architectures=["BertModel"]), "no classification head"),
         (changed(model_type="t5", is_encoder_decoder=True), "is an encoder-decoder"),
+        (changed(model_type="qwen3", architectures=["Qwen3ForSequenceClassification"]), "is a decoder"),
+        (changed(id2label={"first": "contradiction"}), "id2label of its config.json"),
         (changed(model_type="own", auto_map={"AutoModel": "code.Model"}), "needs Python code"),
         (changed(model_type="no-such-model"), "cannot be read as a classifier"),
     ],
