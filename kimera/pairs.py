@@ -79,6 +79,8 @@ class Verdict:
         read at once, so that it is the greatest of many and not calibrated.
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
+    entailment, neutral: the probabilities of the other two classes where the detector knows them, with the
+        score adding up to 1; None where it does not.
     """
 
     contradiction: bool
@@ -88,6 +90,8 @@ class Verdict:
     wait_ms: float = 0.0
     score_source: str = "stated"
     screen_score: float | None = None
+    entailment: float | None = None
+    neutral: float | None = None
 
     def __post_init__(self) -> None:
         if not self.confidence <= 1.0:  # also true of NaN

@@ -18,7 +18,7 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.console import as_called
-from kimera.detectors import COUNTED
+from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, told_passages
 from kimera.errors import UserError
 from kimera.models import (
     DEFAULT_MODEL,
@@ -58,8 +58,6 @@ __all__ = [
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
-THRESHOLD = 0.5
-MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
 
 PairLike: TypeAlias = Pair | tuple[str, str]
 Stages: TypeAlias = Literal["screen", "verify", "both"]
@@ -260,7 +258,7 @@ class Reactor(ClosedAtExit):
         self.stats = replace(self.stats, workers_asked=workers)
         source = (pair_of(pair, number) for number, pair in enumerate(pairs))
         while chunk := [(pair.text1, pair.text2) for pair in islice(source, self.chunk_size(workers))]:
-            progress = _ChunkProgress(len(chunk), on_progress)
+            progress = ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(chunk, workers, progress)
             progress.reach(1.0)
             yield from outcomes
@@ -338,7 +336,7 @@ class Reactor(ClosedAtExit):
         return self.workers if workers is None else workers
 
     def _detect_chunk(
-        self, chunk: list[tuple[str, str]], workers: int | None, progress: _ChunkProgress
+        self, chunk: list[tuple[str, str]], workers: int | None, progress: ChunkProgress
     ) -> list[Outcome]:
         start, loaded_s = time.perf_counter(), self._load_s
         answerable = [all(text.strip() for text in texts) for texts in chunk]
@@ -373,26 +371,6 @@ class Reactor(ClosedAtExit):
         return self.screen(vectors[first], vectors[second])
 
 
-class _ChunkProgress:
-    """Tells how far a chunk's pairs have come."""
-
-    def __init__(self, pairs: int, tell: Callable[[int], object] | None) -> None:
-        self._pairs = pairs
-        self._tell = tell
-        self._told = 0
-
-    def part(self, start: float, end: float) -> Callable[[int, int], None]:
-        """Tells of a part of the chunk's work, from one share of it to another: (done, of) of the part."""
-        return lambda done, of: self.reach(start + (end - start) * done / of)
-
-    def reach(self, share: float) -> None:
-        """So much of the chunk's work is done; told is what that adds in whole pairs."""
-        added = int(self._pairs * share) - self._told
-        if added > 0 and self._tell is not None:
-            self._told += added
-            self._tell(added)
-
-
 def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
     if path is None and encoder.name not in PACKAGED_NAMES:
         raise UserError(
@@ -425,11 +403,7 @@ def _verdict(
     if screen_score is not None:
         known.append(f"screen: P(contradiction) {screen_score:.2f}")
     if passages is not None:
-        cut = f", {passages.cut} of them cut" if passages.cut else ""
-        known.append(
-            f"too long to be read at once; strongest of {passages.of} pairs of passages{cut}: "
-            + " against ".join(map(_quoted, passages.texts))
-        )
+        known.append(told_passages(passages))
     return Verdict(
         contradiction=is_contradiction,
         confidence=contradiction if is_contradiction else 1.0 - contradiction,
@@ -437,9 +411,6 @@ def _verdict(
         latency_ms=latency_ms,
         score_source="passages" if passages else "calibrated",
         screen_score=screen_score,
+        entailment=entailment,
+        neutral=neutral,
     )
-
-
-def _quoted(passage: str) -> str:
-    whole = len(passage) <= MAX_QUOTED
-    return f'"{passage}"' if whole else f'"{passage[:MAX_QUOTED]}..."'

@@ -10,10 +10,12 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from nli_models import LABELS, write_nli_model
 from servers import HOST, ScriptedJudge
 
 if TYPE_CHECKING:
@@ -132,3 +134,18 @@ def live_finder() -> ContradictionFinder:
     finder = ContradictionFinder(Reactor(cache=None), CandidateRule())
     finder.load()
     return finder
+
+
+@pytest.fixture(scope="session")
+def nli_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a model for natural language inference, made once, however many tests ask for it."""
+    folders: dict[str, Path] = {}
+
+    def make(architecture: str = "bert", labels: tuple[str, ...] | None = None, **how: Any) -> Path:
+        key = repr((architecture, labels, how))
+        if key not in folders:
+            folder = tmp_path_factory.mktemp(architecture)
+            folders[key] = write_nli_model(folder, architecture, labels or LABELS[architecture][0], **how)
+        return folders[key]
+
+    return make

@@ -51,6 +51,7 @@ def test_a_verdict_says_what_is_known_and_no_more(encoder):
     assert verdict.score_source == "calibrated"
     assert verdict.latency_ms > 0
     assert verdict.screen_score is None
+    assert verdict.score + verdict.entailment + verdict.neutral == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from pathlib import Path
 
 from kimera.files import csv_file, text_cell
@@ -21,6 +22,7 @@ DETECTOR_COLUMNS = (
     "reasoning",
     "error",
 )
+CLASS_COLUMNS = ("entailment", "neutral")  # only of detectors that know them
 SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
 
 
@@ -30,16 +32,22 @@ def write_results_csv(
     detector_titles: Sequence[str],
     *,
     screened: bool = False,
+    with_classes: Sequence[bool] = (),
 ) -> None:
     """Writes the rows as they come; memory does not grow with them.
 
     Each row holds the findings in the order of `detector_titles`; None where a detector was not asked. Texts
     are whole and quoted, numbers are not; a text that a spreadsheet would run gets a leading apostrophe.
+    with_classes: of each detector, whether it has `CLASS_COLUMNS` as well; without it none has.
     screened: one more column, `SCREEN_COLUMN`, for what the reactor's first stage said.
     Raises ValueError if a row has more or fewer findings than there are detectors.
     """
     header = [*PAIR_COLUMNS]
     header += [f"{text_cell(title)}_{column}" for title in detector_titles for column in DETECTOR_COLUMNS]
+    known = list(with_classes) or [False] * len(detector_titles)
+    header += [
+        f"{text_cell(title)}_{name}" for title in compress(detector_titles, known) for name in CLASS_COLUMNS
+    ]
     with csv_file(path) as writer:
         writer.writerow([*header, *[SCREEN_COLUMN] * screened, "agreement"])
         for pair, findings in rows:
@@ -48,6 +56,7 @@ def write_results_csv(
                     f"{len(findings)} findings for {len(detector_titles)} detectors: {pair.id!r}"
                 )
             cells = [cell for finding in findings for cell in finding_cells(finding)]
+            cells += [cell for finding in compress(findings, known) for cell in _class_cells(finding)]
             screen = [_screen_cell(findings)] * screened
             writer.writerow([*pair_cells(pair), *cells, *screen, _agreement(findings)])
 
@@ -71,6 +80,12 @@ def finding_cells(finding: Finding) -> list[Cell]:
         text_cell(finding.reasoning),
         "",
     ]
+
+
+def _class_cells(finding: Finding) -> list[Cell]:
+    if not isinstance(finding, Verdict):
+        return [""] * len(CLASS_COLUMNS)
+    return ["" if value is None else round(value, 6) for value in (finding.entailment, finding.neutral)]
 
 
 def _screen_cell(findings: Sequence[Finding]) -> Cell:

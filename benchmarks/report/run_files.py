@@ -37,7 +37,10 @@ def write_report(
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
     table = PairTable()
-    write_results_csv(out_dir / "results.csv", table.watching(rows), titles, screened=screened)
+    with_classes = [detector.tells_classes for detector in run.detectors]
+    write_results_csv(
+        out_dir / "results.csv", table.watching(rows), titles, screened=screened, with_classes=with_classes
+    )
     write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_text(out_dir / "summary.md", render_markdown(summary))
     write_text(out_dir / "report.html", render_page(summary, run, table))

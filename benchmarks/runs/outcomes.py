@@ -43,6 +43,7 @@ class Outcomes:
         (n, 3), of the prompt, the completion, and cached ones.
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
+    tells_classes: whether a verdict tells P(entailment) or P(neutral).
     offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
     """
 
@@ -70,6 +71,7 @@ class Outcomes:
         self.attempts = 0
         self.attempt_errors: Counter[str] = Counter()
         self.from_cache = 0
+        self.tells_classes = False
         self.passes: list[Record] = []
         self.limit_changes: list[tuple[float, int, str]] = []
         self._failure_kinds: dict[int, str] = {}
@@ -138,6 +140,7 @@ class Outcomes:
             return
         self.verdicts[index] = result.contradiction
         self.scores[index] = result.score
+        self.tells_classes |= result.entailment is not None or result.neutral is not None
         self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
         if (stated := record.get("stated")) is not None:
             self.stated[index] = Verdict(result.contradiction, stated).score
@@ -200,6 +203,7 @@ class Outcomes:
             done_s=self.done_s,
             score_sources=self.score_sources,
             errors=self.errors(),
+            tells_classes=self.tells_classes,
             **(self._of_requests() if self.info.is_paid else self._of_work()),
         )
 

@@ -56,6 +56,7 @@ class DetectorResult:
     measured: bool (n,), the judge's pairs that were drawn at random; its quality is that on them. None: all.
     spared: how many pairs the judge did not have to be asked about.
     unranked: why the scores are no ranking; empty where they are one.
+    tells_classes: whether a verdict of it tells P(entailment) or P(neutral).
     """
 
     info: DetectorInfo
@@ -86,6 +87,7 @@ class DetectorResult:
     measured: np.ndarray | None = None
     spared: int = 0
     unranked: str = ""
+    tells_classes: bool = False
 
     @property
     def name(self) -> str:

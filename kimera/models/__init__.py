@@ -9,7 +9,9 @@ __all__ = [
     "CLASSES",
     "DEFAULT_MODEL",
     "MAX_PASSAGE_PAIRS",
+    "MIN_PARITY_PAIRS",
     "PACKAGED_NAMES",
+    "PARITY_PAIRS",
     "Backend",
     "ContradictionHead",
     "CrossEncoder",
@@ -20,8 +22,10 @@ __all__ = [
     "Encoder",
     "Examples",
     "FitOptions",
+    "Parity",
     "Precision",
     "Runtime",
+    "SequenceClassifier",
     "Source",
     "Strongest",
     "Tokenizer",
@@ -29,9 +33,11 @@ __all__ = [
     "Verified",
     "base_fingerprint",
     "calibration_error",
+    "choose_runtime",
     "distinct",
     "embed",
     "equal_mass_bins",
+    "find_checkpoint",
     "fit",
     "fit_calibration",
     "folder_digest",
@@ -39,6 +45,7 @@ __all__ = [
     "model_folder",
     "open_network",
     "pairs_at_a_time",
+    "parity",
     "parse_source",
     "read_sources",
     "sentences",
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
         equal_mass_bins,
         fit_calibration,
     )
+    from kimera.models.checkpoints import find_checkpoint
     from kimera.models.cross_encoder import (
         CrossEncoder,
         base_fingerprint,
@@ -70,9 +78,11 @@ if TYPE_CHECKING:
     from kimera.models.data_sets import DataSet, Source, parse_source, read_sources, sources_named_in
     from kimera.models.encoder import Embedded, Encoder, embed
     from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
+    from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
-    from kimera.models.runtime import Backend, Device, Precision, Runtime
+    from kimera.models.runtime import Backend, Device, Precision, Runtime, choose_runtime
+    from kimera.models.sequence_classifier import SequenceClassifier
     from kimera.models.tokens import Tokenizer, Tokens
     from kimera.models.verification import Strongest, Verified, pairs_at_a_time, verify
 else:
@@ -81,6 +91,7 @@ else:
         {
             "cached_outputs": ["distinct"],
             "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
+            "checkpoints": ["find_checkpoint"],
             "cross_encoder": [
                 "CrossEncoder",
                 "base_fingerprint",
@@ -95,8 +106,10 @@ else:
             "encoder": ["Embedded", "Encoder", "embed"],
             "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
+            "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
             "passages": ["MAX_PASSAGE_PAIRS", "sentences"],
-            "runtime": ["Backend", "Device", "Precision", "Runtime"],
+            "runtime": ["Backend", "Device", "Precision", "Runtime", "choose_runtime"],
+            "sequence_classifier": ["SequenceClassifier"],
             "tokens": ["Tokenizer", "Tokens"],
             "verification": ["Strongest", "Verified", "pairs_at_a_time", "verify"],
         },

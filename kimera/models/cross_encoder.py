@@ -16,8 +16,9 @@ from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.head import CLASSES
 from kimera.models.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.models.onnx_models import RECIPE, exported
+from kimera.models.pair_model import PAIRS_PER_TASK, PAIRS_WORTH_A_POOL, PairModel
 from kimera.models.runtime import Backend, Device, Precision, choose_runtime
-from kimera.models.text_model import Batches, TextModel
+from kimera.models.text_model import Batches
 from kimera.models.tokens import Tokenizer, Tokens
 from kimera.models.torch_models import copies, torch_batches
 from kimera.workers import LOCAL, Engine, EngineName
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-PAIRS_PER_TASK = 256  # of a worker process
-PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
 
-
-class CrossEncoder(TextModel[tuple[str, str]]):
+class CrossEncoder(PairModel):
     """A fine-tuned model over both texts of a pair.
 
     weights: what fine-tuning made of `model`, or the path of such a file. model: "all-MiniLM-L6-v2" (the copy
@@ -85,9 +83,10 @@ class CrossEncoder(TextModel[tuple[str, str]]):
         """Names what decides the logits: the weights, the model they belong to, and the precision."""
         return f"{self.weights.fingerprint}:{self.runtime.precision}:{RECIPE}"
 
-    def cache_key(self, item: tuple[str, str]) -> str:
-        """One text for two. With a mark between them alone, texts that hold it could make the same."""
-        return f"{len(item[0])}:{item[0]}{item[1]}"
+    @property
+    def max_tokens(self) -> int:
+        """What fine-tuning cut pairs at."""
+        return self.weights.max_tokens
 
     @functools.cached_property
     def _counting_tokenizer(self) -> Tokenizer:
@@ -119,37 +118,9 @@ class CrossEncoder(TextModel[tuple[str, str]]):
     def _maker(self) -> Callable[..., CrossEncoder]:
         return functools.partial(CrossEncoder, self.weights, name_elsewhere(self.name, self.folder))
 
-    def _length(self, item: tuple[str, str]) -> int:
-        return len(item[0]) + len(item[1])
-
-    def _here(self, items: Sequence[tuple[str, str]]) -> Batches:
-        # Not in parts, as the encoder does: cut by tokens all at once, more pairs share a length and a batch.
-        yield from self._read(items)
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Calibrated probabilities, float32 of shape (n, 3) in the order of `CLASSES`; rows sum to 1."""
-        return self.calibrated(self.logits(pairs))
-
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Of `logits`, shape (n, 3), what `predict` gives."""
         return calibrated_probabilities(logits, self.weights.slope, self.weights.offset)
-
-    def logits(self, pairs: Sequence[tuple[str, str]], *, workers: int | None = None) -> np.ndarray:
-        """What the network says before calibration: float32 of shape (n, 3). For `workers` see `batches`."""
-        return self.outputs(pairs, workers=workers)
-
-    def too_long(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Which pairs do not fit into the window, so that they would be cut: bool of shape (n,)."""
-        maximum = self.weights.max_tokens
-        cut = np.array([_bytes(first) + _bytes(second) > maximum - 3 for first, second in pairs], bool)
-        at = np.flatnonzero(cut).tolist()  # a token has a byte at least; the others have to be counted
-        if at:
-            cut[at] = self._counting_tokenizer.of_pairs([pairs[row] for row in at]).lengths > maximum
-        return cut
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
 
 
 def model_folder(name: str) -> Path:

@@ -54,6 +54,7 @@ class OnnxModel:
         self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
             source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
         )
+        self._inputs = {node.name for node in self._session.get_inputs()}  # not all networks take all three
         self._threads = ThreadPoolExecutor(threads or _cores())
 
     def batches(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -65,7 +66,8 @@ class OnnxModel:
 
     def _output(self, tokens: Tokens, rows: np.ndarray) -> np.ndarray:
         output: np.ndarray
-        [output] = self._session.run(None, dict(zip(INPUTS, tokens.padded(rows), strict=True)))
+        arrays = zip(INPUTS, tokens.padded(rows), strict=True)
+        [output] = self._session.run(None, {name: array for name, array in arrays if name in self._inputs})
         return output
 
 

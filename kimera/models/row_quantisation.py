@@ -7,7 +7,7 @@ is 127 steps), and every column of the weights has one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,25 +24,41 @@ CONTRIB = "com.microsoft"  # onnxruntime's own operators
 
 def quantise_rows(model: onnx.ModelProto) -> None:
     """Replaces every product with a constant matrix; changes the model in place."""
-    from onnx import helper, numpy_helper  # only where a network is prepared
+    from onnx import helper  # only where a network is prepared
 
     graph = model.graph
     matrices = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 2}
+    # Layers that share a matrix, as those of ALBERT, get it from torch's exporter by way of such nodes.
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in matrices:
+            matrices[node.output[0]] = matrices[node.input[0]]
     quantiser = _Quantiser()
     nodes: list[onnx.NodeProto] = []
-    replaced: set[str] = set()
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in matrices:
-            weights = numpy_helper.to_array(matrices[node.input[1]])
-            nodes += quantiser.product(node.input[0], weights, node.output[0])
-            replaced.add(node.input[1])
-        else:
+            nodes += quantiser.product(node.input[0], matrices[node.input[1]], node.output[0])
+        elif node.op_type != "Identity" or node.output[0] not in matrices:
             nodes.append(node)
-    kept = [tensor for tensor in graph.initializer if tensor.name not in replaced]
+    nodes = _with_aliases(nodes, graph.node, matrices)
+    used = {name for node in nodes for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*kept, *quantiser.constants])
     model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+
+
+def _with_aliases(
+    nodes: list[onnx.NodeProto], before: Iterable[onnx.NodeProto], matrices: Mapping[str, onnx.TensorProto]
+) -> list[onnx.NodeProto]:
+    """With those of the nodes that only rename a matrix which something other than a product still needs."""
+    used = {name for node in nodes for name in node.input}
+    aliases = [
+        node
+        for node in before
+        if node.op_type == "Identity" and node.output[0] in matrices and node.output[0] in used
+    ]
+    return aliases + nodes
 
 
 class _Quantiser:
@@ -52,8 +68,9 @@ class _Quantiser:
         from onnx import numpy_helper  # only where a network is prepared
 
         self._count = 0
+        self._weights: dict[str, tuple[int, int, str, str]] = {}  # matrix -> (K, N, its steps, their scales)
         self._done: dict[str, tuple[str, str]] = {}  # input -> (its uint8 rows, their scales)
-        self._to_tensor = numpy_helper.from_array
+        self._to_tensor, self._to_array = numpy_helper.from_array, numpy_helper.to_array
         self.constants: list[onnx.TensorProto] = []
         self._per_step = self._constant(np.array(1 / STEPS, dtype=np.float32))
         self._minimum = self._constant(np.array(MIN_SCALE, dtype=np.float32))
@@ -62,19 +79,17 @@ class _Quantiser:
         self._zero_points = self._constant(np.array([ZERO_POINT], dtype=np.uint8))
         self._flat = self._constant(np.array([-1], dtype=np.int64))
 
-    def product(self, rows: str, weights: np.ndarray, output: str) -> Iterator[onnx.NodeProto]:
-        """The nodes of rows @ weights. rows: float32 of shape (..., K); weights: float32 of shape (K, N)."""
-        inner, columns = weights.shape
+    def product(self, rows: str, matrix: onnx.TensorProto, output: str) -> Iterator[onnx.NodeProto]:
+        """The nodes of rows @ matrix. rows: float32 of shape (..., K); matrix: float32 of shape (K, N)."""
+        inner, columns, steps, weight_scales = self._steps_of(matrix)
         if rows not in self._done:
             yield from self._quantised(rows, inner)
         quantised, scales = self._done[rows]
-        weight_scales = (np.abs(weights).max(axis=0) / STEPS).clip(MIN_SCALE).astype(np.float32)
-        steps = np.round(weights / weight_scales).astype(np.int8)
         # The operator takes one scale for all rows of activations, here 1; each row's own comes afterwards.
         product, scaled = self._name(), self._name()
         yield self._node(
             "MatMulIntegerToFloat",
-            [quantised, self._constant(steps), self._one, self._constant(weight_scales), self._zero_point],
+            [quantised, steps, self._one, weight_scales, self._zero_point],
             product,
             domain=CONTRIB,
         )
@@ -85,6 +100,15 @@ class _Quantiser:
         yield self._node("Slice", [shape, self._ints(0), self._ints(-1)], leading)
         yield self._node("Concat", [leading, self._ints(columns)], whole, axis=0)
         yield self._node("Reshape", [scaled, whole], output)
+
+    def _steps_of(self, matrix: onnx.TensorProto) -> tuple[int, int, str, str]:
+        """(K, N, the matrix in steps, the scale of each column): once for all that share it."""
+        if matrix.name not in self._weights:
+            weights = self._to_array(matrix)
+            scales = (np.abs(weights).max(axis=0) / STEPS).clip(MIN_SCALE).astype(np.float32)
+            steps = np.round(weights / scales).astype(np.int8)
+            self._weights[matrix.name] = *weights.shape, self._constant(steps), self._constant(scales)
+        return self._weights[matrix.name]
 
     def _quantised(self, rows: str, inner: int) -> Iterator[onnx.NodeProto]:
         # Not DynamicQuantizeLinear, which would be one node: its scale is that of the whole tensor.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +34,10 @@ class Tokens:
     def lengths(self) -> np.ndarray:
         """How many tokens each sequence has: int64 of shape (n,)."""
         return np.diff(self.ends, prepend=0)
+
+    def as_one_text(self) -> Tokens:
+        """The same ids with type 0 alone: for networks that are not told which text a token belongs to."""
+        return replace(self, firsts=self.lengths.astype(np.int32))
 
     def padded(
         self, rows: np.ndarray, swapped: np.ndarray | None = None
@@ -73,6 +77,11 @@ class Tokenizer:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
+
+    @property
+    def special_tokens(self) -> int:
+        """How many it adds to a pair."""
+        return int(self._tokenizer.num_special_tokens_to_add(True))
 
     def of_texts(self, texts: Sequence[str]) -> Tokens:
         return self._tokens([_clean(text) for text in texts])

@@ -1,4 +1,4 @@
-"""Pairs of texts to the cross-encoder's probabilities, by way of the cache."""
+"""Pairs of texts to the probabilities of a model that reads both together, by way of the cache."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.models.cached_outputs import cached_outputs, distinct
-from kimera.models.cross_encoder import PAIRS_PER_TASK, CrossEncoder
-from kimera.models.head import CLASSES
+from kimera.models.pair_model import PAIRS_PER_TASK, PairModel
 from kimera.models.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
 MIN_AT_A_TIME = 4096
@@ -36,7 +35,7 @@ class Strongest:
 class Verified:
     """What `verify` did.
 
-    probabilities: calibrated, float32 of shape (n, 3) in the order of `CLASSES`.
+    probabilities: what the model's `calibrated` gives, float32 of shape (n, 3) in the order of `CLASSES`.
     strongest: of each pair that is too long to be read at once, by its place, in the order given; its
     probabilities are theirs, unless those of the other order count too.
     read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
@@ -66,7 +65,7 @@ def pairs_at_a_time(workers: int | None) -> int:
 
 def verify(
     pairs: Sequence[tuple[str, str]],
-    cross_encoder: CrossEncoder,
+    model: PairModel,
     cache: EmbeddingCache | None,
     *,
     symmetric: bool = False,
@@ -85,22 +84,20 @@ def verify(
     is kept also where the call is interrupted.
     """
     ordered = [*pairs, *((second, first) for first, second in pairs)] if symmetric else pairs
-    long = cross_encoder.too_long(ordered)
+    long = model.too_long(ordered)
     parts = [
         passage_pairs(pair, max_passage_pairs) if is_long else [pair]
         for pair, is_long in zip(ordered, long, strict=True)
     ]
     different, rows = distinct(part for of_pair in parts for part in of_pair)
-    made = cached_outputs(different, cross_encoder, cache, workers=workers, on_batch=on_read)
-    probabilities = cross_encoder.calibrated(made.outputs)
+    made = cached_outputs(different, model, cache, workers=workers, on_batch=on_read)
+    probabilities = model.calibrated(made.outputs)
     flat = iter(rows.tolist())
     best = [_strongest_of(list(islice(flat, len(of_pair))), probabilities) for of_pair in parts]
     # The mean is of probabilities, not of logits: those of one order are calibrated, not those of both.
-    mean = probabilities[best].reshape(1 + symmetric, len(pairs), len(CLASSES)).mean(axis=0)
+    mean = probabilities[best].reshape(1 + symmetric, len(pairs), probabilities.shape[1]).mean(axis=0)
     strongest = {
-        place: Strongest(
-            different[best[place]], len(parts[place]), int(cross_encoder.too_long(parts[place]).sum())
-        )
+        place: Strongest(different[best[place]], len(parts[place]), int(model.too_long(parts[place]).sum()))
         for place in np.flatnonzero(long[: len(pairs)]).tolist()
     }
     return Verified(mean, strongest, len(different) - made.from_cache, made.from_cache, made.workers_used)

@@ -421,6 +421,19 @@ def test_what_the_reactors_first_stage_said_is_a_column_of_its_own(tmp_path: Pat
     assert "kimera_screen_score" not in read_csv(tmp_path / "results.csv")[0]
 
 
+def test_the_other_two_classes_are_columns_of_whom_knows_them(tmp_path: Path) -> None:
+    knows, half = Verdict(True, 0.7, entailment=0.1, neutral=0.2), Verdict(True, 0.7, entailment=0.3)
+    rows = [(Pair("x", "y"), [knows, Verdict(True, 0.8)]), (Pair("x", "z"), [half, None])]
+    rows.append((Pair("x", "w"), [Failure("empty_text", ""), None]))
+    path = tmp_path / "results.csv"
+    write_results_csv(path, rows, ["nli", "judge"], with_classes=[True, False])
+    cells = [(row["nli_entailment"], row["nli_neutral"]) for row in read_csv(path)]
+    assert cells == [("0.1", "0.2"), ("0.3", ""), ("", "")]
+    assert "judge_entailment" not in read_csv(path)[0]
+    write_results_csv(path, rows, ["nli", "judge"])
+    assert "nli_entailment" not in read_csv(path)[0]
+
+
 @pytest.mark.parametrize("start", FORMULA_START)
 def test_a_text_that_a_spreadsheet_would_run_is_neutralised(tmp_path: Path, start: str) -> None:
     text = f"{start}1+1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from benchmarks.runs.run_folder import JOURNAL
 from benchmarks.simulator.simulation import answers_for
 from benchmarks.stats.gates import check, known_figures, parse_gates, parts_of
 from benchmarks.stats.schema import load_schema
+from kimera.detectors import NLIModel
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.pairs import Failure, Pair, Verdict
 
@@ -164,6 +166,25 @@ def test_each_two_are_compared_and_each_local_one_makes_a_cascade_with_each_judg
         ("overlap", "judge-a"),
         ("overlap", "judge-b"),
     ]
+
+
+def test_a_model_of_the_users_own_shows_its_check_of_int8_and_all_three_classes(
+    nli_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = NLIModel(nli_model("bert", window=128), cache=None)
+    local = [LocalDetector(model, None, "nli"), LocalDetector(Negation(), None, "n")]
+    _, summary = made(tmp_path / "run", local)
+    told = summary["detectors"]["nli"]
+    assert (told["kind"], told["answered"], told["trained_on"]) == ("NLI model", len(PAIRS), None)
+    assert told["settings"]["int8_parity_pairs"] == len(PAIRS)
+    assert told["settings"]["precision"] in ("int8", "float32")
+    assert list(Draft202012Validator(load_schema()).iter_errors(summary)) == []
+    with (tmp_path / "run" / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sums = [sum(float(row[f"nli_{name}"]) for name in ("score", "entailment", "neutral")) for row in rows]
+    assert sums == pytest.approx([1.0] * len(rows), abs=1e-5)
+    assert "n_entailment" not in rows[0]
+    assert report([str(tmp_path / "run")]) == 0
 
 
 @pytest.mark.parametrize("file", ["summary.md", "report.html", "results.csv"])

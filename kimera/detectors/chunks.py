@@ -1,0 +1,44 @@
+"""What detectors that read chunk by chunk share: progress in pairs, passages in words, the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kimera.models import Strongest
+
+THRESHOLD = 0.5
+MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
+
+
+class ChunkProgress:
+    """Tells how far a chunk's pairs have come."""
+
+    def __init__(self, pairs: int, tell: Callable[[int], object] | None) -> None:
+        self._pairs = pairs
+        self._tell = tell
+        self._told = 0
+
+    def part(self, start: float, end: float) -> Callable[[int, int], None]:
+        """Tells of a part of the chunk's work, from one share of it to another: (done, of) of the part."""
+        return lambda done, of: self.reach(start + (end - start) * done / of)
+
+    def reach(self, share: float) -> None:
+        """So much of the chunk's work is done; told is what that adds in whole pairs."""
+        added = int(self._pairs * share) - self._told
+        if added > 0 and self._tell is not None:
+            self._told += added
+            self._tell(added)
+
+
+def told_passages(passages: Strongest) -> str:
+    """What a verdict's reasoning says of a pair that was read passage by passage."""
+    cut = f", {passages.cut} of them cut" if passages.cut else ""
+    return (
+        f"too long to be read at once; strongest of {passages.of} pairs of passages{cut}: "
+        + " against ".join(map(_quoted, passages.texts))
+    )
+
+
+def _quoted(passage: str) -> str:
+    whole = len(passage) <= MAX_QUOTED
+    return f'"{passage}"' if whole else f'"{passage[:MAX_QUOTED]}..."'

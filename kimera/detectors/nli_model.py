@@ -1,0 +1,287 @@
+"""NLIModel: any natural language inference model of the Hugging Face hub, or in a folder, as a detector."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, compress, islice
+from pathlib import Path
+from typing import Any, Literal
+
+from kimera.cache import EmbeddingCache
+from kimera.console import note
+from kimera.detectors.chunks import THRESHOLD, ChunkProgress, told_passages
+from kimera.detectors.verdict_source import VerdictSource
+from kimera.errors import UserError
+from kimera.models import (
+    MIN_PARITY_PAIRS,
+    PARITY_PAIRS,
+    Backend,
+    Device,
+    Parity,
+    Precision,
+    Runtime,
+    SequenceClassifier,
+    Strongest,
+    choose_runtime,
+    find_checkpoint,
+    pairs_at_a_time,
+    parity,
+    verify,
+)
+from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
+from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
+
+MAX_AHEAD = 4096  # pairs that are held for the check of int8, where most are the same
+
+NOT_A_NUMBER = Failure(
+    "not_a_number", "the model gave no number for this pair: its weights are damaged, or float16 is too small"
+)
+
+TwoTexts = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """See `COUNTED`."""
+
+    read: int = 0
+    read_from_cache: int = 0
+    workers_used: int = 0
+
+
+class NLIModel(ClosedAtExit, VerdictSource):
+    """A fine-tuned encoder with a classification head: a pair's score is its P(contradiction).
+
+    model: a folder, or a name on the Hugging Face hub; of a name the hub's local cache is looked through
+    first. A folder of sentence-transformers' `CrossEncoder` is one too. revision: a branch, tag or commit of
+    the hub. labels: names of the outputs, in their order, where the model's own do not say which one is
+    contradiction: "contradiction", "entailment", "neutral", "not_contradiction", anything for others; of a
+    single output ("consistent",) if it is the logit of P(consistent), so that the score is 1 - P.
+    cache: of what was read before, by default in the user's cache folder; None keeps nothing.
+    workers: processes, unless a call says otherwise; None is this process. engine: what runs them.
+    symmetric: each pair is read in both orders and the mean counts, at twice the time.
+    backend, precision, device: see `choose_runtime`, with one difference. Int8 is used only if it scores the
+    first few hundred distinct pairs as float32 does, and else float32, also where int8 was asked for; a note
+    says which it is. What was found is kept beside the prepared network and counts for later runs too.
+    Texts that are too long together for the model are read passage by passage.
+    Raises `UserError` where there is no such model, or it cannot tell contradictions.
+
+    A context manager: `close` ends the worker processes. Weights are read from safetensors alone, and no code
+    of a model's is ever run.
+    """
+
+    kind = "NLI model"
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        revision: str | None = None,
+        labels: Sequence[str] | str | None = None,
+        cache: EmbeddingCache | Literal["default"] | None = "default",
+        workers: int | None = None,
+        symmetric: bool = False,
+        backend: Backend | None = None,
+        precision: Precision | None = None,
+        device: Device = "cpu",
+        engine: Engine | EngineName = LOCAL,
+    ) -> None:
+        self._runtime = choose_runtime(backend, precision, device)
+        self._engine = as_engine(engine)
+        self._engine.require_cpu(self._runtime.device)
+        self._checkpoint = find_checkpoint(str(model), revision)
+        self._labels = labels
+        self._model = self._classifier(self._runtime)
+        self._parity: Parity | None = None
+        self._is_settled = (self._runtime.backend, self._runtime.precision) != ("onnx", "int8")
+        if not self._is_settled and (earlier := Parity.read(self._model.parity_file)):
+            self._take_by(earlier, self._exact(), f"an earlier run compared int8 with float32: {earlier}")
+        self.symmetric = symmetric
+        self.cache = EmbeddingCache() if cache == "default" else cache
+        self.workers = workers
+        self._counts = _Counts()
+        self._checked_s = 0.0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the verdicts and how they are computed, JSON-ready.
+
+        Whether int8 passed, and so precision and backend, is known once the first pairs were read.
+        """
+        runtime = self._model.runtime
+        return {
+            "model": self._checkpoint.name,
+            "revision": self._checkpoint.revision,
+            "labels": list(self._model.labels.names),
+            "precision": runtime.precision if self._is_settled else "int8, if it passes the check",
+            "backend": runtime.backend,
+            "device": runtime.device,
+            "symmetric": self.symmetric,
+            "max_tokens": self._model.max_tokens,
+            "fingerprint": self._model.fingerprint,
+            "cache": self.cache is not None,
+            **(self._parity.as_settings() if self._parity else {}),
+        }
+
+    @property
+    def trained_on(self) -> list[str] | None:
+        """The data sets that the model card's metadata names, None where it names none."""
+        return self._checkpoint.data_sets
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._model.runtime
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """read: distinct pairs, or passages of them, that the network read. load_s: the check is in it."""
+        done = self._counts
+        return {
+            "read": done.read,
+            "read_from_cache": done.read_from_cache,
+            "load_s": self._checked_s + self._model.load_s,
+            "workers_used": done.workers_used,
+        }
+
+    def close(self) -> None:
+        """End the worker processes. The detector stays usable."""
+        self._model.close()
+
+    def detect(self, pairs: Iterable[Pair | TwoTexts], workers: int | None = None) -> list[Verdict | Failure]:
+        """One verdict a pair, in order.
+
+        A pair with an empty text gives a `Failure` of kind "empty_text", and one for which the network gives
+        NaN one of kind "not_a_number".
+        """
+        return list(self.stream(pairs, workers))
+
+    def stream(
+        self,
+        pairs: Iterable[Pair | TwoTexts],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        """`detect`, chunk by chunk, in memory that grows with the workers, not with the number of pairs.
+
+        Raises `UserError` for `workers` below 1, where the model cannot be loaded, and where a pool's `map`
+        does; ValueError for what is no pair.
+        """
+        workers = self.workers if workers is None else workers
+        if workers is not None and workers < 1:
+            raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
+        given = (pair_of(pair, number) for number, pair in enumerate(pairs))
+        texts: Iterator[TwoTexts] = ((pair.text1, pair.text2) for pair in given)
+        if not self._is_settled:
+            texts = self._checked(texts)
+        while chunk := list(islice(texts, self._chunk_size(workers))):
+            progress = ChunkProgress(len(chunk), on_progress)
+            outcomes = self._detect_chunk(chunk, workers, progress)
+            progress.reach(1.0)
+            yield from outcomes
+
+    def _chunk_size(self, workers: int | None) -> int:
+        """How many CPUs a cluster has, where no number is asked for, is known once they have worked."""
+        if workers is None and not self._engine.is_local:
+            workers = self._counts.workers_used or None
+        return pairs_at_a_time(workers)
+
+    def _detect_chunk(
+        self, chunk: list[TwoTexts], workers: int | None, progress: ChunkProgress
+    ) -> list[Verdict | Failure]:
+        start, loaded_s = time.perf_counter(), self._model.load_s
+        answerable = [all(text.strip() for text in texts) for texts in chunk]
+        pairs = list(compress(chunk, answerable))
+        verified = verify(
+            pairs,
+            self._model,
+            self.cache,
+            symmetric=self.symmetric,
+            workers=workers,
+            on_read=progress.part(0.0, 1.0),
+        )
+        self._counts = replace(
+            self._counts,
+            read=self._counts.read + verified.read,
+            read_from_cache=self._counts.read_from_cache + verified.from_cache,
+            workers_used=max(self._counts.workers_used, verified.workers_used),
+        )
+        busy_s = time.perf_counter() - start - (self._model.load_s - loaded_s)
+        latency_ms = busy_s * 1000 / len(chunk)
+        passages = [verified.strongest.get(place) for place in range(len(pairs))]
+        rows = zip(verified.probabilities.tolist(), passages, strict=True)
+        return [_verdict(*next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+
+    def _classifier(self, runtime: Runtime) -> SequenceClassifier:
+        return SequenceClassifier(self._checkpoint, runtime, labels=self._labels, engine=self._engine)
+
+    def _checked(self, texts: Iterator[TwoTexts]) -> Iterator[TwoTexts]:
+        """The same pairs, after the first of them have decided whether int8 may be used."""
+        ahead: list[TwoTexts] = []
+        different: dict[TwoTexts, None] = {}
+        for pair in islice(texts, MAX_AHEAD):
+            ahead.append(pair)
+            if all(text.strip() for text in pair):
+                different[pair] = None
+            if len(different) == PARITY_PAIRS:
+                break
+        if different:
+            self._settle(list(different))
+        return chain(ahead, texts)
+
+    def _settle(self, pairs: list[TwoTexts]) -> None:
+        """Int8 or float32, by these distinct pairs; here, whatever the engine, since the work is short."""
+        begun = time.perf_counter()
+        exact, rounded = self._exact(), self._model
+        if len(pairs) < MIN_PARITY_PAIRS:
+            why = f"{len(pairs)} different pairs are too few to check int8, which takes {MIN_PARITY_PAIRS}"
+            self._take(exact, why)
+            return
+        exact.load()
+        if exact.runtime.backend == "onnx":
+            rounded.load()
+        if exact.runtime.backend == "torch" or rounded.runtime.backend == "torch":
+            self._take(exact, "there is no network in int8 for onnxruntime")
+        else:
+            found = parity(*(model.calibrated(model.work(pairs))[:, 0] for model in (exact, rounded)))
+            found.write(rounded.parity_file)
+            self._take_by(found, exact, f"int8 was compared with float32: {found}")
+        self._checked_s = time.perf_counter() - begun - self._model.load_s
+
+    def _exact(self) -> SequenceClassifier:
+        return self._classifier(replace(self._runtime, precision="float32"))
+
+    def _take_by(self, found: Parity, exact: SequenceClassifier, why: str) -> None:
+        self._parity = found
+        self._take(self._model if found.passes else exact, why)
+
+    def _take(self, model: SequenceClassifier, why: str) -> None:
+        self._model, self._is_settled = model, True
+        runtime = model.runtime
+        note(f"{self._checkpoint.name} runs on {runtime.backend} in {runtime.precision}: {why}")
+
+
+def _verdict(probabilities: list[float], passages: Strongest | None, latency_ms: float) -> Verdict | Failure:
+    contradiction, *others = probabilities
+    if math.isnan(contradiction):
+        return NOT_A_NUMBER
+    entailment, neutral = (None if math.isnan(value) else value for value in others)
+    is_contradiction = contradiction >= THRESHOLD
+    known = [f"P(contradiction) {contradiction:.2f}"]
+    if neutral is not None:
+        known.append(f"neutral {neutral:.2f}")
+    if entailment is not None:
+        known.append(f"entailment {entailment:.2f}")
+    if passages is not None:
+        known.append(told_passages(passages))
+    return Verdict(
+        contradiction=is_contradiction,
+        confidence=contradiction if is_contradiction else 1.0 - contradiction,
+        reasoning="; ".join(known),
+        latency_ms=latency_ms,
+        score_source="passages" if passages else "stated",
+        entailment=entailment,
+        neutral=neutral,
+    )

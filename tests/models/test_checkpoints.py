@@ -1,0 +1,195 @@
+"""A model is found by its folder or its name, and one that cannot be read is refused with the remedy."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kimera.detectors import NLIModel
+from kimera.errors import UserError
+from kimera.pairs import Verdict
+
+PAIR = ("a dog sleeps", "no dog sleeps")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NOBODY = "http://127.0.0.1:9"
+
+
+def without_head(folder: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier")}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def without_a_layer(folder: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "layer.1" not in name}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def changed(**settings: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **settings}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no weights as safetensors"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"damaged"), "are damaged"),
+        (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "no fast tokenizer"),
+        (without_head, "no classification head"),
+        (without_a_layer, "lacks weights of the network"),
+        (changed(architectures=["BertModel"]), "no classification head"),
+        (changed(model_type="t5", is_encoder_decoder=True), "is an encoder-decoder"),
+        (changed(model_type="qwen3", architectures=["Qwen3ForSequenceClassification"]), "is a decoder"),
+        (changed(id2label={"first": "contradiction"}), "id2label of its config.json"),
+        (changed(model_type="own", auto_map={"AutoModel": "code.Model"}), "needs Python code"),
+        (changed(model_type="no-such-model"), "cannot be read as a classifier"),
+    ],
+)
+def test_a_folder_that_is_no_classifier_is_refused(
+    nli_model: Callable[..., Path], tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    shutil.copytree(nli_model("bert"), folder := tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(UserError, match=message):
+        NLIModel(folder, precision="float32", cache=None).detect([PAIR])
+
+
+def test_what_is_no_folder_and_no_name_of_the_hub_is_refused(nli_model: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="is OWNER/NAME"):
+        NLIModel("no/such/folder")
+    with pytest.raises(UserError, match="has no revisions"):
+        NLIModel(nli_model("bert"), revision="main")
+
+
+HUB_SCRIPT = """
+import sys
+from kimera.detectors import NLIModel
+from kimera.errors import UserError
+try:
+    detector = NLIModel(sys.argv[1], revision=sys.argv[2] or None, precision="float32", cache=None)
+    [verdict] = detector.detect([("a dog sleeps", "no dog sleeps")])
+    print(verdict.score, detector.settings["revision"], "torch" in sys.modules, "transformers" in sys.modules)
+except UserError as error:
+    print(error)
+"""
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """As much of the hub's API as a download of one model needs."""
+
+    folder: Path
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        self.asked.append(path)
+        files = [file for file in sorted(self.folder.rglob("*")) if file.is_file()]
+        names = [file.relative_to(self.folder).as_posix() for file in files]
+        if path == "/api/models/somebody/nli/revision/main":
+            self.answer(json.dumps({"id": "somebody/nli", "sha": COMMIT, "siblings": []}).encode())
+        elif path == f"/api/models/somebody/nli/tree/{COMMIT}":
+            sizes = zip(names, files, strict=True)
+            tree = [
+                {"type": "file", "path": name, "size": file.stat().st_size, "oid": name}
+                for name, file in sizes
+            ]
+            self.answer(json.dumps(tree).encode())
+        elif (name := path.removeprefix(f"/somebody/nli/resolve/{COMMIT}/")) in names:
+            self.answer((self.folder / name).read_bytes(), ETag=f'"{name}"', **{"X-Repo-Commit": COMMIT})
+        else:
+            self.answer(b"", 404, **{"X-Error-Code": "RepoNotFound"})
+
+    def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def hub_of(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """(the address of a hub that has this model, the paths that it is asked for)."""
+    asked: list[str] = []
+    handler = type("HubOfOne", (Hub,), {"folder": folder, "asked": asked})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def from_hub(
+    name: str, revision: str, cache: Path, address: str = NOBODY
+) -> subprocess.CompletedProcess[str]:
+    """The first verdict of a model by its name, of the hub at this address."""
+    environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": address}
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-c", HUB_SCRIPT, name, revision]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_name_is_fetched_from_the_hub_once(nli_model: Callable[..., Path], tmp_path: Path) -> None:
+    shutil.copytree(nli_model("bert"), folder := tmp_path / "model")
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    shutil.copytree(nli_model("bert"), folder / "checkpoint-10")
+    cache = tmp_path / "cache"
+    with hub_of(folder) as (address, asked):
+        fetched = from_hub("somebody/nli", "", cache, address)
+        assert fetched.stdout.split()[1] == COMMIT, fetched.stderr
+        assert f"/somebody/nli/resolve/{COMMIT}/model.safetensors" in asked
+        assert not [path for path in asked if "pytorch_model" in path or "checkpoint-10/" in path]
+        asked.clear()
+        again = from_hub("somebody/nli", "main", cache, address)
+        assert (again.stdout.split()[:2], asked) == (fetched.stdout.split()[:2], [])
+        missing = from_hub("somebody/other", "", cache, address)
+        assert "no public model of the Hugging Face hub" in missing.stdout
+
+
+@pytest.mark.slow
+def test_a_name_is_looked_for_in_the_local_cache_of_the_hub(
+    nli_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "models--somebody--nli"
+    shutil.copytree(nli_model("bert"), place / "snapshots" / COMMIT)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT)
+    [expected] = NLIModel(nli_model("bert"), precision="float32", cache=None).detect(
+        [("a dog sleeps", "no dog sleeps")]
+    )
+    cached = from_hub("somebody/nli", "", tmp_path)
+    assert isinstance(expected, Verdict)
+    assert cached.stdout.split() == [str(expected.score), COMMIT, "False", "False"]
+    assert f"revision {COMMIT}, from the local cache of the Hugging Face hub" in cached.stderr
+    missing = from_hub("somebody/other", "", tmp_path)
+    assert "the hub cannot be reached" in missing.stdout
+    assert "hf download somebody/other" in missing.stdout
