@@ -17,6 +17,7 @@ __all__ = [
     "give_back_pages",
     "identity",
     "is_damage",
+    "log_error",
     "make_folder",
     "set_aside",
 ]
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         REPLIES_FILE_NAME,
         EmbeddingCache,
     )
+    from kimera.cache.error_log import log_error
     from kimera.cache.sqlite_files import (
         Identity,
         connect,
@@ -51,6 +53,7 @@ else:
                 "MODELS",
                 "REPLIES_FILE_NAME",
             ],
+            "error_log": ["log_error"],
             "sqlite_files": [
                 "Identity",
                 "connect",
