@@ -11,8 +11,8 @@ from kimera.files import shorten
 from kimera.pairs import Failure, Verdict
 
 EXPECTED = (
-    "a list with one answer a pair: scores from 0 to 1 (the probability of a contradiction), bools, Verdicts, "
-    "or tuples (contradiction, confidence) or (contradiction, confidence, reasoning)"
+    "a list with one answer a pair: scores from 0 to 1 (the probability of a contradiction), bools, "
+    "Verdicts, or tuples (contradiction, confidence) or (contradiction, confidence, reasoning)"
 )
 SCORE_SOURCES = ("calibrated", "stated", "logprobs", "verdict", "passages")
 THRESHOLD = 0.5  # of a score, from which on the verdict is contradiction

@@ -85,8 +85,8 @@ class FunctionDetector(VerdictSource):
             raise UserError(f"timeout_s is {timeout_s}; expected seconds above 0, or None for no limit")
         if concurrency > 1 and not self._is_async:
             raise UserError(
-                f"{self._title} is not async, so concurrency={concurrency} has no effect; leave it out, or give "
-                "workers"
+                f"{self._title} is not async, so concurrency={concurrency} has no effect; leave it out, or "
+                "give workers"
             )
         self._check_workers(workers)
 

@@ -7,6 +7,7 @@ would hang or crash again here; and it cannot end one process alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -66,7 +67,7 @@ class FunctionProcesses:
         return len(self._workers)
 
     def run(self, batches: Iterable[Texts]) -> Iterator[BatchEnd]:
-        """What became of each batch, in order. Raises UserError where a process cannot import the function."""
+        """What became of each batch, in order. Raises UserError where the function cannot be imported."""
         source = iter(batches)
         waiting: deque[_Slot] = deque()  # in order; of these the first is given on next
         todo: deque[_Slot] = deque()
@@ -151,10 +152,8 @@ class _Worker:
 
     def give(self, slot: _Slot) -> None:
         self._slot, self._begun = slot, time.perf_counter()
-        try:
+        with contextlib.suppress(OSError):  # where it has ended in the meantime; `take` says so
             self.pipe.send(slot.texts)
-        except OSError:  # it has ended, perhaps by what an earlier batch left behind; `take` says so
-            pass
 
     def take(self) -> None:
         try:

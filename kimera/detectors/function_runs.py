@@ -118,8 +118,8 @@ def one_after_the_other(
             yield BatchEnd(timeout_s, is_late=True)
             if len(hung) >= MAX_HUNG:
                 raise UserError(
-                    f"the function hangs: {MAX_HUNG} batches took more than {timeout_s:g} s each and still go "
-                    "on, and within this process they cannot be ended; give more time with timeout_s, or "
+                    f"the function hangs: {MAX_HUNG} batches took more than {timeout_s:g} s each and still "
+                    "go on, and within this process they cannot be ended; give more time with timeout_s, or "
                     "workers=1, a process of its own that is ended in such a case"
                 ) from None
 

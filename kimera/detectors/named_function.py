@@ -50,8 +50,9 @@ def name_of(function: Callable[..., Any]) -> str | None:
     module, path = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(path, str) or not path.replace(".", "").isidentifier():
         return None
-    loaded = sys.modules.get(module)
-    if functools.reduce(lambda at, part: getattr(at, part, None), path.split("."), loaded) is not function:
+    loaded: Any = sys.modules.get(module)
+    at_name = functools.reduce(lambda holder, part: getattr(holder, part, None), path.split("."), loaded)
+    if at_name is not function:
         return None
     file = getattr(loaded, "__file__", None)
     if module == "__main__" or module.startswith(_PREFIX):
@@ -60,7 +61,7 @@ def name_of(function: Callable[..., Any]) -> str | None:
 
 
 def source_digest(function: Callable[..., Any]) -> str | None:
-    """SHA-256 of the file that the function stands in; None where there is none. What it imports is not in it."""
+    """SHA-256 of the file that the function stands in, without what it imports; None where there is none."""
     bare: Any = function
     while isinstance(bare, functools.partial):
         bare = bare.func
