@@ -108,8 +108,8 @@ class FunctionDetector(VerdictSource):
             "function": self._title,
             "source_sha256": self._digest,
             "batch_size": self._batch_size,
-            "timeout_s": self._timeout_s,
             "concurrency": self._concurrency,
+            **({} if self._timeout_s is None else {"timeout_s": self._timeout_s}),
         }
 
     @property
@@ -172,7 +172,7 @@ class FunctionDetector(VerdictSource):
             raise UserError(f"{self._title}, batch {number} (of {count} pairs): {end.violation}")
         if end.error:
             log = log_error(end.trace)
-            message = f"{self._title} raised {end.error}"[:200]
+            message = " ".join(f"{self._title} raised {end.error}".split())[:200]
             return [Failure("raised", f"{message}; its traceback is in {log}")] * count
         if end.is_late:
             message = f"{self._title} took more than {self._timeout_s:g} s for a batch of {count} pairs"

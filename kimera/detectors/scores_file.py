@@ -167,8 +167,8 @@ class ScoresFile(VerdictSource):
             )
         raise UserError(
             f"{self.path}: no row is of any of the pairs. Its first row has {theirs}; the first pair has "
-            f"{ours}. Give the rows the ids of the pairs (a pair without one is called after its row, from 1), or "
-            "both texts as they are in the pairs"
+            f"{ours}. Give the rows the ids of the pairs, which without any are the numbers of their rows "
+            "from 1, or both texts as they are in the pairs"
         )
 
     def _read(self, stated: dict[str, str], format: TableFormat | None) -> ScoreIndex:

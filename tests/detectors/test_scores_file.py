@@ -1,4 +1,4 @@
-"""Verdicts that something else wrote join a run: matched by id or by texts, and refused where they are not clear."""
+"""Verdicts that something else wrote: matched by id or by texts, and refused where they are not clear."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ PAIRS = [Pair(f"The lamp {n} is on.", f"The lamp {n} is off.", id=f"p{n}") for n
 FORMATS = ("scores.csv", "scores.tsv", "scores.jsonl", "scores.json", "scores.parquet")
 
 
-def written(path: Path, rows: list[dict[str, Any]], delimiter: str = ",") -> Path:
+def written(path: Path, rows: Sequence[Mapping[str, Any]], delimiter: str = ",") -> Path:
     if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
+        pq.write_table(pa.Table.from_pylist([*rows]), path)
     elif path.suffix == ".json":
-        path.write_text(json.dumps(rows))
+        path.write_text(json.dumps([*rows]))
     elif path.suffix == ".jsonl":
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     else:
@@ -101,7 +102,7 @@ def test_a_bare_verdict_says_that_it_states_no_confidence(tmp_path: Path) -> Non
 
 
 def test_reasoning_latency_and_cost_are_kept(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": "p0",
             "verdict": "contradiction",
@@ -132,7 +133,11 @@ def test_seconds_become_milliseconds(tmp_path: Path) -> None:
 def test_pairs_without_a_row_and_rows_without_an_answer_are_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"id": "p3", "score": ""}, {"id": "p4", "score": 0.9}, {"id": "other", "score": 0.1}]
+    rows: list[dict[str, Any]] = [
+        {"id": "p3", "score": ""},
+        {"id": "p4", "score": 0.9},
+        {"id": "other", "score": 0.1},
+    ]
     found = scores(written(tmp_path / "a.csv", rows))
     assert found == ["no_row", "no_row", "no_row", "no_verdict", 0.9, "no_row"]
     told = capsys.readouterr().err
@@ -147,7 +152,7 @@ def test_a_failed_request_in_json_lines_may_lack_its_score(tmp_path: Path) -> No
 
 
 def test_a_row_that_is_there_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"id": "p0", "score": 0.9}, {"id": "p0", "score": "0.90"}]
+    rows: list[dict[str, Any]] = [{"id": "p0", "score": 0.9}, {"id": "p0", "score": "0.90"}]
     assert scores(written(tmp_path / "a.csv", rows), PAIRS[:1]) == [0.9]
     assert "rows that repeat an earlier one of the same pair: 1" in capsys.readouterr().err
 
@@ -283,7 +288,7 @@ def test_any_table_gives_its_scores_in_whatever_order_its_rows_stand(
     pairs = [Pair(one, two, id=f"n{n}") for n, (one, two, _, _) in enumerate(table)]
     keys = [{"id": p.id} if by_id else {"text1": p.text1, "text2": p.text2} for p in pairs]
     rows = [key | {"score": row[2], "reasoning": row[3]} for key, row in zip(keys, table, strict=True)]
-    random.Random(seed).shuffle(rows)
+    random.Random(seed).shuffle(rows)  # noqa: S311 (no secret)
     found = list(ScoresFile(written(tmp_path / form[0], rows, form[1])).stream(pairs))
     assert all(isinstance(one, Verdict) for one in found)
     for verdict, (_, _, score, reasoning) in zip(found, table, strict=True):
