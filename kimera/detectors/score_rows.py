@@ -21,6 +21,7 @@ from kimera.files import (
     is_wanted,
     shorten,
     shown,
+    text_cell,
     unused_names,
 )
 from kimera.pairs import CONTRADICTION, Verdict
@@ -78,8 +79,9 @@ class BadCell(ValueError):  # noqa: N818 (a value on its way to the message of a
 
 
 def same_text(text: str) -> str:
-    """A text as it is compared: blanks and line breaks do not count."""
-    return " ".join(text.split())
+    """A text as it is compared: whatever its blanks, without the mark against running in spreadsheets."""
+    is_kept_from_running = text.startswith("'") and text_cell(text[1:]) == text
+    return " ".join(text[is_kept_from_running:].split())
 
 
 def is_wanted_of_scores(name: str) -> bool:

@@ -295,3 +295,8 @@ def test_any_table_gives_its_scores_in_whatever_order_its_rows_stand(
         assert isinstance(verdict, Verdict)
         assert verdict.score == pytest.approx(score, abs=1e-12)
         assert verdict.reasoning.strip() == reasoning.strip()
+
+
+def test_a_text_that_was_kept_from_running_in_a_spreadsheet_is_the_same_text(tmp_path: Path) -> None:
+    rows = [{"text1": "'=1+1 is two", "text2": "'quoted'", "score": 0.25}]
+    assert scores(written(tmp_path / "a.csv", rows), [Pair("=1+1 is two", "'quoted'")]) == [0.25]

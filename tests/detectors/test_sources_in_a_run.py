@@ -185,3 +185,15 @@ def test_a_time_limit_of_a_batch_is_in_the_summary(tmp_path: Path) -> None:
     summary = made(tmp_path / "run", {"rule": FunctionDetector(detect, batch_size=90, timeout_s=60)})
     assert summary["detectors"]["rule"]["settings"]["timeout_s"] == 60
     assert list(Draft202012Validator(load_schema()).iter_errors(summary)) == []
+
+
+def test_the_results_of_a_run_are_a_file_of_scores_whose_columns_are_named(folder: Path) -> None:
+    columns = {"score": "rule_score", "reasoning": "rule_reasoning", "latency_ms": "rule_latency_ms"}
+    again = scores_by_id(ScoresFile(folder / "results.csv", columns=columns), PAIRS)
+    before = scores_by_id(FunctionDetector(detect, batch_size=8), PAIRS)
+    assert {id for id, score in again.items() if score == "no_verdict"} == {
+        id for id, score in before.items() if score == "raised"
+    }
+    assert {id: score for id, score in again.items() if score != "no_verdict"} == pytest.approx(
+        {id: score for id, score in before.items() if score != "raised"}
+    )
