@@ -18,6 +18,7 @@ __all__ = [
     "give_back_pages",
     "identity",
     "is_damage",
+    "log_error",
     "make_folder",
     "set_aside",
 ]
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         REPLIES_FILE_NAME,
         EmbeddingCache,
     )
+    from kimera.cache.error_log import log_error
     from kimera.cache.sqlite_files import (
         Identity,
         connect,
@@ -54,6 +56,7 @@ else:
                 "MODELS",
                 "REPLIES_FILE_NAME",
             ],
+            "error_log": ["log_error"],
             "sqlite_files": [
                 "Identity",
                 "connect",

@@ -6,23 +6,34 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "COUNTED",
+    "SURE",
     "THRESHOLD",
+    "Chain",
     "ChunkProgress",
+    "FunctionDetector",
     "NLIModel",
+    "ScoresFile",
+    "ScoresRow",
     "VerdictSource",
     "told_passages",
 ]
 
 if TYPE_CHECKING:
+    from kimera.detectors.chain import SURE, Chain
     from kimera.detectors.chunks import THRESHOLD, ChunkProgress, told_passages
+    from kimera.detectors.function_detector import FunctionDetector
     from kimera.detectors.nli_model import NLIModel
+    from kimera.detectors.scores_file import ScoresFile, ScoresRow
     from kimera.detectors.verdict_source import COUNTED, VerdictSource
 else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "chain": ["SURE", "Chain"],
             "chunks": ["ChunkProgress", "THRESHOLD", "told_passages"],
+            "function_detector": ["FunctionDetector"],
             "nli_model": ["NLIModel"],
+            "scores_file": ["ScoresFile", "ScoresRow"],
             "verdict_source": ["COUNTED", "VerdictSource"],
         },
     )

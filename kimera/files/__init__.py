@@ -14,6 +14,8 @@ __all__ = [
     "ColumnFault",
     "Encoding",
     "FormatSettings",
+    "LabelColumn",
+    "LabelReader",
     "PairSettings",
     "ReadCounts",
     "Roles",
@@ -24,6 +26,7 @@ __all__ = [
     "cell_writer",
     "csv_file",
     "dropped_rows",
+    "find_columns",
     "find_encoding",
     "holds_pair",
     "is_no_text",
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
         Cell,
         ColumnFault,
         Roles,
+        find_columns,
         is_wanted,
         plain,
         shown,
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
         unused_names,
     )
     from kimera.files.pair_files import ReadCounts, dropped_rows, notes_on, pairs_of_table, read_pairs
+    from kimera.files.pair_labels import LabelColumn, LabelReader
     from kimera.files.pair_settings import FILES, FormatSettings, PairSettings, reading_of
     from kimera.files.pair_tables import pairs_of
     from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
@@ -83,6 +88,7 @@ else:
                 "Cell",
                 "ColumnFault",
                 "Roles",
+                "find_columns",
                 "is_wanted",
                 "plain",
                 "shown",
@@ -90,6 +96,7 @@ else:
                 "unused_names",
             ],
             "pair_files": ["ReadCounts", "dropped_rows", "notes_on", "pairs_of_table", "read_pairs"],
+            "pair_labels": ["LabelColumn", "LabelReader"],
             "pair_settings": ["FILES", "FormatSettings", "PairSettings", "reading_of"],
             "pair_tables": ["pairs_of"],
             "rows": ["Row", "Table", "Wanted", "is_no_text", "shorten"],

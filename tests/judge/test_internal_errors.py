@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.judge.internal_errors import LOG, MAX_LOG_BYTES, OLDER_LOG, internal_error
+from benchmarks.judge.internal_errors import internal_error
 from benchmarks.judge.reply_cache import ReplyCache
 from benchmarks.judge.transports import HttpReply
 from benchmarks.openai_async import AsyncOpenAIClient
+from kimera.cache.error_log import LOG, MAX_LOG_BYTES, OLDER_LOG
 from kimera.pairs import Failure, Verdict
 
 

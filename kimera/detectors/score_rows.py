@@ -1,0 +1,351 @@
+"""Rows of a file of scores -> records: which column is what, and what its cells mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kimera.detectors.answers import THRESHOLD, verdict_of_bool, verdict_of_score
+from kimera.errors import UserError
+from kimera.files import (
+    Cell,
+    ColumnFault,
+    LabelColumn,
+    LabelReader,
+    Roles,
+    Row,
+    find_columns,
+    is_wanted,
+    shorten,
+    shown,
+    text_cell,
+    unused_names,
+)
+from kimera.pairs import CONTRADICTION, Verdict
+
+_MARKS = re.compile(r"[\W_]+")
+_SCORES = (
+    *("score", "contradiction_score", "score_contradiction", "p_contradiction", "contradiction_p"),
+    *(
+        "contradiction_probability",
+        "probability_of_contradiction",
+        "contradiction_prob",
+        "prob_contradiction",
+    ),
+    *("probability_contradiction", "probability", "prob", "contra_score", "contra_prob", "p_contra"),
+)
+_VERDICTS = (
+    *("verdict", "prediction", "predicted", "predicted_label", "pred", "pred_label", "judgement", "judgment"),
+    *("decision", "contradiction", "is_contradiction", "contradicts", "contradictory", "is_contradictory"),
+)
+_GOLD = ("label", "gold_label", "gold")  # but tools that classify texts call their answer a label as well
+_CONFIDENCES = ("confidence", "stated_confidence", "verdict_confidence")
+_REASONINGS = ("reasoning", "reason", "explanation", "rationale", "justification")
+_MILLISECONDS = ("latency_ms", "duration_ms", "time_ms", "elapsed_ms", "latency_milliseconds")
+_SECONDS = ("latency_s", "duration_s", "time_s", "elapsed_s", "latency_seconds", "duration_seconds")
+_COSTS = ("cost", "cost_usd", "usd", "cost_dollars", "dollars", "total_cost", "price_usd", "cost_in_usd")
+KNOWN: Final = {
+    "score": _SCORES,
+    "verdict": _VERDICTS,
+    "confidence": _CONFIDENCES,
+    "reasoning": _REASONINGS,
+    "latency_ms": _MILLISECONDS,
+    "latency_s": _SECONDS,
+    "cost": _COSTS,
+}
+_NOT_GIVEN = frozenset({"", "null", "none", "n/a", "na", "<na>", "#n/a", "\\n"})
+_OF_CONTRADICTION = LabelColumn(of_contradiction=True)
+_MAX_SHAPES = 256
+_THIRD = 1 / 3  # the least that the likeliest of three classes has
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row's content. verdict: None where the row gives none. texts: with single blanks, to be compared."""
+
+    number: int
+    id: str = ""
+    texts: tuple[str, str] | None = None
+    verdict: Verdict | None = None
+    latency_ms: float | None = None
+    cost: float | None = None
+
+
+class BadCell(ValueError):  # noqa: N818 (a value on its way to the message of a UserError)
+    """A cell or a header that cannot be used; the message says why and what was expected."""
+
+
+def same_text(text: str) -> str:
+    """A text as it is compared: whatever its blanks, without the mark against running in spreadsheets."""
+    is_kept_from_running = text.startswith("'") and text_cell(text[1:]) == text
+    return " ".join(text[is_kept_from_running:].split())
+
+
+def is_wanted_of_scores(name: str) -> bool:
+    return is_wanted(Roles())(name) or any(_bare(name) in map(_bare, names) for names in KNOWN.values())
+
+
+def _bare(name: str) -> str:
+    """What stands in brackets counts: of P(contradiction) and P(neutral) only one is a score."""
+    return _MARKS.sub("", name.casefold())
+
+
+class ScoreColumns:
+    """Where in the rows of one shape each part stands. Raises BadCell for columns that are of no use.
+
+    stated: of any part (id, text1, text2, or a key of `KNOWN`), the name of its column.
+    unclear_label: a column that may hold gold labels, or the answers whose confidence the score then is.
+    """
+
+    def __init__(self, names: Sequence[str], stated: Mapping[str, str]) -> None:
+        self.names = names
+        cells = {part: self._stated(part, name) for part, name in stated.items()}
+        for part, known in _known_in(names).items():
+            if part not in cells and (cell := self._known(part, known, cells)):
+                cells[part] = cell
+        is_clear = "score" in stated or "verdict" in cells or "score" not in cells
+        self.unclear_label = None if is_clear else self._known("label", _GOLD, cells)
+        self.cells = cells | self._of_pair(cells)
+        if not self.cells.keys() & {"id", "text1"}:
+            raise BadCell(
+                f"the columns are {shown(names)}; expected an id, or the two texts, to match the rows with "
+                "the pairs"
+            )
+
+    @property
+    def unused(self) -> list[str]:
+        return unused_names(self.names, {cell.index for cell in self.cells.values()})
+
+    def _stated(self, part: str, name: str) -> Cell:
+        if name not in self.names:
+            raise BadCell(
+                f"there is no column {shorten(name)} for {part}; the columns are {shown(self.names)}"
+            )
+        return Cell(self.names.index(name), name)
+
+    def _known(self, part: str, known: Sequence[str], taken: dict[str, Cell]) -> Cell | None:
+        used = {cell.index for cell in taken.values()}
+        bare = [*map(_bare, known)]
+        at = [index for index, name in enumerate(self.names) if _bare(name) in bare and index not in used]
+        if len(at) > 1:
+            which = " and ".join(shorten(self.names[index]) for index in at)
+            raise BadCell(f"the columns {which} could each be the {part}; rename all but one of them")
+        return Cell(at[0], self.names[at[0]]) if at else None
+
+    def _of_pair(self, taken: dict[str, Cell]) -> dict[str, Cell]:
+        """Id and texts among the columns that are left; text columns that are not clear are none."""
+        used = {cell.index for part, cell in taken.items() if part not in ("id", "text1", "text2")}
+        names = ["" if index in used else name for index, name in enumerate(self.names)]
+        stated = {part: taken[part].name for part in ("id", "text1", "text2") if part in taken}
+        try:
+            found = find_columns(names, Roles(label="none", **stated))
+        except ColumnFault as fault:
+            if stated.keys() & {"text1", "text2"}:
+                raise BadCell(str(fault)) from None
+            # As it is found beside two texts; no column is called like these.
+            ids = find_columns(["#1#", "#2#", *names], Roles("#1#", "#2#", "none")).id
+            return {} if ids is None or "id" in taken else {"id": Cell(ids.index - 2, ids.name)}
+        cells = {"id": found.id, "text1": found.text1, "text2": found.text2}
+        return {part: cell for part, cell in cells.items() if cell}
+
+    def require_answer(self) -> None:
+        """Raises BadCell where nothing here is a score or a verdict."""
+        if not self.cells.keys() & {"score", "verdict"}:
+            hint = " (a confidence alone does not say in what)" if "confidence" in self.cells else ""
+            raise BadCell(
+                f"the columns are {shown(self.names)}; expected a score, named for example score or "
+                f"p_contradiction, or a verdict, named verdict or contradiction{hint}"
+            )
+
+
+def _known_in(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Beside entailment and neutral, which are scores then, contradiction is one too."""
+    if not {"entailment", "neutral"} & set(map(_bare, names)):
+        return KNOWN
+    verdicts = tuple(name for name in _VERDICTS if name != CONTRADICTION)
+    return {**KNOWN, "score": (*_SCORES, CONTRADICTION), "verdict": verdicts}
+
+
+class RecordReader:
+    """Reads the rows of a file. Raises BadCell for what a header or a cell must not hold.
+
+    has_header: all rows have the same columns, which then hold answers; else each row names its own, and one
+    may name none.
+    """
+
+    def __init__(self, file: str, stated: Mapping[str, str], *, has_header: bool) -> None:
+        self._stated = stated
+        self._has_header = has_header
+        self._labels = LabelReader(file, lambda: ())
+        self._shapes: dict[Sequence[str], ScoreColumns] = {}
+        self._columns = ScoreColumns(("id",), {})
+        self._says_label: set[bool] = set()  # what the column that may be gold says
+        self._least_score = math.inf
+        self.taken: dict[str, str] = {}  # of each part that was there, the name of its column
+        self.unused: dict[str, None] = {}
+
+    def read(self, row: Row) -> Record:
+        self._columns = self._columns_of(row.names)
+        latency = self._number(row, "latency_ms", 1.0)
+        if latency is None:
+            latency = self._number(row, "latency_s", 1000.0)
+        self._note_label(row)
+        return Record(
+            row.number,
+            self._id(row),
+            self._texts(row),
+            self._verdict(row, latency or 0.0),
+            latency,
+            self._number(row, "cost", 1.0),
+        )
+
+    def require_answer(self) -> None:
+        """Raises BadCell where no row had a score or a verdict, and where it is not clear what a score is."""
+        if not self.taken.keys() & {"score", "verdict"}:
+            self._columns.require_answer()
+        if self.may_be_confidence and self._columns.unclear_label:
+            score, label = self.taken["score"], self._columns.unclear_label.name
+            raise BadCell(
+                f"{score} is never below 1/3, so that it may be how sure a classifier was of its {label}, or "
+                f"the probability of a contradiction; rename {score} to p_contradiction if it is that, or "
+                f"else {label} to verdict and {score} to confidence"
+            )
+
+    def _columns_of(self, names: Sequence[str]) -> ScoreColumns:
+        names = tuple(names)
+        if names not in self._shapes:
+            if len(self._shapes) >= _MAX_SHAPES:
+                self._shapes.clear()
+            columns = self._shapes[names] = ScoreColumns(names, self._stated_in(names))
+            if self._has_header:
+                columns.require_answer()
+            self.taken |= {part: cell.name for part, cell in columns.cells.items()}
+            self.unused |= dict.fromkeys(columns.unused)
+        return self._shapes[names]
+
+    def _stated_in(self, names: Sequence[str]) -> Mapping[str, str]:
+        if self._has_header:
+            return self._stated
+        return {part: name for part, name in self._stated.items() if name in names}
+
+    @property
+    def may_be_confidence(self) -> bool:
+        """Whether `score` may be how sure a classifier was of its own label, and not P(contradiction)."""
+        return self._says_label == {True, False} and _THIRD <= self._least_score < math.inf
+
+    def _value(self, row: Row, part: str) -> object:
+        cell = self._columns.cells.get(part)
+        value = None if cell is None else cell.of(row)
+        return None if isinstance(value, str) and value.strip().casefold() in _NOT_GIVEN else value
+
+    def _name(self, part: str) -> str:
+        return self._columns.cells[part].name
+
+    def _id(self, row: Row) -> str:
+        value = self._value(row, "id")
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # of a column with gaps
+        if value is None or value != value:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise BadCell(f"{self._name('id')} is {shorten(value)}; expected a text or an integer")
+        return str(value).strip()
+
+    def _texts(self, row: Row) -> tuple[str, str] | None:
+        if "text1" not in self._columns.cells:
+            return None
+        first, second = (self._text(row, part) for part in ("text1", "text2"))
+        return (first, second) if first and second else None
+
+    def _text(self, row: Row, part: str) -> str:
+        value = self._columns.cells[part].of(row)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            value = "\n".join(value)
+        if value is None or value != value:
+            return ""
+        if not isinstance(value, str):
+            raise BadCell(f"{self._name(part)} is {shorten(value)}; expected a text")
+        return same_text(value)
+
+    def _verdict(self, row: Row, latency_ms: float) -> Verdict | None:
+        score, answer, confidence = (self._value(row, part) for part in ("score", "verdict", "confidence"))
+        reasoning = self._value(row, "reasoning")
+        reasoning = "" if reasoning is None or reasoning != reasoning else str(reasoning)
+        if score is not None:
+            number = self._share(score, "score", "the probability of a contradiction")
+            self._least_score = min(self._least_score, number)
+            verdict = verdict_of_score(number, latency_ms, reasoning)
+            return verdict if answer is None else self._agreeing(verdict, answer, number)
+        if answer is None:
+            return None
+        as_number = _number_of(answer)
+        if as_number is not None and confidence is None and as_number not in (0.0, 1.0):
+            wanted = "contradiction or not, or the probability of a contradiction"
+            return verdict_of_score(self._share(answer, "verdict", wanted), latency_ms, reasoning)
+        verdict = verdict_of_bool(self._is_contradiction(answer), latency_ms, reasoning)
+        if confidence is None:
+            return verdict
+        sure = self._share(confidence, "confidence", "the confidence in the verdict")
+        return replace(verdict, confidence=sure, score_source="stated")
+
+    def _agreeing(self, verdict: Verdict, answer: object, score: float) -> Verdict:
+        if self._is_contradiction(answer) == verdict.contradiction or score == THRESHOLD:
+            return verdict
+        says, of_score, by = self._name("verdict"), self._name("score"), verdict.contradiction
+        raise BadCell(
+            f"{says} is {shorten(answer)}, and {of_score} is {score:g}, which as the probability of a "
+            f"contradiction says that there is {'one' if by else 'none'}; rename {of_score} to confidence if "
+            f"it is how sure the verdict is, or leave {says} out"
+        )
+
+    def _is_contradiction(self, answer: object) -> bool:
+        number = _number_of(answer)
+        try:
+            label = self._labels.read(int(number) if number in (0.0, 1.0) else answer, _OF_CONTRADICTION)
+        except (ValueError, UserError):  # the latter of an integer that could mean anything
+            label = None
+        if label in (None, "-"):
+            raise BadCell(
+                f"{self._name('verdict')} is {shorten(answer)}; expected contradiction, entailment, neutral "
+                "or not_contradiction, true or false, yes or no, 1 or 0, or a probability from 0 to 1"
+            )
+        return label == CONTRADICTION
+
+    def _note_label(self, row: Row) -> None:
+        cell = self._columns.unclear_label
+        if cell is None or len(self._says_label) == 2:
+            return
+        try:
+            label = self._labels.read(cell.of(row), _OF_CONTRADICTION)
+        except (ValueError, UserError):  # a column of another kind, which is of no interest
+            return
+        if label not in (None, "-"):
+            self._says_label.add(label == CONTRADICTION)
+
+    def _share(self, value: object, part: str, what: str) -> float:
+        number = _number_of(value)
+        if number is None or not 0.0 <= number <= 1.0:
+            raise BadCell(f"{self._name(part)} is {shorten(value)}; expected {what}, a number from 0 to 1")
+        return number
+
+    def _number(self, row: Row, part: str, factor: float) -> float | None:
+        value = self._value(row, part)
+        if value is None or value != value:
+            return None
+        number = _number_of(value)
+        if number is None or not 0.0 <= number < math.inf:
+            raise BadCell(f"{self._name(part)} is {shorten(value)}; expected a number of at least 0")
+        return number * factor
+
+
+def _number_of(value: object) -> float | None:
+    """The number that a cell holds, perhaps NaN; None where it holds none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
