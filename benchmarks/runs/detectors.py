@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.judge import (
     CHAT_COMPLETIONS,
     DEFAULT_MODEL,
@@ -30,13 +30,14 @@ from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
 from kimera.errors import UserError
+from kimera.local_settings import local_names, noun_of
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
     from benchmarks.judge import ChatProtocol
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
-    from kimera.reactor import Reactor
+    from kimera.detectors import VerdictSource
 
 WAYS_TO_A_JUDGE = {
     "OPENAI_API_KEY=...": "set the key in the environment, to ask OpenAI's API",
@@ -44,9 +45,8 @@ WAYS_TO_A_JUDGE = {
 }
 WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
-    "--kimera-only": "the reactor alone",
+    "--kimera-only": "the local detectors alone",
 }
-LOCAL = (local_info(REACTOR_NAME, "reactor"),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
@@ -64,8 +64,9 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
         raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
-    if settings.max_sent and not settings.cascade:
-        raise UserError("--max-sent limits --cascade RISK; give both")
+    for flag, value in (("--max-sent", settings.max_sent), ("--first", settings.first)):
+        if value and not settings.cascade:
+            raise UserError(f"{flag} goes with --cascade RISK; give both")
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
@@ -79,13 +80,32 @@ def judges_of(settings: RunSettings) -> list[str]:
     """Raises UserError for names that a run cannot tell apart, or that no table could show."""
     default = SIMULATED_NAME if settings.simulate else os.environ.get("KIMERA_MODEL") or DEFAULT_MODEL
     models = settings.models or [default]
-    check_names(models)
+    check_names(models, [info.name for info in local_infos(settings)])
     return list(models)
 
 
-def check_names(models: Sequence[str]) -> None:
-    """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
-    ours = (*(info.name for info in LOCAL), CASCADE_NAME, CASCADE_RUN)
+def local_infos(settings: RunSettings) -> list[DetectorInfo]:
+    """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
+    if settings.judge_only:
+        return []
+    names = local_names(settings.local)
+    for name in names:
+        if not name.title.isprintable() or name.title != name.title.strip():
+            raise UserError(
+                f"--local {name.title!r}: the name has blanks around it, or characters that cannot be shown; "
+                "give --local TITLE=NAME"
+            )
+        if name.title in (CASCADE_NAME, CASCADE_RUN):
+            raise UserError(f"--local {name.title}: Kimera uses that name itself; give --local TITLE=NAME")
+    return [local_info(name.title, noun_of(name)) for name in names]
+
+
+def check_names(models: Sequence[str], local: Sequence[str]) -> None:
+    """Raises UserError unless each judge has a name of its own, which no part of a run has already.
+
+    local: the names of its local detectors.
+    """
+    ours = (*local, CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
         if not name.strip():
@@ -114,8 +134,9 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
     if models is None:
         models = [] if settings.kimera_only else judges_of(settings)
     plan = plan_of(settings)
+    local = local_infos(settings)
     return default_infos(
-        [] if settings.judge_only else LOCAL,
+        _first_ahead(local, settings.first) if settings.cascade else local,
         models,
         is_simulated=settings.simulate,
         repeat=settings.repeat,
@@ -124,13 +145,21 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
     )
 
 
+def _first_ahead(local: Sequence[DetectorInfo], first: str | None) -> list[DetectorInfo]:
+    """The local detectors, that of a cascade ahead. Raises UserError where there is none of that name."""
+    names = [info.name for info in local]
+    if first is not None and first not in names:
+        raise UserError(f"--first {first}: no local detector is called so; they are {', '.join(names)}")
+    return sorted(local, key=lambda info: info.name != (first or names[0]))
+
+
 def plan_of(settings: RunSettings) -> CascadePlan | None:
     """How the run shares out its pairs, where it is a cascade."""
     return CascadePlan(settings.cascade, settings.max_sent, settings.seed) if settings.cascade else None
 
 
 def cascade_of(settings: RunSettings) -> DetectorInfo | None:
-    """The run as a cascade of its reactor and its judge, where it is one."""
+    """The run as a cascade of a local detector and its judge, where it is one."""
     return next((info for info in planned(settings) if info.sides), None)
 
 
@@ -138,13 +167,14 @@ def detectors_of(
     settings: RunSettings,
     dataset: Dataset,
     prompt: Prompt,
-    reactor: Reactor | None,
+    sources: Mapping[str, VerdictSource],
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    detectors: list[Detector] = []
-    if reactor:
-        on_ray = not reactor.engine.is_local
-        detectors.append(LocalDetector(reactor, settings.mp, REACTOR_NAME, on_ray=on_ray))
+    """sources: its local detectors by name."""
+    on_ray = settings.engine != "local"
+    detectors: list[Detector] = [
+        LocalDetector(source, settings.mp, name, on_ray=on_ray) for name, source in sources.items()
+    ]
     if settings.kimera_only:
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None

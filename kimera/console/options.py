@@ -42,8 +42,9 @@ class Option:
     several times. exclusive: at most one of the options with the same word may be given. overrules: the
     settings that a configuration file loses where the flag is given. identity: another value makes it another
     run. one_session: says how to run, not what; no journal keeps it. secret: is written nowhere. variable: of
-    the environment, where a secret belongs instead of a file. path: may name a file or a folder. outward:
-    decides where texts and keys go, or who gets in.
+    the environment, where a secret belongs instead of a file. path: may name a file or a folder. kept: what a
+    journal keeps of one value, where that is another one. outward: decides where texts and keys go, or who
+    gets in. also: other spellings of the flag, which are shown beside it.
     """
 
     name: str = ""
@@ -56,6 +57,7 @@ class Option:
     nargs: str | None = None
     repeated: bool = False
     old: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     exclusive: str = ""
     overrules: tuple[str, ...] = ()
     identity: bool = False
@@ -63,6 +65,7 @@ class Option:
     secret: bool = False
     variable: str = ""
     path: bool = False
+    kept: Callable[[str], str] | None = None
     outward: bool = False
 
     @property
@@ -163,7 +166,7 @@ def add_options(group: TakesFlags, options: Collection[Option]) -> None:
     exclusive = {word: group.add_mutually_exclusive_group() for word in words}
     for declared in options:
         place = exclusive[declared.exclusive] if declared.exclusive else group
-        names = [declared.flag] if declared.flag else [declared.name]
+        names = [declared.flag, *declared.also] if declared.flag else [declared.name]
         place.add_argument(*names, default=argparse.SUPPRESS, **_arguments(declared))
         for old in declared.old:
             add_old_name(place, old, declared.name, declared.type)
@@ -353,7 +356,9 @@ def flag_table(settings: type[Settings]) -> str:
 def _row(declared: Option) -> str:
     choices = "{" + ",".join(declared.choices or ()) + "}"
     value = declared.metavar or (choices if declared.choices else declared.name.upper())
-    words = " ".join(filter(None, [declared.flag, "" if declared.is_switch else value]))
+    words = " ".join(
+        filter(None, [", ".join([declared.flag, *declared.also]), "" if declared.is_switch else value])
+    )
     mark = (
         "; in no file" if declared.variable else "; only in a file that is named" if declared.outward else ""
     )
