@@ -35,6 +35,7 @@ from benchmarks.runs import (
     is_begun,
     judges_base_url,
     judges_of,
+    local_names_of,
     new_run_folder,
     pairs_of_run,
     planned,
@@ -79,7 +80,7 @@ def run_comparison(
             _require_figures(settings, dataset, gates, infos)
         if settings.dry_run:
             return dry_run(settings, dataset, prompt)
-        sources = {} if settings.judge_only else sources_of(settings, settings, settings.reactor)
+        sources = sources_of(settings, settings, settings.reactor, local_names_of(settings))
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:

@@ -23,7 +23,7 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
-from kimera.local_settings import LocalSettings
+from kimera.local_settings import LocalSettings, absolute_name
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
@@ -109,10 +109,21 @@ class _DetectorSettings:
     first: str | None = option(
         None,
         "--first",
-        metavar="TITLE",
+        metavar="NAME",
         identity=True,
-        help="with --cascade and several local detectors: the one that goes first (default: the first of "
+        kept=absolute_name,
+        help="with --cascade: the local detector that goes first, as --local names it (default: the first of "
         "them)",
+    )
+    then: tuple[str, ...] = option(
+        (),
+        "--then",
+        repeated=True,
+        metavar="NAME",
+        identity=True,
+        kept=absolute_name,
+        help="with --cascade: the next one, which gets what those before it are not sure of (--sure), and "
+        "the judge after it; may be given several times",
     )
     max_sent: float | None = option(
         None,

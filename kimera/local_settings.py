@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kimera.console import option, positive, whole
+from kimera.console import confidence, option, positive, whole
 from kimera.errors import UserError
 from kimera.reactor_settings import ReactorSettings, reactor_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REACTOR = "kimera"
 GROUP = "kimera.detectors"
 STAGES = {"": None, "screen": "screen", "verify": "verify"}
-_ALIAS = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
+_ALIAS = re.compile(r"([\w.+-]+)=(.*)", re.DOTALL)
 _FUNCTION = re.compile(r".+:[^\W\d]\w*", re.DOTALL)
 
 
@@ -56,7 +56,6 @@ class Kind:
     noun: str
     make: Callable[[Asked], VerdictSource]
     title: Callable[[str], str]
-    takes_labels: bool = False
 
 
 def _reactor(asked: Asked) -> VerdictSource:
@@ -99,16 +98,32 @@ def _scores_file(asked: Asked) -> VerdictSource:
     return ScoresFile(asked.rest)
 
 
-MODEL, FUNCTION, SCORES = "model", "function", "scores"
+def _chain(asked: Asked) -> VerdictSource:
+    from kimera.detectors import Chain  # as above
+
+    names = local_names(_stages(asked.rest))
+    return Chain(sources_of(asked.settings, asked.local, asked.stages, names), asked.local.sure)
+
+
+def _stages(rest: str) -> list[str]:
+    return [name.strip() for name in rest.split(THEN)]
+
+
+def _chain_title(rest: str) -> str:
+    return f" {THEN} ".join(name.title for name in local_names(_stages(rest)))
+
+
+MODEL, FUNCTION, SCORES, CHAIN = "model", "function", "scores", "chain"
+THEN = ">"
 KINDS = {
     REACTOR: Kind("reactor", _reactor, lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR),
     SCORES: Kind("scores file", _scores_file, lambda rest: Path(rest).stem),
+    CHAIN: Kind("chain", _chain, _chain_title),
     FUNCTION: Kind("function", _function, os.path.basename),
     MODEL: Kind(
         "NLI model",
         _nli_model,
         lambda rest: Path(rest).resolve().name if os.path.isdir(rest) else rest,
-        takes_labels=True,
     ),
 }
 
@@ -144,6 +159,8 @@ def _split(given: str) -> tuple[str, str]:
 
 def _kind_of(name: str) -> tuple[str, str]:
     """(the kind, what follows it)."""
+    if THEN in name:
+        return CHAIN, name
     if os.path.isdir(name) and name != REACTOR:
         return MODEL, name
     prefix, _, rest = name.partition(":")
@@ -182,19 +199,19 @@ def noun_of(name: LocalName) -> str:
     return _kind(name.kind).noun
 
 
-def _absolute(given: str) -> str:
+def absolute_name(given: str) -> str:
     """The name with its path made absolute, since a run may go on from another folder."""
     title, name = _split(given)
     kind, rest = _kind_of(name)
-    if kind == FUNCTION:
+    if kind == CHAIN:
+        rest = THEN.join(map(absolute_name, _stages(rest)))
+    elif kind == FUNCTION:
         path, _, function = rest.rpartition(":")
         rest = f"{os.path.abspath(path)}:{function}" if os.path.isfile(path) else rest
     elif os.path.exists(rest) and kind != REACTOR:
         rest = os.path.abspath(rest)
-    whole_name = rest if kind in (FUNCTION, MODEL) else f"{kind}:{rest}" if rest else kind
-    # The title stays what it was, wherever the run goes on.
-    title = title or local_name(given).title
-    return f"{title}={whole_name}" if title != whole_name else whole_name
+    whole_name = rest if kind in (FUNCTION, MODEL, CHAIN) else f"{kind}:{rest}" if rest else kind
+    return f"{title}={whole_name}" if title else whole_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +224,12 @@ class LocalSettings:
         repeated=True,
         metavar="[TITLE=]NAME",
         identity=True,
-        kept=_absolute,
+        kept=absolute_name,
         help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
         "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
         "hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, text2) and "
-        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote. TITLE= names "
-        "it in the report (default: kimera)",
+        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; or several of "
+        "these, 'A>B': B gets what A is not sure of. TITLE= names it in the report (default: kimera)",
     )
     labels: tuple[str, ...] = option(
         (),
@@ -245,40 +262,58 @@ class LocalSettings:
         metavar="S",
         help="time limit of one such call, in seconds (default: none)",
     )
+    sure: float = option(
+        0.95,
+        "--sure",
+        type=confidence,
+        metavar="C",
+        identity=True,
+        help="confidence from which a stage's verdict stands, where several local detectors go one after the "
+        "other (default: %(default)s)",
+    )
 
 
 def sources_of(
-    settings: ReactorSettings, local: LocalSettings, stages: Stages | None
+    settings: ReactorSettings, local: LocalSettings, stages: Stages | None, names: Sequence[LocalName]
 ) -> dict[str, VerdictSource]:
-    """The local detectors by their titles.
+    """The local detectors of these names by their titles. stages: of a reactor whose name asks for none.
 
-    Raises UserError for one that cannot be made, and where a flag is about a model that is none of them.
+    Raises UserError for one that cannot be made.
     """
-    names = local_names(local.local)
-    labels, revisions = (
-        _by_title(flag, told, names)
-        for flag, told in (("--labels", local.labels), ("--revision", local.revision))
-    )
+    labels, revisions = _told(local.labels), _told(local.revision)
     return {
         name.title: _kind(name.kind).make(
-            Asked(name.rest, settings, local, stages, labels.get(name.title), revisions.get(name.title))
+            Asked(
+                name.rest,
+                settings,
+                local,
+                stages,
+                labels.get(name.title, labels.get("")),
+                revisions.get(name.title, revisions.get("")),
+            )
         )
         for name in names
     }
 
 
-def _by_title(flag: str, told: Sequence[str], names: Sequence[LocalName]) -> dict[str, str]:
-    """What a flag tells of each NLI model; without a title it is told of all of them."""
-    titles = [name.title for name in names if _kind(name.kind).takes_labels]
-    values: dict[str, str] = {}
-    for given in told:
-        title, equals, value = given.rpartition("=")
-        if equals and title not in titles:
-            known = f"those are {', '.join(titles)}" if titles else "there is none among the local detectors"
-            raise UserError(f"{flag} {given}: {title!r} is no NLI model of this run; {known}")
-        if not titles:
-            raise UserError(
-                f"{flag} {given}: there is no NLI model among the local detectors; give --local MODEL"
-            )
-        values |= dict.fromkeys([title] if equals else titles, value)
-    return values
+def _told(given: Sequence[str]) -> dict[str, str]:
+    """What a flag tells of each NLI model by its title; without a title, of all others."""
+    return {title: value for title, _, value in (item.rpartition("=") for item in given)}
+
+
+def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
+    """Raises UserError for a flag about an NLI model that none of these is."""
+    titles = [name.title for name in _stages_in(names) if name.kind == MODEL]
+    for flag, given in (("--labels", local.labels), ("--revision", local.revision)):
+        for title in _told(given):
+            if not titles:
+                raise UserError(f"{flag}: no local detector is an NLI model; give --local MODEL")
+            if title and title not in titles:
+                raise UserError(
+                    f"{flag} {title}=...: no NLI model of this run is called so; they are {', '.join(titles)}"
+                )
+
+
+def _stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+    for name in names:
+        yield from local_names(_stages(name.rest)) if name.kind == CHAIN else [name]

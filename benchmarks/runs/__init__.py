@@ -40,6 +40,7 @@ __all__ = [
     "is_begun",
     "judges_base_url",
     "judges_of",
+    "local_names_of",
     "new_run_folder",
     "open_run",
     "pairings",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         detectors_of,
         judges_base_url,
         judges_of,
+        local_names_of,
         planned,
         price_for,
     )
@@ -111,6 +113,7 @@ else:
                 "detectors_of",
                 "judges_base_url",
                 "judges_of",
+                "local_names_of",
                 "planned",
                 "price_for",
             ],

@@ -30,7 +30,7 @@ from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
 from kimera.errors import UserError
-from kimera.local_settings import local_names, noun_of
+from kimera.local_settings import REACTOR, THEN, LocalName, local_name, local_names, noun_of, require_models
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
@@ -64,7 +64,8 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
         raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
-    for flag, value in (("--max-sent", settings.max_sent), ("--first", settings.first)):
+    takes_cascade = {"--max-sent": settings.max_sent, "--first": settings.first, "--then": settings.then}
+    for flag, value in takes_cascade.items():
         if value and not settings.cascade:
             raise UserError(f"{flag} goes with --cascade RISK; give both")
     judges = [] if settings.kimera_only else judges_of(settings)
@@ -84,11 +85,12 @@ def judges_of(settings: RunSettings) -> list[str]:
     return list(models)
 
 
-def local_infos(settings: RunSettings) -> list[DetectorInfo]:
-    """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
+def local_names_of(settings: RunSettings) -> list[LocalName]:
+    """Its local detectors, that of a cascade ahead. Raises UserError for unusable names."""
     if settings.judge_only:
         return []
-    names = local_names(settings.local)
+    names = local_names(_asked_for(settings))
+    require_models(settings, names)
     for name in names:
         if not name.title.isprintable() or name.title != name.title.strip():
             raise UserError(
@@ -97,7 +99,24 @@ def local_infos(settings: RunSettings) -> list[DetectorInfo]:
             )
         if name.title in (CASCADE_NAME, CASCADE_RUN):
             raise UserError(f"--local {name.title}: Kimera uses that name itself; give --local TITLE=NAME")
-    return [local_info(name.title, noun_of(name)) for name in names]
+    return names
+
+
+def _asked_for(settings: RunSettings) -> list[str]:
+    """The names of its local detectors, as they were given; what goes first in a cascade is the first one."""
+    given = list(settings.local)
+    by_title = {local_name(name).title: name for name in given}
+    first = settings.first and by_title.get(settings.first, settings.first)
+    if settings.then:
+        return [THEN.join([first or (given or [REACTOR])[0], *settings.then]), *given]
+    if first:
+        return [first, *(name for name in given if name != first)]
+    return given
+
+
+def local_infos(settings: RunSettings) -> list[DetectorInfo]:
+    """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
+    return [local_info(name.title, noun_of(name)) for name in local_names_of(settings)]
 
 
 def check_names(models: Sequence[str], local: Sequence[str]) -> None:
@@ -134,23 +153,14 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
     if models is None:
         models = [] if settings.kimera_only else judges_of(settings)
     plan = plan_of(settings)
-    local = local_infos(settings)
     return default_infos(
-        _first_ahead(local, settings.first) if settings.cascade else local,
+        local_infos(settings),
         models,
         is_simulated=settings.simulate,
         repeat=settings.repeat,
         swap=settings.swap,
         cascade=plan.settings if plan else None,
     )
-
-
-def _first_ahead(local: Sequence[DetectorInfo], first: str | None) -> list[DetectorInfo]:
-    """The local detectors, that of a cascade ahead. Raises UserError where there is none of that name."""
-    names = [info.name for info in local]
-    if first is not None and first not in names:
-        raise UserError(f"--first {first}: no local detector is called so; they are {', '.join(names)}")
-    return sorted(local, key=lambda info: info.name != (first or names[0]))
 
 
 def plan_of(settings: RunSettings) -> CascadePlan | None:
