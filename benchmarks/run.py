@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from benchmarks.runs import (
     is_begun,
     judges_base_url,
     judges_of,
+    local_names_of,
     new_run_folder,
     pairs_of_run,
     planned,
@@ -45,10 +46,11 @@ from benchmarks.runs import (
 from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
 from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
+from kimera.detectors import VerdictSource
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, spooled
+from kimera.local_settings import REACTOR, sources_of
 from kimera.reactor import Reactor
-from kimera.reactor_settings import reactor_of
 from kimera.version import __version__
 
 Show = Callable[[RunSettings, dict[str, Any], Path], object]
@@ -79,12 +81,12 @@ def run_comparison(
             _require_figures(settings, dataset, gates, infos)
         if settings.dry_run:
             return dry_run(settings, dataset, prompt)
-        reactor = None if settings.judge_only else reactor_of(settings, settings.reactor)
-        identity = _identity(settings, dataset, prompt, reactor)
+        sources = sources_of(settings, settings, settings.reactor, local_names_of(settings))
+        identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:
             check_same(resumed, header, identity)
-        detectors = detectors_of(settings, dataset, prompt, reactor, stack)
+        detectors = detectors_of(settings, dataset, prompt, sources, stack)
         folder = resumed or new_run_folder(settings.out, now)
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
@@ -158,7 +160,7 @@ def _load_dataset(settings: RunSettings, spool: Path | None, begun: str) -> Data
 
 
 def _identity(
-    settings: RunSettings, dataset: Dataset, prompt: Prompt, reactor: Reactor | None
+    settings: RunSettings, dataset: Dataset, prompt: Prompt, sources: Mapping[str, VerdictSource]
 ) -> dict[str, Any]:
     """The hashes that tell whether a run which goes on is still the same run."""
     identity: dict[str, Any] = {
@@ -171,8 +173,12 @@ def _identity(
             "base_url": "simulated" if settings.simulate else judges_base_url(settings),
         }
         identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
-    if reactor:
-        identity["reactor"] = {**reactor.fingerprints, "symmetric": reactor.symmetric}
+    for name, source in sources.items():
+        marks: dict[str, Any] = dict(source.fingerprints)
+        if isinstance(source, Reactor) and name == REACTOR:  # where earlier versions have it
+            identity["reactor"] = {**marks, "symmetric": source.symmetric}
+        else:
+            identity.setdefault("local", {})[name] = marks
     return identity
 
 

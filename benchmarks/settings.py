@@ -23,6 +23,7 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
+from kimera.local_settings import LocalSettings, absolute_name
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class _DetectorSettings:
     kimera_only: bool = option(
         False,
         "--kimera-only",
+        also=("--local-only",),
         exclusive="detectors",
         overrules=("max_sent",),
         identity=True,
-        help="run the reactor alone; needs no key and no network",
+        help="run no judge, only what computes on this machine: the reactor, or each --local; needs no key "
+        "and no network",
     )
     judge_only: bool = option(
         False,
@@ -90,7 +93,7 @@ class _DetectorSettings:
         exclusive="detectors",
         overrules=("max_sent",),
         identity=True,
-        help="run the judge alone",
+        help="run the judge alone, and no local detector",
     )
     cascade: float | None = option(
         None,
@@ -99,9 +102,28 @@ class _DetectorSettings:
         exclusive="detectors",
         metavar="RISK",
         identity=True,
-        help="ask the judge only about pairs that the reactor is not sure of. With 95 %% probability, at "
-        "most this share (e.g. 0.02) of the contradictions that the judge would find is missed. A random "
+        help="ask the judge only about pairs that the local detector is not sure of. With 95 %% probability, "
+        "at most this share (e.g. 0.02) of the contradictions that the judge would find is missed. A random "
         "sample goes to both first",
+    )
+    first: str | None = option(
+        None,
+        "--first",
+        metavar="NAME",
+        identity=True,
+        kept=absolute_name,
+        help="with --cascade: the local detector that goes first, as --local names it (default: the first of "
+        "them)",
+    )
+    then: tuple[str, ...] = option(
+        (),
+        "--then",
+        repeated=True,
+        metavar="NAME",
+        identity=True,
+        kept=absolute_name,
+        help="with --cascade: the next one, which gets what those before it are not sure of (--sure), and "
+        "the judge after it; may be given several times",
     )
     max_sent: float | None = option(
         None,
@@ -112,7 +134,7 @@ class _DetectorSettings:
         identity=True,
         help="with --cascade: maximum share of all pairs to send to the judge, including the sample; a "
         "smaller share causes more false alarms; 1 calls no pair a contradiction without asking the judge "
-        "(default: the reactor's contradictions are accepted)",
+        "(default: the local detector's contradictions are accepted)",
     )
 
 
@@ -334,6 +356,7 @@ class RunSettings(
     _DetectorSettings,
     JudgeSettings,
     LimitSettings,
+    LocalSettings,
     ReactorSettings,
     _OutputSettings,
 ):
@@ -344,6 +367,7 @@ class RunSettings(
         "detectors": (_DetectorSettings,),
         "judge": (JudgeSettings, "simulate"),
         "limits and cost of the judge": (LimitSettings,),
+        "local detectors": (LocalSettings,),
         "reactor": ("reactor", ReactorSettings),
         "output": (_OutputSettings,),
     }
@@ -373,7 +397,7 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
-    "judge_only": ["reactor", *options_of(ReactorSettings)],
+    "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
     "simulate": ["protocol", "base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
 }

@@ -13,7 +13,9 @@ from kimera.models import DEFAULT_MODEL, Backend, Device, Precision
 from kimera.workers import EngineName
 
 if TYPE_CHECKING:
+    from kimera.cache import EmbeddingCache
     from kimera.reactor import Reactor, Stages
+    from kimera.workers import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,18 +151,30 @@ def models_of(settings: ModelSettings) -> dict[str, Any]:
     }
 
 
+def cache_of(settings: ReactorSettings) -> EmbeddingCache | None:
+    """Where what is computed is kept; None keeps nothing."""
+    from kimera.cache import MAX_BYTES, EmbeddingCache  # numpy among it, for which --help need not wait
+
+    if settings.no_cache:
+        return None
+    return EmbeddingCache(settings.cache_dir, max_bytes=settings.cache_size or MAX_BYTES)
+
+
+def engine_of(settings: ReactorSettings) -> Engine:
+    """What runs the workers."""
+    from kimera.workers import Engine  # as above
+
+    return Engine(settings.engine, settings.ray_address)
+
+
 def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
     """The reactor of these settings. Raises `UserError` where `Reactor` does."""
-    # What computes, numpy among it, --help need not wait for.
-    from kimera.cache import MAX_BYTES, EmbeddingCache
-    from kimera.reactor import Reactor
-    from kimera.workers import Engine
+    from kimera.reactor import Reactor  # as above
 
-    max_bytes = settings.cache_size or MAX_BYTES
     return Reactor(
         **models_of(settings),
-        cache=None if settings.no_cache else EmbeddingCache(settings.cache_dir, max_bytes=max_bytes),
+        cache=cache_of(settings),
         stages=stages,
         symmetric=settings.symmetric,
-        engine=Engine(settings.engine, settings.ray_address),
+        engine=engine_of(settings),
     )

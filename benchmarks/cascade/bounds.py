@@ -1,4 +1,4 @@
-"""How far a cascade may trust its reactor: thresholds with a bound that holds in samples of any size.
+"""How far a cascade may trust its local detector: thresholds with a bound that holds in samples of any size.
 
 The reactor settles what it is sure of: a score below `lower` is no contradiction, one above `upper` is one;
 the judge gets the rest. A random sample of the pairs goes to both. Of what the judge calls contradictions, at
@@ -35,13 +35,13 @@ class Thresholds:
         return scores > self.upper
 
     def settled(self, scores: np.ndarray) -> np.ndarray:
-        """bool, the shape of `scores`: where the reactor's verdict stands. False for NaN."""
+        """bool, the shape of `scores`: where the local detector's verdict stands. False for NaN."""
         return (scores < self.lower) | (scores > self.upper)
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What the sample has shown: P(contradiction) by the reactor, float64.
+    """What the sample has shown: P(contradiction) by the local detector, float64.
 
     contradictions: of the pairs that the judge calls so. others: of those that it does not.
     """
@@ -147,14 +147,14 @@ def choose(
     *,
     endless: bool = False,
 ) -> Thresholds:
-    """rest: float64 (r,), the reactor's scores of the pairs beside the sample.
+    """rest: float64 (r,), the local detector's scores of the pairs beside the sample.
 
     max_to_send: how many of the rest may go to the judge; `upper` is moved so that this is kept, with as few
-    false alarms as it allows. None: what the reactor calls a contradiction stands.
+    false alarms as it allows. None: what the local detector calls a contradiction stands.
     endless: whether the bound is to hold for all pairs that may come, of which `rest` is what is at hand.
 
     Where the sample is too small to settle anything as none, nothing is; or, where so many may not be sent,
-    the reactor's own verdicts stand, and nothing is promised.
+    the local detector's own verdicts stand, and nothing is promised.
     """
     ordered = np.sort(sample.contradictions)
     missed = max_missed(risk, ordered.size, None if endless else sample.expected_in(rest.size))

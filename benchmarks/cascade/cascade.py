@@ -1,16 +1,17 @@
-"""The cascade: the reactor settles what it is sure of, the judge gets the rest.
+"""The cascade: a local detector settles what it is sure of, the judge gets the rest.
 
 `CascadePlan` is how a run does it, `Cascade` how a service does. Both ask the judge about a random sample
-first and read from it how far the reactor may be trusted (`cascade_bounds`).
+first and read from it how far the local one may be trusted (`bounds`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +27,10 @@ from benchmarks.cascade.bounds import (
     sample_size,
 )
 from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all
+from benchmarks.openai_async import AsyncOpenAIClient
+from kimera.detectors import SURE, Chain, VerdictSource
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
-
-if TYPE_CHECKING:
-    from benchmarks.openai_async import AsyncOpenAIClient
-    from kimera.reactor import Reactor
 
 __all__ = ["BudgetError", "Cascade", "CascadePlan", "Decision", "Round", "settled_verdict"]
 
@@ -47,7 +46,7 @@ class BudgetError(UserError):
 class Decision:
     """How the pairs of a run are shared out.
 
-    sampled, sent: bool (n,), asked of the judge as a random sample, and because the reactor was in doubt.
+    sampled, sent: bool (n,), asked of the judge as a random sample, and because the cheap side was in doubt.
     enough: whether the sample was large enough for anything to be settled as no contradiction.
     """
 
@@ -59,7 +58,7 @@ class Decision:
 
     @property
     def asked(self) -> np.ndarray:
-        """bool (n,): the judge's verdict counts there, the reactor's elsewhere."""
+        """bool (n,): the judge's verdict counts there, the local detector's elsewhere."""
         return np.asarray(self.sampled | self.sent)
 
     @property
@@ -68,7 +67,7 @@ class Decision:
 
 
 class Round(NamedTuple):
-    """pairs: bool (n,), those to ask about, asked before or not. is_sample: else the reactor is in doubt."""
+    """pairs: bool (n,), those to ask about, asked before or not. is_sample: else those in doubt."""
 
     pairs: np.ndarray
     is_sample: bool
@@ -79,13 +78,13 @@ class CascadePlan:
     """risk: the share of what the judge calls contradictions that may be missed, with 95 % probability.
 
     max_sent: the share of all pairs, the sample among them, that may go to the judge, paid for with false
-    alarms; with 1 nothing is settled as a contradiction. None: what the reactor calls one stands.
+    alarms; with 1 nothing is settled as a contradiction. None: what the local detector calls one stands.
     endless: whether it is to hold for all pairs that may come, and not for those at hand alone.
 
     sampled_before: how many pairs an earlier session of the run had sampled; the sample never shrinks.
 
-    Scores are float64 (n,), P(contradiction) by the reactor, NaN where it gave no verdict: such a pair goes
-    to the judge. Verdicts are int8 (n,), the judge's: 1, 0, and below 0 where there is none.
+    Scores are float64 (n,), P(contradiction) by the cheap side, NaN where it gave no verdict: such a pair
+    goes to the judge. Verdicts are int8 (n,), the judge's: 1, 0, and below 0 where there is none.
     """
 
     risk: float
@@ -106,7 +105,7 @@ class CascadePlan:
         return {"risk": self.risk, "max_sent": self.max_sent, "seed": self.seed}
 
     def first_sample(self, scores: np.ndarray) -> int:
-        """How many pairs the judge is asked before anything is settled, as far as the reactor can tell."""
+        """How many pairs the judge is asked before anything is settled, as far as the cheap side can tell."""
         known = scores[~np.isnan(scores)]
         expected = float(known.mean()) if known.size else MIN_SHARE
         return max(self._size_for(max(expected, MIN_SHARE), scores.size), self.sampled_before)
@@ -185,11 +184,11 @@ def _sample(scores: np.ndarray, verdicts: np.ndarray, sampled: np.ndarray) -> Sa
 
 
 class Cascade:
-    """A reactor and a judge as one detector, for a service.
+    """Local detectors and a judge as one detector, for a service.
 
     It has to be calibrated on pairs like those to come, or given the thresholds of an earlier calibration:
 
-        async with Cascade(Reactor(), AsyncOpenAIClient(), risk=0.02) as cascade:
+        async with Cascade([Reactor(), AsyncOpenAIClient()], risk=0.02) as cascade:
             print(await cascade.calibrate_async(pairs))
             verdicts = await cascade.detect_async(others)
 
@@ -197,35 +196,40 @@ class Cascade:
     pairs that come from where the sample came from, and for no others. Calibrate on pairs that share few
     texts: those that do tell less than they seem to.
 
+    detectors: the cheapest first, the judge last. Of several local ones each gets what those before it are
+    not sure of (`kimera.detectors.Chain`), and the one bound holds for all of them together. Raises
+    UserError where there is none, or no judge.
     thresholds, bounds: None before the calibration. sent, settled: pairs so far, calibration left out.
     """
 
     def __init__(
         self,
-        reactor: Reactor,
-        judge: AsyncOpenAIClient,
+        detectors: Sequence[VerdictSource | AsyncOpenAIClient],
         risk: float = 0.02,
         *,
         max_sent: float | None = None,
         thresholds: Thresholds | None = None,
         seed: int = 0,
+        sure: float = SURE,
     ) -> None:
+        self._local, self._judge = _parted(detectors, sure)
         self.plan = CascadePlan(risk, max_sent, seed, endless=True)
         self.thresholds = thresholds
         self.bounds: Bounds | None = None
         self.sent = 0
         self.settled = 0
-        self._reactor = reactor
-        self._judge = judge
-        self._alone = asyncio.Lock()  # one batch at a time goes through the reactor
+        self._alone = asyncio.Lock()  # one batch at a time goes through the local detectors
+        self._opened = ExitStack()
         self._runner: asyncio.Runner | None = None
 
     async def __aenter__(self) -> Cascade:
+        self._opened.enter_context(self._local)
         await self._judge.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._judge.__aexit__()
+        with self._opened:
+            await self._judge.__aexit__()
 
     def __enter__(self) -> Cascade:
         self._runner = asyncio.Runner()
@@ -249,7 +253,7 @@ class Cascade:
     @property
     def _run_here(self) -> asyncio.Runner:
         if self._runner is None:
-            raise RuntimeError("open the cascade first: with Cascade(reactor, judge) as cascade: ...")
+            raise RuntimeError("open the cascade first: with Cascade([reactor, judge]) as cascade: ...")
         return self._runner
 
     async def calibrate_async(self, pairs: Iterable[Pair | tuple[str, str]]) -> Bounds:
@@ -282,7 +286,7 @@ class Cascade:
         return decision.bounds
 
     async def detect_async(self, pairs: Iterable[Pair | tuple[str, str]]) -> list[Verdict | Failure]:
-        """One result a pair, in order: the reactor's where it is sure, otherwise the judge's."""
+        """One result a pair, in order: the local detector's where it is sure, otherwise the judge's."""
         if self.thresholds is None:
             raise UserError(
                 "calibrate the cascade first, or give it the thresholds of an earlier calibration"
@@ -300,7 +304,7 @@ class Cascade:
 
     async def _react(self, pairs: list[Pair]) -> list[Verdict | Failure]:
         async with self._alone:
-            return await asyncio.to_thread(self._reactor.detect, pairs)
+            return await asyncio.to_thread(lambda: list(self._local.stream(pairs)))
 
     async def _judge_some(self, pairs: list[Pair], chosen: np.ndarray) -> dict[int, Verdict | Failure]:
         results: dict[int, Verdict | Failure] = {}
@@ -311,6 +315,18 @@ class Cascade:
         await judge_all(self._judge, asks_of((index, pairs[index]) for index in chosen.tolist()), record)
         unasked = self._judge.stopped_by or INTERRUPTED
         return {index: results.get(index, unasked) for index in chosen.tolist()}
+
+
+def _parted(
+    detectors: Sequence[VerdictSource | AsyncOpenAIClient], sure: float
+) -> tuple[VerdictSource, AsyncOpenAIClient]:
+    """(the local ones as one, the judge)."""
+    sources = [detector for detector in detectors if not isinstance(detector, AsyncOpenAIClient)]
+    judges = [detector for detector in detectors if isinstance(detector, AsyncOpenAIClient)]
+    if not sources or [*sources, *judges] != list(detectors) or len(judges) != 1:
+        raise UserError("a cascade takes local detectors, at least one, and a judge after them")
+    named = {f"{place}: {source.kind}": source for place, source in enumerate(sources, start=1)}
+    return sources[0] if len(sources) == 1 else Chain(named, sure), judges[0]
 
 
 def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure | None) -> None:
@@ -325,7 +341,7 @@ def _require_answers(found: Mapping[int, Verdict | Failure], stopped_by: Failure
 
 
 def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdict | Failure:
-    """The reactor's verdict as the cascade's thresholds have it, which need not be the reactor's own."""
+    """The reactor's verdict as the cascade's thresholds have it, which need not be the cheap side's own."""
     if isinstance(result, Failure) or result.contradiction == (result.score > thresholds.upper):
         return result
     return replace(result, contradiction=not result.contradiction, confidence=0.5)

@@ -1,6 +1,6 @@
 """What a cascade would have been worth in a finished run: quality against the share sent to the judge.
 
-The pairs of which the reactor is least sure (the score nearest to 0.5) go to the judge first. How sure is
+The pairs of which the cheap side is least sure (the score nearest to 0.5) go to the judge first. How sure is
 sure enough for a share is read from one half of the pairs and applied to the other, and the other way round,
 so that no pair decides about itself; pairs that share a text are in the same half.
 """
@@ -56,7 +56,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """points: ascending by what is sent, first the reactor alone, last the judge alone.
+    """points: ascending by what is sent, first the local detector alone, last the judge alone.
 
     indistinguishable: the first point from which on the judge is not shown to be more accurate. not_worse:
     the first from which on the cascade is shown to be less accurate by at most the margin, if at all. None
@@ -81,7 +81,7 @@ def curve(
 ) -> Curve:
     """All of the same n pairs, labelled and answered by both.
 
-    truth, judged: int8 (n,), 1 for a contradiction. scores: float64 (n,), the reactor's. dollars: float64
+    truth, judged: int8 (n,), 1 for a contradiction. scores: float64 (n,), the cheap side's. dollars: float64
     (n,), what asking the judge about each cost. margin: as for `evidence.compare`. Raises
     UndefinedMetricError for fewer than two clusters.
     """

@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.detector_info import CASCADE_NAME, REACTOR_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, local_info
 from benchmarks.judge import (
     DEFAULT_MODEL,
     DEFAULT_PROTOCOL,
@@ -32,19 +32,19 @@ from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
 from kimera.errors import UserError
+from kimera.local_settings import REACTOR, THEN, LocalName, local_name, local_names, noun_of, require_models
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
     from benchmarks.judge import Api, ChatProtocol
     from benchmarks.runs.detector import Detector
     from benchmarks.settings import LimitSettings, RunSettings
-    from kimera.reactor import Reactor
+    from kimera.detectors import VerdictSource
 
 WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
-    "--kimera-only": "the reactor alone",
+    "--kimera-only": "the local detectors alone",
 }
-LOCAL = (local_info(REACTOR_NAME, "reactor"),)  # the local detectors of a run, unless it has judges only
 SIMULATED_NAME = "simulated-judge"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
@@ -63,8 +63,10 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())
         raise UserError(f"there is no judge to ask. Choose one of these:\n{listed}")
-    if settings.max_sent and not settings.cascade:
-        raise UserError("--max-sent limits --cascade RISK; give both")
+    takes_cascade = {"--max-sent": settings.max_sent, "--first": settings.first, "--then": settings.then}
+    for flag, value in takes_cascade.items():
+        if value and not settings.cascade:
+            raise UserError(f"{flag} goes with --cascade RISK; give both")
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
@@ -84,7 +86,7 @@ def judges_base_url(settings: RunSettings) -> str:
 def judges_of(settings: RunSettings) -> list[str]:
     """Raises UserError for names that a run cannot tell apart, or that no table could show."""
     models = settings.models or [_default_model(settings)]
-    check_names(models)
+    check_names(models, [info.name for info in local_infos(settings)])
     return list(models)
 
 
@@ -99,9 +101,46 @@ def _default_model(settings: RunSettings) -> str:
     return DEFAULT_MODEL
 
 
-def check_names(models: Sequence[str]) -> None:
-    """Raises UserError unless each judge has a name of its own, which no part of a run has already."""
-    ours = (*(info.name for info in LOCAL), CASCADE_NAME, CASCADE_RUN)
+def local_names_of(settings: RunSettings) -> list[LocalName]:
+    """Its local detectors, that of a cascade ahead. Raises UserError for unusable names."""
+    if settings.judge_only:
+        return []
+    names = local_names(_asked_for(settings))
+    require_models(settings, names)
+    for name in names:
+        if not name.title.isprintable() or name.title != name.title.strip():
+            raise UserError(
+                f"--local {name.title!r}: the name has blanks around it, or characters that cannot be shown; "
+                "give --local TITLE=NAME"
+            )
+        if name.title in (CASCADE_NAME, CASCADE_RUN):
+            raise UserError(f"--local {name.title}: Kimera uses that name itself; give --local TITLE=NAME")
+    return names
+
+
+def _asked_for(settings: RunSettings) -> list[str]:
+    """The names of its local detectors, as they were given; what goes first in a cascade is the first one."""
+    given = list(settings.local)
+    by_title = {local_name(name).title: name for name in given}
+    first = settings.first and by_title.get(settings.first, settings.first)
+    if settings.then:
+        return [THEN.join([first or (given or [REACTOR])[0], *settings.then]), *given]
+    if first:
+        return [first, *(name for name in given if name != first)]
+    return given
+
+
+def local_infos(settings: RunSettings) -> list[DetectorInfo]:
+    """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
+    return [local_info(name.title, noun_of(name)) for name in local_names_of(settings)]
+
+
+def check_names(models: Sequence[str], local: Sequence[str]) -> None:
+    """Raises UserError unless each judge has a name of its own, which no part of a run has already.
+
+    local: the names of its local detectors.
+    """
+    ours = (*local, CASCADE_NAME, CASCADE_RUN)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
         if not name.strip():
@@ -131,7 +170,7 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
         models = [] if settings.kimera_only else judges_of(settings)
     plan = plan_of(settings)
     return default_infos(
-        [] if settings.judge_only else LOCAL,
+        local_infos(settings),
         models,
         is_simulated=settings.simulate,
         repeat=settings.repeat,
@@ -146,7 +185,7 @@ def plan_of(settings: RunSettings) -> CascadePlan | None:
 
 
 def cascade_of(settings: RunSettings) -> DetectorInfo | None:
-    """The run as a cascade of its reactor and its judge, where it is one."""
+    """The run as a cascade of a local detector and its judge, where it is one."""
     return next((info for info in planned(settings) if info.sides), None)
 
 
@@ -154,13 +193,14 @@ def detectors_of(
     settings: RunSettings,
     dataset: Dataset,
     prompt: Prompt,
-    reactor: Reactor | None,
+    sources: Mapping[str, VerdictSource],
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    detectors: list[Detector] = []
-    if reactor:
-        on_ray = not reactor.engine.is_local
-        detectors.append(LocalDetector(reactor, settings.mp, REACTOR_NAME, on_ray=on_ray))
+    """sources: its local detectors by name."""
+    on_ray = settings.engine != "local"
+    detectors: list[Detector] = [
+        LocalDetector(source, settings.mp, name, on_ray=on_ray) for name, source in sources.items()
+    ]
     if settings.kimera_only:
         return detectors
     simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None

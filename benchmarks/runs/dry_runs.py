@@ -47,8 +47,8 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
                 maximum += " The sample alone would exceed that, so the run would be refused."
         print(
             f"--cascade {plan.risk:g}: the judge gets a random sample of about {sampled:,} of these pairs "
-            f"(if {share:.0%} of them are contradictions), and of the others those that the reactor is not "
-            f"sure of. {maximum}"
+            f"(if {share:.0%} of them are contradictions), and of the others those that the local "
+            f"detector is not sure of. {maximum}"
         )
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE

@@ -208,7 +208,11 @@ class Outcomes:
         )
 
     def _of_work(self) -> dict[str, Any]:
-        counted = {name: sum(counts.get(name, 0) for counts in self.passes) for name in COUNTED}
+        counted = {
+            name: sum(counts.get(name, 0) for counts in self.passes)
+            for name in COUNTED
+            if any(name in counts for counts in self.passes)
+        }
         return {"settings": {**self.info.settings, **counted}}
 
     def _of_requests(self) -> dict[str, Any]:

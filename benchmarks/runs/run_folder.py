@@ -92,6 +92,8 @@ def header_of(settings: RunSettings, created: str, identity: dict[str, Any]) -> 
 
 def _kept(declared: Option, value: Any) -> Any:
     """A setting as a journal has it: a path is absolute, since the run may go on from another folder."""
+    if declared.kept and value:
+        return tuple(map(declared.kept, value)) if declared.is_many else declared.kept(value)
     is_path = declared.path and value and value not in NAMES and os.path.exists(value)
     return os.path.abspath(value) if is_path else value
 

@@ -39,12 +39,13 @@ class Option:
     """What a field's declaration says. name: of the field. An empty flag is a positional argument.
 
     old: earlier spellings of the flag, which go on working and are not shown. repeated: the flag may be given
-    several times. negatable: a switch with another flag beside it, --no-..., that turns it off. exclusive: at
-    most one of the options with the same word may be given. overrules: the settings that a configuration file
-    loses where the flag is given. identity: another value makes it another run. one_session: says how to run,
-    not what; no journal keeps it. secret: is written nowhere. variable: of the environment, where a secret
-    belongs instead of a file. path: may name a file or a folder. outward: decides where texts and keys go, or
-    who gets in.
+    several times. also: other spellings of the flag, which are shown beside it. negatable: a switch with
+    another flag beside it, --no-..., that turns it off. exclusive: at most one of the options with the same
+    word may be given. overrules: the settings that a configuration file loses where the flag is given.
+    identity: another value makes it another run. one_session: says how to run, not what; no journal keeps it.
+    secret: is written nowhere. variable: of the environment, where a secret belongs instead of a file. path:
+    may name a file or a folder. kept: what a journal keeps of one value, where that is another one. outward:
+    decides where texts and keys go, or who gets in.
     """
 
     name: str = ""
@@ -58,6 +59,7 @@ class Option:
     repeated: bool = False
     negatable: bool = False
     old: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     exclusive: str = ""
     overrules: tuple[str, ...] = ()
     identity: bool = False
@@ -65,6 +67,7 @@ class Option:
     secret: bool = False
     variable: str = ""
     path: bool = False
+    kept: Callable[[str], str] | None = None
     outward: bool = False
 
     @property
@@ -173,7 +176,7 @@ def _add_options(group: TakesFlags, options: Collection[Option]) -> None:
     exclusive = {word: group.add_mutually_exclusive_group() for word in words}
     for declared in options:
         place = exclusive[declared.exclusive] if declared.exclusive else group
-        names = [declared.flag] if declared.flag else [declared.name]
+        names = [declared.flag, *declared.also] if declared.flag else [declared.name]
         place.add_argument(*names, default=argparse.SUPPRESS, **_arguments(declared))
         for old in declared.old:
             _add_old_name(place, old, declared.name, declared.type)
@@ -363,8 +366,9 @@ def flag_table(settings: type[Settings]) -> str:
 def _row(declared: Option) -> str:
     choices = "{" + ",".join(declared.choices or ()) + "}"
     value = declared.metavar or (choices if declared.choices else declared.name.upper())
-    off = f", --no-{declared.key}" if declared.negatable else ""
-    words = " ".join(filter(None, [declared.flag + off, "" if declared.is_switch else value]))
+    off = [f"--no-{declared.key}"] if declared.negatable else []
+    flags = ", ".join([declared.flag, *declared.also, *off])
+    words = " ".join(filter(None, [flags, "" if declared.is_switch else value]))
     mark = (
         "; in no file" if declared.variable else "; only in a file that is named" if declared.outward else ""
     )

@@ -19,6 +19,7 @@ class VerdictSource(Protocol):
     | --- | --- |
     | `kind` | what people call such a one, a noun: "reactor", "NLI model" |
     | `settings` | what decides its verdicts and how they are computed, JSON-ready; no name is in `COUNTED` |
+    | `fingerprints` | what decides its verdicts, part by part; where one changes, a run cannot go on |
     | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
     | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
     | `stream` | a verdict or a failure a pair, in order |
@@ -31,6 +32,10 @@ class VerdictSource(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
         return {}
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.report import build_summary
 from benchmarks.runs.finished_run import open_run
 from benchmarks.simulator.simulation import answers_for
+from kimera.detectors.verdict_source import VerdictSource
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
 
@@ -36,15 +37,23 @@ PAIRS = [
 ]
 
 
-class KnownScores:
-    """Stands for a reactor: its score of a pair is what the test says of the number in its first text."""
+class KnownScores(VerdictSource):
+    """Its score of a pair is what the test says of the number in its first text. read: how many it gave."""
 
     def __init__(self, scores: np.ndarray) -> None:
         self.scores = scores
+        self.read = 0
 
-    def detect(self, pairs: Sequence[Pair]) -> list[Verdict | Failure]:
-        scores = [float(self.scores[int(pair.text1.split()[3])]) for pair in pairs]
-        return [Verdict(score >= 0.5, max(score, 1 - score)) for score in scores]
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        for pair in pairs:
+            score = float(self.scores[int(pair.text1.split()[3])])
+            self.read += 1
+            yield Verdict(score >= 0.5, max(score, 1 - score))
 
 
 def sure_scores() -> np.ndarray:
@@ -67,10 +76,10 @@ def client(judge: SimulatorThread) -> AsyncOpenAIClient:
 
 
 def test_a_service_asks_the_judge_only_where_the_reactor_is_in_doubt(judge: SimulatorThread) -> None:
-    reactor: Any = KnownScores(sure_scores())
+    reactor = KnownScores(sure_scores())
 
     async def serve() -> tuple[Cascade, list[Verdict | Failure]]:
-        async with Cascade(reactor, client(judge), risk=0.02) as cascade:
+        async with Cascade([reactor, client(judge)], risk=0.02) as cascade:
             await cascade.calibrate_async(PAIRS[:450])
             return cascade, await cascade.detect_async(PAIRS[450:])
 
@@ -85,8 +94,8 @@ def test_a_service_asks_the_judge_only_where_the_reactor_is_in_doubt(judge: Simu
 
 
 def test_code_without_an_event_loop_does_the_same(judge: SimulatorThread) -> None:
-    reactor: Any = KnownScores(sure_scores())
-    with Cascade(reactor, client(judge), risk=0.02) as cascade:
+    reactor = KnownScores(sure_scores())
+    with Cascade([reactor, client(judge)], risk=0.02) as cascade:
         cascade.calibrate(PAIRS[:450])
         first = cascade.detect(PAIRS[450:])
         again = cascade.detect([(pair.text1, pair.text2) for pair in PAIRS[450:]])
@@ -94,29 +103,48 @@ def test_code_without_an_event_loop_does_the_same(judge: SimulatorThread) -> Non
     assert cascade.sent + cascade.settled == 300
 
 
+def test_of_several_local_detectors_each_gets_what_those_before_it_are_not_sure_of(
+    judge: SimulatorThread,
+) -> None:
+    truth = np.arange(len(PAIRS)) % 2
+    quick = KnownScores(np.where(np.arange(len(PAIRS)) % 3 == 0, 0.6, np.where(truth == 1, 0.99, 0.01)))
+    slow = KnownScores(sure_scores())
+    with Cascade([quick, slow, client(judge)], risk=0.02) as cascade:
+        cascade.calibrate(PAIRS)
+        assert (quick.read, slow.read) == (600, 200)
+        results = cascade.detect(PAIRS)
+    assert (quick.read, slow.read) == (1200, 400)
+    calls = np.array([isinstance(result, Verdict) and result.contradiction for result in results])
+    assert 0 < (truth - calls).sum() <= 0.02 * truth.sum()
+    assert (calls <= truth).all()
+    assert 0 < cascade.sent < 100
+    with pytest.raises(UserError, match="local detectors, at least one, and a judge after them"):
+        Cascade([client(judge), quick])
+
+
 def test_thresholds_of_an_earlier_calibration_are_enough(judge: SimulatorThread) -> None:
-    reactor: Any = KnownScores(sure_scores())
-    with Cascade(reactor, client(judge), thresholds=Thresholds(0.2, 0.8)) as cascade:
+    reactor = KnownScores(sure_scores())
+    with Cascade([reactor, client(judge)], thresholds=Thresholds(0.2, 0.8)) as cascade:
         assert len(cascade.detect(PAIRS[:20])) == 20
     with (
-        Cascade(reactor, client(judge)) as cascade,
+        Cascade([reactor, client(judge)]) as cascade,
         pytest.raises(UserError, match="calibrate the cascade first"),
     ):
         cascade.detect(PAIRS[:20])
 
 
 def test_too_few_contradictions_to_calibrate_on_are_said_so(judge: SimulatorThread) -> None:
-    reactor: Any = KnownScores(sure_scores())
-    with Cascade(reactor, client(judge), risk=0.02) as cascade:
+    reactor = KnownScores(sure_scores())
+    with Cascade([reactor, client(judge)], risk=0.02) as cascade:
         with pytest.raises(UserError, match=r"50 contradictions, and a risk of 0\.02 needs 149"):
             cascade.calibrate(PAIRS[:100])
         assert cascade.thresholds is None
 
 
 def test_a_cascade_that_was_not_opened_says_so(judge: SimulatorThread) -> None:
-    reactor: Any = KnownScores(sure_scores())
+    reactor = KnownScores(sure_scores())
     with pytest.raises(RuntimeError, match="open the cascade first"):
-        Cascade(reactor, client(judge)).detect(PAIRS[:1])
+        Cascade([reactor, client(judge)]).detect(PAIRS[:1])
 
 
 def test_a_verdict_follows_the_thresholds_where_they_are_not_the_reactors_own() -> None:
@@ -229,16 +257,16 @@ def test_a_services_budget_is_that_of_the_pairs_to_come(judge: SimulatorThread) 
     reactor: Any = KnownScores(
         np.where(np.arange(600) % 2 == 1, random.beta(4, 2, 600), random.beta(2, 4, 600))
     )
-    with Cascade(reactor, client(judge), risk=0.05, max_sent=0.4) as cascade:
+    with Cascade([reactor, client(judge)], risk=0.05, max_sent=0.4) as cascade:
         cascade.calibrate(PAIRS[:400])
         cascade.detect(PAIRS[400:])
     assert 0.25 * 200 < cascade.sent < 0.5 * 200
 
 
 def test_a_dead_judge_is_named_and_not_taken_for_too_few_contradictions() -> None:
-    reactor: Any = KnownScores(sure_scores())
+    reactor = KnownScores(sure_scores())
     dead = AsyncOpenAIClient(base_url="http://127.0.0.1:9/v1", max_concurrent=4, max_retries=0)
-    with Cascade(reactor, dead) as cascade, pytest.raises(JudgeError, match=r"unreachable|connection"):
+    with Cascade([reactor, dead]) as cascade, pytest.raises(JudgeError, match=r"unreachable|connection"):
         cascade.calibrate(PAIRS[:300])
 
 

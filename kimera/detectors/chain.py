@@ -1,0 +1,132 @@
+"""Local detectors one after the other: each settles what it is sure of, the next one gets the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+from kimera.detectors.verdict_source import COUNTED, VerdictSource
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+PAIRS_AT_A_TIME = 4096
+SURE = 0.95
+
+
+class Chain(VerdictSource):
+    """One detector made of several, by name, the cheapest first.
+
+    sure: the confidence from which a stage's verdict stands, 0.5 to 1. Whether it does depends on the pair
+    alone, so a pair's verdict is the same in any order and in any company. What a stage fails on goes on as
+    well. Raises UserError for fewer than two detectors, or no confidence.
+
+    A pair's `latency_ms` is the sum over the stages that it went through.
+    """
+
+    kind = "chain"
+
+    def __init__(self, sources: Mapping[str, VerdictSource], sure: float = SURE) -> None:
+        if len(sources) < 2:
+            raise UserError("a chain takes two detectors or more")
+        if not 0.5 <= sure <= 1:
+            raise UserError(f"sure: {sure!r} is no confidence between 0.5 and 1")
+        self.sources = dict(sources)
+        self.sure = sure
+        self._given: Counter[str] = Counter()
+        self._opened = ExitStack()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {
+            "sure": self.sure,
+            "chain": {name: dict(source.settings) for name, source in self.sources.items()},
+        }
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        return {
+            f"{name}.{part}": mark
+            for name, source in self.sources.items()
+            for part, mark in source.fingerprints.items()
+        }
+
+    @property
+    def trained_on(self) -> list[str] | None:
+        known = [source.trained_on for source in self.sources.values()]
+        if any(titles is None for titles in known):
+            return None
+        return list(dict.fromkeys(title for titles in known for title in titles or ()))
+
+    @property
+    def given(self) -> Mapping[str, int]:
+        """How many pairs each stage was given so far."""
+        return dict(self._given)
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        counts = [source.counts for source in self.sources.values()]
+        summed = {
+            name: sum(of.get(name, 0) for of in counts)
+            for name in COUNTED
+            if any(name in of for of in counts)
+        }
+        return {**summed, "workers_used": max(of.get("workers_used", 1) for of in counts)}
+
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        source = iter(pairs)
+        while chunk := list(islice(source, PAIRS_AT_A_TIME)):
+            yield from self._chunk(chunk, workers)
+            if on_progress is not None:
+                on_progress(len(chunk))
+
+    def _chunk(self, chunk: Sequence[Pair], workers: int | None) -> list[Verdict | Failure]:
+        results: list[Verdict | Failure] = []
+        doubtful = list(range(len(chunk)))
+        for name, source in self.sources.items():
+            self._given[name] += len(doubtful)
+            said = list(source.stream([chunk[place] for place in doubtful], workers))
+            if not results:
+                results = said
+            else:
+                for place, result in zip(doubtful, said, strict=True):
+                    results[place] = _later(results[place], result)
+            doubtful = [place for place in doubtful if not self._is_sure(results[place])]
+        return results
+
+    def _is_sure(self, result: Verdict | Failure) -> bool:
+        return isinstance(result, Verdict) and result.confidence >= self.sure
+
+    def __enter__(self) -> Chain:
+        with ExitStack() as stack:
+            for source in self.sources.values():
+                stack.enter_context(source)
+            self._opened = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        self._opened.__exit__(kind, error, traceback)
+
+
+def _later(before: Verdict | Failure, result: Verdict | Failure) -> Verdict | Failure:
+    """What a later stage says of a pair counts, unless it fails where an earlier one did not."""
+    if isinstance(before, Failure):
+        return result
+    if isinstance(result, Failure):
+        return before
+    return replace(result, latency_ms=before.latency_ms + result.latency_ms)

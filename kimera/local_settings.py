@@ -1,0 +1,319 @@
+"""The local detectors that `--local NAME` asks for: what a name may be, and the detector that it makes.
+
+A kind of local detector is one entry of `KINDS`, or an entry point of another package in the group
+`kimera.detectors`: something to call with what follows the kind's name and a colon, which gives a
+`kimera.detectors.VerdictSource`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kimera.console import confidence, option, positive, whole
+from kimera.errors import UserError
+from kimera.reactor_settings import ReactorSettings, reactor_of
+
+if TYPE_CHECKING:
+    from kimera.detectors import VerdictSource
+    from kimera.reactor import Stages
+
+REACTOR = "kimera"
+GROUP = "kimera.detectors"
+STAGES = {"": None, "screen": "screen", "verify": "verify"}
+_ALIAS = re.compile(r"([\w.+-]+)=(.*)", re.DOTALL)
+_FUNCTION = re.compile(r".+:[^\W\d]\w*", re.DOTALL)
+
+
+class LocalName(NamedTuple):
+    """What `--local` was given. title: its name in the run. kind: a key of `KINDS`, or an entry point's."""
+
+    title: str
+    kind: str
+    rest: str
+
+
+class Asked(NamedTuple):
+    """What a kind is made from. rest: of its name. labels, revision: told of this one, if they were."""
+
+    rest: str
+    settings: ReactorSettings
+    local: LocalSettings
+    stages: Stages | None
+    labels: str | None
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of local detector. noun: what people call one. title: of one without a title of its own."""
+
+    noun: str
+    make: Callable[[Asked], VerdictSource]
+    title: Callable[[str], str]
+
+
+def _reactor(asked: Asked) -> VerdictSource:
+    if asked.rest not in STAGES:
+        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
+        raise UserError(f"--local {REACTOR}:{asked.rest}: the reactor has no such stage; give {known}")
+    stages: Any = STAGES[asked.rest] or asked.stages
+    return reactor_of(asked.settings, stages)
+
+
+def _nli_model(asked: Asked) -> VerdictSource:
+    from kimera.detectors import NLIModel  # numpy among it, for which --help need not wait
+    from kimera.reactor_settings import cache_of, engine_of
+
+    settings = asked.settings
+    return NLIModel(
+        asked.rest,
+        revision=asked.revision,
+        labels=tuple(label.strip() for label in asked.labels.split(",")) if asked.labels else None,
+        cache=cache_of(settings),
+        symmetric=settings.symmetric,
+        backend=settings.backend,
+        precision=settings.precision,
+        device=settings.device,
+        engine=engine_of(settings),
+    )
+
+
+def _function(asked: Asked) -> VerdictSource:
+    from kimera.detectors import FunctionDetector  # as above
+
+    return FunctionDetector.named(
+        asked.rest, batch_size=asked.local.batch_size, timeout_s=asked.local.batch_timeout
+    )
+
+
+def _scores_file(asked: Asked) -> VerdictSource:
+    from kimera.detectors import ScoresFile  # as above
+
+    return ScoresFile(asked.rest)
+
+
+def _chain(asked: Asked) -> VerdictSource:
+    from kimera.detectors import Chain  # as above
+
+    names = local_names(_stages(asked.rest))
+    return Chain(sources_of(asked.settings, asked.local, asked.stages, names), asked.local.sure)
+
+
+def _stages(rest: str) -> list[str]:
+    return [name.strip() for name in rest.split(THEN)]
+
+
+def _chain_title(rest: str) -> str:
+    return f" {THEN} ".join(name.title for name in local_names(_stages(rest)))
+
+
+MODEL, FUNCTION, SCORES, CHAIN = "model", "function", "scores", "chain"
+THEN = ">"
+KINDS = {
+    REACTOR: Kind("reactor", _reactor, lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR),
+    SCORES: Kind("scores file", _scores_file, lambda rest: Path(rest).stem),
+    CHAIN: Kind("chain", _chain, _chain_title),
+    FUNCTION: Kind("function", _function, os.path.basename),
+    MODEL: Kind(
+        "NLI model",
+        _nli_model,
+        lambda rest: Path(rest).resolve().name if os.path.isdir(rest) else rest,
+    ),
+}
+
+
+def local_names(given: Sequence[str]) -> list[LocalName]:
+    """What these names ask for, by default the reactor alone.
+
+    Raises UserError for a name that is blank, or two that a run could not tell apart.
+    """
+    names = [local_name(name) for name in given or (REACTOR,)]
+    titles = [name.title for name in names]
+    if twice := next((title for place, title in enumerate(titles) if title in titles[:place]), None):
+        raise UserError(
+            f"--local: two detectors would be called {twice!r}; name one of them: --local OTHER={twice}"
+        )
+    return names
+
+
+def local_name(given: str) -> LocalName:
+    """Raises UserError for a blank name."""
+    title, name = _split(given)
+    if not name.strip():
+        raise UserError("--local: the name is blank; give kimera, an NLI model, a function or scores:FILE")
+    kind, rest = _kind_of(name)
+    return LocalName(title or (_kind(kind).title(rest)), kind, rest)
+
+
+def _split(given: str) -> tuple[str, str]:
+    """(the title, empty without one; the name)."""
+    match = None if os.path.exists(given) else _ALIAS.fullmatch(given)
+    return (match[1], match[2]) if match else ("", given)
+
+
+def _kind_of(name: str) -> tuple[str, str]:
+    """(the kind, what follows it)."""
+    if THEN in name:
+        return CHAIN, name
+    if os.path.isdir(name) and name != REACTOR:
+        return MODEL, name
+    prefix, _, rest = name.partition(":")
+    if prefix in (REACTOR, SCORES) or prefix in _entry_points():
+        return prefix, rest
+    return (FUNCTION, name) if _FUNCTION.fullmatch(name) else (MODEL, name)
+
+
+def _entry_points() -> Mapping[str, EntryPoint]:
+    """Those of other packages, by name."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _kind(name: str) -> Kind:
+    return KINDS.get(name) or Kind(
+        "local detector", lambda asked: _plugin(name, asked), lambda rest: f"{name}:{rest}" if rest else name
+    )
+
+
+def _plugin(name: str, asked: Asked) -> VerdictSource:
+    point = _entry_points()[name]
+    try:
+        source: VerdictSource = point.load()(asked.rest)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"--local {name}: {point.value}, which another package brings, failed: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return source
+
+
+def noun_of(name: LocalName) -> str:
+    """What people call such a detector."""
+    return _kind(name.kind).noun
+
+
+def absolute_name(given: str) -> str:
+    """The name with its path made absolute, since a run may go on from another folder."""
+    title, name = _split(given)
+    kind, rest = _kind_of(name)
+    if kind == CHAIN:
+        rest = THEN.join(map(absolute_name, _stages(rest)))
+    elif kind == FUNCTION:
+        path, _, function = rest.rpartition(":")
+        rest = f"{os.path.abspath(path)}:{function}" if os.path.isfile(path) else rest
+    elif os.path.exists(rest) and kind != REACTOR:
+        rest = os.path.abspath(rest)
+    whole_name = rest if kind in (FUNCTION, MODEL, CHAIN) else f"{kind}:{rest}" if rest else kind
+    return f"{title}={whole_name}" if title else whole_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings:
+    """Which detectors compute on this machine."""
+
+    local: tuple[str, ...] = option(
+        (),
+        "--local",
+        repeated=True,
+        metavar="[TITLE=]NAME",
+        identity=True,
+        kept=absolute_name,
+        help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
+        "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
+        "hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, text2) and "
+        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; or several of "
+        "these, 'A>B': B gets what A is not sure of. TITLE= names it in the report (default: kimera)",
+    )
+    labels: tuple[str, ...] = option(
+        (),
+        "--labels",
+        repeated=True,
+        metavar="[TITLE=]A,B,...",
+        identity=True,
+        help="what the outputs of an NLI model mean, in their order, where its own configuration does not "
+        "say: contradiction,entailment,neutral; or consistent for a model with one output",
+    )
+    revision: tuple[str, ...] = option(
+        (),
+        "--revision",
+        repeated=True,
+        metavar="[TITLE=]REVISION",
+        identity=True,
+        help="branch, tag or commit of an NLI model on the hub (default: main)",
+    )
+    batch_size: int = option(
+        32,
+        "--batch-size",
+        type=whole(1),
+        metavar="N",
+        help="maximum number of pairs that a function of yours is given at once (default: %(default)s)",
+    )
+    batch_timeout: float | None = option(
+        None,
+        "--batch-timeout",
+        type=positive,
+        metavar="S",
+        help="time limit of one such call, in seconds (default: none)",
+    )
+    sure: float = option(
+        0.95,
+        "--sure",
+        type=confidence,
+        metavar="C",
+        identity=True,
+        help="confidence from which a stage's verdict stands, where several local detectors go one after the "
+        "other (default: %(default)s)",
+    )
+
+
+def sources_of(
+    settings: ReactorSettings, local: LocalSettings, stages: Stages | None, names: Sequence[LocalName]
+) -> dict[str, VerdictSource]:
+    """The local detectors of these names by their titles. stages: of a reactor whose name asks for none.
+
+    Raises UserError for one that cannot be made.
+    """
+    labels, revisions = _told(local.labels), _told(local.revision)
+    return {
+        name.title: _kind(name.kind).make(
+            Asked(
+                name.rest,
+                settings,
+                local,
+                stages,
+                labels.get(name.title, labels.get("")),
+                revisions.get(name.title, revisions.get("")),
+            )
+        )
+        for name in names
+    }
+
+
+def _told(given: Sequence[str]) -> dict[str, str]:
+    """What a flag tells of each NLI model by its title; without a title, of all others."""
+    return {title: value for title, _, value in (item.rpartition("=") for item in given)}
+
+
+def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
+    """Raises UserError for a flag about an NLI model that none of these is."""
+    titles = [name.title for name in _stages_in(names) if name.kind == MODEL]
+    for flag, given in (("--labels", local.labels), ("--revision", local.revision)):
+        for title in _told(given):
+            if not titles:
+                raise UserError(f"{flag}: no local detector is an NLI model; give --local MODEL")
+            if title and title not in titles:
+                raise UserError(
+                    f"{flag} {title}=...: no NLI model of this run is called so; they are {', '.join(titles)}"
+                )
+
+
+def _stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+    for name in names:
+        yield from local_names(_stages(name.rest)) if name.kind == CHAIN else [name]

@@ -1,0 +1,97 @@
+"""Several local detectors as one: each settles what it is sure of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from kimera.detectors.chain import Chain
+from kimera.detectors.verdict_source import VerdictSource
+from kimera.errors import UserError
+from kimera.pairs import Failure, Pair, Verdict
+
+PAIRS = [Pair(str(number), "x") for number in range(10_000)]
+
+
+class Modulo(VerdictSource):
+    """Sure of the pairs whose number it divides, fails on those that leave one, in doubt about the others."""
+
+    trained_on: list[str] | None = None
+
+    def __init__(self, divisor: int, doubt: float = 0.6) -> None:
+        self.divisor = divisor
+        self.doubt = doubt
+        self.opened = 0
+
+    @property
+    def counts(self) -> dict[str, float]:
+        return {"read": 3, "load_s": 0.5, "workers_used": self.divisor}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        return {"divisor": str(self.divisor)}
+
+    def __enter__(self) -> object:
+        self.opened += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.opened -= 1
+
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        for pair in pairs:
+            left = int(pair.text1) % self.divisor
+            if left == 1:
+                yield Failure("odd", "not for me")
+            else:
+                yield Verdict(left == 0, 0.99 if left == 0 else self.doubt, latency_ms=1.0)
+
+
+def test_the_next_one_gets_only_what_the_one_before_is_not_sure_of() -> None:
+    chain = Chain({"a": Modulo(2), "b": Modulo(3), "c": Modulo(5, doubt=0.7)})
+    results = list(chain.stream(PAIRS))
+    assert chain.given == {"a": 10_000, "b": 5_000, "c": 3_333}
+    assert results[0] == Verdict(True, 0.99, latency_ms=1.0)
+    assert results[9] == Verdict(True, 0.99, latency_ms=1.0)  # a failed, so that its time is none
+    assert results[5] == Verdict(True, 0.99, latency_ms=2.0)
+    assert results[11] == Verdict(False, 0.6, latency_ms=1.0)  # a and c failed, and b said something
+    assert results[1] == Failure("odd", "not for me")
+
+
+def test_a_verdict_does_not_depend_on_the_company() -> None:
+    chain = Chain({"a": Modulo(2), "b": Modulo(3)})
+    together = list(chain.stream(PAIRS[:100]))
+    assert [next(chain.stream([pair])) for pair in reversed(PAIRS[:100])] == together[::-1]
+
+
+def test_it_tells_of_all_its_parts() -> None:
+    first, second = Modulo(2), Modulo(3)
+    chain = Chain({"a": first, "b": second}, sure=0.9)
+    assert chain.counts == {"read": 6, "load_s": 1.0, "workers_used": 3}
+    assert chain.fingerprints == {"a.divisor": "2", "b.divisor": "3"}
+    assert chain.settings["sure"] == 0.9
+    assert chain.trained_on is None
+    first.trained_on, second.trained_on = ["SNLI", "MultiNLI"], ["SNLI"]
+    assert chain.trained_on == ["SNLI", "MultiNLI"]
+    with chain:
+        assert (first.opened, second.opened) == (1, 1)
+    assert (first.opened, second.opened) == (0, 0)
+
+
+def test_progress_comes_to_the_number_of_pairs() -> None:
+    seen: list[int] = []
+    list(Chain({"a": Modulo(2), "b": Modulo(3)}).stream(PAIRS, on_progress=seen.append))
+    assert sum(seen) == len(PAIRS)
+
+
+def test_one_detector_is_no_chain_and_a_confidence_has_its_range() -> None:
+    with pytest.raises(UserError, match="two detectors or more"):
+        Chain({"a": Modulo(2)})
+    with pytest.raises(UserError, match=r"no confidence between 0\.5 and 1"):
+        Chain({"a": Modulo(2), "b": Modulo(3)}, sure=0.2)

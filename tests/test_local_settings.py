@@ -1,0 +1,121 @@
+"""What --local NAME may be: the kinds, their titles, what a journal keeps of a name, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.llm_compare import main
+from kimera.errors import UserError
+from kimera.local_settings import (
+    LocalSettings,
+    absolute_name,
+    local_name,
+    local_names,
+    require_models,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "title", "kind", "rest"),
+    [
+        ("kimera", "kimera", "kimera", ""),
+        ("kimera:screen", "kimera:screen", "kimera", "screen"),
+        ("fast=kimera:screen", "fast", "kimera", "screen"),
+        ("cross-encoder/nli-deberta-v3-base", "cross-encoder/nli-deberta-v3-base", "model", None),
+        ("scores:some/mine.csv", "mine", "scores", "some/mine.csv"),
+        ("my.module:detect", "my.module:detect", "function", None),
+        ("some/where/rules.py:detect", "rules.py:detect", "function", "some/where/rules.py:detect"),
+        ("kimera:screen>my.module:detect", "kimera:screen > my.module:detect", "chain", None),
+    ],
+)
+def test_a_name_says_its_kind(given: str, title: str, kind: str, rest: str | None) -> None:
+    assert local_name(given) == (title, kind, given if rest is None else rest)
+
+
+def test_without_a_name_there_is_the_reactor() -> None:
+    assert [name.title for name in local_names(())] == ["kimera"]
+
+
+def test_a_folder_is_a_model_called_as_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "fitted"
+    folder.mkdir()
+    assert local_name(str(folder)) == ("fitted", "model", str(folder))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "title="])
+def test_a_blank_name_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="the name is blank"):
+        local_name(name)
+
+
+def test_two_of_one_title_are_refused_with_the_way_out() -> None:
+    with pytest.raises(UserError, match="called 'kimera'; name one of them: --local OTHER=kimera"):
+        local_names(["kimera", "kimera"])
+
+
+def test_a_run_that_goes_on_elsewhere_finds_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_text("id,score\n")
+    Path("rules.py").write_text("")
+    assert absolute_name("scores:mine.csv") == f"scores:{tmp_path}/mine.csv"
+    assert absolute_name("rules.py:detect") == f"{tmp_path}/rules.py:detect"
+    assert absolute_name("a=kimera>scores:mine.csv").endswith(f"scores:{tmp_path}/mine.csv")
+    assert absolute_name("kimera:screen") == "kimera:screen"
+    for given in ("scores:mine.csv", "rules.py:detect", "kimera", "a=kimera>scores:mine.csv"):
+        kept = absolute_name(given)
+        assert absolute_name(kept) == kept
+        assert local_name(kept).title == local_name(given).title
+
+
+def test_a_flag_about_a_model_needs_that_model() -> None:
+    names = local_names(["kimera", "nli=some/model", "kimera:screen>deep=other/model"])
+    require_models(LocalSettings(labels=("nli=a,b,c", "deep=c,b,a"), revision=("main",)), names)
+    with pytest.raises(UserError, match=r"--labels x=.*they are nli, deep"):
+        require_models(LocalSettings(labels=("x=a,b,c",)), names)
+    with pytest.raises(UserError, match="no local detector is an NLI model"):
+        require_models(LocalSettings(revision=("main",)), local_names(["kimera"]))
+
+
+def test_detectors_stand_side_by_side_and_the_run_goes_on_with_them(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    local = [
+        "--local",
+        "kimera:screen",
+        "--local",
+        "verify=kimera:verify",
+        "--local",
+        "kimera:screen>kimera:verify",
+    ]
+    flags = ["--local-only", *local, "--max-pairs", "40", "--no-viz", "--quiet", "--out", str(out)]
+    assert main(flags) == 0
+    names = ["kimera:screen", "verify", "kimera:screen > kimera:verify"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert list(summary["detectors"]) == names
+    assert [(entry["a"], entry["b"]) for entry in summary["agreement"]] == [
+        (names[0], names[1]),
+        (names[0], names[2]),
+        (names[1], names[2]),
+    ]
+    assert main(["--resume", str(out), "--no-viz", "--quiet"]) == 0
+    assert main(["--resume", str(out), "--local", "kimera", "--quiet"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--local", "kimera:deepest"], "no such stage"),
+        (["--local", "cascade"], "Kimera uses that name itself"),
+        (["--first", "kimera"], "--first goes with --cascade"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_runs(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--kimera-only", *flags, "--out", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
