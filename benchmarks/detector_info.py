@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 Role: TypeAlias = Literal["local", "judge", "combination"]
 Effort: TypeAlias = Literal["workers", "requests in flight"]
 
-REACTOR_NAME, CASCADE_NAME = "kimera", "cascade"  # of the detectors that the command line makes
+CASCADE_NAME = "cascade"  # of the one that the command line makes
 RENAMED = {"simulated": "is_simulated"}  # in journals before version 0.6.0
 
 

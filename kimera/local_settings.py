@@ -133,7 +133,11 @@ def local_names(given: Sequence[str]) -> list[LocalName]:
 
     Raises UserError for a name that is blank, or two that a run could not tell apart.
     """
-    names = [local_name(name) for name in given or (REACTOR,)]
+    return require_titles([local_name(name) for name in given or (REACTOR,)])
+
+
+def require_titles(names: list[LocalName]) -> list[LocalName]:
+    """These names. Raises UserError for two of one title."""
     titles = [name.title for name in names]
     if twice := next((title for place, title in enumerate(titles) if title in titles[:place]), None):
         raise UserError(
@@ -194,6 +198,17 @@ def _plugin(name: str, asked: Asked) -> VerdictSource:
     return source
 
 
+def chained(names: Sequence[LocalName]) -> LocalName:
+    """The chain of these."""
+    return LocalName(
+        f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_without_title, names))
+    )
+
+
+def _without_title(name: LocalName) -> str:
+    return name.rest if name.kind in (MODEL, FUNCTION, CHAIN) else ":".join(filter(None, name[1:]))
+
+
 def noun_of(name: LocalName) -> str:
     """What people call such a detector."""
     return _kind(name.kind).noun
@@ -201,17 +216,18 @@ def noun_of(name: LocalName) -> str:
 
 def absolute_name(given: str) -> str:
     """The name with its path made absolute, since a run may go on from another folder."""
-    title, name = _split(given)
+    _, name = _split(given)
     kind, rest = _kind_of(name)
     if kind == CHAIN:
-        rest = THEN.join(map(absolute_name, _stages(rest)))
-    elif kind == FUNCTION:
-        path, _, function = rest.rpartition(":")
-        rest = f"{os.path.abspath(path)}:{function}" if os.path.isfile(path) else rest
-    elif os.path.exists(rest) and kind != REACTOR:
-        rest = os.path.abspath(rest)
-    whole_name = rest if kind in (FUNCTION, MODEL, CHAIN) else f"{kind}:{rest}" if rest else kind
-    return f"{title}={whole_name}" if title else whole_name
+        parts = (
+            part.replace(own, absolute_name(own)) if (own := part.strip()) else part
+            for part in rest.split(THEN)
+        )
+        return given.removesuffix(rest) + THEN.join(parts)
+    path, colon, function = rest.rpartition(":") if kind == FUNCTION else (rest, "", "")
+    if kind == REACTOR or not os.path.exists(path):
+        return given
+    return given.removesuffix(rest) + os.path.abspath(path) + colon + function
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,15 @@ from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
 from kimera.errors import UserError
-from kimera.local_settings import REACTOR, THEN, LocalName, local_name, local_names, noun_of, require_models
+from kimera.local_settings import (
+    LocalName,
+    chained,
+    local_name,
+    local_names,
+    noun_of,
+    require_models,
+    require_titles,
+)
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
@@ -105,7 +113,7 @@ def local_names_of(settings: RunSettings) -> list[LocalName]:
     """Its local detectors, that of a cascade ahead. Raises UserError for unusable names."""
     if settings.judge_only:
         return []
-    names = local_names(_asked_for(settings))
+    names = _asked_for(settings)
     require_models(settings, names)
     for name in names:
         if not name.title.isprintable() or name.title != name.title.strip():
@@ -118,16 +126,15 @@ def local_names_of(settings: RunSettings) -> list[LocalName]:
     return names
 
 
-def _asked_for(settings: RunSettings) -> list[str]:
-    """The names of its local detectors, as they were given; what goes first in a cascade is the first one."""
-    given = list(settings.local)
-    by_title = {local_name(name).title: name for name in given}
-    first = settings.first and by_title.get(settings.first, settings.first)
+def _asked_for(settings: RunSettings) -> list[LocalName]:
+    """Its local detectors; what goes first in a cascade is the first one."""
+    by_title = {name.title: name for name in local_names(settings.local)}
+    given = list(by_title.values()) if settings.local or not settings.first else []
+    ahead = [by_title.get(name, local_name(name)) for name in (settings.first, *settings.then) if name]
     if settings.then:
-        return [THEN.join([first or (given or [REACTOR])[0], *settings.then]), *given]
-    if first:
-        return [first, *(name for name in given if name != first)]
-    return given
+        ahead = [chained(ahead if settings.first else [*by_title.values()][:1] + ahead)]
+        given = given if settings.local else []
+    return require_titles([*ahead, *(name for name in given if name not in ahead)])
 
 
 def local_infos(settings: RunSettings) -> list[DetectorInfo]:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from benchmarks.datasets import load_dataset
 from benchmarks.report import build_summary, write_report
 from benchmarks.runs.comparison import compare
-from benchmarks.runs.detector import told_of
+from benchmarks.runs.detector import detectors_header
 from benchmarks.runs.finished_run import open_run
 from benchmarks.runs.journal import Journal, JournalReader
 from benchmarks.runs.local_detector import LocalDetector
@@ -65,7 +65,7 @@ def made(folder: Path, sources: dict[str, VerdictSource]) -> dict[str, Any]:
         "created": "2026-11-28T09:00:00+00:00",
         "dataset": {"name": str(path), "sha256": dataset.sha256, "pairs": len(dataset)},
         "options": {"dataset": str(path), "max_pairs": 0},
-        **told_of(detectors, None),
+        **detectors_header(detectors, None),
     }
     with Journal(folder / JOURNAL, header=header) as journal:
         done = compare(dataset, detectors, journal, created=str(header["created"]), quiet=True)

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from benchmarks.detector_info import local_info
 from benchmarks.llm_compare import build_parser, main
-from benchmarks.runs.detectors import LOCAL, check_names, plan_of, planned
+from benchmarks.runs.detectors import judges_of, plan_of, planned
 from benchmarks.runs.finished_run import infos_in
 from benchmarks.runs.journal import Journal
 from benchmarks.runs.judged_scan_settings import JudgedScanSettings, comparison_command_line
@@ -178,15 +177,23 @@ def test_settings_themselves_say_what_follows_from_several_of_them() -> None:
     assert plan.settings == {"risk": 0.1, "max_sent": 0.5, "seed": 4}
 
 
-def test_a_local_detector_is_planned_read_back_and_keeps_its_name_to_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    overlap = local_info("overlap", "overlap detector")
-    monkeypatch.setattr("benchmarks.runs.detectors.LOCAL", (*LOCAL, overlap))
-    settings = RunSettings(models=("m",))
-    assert [info.name for info in planned(settings)] == ["kimera", "overlap", "m"]
-    before_0_6_0 = {"judge": {"models": ["m"]}, "options": {"models": ["m"]}}
-    assert infos_in(before_0_6_0) == planned(settings)
-    for taken in ("overlap", "overlap/m"):
+def test_local_detectors_are_planned_in_the_order_of_the_run_and_keep_their_names_to_themselves() -> None:
+    settings = RunSettings(models=("m",), local=("kimera:screen", "rules=my.module:detect"))
+    assert [(info.name, info.kind) for info in planned(settings)] == [
+        ("kimera:screen", "reactor"),
+        ("rules", "function"),
+        ("m", "judge"),
+    ]
+    cascade = replace(settings, cascade=0.1, first="rules")
+    assert [info.name for info in planned(cascade)] == ["rules", "kimera:screen", "m", "cascade"]
+    assert planned(cascade)[-1].sides == ("rules", "m")
+    chain = replace(cascade, then=("kimera",))
+    assert planned(chain)[0].name == "rules > kimera"
+    for taken in ("rules", "kimera:screen/rules"):
         with pytest.raises(UserError, match=f"--model {taken}: Kimera uses that name"):
-            check_names(["m", taken])
+            judges_of(replace(settings, models=("m", taken)))
+
+
+def test_a_run_of_before_local_detectors_had_names_has_the_reactor() -> None:
+    before_0_6_0 = {"judge": {"models": ["m"]}, "options": {"models": ["m"]}}
+    assert [info.name for info in infos_in(before_0_6_0)] == ["kimera", "m"]
