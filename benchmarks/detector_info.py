@@ -30,6 +30,8 @@ class DetectorInfo:
     is_paid: whether its requests may be billed; then there are requests, tokens and dollars to tell of.
     is_amortised: whether a pair's latency is its batch's time over its pairs, so that there is only a mean.
     is_simulated: whether a simulator answers, and no model.
+    is_replayed: whether its verdicts were given before and are read from a file, so that the run itself tells
+        nothing of its speed.
     effort: what `asked` and `used` of its results count.
     repeat, swap: a pair is asked about `repeat` times, and with `swap` as often with its texts swapped.
     settings: what decides its verdicts and how it runs, JSON-ready, without keys.
@@ -44,6 +46,7 @@ class DetectorInfo:
     is_amortised: bool
     effort: Effort
     is_simulated: bool = False
+    is_replayed: bool = False
     repeat: int = 1
     swap: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +89,8 @@ def local_info(
     kind: str,
     settings: Mapping[str, Any] | None = None,
     trained_on: list[str] | None = None,
+    *,
+    is_replayed: bool = False,
 ) -> DetectorInfo:
     """Of a detector that computes on this machine, batch by batch."""
     return DetectorInfo(
@@ -95,6 +100,7 @@ def local_info(
         is_paid=False,
         is_amortised=True,
         effort="workers",
+        is_replayed=is_replayed,
         settings=settings or {},
         trained_on=trained_on,
     )
@@ -103,7 +109,9 @@ def local_info(
 def judge_info(
     name: str,
     *,
+    kind: str = "judge",
     is_simulated: bool = False,
+    is_replayed: bool = False,
     repeat: int = 1,
     swap: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -112,12 +120,13 @@ def judge_info(
     """Of a model that is asked about one pair at a time."""
     return DetectorInfo(
         name=name,
-        kind="judge",
+        kind=kind,
         role="judge",
         is_paid=True,
         is_amortised=False,
         effort="requests in flight",
         is_simulated=is_simulated,
+        is_replayed=is_replayed,
         repeat=repeat,
         swap=swap,
         settings=settings or {},

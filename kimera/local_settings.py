@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kimera.console import confidence, option, positive, whole
 from kimera.errors import UserError
@@ -51,11 +52,16 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of local detector. noun: what people call one. title: of one without a title of its own."""
+    """A kind of local detector. noun: what people call one. title: of one without a title of its own.
+
+    is_replayed: its verdicts were given before. is_judge: by a judge.
+    """
 
     noun: str
     make: Callable[[Asked], VerdictSource]
     title: Callable[[str], str]
+    is_replayed: bool = False
+    is_judge: bool = False
 
 
 def _reactor(asked: Asked) -> VerdictSource:
@@ -92,10 +98,14 @@ def _function(asked: Asked) -> VerdictSource:
     )
 
 
-def _scores_file(asked: Asked) -> VerdictSource:
+def _scores_file(role: Literal["local", "judge"], asked: Asked) -> VerdictSource:
     from kimera.detectors import ScoresFile  # as above
 
-    return ScoresFile(asked.rest)
+    return ScoresFile(asked.rest, role=role)
+
+
+def _stem(path: str) -> str:
+    return Path(path).stem
 
 
 def _chain(asked: Asked) -> VerdictSource:
@@ -113,11 +123,14 @@ def _chain_title(rest: str) -> str:
     return f" {THEN} ".join(name.title for name in local_names(_stages(rest)))
 
 
-MODEL, FUNCTION, SCORES, CHAIN = "model", "function", "scores", "chain"
+MODEL, FUNCTION, SCORES, JUDGE, CHAIN = "model", "function", "scores", "judge", "chain"
 THEN = ">"
 KINDS = {
     REACTOR: Kind("reactor", _reactor, lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR),
-    SCORES: Kind("scores file", _scores_file, lambda rest: Path(rest).stem),
+    SCORES: Kind("scores file", partial(_scores_file, "local"), _stem, is_replayed=True),
+    JUDGE: Kind(
+        "judge's results file", partial(_scores_file, "judge"), _stem, is_replayed=True, is_judge=True
+    ),
     CHAIN: Kind("chain", _chain, _chain_title),
     FUNCTION: Kind("function", _function, os.path.basename),
     MODEL: Kind(
@@ -168,7 +181,7 @@ def _kind_of(name: str) -> tuple[str, str]:
     if os.path.isdir(name) and name != REACTOR:
         return MODEL, name
     prefix, _, rest = name.partition(":")
-    if prefix in (REACTOR, SCORES) or prefix in _entry_points():
+    if prefix in (REACTOR, SCORES, JUDGE) or prefix in _entry_points():
         return prefix, rest
     return (FUNCTION, name) if _FUNCTION.fullmatch(name) else (MODEL, name)
 
@@ -209,9 +222,8 @@ def _without_title(name: LocalName) -> str:
     return name.rest if name.kind in (MODEL, FUNCTION, CHAIN) else ":".join(filter(None, name[1:]))
 
 
-def noun_of(name: LocalName) -> str:
-    """What people call such a detector."""
-    return _kind(name.kind).noun
+def kind_of(name: LocalName) -> Kind:
+    return _kind(name.kind)
 
 
 def absolute_name(given: str) -> str:
@@ -244,8 +256,9 @@ class LocalSettings:
         help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
         "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
         "hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, text2) and "
-        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; or several of "
-        "these, 'A>B': B gets what A is not sure of. TITLE= names it in the report (default: kimera)",
+        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; judge:FILE, "
+        "those of a judge; or several, 'A>B': B gets what A is not sure of. TITLE= names it in the report "
+        "(default: kimera)",
     )
     labels: tuple[str, ...] = option(
         (),

@@ -94,6 +94,8 @@ def mode(detector: Detector) -> str:
     """How the detector ran: "4 processes", "async, 8 in flight (16 requested)", "not run"."""
     if detector["mode"] == "none":
         return "not run"
+    if detector["mode"] == "file":
+        return "read from a file"
     if detector["role"] == "combination":
         return "judge only where unsure"
     return _processes(detector) if "workers" in detector else _in_flight(detector)

@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, local_info
+from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
     DEFAULT_MODEL,
     DEFAULT_PROTOCOL,
@@ -26,18 +26,20 @@ from benchmarks.judge import (
     resolved_key,
 )
 from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import note
+from kimera.detectors import ScoresFile
 from kimera.errors import UserError
 from kimera.local_settings import (
     LocalName,
     chained,
+    kind_of,
     local_name,
     local_names,
-    noun_of,
     require_models,
     require_titles,
 )
@@ -134,12 +136,18 @@ def _asked_for(settings: RunSettings) -> list[LocalName]:
     if settings.then:
         ahead = [chained(ahead if settings.first else [*by_title.values()][:1] + ahead)]
         given = given if settings.local else []
-    return require_titles([*ahead, *(name for name in given if name not in ahead)])
+    names = require_titles([*ahead, *(name for name in given if name not in ahead)])
+    return sorted(names, key=lambda name: kind_of(name).is_judge)  # as they run
 
 
 def local_infos(settings: RunSettings) -> list[DetectorInfo]:
     """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
-    return [local_info(name.title, noun_of(name)) for name in local_names_of(settings)]
+    return [
+        judge_info(name.title, kind=kind.noun, is_replayed=True)
+        if (kind := kind_of(name)).is_judge
+        else local_info(name.title, kind.noun, is_replayed=kind.is_replayed)
+        for name in local_names_of(settings)
+    ]
 
 
 def check_names(models: Sequence[str], local: Sequence[str]) -> None:
@@ -203,10 +211,13 @@ def detectors_of(
     sources: Mapping[str, VerdictSource],
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
-    """sources: its local detectors by name."""
+    """sources: its local detectors by name. Raises UserError for a file that says nothing of the dataset."""
     on_ray = settings.engine != "local"
     detectors: list[Detector] = [
-        LocalDetector(source, settings.mp, name, on_ray=on_ray) for name, source in sources.items()
+        FileDetector(source, name, dataset)
+        if isinstance(source, ScoresFile)
+        else LocalDetector(source, settings.mp, name, on_ray=on_ray)
+        for name, source in sources.items()
     ]
     if settings.kimera_only:
         return detectors

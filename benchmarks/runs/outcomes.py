@@ -43,6 +43,7 @@ class Outcomes:
         (n, 3), of the prompt, the completion, and cached ones.
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
+    stated_dollars: float64 (n,), what a file says that a pair cost, NaN where it says nothing.
     tells_classes: whether a verdict tells P(entailment) or P(neutral).
     offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
     """
@@ -67,6 +68,7 @@ class Outcomes:
         self.replies = 0
         self.uncounted: Counter[str] = Counter()
         self.maybe_billed = 0
+        self.stated_dollars = np.full(size, np.nan)
         self.busy_s = 0.0
         self.attempts = 0
         self.attempt_errors: Counter[str] = Counter()
@@ -144,7 +146,7 @@ class Outcomes:
         self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
         if (stated := record.get("stated")) is not None:
             self.stated[index] = Verdict(result.contradiction, stated).score
-        if not record.get("from_cache"):
+        if not (record.get("from_cache") or record.get("untimed")):
             self.latency_ms[index] = result.latency_ms
             self.wait_ms[index] = result.wait_ms
             self.done_s[index] = self._earlier_s + record["s"]
@@ -165,6 +167,7 @@ class Outcomes:
                 self.replies += 1
                 self.uncounted.update(name for name, count in usage.as_dict().items() if count is None)
         self.from_cache += bool(record.get("from_cache"))
+        self.stated_dollars[index] = record.get("dollars", np.nan)
         if fingerprint := record.get("system_fingerprint"):
             self.fingerprints[fingerprint] += 1
         if place := record.get("found_in"):
@@ -204,8 +207,25 @@ class Outcomes:
             score_sources=self.score_sources,
             errors=self.errors(),
             tells_classes=self.tells_classes,
-            **(self._of_requests() if self.info.is_paid else self._of_work()),
+            **self._more(),
         )
+
+    def _more(self) -> dict[str, Any]:
+        if not self.info.is_paid:
+            return self._of_work()
+        return self._of_paid_file() if self.info.is_replayed else self._of_requests()
+
+    def _of_paid_file(self) -> dict[str, Any]:
+        """Costs that a file states; what it says nothing of is not known to be free."""
+        missing = int(np.isnan(self.stated_dollars).sum())
+        known = {"dollars": float(self.stated_dollars.sum()), "dollars_of_pair": self.stated_dollars}
+        absent = f"the file states no cost of {missing:,} of {len(self):,} pairs"
+        return {
+            "settings": dict(self.info.settings),
+            "tokens": {},
+            "tokens_absent": dict.fromkeys(("prompt", "completion"), "they are not in a file of results"),
+            **({"dollars_absent": absent} if missing else known),
+        }
 
     def _of_work(self) -> dict[str, Any]:
         counted = {

@@ -48,9 +48,21 @@ class Recorder(Outcomes):
         """The pass has ended. found: what it is worth to keep of it, JSON-ready."""
         self._write({"ended": self.name, "found": found})
 
-    def record_verdict(self, index: int, pair: Pair, result: Verdict | Failure) -> None:
-        """A local detector's outcome of one pair."""
-        self._append(Ask(index, pair), result, {})
+    def record_verdict(
+        self,
+        index: int,
+        pair: Pair,
+        result: Verdict | Failure,
+        *,
+        is_timed: bool = True,
+        dollars: float | None = None,
+    ) -> None:
+        """A detector's outcome of one pair that was not asked for over a network.
+
+        is_timed: whether its latency is known. dollars: what it cost where it was paid for.
+        """
+        details: Record = {} if is_timed else {"untimed": True}
+        self._append(Ask(index, pair), result, details | ({} if dollars is None else {"dollars": dollars}))
 
     def record_outcome(self, ask: Ask, outcome: Outcome) -> None:
         """A judge's outcome of one question, with all that it cost."""

@@ -12,6 +12,7 @@ from benchmarks.stats.results import OneDetector
 from benchmarks.stats.times import TIMES, Time, mean_in_flight, pairs_per_s
 
 NOT_TIMED = "no answer was timed"
+REPLAYED = "its verdicts were read from a file"
 AMORTISED = "pairs are timed by the batch, so there is only a mean"
 
 
@@ -52,6 +53,7 @@ def _mean_in_flight(one: OneDetector) -> float:
 
 
 def _require_time(one: OneDetector) -> None:
+    require(not one.info.is_replayed, REPLAYED)
     require(one.answered, "no pair was answered")
     require(_at_work_s(one) > 0, "no time was measured")
 

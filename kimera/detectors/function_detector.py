@@ -113,6 +113,10 @@ class FunctionDetector(VerdictSource):
         }
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        return {"source": self._digest}
+
+    @property
     def trained_on(self) -> list[str] | None:
         return self._trained_on
 

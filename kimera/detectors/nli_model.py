@@ -127,6 +127,10 @@ class NLIModel(ClosedAtExit, VerdictSource):
         }
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        return {"model": self._model.fingerprint, "labels": ",".join(self._model.labels.names)}
+
+    @property
     def trained_on(self) -> list[str] | None:
         """The data sets that the model card's metadata names, None where it names none."""
         return self._checkpoint.data_sets

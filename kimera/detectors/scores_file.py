@@ -83,6 +83,10 @@ class ScoresFile(VerdictSource):
         }
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        return {"file": self._sha256}
+
+    @property
     def trained_on(self) -> list[str] | None:
         return self._trained_on
 
