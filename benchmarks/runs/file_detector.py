@@ -14,8 +14,8 @@ from kimera.detectors import ScoresFile
 class FileDetector:
     """What a file says of each pair. Times and costs are the file's, where it has them.
 
-    With the role of a judge, what each verdict cost counts as paid. Raises UserError where the file has no row
-    of any pair of the dataset.
+    With the role of a judge, what each verdict cost counts as paid. Raises UserError where the file has no
+    row of any pair of the dataset.
     """
 
     def __init__(self, source: ScoresFile, name: str, dataset: Dataset) -> None:
