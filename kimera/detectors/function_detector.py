@@ -114,7 +114,7 @@ class FunctionDetector(VerdictSource):
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        return {"source": self._digest}
+        return {"source": self._digest} if self._digest else {}
 
     @property
     def trained_on(self) -> list[str] | None:
