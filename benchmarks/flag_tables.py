@@ -41,7 +41,8 @@ INTRODUCTION = """\
 ## A configuration file
 
 A TOML file has a table for each command, named as the command. Its keys are the flags without their dashes,
-and a value is what the flag takes, `true` for a flag that takes none, or a list where a flag may be repeated:
+and a value is what the flag takes, `true` for a flag that takes none (`false` where there is a `--no-` beside
+it), or a list where a flag may be repeated. What a command cannot do without stands on its command line:
 
 ```toml
 [compare]
