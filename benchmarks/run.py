@@ -47,9 +47,9 @@ from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
 from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.detectors import VerdictSource
-from kimera.errors import UserError
+from kimera.errors import BrokenContractError, UserError
 from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, spooled
-from kimera.local_settings import REACTOR, sources_of
+from kimera.local_settings import REACTOR, may_be_fetched, sources_of
 from kimera.reactor import Reactor
 from kimera.version import __version__
 
@@ -79,9 +79,14 @@ def run_comparison(
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:
             _require_figures(settings, dataset, gates, infos)
+        names = local_names_of(settings)
         if settings.dry_run:
+            # A model may have to be fetched, for which a dry run is not the time; the others are made.
+            sources_of(
+                settings, settings, settings.reactor, [name for name in names if not may_be_fetched(name)]
+            )
             return dry_run(settings, dataset, prompt)
-        sources = sources_of(settings, settings, settings.reactor, local_names_of(settings))
+        sources = sources_of(settings, settings, settings.reactor, names)
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:
@@ -104,6 +109,9 @@ def run_comparison(
             return INTERRUPTED
         except BudgetError as error:
             print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        except BrokenContractError as error:
+            print(f"error: {error}\nmend it, and start a new run", file=sys.stderr)
             return FAILED
         except (UserError, OSError) as error:
             print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 REACTOR = "kimera"
 GROUP = "kimera.detectors"
 STAGES = {"": None, "screen": "screen", "verify": "verify"}
-_ALIAS = re.compile(r"([\w.+-]+)=(.*)", re.DOTALL)
+_ALIAS = re.compile(r"([^=/\\:]*)=(.*)", re.DOTALL)
 _FUNCTION = re.compile(r".+:[^\W\d]\w*", re.DOTALL)
 
 
@@ -67,7 +68,9 @@ class Kind:
 def _reactor(asked: Asked) -> VerdictSource:
     if asked.rest not in STAGES:
         known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
-        raise UserError(f"--local {REACTOR}:{asked.rest}: the reactor has no such stage; give {known}")
+        raise UserError(
+            f"--local {REACTOR}:{asked.rest}: the reactor has no such stage; its stages are {known}"
+        )
     stages: Any = STAGES[asked.rest] or asked.stages
     return reactor_of(asked.settings, stages)
 
@@ -154,7 +157,8 @@ def require_titles(names: list[LocalName]) -> list[LocalName]:
     titles = [name.title for name in names]
     if twice := next((title for place, title in enumerate(titles) if title in titles[:place]), None):
         raise UserError(
-            f"--local: two detectors would be called {twice!r}; name one of them: --local OTHER={twice}"
+            f"--local: two detectors would be called {twice!r}; give one of them another title: --local "
+            f"OTHER={_whole(names[titles.index(twice)])}"
         )
     return names
 
@@ -163,15 +167,33 @@ def local_name(given: str) -> LocalName:
     """Raises UserError for a blank name."""
     title, name = _split(given)
     if not name.strip():
-        raise UserError("--local: the name is blank; give kimera, an NLI model, a function or scores:FILE")
+        raise UserError(
+            f"--local {given!r}: the name is blank; give kimera, an NLI model, a function or scores:FILE"
+        )
     kind, rest = _kind_of(name)
-    return LocalName(title or (_kind(kind).title(rest)), kind, rest)
+    if title is not None and not title.strip():
+        raise UserError(f"--local {given}: the title before = is blank")
+    if kind in (SCORES, JUDGE) and not rest.strip():
+        raise UserError(f"--local {given}: the file is missing; give {kind}:FILE")
+    if kind == MODEL:
+        _require_no_file(name)
+    return LocalName(title or _kind(kind).title(rest), kind, rest)
 
 
-def _split(given: str) -> tuple[str, str]:
-    """(the title, empty without one; the name)."""
+def _require_no_file(name: str) -> None:
+    """Raises UserError for what is no model, but nearly another kind."""
+    if os.path.isfile(name):
+        meant = f"{name}:FUNCTION" if name.endswith(".py") else f"{SCORES}:{name}"
+        raise UserError(f"--local {name}: this is a file, and a model is a folder; did you mean {meant}?")
+    kinds = [REACTOR, *_entry_points()]
+    if "/" not in name and (near := get_close_matches(name.lower(), kinds, n=1)):
+        raise UserError(f"--local {name}: did you mean {near[0]}? A model in a folder is given as ./{name}")
+
+
+def _split(given: str) -> tuple[str | None, str]:
+    """(the title, if there is one; the name)."""
     match = None if os.path.exists(given) else _ALIAS.fullmatch(given)
-    return (match[1], match[2]) if match else ("", given)
+    return (match[1], match[2]) if match else (None, given)
 
 
 def _kind_of(name: str) -> tuple[str, str]:
@@ -213,17 +235,20 @@ def _plugin(name: str, asked: Asked) -> VerdictSource:
 
 def chained(names: Sequence[LocalName]) -> LocalName:
     """The chain of these."""
-    return LocalName(
-        f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_without_title, names))
-    )
+    return LocalName(f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_whole, names)))
 
 
-def _without_title(name: LocalName) -> str:
+def _whole(name: LocalName) -> str:
     return name.rest if name.kind in (MODEL, FUNCTION, CHAIN) else ":".join(filter(None, name[1:]))
 
 
 def kind_of(name: LocalName) -> Kind:
     return _kind(name.kind)
+
+
+def may_be_fetched(name: LocalName) -> bool:
+    """Whether making it may take the network."""
+    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in _stages_in([name]))
 
 
 def absolute_name(given: str) -> str:
@@ -341,6 +366,22 @@ def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
                 raise UserError(
                     f"{flag} {title}=...: no NLI model of this run is called so; they are {', '.join(titles)}"
                 )
+
+
+def idle_options(names: Sequence[LocalName]) -> set[str]:
+    """The settings, by name, that do nothing for any of these detectors."""
+    stages = list(_stages_in(names))
+    kinds = {name.kind for name in stages}
+    of_reactor = {"reactor", "encoder", "head", "verify_weights"}
+    of_models = {"symmetric", "backend", "precision", "device", "no_cache", "cache_size", "cache_dir"}
+    idle = set() if REACTOR in kinds else of_reactor
+    if all(name.rest for name in stages if name.kind == REACTOR):
+        idle |= {"reactor"}
+    if not kinds & {REACTOR, MODEL}:
+        idle |= of_models
+    if FUNCTION not in kinds:
+        idle |= {"batch_size", "batch_timeout"}
+    return idle if any(name.kind == CHAIN for name in names) else idle | {"sure"}
 
 
 def _stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:

@@ -52,7 +52,9 @@ def test_a_blank_name_is_refused(name: str) -> None:
 
 
 def test_two_of_one_title_are_refused_with_the_way_out() -> None:
-    with pytest.raises(UserError, match="called 'kimera'; name one of them: --local OTHER=kimera"):
+    with pytest.raises(
+        UserError, match="called 'kimera'; give one of them another title: --local OTHER=kimera"
+    ):
         local_names(["kimera", "kimera"])
 
 

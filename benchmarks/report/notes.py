@@ -65,7 +65,7 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
             continue
         trained_on = detector["trained_on"]
         if trained_on is None:
-            lines.append(f"Training data of {names[name]}: its weights file does not name it.")
+            lines.append(f"Training data of {names[name]}: not known.")
         elif shared := sorted(set(families) & set(families_of(trained_on))):
             lines.append(
                 f"Training data of {names[name]}: it includes other pairs of {', '.join(shared)}, to which "

@@ -171,12 +171,24 @@ def _done_and_cached(done: int, how: str, cached: int) -> str:
 
 def _stages(detector: Detector) -> str:
     settings = detector["settings"]
+    if "chain" in settings:
+        return printable(", then ".join(_of_chain(settings)))
     stages, precision = settings.get("stages"), settings.get("precision")
+    if precision and "model" in settings:
+        return printable(f"{precision} on {settings.get('backend')}")
     if not stages or not precision:  # another local detector may have settings of these names
         return MISSING
     stages = "screen and verify" if stages == "both" else stages
     symmetric = ", both orders" if settings.get("symmetric") else ""
     return printable(f"{stages}, {precision}{symmetric}")
+
+
+def _of_chain(settings: dict[str, Any]) -> Iterable[str]:
+    """What each stage was given, in the session that computed."""
+    for name in settings["chain"]:
+        given, failed = settings.get("given", {}).get(name), settings.get("failed", {}).get(name)
+        pairs = "" if given is None else f": {counted(given, 'pair')}"
+        yield f"{name}{pairs}" + (f" ({failed:,} failed)" if failed else "")
 
 
 def _model_load(detector: Detector) -> str:

@@ -29,14 +29,16 @@ from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
+from benchmarks.settings import RunSettings
 from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
-from kimera.console import note
+from kimera.console import note, options_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
 from kimera.local_settings import (
     LocalName,
     chained,
+    idle_options,
     kind_of,
     local_name,
     local_names,
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
     from benchmarks.judge import Api, ChatProtocol
     from benchmarks.runs.detector import Detector
-    from benchmarks.settings import LimitSettings, RunSettings
+    from benchmarks.settings import LimitSettings
+    from kimera.console import CommandLine
     from kimera.detectors import VerdictSource
 
 WAYS_WITHOUT = {
@@ -96,7 +99,7 @@ def judges_base_url(settings: RunSettings) -> str:
 def judges_of(settings: RunSettings) -> list[str]:
     """Raises UserError for names that a run cannot tell apart, or that no table could show."""
     models = settings.models or [_default_model(settings)]
-    check_names(models, [info.name for info in local_infos(settings)])
+    check_names(models, [name.title for name in _asked_for(settings)])
     return list(models)
 
 
@@ -126,6 +129,15 @@ def local_names_of(settings: RunSettings) -> list[LocalName]:
         if name.title in (CASCADE_NAME, CASCADE_RUN):
             raise UserError(f"--local {name.title}: Kimera uses that name itself; give --local TITLE=NAME")
     return names
+
+
+def idle_flags(told: CommandLine[RunSettings], run: RunSettings) -> Iterator[str]:
+    """A note of the flags of this command line that do nothing for the run's local detectors, if any."""
+    names = local_names_of(run)
+    idle = idle_options(names) & told.flags if names else ()
+    flags = [setting.flag for name, setting in options_of(RunSettings).items() if name in idle]
+    if flags:
+        yield f"without effect on {', '.join(name.title for name in names)}: {', '.join(flags)}"
 
 
 def _asked_for(settings: RunSettings) -> list[LocalName]:

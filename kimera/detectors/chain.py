@@ -23,7 +23,8 @@ class Chain(VerdictSource):
 
     sure: the confidence from which a stage's verdict stands, 0.5 to 1. Whether it does depends on the pair
     alone, so a pair's verdict is the same in any order and in any company. What a stage fails on goes on as
-    well. Raises UserError for fewer than two detectors, or no confidence.
+    well; where the last stage that a pair came to failed on it, the pair has failed. Raises UserError for
+    fewer than two detectors, or no confidence.
 
     A pair's `latency_ms` is the sum over the stages that it went through.
     """
@@ -38,6 +39,7 @@ class Chain(VerdictSource):
         self.sources = dict(sources)
         self.sure = sure
         self._given: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
         self._opened = ExitStack()
 
     @property
@@ -45,6 +47,7 @@ class Chain(VerdictSource):
         return {
             "sure": self.sure,
             "chain": {name: dict(source.settings) for name, source in self.sources.items()},
+            **({"given": dict(self._given), "failed": dict(self._failed)} if self._given else {}),
         }
 
     @property
@@ -64,7 +67,7 @@ class Chain(VerdictSource):
 
     @property
     def given(self) -> Mapping[str, int]:
-        """How many pairs each stage was given so far."""
+        """How many pairs each stage was given so far; `settings` also say on how many of them it failed."""
         return dict(self._given)
 
     @property
@@ -95,6 +98,7 @@ class Chain(VerdictSource):
         for name, source in self.sources.items():
             self._given[name] += len(doubtful)
             said = list(source.stream([chunk[place] for place in doubtful], workers))
+            self._failed[name] += sum(isinstance(result, Failure) for result in said)
             if not results:
                 results = said
             else:
@@ -124,9 +128,7 @@ class Chain(VerdictSource):
 
 
 def _later(before: Verdict | Failure, result: Verdict | Failure) -> Verdict | Failure:
-    """What a later stage says of a pair counts, unless it fails where an earlier one did not."""
-    if isinstance(before, Failure):
+    """What the later stage says of a pair, its time and that of those before."""
+    if isinstance(before, Failure) or isinstance(result, Failure):
         return result
-    if isinstance(result, Failure):
-        return before
     return replace(result, latency_ms=before.latency_ms + result.latency_ms)

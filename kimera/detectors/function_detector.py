@@ -13,7 +13,7 @@ from kimera.detectors.function_processes import FunctionProcesses
 from kimera.detectors.function_runs import BatchEnd, Texts, is_async, one_after_the_other, several_at_once
 from kimera.detectors.named_function import FORMS, load_function, name_of, source_digest
 from kimera.detectors.verdict_source import VerdictSource
-from kimera.errors import UserError
+from kimera.errors import BrokenContractError, UserError
 from kimera.files import shorten
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 
@@ -173,14 +173,14 @@ class FunctionDetector(VerdictSource):
     def _outcomes(self, end: BatchEnd, number: int, count: int) -> list[Verdict | Failure]:
         """Of a batch, counted from 1. Raises UserError where its answers break the contract."""
         if end.violation:
-            raise UserError(f"{self._title}, batch {number} (of {count} pairs): {end.violation}")
+            raise BrokenContractError(f"{self._title}, batch {number} (of {count} pairs): {end.violation}")
         if end.error:
             log = log_error(end.trace)
             message = " ".join(f"{self._title} raised {end.error}".split())[:200]
             return [Failure("raised", f"{message}; its traceback is in {log}")] * count
         if end.is_late:
             message = f"{self._title} took more than {self._timeout_s:g} s for a batch of {count} pairs"
-            return [Failure("timeout", f"{message}; give more time with timeout_s")] * count
+            return [Failure("timeout", f"{message}; give more time: --batch-timeout, or timeout_s")] * count
         if end.lost:
             message = f"a process of {self._title} ended unexpectedly ({end.lost})"
             return [Failure("worker_died", f"{message}. If memory ran out, use fewer workers")] * count

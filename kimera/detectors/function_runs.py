@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 import time
 import traceback
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -53,7 +55,8 @@ def do_batch(function: Callable[[Texts], object], texts: Texts) -> BatchEnd:
     """Calls a sync function; nothing that it raises but KeyboardInterrupt gets out."""
     begun = time.perf_counter()
     try:
-        answers = function(list(texts)) if texts else []
+        with redirect_stdout(sys.stderr):  # what it prints is no part of our output
+            answers = function(list(texts)) if texts else []
         if inspect.isawaitable(answers):
             if inspect.iscoroutine(answers):
                 answers.close()
@@ -73,7 +76,8 @@ async def do_batch_async(
     deadline = asyncio.timeout(timeout_s)
     try:
         async with deadline:
-            answers = listed(await function(list(texts)) if texts else [])
+            with redirect_stdout(sys.stderr):
+                answers = listed(await function(list(texts)) if texts else [])
     except BadAnswerError as fault:
         return BatchEnd(0.0, violation=str(fault))
     except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
@@ -119,8 +123,9 @@ def one_after_the_other(
             if len(hung) >= MAX_HUNG:
                 raise UserError(
                     f"the function hangs: {MAX_HUNG} batches took more than {timeout_s:g} s each and still "
-                    "go on, and within this process they cannot be ended; give more time with timeout_s, or "
-                    "workers=1, a process of its own that is ended in such a case"
+                    "go on, and within this process they cannot be ended; give more time "
+                    "(--batch-timeout, timeout_s), or --mp 1 (workers=1), a process of its own that is "
+                    "ended in such a case"
                 ) from None
 
 

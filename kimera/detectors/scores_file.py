@@ -148,7 +148,7 @@ class ScoresFile(VerdictSource):
             on_progress((number + 1) % _TOLD_EVERY)
         self._require_match(first)
         if self._index.unmatched:
-            note(f"{self.path}: rows that are of none of the pairs: {self._index.unmatched}")
+            note(f"{self.path}: rows that are of none of the pairs asked about: {self._index.unmatched}")
 
     def _outcome(self, row: ScoresRow) -> Verdict | Failure:
         if row.verdict is not None:

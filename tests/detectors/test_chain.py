@@ -60,7 +60,8 @@ def test_the_next_one_gets_only_what_the_one_before_is_not_sure_of() -> None:
     assert results[0] == Verdict(True, 0.99, latency_ms=1.0)
     assert results[9] == Verdict(True, 0.99, latency_ms=1.0)  # a failed, so that its time is none
     assert results[5] == Verdict(True, 0.99, latency_ms=2.0)
-    assert results[11] == Verdict(False, 0.6, latency_ms=1.0)  # a and c failed, and b said something
+    assert results[11] == Failure("odd", "not for me")  # a and c failed, and what b said is not enough
+    assert chain.settings["failed"] == {"a": 5_000, "b": 1_667, "c": 667}
     assert results[1] == Failure("odd", "not for me")
 
 

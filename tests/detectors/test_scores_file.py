@@ -143,7 +143,7 @@ def test_pairs_without_a_row_and_rows_without_an_answer_are_failures(
     told = capsys.readouterr().err
     assert "3 rows; id from 'id', score from 'score'" in told
     assert "rows without a score or a verdict: 1" in told
-    assert "rows that are of none of the pairs: 1" in told
+    assert "rows that are of none of the pairs asked about: 1" in told
 
 
 def test_a_failed_request_in_json_lines_may_lack_its_score(tmp_path: Path) -> None:
