@@ -128,7 +128,10 @@ def _require_figures(
             "--prevalence restates figures that take labels, and no pair of this dataset has one; leave the "
             "flag out"
         )
+    if settings.calibrate and not dataset.labelled:
+        raise UserError("--calibrate takes labels, and no pair of this dataset has one; leave the flag out")
     takes = {
+        "calibrated.": ("--calibrate", settings.calibrate),
         "at_prevalence.": ("--prevalence", settings.prevalence),
         "calibration.": ("--logprobs", settings.logprobs),
         "stability.flip_rate": ("--repeat", settings.repeat > 1),
@@ -228,6 +231,7 @@ def _report(
         folder,
         margin=settings.margin / 100,
         prevalence=settings.prevalence,
+        calibrate=settings.calibrate,
         viz=not settings.no_viz,
     )
     with reader_may_leave():

@@ -27,6 +27,7 @@ from kimera.local_settings import LocalSettings, absolute_name
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
+    from kimera.models import MapName
     from kimera.reactor import Stages
 
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
@@ -341,6 +342,14 @@ class _OutputSettings:
         identity=True,
         help="also report precision and cost as they would be if this share of the pairs were "
         "contradictions, e.g. 0.01",
+    )
+    calibrate: MapName | None = option(
+        None,
+        "--calibrate",
+        choices=("platt", "isotonic"),
+        identity=True,
+        help="also report how good the scores are once calibrated on the labels, by Platt's method or "
+        "isotonic regression; no pair's own label decides about its score",
     )
     no_viz: bool = option(False, "--no-viz", help="do not draw comparison.png")
     quiet: bool = option(False, "--quiet", one_session=True, help="show no progress on standard error")

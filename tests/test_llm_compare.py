@@ -728,6 +728,7 @@ def test_a_name_that_a_run_could_not_keep_apart_is_refused_before_anything_is_as
     ("flags", "told"),
     [
         (["--prevalence", "0.1"], "--prevalence restates figures that take labels"),
+        (["--calibrate", "platt"], "--calibrate takes labels"),
         (["--fail-if", "kimera.f1 < 0.8"], "this run cannot have such a figure: no pair carries a label"),
         (["--fail-if", "kimera.f1.low < 0.8"], "no pair carries a label"),
         (["--fail-if", "kimera.latency_ms.p95 > 9"], "kimera has none"),
@@ -751,6 +752,7 @@ def test_figures_that_a_run_cannot_have_are_refused_before_it_begins(
         ("m.stability.order_disagreement > 0.1", "--swap is not given"),
         ("m.calibration.brier > 0.1", "--logprobs is not given"),
         ("m.at_prevalence.f1 < 0.1", "--prevalence is not given"),
+        ("m.calibrated.brier > 0.1", "--calibrate is not given"),
         ("m.thresholds.f1 < 0.1", "m has none"),
         ("m.workers_used < 2", "m has none"),
     ],

@@ -24,6 +24,7 @@ EPILOG = """\
 examples:
   kimera report runs/2026-01-31_12-00-00
   kimera report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
+  kimera report runs/2026-01-31_12-00-00 --calibrate platt
   kimera report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
@@ -48,17 +49,16 @@ def _report(settings: ReportSettings) -> int:
     )
     if settings.prevalence and not finished.dataset.labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
+    if settings.calibrate and not finished.dataset.labelled:
+        raise UserError("--calibrate takes labels, and no pair of this run has one")
     begun_with = finished.options
-    margin, prevalence = (
-        begun_with[name] if value is None else value
-        for name, value in (("margin", settings.margin), ("prevalence", settings.prevalence))
-    )
     summary = write_report(
         finished.run,
         finished.rows(),
         finished.folder,
-        margin=margin / 100,
-        prevalence=prevalence,
+        margin=(begun_with["margin"] if settings.margin is None else settings.margin) / 100,
+        prevalence=begun_with["prevalence"] if settings.prevalence is None else settings.prevalence,
+        calibrate=settings.calibrate or begun_with["calibrate"],
         viz=not settings.no_viz,
     )
     with reader_may_leave():

@@ -25,6 +25,9 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
         parts.append(table(words.agreement_rows(summary)))
     parts += map(escape, findings.threshold_sentences(summary))
+    if rows := findings.calibration_rows(summary):
+        parts += [f"## {findings.calibration_heading(summary)}", table(rows)]
+        parts += map(escape, findings.calibration_sentences(summary))
     if rows := findings.category_rows(summary):
         parts += ["## Accuracy by category", table(rows)]
         parts += map(escape, findings.category_sentences(summary))

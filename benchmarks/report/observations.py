@@ -1,13 +1,15 @@
-"""What a run shows beyond its table, in words: other thresholds, categories, the cascade."""
+"""What a run shows beyond its table, in words: other thresholds, calibration, categories, the cascade."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, printable, titles
+from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, printable, titles
+from benchmarks.stats import Shown, names_in
 from kimera.reactor import THRESHOLD
 
 SIGNIFICANT = 0.05
+MAP_TITLES = {"platt": "Platt", "isotonic": "isotonic regression"}
 
 
 def threshold_sentences(summary: dict[str, Any]) -> list[str]:
@@ -33,6 +35,66 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
         f"{tuned['cross_validated']:.2f} for the highest F1: there F1 is {tuned['f1']:.3f}{interval} instead "
         f"of {detector['f1']:.3f}{accuracies}."
     )
+
+
+def calibration_heading(summary: dict[str, Any]) -> str:
+    first = next(iter(_calibrated(summary).values()))
+    return (
+        f"Calibrated on your labels ({MAP_TITLES[first['method']]}, cross-fitted in {first['folds']} folds)"
+    )
+
+
+def calibration_rows(summary: dict[str, Any]) -> list[Row]:
+    """A header, then a row a figure: before and after calibration, of each detector."""
+    if not _calibrated(summary):
+        return []
+    detectors = summary["detectors"].values()
+    rows = [
+        (label(name), *(_before_and_after(name, detector) for detector in detectors))
+        for name in names_in(Shown.CALIBRATED)
+    ]
+    return [("", *titles(summary).values()), *rows]
+
+
+def _calibrated(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By the names of those whose scores were."""
+    detectors = summary["detectors"].items()
+    return {name: detector["calibrated"] for name, detector in detectors if "calibrated" in detector}
+
+
+def _before_and_after(name: str, detector: Detector) -> str:
+    after = detector.get("calibrated", {})
+    if name not in after:
+        return MISSING
+    ends = after["intervals"].get(name)
+    return f"{detector[name]:.3f} -> {after[name]:.3f}" + (f" ({from_to(ends)})" if ends else "")
+
+
+def calibration_sentences(summary: dict[str, Any]) -> list[str]:
+    """What calibration leaves as it is, and the maps for scores to come."""
+    names = titles(summary)
+    maps = [
+        f"Calibration of {names[name]}, fitted on all {counted(found['pairs'], 'labelled pair')}, for scores "
+        f"to come: {_map_in_words(found['map'])}."
+        for name, found in _calibrated(summary).items()
+    ]
+    if not maps:
+        return []
+    return [
+        "No pair's own label decides about its calibrated score, and verdicts are by 0.5. ROC AUC stays as "
+        "it is: calibration changes scores, and not their order.",
+        *maps,
+    ]
+
+
+def _map_in_words(found: dict[str, Any]) -> str:
+    if found.get("slope") == 0:
+        return "the same for every score, since higher scores do not go with more contradictions"
+    if "slope" in found:
+        sign = "+" if found["offset"] >= 0 else "-"
+        slope, offset = found["slope"], abs(found["offset"])
+        return f"P(contradiction) = sigmoid({slope:.3f} * logit(score) {sign} {offset:.3f})"
+    return f"the {len(found['points'])} points under calibrated.map in summary.json"
 
 
 def category_rows(summary: dict[str, Any], maximum: int | None = None) -> list[Row]:

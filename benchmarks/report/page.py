@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.report import decision, notes, plots, words
 from benchmarks.report import observations as findings
+from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
 from benchmarks.runs import RunResult
@@ -27,11 +28,16 @@ BRACKETS = re.compile(r"\([^()]{1,30}\)")
 KINDS = (("d", "disagreement"), ("w", "wrong"), ("f", "failed"))
 
 
-def render_page(summary: Summary, run: RunResult, table: PairTable) -> str:
-    """The page as HTML. table: the rows of this run's pairs, taken as they passed."""
+def render_page(
+    summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations = NOT_CALIBRATED
+) -> str:
+    """The page as HTML. table: the rows of this run's pairs, taken as they passed.
+
+    calibrations: those that the summary was made with.
+    """
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = _joined(list(words.titles(summary).values()))
-    sections = [section for section in _sections(summary, run, table) if section]
+    sections = [section for section in _sections(summary, run, table, calibrations) if section]
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -58,16 +64,23 @@ def escape(text: str) -> str:
     return html.escape(words.printable(text))
 
 
-def _sections(summary: Summary, run: RunResult, table: PairTable) -> Iterator[str]:
+def _sections(
+    summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations
+) -> Iterator[str]:
     how_run, quality, speed, *elsewhere = words.comparison_groups(summary)
     yield _section("Decision", _decision(summary))
-    curves = (plots.roc(summary, run), plots.precision_recall(summary, run), plots.reliability(summary, run))
+    curves = (
+        plots.roc(summary, run),
+        plots.precision_recall(summary, run),
+        plots.reliability(summary, run, calibrations),
+    )
     yield _section(
         "Quality",
         _figures([plots.quality(summary), *curves]),
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
     )
+    yield _section("Calibrated on your labels", _calibrated(summary))
     for group in elsewhere:
         yield _section("Where contradictions are rarer", _detector_table(summary, *group))
     yield _section("Categories", _categories(summary))
@@ -172,6 +185,14 @@ def _list(sentences: Sequence[str]) -> str:
 
 def _paragraphs(sentences: Sequence[str]) -> str:
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def _calibrated(summary: Summary) -> str:
+    rows = findings.calibration_rows(summary)
+    if not rows:
+        return ""
+    caption = f"{findings.calibration_heading(summary)}: before and after (95 % intervals)"
+    return _table(caption, rows) + _paragraphs(findings.calibration_sentences(summary))
 
 
 def _categories(summary: Summary) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import curves, decision, words
+from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, scores_of
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
 from benchmarks.runs import RunResult
 from benchmarks.stats import DetectorResult, Shown, names_in, wilson
@@ -115,11 +116,12 @@ def _name_with(plot: Plot, summary: Summary, look: int, detector: DetectorResult
     plot.tell(f"{_titled(detector)}: {_figures(summary['detectors'][detector.name], [figure])}.")
 
 
-def reliability(summary: Summary, run: RunResult) -> Plot | None:
+def reliability(summary: Summary, run: RunResult, calibrations: Calibrations = NOT_CALIBRATED) -> Plot | None:
     plot = Plot(
         "Reliability of the scores",
         "Share of contradictions among pairs of similar score, in groups of equal size, with 95 % intervals "
-        "(pairs are taken as independent). Calibrated scores lie on the diagonal.",
+        "(pairs are taken as independent). Calibrated scores lie on the diagonal."
+        + (" A thin line is of the scores by --calibrate." if calibrations else ""),
         Axis("mean score, P(contradiction)", 0.0, 1.0, SHARE),
         Axis("share of contradictions", 0.0, 1.0, SHARE),
     )
@@ -132,6 +134,9 @@ def reliability(summary: Summary, run: RunResult) -> Plot | None:
             low, high = wilson(share, count)
             plot.whisker((score, low), (score, high), look)
             plot.dot(score, share, look)
+        if (calibrated := scores_of(calibrations, detector.name)) is not None:
+            bins = equal_mass_bins(calibrated[used], run.labels[used] == 1, groups)
+            plot.line([(score, share) for _, score, share in bins], look, faint=True)
         plot.name(look, _titled(detector), dot=True)
         error = _figures(summary["detectors"][detector.name], ["calibration_error"])
         plot.tell(f"{_titled(detector)}: {error}.")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.settings import RunSettings
 from kimera.console import Groups, changed, option
 
+if TYPE_CHECKING:
+    from kimera.models import MapName
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings:
-    """What the command takes. margin and prevalence: those of the run where they are None."""
+    """What the command takes. margin, prevalence and calibrate: those of the run where they are None."""
 
-    GROUPS: ClassVar[Groups] = {"": ("folder", "margin", "prevalence", "fail_if", "no_viz")}
+    GROUPS: ClassVar[Groups] = {"": ("folder", "margin", "prevalence", "calibrate", "fail_if", "no_viz")}
     folder: str = option("", metavar="DIR", help="the run's folder")
     margin: float | None = changed(
         RunSettings,
@@ -26,5 +29,6 @@ class ReportSettings:
         "prevalence",
         help="also report precision and cost at this share of contradictions (default: the run's own)",
     )
+    calibrate: MapName | None = changed(RunSettings, "calibrate")
     fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
     no_viz: bool = changed(RunSettings, "no_viz")

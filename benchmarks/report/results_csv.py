@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import compress
 from pathlib import Path
+
+import numpy as np
 
 from kimera.files import csv_file, text_cell
 from kimera.pairs import Failure, Pair, Verdict
@@ -23,6 +26,7 @@ DETECTOR_COLUMNS = (
     "error",
 )
 CLASS_COLUMNS = ("entailment", "neutral")  # only of detectors that know them
+CALIBRATED_COLUMN = "calibrated_score"  # only with --calibrate, and where scores can be
 SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
 
 
@@ -33,12 +37,15 @@ def write_results_csv(
     *,
     screened: bool = False,
     with_classes: Sequence[bool] = (),
+    calibrated: Sequence[np.ndarray | None] = (),
 ) -> None:
     """Writes the rows as they come; memory does not grow with them.
 
     Each row holds the findings in the order of `detector_titles`; None where a detector was not asked. Texts
     are whole and quoted, numbers are not; a text that a spreadsheet would run gets a leading apostrophe.
     with_classes: of each detector, whether it has `CLASS_COLUMNS` as well; without it none has.
+    calibrated: of each detector, its calibrated scores in the order of the rows, for `CALIBRATED_COLUMN`; no
+    such column where that is None.
     screened: one more column, `SCREEN_COLUMN`, for what the reactor's first stage said.
     Raises ValueError if a row has more or fewer findings than there are detectors.
     """
@@ -48,15 +55,21 @@ def write_results_csv(
     header += [
         f"{text_cell(title)}_{name}" for title in compress(detector_titles, known) for name in CLASS_COLUMNS
     ]
+    has_calibrated = [scores is not None for scores in calibrated]
+    fitted = [scores for scores in calibrated if scores is not None]
+    header += [
+        f"{text_cell(title)}_{CALIBRATED_COLUMN}" for title in compress(detector_titles, has_calibrated)
+    ]
     with csv_file(path) as writer:
         writer.writerow([*header, *[SCREEN_COLUMN] * screened, "agreement"])
-        for pair, findings in rows:
+        for row, (pair, findings) in enumerate(rows):
             if len(findings) != len(detector_titles):
                 raise ValueError(
                     f"{len(findings)} findings for {len(detector_titles)} detectors: {pair.id!r}"
                 )
             cells = [cell for finding in findings for cell in finding_cells(finding)]
             cells += [cell for finding in compress(findings, known) for cell in _class_cells(finding)]
+            cells += [_calibrated_cell(scores[row]) for scores in fitted]
             screen = [_screen_cell(findings)] * screened
             writer.writerow([*pair_cells(pair), *cells, *screen, _agreement(findings)])
 
@@ -86,6 +99,10 @@ def _class_cells(finding: Finding) -> list[Cell]:
     if not isinstance(finding, Verdict):
         return [""] * len(CLASS_COLUMNS)
     return ["" if value is None else round(value, 6) for value in (finding.entailment, finding.neutral)]
+
+
+def _calibrated_cell(score: float) -> Cell:
+    return "" if math.isnan(score) else round(float(score), 6)
 
 
 def _screen_cell(findings: Sequence[Finding]) -> Cell:

@@ -11,15 +11,17 @@ import numpy as np
 from benchmarks.data import families_of
 from benchmarks.detector_info import are_told_apart
 from benchmarks.judge import unasked_in
+from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, facts_of, labels_for
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
-from benchmarks.report.operating import at_best_threshold, restated
+from benchmarks.report.operating import at_best_threshold, recalibrated, restated
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
     MEASURED,
     OF_DETECTORS,
     OF_TWO,
     SCORE_SOURCES,
+    CrossFitted,
     DetectorResult,
     OneDetector,
     Side,
@@ -41,26 +43,34 @@ WITH_INTERVALS = {figure.group for figure in OF_DETECTORS if figure.interval}
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
 
-def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | None = None) -> dict[str, Any]:
+def build_summary(
+    run: RunResult,
+    margin: float = MARGIN,
+    prevalence: float | None = None,
+    calibrations: Calibrations = NOT_CALIBRATED,
+) -> dict[str, Any]:
     """Everything the report says in numbers; `render_text` and `render_markdown` need nothing else.
 
     Metrics are plain numbers, never NaN: one that is undefined is left out and listed in `absent` with the
     reason (one of a group as "latency_ms.p50"). `intervals` are of 95 %. margin: the difference of accuracies
     within which two detectors are equivalent. prevalence: the share of contradictions elsewhere, for which
-    precision and cost are restated. Raises ValueError if two detectors share a name.
+    precision and cost are restated. calibrations: of `calibrations_of`, where scores are calibrated.
+    Raises ValueError if two detectors share a name.
     """
     names = [detector.name for detector in run.detectors]
     if len(set(names)) < len(names):
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
     clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
-    labels = [_labels_for(run.labels, detector) for detector in run.detectors]
+    labels = [labels_for(run.labels, detector) for detector in run.detectors]
     sides = [side_of(detector) for detector in run.detectors]
     return {
         "version": __version__,
         "created": run.created,
         "dataset": {**_dataset(run), "clusters": int(np.unique(clusters).size)},
         "detectors": {
-            detector.name: _detector(OneDetector(detector, own, clusters, prevalence))
+            detector.name: _detector(
+                OneDetector(detector, own, clusters, prevalence, calibrations.get(detector.name))
+            )
             for own, detector in zip(labels, run.detectors, strict=True)
         },
         "agreement": _agreements(run, sides, clusters, margin),
@@ -68,11 +78,6 @@ def build_summary(run: RunResult, margin: float = MARGIN, prevalence: float | No
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
         "categories": categories(run, clusters, labels, sides, margin),
     }
-
-
-def _labels_for(labels: np.ndarray, detector: DetectorResult) -> np.ndarray:
-    """The labels, -1 where the detector's verdict does not count."""
-    return labels if detector.measured is None else np.where(detector.measured, labels, -1)
 
 
 def _dataset(run: RunResult) -> dict[str, Any]:
@@ -131,6 +136,8 @@ def _measured(one: OneDetector) -> metrics.Measured:
         found |= at_best_threshold(one)
     if one.has_labels and one.prevalence is not None:
         found |= restated(one, one.prevalence)
+    if one.has_labels and one.calibration is not None:
+        found |= recalibrated(one, one.calibration)
     return found
 
 
@@ -151,6 +158,7 @@ def _beside_figures(one: OneDetector) -> dict[str, dict[str, Any]]:
         "thresholds": {"default": THRESHOLD} if one.has_labels and info.role == "local" else None,
         "cost": {} if one.has_labels and detector.dollars_of_pair is not None else None,
         "at_prevalence": {"prevalence": one.prevalence} if one.has_labels and one.prevalence else None,
+        "calibrated": facts_of(one.calibration) if isinstance(one.calibration, CrossFitted) else None,
     }
     return {group: beside for group, beside in groups.items() if beside is not None}
 

@@ -45,6 +45,10 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks.append([heading("Agreement"), *sentences, *who_was_right])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append([line for sentence in thresholds for line in wrapped(sentence)])
+    if rows := findings.calibration_rows(summary):
+        told = [line for row in table(rows) for line in row]
+        told += [line for sentence in findings.calibration_sentences(summary) for line in wrapped(sentence)]
+        blocks.append([heading(findings.calibration_heading(summary)), *told])
     if rows := findings.category_rows(summary, MAX_CATEGORIES):
         sentences = [
             line

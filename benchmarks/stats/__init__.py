@@ -9,6 +9,7 @@ __all__ = [
     "AT_THRESHOLD",
     "BEST_THRESHOLD",
     "BY_NAME",
+    "CALIBRATED",
     "CASCADE_RUN",
     "COSTS",
     "COST_AT_PREVALENCE",
@@ -29,6 +30,7 @@ __all__ = [
     "SCORE_SOURCES",
     "SPEED",
     "WHO_WAS_RIGHT",
+    "CrossFitted",
     "DetectorResult",
     "Differences",
     "Figure",
@@ -47,6 +49,7 @@ __all__ = [
     "at_prevalence",
     "clusters_of",
     "compare",
+    "cross_fitted",
     "cross_validated_threshold",
     "design_effect",
     "differences_part",
@@ -76,6 +79,7 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.stats import metrics
     from benchmarks.stats.agreement_figures import OF_TWO, WHO_WAS_RIGHT, agreement
+    from benchmarks.stats.calibrated_scores import cross_fitted
     from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
     from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
     from benchmarks.stats.evidence import (
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
         AT_THRESHOLD,
         BEST_THRESHOLD,
         BY_NAME,
+        CALIBRATED,
         MEASURED,
         OF_DETECTORS,
         OF_RUNS,
@@ -125,6 +130,7 @@ if TYPE_CHECKING:
         NO_FEE,
         NO_PRICE,
         SCORE_SOURCES,
+        CrossFitted,
         DetectorResult,
         OneDetector,
         title_of,
@@ -137,6 +143,7 @@ else:
         __name__,
         {
             "agreement_figures": ["OF_TWO", "WHO_WAS_RIGHT", "agreement"],
+            "calibrated_scores": ["cross_fitted"],
             "cost_figures": ["COSTS", "COST_AT_PREVALENCE", "DOLLARS"],
             "count_figures": ["DISTINCT_SCORES", "PAIRS"],
             "evidence": [
@@ -156,6 +163,7 @@ else:
                 "AT_THRESHOLD",
                 "BEST_THRESHOLD",
                 "BY_NAME",
+                "CALIBRATED",
                 "MEASURED",
                 "OF_DETECTORS",
                 "OF_RUNS",
@@ -182,6 +190,7 @@ else:
             ],
             "quality_figures": ["DIFFERENCES", "QUALITY", "names_in", "of_counts", "shown_in"],
             "results": [
+                "CrossFitted",
                 "DetectorResult",
                 "FAILED",
                 "NO_FEE",

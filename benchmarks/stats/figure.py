@@ -60,6 +60,7 @@ class Shown(Flag):
     DIFFERENCES = auto()  # of two detectors, and of two runs
     ELSEWHERE = auto()  # of verdicts at another threshold, and of a cascade
     PREVALENCE = auto()  # restated by --prevalence
+    CALIBRATED = auto()  # of scores by --calibrate
     OF_RUNS = (
         auto()
     )  # of two runs, over all pairs; only what follows from the pairs, not from a run as a whole

@@ -13,11 +13,11 @@ from benchmarks.stats.agreement_figures import OF_TWO
 from benchmarks.stats.check_figures import CHECKS
 from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
 from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS, REQUESTS
-from benchmarks.stats.figure import DetectorFigure, Figure, Method, Shown, is_local
+from benchmarks.stats.figure import DetectorFigure, Figure, Method, Shown, is_local, is_one
 from benchmarks.stats.quality_figures import QUALITY, shown_in
 from benchmarks.stats.speed_figures import SPEED
 
-# Figures of quality, of verdicts at another threshold and of another share of contradictions.
+# Figures of quality, of verdicts at another threshold, of another share of contradictions, of other scores.
 BEST_THRESHOLD = Figure(
     "thresholds.cross_validated",
     "cross-validated threshold",
@@ -46,10 +46,20 @@ AT_PREVALENCE = tuple(
     )
     for figure in shown_in(Shown.PREVALENCE)
 )
+CALIBRATED = tuple(
+    replace(
+        figure,
+        name=f"calibrated.{figure.name}",
+        label=f"calibrated {figure.label}",
+        meaning=f"{figure.meaning.removesuffix('.')}, of the calibrated scores.",
+        only_of=is_one,
+    )
+    for figure in shown_in(Shown.CALIBRATED)
+)
 
 OF_DETECTORS: tuple[Figure, ...] = (
     *(*PAIRS, *QUALITY, DISTINCT_SCORES, *SPEED, *REQUESTS, DOLLARS, *CHECKS),
-    *(BEST_THRESHOLD, *AT_THRESHOLD, *COSTS, *AT_PREVALENCE, COST_AT_PREVALENCE),
+    *(BEST_THRESHOLD, *AT_THRESHOLD, *COSTS, *AT_PREVALENCE, COST_AT_PREVALENCE, *CALIBRATED),
 )
 MEASURED = tuple(figure for figure in OF_DETECTORS if isinstance(figure, DetectorFigure))
 OF_RUNS = tuple(figure for figure in MEASURED if Shown.OF_RUNS in figure.shown)

@@ -38,10 +38,7 @@ def cross_validated_threshold(
     Pairs of a cluster are in the same fold. Raises UndefinedMetricError for fewer clusters than folds, and
     where what is left of them holds no contradiction.
     """
-    size = int(clusters.max()) + 1 if clusters.size else 0
-    if size < FOLDS:
-        raise UndefinedMetricError(f"cross-validation needs at least {FOLDS} pairs that share no text")
-    fold = (np.random.default_rng(seed).permutation(size) % FOLDS)[clusters]
+    fold = folds_of(clusters, seed)
     verdicts = np.zeros(truth.size, np.int8)
     thresholds = []
     for number in range(FOLDS):
@@ -49,6 +46,17 @@ def cross_validated_threshold(
         thresholds.append(best_threshold(truth[~here], scores[~here]))
         verdicts[here] = scores[here] >= thresholds[-1]
     return CrossValidated(float(np.median(thresholds)), verdicts)
+
+
+def folds_of(clusters: np.ndarray, seed: int = 0) -> np.ndarray:
+    """int64 (n,), each pair's fold, from 0 to FOLDS - 1; pairs of a cluster are in the same one.
+
+    clusters: without gaps. Raises UndefinedMetricError for fewer of them than folds.
+    """
+    size = int(clusters.max()) + 1 if clusters.size else 0
+    if size < FOLDS:
+        raise UndefinedMetricError(f"cross-validation needs at least {FOLDS} pairs that share no text")
+    return np.asarray((np.random.default_rng(seed).permutation(size) % FOLDS)[clusters])
 
 
 def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:

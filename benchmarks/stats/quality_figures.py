@@ -112,7 +112,7 @@ ACCURACY = _quality(
     "Share of verdicts that equal the label.",
     of=right_among(TRUE_NEGATIVE, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE),
     interval=Method.WILSON,
-    shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE,
+    shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE | Shown.CALIBRATED,
 )
 F1 = _quality(
     "f1",
@@ -121,7 +121,7 @@ F1 = _quality(
     of=OfCounts(f1),
     interval=Method.BOOTSTRAP,
     needs=(LABELLED_OR_CALLED,),
-    shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE,
+    shown=EVERYWHERE | Shown.DIFFERENCES | Shown.ELSEWHERE | Shown.PREVALENCE | Shown.CALIBRATED,
     source="van Rijsbergen 1979",
 )
 ROC_AUC = _ranked(
@@ -140,6 +140,7 @@ BRIER = _ranked(
     "Mean squared distance of the score from the label.",
     of=MeanLoss(squared_error),
     interval=Method.BOOTSTRAP,
+    shown=Shown.TABLE | Shown.CALIBRATED,
     source="Brier 1950",
 )
 
@@ -212,6 +213,7 @@ QUALITY = (
         Unit.LOSS,
         of=MeanLoss(surprise),
         interval=Method.BOOTSTRAP,
+        shown=Shown.TABLE | Shown.CALIBRATED,
         source="Good 1952",
     ),
     _ranked(
@@ -220,6 +222,7 @@ QUALITY = (
         "Expected calibration error over bins of equal mass.",
         of=OfScores(calibration_error),
         interval=Method.INVERSION,
+        shown=Shown.TABLE | Shown.CALIBRATED,
         source="Nixon et al. 2019",
     ),
 )

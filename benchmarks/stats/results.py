@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detector_info import DetectorInfo
+from kimera.models import MapName, ScoreMap
 
 FAILED = -1
 NO_PRICE = "no price is known"
@@ -141,17 +142,36 @@ class DetectorResult:
 
 
 @dataclass(frozen=True)
+class CrossFitted:
+    """What calibration made of one detector's scores.
+
+    scores: float64 (n,). Of a labelled pair by the map that was fitted on the other folds; of one without a
+        label by `map`; NaN where the detector failed.
+    pairs: how many the maps were fitted on: labelled and answered. folds: how many parts these were in.
+    map: fitted on all of them, for scores to come.
+    """
+
+    method: MapName
+    scores: np.ndarray
+    pairs: int
+    map: ScoreMap
+    folds: int
+
+
+@dataclass(frozen=True)
 class OneDetector:
     """What a figure of one detector may follow from.
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where there is none or the verdict does not count for it.
     clusters: int64 (n,), pairs of one number share a text. prevalence: of contradictions elsewhere.
+    calibration: of its scores, or why there is none; None where nobody asked for it.
     """
 
     detector: DetectorResult
     labels: np.ndarray
     clusters: np.ndarray
     prevalence: float | None = None
+    calibration: CrossFitted | str | None = None
 
     @property
     def info(self) -> DetectorInfo:

@@ -22,9 +22,11 @@ __all__ = [
     "Encoder",
     "Examples",
     "FitOptions",
+    "MapName",
     "Parity",
     "Precision",
     "Runtime",
+    "ScoreMap",
     "SequenceClassifier",
     "Source",
     "Strongest",
@@ -40,6 +42,7 @@ __all__ = [
     "find_checkpoint",
     "fit",
     "fit_calibration",
+    "fit_score_map",
     "folder_digest",
     "load_tensors",
     "model_folder",
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
     from kimera.models.runtime import Backend, Device, Precision, Runtime, choose_runtime
+    from kimera.models.score_maps import MapName, ScoreMap, fit_score_map
     from kimera.models.sequence_classifier import SequenceClassifier
     from kimera.models.tokens import Tokenizer, Tokens
     from kimera.models.verification import Strongest, Verified, pairs_at_a_time, verify
@@ -109,6 +113,7 @@ else:
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
             "passages": ["MAX_PASSAGE_PAIRS", "sentences"],
             "runtime": ["Backend", "Device", "Precision", "Runtime", "choose_runtime"],
+            "score_maps": ["MapName", "ScoreMap", "fit_score_map"],
             "sequence_classifier": ["SequenceClassifier"],
             "tokens": ["Tokenizer", "Tokens"],
             "verification": ["Strongest", "Verified", "pairs_at_a_time", "verify"],

@@ -16,6 +16,7 @@ from made_runs import GUESSES, LABELLED, SOME_FAILED, judge, reactor, run_of
 from test_evidence import sample
 
 from benchmarks.report import build_summary
+from benchmarks.report.calibrations import calibrations_of
 from benchmarks.report.words import comparison_groups, label
 from benchmarks.stats.agreement_figures import KAPPA, OF_TWO
 from benchmarks.stats.evidence import Side, compare, quality_intervals
@@ -105,7 +106,8 @@ def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() ->
         settings={"logprobs": True},
     )
     run = run_of(LABELLED, reactor(GUESSES), asked)
-    detectors = build_summary(run, prevalence=0.01)["detectors"].values()
+    calibrations = calibrations_of(run, "platt")
+    detectors = build_summary(run, prevalence=0.01, calibrations=calibrations)["detectors"].values()
     there = {name for detector in detectors for name in (*detector["absent"], *dotted(detector))}
     assert {figure.name for figure in OF_DETECTORS} <= there
 
