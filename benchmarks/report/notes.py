@@ -148,8 +148,8 @@ def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
         if detector["role"] == "local" and detector["latency_ms"].get("mean") == 0
     ]
     return [
-        f"Time of {', '.join(untimed)}: none is stated, as where verdicts were read from a file. Pairs a second "
-        "are those at which this run took the verdicts."
+        f"Time of {', '.join(untimed)}: none is stated, as where verdicts were read from a file. Pairs "
+        "a second are those at which this run took the verdicts."
     ] * bool(untimed)
 
 

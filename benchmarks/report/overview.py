@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.judge import unasked_in
+from benchmarks.judge import in_dollars, unasked_in
 from benchmarks.report import notes, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
@@ -67,7 +67,7 @@ def _cost(detector: dict[str, Any]) -> str:
     dollars = detector.get("dollars")
     if dollars is None:
         return words.no_dollars(detector).partition(",")[0]
-    return "not known" if detector["from_cache"] else words.in_dollars(dollars)
+    return "not known" if detector["from_cache"] else in_dollars(dollars)
 
 
 def blocks(summary: Summary) -> list[Summary]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import curves, decision, words
+from benchmarks.report import curves, decision, overview, words
+from benchmarks.report.observations import MAX_COLUMNS
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
 from benchmarks.runs import RunResult
 from benchmarks.stats import DetectorResult, Shown, names_in, wilson
@@ -54,7 +55,7 @@ def quality(summary: Summary) -> Plot | None:
         "Marks are the values, lines are their 95 % intervals. Further right is better.",
         linear("value (1 is perfect)", min(0.0, *lows), 1.0),
         rows(list(map(words.label, shown))),
-        height=len(shown) * (14 + 12 * len(detectors)),
+        height=len(shown) * (14 + (8 if overview.are_many(summary) else 12) * len(detectors)),
         left=150,
     )
     for look, (name, detector) in enumerate(detectors.items()):
@@ -115,16 +116,31 @@ def _name_with(plot: Plot, summary: Summary, look: int, detector: DetectorResult
     plot.tell(f"{_titled(detector)}: {_figures(summary['detectors'][detector.name], [figure])}.")
 
 
-def reliability(summary: Summary, run: RunResult) -> Plot | None:
+def reliability(summary: Summary, run: RunResult) -> list[Plot]:
+    """One plot for as many detectors as a reader can tell apart: their intervals overlap."""
+    ranked = list(_ranked(summary, run))
+    count = -(-len(ranked) // MAX_COLUMNS)
+    each = -(-len(ranked) // max(count, 1))
+    return [
+        _reliability(
+            summary, run, ranked[part * each : (part + 1) * each], f", {part + 1} of {count}" * (count > 1)
+        )
+        for part in range(count)
+    ]
+
+
+def _reliability(
+    summary: Summary, run: RunResult, ranked: Sequence[tuple[int, DetectorResult, np.ndarray]], part: str
+) -> Plot:
     plot = Plot(
-        "Reliability of the scores",
+        f"Reliability of the scores{part}",
         "Share of contradictions among pairs of similar score, in groups of equal size, with 95 % intervals "
         "(pairs are taken as independent). Calibrated scores lie on the diagonal.",
         Axis("mean score, P(contradiction)", 0.0, 1.0, SHARE),
         Axis("share of contradictions", 0.0, 1.0, SHARE),
     )
     plot.rule((0, 0), (1, 1))
-    for look, detector, used in (ranked := list(_ranked(summary, run))):
+    for look, detector, used in ranked:
         groups = min(CALIBRATION_BINS, max(1, int(used.sum()) // MIN_OF_A_GROUP))
         bins = equal_mass_bins(detector.scores[used], run.labels[used] == 1, groups)
         plot.line([(score, share) for _, score, share in bins], look)
@@ -135,7 +151,7 @@ def reliability(summary: Summary, run: RunResult) -> Plot | None:
         plot.name(look, _titled(detector), dot=True)
         error = _figures(summary["detectors"][detector.name], ["calibration_error"])
         plot.tell(f"{_titled(detector)}: {error}.")
-    return plot if ranked else None
+    return plot
 
 
 def latency(run: RunResult) -> Plot | None:
