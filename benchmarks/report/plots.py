@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.report import curves, decision, overview, words
 from benchmarks.report.observations import MAX_COLUMNS
+from benchmarks.report.panel_parts import stated_ms
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
 from benchmarks.runs import RunResult
 from benchmarks.stats import DetectorResult, Shown, names_in, wilson
@@ -22,6 +23,7 @@ Summary = dict[str, Any]
 QUALITY = names_in(Shown.PLOT)
 SHARE = tuple((value / 4, f"{value / 4:g}") for value in range(5))
 NAME_WIDTH = 40
+MAX_CASCADES = 3  # local detectors, of which only the best one's cascade is priced
 MIN_OF_A_GROUP = 10  # pairs of a point of the reliability diagram
 
 
@@ -157,9 +159,7 @@ def _reliability(
 def latency(run: RunResult) -> Plot | None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
     # A clock may read zero, which a logarithmic axis cannot show.
-    timed = [
-        np.maximum(detector.latency_ms[~np.isnan(detector.latency_ms)], 1e-3) for detector in run.detectors
-    ]
+    timed = [np.maximum(stated_ms(detector), 1e-3) for detector in run.detectors]
     judged = [
         not detector.info.is_amortised and times.size
         for detector, times in zip(run.detectors, timed, strict=True)
@@ -308,8 +308,10 @@ def cost(summary: Summary) -> Plot | None:
         linear("dollars for 1,000 pairs", 0.0, max(shown.values())),
         linear("accuracy", min(lows), 1.0),
     )
+    local = overview.ranked(summary, "local")
     for entry in summary.get("cascade") or ():
-        _draw_cascade_cost(plot, summary, entry)
+        if entry["reactor"] == local[0] or len(local) < MAX_CASCADES:
+            _draw_cascade_cost(plot, summary, entry)
     for look, (name, detector) in enumerate(summary["detectors"].items()):
         if name in shown:
             _draw_cost(plot, detector, shown[name], words.titles(summary)[name], look)
@@ -322,7 +324,10 @@ def _draw_cascade_cost(plot: Plot, summary: Summary, entry: dict[str, Any]) -> N
         xs = [1000 * point["dollars"] / entry["pairs"] for point in priced]
         look = list(summary["detectors"]).index(entry["judge"])
         _draw_curve(plot, priced, xs, look)
-        plot.name(look, f"cascade with {words.titles(summary)[entry['judge']]}")
+        names = words.titles(summary)
+        is_one_of_many = len(overview.ranked(summary, "local")) > 1
+        through = f"of {names[entry['reactor']]} and" if is_one_of_many else "with"
+        plot.name(look, f"cascade {through} {names[entry['judge']]}")
 
 
 def _draw_cost(plot: Plot, detector: dict[str, Any], dollars: float, title: str, look: int) -> None:

@@ -14,8 +14,8 @@ TOP, RIGHT, LEGEND_ROW, BELOW = 10, 14, 20, 46  # BELOW: numbers and label of th
 NAME_WIDTH = 52  # characters that a row of the legend holds
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "4 2", "9 3 2 3 2 3", "1 5")
 LOOKS = 8
-# From its point straight above or below the middle on: a triangle, a diamond, a triangle on its point, a cross,
-# an hourglass, a star of four.
+# From the point above or below the middle on: a triangle, a diamond, a triangle on its point, a cross, an
+# hourglass, a star of four.
 OUTLINES = {
     2: (-5.5, "l5.2 9.4h-10.4Z"),
     3: (-6, "l5.5 6l-5.5 6l-5.5 -6Z"),
@@ -190,6 +190,6 @@ def _shape(x: float, y: float, look: int, hollow: bool) -> str:
             return f'<circle {kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
         case 1:
             return f'<rect {kind} x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-        case look:
-            start, outline = OUTLINES[look % LOOKS]
+        case outlined:
+            start, outline = OUTLINES[outlined]
             return f'<path {kind} d="M{x:.1f} {y + start:.1f}{outline}"/>'
