@@ -68,7 +68,7 @@ def test_each_two_detectors_are_a_row_and_not_a_paragraph(text: str) -> None:
     assert "first minus second (95 % intervals, p adjusted for 28 tests)" in text
     assert "Same verdict:" not in text
     row = next(line for line in text.splitlines() if line.startswith("detector-a / detector-g"))
-    cells = r"\d\d\.\d%  \+\d\d\.\d \(\d\d\.\d to \d\d\.\d\) +< 0\.001  first is better$"
+    cells = r"\d\d\.\d% +\+\d\d\.\d \(\d\d\.\d to \d\d\.\d\) +< 0\.001  first is better$"
     assert re.search(cells, row)
 
 
