@@ -70,6 +70,12 @@ RUNS: dict[str, Callable[[], RunResult]] = {
     "four detectors": lambda: run_of(
         LABELLED, reactor(GUESSES), judge(SOME_FAILED, "a"), judge(GUESSES, "b" * 90), judge(NOTHING, "c")
     ),
+    "eight detectors": lambda: run_of(
+        LABELLED,
+        *(reactor(GUESSES, f"local-{number}") for number in range(6)),
+        judge(SOME_FAILED),
+        judge(NOTHING, "c"),
+    ),
     "no labels": lambda: run_of(UNLABELLED, reactor(GUESSES), judge(SOME_FAILED)),
     "one detector, no labels": lambda: run_of(UNLABELLED, reactor(GUESSES)),
     "judge failed": lambda: run_of(LABELLED, reactor(GUESSES), judge(NOTHING)),

@@ -17,12 +17,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.perf import proofs_evidence, proofs_judge, proofs_speed
+from benchmarks.perf import many_detectors, proofs_evidence, proofs_judge, proofs_speed
 from benchmarks.perf.judge_throughput import Interpreters, add_peer_python
 from benchmarks.perf.proof import Bench, Finding
 from benchmarks.perf.setting import setting
 
-PROOFS = {**proofs_speed.PROOFS, **proofs_judge.PROOFS, **proofs_evidence.PROOFS}
+PROOFS = {
+    **proofs_speed.PROOFS,
+    **proofs_judge.PROOFS,
+    **proofs_evidence.PROOFS,
+    **many_detectors.PROOFS,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

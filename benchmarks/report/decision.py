@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from benchmarks.judge import unasked_in
-from benchmarks.report import notes, words
+from benchmarks.report import notes, overview, words
 from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim
 
 Summary = dict[str, Any]
+
+MAX_TOLD = 6  # couples of detectors, each with a sentence of its own
+ABOUT = 1.1  # times, within which two detectors take about as long
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ def _compared(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _quality(summary: Summary) -> Answer:
+    if len(_of_role(summary, "local")) > 1:
+        return _best_local(summary)
     compared = _compared(summary)
     if not compared:
         alone = tuple(_alone(summary, name) for name in summary["detectors"])
@@ -54,6 +60,102 @@ def _quality(summary: Summary) -> Answer:
     if judges and _of_role(summary, "local"):
         question = "Is the local detector as good as the judge?"
     return Answer(question, tuple(_better(summary, entry) for entry in compared))
+
+
+def _best_local(summary: Summary) -> Answer:
+    """The best local detector, against each other one, then against each judge."""
+    question = "Which local detector is the best?"
+    if judges := _of_role(summary, "judge"):
+        question = "Which local detector is the best, and is it as good as the judge?"
+    best, *others = overview.ranked(summary, "local")
+    detector = summary["detectors"][best]
+    if overview.accuracy_of(detector) is None:
+        return Answer(question, (Finding(f"Not known: {_why_unranked(summary)}."),))
+    findings = [_best(summary, best, others), *(_against(summary, best, other) for other in others)]
+    for judge in judges:
+        findings += _against_judge(summary, judge, best, others)
+    return Answer(question, tuple(findings))
+
+
+def _why_unranked(summary: Summary) -> str:
+    """Why no local detector has an accuracy."""
+    local = (summary["detectors"][name] for name in _of_role(summary, "local"))
+    return "; ".join(dict.fromkeys(detector["absent"]["accuracy"] for detector in local))
+
+
+def _best(summary: Summary, best: str, others: list[str]) -> Finding:
+    names, detector = words.titles(summary), summary["detectors"][best]
+    _, accuracy = words.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
+    differences = {other: overview.between(summary, best, other) for other in others}
+    alike = [names[other] for other, found in differences.items() if not found or not overview.is_real(found)]
+    figure = f"{accuracy(detector)}{', failures as wrong' if detector['failed'] else ''}"
+    claim = f"The best local detector is {names[best]}: accuracy {figure}."
+    if alike:
+        claim = (
+            f"The highest accuracy of a local detector is that of {names[best]}, {figure}. It is not told "
+            f"apart from {listed(alike)}."
+        )
+    counted = words.counted(summary["dataset"]["labelled"], "labelled pair")
+    return Finding(
+        claim,
+        f"95 % interval, on {counted}. The best of {len(others) + 1} on the same pairs looks a little better "
+        "there than it is.",
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """a; a and b; a, b and c."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _against(summary: Summary, best: str, other: str) -> Finding:
+    """Whether the best one's difference from another is real, and what it costs in time."""
+    names, found = words.titles(summary), overview.between(summary, best, other)
+    times = _times(*(summary["detectors"][name] for name in (best, other)))
+    if found is None:
+        return Finding(f"Not compared with {names[other]}: no labelled pair was answered by both. {times}")
+    points, margin = f"{100 * abs(found['accuracy']):.1f} points", f"{100 * found['equivalence']['margin']:g}"
+    if overview.is_real(found):
+        how = "Better" if found["accuracy"] > 0 else "Worse, on the pairs that both answered,"
+        claim = f"{how} than {names[other]} by {points}: the difference is real."
+        if overview.is_equivalent(found):
+            claim = f"{claim[:-1]}, and within {margin} points."
+    elif overview.is_equivalent(found):
+        claim = f"Equivalent to {names[other]} within {margin} points: any difference is smaller."
+    else:
+        claim = f"Not told apart from {names[other]}: the difference of {points} is not shown to be real."
+    evidence = words.evidence(found, len(summary["agreement"]))
+    return Finding(f"{claim} {times}", f"{evidence[0].upper()}{evidence[1:]}.")
+
+
+def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
+    if not (notes.is_timed(best) and notes.is_timed(other)):
+        return "Their times cannot be compared."
+    ratio = best["latency_ms"]["mean"] / other["latency_ms"]["mean"]
+    if 1 / ABOUT <= ratio <= ABOUT:
+        return "It takes about as long."
+    if ratio > 1:
+        return f"It takes {words.quantity(ratio)} times as long a pair."
+    return f"It is {words.quantity(1 / ratio)} times as fast."
+
+
+def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -> list[Finding]:
+    """The best local one against this judge, and who else is shown to be as good."""
+    entries = {
+        entry["a"]: entry for entry in _compared(summary) if entry["b"] == judge and "differences" in entry
+    }
+    findings = [_better(summary, entries[best])] if best in entries else []
+    names = words.titles(summary)
+    tested = {name: entries[name]["differences"] for name in others if name in entries}
+    as_good = [
+        names[name] for name, found in tested.items() if "accuracy" in found and _yes_or_no(found) == "Yes"
+    ]
+    if as_good:
+        findings.append(
+            Finding(f"As good as {names[judge]} is, of the other local detectors: {listed(as_good)}.")
+        )
+    return findings
 
 
 def _alone(summary: Summary, name: str) -> Finding:
@@ -107,8 +209,8 @@ def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
     if cached := notes.speed_notes(title, detector):
         return Finding(f"{title}: {_price(detector)}; its speed was not measured.", " ".join(cached))
     mean = detector["latency_ms"].get("mean")
-    time = "no time measured" if mean is None else f"{words.quantity(mean)} ms a pair"
-    rate = detector.get("pairs_per_s")
+    time = f"{words.quantity(mean)} ms a pair" if mean else "no time measured"
+    rate = detector.get("pairs_per_s") if mean != 0 else None  # read from a file that states no times
     speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
     return Finding(f"{title}: {_price(detector)}, {time}{speed}.")
 
@@ -147,12 +249,46 @@ def _which_pairs(summary: Summary) -> Answer:
     if "cascade_run" in summary:
         findings = [_of_cascade_run(summary)]
     elif cascades:
-        findings = [cascade_finding(summary, entry) for entry in cascades]
+        findings = _of_cascades(summary, cascades)
     elif compared := _compared(summary):
-        findings = [_apart(summary, entry) for entry in compared]
+        findings = _differing(summary, compared)
     else:
         findings = [Finding("Not known: only one detector was asked.")]
     return Answer(question, tuple(findings))
+
+
+def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Finding]:
+    """Of each; where local detectors are many, of the best one, and a line for the others."""
+    best, *others = overview.ranked(summary, "local")
+    if len(others) < 2:
+        return [cascade_finding(summary, entry) for entry in cascades]
+    findings = [cascade_finding(summary, entry) for entry in cascades if entry["reactor"] == best]
+    names = words.titles(summary)
+    for judge in _of_role(summary, "judge"):
+        sent = {entry["reactor"]: _sent(entry) for entry in cascades if entry["judge"] == judge}
+        shares = ", ".join(f"{names[other]} {sent[other]}" for other in others if other in sent)
+        if shares:
+            claim = (
+                f"Sent by the others until no significant difference from {names[judge]} is left: {shares}."
+            )
+            findings.append(Finding(claim))
+    return findings
+
+
+def _sent(entry: dict[str, Any]) -> str:
+    """The share of pairs after which a cascade is not told from its judge."""
+    enough = entry["indistinguishable"]
+    return f"{enough['sent']:.0%}" if enough and enough["sent"] < 1 else "nearly all"
+
+
+def _differing(summary: Summary, compared: list[dict[str, Any]]) -> list[Finding]:
+    """On how many pairs each two differ; of many, the most and the least alike."""
+    known = sorted((entry for entry in compared if "rate" in entry), key=lambda entry: float(entry["rate"]))
+    if len(compared) <= MAX_TOLD or len(known) < 2:
+        return [_apart(summary, entry) for entry in compared]
+    ends = zip(("Least", "Most"), (known[0], known[-1]), strict=True)
+    told = [(how, _apart(summary, entry)) for how, entry in ends]
+    return [Finding(f"{how} alike: {apart.claim}", apart.support) for how, apart in told]
 
 
 def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:

@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import notes, words
+from benchmarks.report import notes, overview, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -19,10 +19,20 @@ def render_markdown(summary: dict[str, Any]) -> str:
         f"# Kimera {summary['version']}: {', '.join(map(escape, titles))}",
         f"{escape(words.dataset_sentence(summary))}. Run on {escape(summary['created'])}.",
     ]
+    if overview.are_many(summary):
+        parts += [f"## {overview.heading(summary)}", table(overview.rows(summary))]
     for heading, rows in words.comparison_groups(summary):
         parts += [f"## {heading}", table([("", *titles), *rows])]
     if summary["agreement"]:
-        parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
+        parts.append("## Agreement")
+        if overview.are_many(summary):
+            parts += [
+                f"{overview.heading_of_two(summary)}:",
+                table(overview.rows_of_two(summary)),
+                "Who was right, in pairs:",
+            ]
+        else:
+            parts += map(escape, words.agreement_sentences(summary))
         parts.append(table(words.agreement_rows(summary)))
     parts += map(escape, findings.threshold_sentences(summary))
     if rows := findings.calibration_rows(summary):

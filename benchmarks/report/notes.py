@@ -42,7 +42,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _place_notes,
         ):
             lines += about(names[name], detector)
-    lines += _family_notes(summary, names) + _cluster_notes(summary["dataset"])
+    lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
 
 
@@ -59,18 +59,21 @@ def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
 def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
     """Which detectors were fitted on data like these, as far as names tell."""
     families = summary["dataset"]["families"]
-    lines = []
+    lines: list[str] = []
+    unknown: list[str] = []
     for name, detector in summary["detectors"].items():
         if detector["role"] != "local":
             continue
         trained_on = detector["trained_on"]
         if trained_on is None:
-            lines.append(f"Training data of {names[name]}: not known.")
+            unknown.append(names[name])
         elif shared := sorted(set(families) & set(families_of(trained_on))):
             lines.append(
                 f"Training data of {names[name]}: it includes other pairs of {', '.join(shared)}, to which "
                 "this dataset belongs by its name. Expect worse figures on pairs of another kind."
             )
+    if unknown:
+        lines.append(f"Training data of {', '.join(unknown)}: not stated. It may include pairs like these.")
     judges = [names[name] for name, detector in summary["detectors"].items() if detector["role"] == "judge"]
     real = [who for who in judges if "(simulated)" not in who]
     if families and real:
@@ -120,6 +123,11 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {claim} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
+def is_timed(detector: Detector) -> bool:
+    """Whether its time is that of its own work: not where that was cached, or where a file says no time."""
+    return not speed_notes("", detector) and bool(detector["latency_ms"].get("mean"))
+
+
 def speed_notes(who: str, detector: Detector) -> list[str]:
     settings = detector["settings"]
     cached = {
@@ -131,6 +139,18 @@ def speed_notes(who: str, detector: Detector) -> list[str]:
         return []
     parts = " and ".join(f"{some:,} of {total}" for total, some in cached.items())
     return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
+
+
+def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
+    untimed = [
+        names[name]
+        for name, detector in summary["detectors"].items()
+        if detector["role"] == "local" and detector["latency_ms"].get("mean") == 0
+    ]
+    return [
+        f"Time of {', '.join(untimed)}: none is stated, as where verdicts were read from a file. Pairs "
+        "a second are those at which this run took the verdicts."
+    ] * bool(untimed)
 
 
 def _passage_notes(who: str, detector: Detector) -> list[str]:

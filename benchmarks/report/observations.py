@@ -10,6 +10,7 @@ from kimera.reactor import THRESHOLD
 
 SIGNIFICANT = 0.05
 MAP_TITLES = {"platt": "Platt", "isotonic": "isotonic regression"}
+MAX_COLUMNS = 4  # detectors that stand side by side, each two with sentences of their own
 
 
 def threshold_sentences(summary: dict[str, Any]) -> list[str]:
@@ -123,18 +124,14 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
     if not categories:
         return []
     names = titles(summary)
-    better: dict[tuple[str, str], list[str]] = {}
+    better: Better = {}
     for entry in categories["shown"]:
         for test in entry["differences"]:
             if "mcnemar" in test and test["mcnemar"]["p_holm"] < SIGNIFICANT:
                 couple = (test["a"], test["b"]) if test["accuracy"] > 0 else (test["b"], test["a"])
                 better.setdefault(couple, []).append(printable(entry["category"]))
-    sentences = [
-        f"By category, with p-values adjusted for all tests: {names[a]} is better than {names[b]} in "
-        f"{len(where):,} of {len(categories['shown']):,} categories ({', '.join(where[:maximum])}"
-        f"{', ...' if maximum and len(where) > maximum else ''})."
-        for (a, b), where in better.items()
-    ]
+    together = len(names) > MAX_COLUMNS
+    sentences = (_by_better if together else _by_couple)(names, better, len(categories["shown"]), maximum)
     if not better and len(names) > 1:
         sentences.append(
             "By category, with p-values adjusted for all tests, no difference between detectors is "
@@ -145,6 +142,32 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
             f"This table leaves out {counted(hidden, 'smaller category').replace('categorys', 'categories')}."
         )
     return sentences
+
+
+Better = dict[tuple[str, str], list[str]]  # (the better one, the worse one) to the categories in which it is
+
+
+def _by_couple(names: dict[str, str], better: Better, shown: int, maximum: int | None) -> list[str]:
+    return [
+        f"By category, with p-values adjusted for all tests: {names[a]} is better than {names[b]} in "
+        f"{len(where):,} of {shown:,} categories ({', '.join(where[:maximum])}"
+        f"{', ...' if maximum and len(where) > maximum else ''})."
+        for (a, b), where in better.items()
+    ]
+
+
+def _by_better(names: dict[str, str], better: Better, shown: int, maximum: int | None) -> list[str]:
+    """Where detectors are many: one sentence for each, without the categories' names."""
+    worse = {
+        a: [f"{names[b]} in {len(where):,}" for (first, b), where in better.items() if first == a]
+        for a in names
+    }
+    return [
+        f"By category, of {shown:,}, with p-values adjusted for all tests: {names[a]} is better than "
+        f"{', '.join(others)}."
+        for a, others in worse.items()
+        if others
+    ]
 
 
 def cascade_sentences(summary: dict[str, Any]) -> list[str]:
@@ -181,8 +204,8 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
     if not_worse and not_worse["sent"] < 1:
         return (
             f"{claim}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
+            "accurate"
         )
-        "accurate"
     return f"{claim}, but is not shown to be at most {margin} less accurate either"
 
 

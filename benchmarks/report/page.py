@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, notes, plots, words
+from benchmarks.report import decision, notes, overview, plots, words
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
@@ -36,7 +36,7 @@ def render_page(
     calibrations: those that the summary was made with.
     """
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    title = _joined(list(words.titles(summary).values()))
+    title = decision.listed(list(words.titles(summary).values()))
     sections = [section for section in _sections(summary, run, table, calibrations) if section]
     return "\n".join(
         (
@@ -53,12 +53,6 @@ def render_page(
     )
 
 
-def _joined(names: Sequence[str]) -> str:
-    """a; a and b; a, b and c."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def escape(text: str) -> str:
     """`text` on one line, as text: neither markup nor a bidi mark in it is obeyed."""
     return html.escape(words.printable(text))
@@ -72,10 +66,11 @@ def _sections(
     curves = (
         plots.roc(summary, run),
         plots.precision_recall(summary, run),
-        plots.reliability(summary, run, calibrations),
+        *plots.reliability(summary, run, calibrations),
     )
     yield _section(
         "Quality",
+        _overview(summary),
         _figures([plots.quality(summary), *curves]),
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
@@ -146,6 +141,13 @@ def _figures(drawn: Iterable[Plot | None]) -> str:
     return f'<div class="figures">{figures}</div>' if figures else ""
 
 
+def _overview(summary: Summary) -> str:
+    """Where detectors are many, a row for each; their columns below scroll."""
+    if not overview.are_many(summary):
+        return ""
+    return _table(overview.heading(summary), overview.rows(summary))
+
+
 def _detector_table(summary: Summary, heading: str, rows: Sequence[words.Row]) -> str:
     return _table(heading, [("", *words.titles(summary).values()), *rows])
 
@@ -206,6 +208,13 @@ def _categories(summary: Summary) -> str:
 def _agreement(summary: Summary) -> str:
     if not summary["agreement"]:
         return ""
+    if overview.are_many(summary):
+        each_two = _table(overview.heading_of_two(summary), overview.rows_of_two(summary))
+        return (
+            each_two
+            + _table("Who was right, in pairs", words.agreement_rows(summary))
+            + _differences(summary)
+        )
     names = words.titles(summary)
     sentences = (
         words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
@@ -218,15 +227,17 @@ def _agreement(summary: Summary) -> str:
 
 
 def _differences(summary: Summary) -> str:
-    """A column for each two detectors that can be compared."""
+    """A column for each two detectors that can be compared; a row, where they are many."""
     names = words.titles(summary)
     tested = [entry for entry in summary["agreement"] if "accuracy" in entry["differences"]]
     if not tested:
         return ""
     head = ("first minus second", *(f"{names[entry['a']]} / {names[entry['b']]}" for entry in tested))
     columns = [_difference_cells(entry["differences"], len(tested)) for entry in tested]
-    rows = [(label, *(column[label] for column in columns)) for label in columns[0]]
-    return _table("Differences on the same pairs (95 % intervals)", [head, *rows])
+    rows = [head, *((label, *(column[label] for column in columns)) for label in columns[0])]
+    if overview.are_many(summary):
+        rows = list(zip(*rows, strict=True))
+    return _table("Differences on the same pairs (95 % intervals)", rows)
 
 
 def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:

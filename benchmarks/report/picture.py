@@ -1,4 +1,7 @@
-"""comparison.png: quality, latency and agreement in one page-wide picture, readable in black and white."""
+"""comparison.png: quality, latency and agreement in one page-wide picture, readable in black and white.
+
+More detectors than bars stay readable for have the panels of `wide_picture`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.report import words
+from benchmarks.report import overview, wide_picture, words
+from benchmarks.report.panel_parts import (
+    NAME_WIDTH,
+    QUALITY,
+    heat,
+    n_of,
+    rates_of,
+    say,
+    set_time_axis,
+    short,
+    stated_ms,
+    widen_to_decades,
+)
 from benchmarks.runs import RunResult
-from benchmarks.stats import DetectorResult, Shown, names_in
+from benchmarks.stats import DetectorResult
 from kimera.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-QUALITY = names_in(Shown.PICTURE)
 COLOURS = ("#1f4e79", "#f2b134", "#7fb7be", "#d9d9d9")
 HATCHES = ("", "///", "...", "xxx")
 LINES = ("-", "--", "-.", ":")
@@ -29,7 +43,6 @@ STYLE: Any = {
     "legend.frameon": False,
     "text.parse_math": False,  # names may hold dollar signs
 }
-NAME_WIDTH = 40
 
 
 def draw_comparison(summary: dict[str, Any], run: RunResult, path: Path) -> None:
@@ -46,28 +59,26 @@ def draw_comparison(summary: dict[str, Any], run: RunResult, path: Path) -> None
     adaptive = [detector for detector in run.detectors if detector.limit_changes]
     rows: list[Any] = [["quality", "quality"], ["latency", "agreement"]]
     rows += [["limit", "limit"]] if adaptive else []
+    are_many = overview.are_many(summary)
+    heights = [3.1] * len(rows)
+    if are_many:
+        heights[:2] = wide_picture.heights(len(run.detectors))
     with rc_context(STYLE), replacing(path) as part:
-        figure = Figure(
-            (7.2, 3.1 * len(rows)), dpi=200, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
-        )
+        figure = Figure((7.2, sum(heights)), dpi=200, layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06))
         canvas = FigureCanvasAgg(figure)
-        axes = figure.subplot_mosaic(rows)
-        _draw_quality(axes["quality"], summary)
-        _draw_latency(axes["latency"], run)
-        _draw_agreement(axes["agreement"], summary, run)
+        axes = figure.subplot_mosaic(rows, height_ratios=heights)
+        if are_many:
+            wide_picture.draw_quality(axes["quality"], summary)
+            wide_picture.draw_latency(axes["latency"], run)
+            wide_picture.draw_agreement(axes["agreement"], summary)
+        else:
+            _draw_quality(axes["quality"], summary)
+            _draw_latency(axes["latency"], run)
+            _draw_agreement(axes["agreement"], summary, run)
         if adaptive:
             _draw_limits(axes["limit"], adaptive)
         with part.open("wb") as file:
             canvas.print_png(file)
-
-
-def _short(detector: DetectorResult, width: int = NAME_WIDTH) -> str:
-    return words.title(detector.name, detector.simulated, width)
-
-
-def _n(counts: list[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
 
 
 def _style(index: int) -> dict[str, Any]:
@@ -79,14 +90,10 @@ def _style(index: int) -> dict[str, Any]:
     }
 
 
-def _say(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
-
-
 def _draw_quality(axes: Axes, summary: dict[str, Any]) -> None:
     detectors = summary["detectors"]
     counts = [detector["labelled_answered"] for detector in detectors.values()]
-    axes.set_title(f"Quality with 95 % intervals, on answered pairs with a label ({_n(counts)})")
+    axes.set_title(f"Quality with 95 % intervals, on answered pairs with a label ({n_of(counts)})")
     axes.set_ylabel("value (1 is perfect)")
     axes.set_xticks(range(len(QUALITY)), list(map(words.label, QUALITY)))
     values = [detector[metric] for detector in detectors.values() for metric in QUALITY if metric in detector]
@@ -103,7 +110,7 @@ def _draw_quality(axes: Axes, summary: dict[str, Any]) -> None:
     dataset = textwrap.fill(words.dataset_sentence(summary), 100)
     axes.figure.legend(loc="outside upper center", ncols=2, title=dataset)
     if not values:
-        _say(axes, "no labelled pair was answered")
+        say(axes, "no labelled pair was answered")
 
 
 def _label_bar(axes: Axes, place: float, metric: str, detector: dict[str, Any], size: int) -> None:
@@ -121,34 +128,24 @@ def _label_bar(axes: Axes, place: float, metric: str, detector: dict[str, Any], 
 
 def _draw_latency(axes: Axes, run: RunResult) -> None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
-    timed = [detector.latency_ms[~np.isnan(detector.latency_ms)] for detector in run.detectors]
-    axes.set_title(f"Latency ({_n([times.size for times in timed])})")
-    axes.set_xlabel("latency (ms, logarithmic)")
+    timed = [stated_ms(detector) for detector in run.detectors]
+    axes.set_title(f"Latency ({n_of([times.size for times in timed])})")
     axes.set_ylabel("share of timed pairs")
-    axes.set_xscale("log")
     axes.set_ylim(0, 1.02)
-    axes.grid(axis="x", color="0.9", linewidth=0.6)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    set_time_axis(axes)
     for index, (detector, times) in enumerate(zip(run.detectors, timed, strict=True)):
         if times.size:
             # A clock may read zero, which a logarithmic axis cannot show.
             _draw_times(axes, index, detector, np.maximum(times, 1e-3))
     if axes.lines:
-        _widen_to_decades(axes)
+        widen_to_decades(axes)
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0), borderaxespad=5, fontsize=7, handlelength=3)
     else:
-        _say(axes, "no answer was timed")
-
-
-def _widen_to_decades(axes: Axes) -> None:
-    """Powers of ten carry the axis's only numbers, so both ends are one."""
-    low, high = np.log10(axes.get_xlim())
-    axes.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))
+        say(axes, "no answer was timed")
 
 
 def _draw_times(axes: Axes, index: int, detector: DetectorResult, times: np.ndarray) -> None:
-    name = _short(detector)
+    name = short(detector)
     look: dict[str, Any] = {"color": "black", "linestyle": LINES[index % 4], "linewidth": 1.4}
     if detector.info.has_batch_times:
         mean = float(times.mean())
@@ -177,7 +174,7 @@ def _draw_against_labels(axes: Axes, detector: DetectorResult, labels: np.ndarra
         axes,
         _crossed(labels[scored], detector.verdicts[scored]),
         ("contradiction", "not"),
-        ("dataset says", f"{_short(detector)} says"),
+        ("dataset says", f"{short(detector)} says"),
     )
 
 
@@ -185,7 +182,7 @@ def _draw_two(
     axes: Axes, agreement: dict[str, Any], a: DetectorResult, b: DetectorResult, labels: np.ndarray
 ) -> None:
     """Who was right if the dataset says, otherwise who said what."""
-    names = (_short(a), _short(b))
+    names = (short(a), short(b))
     if "both_right" in agreement:
         table = np.array(
             [[agreement["both_right"], agreement["only_a"]], [agreement["only_b"], agreement["both_wrong"]]]
@@ -208,7 +205,7 @@ def _crossed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 def _draw_crossed(axes: Axes, table: np.ndarray, ticks: tuple[str, str], names: tuple[str, str]) -> None:
     share = table / table.sum()
     texts = [[f"{table[i, j]:,}\n{share[i, j]:.1%}" for j in (0, 1)] for i in (0, 1)]
-    _heat(axes, share, texts)
+    heat(axes, share, texts)
     axes.set_xticks((0.5, 1.5), ticks)
     axes.set_yticks((0.5, 1.5), ticks, rotation=90, va="center")
     axes.set_ylabel(names[0])
@@ -216,17 +213,14 @@ def _draw_crossed(axes: Axes, table: np.ndarray, ticks: tuple[str, str], names: 
 
 
 def _draw_rates(axes: Axes, summary: dict[str, Any], detectors: tuple[DetectorResult, ...]) -> None:
-    place = {detector.name: index for index, detector in enumerate(detectors)}
-    rates = np.full((len(place), len(place)), np.nan)
-    for entry in summary["agreement"]:
-        i, j = place[entry["a"]], place[entry["b"]]
-        rates[i, j] = rates[j, i] = entry.get("rate", np.nan)
-    counts = [entry["both_answered"] for entry in summary["agreement"]]
-    axes.set_title(f"Same verdict ({_n(counts)})")
-    texts = [["" if i == j else _rate(rates[i, j]) for j in place.values()] for i in place.values()]
-    _heat(axes, np.nan_to_num(rates), texts)
+    rates, counts = rates_of(summary, [detector.name for detector in detectors])
+    axes.set_title(f"Same verdict ({n_of(counts)})")
+    texts = [
+        ["" if i == j else _rate(rate) for j, rate in enumerate(row)] for i, row in enumerate(rates.tolist())
+    ]
+    heat(axes, np.nan_to_num(rates), texts)
     numbers = range(1, len(detectors) + 1)
-    names = [_short(name, 24) for name in detectors]
+    names = [short(name, 24) for name in detectors]
     axes.set_xticks(np.arange(len(names)) + 0.5, [str(number) for number in numbers])
     axes.set_yticks(
         np.arange(len(names)) + 0.5,
@@ -238,27 +232,16 @@ def _rate(rate: float) -> str:
     return words.MISSING if np.isnan(rate) else f"{rate:.1%}"
 
 
-def _heat(axes: Axes, shares: np.ndarray, texts: list[list[str]]) -> None:
-    """A square of cells, darker for a larger share (0 to 1), each with its text."""
-    axes.pcolormesh(shares, cmap="Greys", vmin=0, vmax=1.25, edgecolor="black", linewidth=0.6)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
-    axes.tick_params(length=0)
-    for (i, j), share in np.ndenumerate(shares):
-        colour = "white" if share > 0.6 else "black"
-        axes.text(j + 0.5, i + 0.5, texts[i][j], ha="center", va="center", color=colour)
-
-
 def _no_table(axes: Axes, reason: str) -> None:
     axes.set_axis_off()
-    _say(axes, reason)
+    say(axes, reason)
 
 
 def _draw_limits(axes: Axes, detectors: list[DetectorResult]) -> None:
     for index, detector in enumerate(detectors):
         seconds, limits, _ = zip(*detector.limit_changes, strict=True)
         end = max(seconds[-1], detector.wall_s)
-        name = _short(detector)
+        name = short(detector)
         axes.step(
             [*seconds, end],
             [*limits, limits[-1]],

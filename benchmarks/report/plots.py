@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import curves, decision, words
+from benchmarks.report import curves, decision, overview, words
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, scores_of
+from benchmarks.report.observations import MAX_COLUMNS
+from benchmarks.report.panel_parts import stated_ms
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
 from benchmarks.runs import RunResult
 from benchmarks.stats import DetectorResult, Shown, names_in, wilson
@@ -22,6 +24,7 @@ Summary = dict[str, Any]
 QUALITY = names_in(Shown.PLOT)
 SHARE = tuple((value / 4, f"{value / 4:g}") for value in range(5))
 NAME_WIDTH = 40
+MAX_CASCADES = 3  # local detectors, of which only the best one's cascade is priced
 MIN_OF_A_GROUP = 10  # pairs of a point of the reliability diagram
 
 
@@ -55,7 +58,7 @@ def quality(summary: Summary) -> Plot | None:
         "Marks are the values, lines are their 95 % intervals. Further right is better.",
         linear("value (1 is perfect)", min(0.0, *lows), 1.0),
         rows(list(map(words.label, shown))),
-        height=len(shown) * (14 + 12 * len(detectors)),
+        height=len(shown) * (14 + (8 if overview.are_many(summary) else 12) * len(detectors)),
         left=150,
     )
     for look, (name, detector) in enumerate(detectors.items()):
@@ -116,9 +119,32 @@ def _name_with(plot: Plot, summary: Summary, look: int, detector: DetectorResult
     plot.tell(f"{_titled(detector)}: {_figures(summary['detectors'][detector.name], [figure])}.")
 
 
-def reliability(summary: Summary, run: RunResult, calibrations: Calibrations = NOT_CALIBRATED) -> Plot | None:
+def reliability(summary: Summary, run: RunResult, calibrations: Calibrations = NOT_CALIBRATED) -> list[Plot]:
+    """One plot for as many detectors as a reader can tell apart: their intervals overlap."""
+    ranked = list(_ranked(summary, run))
+    count = -(-len(ranked) // MAX_COLUMNS)
+    each = -(-len(ranked) // max(count, 1))
+    return [
+        _reliability(
+            summary,
+            run,
+            calibrations,
+            ranked[part * each : (part + 1) * each],
+            f", {part + 1} of {count}" * (count > 1),
+        )
+        for part in range(count)
+    ]
+
+
+def _reliability(
+    summary: Summary,
+    run: RunResult,
+    calibrations: Calibrations,
+    ranked: Sequence[tuple[int, DetectorResult, np.ndarray]],
+    part: str,
+) -> Plot:
     plot = Plot(
-        "Reliability of the scores",
+        f"Reliability of the scores{part}",
         "Share of contradictions among pairs of similar score, in groups of equal size, with 95 % intervals "
         "(pairs are taken as independent). Calibrated scores lie on the diagonal."
         + (" A thin line is of the scores by --calibrate." if calibrations else ""),
@@ -126,7 +152,7 @@ def reliability(summary: Summary, run: RunResult, calibrations: Calibrations = N
         Axis("share of contradictions", 0.0, 1.0, SHARE),
     )
     plot.rule((0, 0), (1, 1))
-    for look, detector, used in (ranked := list(_ranked(summary, run))):
+    for look, detector, used in ranked:
         groups = min(CALIBRATION_BINS, max(1, int(used.sum()) // MIN_OF_A_GROUP))
         bins = equal_mass_bins(detector.scores[used], run.labels[used] == 1, groups)
         plot.line([(score, share) for _, score, share in bins], look)
@@ -140,15 +166,13 @@ def reliability(summary: Summary, run: RunResult, calibrations: Calibrations = N
         plot.name(look, _titled(detector), dot=True)
         error = _figures(summary["detectors"][detector.name], ["calibration_error"])
         plot.tell(f"{_titled(detector)}: {error}.")
-    return plot if ranked else None
+    return plot
 
 
 def latency(run: RunResult) -> Plot | None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
     # A clock may read zero, which a logarithmic axis cannot show.
-    timed = [
-        np.maximum(detector.latency_ms[~np.isnan(detector.latency_ms)], 1e-3) for detector in run.detectors
-    ]
+    timed = [np.maximum(stated_ms(detector), 1e-3) for detector in run.detectors]
     judged = [
         not detector.info.is_amortised and times.size
         for detector, times in zip(run.detectors, timed, strict=True)
@@ -297,8 +321,10 @@ def cost(summary: Summary) -> Plot | None:
         linear("dollars for 1,000 pairs", 0.0, max(shown.values())),
         linear("accuracy", min(lows), 1.0),
     )
+    local = overview.ranked(summary, "local")
     for entry in summary.get("cascade") or ():
-        _draw_cascade_cost(plot, summary, entry)
+        if entry["reactor"] == local[0] or len(local) < MAX_CASCADES:
+            _draw_cascade_cost(plot, summary, entry)
     for look, (name, detector) in enumerate(summary["detectors"].items()):
         if name in shown:
             _draw_cost(plot, detector, shown[name], words.titles(summary)[name], look)
@@ -311,7 +337,10 @@ def _draw_cascade_cost(plot: Plot, summary: Summary, entry: dict[str, Any]) -> N
         xs = [1000 * point["dollars"] / entry["pairs"] for point in priced]
         look = list(summary["detectors"]).index(entry["judge"])
         _draw_curve(plot, priced, xs, look)
-        plot.name(look, f"cascade with {words.titles(summary)[entry['judge']]}")
+        names = words.titles(summary)
+        is_one_of_many = len(overview.ranked(summary, "local")) > 1
+        through = f"of {names[entry['reactor']]} and" if is_one_of_many else "with"
+        plot.name(look, f"cascade {through} {names[entry['judge']]}")
 
 
 def _draw_cost(plot: Plot, detector: dict[str, Any], dollars: float, title: str, look: int) -> None:

@@ -12,8 +12,18 @@ from benchmarks.report.words import printable
 WIDTH = 460
 TOP, RIGHT, LEGEND_ROW, BELOW = 10, 14, 20, 46  # BELOW: numbers and label of the x axis
 NAME_WIDTH = 52  # characters that a row of the legend holds
-DASHES = ("", "7 4", "2 3", "9 3 2 3")
-LOOKS = 4
+DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "4 2", "9 3 2 3 2 3", "1 5")
+LOOKS = 8
+# From the point above or below the middle on: a triangle, a diamond, a triangle on its point, a cross, an
+# hourglass, a star of four.
+OUTLINES = {
+    2: (-5.5, "l5.2 9.4h-10.4Z"),
+    3: (-6, "l5.5 6l-5.5 6l-5.5 -6Z"),
+    4: (5.5, "l5.2 -9.4h-10.4Z"),
+    5: (-5.5, "h2v3.5h3.5v4h-3.5v3.5h-4v-3.5h-3.5v-4h3.5v-3.5Z"),
+    6: (-5, "h4.5l-9 10h9l-9 -10Z"),
+    7: (-7, "l1.8 5.2l5.2 1.8l-5.2 1.8l-1.8 5.2l-1.8 -5.2l-5.2 -1.8l5.2 -1.8Z"),
+}
 Point = tuple[float, float]
 Tick = tuple[float, str]
 
@@ -173,14 +183,13 @@ def _dashes(look: int) -> str:
 
 
 def _shape(x: float, y: float, look: int, hollow: bool) -> str:
-    """A circle, a square, a triangle or a diamond, so that colour is not needed to tell them apart."""
+    """Eight shapes, so that colour is not needed to tell them apart."""
     kind = f'class="dot{" hollow" if hollow else ""} s{look % LOOKS}"'
     match look % LOOKS:
         case 0:
             return f'<circle {kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
         case 1:
             return f'<rect {kind} x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-        case 2:
-            return f'<path {kind} d="M{x:.1f} {y - 5.5:.1f}l5.2 9.4h-10.4Z"/>'
-        case _:
-            return f'<path {kind} d="M{x:.1f} {y - 6:.1f}l5.5 6l-5.5 6l-5.5 -6Z"/>'
+        case outlined:
+            start, outline = OUTLINES[outlined]
+            return f'<path {kind} d="M{x:.1f} {y + start:.1f}{outline}"/>'

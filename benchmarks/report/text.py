@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import notes, words
+from benchmarks.report import notes, overview, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -33,30 +33,32 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     def heading(text: str) -> str:
         return f"{BOLD}{text}{PLAIN}" if colour else text
 
-    groups = words.comparison_groups(summary)
-    head = ("", *words.titles(summary).values())
-    # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
-    laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))
-    blocks = [[*wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
-    blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
-    if summary["agreement"]:
-        who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
-        sentences = [line for sentence in words.agreement_sentences(summary) for line in wrapped(sentence)]
-        blocks.append([heading("Agreement"), *sentences, *who_was_right])
+    dataset = wrapped(words.dataset_sentence(summary))
+    if overview.are_many(summary):
+        blocks = [dataset, [heading(overview.heading(summary)), *_lines_of(overview.rows(summary))]]
+        for some in overview.blocks(summary):
+            blocks += _side_by_side(some, heading)
+        blocks.append([heading(overview.heading_of_two(summary)), *_lines_of(overview.rows_of_two(summary))])
+    else:
+        first, *others = _side_by_side(summary, heading)
+        blocks = [[*dataset, "", *first], *others]
+        if summary["agreement"]:
+            sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
+            blocks.append([heading("Agreement"), *sentences, *_lines_of(words.agreement_rows(summary))])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append([line for sentence in thresholds for line in wrapped(sentence)])
     if rows := findings.calibration_rows(summary):
         told = [line for row in table(rows) for line in row]
         told += [line for sentence in findings.calibration_sentences(summary) for line in wrapped(sentence)]
         blocks.append([heading(findings.calibration_heading(summary)), *told])
-    if rows := findings.category_rows(summary, MAX_CATEGORIES):
+    if findings.category_rows(summary, MAX_CATEGORIES):
         sentences = [
             line
             for sentence in findings.category_sentences(summary, MAX_CATEGORIES)
             for line in wrapped(sentence)
         ]
-        rows_told = [line for row in table(rows) for line in row]
-        blocks.append([heading("Accuracy by category, the largest first"), *rows_told, *sentences])
+        told = _lines_of_categories(summary)
+        blocks.append([heading("Accuracy by category, the largest first"), *told, *sentences])
     if cascade := findings.cascade_sentences(summary):
         blocks.append([heading("Cascade"), *(line for sentence in cascade for line in wrapped(sentence))])
     blocks += [wrapped(note) for note in notes.notes(summary)]
@@ -67,6 +69,29 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
+def _side_by_side(summary: dict[str, Any], heading: Callable[[str], str]) -> list[list[str]]:
+    """The names of the detectors, then each group of rows under its heading."""
+    groups = words.comparison_groups(summary)
+    head = ("", *words.titles(summary).values())
+    # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
+    laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))
+    named = [*map(heading, next(laid_out))]
+    return [
+        named,
+        *([heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups),
+    ]
+
+
+def _lines_of_categories(summary: dict[str, Any]) -> list[str]:
+    """The table, in as many as the detectors have blocks."""
+    tables = (findings.category_rows(some, MAX_CATEGORIES) for some in overview.blocks(summary))
+    return [line for place, rows in enumerate(tables) for line in (*[""] * bool(place), *_lines_of(rows))]
+
+
+def _lines_of(rows: list[words.Row]) -> list[str]:
+    return [line for row in table(rows) for line in row]
+
+
 def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH)
 
@@ -74,9 +99,13 @@ def wrapped(text: str) -> list[str]:
 def table(rows: list[words.Row]) -> list[list[str]]:
     """Each row as its lines: cells wrap within their column; only many columns make them exceed WIDTH."""
     first = min(FIRST_COLUMN, _widest(row[0] for row in rows))
-    columns = len(rows[0]) - 1
-    room = max(MIN_COLUMN, (WIDTH - first) // max(columns, 1) - 2)
-    widths = [first, *(min(room, _widest(row[i] for row in rows)) for i in range(1, columns + 1))]
+    wanted = [_widest(row[i] for row in rows) for i in range(1, len(rows[0]))]
+    room = MIN_COLUMN  # what narrow columns leave goes to the wide ones
+    while (
+        room < max(wanted, default=0) and first + sum(min(room + 1, width) + 2 for width in wanted) <= WIDTH
+    ):
+        room += 1
+    widths = [first, *(min(room, width) for width in wanted)]
     return [_lines(row, widths) for row in rows]
 
 

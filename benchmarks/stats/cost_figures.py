@@ -21,7 +21,7 @@ def _dollars(one: OneDetector) -> float:
 
 def _why_no_price(one: OneDetector) -> str | None:
     if not one.info.is_paid:
-        return f"the {one.info.kind} costs nothing"
+        return "a local detector costs nothing"
     if one.detector.dollars_of_pair is None:
         return one.detector.dollars_absent
     return None if one.has_labels else "no pair carries a label"

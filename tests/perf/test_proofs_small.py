@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.judge.reply_reading import ReplyError, parse_reply
-from benchmarks.perf import proofs_evidence, proofs_judge, proofs_speed
+from benchmarks.perf import many_detectors, proofs_evidence, proofs_judge, proofs_speed
 from benchmarks.perf.judge_throughput import Interpreters, measure_here, measure_in_turn
 from benchmarks.perf.proof import Bench, Proof
 from benchmarks.perf.prove import PROOFS, main
@@ -78,6 +78,10 @@ def test_no_generated_refusal_loses_a_pair_that_a_plain_ladder_saves(bench: Benc
 @pytest.mark.parametrize("proof", proofs_evidence.PROOFS.values(), ids=proofs_evidence.PROOFS)
 def test_the_statistics_keep_their_word(proof: Proof, bench: Bench) -> None:
     assert missed(proof, bench) == []
+
+
+def test_six_detectors_are_run_and_reported(bench: Bench) -> None:
+    assert missed(many_detectors.many_detectors, bench) == []
 
 
 def test_the_measured_pipeline_asks_about_each_pair_once() -> None:

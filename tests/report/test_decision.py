@@ -11,6 +11,7 @@ from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor
 from benchmarks.report import build_summary
 from benchmarks.report.decision import Answer, answers, dollars_per_thousand, written_dollars
 from benchmarks.runs.run_result import RunResult
+from benchmarks.stats.results import DetectorResult
 
 MANY = np.tile(LABELLED, 20)
 WORSE = np.where(np.arange(MANY.size) % 4 == 0, 1 - MANY, MANY).astype(np.int8)
@@ -117,3 +118,79 @@ def test_a_fee_is_of_the_pairs_that_were_asked_and_paid_for() -> None:
 def test_dollars_have_the_digits_that_matter() -> None:
     written = [written_dollars(each) for each in (0.0, 0.000123, 0.0456, 0.6, 1234.567)]
     assert written == ["$0.00", "$0.00012", "$0.046", "$0.60", "$1,234.57"]
+
+
+# Several local detectors
+
+
+def local(share_wrong: float, name: str, latency_ms: float = 1.0) -> DetectorResult:
+    """Wrong on about that share of the pairs."""
+    random = np.random.default_rng(sum(map(ord, name)))
+    is_wrong = random.random(MANY.size) < share_wrong
+    result = reactor(np.where(is_wrong, 1 - MANY, MANY).astype(np.int8), name)
+    return replace(result, latency_ms=np.full(MANY.size, latency_ms))
+
+
+def test_the_best_local_detector_is_named_and_set_against_each_other() -> None:
+    detectors = local(0.4, "poor"), local(0.02, "good", 10.0), local(0.3, "fair", 2.0)
+    quality, _, _ = decided(run_of(MANY, *detectors))
+    assert quality.question == "Which local detector is the best?"
+    best, *others = claims(quality)
+    assert best.startswith("The best local detector is good: accuracy 0.9")
+    assert [claim.split(" by ")[0] for claim in others] == ["Better than fair", "Better than poor"]
+    assert others[0].endswith("the difference is real. It takes 5 times as long a pair.")
+    assert others[1].endswith("the difference is real. It takes 10 times as long a pair.")
+    assert "adjusted for 3 tests" in quality.findings[1].support
+
+
+def test_a_difference_that_is_not_shown_is_no_victory() -> None:
+    detectors = local(0.02, "first", 1.0), local(0.03, "second", 4.0), local(0.4, "third")
+    quality, _, _ = decided(run_of(MANY, *detectors))
+    best, second, third = claims(quality)
+    assert best.startswith("The highest accuracy of a local detector is that of first, 0.9")
+    assert best.endswith("It is not told apart from second.")
+    assert second.startswith("Not told apart from second: the difference of ")
+    assert second.endswith("is not shown to be real. It is 4 times as fast.")
+    assert third.startswith("Better than third")
+
+
+def test_equal_detectors_are_equivalent_and_neither_is_better() -> None:
+    best, against = claims(decided(run_of(MANY, local(0.0, "first"), local(0.0, "second")))[0])
+    assert best.endswith("It is not told apart from second.")
+    assert against.startswith("Equivalent to second within 2 points")
+    assert against.endswith("It takes about as long.")
+
+
+def test_one_that_answers_few_pairs_is_not_the_best_for_that() -> None:
+    few = reactor(np.where(np.arange(MANY.size) < 20, MANY, -1).astype(np.int8), "few")
+    quality, _, _ = decided(run_of(MANY, few, local(0.1, "all")))
+    assert "all" in claims(quality)[0]
+    assert "few" in claims(quality)[1]
+
+
+def test_with_a_judge_the_best_local_detector_is_held_against_it() -> None:
+    detectors = local(0.4, "poor"), local(0.0, "good"), local(0.0, "alike"), local(0.3, "fair")
+    run = run_of(MANY, *detectors, judge(WORSE))
+    quality, _, pairs = decided(run)
+    assert quality.question == "Which local detector is the best, and is it as good as the judge?"
+    against_judge = [claim for claim in claims(quality) if claim.startswith(("Yes", "No"))]
+    assert against_judge == ["Yes: good is better than gpt-4o-mini (simulated) by 25.0 points."]
+    assert claims(quality)[-1] == (
+        "As good as gpt-4o-mini (simulated) is, of the other local detectors: alike."
+    )
+    assert len(claims(pairs)) == 2
+    assert claims(pairs)[1].startswith("Sent by the others until no significant difference from gpt-4o-mini")
+
+
+def test_times_that_nobody_measured_are_not_compared() -> None:
+    stated = local(0.3, "stated")
+    quality, cost, _ = decided(run_of(MANY, local(0.0, "file", 0.0), stated))
+    assert claims(quality)[1].endswith("Their times cannot be compared.")
+    assert claims(cost)[0] == "file: no fee, no time measured."
+
+
+def test_without_labels_no_local_detector_is_called_the_best() -> None:
+    unlabelled = np.full(MANY.size, -1, dtype=np.int8)
+    quality, _, pairs = decided(run_of(unlabelled, *(local(0.1 * i, f"detector-{i}") for i in range(5))))
+    assert claims(quality) == ["Not known: no pair carries a label."]
+    assert [claim.split(":")[0] for claim in claims(pairs)] == ["Least alike", "Most alike"]

@@ -318,10 +318,12 @@ class TestBothRenderings:
 
 
 @pytest.mark.slow
-def test_many_detectors_make_the_text_wider_and_lose_no_name() -> None:
+def test_many_detectors_keep_the_text_at_a_hundred_columns_and_lose_no_name() -> None:
     many = [judge(GUESSES, f"judge-{letter}") for letter in "abcdefghijklmnopqrstuvwxyz"]
     told = render_text(build_summary(run_of(LABELLED, *many)), colour=False)
-    assert all(detector.name in told.splitlines()[2] for detector in many)
+    first_cells = [line.split()[0] for line in told.splitlines() if line.startswith("judge-")]
+    assert all(detector.name in first_cells for detector in many)
+    assert max(map(len, told.splitlines())) <= 100
 
 
 def test_hostile_names_stay_text_in_markdown() -> None:
@@ -467,7 +469,8 @@ def test_a_figure_is_drawn_for_every_kind_of_run(run: RunResult, tmp_path: Path)
     draw_comparison(build_summary(run), run, path)
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", content[16:24]) == (1440, 1240)
+    are_many = len(run.detectors) > 4  # and have a row each
+    assert struct.unpack(">II", content[16:24]) == (1440, 1168 if are_many else 1240)
     assert len(content) > 20_000
 
 

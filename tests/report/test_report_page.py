@@ -24,6 +24,7 @@ from kimera.pairs import Failure, Pair, Verdict
 KINDS = (
     "two detectors",
     "four detectors",
+    "eight detectors",
     "one detector, no labels",
     "all failed",
     "one pair",

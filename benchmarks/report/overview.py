@@ -1,0 +1,135 @@
+"""More detectors than columns of a page hold: a row for each, a row for each two, and columns in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.judge import in_dollars, unasked_in
+from benchmarks.report import notes, words
+from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
+from benchmarks.report.words import MISSING, Row
+
+Summary = dict[str, Any]
+
+HEADING = "Overview, the highest accuracy first (95 % intervals)"
+UNLABELLED_HEADING = "Overview"
+
+
+def are_many(summary: Summary) -> bool:
+    """Whether its detectors are more than stand side by side."""
+    return len(summary["detectors"]) > MAX_COLUMNS
+
+
+def heading(summary: Summary) -> str:
+    return (
+        HEADING if any("accuracy" in each for each in summary["detectors"].values()) else UNLABELLED_HEADING
+    )
+
+
+def ranked(summary: Summary, role: str | None = None) -> list[str]:
+    """Names of the detectors, of this role, the highest accuracy first; those without one at the end.
+
+    A pair that failed counts as wrong, lest one that answers only a few easy pairs be called the best.
+    """
+    detectors = summary["detectors"]
+    chosen = [name for name, detector in detectors.items() if role in (None, detector["role"])]
+    return sorted(chosen, key=lambda name: -(accuracy_of(detectors[name]) or 0.0))
+
+
+def accuracy_of(detector: dict[str, Any]) -> float | None:
+    """Over all labelled pairs that it was asked about, failures as wrong; None without labels."""
+    accuracy: float | None = detector.get("accuracy_failed_as_wrong", detector.get("accuracy"))
+    return accuracy
+
+
+def rows(summary: Summary) -> list[Row]:
+    """A header, then a row for each detector."""
+    names = words.titles(summary)
+    table: list[Row] = [("", "accuracy", "F1", "ROC AUC", "pairs/s", "cost", "failed")]
+    return table + [(names[name], *_cells(summary["detectors"][name])) for name in ranked(summary)]
+
+
+def _cells(detector: dict[str, Any]) -> Iterator[str]:
+    _, accuracy = words.figure("accuracy")
+    yield accuracy(detector)
+    for metric in ("f1", "roc_auc"):
+        yield words.figure_cell(detector, metric, "{:.3f}".format)
+    rate = detector.get("pairs_per_s")
+    yield words.quantity(rate) if rate is not None and notes.is_timed(detector) else MISSING
+    yield _cost(detector)
+    yield f"{detector['failed'] - unasked_in(detector['errors']):,}"
+
+
+def _cost(detector: dict[str, Any]) -> str:
+    if not detector["paid"]:
+        return "none"
+    dollars = detector.get("dollars")
+    if dollars is None:
+        return words.no_dollars(detector).partition(",")[0]
+    return "not known" if detector["from_cache"] else in_dollars(dollars)
+
+
+def blocks(summary: Summary) -> list[Summary]:
+    """The summary with at most `MAX_COLUMNS` of its detectors at a time, in their order."""
+    detectors = [*summary["detectors"].items()]
+    starts = range(0, len(detectors), MAX_COLUMNS)
+    return [{**summary, "detectors": dict(detectors[start : start + MAX_COLUMNS])} for start in starts]
+
+
+def heading_of_two(summary: Summary) -> str:
+    tests = sum("accuracy" in entry["differences"] for entry in summary["agreement"])
+    adjusted = f", p adjusted for {tests} tests" if tests > 1 else ""
+    return f"Accuracy of each two, first minus second (95 % intervals{adjusted})"
+
+
+def rows_of_two(summary: Summary) -> list[Row]:
+    """A header, then a row for each two detectors: how far they agree, and whether one is better."""
+    names = words.titles(summary)
+    table: list[Row] = [("first / second", "agree", "points", "p", "")]
+    return table + [
+        (f"{names[entry['a']]} / {names[entry['b']]}", *_cells_of_two(entry))
+        for entry in summary["agreement"]
+    ]
+
+
+def _cells_of_two(entry: dict[str, Any]) -> tuple[str, ...]:
+    rate = words.figure_cell(entry, "rate", "{:.1%}".format)
+    found = entry["differences"]
+    if "accuracy" not in found:
+        return rate, MISSING, MISSING, MISSING
+    ends = words.from_to(found["intervals"]["accuracy"], 100, 1)
+    p = words.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
+    return rate, f"{100 * found['accuracy']:+.1f} ({ends})", p, in_a_word(found)
+
+
+def in_a_word(found: dict[str, Any]) -> str:
+    """What `benchmarks.stats.conclusion` says in a sentence."""
+    if is_real(found):
+        better = "first" if found["accuracy"] > 0 else "second"
+        return f"{better} is better"
+    return "equivalent" if is_equivalent(found) else "not told apart"
+
+
+def is_real(found: dict[str, Any]) -> bool:
+    """Whether a difference of accuracies is shown, by the adjusted p and by its interval."""
+    low, high = found["intervals"]["accuracy"]
+    return bool(found["mcnemar"]["p_holm"] < SIGNIFICANT and (low > 0 or high < 0))
+
+
+def is_equivalent(found: dict[str, Any]) -> bool:
+    return bool(found["equivalence"]["p"] < SIGNIFICANT)
+
+
+def between(summary: Summary, first: str, second: str) -> dict[str, Any] | None:
+    """The paired differences of these two, of the first minus the second; None where there is no accuracy."""
+    for entry in summary["agreement"]:
+        if {entry["a"], entry["b"]} == {first, second} and "accuracy" in entry["differences"]:
+            found = entry["differences"]
+            return dict(found) if entry["a"] == first else _turned(found)
+    return None
+
+
+def _turned(found: dict[str, Any]) -> dict[str, Any]:
+    low, high = found["intervals"]["accuracy"]
+    return {**found, "accuracy": -found["accuracy"], "intervals": {"accuracy": [-high, -low]}}
