@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import notes, words
+from benchmarks.report import notes, three_way, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -21,6 +21,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
     ]
     for heading, rows in words.comparison_groups(summary):
         parts += [f"## {heading}", table([("", *titles), *rows])]
+    if classes := three_way.tables(summary):
+        parts += [f"## {three_way.HEADING}", *map(table, classes)]
     if summary["agreement"]:
         parts += ["## Agreement", *map(escape, words.agreement_sentences(summary))]
         parts.append(table(words.agreement_rows(summary)))

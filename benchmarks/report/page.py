@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, notes, plots, words
+from benchmarks.report import decision, notes, plots, three_way, words
 from benchmarks.report import observations as findings
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
@@ -68,6 +68,7 @@ def _sections(summary: Summary, run: RunResult, table: PairTable) -> Iterator[st
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
     )
+    yield _section(three_way.HEADING, *(_table(rows[0][0], rows) for rows in three_way.tables(summary)))
     for group in elsewhere:
         yield _section("Where contradictions are rarer", _detector_table(summary, *group))
     yield _section("Categories", _categories(summary))

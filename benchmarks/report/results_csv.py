@@ -22,7 +22,7 @@ DETECTOR_COLUMNS = (
     "reasoning",
     "error",
 )
-CLASS_COLUMNS = ("entailment", "neutral")  # only of detectors that know them
+CLASS_COLUMNS = ("entailment", "neutral", "relation")  # only of detectors that know them
 SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
 
 
@@ -85,7 +85,9 @@ def finding_cells(finding: Finding) -> list[Cell]:
 def _class_cells(finding: Finding) -> list[Cell]:
     if not isinstance(finding, Verdict):
         return [""] * len(CLASS_COLUMNS)
-    return ["" if value is None else round(value, 6) for value in (finding.entailment, finding.neutral)]
+    probabilities = (finding.entailment, finding.neutral)
+    cells: list[Cell] = ["" if value is None else round(value, 6) for value in probabilities]
+    return [*cells, finding.three_way or ""]
 
 
 def _screen_cell(findings: Sequence[Finding]) -> Cell:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import notes, words
+from benchmarks.report import notes, three_way, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -39,6 +39,9 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
     laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))
     blocks = [[*wrapped(words.dataset_sentence(summary)), "", *map(heading, next(laid_out))]]
     blocks += [[heading(title), *(line for _ in rows for line in next(laid_out))] for title, rows in groups]
+    if classes := three_way.tables(summary):
+        aligned = table([row for rows in classes for row in rows])
+        blocks.append([heading(three_way.HEADING), *(line for row in aligned for line in row)])
     if summary["agreement"]:
         who_was_right = [line for row in table(words.agreement_rows(summary)) for line in row]
         sentences = [line for sentence in words.agreement_sentences(summary) for line in wrapped(sentence)]

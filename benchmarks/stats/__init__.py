@@ -19,6 +19,7 @@ __all__ = [
     "FAILED",
     "LEVEL",
     "MEASURED",
+    "NO_CLASS",
     "NO_FEE",
     "NO_PRICE",
     "OF_DETECTORS",
@@ -28,6 +29,7 @@ __all__ = [
     "QUALITY",
     "SCORE_SOURCES",
     "SPEED",
+    "THREE_WAY",
     "WHO_WAS_RIGHT",
     "DetectorResult",
     "Differences",
@@ -47,6 +49,7 @@ __all__ = [
     "at_prevalence",
     "clusters_of",
     "compare",
+    "confusion",
     "cross_validated_threshold",
     "design_effect",
     "differences_part",
@@ -69,6 +72,7 @@ __all__ = [
     "side_of",
     "times_of",
     "title_of",
+    "why_not_three_way",
     "why_unranked",
     "wilson",
 ]
@@ -122,6 +126,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
     from benchmarks.stats.results import (
         FAILED,
+        NO_CLASS,
         NO_FEE,
         NO_PRICE,
         SCORE_SOURCES,
@@ -131,6 +136,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.schema import ENDS
     from benchmarks.stats.speed_figures import SPEED
+    from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
     from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
@@ -184,6 +190,7 @@ else:
             "results": [
                 "DetectorResult",
                 "FAILED",
+                "NO_CLASS",
                 "NO_FEE",
                 "NO_PRICE",
                 "OneDetector",
@@ -192,6 +199,7 @@ else:
             ],
             "schema": ["ENDS"],
             "speed_figures": ["SPEED"],
+            "three_way_figures": ["THREE_WAY", "confusion", "why_not_three_way"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )
