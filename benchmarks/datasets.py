@@ -54,8 +54,8 @@ class Dataset:
     categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
         or one beyond the first MAX_CATEGORIES.
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
-    classes: int8, shape (len(self),): indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a pair
-        has none of the three, and everywhere where no label of the source tells entailment from neutral.
+    classes: int8, shape (len(self),): indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a
+        pair has none of the three, and everywhere where no label of the source tells entailment from neutral.
 
     Iterating raises UserError if the source has changed since.
     """
@@ -184,7 +184,7 @@ def load_dataset(
 
 
 def _three_way(classes: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The classes, none where the only one is contradiction: then what is none may be either of the others."""
+    """The classes, none where contradiction is the only one: then the labels are two-way."""
     is_two_way = (classes <= _CLASS_OF[CONTRADICTION]).all()
     return np.full_like(classes, NO_CLASS) if is_two_way else classes
 

@@ -217,8 +217,8 @@ class JudgeSettings:
         type=two_or_three,
         metavar="2|3",
         identity=True,
-        help="how many classes to ask the judge for: 2, contradiction or not, or 3, contradiction, entailment "
-        "or neutral (default: %(default)s)",
+        help="how many classes to ask the judge for: 2, contradiction or not, or 3, contradiction, "
+        "entailment or neutral (default: %(default)s)",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),

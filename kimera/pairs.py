@@ -83,8 +83,8 @@ class Verdict:
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the
         score adding up to 1; None where it does not.
-    relation: of a judge that was asked for three classes, the one of `RELATIONS` that it states; None where it
-        states none. Raises ValueError where it says otherwise than `contradiction`.
+    relation: of a judge that was asked for three classes, the one of `RELATIONS` that it states; None where
+        it states none. Raises ValueError where it says otherwise than `contradiction`.
     """
 
     contradiction: bool
@@ -114,7 +114,7 @@ class Verdict:
 
     @property
     def three_way(self) -> str | None:
-        """Which of `RELATIONS` this verdict is; None where the detector does not tell entailment from neutral.
+        """Which of `RELATIONS` this is; None where the detector does not tell entailment from neutral.
 
         What is no contradiction is the likelier of the other two, neutral where they are equally likely.
         """

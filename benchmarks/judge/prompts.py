@@ -25,7 +25,8 @@ Reply with one JSON object and nothing else:
 not and statement 2 must be true where statement 1 is, and "neutral" otherwise.
 "confidence" is how sure you are of your answer to "contradiction", whichever it is. If you really cannot \
 tell, reply
-{"contradiction": false, "relation": "neutral", "confidence": 0.5, "reasoning": "why", "cannot_tell": true}."""
+{"contradiction": false, "relation": "neutral", "confidence": 0.5, "reasoning": "why", \
+"cannot_tell": true}."""
 
 # Only forms that every endpoint takes: no list as a type, no null, no enum. That is why "cannot_tell" is a
 # field of its own.
@@ -141,7 +142,7 @@ def load_prompt(name_or_path: str, classes: int = 2) -> Prompt:
 
     A file holds the user message, with `{text1}` and `{text2}`; a line `---` separates a system message
     above it. Where it does not ask for JSON, the reply's format is added. Raises UserError for a file that
-    cannot be read or lacks a placeholder, and for one that asks for JSON without the relation of three classes.
+    cannot be read or lacks a placeholder, and for one that asks for JSON without the relation of 3 classes.
     """
     if name_or_path in BUILT_IN:
         return _built_in(classes)[name_or_path]
@@ -159,8 +160,8 @@ def load_prompt(name_or_path: str, classes: int = 2) -> Prompt:
         user = f"{user.rstrip()}\n\n{reply_format(classes)}"
     elif classes == 3 and "relation" not in text.lower():
         raise UserError(
-            f'prompt {path}: --classes 3 needs a prompt that asks for "relation" (contradiction, entailment or '
-            'neutral) beside "contradiction"; add it, or leave out what the prompt says of JSON, and the '
+            f'prompt {path}: --classes 3 needs a prompt that asks for "relation" (contradiction, entailment '
+            'or neutral) beside "contradiction"; add it, or leave out what the prompt says of JSON, and the '
             "reply's format is added"
         )
     missing = [f"{{{name}}}" for name in ("text1", "text2") if f"{{{name}}}" not in user]

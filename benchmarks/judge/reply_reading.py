@@ -15,7 +15,7 @@ from benchmarks.judge.thinking import without_thoughts
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a reply states. `confidence` and `relation`, one of three classes, are None where it states none."""
+    """What a reply states. `confidence` and `relation` (of three classes) are None where it states none."""
 
     contradiction: bool
     confidence: float | None

@@ -58,8 +58,8 @@ class DetectorResult:
     spared: how many pairs the judge did not have to be asked about.
     unranked: why the scores are no ranking; empty where they are one.
     tells_classes: whether a verdict of it tells P(entailment) or P(neutral), or states one of three classes.
-    classes: int8 (n,), which of `kimera.pairs.RELATIONS` each verdict is, NO_CLASS where it does not tell; None
-        of what tells contradictions only.
+    classes: int8 (n,), which of `kimera.pairs.RELATIONS` each verdict is, NO_CLASS where it does not tell;
+        None of what tells contradictions only.
     """
 
     info: DetectorInfo
@@ -151,8 +151,8 @@ class OneDetector:
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where there is none or the verdict does not count for it.
     clusters: int64 (n,), pairs of one number share a text. prevalence: of contradictions elsewhere.
-    gold_classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a pair has none
-        of the three or the verdict does not count; None where labels are two-way.
+    gold_classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a pair has
+        none of the three or the verdict does not count; None where nobody knows.
     """
 
     detector: DetectorResult
