@@ -31,18 +31,27 @@ def counted(one: OneDetector) -> np.ndarray:
 
 
 def why_not_three_way(one: OneDetector) -> str | None:
-    """Why there are no such figures; None where there are."""
+    """Why there are no such figures, empty where that goes without saying; None where there are."""
+    gold, tells = _gold(one), one.detector.classes is not None
+    if not (gold.size or tells):
+        return ""  # nobody expects it
     if not one.has_labels:
         return "no pair carries a label"
-    gold = np.empty(0) if one.gold_classes is None else one.gold_classes[one.gold_classes != NO_CLASS]
     if not gold.size:
         return TWO_WAY_LABELS
     missing = [name for code, name in enumerate(RELATIONS) if not (gold == code).any()]
     if missing:
         return f"no pair is labelled {' or '.join(missing)}"
-    if one.detector.classes is None:
+    if not tells:
         return TELLS_TWO
     return None if counted(one).any() else "no pair with such a label got a verdict of one of three classes"
+
+
+def _gold(one: OneDetector) -> np.ndarray:
+    """int8 (m,): the classes of the labels that have one."""
+    return (
+        np.empty(0, np.int8) if one.gold_classes is None else one.gold_classes[one.gold_classes != NO_CLASS]
+    )
 
 
 def cells_of_three(one: OneDetector) -> np.ndarray:
