@@ -68,7 +68,10 @@ def _sections(summary: Summary, run: RunResult, table: PairTable) -> Iterator[st
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
     )
-    yield _section(three_way.HEADING, *(_table(rows[0][0], rows) for rows in three_way.tables(summary)))
+    classes = three_way.tables(summary)
+    yield _section(
+        three_way.HEADING, *(_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes)
+    )
     for group in elsewhere:
         yield _section("Where contradictions are rarer", _detector_table(summary, *group))
     yield _section("Categories", _categories(summary))
