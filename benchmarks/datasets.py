@@ -31,12 +31,14 @@ from kimera.files import (
     rows_of,
     shorten,
 )
-from kimera.pairs import Pair
+from kimera.pairs import CONTRADICTION, RELATIONS, Pair
 
 NO_LABEL = -1
+NO_CLASS = -1
 NO_CATEGORY = -1
 MAX_CATEGORIES = 1000
 _LABEL_OF = {True: 1, False: 0, None: NO_LABEL}
+_CLASS_OF = {name: code for code, name in enumerate(RELATIONS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class Dataset:
     categories: int32, shape (len(self),): indices into `category_names`, NO_CATEGORY where a pair has none,
         or one beyond the first MAX_CATEGORIES.
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
+    classes: int8, shape (len(self),): indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a
+        pair has none of the three, and everywhere where no label of the source tells entailment from neutral.
 
     Iterating raises UserError if the source has changed since.
     """
@@ -66,6 +70,7 @@ class Dataset:
     sampled: bool
     shard: str
     labels: NDArray[np.int8] = field(repr=False)
+    classes: NDArray[np.int8] = field(repr=False)
     clusters: NDArray[np.int64] = field(repr=False)
     categories: NDArray[np.int32] = field(repr=False)
     category_names: tuple[str, ...] = field(repr=False)
@@ -142,10 +147,11 @@ def load_dataset(
         _checked_pass, source, state, sha256, roles=roles, label_map=label_map, skip_bad_rows=skip_bad_rows
     )
     first_pass = read(counts=counts, on_bad_row=on_bad_row)
-    codes, texts, categories = array("b"), array("q"), array("i")
+    codes, relations, texts, categories = array("b"), array("b"), array("q"), array("i")
     names: dict[str, int] = {}
     for pair in first_pass:
         codes.append(_LABEL_OF[pair.is_contradiction])
+        relations.append(_CLASS_OF.get(pair.label or "", NO_CLASS))
         texts.append(_hash(pair.text1))
         categories.append(_category_code(pair.category, names))
     for note in (*_without_effect(source, format), *notes_on(source.table(), roles, counts)):
@@ -168,12 +174,19 @@ def load_dataset(
         sampled=sampled,
         shard=shard or "",
         labels=labels[chosen],
+        classes=_three_way(np.frombuffer(relations, dtype=np.int8))[chosen],
         clusters=np.unique(np.frombuffer(texts, dtype=np.int64)[chosen], return_inverse=True)[1],
         categories=np.frombuffer(categories, dtype=np.int32)[chosen],
         category_names=tuple(names),
         _chosen=chosen,
         _read=read,
     )
+
+
+def _three_way(classes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The classes, none where contradiction is the only one: then the labels are two-way."""
+    is_two_way = (classes <= _CLASS_OF[CONTRADICTION]).all()
+    return np.full_like(classes, NO_CLASS) if is_two_way else classes
 
 
 def _category_code(name: str, codes: dict[str, int]) -> int:

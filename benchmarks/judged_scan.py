@@ -86,7 +86,7 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
     check_judge(comparison, {as_called(way): gives for way, gives in WAYS_WITHOUT.items()})
-    load_prompt(comparison.prompt)
+    load_prompt(comparison.prompt, comparison.classes)
     for model in judges_of(comparison):
         price_for(comparison, model, judges_base_url(comparison))
     accepted_findings(settings)

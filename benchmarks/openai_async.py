@@ -104,6 +104,7 @@ class AsyncOpenAIClient:
         if transport is None and slots > 1 and not httpx_available():
             warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
             slots, max_concurrent = 1, 1
+        self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
         self.endpoint = Endpoint(
             resolved_base_url(base_url, protocol),
             resolved_key(api_key, protocol),
@@ -114,8 +115,8 @@ class AsyncOpenAIClient:
             replies=replies,
             logprobs=logprobs,
             protocol=protocol,
+            classes=self.prompt.classes,
         )
-        self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
         self.policy = policy or RetryPolicy(max_retries=max_retries)
         self.max_concurrent = slots
         self.slots = Slots(slots)
@@ -159,6 +160,7 @@ class AsyncOpenAIClient:
                 "version": self.prompt.version,
                 "sha256": self.prompt.sha256,
             },
+            **({"classes": self.prompt.classes} if self.prompt.classes != 2 else {}),
             "reply_format": self.endpoint.form.reply_format,
             **dict(self.endpoint.form.optional),
             "timeout_s": self.endpoint.timeout_s,
@@ -197,7 +199,8 @@ class AsyncOpenAIClient:
         sample: which of several askings of the same question this is. Raises InterruptedAskingError where the
         client was stopped before there was an outcome.
         """
-        asking = Asking(self.prompt.messages(text1, text2), self.policy, self._rng)
+        question = self.prompt.messages(text1, text2)
+        asking = Asking(question, self.policy, self._rng, classes=self.prompt.classes)
         terms = PairTerms()
         try:
             return await self._ask(asking, sample, terms)

@@ -71,7 +71,7 @@ def run_comparison(
     infos = planned(settings)
     gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
-    prompt = load_prompt(settings.prompt)
+    prompt = load_prompt(settings.prompt, settings.classes)
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
         dataset = _load_dataset(settings, spool, f"--resume {settings.resume}" if header else "")

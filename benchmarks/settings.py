@@ -19,6 +19,7 @@ from kimera.console import (
     shard_of_n,
     share,
     share_above_0,
+    two_or_three,
     whole,
     whole_or_auto,
 )
@@ -210,6 +211,15 @@ class JudgeSettings:
         help="what to ask the judge: same-event (assume that both statements are about the same situation), "
         "collection (let the judge decide whether they are), strict (assume nothing; logic alone), or a text "
         "file with {text1} and {text2} (default: %(default)s)",
+    )
+    classes: int = option(
+        2,
+        "--classes",
+        type=two_or_three,
+        metavar="2|3",
+        identity=True,
+        help="how many classes to ask the judge for: 2, contradiction or not, or 3, contradiction, "
+        "entailment or neutral (default: %(default)s)",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),

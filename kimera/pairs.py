@@ -12,6 +12,7 @@ __all__ = [
     "LABELS",
     "NEUTRAL",
     "NOT_CONTRADICTION",
+    "RELATIONS",
     "Failure",
     "Pair",
     "Verdict",
@@ -23,6 +24,7 @@ ENTAILMENT = "entailment"
 NEUTRAL = "neutral"
 NOT_CONTRADICTION = "not_contradiction"
 LABELS = (CONTRADICTION, ENTAILMENT, NEUTRAL, NOT_CONTRADICTION)
+RELATIONS = (CONTRADICTION, ENTAILMENT, NEUTRAL)  # the three classes of natural language inference
 NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
 
 
@@ -81,6 +83,8 @@ class Verdict:
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the
         score adding up to 1; None where it does not.
+    relation: of a judge that was asked for three classes, the one of `RELATIONS` that it states; None where
+        it states none. Raises ValueError where it says otherwise than `contradiction`.
     """
 
     contradiction: bool
@@ -92,16 +96,35 @@ class Verdict:
     screen_score: float | None = None
     entailment: float | None = None
     neutral: float | None = None
+    relation: str | None = None
 
     def __post_init__(self) -> None:
         if not self.confidence <= 1.0:  # also true of NaN
             raise ValueError(f"confidence {self.confidence!r} is not a number of at most 1")
+        if self.relation is not None and self.relation not in RELATIONS:
+            raise ValueError(f"relation {self.relation!r} is not one of {', '.join(RELATIONS)}")
+        if self.relation is not None and self.contradiction != (self.relation == CONTRADICTION):
+            raise ValueError(f"contradiction is {self.contradiction}, but relation is {self.relation!r}")
         object.__setattr__(self, "confidence", max(0.5, float(self.confidence)))
 
     @property
     def score(self) -> float:
         """P(contradiction)."""
         return self.confidence if self.contradiction else 1.0 - self.confidence
+
+    @property
+    def three_way(self) -> str | None:
+        """Which of `RELATIONS` this is; None where the detector does not tell entailment from neutral.
+
+        What is no contradiction is the likelier of the other two, neutral where they are equally likely.
+        """
+        if self.relation is not None:
+            return self.relation
+        if self.entailment is None or self.neutral is None:
+            return None
+        if self.contradiction:
+            return CONTRADICTION
+        return ENTAILMENT if self.entailment > self.neutral else NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)

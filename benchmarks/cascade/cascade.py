@@ -344,7 +344,15 @@ def settled_verdict(result: Verdict | Failure, thresholds: Thresholds) -> Verdic
     """The reactor's verdict as the cascade's thresholds have it, which need not be the cheap side's own."""
     if isinstance(result, Failure) or result.contradiction == (result.score > thresholds.upper):
         return result
-    return replace(result, contradiction=not result.contradiction, confidence=0.5)
+    # What it said of the classes goes with the verdict that is not taken.
+    return replace(
+        result,
+        contradiction=not result.contradiction,
+        confidence=0.5,
+        entailment=None,
+        neutral=None,
+        relation=None,
+    )
 
 
 def _scores_of(results: Iterable[Verdict | Failure]) -> np.ndarray:

@@ -75,6 +75,8 @@ def _cascade(
         measured=None,
         spared=0,
         unranked=UNRANKED,
+        tells_classes=False,
+        classes=None,
     )
 
 

@@ -25,7 +25,8 @@ _VERDICT = re.compile(r'"contradiction"\s*:\s*"?(true|false|yes|no)\b', re.IGNOR
 class Asking:
     """The attempts at one pair.
 
-    `messages` is what the next attempt sends; `outcome` is there once `note` gave None.
+    `messages` is what the next attempt sends; `outcome` is there once `note` gave None. classes: how many the
+    question asks to tell apart, 2 or 3.
     """
 
     def __init__(
@@ -34,8 +35,11 @@ class Asking:
         policy: RetryPolicy,
         rng: random.Random,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        classes: int = 2,
     ) -> None:
         self.messages = question
+        self._classes = classes
         self._question = question
         self._policy = policy
         self._rng = rng
@@ -112,14 +116,22 @@ class Asking:
                 "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
             )
         try:
-            reply = parse_reply(completion.text)
+            reply = parse_reply(completion.text, self._classes)
         except ReplyError as error:
             truncated = completion.finish_reason == "length" and error.kind == "unparseable"
             return JudgeError("truncated" if truncated else error.kind, str(error), status=200)
         self._stated = reply.confidence
         confidence, source = _confidence(completion, reply)
         wait_ms = round(max(0.0, self._elapsed_s() * 1000 - latency_ms), 3)
-        self._result = Verdict(reply.contradiction, confidence, reply.reasoning, latency_ms, wait_ms, source)
+        self._result = Verdict(
+            reply.contradiction,
+            confidence,
+            reply.reasoning,
+            latency_ms,
+            wait_ms,
+            source,
+            relation=reply.relation,
+        )
         return None
 
     def _wait_after(self, error: JudgeError, may_retry: bool) -> float | None:
@@ -132,7 +144,7 @@ class Asking:
                 return None
             self._repairs += 1
             unclear = self._last.text if self._last and error.kind == "unparseable" else ""
-            self.messages = self._question + (repair_request(unclear) if unclear else [])
+            self.messages = self._question + (repair_request(unclear, self._classes) if unclear else [])
             return 0.0
         is_limit = kind_of(error.kind).is_limit
         if not may_retry and not is_limit:

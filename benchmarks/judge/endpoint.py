@@ -61,6 +61,7 @@ class Endpoint:
         replies: ReplyCache | None = None,
         logprobs: bool = False,
         protocol: ChatProtocol | None = None,
+        classes: int = 2,
     ) -> None:
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
@@ -76,7 +77,7 @@ class Endpoint:
         self.model = model
         self.timeout_s = timeout_s
         self.protocol = protocol
-        self._first_form = protocol.first_form(logprobs=logprobs)
+        self._first_form = replace(protocol.first_form(logprobs=logprobs), classes=classes)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.judge.loose_json import LooseDecoder, unescaped
+from benchmarks.judge.relations import relation_of, why_unclear
 from benchmarks.judge.thinking import without_thoughts
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a reply states. `confidence` is None where it states none."""
+    """What a reply states. `confidence` and `relation` (of three classes) are None where it states none."""
 
     contradiction: bool
     confidence: float | None
     reasoning: str
+    relation: str | None = None
 
 
 class ReplyError(ValueError):
@@ -29,15 +31,27 @@ class ReplyError(ValueError):
         self.kind = kind
 
 
-def parse_reply(text: str) -> Reply:
+def parse_reply(text: str, classes: int = 2) -> Reply:
     """Reads a verdict from JSON, strict or loose, fenced or inside prose, a bare yes or no, a clear sentence.
 
-    Never guesses: raises ReplyError where no verdict is stated, where two are stated that differ, and where
-    the judge says that it cannot tell.
+    classes: how many were asked for; of 3, the relation is read as well, where one is stated. Never guesses:
+    raises ReplyError where no verdict is stated, where two are stated that differ, where the relation says
+    otherwise than the verdict, and where the judge says that it cannot tell.
     """
     text = text[:MAX_REPLY_CHARS]
+    stated = _verdicts_in(text)
+    if classes != 3:  # nobody asked for a relation: what a field of that name says is anybody's guess
+        return replace(stated[-1], relation=None) if stated[-1].relation else stated[-1]
+    relations = [reply.relation for reply in stated if reply.relation]
+    if unclear := why_unclear(stated[-1].contradiction, relations):
+        raise ReplyError("unparseable", f"{unclear} in one reply {_shorten(text)}")
+    return replace(stated[-1], relation=relations[-1]) if relations else stated[-1]
+
+
+def _verdicts_in(text: str) -> list[Reply]:
+    """What the reply states, once or several times, always the same verdict. Raises ReplyError."""
     if (plain := _plain_reply(text.strip())) is not None:
-        return plain
+        return [plain]
     text = spoken(text)
     stated = _json_replies(text) or list(_prose_verdicts(_outside_verdict_objects(text)))
     verdicts = {reply.contradiction if reply else None for reply in stated}
@@ -47,7 +61,7 @@ def parse_reply(text: str) -> Reply:
         raise ReplyError("unparseable", f"no verdict in the reply {_shorten(text)}")
     if len(verdicts) > 1:
         raise ReplyError("unparseable", f"different verdicts in one reply {_shorten(text)}")
-    return next(reply for reply in reversed(stated) if reply)
+    return [reply for reply in stated if reply]
 
 
 def _plain_reply(text: str) -> Reply | None:
@@ -269,7 +283,10 @@ def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
     elif isinstance(stated, bool):
         reasoning = value.get("reasoning")
         yield Reply(
-            stated, _confidence(value.get("confidence")), reasoning if isinstance(reasoning, str) else ""
+            stated,
+            _confidence(value.get("confidence")),
+            reasoning if isinstance(reasoning, str) else "",
+            relation_of(value.get("relation")),
         )
 
 

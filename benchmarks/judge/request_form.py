@@ -38,7 +38,7 @@ class RequestForm:
     tried; an empty name asks for no limit. limit_at: which of them is used. max_allowed: what `max_tokens`
     may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
-    beginning of the question.
+    beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
     """
 
     formats: tuple[str, ...]
@@ -49,6 +49,7 @@ class RequestForm:
     max_allowed: int = MAX_TOKENS
     says_stream: bool = True
     system_role: bool = True
+    classes: int = 2
 
     @property
     def reply_format(self) -> str:

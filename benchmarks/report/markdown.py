@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import notes, overview, words
+from benchmarks.report import notes, overview, three_way, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -23,6 +23,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += [f"## {overview.heading(summary)}", table(overview.rows(summary))]
     for heading, rows in words.comparison_groups(summary):
         parts += [f"## {heading}", table([("", *titles), *rows])]
+    if classes := three_way.tables(summary):
+        parts += [f"## {three_way.HEADING}", *map(table, classes)]
     if summary["agreement"]:
         parts.append("## Agreement")
         if overview.are_many(summary):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, notes, overview, plots, words
+from benchmarks.report import decision, notes, overview, plots, three_way, words
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
@@ -74,6 +74,10 @@ def _sections(
         _figures([plots.quality(summary), *curves]),
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
+    )
+    classes = three_way.tables(summary)
+    yield _section(
+        three_way.HEADING, *(_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes)
     )
     yield _section("Calibrated on your labels", _calibrated(summary))
     for group in elsewhere:

@@ -25,7 +25,7 @@ DETECTOR_COLUMNS = (
     "reasoning",
     "error",
 )
-CLASS_COLUMNS = ("entailment", "neutral")  # only of detectors that know them
+CLASS_COLUMNS = ("entailment", "neutral", "relation")  # only of detectors that know them
 CALIBRATED_COLUMN = "calibrated_score"  # only with --calibrate, and where scores can be
 SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was asked
 
@@ -98,7 +98,9 @@ def finding_cells(finding: Finding) -> list[Cell]:
 def _class_cells(finding: Finding) -> list[Cell]:
     if not isinstance(finding, Verdict):
         return [""] * len(CLASS_COLUMNS)
-    return ["" if value is None else round(value, 6) for value in (finding.entailment, finding.neutral)]
+    probabilities = (finding.entailment, finding.neutral)
+    cells: list[Cell] = ["" if value is None else round(value, 6) for value in probabilities]
+    return [*cells, finding.three_way or ""]
 
 
 def _calibrated_cell(score: float) -> Cell:

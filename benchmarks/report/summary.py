@@ -18,6 +18,7 @@ from benchmarks.report.operating import at_best_threshold, recalibrated, restate
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
     MEASURED,
+    NO_CLASS,
     OF_DETECTORS,
     OF_TWO,
     SCORE_SOURCES,
@@ -27,11 +28,13 @@ from benchmarks.stats import (
     Side,
     agreement,
     compare,
+    confusion,
     differences_part,
     holm,
     metrics,
     quality_intervals,
     side_of,
+    why_not_three_way,
     why_unranked,
 )
 from kimera.reactor import THRESHOLD
@@ -62,6 +65,7 @@ def build_summary(
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
     clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
     labels = [labels_for(run.labels, detector) for detector in run.detectors]
+    classes = [_gold_classes(run, own) for own in labels]
     sides = [side_of(detector) for detector in run.detectors]
     return {
         "version": __version__,
@@ -69,15 +73,20 @@ def build_summary(
         "dataset": {**_dataset(run), "clusters": int(np.unique(clusters).size)},
         "detectors": {
             detector.name: _detector(
-                OneDetector(detector, own, clusters, prevalence, calibrations.get(detector.name))
+                OneDetector(detector, own, clusters, prevalence, calibrations.get(detector.name), gold)
             )
-            for own, detector in zip(labels, run.detectors, strict=True)
+            for own, gold, detector in zip(labels, classes, run.detectors, strict=True)
         },
         "agreement": _agreements(run, sides, clusters, margin),
         "cascade": curves(run, clusters, margin),
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
         "categories": categories(run, clusters, labels, sides, margin),
     }
+
+
+def _gold_classes(run: RunResult, labels: np.ndarray) -> np.ndarray | None:
+    """The classes of the labels, none where the detector's verdict does not count."""
+    return None if run.classes is None else np.where(labels >= 0, run.classes, NO_CLASS)
 
 
 def _dataset(run: RunResult) -> dict[str, Any]:
@@ -156,6 +165,7 @@ def _beside_figures(one: OneDetector) -> dict[str, dict[str, Any]]:
         "tokens": None if detector.tokens is None else {},
         "stability": {"repeat": info.repeat, "swap": info.swap} if is_repeated else None,
         "thresholds": {"default": THRESHOLD} if one.has_labels and info.role == "local" else None,
+        "three_way": {"confusion": confusion(one)} if why_not_three_way(one) is None else None,
         "cost": {} if one.has_labels and detector.dollars_of_pair is not None else None,
         "at_prevalence": {"prevalence": one.prevalence} if one.has_labels and one.prevalence else None,
         "calibrated": facts_of(one.calibration) if isinstance(one.calibration, CrossFitted) else None,

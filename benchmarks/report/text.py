@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import notes, overview, words
+from benchmarks.report import notes, overview, three_way, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -38,10 +38,12 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks = [dataset, [heading(overview.heading(summary)), *_lines_of(overview.rows(summary))]]
         for some in overview.blocks(summary):
             blocks += _side_by_side(some, heading)
+        blocks += _three_way(summary, heading)
         blocks.append([heading(overview.heading_of_two(summary)), *_lines_of(overview.rows_of_two(summary))])
     else:
         first, *others = _side_by_side(summary, heading)
         blocks = [[*dataset, "", *first], *others]
+        blocks += _three_way(summary, heading)
         if summary["agreement"]:
             sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
             blocks.append([heading("Agreement"), *sentences, *_lines_of(words.agreement_rows(summary))])
@@ -67,6 +69,14 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
             [f'"{words.MISSING}" in a cell:', *(line for sentence in missing for line in wrapped(sentence))]
         )
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _three_way(summary: dict[str, Any], heading: Callable[[str], str]) -> list[list[str]]:
+    """A block of the tables of three classes, where there are any."""
+    tables = three_way.tables(summary)
+    return (
+        [[heading(three_way.HEADING), *_lines_of([row for rows in tables for row in rows])]] if tables else []
+    )
 
 
 def _side_by_side(summary: dict[str, Any], heading: Callable[[str], str]) -> list[list[str]]:

@@ -22,6 +22,7 @@ from benchmarks.stats import (
     PAIRS,
     QUALITY,
     SPEED,
+    THREE_WAY,
     WHO_WAS_RIGHT,
     Figure,
     Shown,
@@ -292,7 +293,7 @@ GROUPS: tuple[tuple[str, tuple[FigureRow, ...]], ...] = (
         "Quality, on answered pairs with a label (95 % intervals)",
         (
             ("called contradictions", _called),
-            *_rows((*PAIRS, *QUALITY, DISTINCT_SCORES)),
+            *_rows((*PAIRS, *QUALITY, *THREE_WAY, DISTINCT_SCORES)),
         ),
     ),
     (
@@ -318,13 +319,26 @@ ELSEWHERE: tuple[FigureRow, ...] = (
 def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """(heading, rows) for each group of rows; a row is its label and one cell a detector."""
     detectors = summary["detectors"].values()
+    hidden = set() if _are_three_way(summary) else {figure.label for figure in THREE_WAY}
     groups = [*GROUPS]
     if share := _prevalence(summary):
         groups.append((f"Restated for a prevalence of {share:.1%} (--prevalence)", ELSEWHERE))
     return [
-        (heading, [(label, *(cell(detector) for detector in detectors)) for label, cell in rows])
+        (
+            heading,
+            [
+                (label, *(cell(detector) for detector in detectors))
+                for label, cell in rows
+                if label not in hidden
+            ],
+        )
         for heading, rows in groups
     ]
+
+
+def _are_three_way(summary: dict[str, Any]) -> bool:
+    """Whether any detector has figures of three classes: otherwise nobody asked for them."""
+    return any("three_way" in detector for detector in summary["detectors"].values())
 
 
 def _prevalence(summary: dict[str, Any]) -> float | None:
@@ -390,7 +404,11 @@ def p_value(value: float) -> str:
 def missing(summary: dict[str, Any]) -> list[str]:
     """One sentence for each reason that leaves cells empty: which metrics, of whom, why."""
     names = titles(summary)
-    absences = [(names[name], detector["absent"]) for name, detector in summary["detectors"].items()]
+    hidden = set() if _are_three_way(summary) else {figure.name for figure in THREE_WAY}
+    absences = [
+        (names[name], {metric: why for metric, why in detector["absent"].items() if metric not in hidden})
+        for name, detector in summary["detectors"].items()
+    ]
     absences += [
         (f"{names[entry['a']]} / {names[entry['b']]}", entry["absent"]) for entry in summary["agreement"]
     ]

@@ -17,10 +17,10 @@ from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
 from benchmarks.runs.journal import JournalReader, Record, result_of
 from benchmarks.runs.run_result import RunResult
-from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
+from benchmarks.stats import FAILED, NO_CLASS, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
 from kimera.detectors import COUNTED
 from kimera.errors import UserError
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import RELATIONS, Failure, Pair, Verdict
 
 NO_OFFSET = -1
 UNASKED = -2
@@ -44,7 +44,8 @@ class Outcomes:
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
     stated_dollars: float64 (n,), what a file says that a pair cost, NaN where it says nothing.
-    tells_classes: whether a verdict tells P(entailment) or P(neutral).
+    classes: int8 (n,), which of `kimera.pairs.RELATIONS` each verdict is, NO_CLASS where it does not tell.
+    tells_classes: whether a verdict tells P(entailment) or P(neutral), or states one of three classes.
     offsets: int64 (n,), where in the journal a pair's last outcome stands, NO_OFFSET if nowhere.
     """
 
@@ -52,6 +53,7 @@ class Outcomes:
         self.info = info
         self.verdicts = np.full(size, FAILED, np.int8)
         self.scores = np.full(size, np.nan)
+        self.classes = np.full(size, NO_CLASS, np.int8)
         self.latency_ms = np.full(size, np.nan)
         self.wait_ms = np.full(size, np.nan)
         self.done_s = np.full(size, np.nan, np.float32)
@@ -142,7 +144,7 @@ class Outcomes:
             return
         self.verdicts[index] = result.contradiction
         self.scores[index] = result.score
-        self.tells_classes |= result.entailment is not None or result.neutral is not None
+        self._note_class(index, result)
         self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
         if (stated := record.get("stated")) is not None:
             self.stated[index] = Verdict(result.contradiction, stated).score
@@ -150,6 +152,13 @@ class Outcomes:
             self.latency_ms[index] = result.latency_ms
             self.wait_ms[index] = result.wait_ms
             self.done_s[index] = self._earlier_s + record["s"]
+
+    def _note_class(self, index: int, verdict: Verdict) -> None:
+        self.tells_classes |= any(
+            told is not None for told in (verdict.entailment, verdict.neutral, verdict.relation)
+        )
+        name = verdict.three_way
+        self.classes[index] = NO_CLASS if name is None else RELATIONS.index(name)
 
     def _note_cost(self, index: int, record: Record) -> None:
         for attempt in record.get("attempts", ()):
@@ -207,6 +216,7 @@ class Outcomes:
             score_sources=self.score_sources,
             errors=self.errors(),
             tells_classes=self.tells_classes,
+            classes=self.classes if (self.classes != NO_CLASS).any() else None,
             **self._more(),
         )
 
@@ -338,6 +348,7 @@ def merge(
             **({"shard": dataset.shard} if dataset.shard else {}),
         },
         labels=dataset.labels,
+        classes=dataset.classes,
         detectors=tuple(detectors),
         clusters=dataset.clusters,
         cascade=shared_out,

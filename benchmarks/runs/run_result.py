@@ -17,6 +17,8 @@ class RunResult:
     """All detectors over the same pairs.
 
     labels: int8 (n,), 1 contradiction, 0 not, -1 where the pair carries no gold label.
+    classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, -1 where a pair has none of the
+    three; None where nobody knows.
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
     cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
     `category_names`, -1 for none; None where there are none.
@@ -31,6 +33,7 @@ class RunResult:
     cascade: CascadeRun | None = None
     categories: np.ndarray | None = None
     category_names: tuple[str, ...] = ()
+    classes: np.ndarray | None = None
 
     def detector(self, name: str) -> DetectorResult:
         return next(detector for detector in self.detectors if detector.name == name)

@@ -19,12 +19,14 @@ from benchmarks.simulator.simulation import (
     SimulatorConfig,
     draw_fault,
     draw_latency_ms,
+    draw_relation,
     draw_style,
     draw_verdict,
     draw_withheld,
 )
 from benchmarks.simulator.throttling import RateLimiter
 from kimera.errors import UserError
+from kimera.pairs import NEUTRAL
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -147,18 +149,22 @@ class Simulator:
 
     def _judge(self, call: Call) -> Said | ApiError:
         """What the judge has to say of a pair when nothing goes wrong on the way."""
-        gold, pair = self._answers[call.key]
+        gold, pair, gold_relation = self._answers[call.key]
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
             return replies.withheld(form, self._config.foreign_filters)
         if withheld == "abstained" or gold is None:
-            return Said("abstained", replies.verdict_json(None, 0.5))
+            relation = NEUTRAL if call.asks_relation else None
+            return Said("abstained", replies.verdict_json(None, 0.5, relation=relation))
         contradiction, confidence = draw_verdict(
             self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
         )
         hostile, form = draw_style(self._config, pair)
         reasoning = replies.HOSTILE_REASONING if hostile else replies.REASONING
-        content = replies.verdict_json(contradiction, confidence, reasoning)
+        relation = (
+            draw_relation(self._config, pair, contradiction, gold_relation) if call.asks_relation else None
+        )
+        content = replies.verdict_json(contradiction, confidence, reasoning, relation)
         if self._config.ignores_schema and not call.is_repair:
             content = replies.without_schema(contradiction, content, form)
         return Said("answered", content, probability=confidence)

@@ -16,14 +16,16 @@ from benchmarks.simulator.http_server import HOST, Simulator, listening
 from benchmarks.simulator.simulation import KEY_BYTES, GoldAnswer, SimulatorConfig
 from kimera.console import starting_processes
 from kimera.errors import UserError
+from kimera.pairs import RELATIONS
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 START_TIMEOUT_S = 60.0
-_PACKED = struct.Struct(f"{KEY_BYTES}sb{KEY_BYTES}s")
+_PACKED = struct.Struct(f"{KEY_BYTES}sb{KEY_BYTES}sb")
 _CODES = {None: -1, False: 0, True: 1}
 _MEANINGS = {code: answer for answer, code in _CODES.items()}
+_RELATIONS = (*RELATIONS, None)
 
 
 class SimulatorProcess:
@@ -62,7 +64,8 @@ class SimulatorProcess:
         self._pipe, theirs = context.Pipe()
         # One string of bytes instead of 100,000 objects.
         answers = b"".join(
-            _PACKED.pack(key, _CODES[gold], pair) for key, (gold, pair) in self._answers.items()
+            _PACKED.pack(key, _CODES[gold], pair, _RELATIONS.index(relation))
+            for key, (gold, pair, relation) in self._answers.items()
         )
         self._process = context.Process(
             target=_serve_child, args=(self._config, answers, theirs), name="simulator", daemon=True
@@ -101,7 +104,10 @@ class SimulatorProcess:
 def _serve_child(config: SimulatorConfig, packed: bytes, pipe: Connection) -> None:
     """The child's side of SimulatorProcess: tells its port, then serves until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent decides
-    answers = {key: GoldAnswer(_MEANINGS[gold], pair) for key, gold, pair in _PACKED.iter_unpack(packed)}
+    answers = {
+        key: GoldAnswer(_MEANINGS[gold], pair, _RELATIONS[relation])
+        for key, gold, pair, relation in _PACKED.iter_unpack(packed)
+    }
 
     async def serve() -> None:
         async with listening(Simulator(config, answers)) as port:

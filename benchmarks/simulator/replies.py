@@ -97,9 +97,17 @@ class Said:
     probability: float | None = None
 
 
-def verdict_json(contradiction: bool | None, confidence: float, reasoning: str = REASONING) -> str:
-    """The reply that the schema asks for. contradiction: None where the judge cannot tell."""
-    stated = {"contradiction": bool(contradiction), "confidence": confidence, "reasoning": reasoning}
+def verdict_json(
+    contradiction: bool | None, confidence: float, reasoning: str = REASONING, relation: str | None = None
+) -> str:
+    """The reply that the schema asks for.
+
+    contradiction: None where the judge cannot tell. relation: None where it was not asked for.
+    """
+    stated: dict[str, Any] = {"contradiction": bool(contradiction)}
+    if relation is not None:
+        stated["relation"] = relation
+    stated |= {"confidence": confidence, "reasoning": reasoning}
     return json.dumps({**stated, "cannot_tell": contradiction is None})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Call:
     """A request for one verdict.
 
     key: of its first user message, which holds the pair. is_repair: another user message follows.
+    asks_relation: whether the reply is to state one of three classes.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
     """
 
@@ -33,6 +34,7 @@ class Call:
     is_repair: bool
     token_limit: int | None
     top_logprobs: int | None
+    asks_relation: bool = False
 
 
 def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) -> Call:
@@ -58,7 +60,19 @@ def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) 
         is_repair=len(questions) > 1,
         token_limit=_whole(payload.get("max_completion_tokens", payload.get("max_tokens"))),
         top_logprobs=(_whole(payload.get("top_logprobs")) or 0) if payload.get("logprobs") is True else None,
+        asks_relation=_asks_relation(payload, (text for _, text in texts)),
     )
+
+
+def _asks_relation(payload: Mapping[str, Any], texts: Iterable[str]) -> bool:
+    """By the schema of the reply; by the messages, as a model does, where no schema is sent."""
+    wanted = payload.get("response_format")
+    named = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = named.get("schema") if isinstance(named, dict) else None
+    if not isinstance(schema, dict):
+        return any('"relation"' in text for text in texts)
+    properties = schema.get("properties")
+    return isinstance(properties, dict) and "relation" in properties
 
 
 def _text(content: str | list[dict[str, str]]) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from kimera.console import option, share
 from kimera.errors import UserError
-from kimera.pairs import Pair
+from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
 
 # What may go wrong with a request, drawn anew for each.
 FAULTS = (
@@ -86,7 +86,12 @@ class SimulatorConfig:
         "--one-at-a-time", False, "answer one request after the other, each with its latency"
     )
     seed: int = _option("--seed", 0, "seed of all random draws")
-    error_rate: float = _option("--error-rate", 0.0, "share of pairs judged wrongly")
+    error_rate: float = _option(
+        "--error-rate",
+        0.0,
+        "share of pairs judged wrongly; of pairs judged to be none, also the share that take entailment for "
+        "neutral or the reverse, where three classes are asked for",
+    )
     flip_rate: float = _option(
         "--flip-rate", 0.0, "share of verdicts that change when asked again or with the texts swapped"
     )
@@ -233,11 +238,13 @@ PROFILES = {
 class GoldAnswer(NamedTuple):
     """What is known of a user message: its pair's gold answer, and the key of that pair in its own order.
 
-    contradiction: None of a pair without a label, on which the judge abstains.
+    contradiction: None of a pair without a label, on which the judge abstains. relation: one of
+    `kimera.pairs.RELATIONS`, None where the label is two-way.
     """
 
     contradiction: bool | None
     pair: bytes
+    relation: str | None = None
 
 
 def answer_key(message: str) -> bytes:
@@ -259,7 +266,7 @@ def answers_for(
     for pair in pairs:
         labelled += pair.is_contradiction is not None
         key = answer_key(render(pair.text1, pair.text2))
-        answer = GoldAnswer(pair.is_contradiction, key)
+        answer = GoldAnswer(pair.is_contradiction, key, pair.label if pair.label in RELATIONS else None)
         _add(answers, key, answer)
         if swap:
             _add(swapped, answer_key(render(pair.text2, pair.text1)), answers[key])
@@ -302,6 +309,17 @@ def draw_verdict(
     if config.flip_rate and (repeat or swapped):
         wrong ^= _uniforms("flip", config.seed, pair, 2 * repeat + swapped)[0] < config.flip_rate
     return gold != wrong, round(0.55 + 0.44 * (sureness**2 if wrong else sureness**0.5), 2)
+
+
+def draw_relation(config: SimulatorConfig, pair: bytes, contradiction: bool, gold: str | None) -> str:
+    """The class that goes with a verdict. gold: of the label, None where it is two-way."""
+    if contradiction:
+        return CONTRADICTION
+    mistake, side = _uniforms("relation", config.seed, pair)
+    if gold == CONTRADICTION:  # the verdict is wrong already, and so is either class
+        return ENTAILMENT if side < 0.5 else NEUTRAL
+    is_entailment = (gold == ENTAILMENT) != (mistake < config.error_rate)
+    return ENTAILMENT if is_entailment else NEUTRAL
 
 
 def draw_withheld(config: SimulatorConfig, pair: bytes) -> tuple[str | None, float]:

@@ -20,6 +20,7 @@ __all__ = [
     "FAILED",
     "LEVEL",
     "MEASURED",
+    "NO_CLASS",
     "NO_FEE",
     "NO_PRICE",
     "OF_DETECTORS",
@@ -29,6 +30,7 @@ __all__ = [
     "QUALITY",
     "SCORE_SOURCES",
     "SPEED",
+    "THREE_WAY",
     "WHO_WAS_RIGHT",
     "CrossFitted",
     "DetectorResult",
@@ -49,6 +51,7 @@ __all__ = [
     "at_prevalence",
     "clusters_of",
     "compare",
+    "confusion",
     "cross_fitted",
     "cross_validated_threshold",
     "design_effect",
@@ -72,6 +75,7 @@ __all__ = [
     "side_of",
     "times_of",
     "title_of",
+    "why_not_three_way",
     "why_unranked",
     "wilson",
 ]
@@ -127,6 +131,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
     from benchmarks.stats.results import (
         FAILED,
+        NO_CLASS,
         NO_FEE,
         NO_PRICE,
         SCORE_SOURCES,
@@ -137,6 +142,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.schema import ENDS
     from benchmarks.stats.speed_figures import SPEED
+    from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
     from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
@@ -193,6 +199,7 @@ else:
                 "CrossFitted",
                 "DetectorResult",
                 "FAILED",
+                "NO_CLASS",
                 "NO_FEE",
                 "NO_PRICE",
                 "OneDetector",
@@ -201,6 +208,7 @@ else:
             ],
             "schema": ["ENDS"],
             "speed_figures": ["SPEED"],
+            "three_way_figures": ["THREE_WAY", "confusion", "why_not_three_way"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

@@ -16,6 +16,7 @@ from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS, REQUESTS
 from benchmarks.stats.figure import DetectorFigure, Figure, Method, Shown, is_local, is_one
 from benchmarks.stats.quality_figures import QUALITY, shown_in
 from benchmarks.stats.speed_figures import SPEED
+from benchmarks.stats.three_way_figures import THREE_WAY
 
 # Figures of quality, of verdicts at another threshold, of another share of contradictions, of other scores.
 BEST_THRESHOLD = Figure(
@@ -58,7 +59,7 @@ CALIBRATED = tuple(
 )
 
 OF_DETECTORS: tuple[Figure, ...] = (
-    *(*PAIRS, *QUALITY, DISTINCT_SCORES, *SPEED, *REQUESTS, DOLLARS, *CHECKS),
+    *(*PAIRS, *QUALITY, *THREE_WAY, DISTINCT_SCORES, *SPEED, *REQUESTS, DOLLARS, *CHECKS),
     *(BEST_THRESHOLD, *AT_THRESHOLD, *COSTS, *AT_PREVALENCE, COST_AT_PREVALENCE, *CALIBRATED),
 )
 MEASURED = tuple(figure for figure in OF_DETECTORS if isinstance(figure, DetectorFigure))

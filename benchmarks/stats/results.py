@@ -15,6 +15,7 @@ from benchmarks.detector_info import DetectorInfo
 from kimera.models import MapName, ScoreMap
 
 FAILED = -1
+NO_CLASS = -1
 NO_PRICE = "no price is known"
 NO_FEE = "a local endpoint costs nothing"
 SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
@@ -57,7 +58,9 @@ class DetectorResult:
     measured: bool (n,), the judge's pairs that were drawn at random; its quality is that on them. None: all.
     spared: how many pairs the judge did not have to be asked about.
     unranked: why the scores are no ranking; empty where they are one.
-    tells_classes: whether a verdict of it tells P(entailment) or P(neutral).
+    tells_classes: whether a verdict of it tells P(entailment) or P(neutral), or states one of three classes.
+    classes: int8 (n,), which of `kimera.pairs.RELATIONS` each verdict is, NO_CLASS where it does not tell;
+        None of what tells contradictions only.
     """
 
     info: DetectorInfo
@@ -89,6 +92,7 @@ class DetectorResult:
     spared: int = 0
     unranked: str = ""
     tells_classes: bool = False
+    classes: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -135,6 +139,7 @@ class DetectorResult:
             stated=here(self.stated),
             variants=here(self.variants),
             measured=here(self.measured),
+            classes=here(self.classes),
             dollars_of_pair=dollars,
             dollars=None if dollars is None else float(dollars.sum()),
             spared=spared,
@@ -165,6 +170,8 @@ class OneDetector:
     labels: int8 (n,), 1 contradiction, 0 not, -1 where there is none or the verdict does not count for it.
     clusters: int64 (n,), pairs of one number share a text. prevalence: of contradictions elsewhere.
     calibration: of its scores, or why there is none; None where nobody asked for it.
+    gold_classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a pair has
+        none of the three or the verdict does not count; None where nobody knows.
     """
 
     detector: DetectorResult
@@ -172,6 +179,7 @@ class OneDetector:
     clusters: np.ndarray
     prevalence: float | None = None
     calibration: CrossFitted | str | None = None
+    gold_classes: np.ndarray | None = None
 
     @property
     def info(self) -> DetectorInfo:

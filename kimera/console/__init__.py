@@ -46,6 +46,7 @@ __all__ = [
     "size",
     "starting_processes",
     "tell",
+    "two_or_three",
     "whole",
     "whole_or_auto",
     "words_of",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         share,
         share_above_0,
         size,
+        two_or_three,
         whole,
         whole_or_auto,
     )
@@ -108,6 +110,7 @@ else:
                 "share",
                 "share_above_0",
                 "size",
+                "two_or_three",
                 "whole",
                 "whole_or_auto",
             ],

@@ -31,6 +31,12 @@ def whole_or_auto(text: str) -> int | Literal["auto"]:
     raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number of at least 1 nor auto")
 
 
+def two_or_three(text: str) -> int:
+    if text not in ("2", "3"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 2 nor 3")
+    return int(text)
+
+
 def port_number(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 0 to 65535")

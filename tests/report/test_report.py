@@ -429,8 +429,8 @@ def test_the_other_two_classes_are_columns_of_whom_knows_them(tmp_path: Path) ->
     rows.append((Pair("x", "w"), [Failure("empty_text", ""), None]))
     path = tmp_path / "results.csv"
     write_results_csv(path, rows, ["nli", "judge"], with_classes=[True, False])
-    cells = [(row["nli_entailment"], row["nli_neutral"]) for row in read_csv(path)]
-    assert cells == [("0.1", "0.2"), ("0.3", ""), ("", "")]
+    cells = [(row["nli_entailment"], row["nli_neutral"], row["nli_relation"]) for row in read_csv(path)]
+    assert cells == [("0.1", "0.2", "contradiction"), ("0.3", "", ""), ("", "", "")]
     assert "judge_entailment" not in read_csv(path)[0]
     write_results_csv(path, rows, ["nli", "judge"])
     assert "nli_entailment" not in read_csv(path)[0]

@@ -24,10 +24,16 @@ from simulators import (
     verdict,
 )
 
-from benchmarks.judge.prompts import REPLY_SCHEMA
+from benchmarks.judge.prompts import REPLY_SCHEMA, THREE_WAY_SCHEMA
 from benchmarks.judge.reply_reading import parse_reply
 from benchmarks.simulator.replies import hostile_bodies
-from benchmarks.simulator.simulation import PROFILES, SimulatorConfig, answer_key, answers_for
+from benchmarks.simulator.simulation import (
+    PROFILES,
+    GoldAnswer,
+    SimulatorConfig,
+    answer_key,
+    answers_for,
+)
 from kimera.errors import UserError
 from kimera.pairs import Pair
 
@@ -428,3 +434,38 @@ def test_the_reasoning_profile_thinks_longer_than_a_thousand_tokens() -> None:
         )
     assert (cut["message"]["content"], cut["finish_reason"]) == ("", "length")
     assert whole["finish_reason"] == "stop"
+
+
+# Three classes
+
+
+THREE_WAY = {
+    **JSON_SCHEMA,
+    "json_schema": {"name": "verdict", "strict": True, "schema": THREE_WAY_SCHEMA},
+}
+
+
+def test_the_relation_is_stated_where_the_schema_asks_for_it() -> None:
+    with SimulatorThread(replace(QUICK, strict=True)) as judge:
+        said = [json.loads(content(judge, text, response_format=THREE_WAY)) for text in QUESTIONS]
+    assert said[0].keys() == THREE_WAY_SCHEMA["properties"].keys()
+    assert [stated["relation"] for stated in said] == [pair.label for pair in PAIRS]
+
+
+def test_the_relation_is_wrong_as_often_as_it_is_told_and_never_against_the_verdict() -> None:
+    with SimulatorThread(replace(QUICK, error_rate=0.2)) as judge:
+        said = [json.loads(content(judge, text, response_format=THREE_WAY)) for text in QUESTIONS]
+    assert all((one["relation"] == "contradiction") == one["contradiction"] for one in said)
+    others = [
+        (pair.label, one["relation"])
+        for pair, one in zip(PAIRS, said, strict=True)
+        if pair.label != "contradiction" and not one["contradiction"]
+    ]
+    assert 0.05 < sum(label != relation for label, relation in others) / len(others) < 0.4
+
+
+def test_without_a_schema_the_relation_is_stated_where_the_prompt_asks_for_it() -> None:
+    text = 'Which "relation"? Reply in JSON.'
+    with SimulatorThread(QUICK, {answer_key(text): GoldAnswer(False, KEYS[0], "entailment")}) as judge:
+        assert json.loads(content(judge, text))["relation"] == "entailment"
+        assert "relation" not in json.loads(content(judge, text, response_format=JSON_SCHEMA))

@@ -104,8 +104,10 @@ def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() ->
         busy_s=3.0,
         tokens=dict.fromkeys(("prompt", "completion", "cached", "reasoning"), 1),
         settings={"logprobs": True},
+        classes=np.where(SOME_FAILED < 0, -1, 0).astype(np.int8),
     )
-    run = run_of(LABELLED, reactor(GUESSES), asked)
+    three_way = np.where(LABELLED == 1, 0, 1 + np.arange(20) % 2).astype(np.int8)
+    run = replace(run_of(LABELLED, reactor(GUESSES), asked), classes=three_way)
     calibrations = calibrations_of(run, "platt")
     detectors = build_summary(run, prevalence=0.01, calibrations=calibrations)["detectors"].values()
     there = {name for detector in detectors for name in (*detector["absent"], *dotted(detector))}

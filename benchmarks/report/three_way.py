@@ -1,0 +1,24 @@
+"""The tables of three classes: of each detector that tells them, pairs by label and by verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.report import words
+from kimera.pairs import RELATIONS
+
+HEADING = "Three classes, in pairs"
+
+
+def tables(summary: dict[str, Any]) -> list[list[words.Row]]:
+    """Of each detector that tells them a head with its title, then a row for each class of the labels."""
+    titles = words.titles(summary)
+    return [
+        [(titles[name], *(f"says {said}" for said in RELATIONS)), *_rows(detector["three_way"]["confusion"])]
+        for name, detector in summary["detectors"].items()
+        if "three_way" in detector
+    ]
+
+
+def _rows(confusion: dict[str, dict[str, int]]) -> list[words.Row]:
+    return [(f"labelled {gold}", *(f"{confusion[gold][said]:,}" for said in RELATIONS)) for gold in RELATIONS]
