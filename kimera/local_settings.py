@@ -59,11 +59,16 @@ class Kind:
 
 
 def _reactor(asked: Asked) -> VerdictSource:
-    if asked.rest not in STAGES:
-        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
-        raise UserError(f"--local {REACTOR}:{asked.rest}: the reactor has no such stage; give {known}")
+    require_stage(asked.rest)
     stages: Any = STAGES[asked.rest] or asked.stages
     return reactor_of(asked.settings, stages)
+
+
+def require_stage(rest: str) -> None:
+    """Raises UserError where the reactor has no such stage. rest: of a name of its kind."""
+    if rest not in STAGES:
+        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
+        raise UserError(f"--local {REACTOR}:{rest}: the reactor has no such stage; give {known}")
 
 
 def _nli_model(asked: Asked) -> VerdictSource:
@@ -319,7 +324,7 @@ def _told(given: Sequence[str]) -> dict[str, str]:
 
 def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
     """Raises UserError for a flag about an NLI model that none of these is."""
-    titles = [name.title for name in _stages_in(names) if name.kind == MODEL]
+    titles = [name.title for name in stages_in(names) if name.kind == MODEL]
     for flag, given in (("--labels", local.labels), ("--revision", local.revision)):
         for title in _told(given):
             if not titles:
@@ -330,6 +335,7 @@ def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
                 )
 
 
-def _stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+def stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+    """These, and of a chain each of its stages."""
     for name in names:
         yield from local_names(_stages(name.rest)) if name.kind == CHAIN else [name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kimera.console import note, reader_may_leave
 from kimera.corpus.finding_files import FORMATS
@@ -13,6 +13,9 @@ from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, check_t
 from kimera.corpus.statements import Corpus, corpus_files, read_statements
 from kimera.errors import UserError
 from kimera.files import dropped_rows, write_text
+
+if TYPE_CHECKING:
+    from kimera.corpus.scanning import Scan
 
 
 def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
@@ -65,6 +68,21 @@ def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
     from kimera.console import progress_bar  # tqdm, for which --help need not wait
 
     return progress_bar(title, total, quiet=quiet, unit=unit)
+
+
+def tell_floors(quiet: bool, encoder: str, scan: Scan) -> None:
+    """With `quiet` and `encoder` given, what `run_scan` calls once the corpus gave its cosines."""
+    if quiet:
+        return
+    rule = scan.rule
+    if not scan.floor_pairs:
+        note(f"no cosine floor was measured for {encoder}, and the corpus has no pair to derive one from")
+        return
+    note(
+        f"cosine floors were not measured for {encoder}. --min-cosine is {rule.min_cosine:g} and "
+        f"--min-cosine-rare {rule.min_cosine_rare:g}; what was not given is from {scan.floor_pairs:,} random "
+        "pairs of the corpus"
+    )
 
 
 def accepted_findings(settings: FindingSettings) -> set[str]:
