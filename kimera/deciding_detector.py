@@ -38,7 +38,7 @@ class DecidingSettings(LocalSettings):
     local: tuple[str, ...] = changed(
         LocalSettings,
         "local",
-        help="the local detector that decides on the candidates: kimera or kimera:verify, the cross-encoder; "
+        help="the local detector that reads the candidates: kimera or kimera:verify, the cross-encoder; "
         "kimera:screen, the head; an NLI model or sentence-transformers CrossEncoder by its name on the "
         "Hugging Face hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, "
         "text2) and gives scores or verdicts; or several of these, 'A>B': B gets what A is not sure of. "

@@ -9,8 +9,9 @@ from html import escape
 from io import StringIO
 from math import isfinite
 
-from kimera.corpus.findings import REACTOR, Finding
+from kimera.corpus.findings import Finding
 from kimera.files import cell_writer, text_cell
+from kimera.local_settings import REACTOR
 
 COLUMNS = (
     "score",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from kimera.errors import UserError
 from kimera.files import write_text
+from kimera.local_settings import REACTOR
 
-REACTOR = "kimera"  # what decides unless another detector does
 MIN_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"
 BASELINE_FORMAT = f"{BASELINE}1"

@@ -12,11 +12,12 @@ import numpy as np
 from kimera.corpus.candidates import Screened, nearest, related_pairs, screen
 from kimera.corpus.cosine_floors import floors_of
 from kimera.corpus.deciding import Block, by_detector, by_reactor
-from kimera.corpus.findings import REACTOR, Finding
+from kimera.corpus.findings import Finding
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import Corpus
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
+from kimera.local_settings import REACTOR
 from kimera.reactor import Reactor
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
