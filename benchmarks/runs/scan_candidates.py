@@ -91,7 +91,6 @@ class Judged:
         if not judged and not score >= MIN_SCORE:
             self.unsure += 1
             return None
-        by_judge = (self._judge, verdict.confidence, verdict.reasoning) if judged else ("", None, "")
         return Finding(
             score,
             row["text1"],
@@ -100,6 +99,8 @@ class Judged:
             row["places2"],
             float("nan") if row["screen_score"] is None else row["screen_score"],
             row["cosine"],
-            *by_judge,
-            self._local,
+            judge=self._judge if judged else "",
+            judge_confidence=verdict.confidence if judged else None,
+            reasoning=verdict.reasoning if judged else "",
+            detector=self._local,
         )
