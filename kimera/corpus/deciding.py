@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,32 +64,35 @@ def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], obj
 
 
 def by_detector(detector: VerdictSource) -> Decide:
-    """By any local detector, in one stream: some start processes for each, or look at its first pairs."""
+    """By any local detector, in one stream: some start processes for each, or look at its first pairs.
+
+    A block is one pair, so that a scan which is interrupted keeps all that a slow detector said.
+    """
 
     def decided(
         texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
     ) -> Iterator[Block]:
         rows = range(len(screened.first))
         pairs = (Pair(*screened.texts(texts, np.array([row]))[0]) for row in rows)
-        read = _read_so_far(detector)
+        before = _read_so_far(detector)
         with detector:
-            outcomes = zip(rows, detector.stream(pairs, workers, progress.update), strict=True)
-            while part := list(islice(outcomes, FIRST_BLOCK)):
-                before, read = read, _read_so_far(detector)
-                yield _block(part, None if read is None else int(read - (before or 0)))
+            outcomes = detector.stream(pairs, workers, progress.update)
+            for row, outcome in zip(rows, outcomes, strict=True):
+                read = _read_so_far(detector)
+                yield _block(row, outcome, None if read is None else int(read - (before or 0)))
+                before = read
         progress.update(len(rows) - progress.n)
 
     return decided
 
 
-def _block(part: Sequence[tuple[int, Verdict | Failure]], read: int | None) -> Block:
-    """read: None where nobody counted."""
-    scores = [outcome.score if isinstance(outcome, Verdict) else np.nan for _, outcome in part]
-    failures = [outcome for _, outcome in part if isinstance(outcome, Failure)]
-    read = len(part) - len(failures) if read is None else read
-    return Block(np.array([row for row, _ in part]), np.array(scores), read, failures)
+def _block(row: int, outcome: Verdict | Failure, read: int | None) -> Block:
+    """read: None where nobody counts, since each pair is read anew."""
+    if isinstance(outcome, Failure):
+        return Block(np.array([row]), np.array([np.nan]), read or 0, [outcome])
+    return Block(np.array([row]), np.array([outcome.score]), 1 if read is None else read)
 
 
 def _read_so_far(detector: VerdictSource) -> float | None:
-    """None where it does not count, since it reads each pair anew."""
+    """None where it does not count."""
     return detector.counts.get("read")
