@@ -107,7 +107,7 @@ def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int
             rule=settings.rule,
             workers=settings.mp,
             derived=settings.floors_to_derive(settings.encoder),
-            on_floors=partial(tell_floors, settings.quiet, settings.encoder),
+            on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
         )
     accepted = accepted_findings(settings)
     written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES)

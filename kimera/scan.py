@@ -146,7 +146,7 @@ def _run(settings: ScanSettings) -> int:
                 detector=source,
                 title=name.title,
                 derived=settings.floors_to_derive(settings.encoder),
-                on_floors=partial(tell_floors, settings.quiet, settings.encoder),
+                on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
             )
         except KeyboardInterrupt:
             interrupted = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kimera.console import note, reader_may_leave
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
-from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, check_tables
+from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_tables
 from kimera.corpus.statements import Corpus, corpus_files, read_statements
 from kimera.errors import UserError
 from kimera.files import dropped_rows, write_text
@@ -70,18 +70,20 @@ def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
     return progress_bar(title, total, quiet=quiet, unit=unit)
 
 
-def tell_floors(quiet: bool, encoder: str, scan: Scan) -> None:
-    """With `quiet` and `encoder` given, what `run_scan` calls once the corpus gave its cosines."""
+def tell_floors(settings: RuleSettings, encoder: str, quiet: bool, scan: Scan) -> None:
+    """With all but the last given, what `run_scan` calls once the corpus gave its cosine floors."""
     if quiet:
         return
-    rule = scan.rule
     if not scan.floor_pairs:
         note(f"no cosine floor was measured for {encoder}, and the corpus has no pair to derive one from")
         return
+    floors = ", ".join(
+        f"--{name.replace('_', '-')} {getattr(scan.rule, name):g}"
+        for name in settings.floors_to_derive(encoder)
+    )
     note(
-        f"cosine floors were not measured for {encoder}. --min-cosine is {rule.min_cosine:g} and "
-        f"--min-cosine-rare {rule.min_cosine_rare:g}; what was not given is from {scan.floor_pairs:,} random "
-        "pairs of the corpus"
+        f"cosine floors were not measured for {encoder}; those taken, from {scan.floor_pairs:,} random pairs of "
+        f"the corpus: {floors}"
     )
 
 
