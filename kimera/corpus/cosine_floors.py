@@ -37,7 +37,7 @@ def floors_of(vectors: np.ndarray, rule: Rule, derived: Collection[str]) -> Floo
     vectors: unit vectors of the corpus, of shape (n, dimension). The same corpus gives the same floors.
 
     In a small corpus one statement in two has a related pair, so that a lower quantile counts there. No floor
-    is below `MIN_FLOOR`, and that of statements which share a rare word is never the higher one.
+    is below `MIN_FLOOR`.
     `surely` moves along: it is halfway between the floor and 1, as 0.8 is from 0.6.
     """
     cosines = _random_cosines(vectors)
@@ -49,7 +49,7 @@ def floors_of(vectors: np.ndarray, rule: Rule, derived: Collection[str]) -> Floo
         rule = replace(rule, min_cosine=floor, surely=(1 + floor) / 2)
     if "min_cosine_rare" in derived:
         rare = _quantile(cosines, min(QUANTILE_RARE, small))
-        rule = replace(rule, min_cosine_rare=min(rare, rule.min_cosine))
+        rule = replace(rule, min_cosine_rare=rare)
     return Floors(rule, len(cosines))
 
 

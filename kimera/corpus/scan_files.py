@@ -82,8 +82,8 @@ def tell_floors(settings: RuleSettings, encoder: str, quiet: bool, scan: Scan) -
         for name in settings.floors_to_derive(encoder)
     )
     note(
-        f"cosine floors were not measured for {encoder}; those taken, from {scan.floor_pairs:,} random pairs of "
-        f"the corpus: {floors}"
+        f"cosine floors were not measured for {encoder}; taken from {scan.floor_pairs:,} random pairs of the "
+        f"corpus: {floors}"
     )
 
 
