@@ -50,11 +50,14 @@ from kimera.corpus import (
     scan_bar,
     screened_pairs,
     strongest_first,
+    tell_floors,
     write_findings,
 )
+from kimera.deciding_detector import check_deciding, deciding_name, finding_reactor
 from kimera.errors import UserError
 from kimera.files import FormatSettings, write_text
-from kimera.reactor_settings import check_reactor, reactor_of
+from kimera.local_settings import REACTOR
+from kimera.reactor_settings import check_reactor
 from kimera.version import __version__
 
 SCAN = "scan.json"
@@ -81,6 +84,7 @@ def begin(settings: JudgedScanSettings) -> int:
 def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path | None) -> None:
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
     check_reactor(comparison)
+    check_deciding(comparison, deciding_name(comparison))
     check_findings(settings, settings.files)
     for flag, path in (("--out", settings.out), ("--baseline", settings.baseline)):
         if folder and path and path.resolve().parent == folder.resolve():
@@ -94,9 +98,17 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
 
 def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int:
     scan = Scan()
-    with reactor_of(settings, "both") as reactor:
-        bar = partial(scan_bar, settings.quiet)
-        screened = screened_pairs(corpus, reactor, scan, bar, rule=settings.rule, workers=settings.mp)
+    with finding_reactor(settings, deciding_name(settings), "both") as reactor:
+        screened = screened_pairs(
+            corpus,
+            reactor,
+            scan,
+            partial(scan_bar, settings.quiet),
+            rule=settings.rule,
+            workers=settings.mp,
+            derived=settings.floors_to_derive(settings.encoder),
+            on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
+        )
     accepted = accepted_findings(settings)
     written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
     if not settings.quiet:
@@ -122,7 +134,8 @@ def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> 
         "version": __version__,
         "files": [os.path.abspath(name) if name != "-" else name for name in settings.files],
         "column": settings.column,
-        "rule": asdict(settings.rule),
+        "rule": asdict(scan.rule),
+        "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,
         "texts": scan.texts,
         "candidates": scan.candidates,
@@ -212,15 +225,20 @@ def _over_candidates(comparison: RunSettings, folder: Path) -> RunSettings:
     )
 
 
+def _called(local: str) -> str:
+    return "the reactor" if local == REACTOR else local
+
+
 def _shared_out(run: FinishedRun) -> str:
     """How the candidates were shared out, and what that cost."""
-    [judge] = run.run.of_role("judge")
+    [local], [judge] = run.run.of_role("local"), run.run.of_role("judge")
     decision = run.run.cascade.decision if run.run.cascade else None
     sentence = f"{judge.title} judged {int(judge.answered.sum()):,} of {len(run.dataset):,} pairs"
     if decision:
         settled = int((~decision.asked).sum())
         sentence += (
-            f", including a random sample of {int(decision.sampled.sum()):,}; the reactor settled {settled:,}"
+            f", including a random sample of {int(decision.sampled.sum()):,}; {_called(local.name)} settled "
+            f"{settled:,}"
         )
     if judge.dollars is None:
         return sentence

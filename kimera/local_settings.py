@@ -66,13 +66,16 @@ class Kind:
 
 
 def _reactor(asked: Asked) -> VerdictSource:
-    if asked.rest not in STAGES:
-        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
-        raise UserError(
-            f"--local {REACTOR}:{asked.rest}: the reactor has no such stage; its stages are {known}"
-        )
+    require_stage(asked.rest)
     stages: Any = STAGES[asked.rest] or asked.stages
     return reactor_of(asked.settings, stages)
+
+
+def require_stage(rest: str) -> None:
+    """Raises UserError where the reactor has no such stage. rest: of a name of its kind."""
+    if rest not in STAGES:
+        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
+        raise UserError(f"--local {REACTOR}:{rest}: the reactor has no such stage; give {known}")
 
 
 def _nli_model(asked: Asked) -> VerdictSource:
@@ -248,7 +251,7 @@ def kind_of(name: LocalName) -> Kind:
 
 def may_be_fetched(name: LocalName) -> bool:
     """Whether making it may take the network."""
-    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in _stages_in([name]))
+    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in stages_in([name]))
 
 
 def absolute_name(given: str) -> str:
@@ -357,7 +360,7 @@ def _told(given: Sequence[str]) -> dict[str, str]:
 
 def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
     """Raises UserError for a flag about an NLI model that none of these is."""
-    titles = [name.title for name in _stages_in(names) if name.kind == MODEL]
+    titles = [name.title for name in stages_in(names) if name.kind == MODEL]
     for flag, given in (("--labels", local.labels), ("--revision", local.revision)):
         for title in _told(given):
             if not titles:
@@ -370,7 +373,7 @@ def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
 
 def idle_options(names: Sequence[LocalName]) -> set[str]:
     """The settings, by name, that do nothing for any of these detectors."""
-    stages = list(_stages_in(names))
+    stages = list(stages_in(names))
     kinds = {name.kind for name in stages}
     of_reactor = {"reactor", "encoder", "head", "verify_weights"}
     of_models = {"symmetric", "backend", "precision", "device", "no_cache", "cache_size", "cache_dir"}
@@ -384,6 +387,7 @@ def idle_options(names: Sequence[LocalName]) -> set[str]:
     return idle if any(name.kind == CHAIN for name in names) else idle | {"sure"}
 
 
-def _stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+def stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
+    """These, and of a chain each of its stages."""
     for name in names:
         yield from local_names(_stages(name.rest)) if name.kind == CHAIN else [name]

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kimera.console import (
     DONE,
+    FAILED,
     GATE_NOT_MET,
     INTERRUPTED,
     Groups,
     command_line,
     exit_code_of,
+    note,
     option,
     parser_of,
     shard_of_n,
@@ -37,10 +39,12 @@ from kimera.corpus import (
     gate_is_met,
     read_corpus,
     scan_bar,
+    tell_floors,
     write_findings,
 )
+from kimera.deciding_detector import DecidingSettings, deciding_name, deciding_of, is_calibrated, keeps_scores
 from kimera.errors import UserError
-from kimera.reactor_settings import ReactorSettings, check_reactor, reactor_of
+from kimera.reactor_settings import ReactorSettings, check_reactor
 
 if TYPE_CHECKING:
     from kimera.corpus import Scan
@@ -53,6 +57,7 @@ examples:
   kimera scan facts.csv --column fact --format html --out contradictions.html
   kimera scan docs --baseline accepted.json --write-baseline    accept the current findings
   kimera scan docs --baseline accepted.json --fail-on-contradiction
+  kimera scan docs --local rules.py:contradicts  a function of yours decides on the candidates
 
 Two statements count as a contradiction if they cannot both be true of the same situation and time. The
 models cannot tell whether they are about the same one; statements whose vectors are close, or that share a
@@ -63,12 +68,13 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 contradictions and --fail-on-cont
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanSettings(CorpusSettings, RuleSettings, FindingSettings, ReactorSettings):
+class ScanSettings(CorpusSettings, RuleSettings, DecidingSettings, FindingSettings, ReactorSettings):
     """What the command takes."""
 
     GROUPS: ClassVar[Groups] = {
         "corpus": (CorpusSettings,),
         "which pairs are candidates": (RuleSettings,),
+        "what decides on them": (DecidingSettings,),
         "findings": ("min_score", FindingSettings),
         "reactor": (ReactorSettings, "shard"),
     }
@@ -78,7 +84,7 @@ class ScanSettings(CorpusSettings, RuleSettings, FindingSettings, ReactorSetting
         type=share,
         metavar="P",
         old=("--least-score",),
-        help="minimum P(contradiction) of a finding (default: %(default)s)",
+        help="minimum P(contradiction) of a finding, by whatever decides (default: %(default)s)",
     )
     shard: str | None = option(
         None,
@@ -116,10 +122,17 @@ def _run(settings: ScanSettings) -> int:
         raise UserError(
             "--write-baseline needs the findings of a whole scan, so it cannot be combined with --shard"
         )
+    name = deciding_name(settings)
     accepted = accepted_findings(settings)
     corpus = read_corpus(settings, quiet=settings.quiet)
+    reactor, source = deciding_of(settings, settings, name, "both")
+    if not (settings.quiet or is_calibrated(name)):
+        note(
+            f"{name.title} decides; its scores are not calibrated as Kimera's are, and --min-score "
+            f"{settings.min_score:g} takes them as they come"
+        )
     scan, interrupted = Scan(), False
-    with reactor_of(settings, "both") as reactor:
+    with reactor:
         try:
             run_scan(
                 corpus,
@@ -130,26 +143,65 @@ def _run(settings: ScanSettings) -> int:
                 min_score=settings.min_score,
                 workers=settings.mp,
                 shard=settings.shard,
+                detector=source,
+                title=name.title,
+                derived=settings.floors_to_derive(settings.encoder),
+                on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
             )
         except KeyboardInterrupt:
             interrupted = True
-    new = _write(settings, scan, accepted, interrupted=interrupted)
+    new = _write(settings, scan, accepted, name.title, interrupted=interrupted)
     if interrupted:
+        print(_how_far(scan, keeps=not settings.no_cache and keeps_scores(source)), file=sys.stderr)
         return INTERRUPTED
-    return DONE if gate_is_met(settings, new, corpus.not_read) else GATE_NOT_MET
+    return _exit_code(settings, scan, new, corpus.not_read)
 
 
-def _write(settings: ScanSettings, scan: Scan, accepted: set[str], *, interrupted: bool) -> int:
+def _exit_code(settings: ScanSettings, scan: Scan, new: int, not_read: str) -> int:
+    """Of a scan that came to its end; says what it cannot vouch for."""
+    if not gate_is_met(settings, new, not_read):
+        return GATE_NOT_MET
+    if not scan.failed:
+        return DONE
+    if not scan.verified:
+        print("error: no pair has a verdict", file=sys.stderr)
+        return FAILED
+    if settings.fail_on_contradiction or settings.write_baseline:
+        print(
+            "error: some pairs have no verdict, so the gate fails and no baseline is written", file=sys.stderr
+        )
+        return FAILED
+    return DONE
+
+
+def _write(settings: ScanSettings, scan: Scan, accepted: set[str], decider: str, *, interrupted: bool) -> int:
     """Writes the findings, or the baseline, and the counts; gives how many are not accepted."""
     new = known = 0
+    failed = scan.failed.total()
     if scan.verified or not interrupted:
-        left = f"{scan.due - scan.verified:,} of {scan.due:,} pairs were not read" if interrupted else ""
-        new, known = write_findings(settings, scan.findings, accepted, incomplete=left)
+        new, known = write_findings(
+            settings, scan.findings, accepted, incomplete=_left_out(scan, interrupted=interrupted)
+        )
     if not settings.quiet:
         print(_counts(scan, new, known), file=sys.stderr)
-    if interrupted:
-        print(_how_far(scan, settings), file=sys.stderr)
+    if failed:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in scan.failed.items())
+        note(
+            f"{decider} failed on {failed:,} of {scan.due:,} pairs ({kinds}), which have no verdict; the "
+            f"first error: {scan.failure.rstrip('.')}"
+        )
     return new
+
+
+def _left_out(scan: Scan, *, interrupted: bool) -> str:
+    """What the findings do not speak of; empty where they are whole."""
+    failed = scan.failed.total()
+    unread = scan.due - scan.verified - failed
+    parts = [
+        f"{unread:,} of {scan.due:,} pairs were not read" if interrupted else "",
+        f"{failed:,} of {scan.due:,} pairs have no verdict" if failed else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _counts(scan: Scan, new: int, accepted: int) -> str:
@@ -160,8 +212,9 @@ def _counts(scan: Scan, new: int, accepted: int) -> str:
     )
 
 
-def _how_far(scan: Scan, settings: ScanSettings) -> str:
-    again = "" if settings.no_cache else "; to continue, give the same command again"
+def _how_far(scan: Scan, *, keeps: bool) -> str:
+    """keeps: whether another scan finds the scores of this one in the cache."""
+    again = "; to continue, give the same command again" if keeps else ""
     if not scan.verified:
         return f"interrupted before any pair was verified: there are no findings yet{again}"
     return (

@@ -17,7 +17,7 @@ from servers import HOST
 
 from kimera.live.access import access_of
 from kimera.live.capacity import Limits
-from kimera.live.contradictions import Contradiction, Statement
+from kimera.live.contradictions import Found, Statement
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
 from kimera.live.session import ContradictionFinder, Session
@@ -138,9 +138,9 @@ class HeldFinder(ContradictionFinder):
         self,
         arrived: Sequence[tuple[Session, Statement]],
         on_read: Callable[[int, int], object] | None = None,
-    ) -> list[list[Contradiction]]:
+    ) -> list[Found]:
         self.is_asked.set()
         while not self.may_go.wait(0.01):
             if on_read:
                 on_read(0, 1)
-        return [[] for _ in arrived]
+        return [Found([]) for _ in arrived]

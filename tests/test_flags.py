@@ -16,9 +16,9 @@ from kimera.training.train_settings import TrainSettings
 OWN_MEANING = {"--out", "--resume", "--seed", "--skip-bad-rows", "--reactor", "--shard", "--quiet", "--swap"}
 OWN_MEANING |= {"--api-key", "--stall-s"}  # what the simulated judge accepts, and how long it stalls
 # The same thing of something else: candidates or pairs, vectors or scores, statements as they come, a run of
-# before or two of them, or the client of a simulated judge.
+# before or two of them, one detector or several, or the client of a simulated judge.
 OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
-OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt"}
+OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt", "--local"}
 OWN_METAVAR = {"--min-cosine"}
 
 

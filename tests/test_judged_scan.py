@@ -303,3 +303,30 @@ def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.Capture
     assert capsys.readouterr().err == ""
     assert compare(["--resume", "run", "--quiet"]) == 0
     assert "cascade" in capsys.readouterr().out
+
+
+def test_another_local_detector_is_asked_before_the_judge(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules.py").write_text(
+        "def differ(pairs):\n"
+        "    return [0.9 if ('open' in first) != ('open' in second) else 0.2 for first, second in pairs]\n"
+    )
+    flags = [*command, "--local", "mine=rules.py:differ"]
+    assert main([*flags, "--folder", "run"]) == 0
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {frozenset((found["text1"], found["text2"])) for found in findings} == CONTRADICTIONS
+    assert {(found["detector"], found["judge"], found["score"]) for found in findings} == {
+        ("mine", "gpt-4o (simulated)", 0.9)
+    }
+    with (tmp_path / "run" / "results.csv").open(newline="") as file:
+        assert any(name.startswith("mine") for name in next(csv.reader(file)))
+    assert main(["--resume", "run", *command[2:4], "--quiet"]) == 0
+    assert texts_of(capsys.readouterr().out) == CONTRADICTIONS
+
+
+def test_a_file_of_scores_is_refused_ahead_of_the_judge(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--local", "scores:said.csv"]) == 2
+    assert "no file holds their scores" in capsys.readouterr().err

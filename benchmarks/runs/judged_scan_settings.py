@@ -8,6 +8,7 @@ from typing import ClassVar
 from benchmarks.settings import JudgeSettings, LimitSettings, RunSettings
 from kimera.console import CommandLine, Groups, changed, open_share, option, options_of, share_above_0
 from kimera.corpus import MIN_SCORE, CorpusSettings, FindingSettings, RuleSettings
+from kimera.deciding_detector import DecidingSettings
 from kimera.reactor_settings import ReactorSettings
 
 RISK = 0.05
@@ -16,7 +17,13 @@ MAX_SENT = 1.0  # nothing is called a contradiction without the judge
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedScanSettings(
-    CorpusSettings, RuleSettings, JudgeSettings, LimitSettings, FindingSettings, ReactorSettings
+    CorpusSettings,
+    RuleSettings,
+    JudgeSettings,
+    LimitSettings,
+    DecidingSettings,
+    FindingSettings,
+    ReactorSettings,
 ):
     """What the command takes."""
 
@@ -24,6 +31,7 @@ class JudgedScanSettings(
         "corpus": (CorpusSettings,),
         "which pairs are candidates": (RuleSettings,),
         "which candidates go to the judge": ("cascade", "max_sent"),
+        "what reads them before the judge": (DecidingSettings,),
         "judge": (JudgeSettings,),
         "limits and cost of the judge": (LimitSettings,),
         "findings": (FindingSettings,),
@@ -37,7 +45,7 @@ class JudgedScanSettings(
         "--cascade",
         type=open_share,
         metavar="RISK",
-        help="dismiss candidates that the reactor is sure about without asking the judge. With 95 %% "
+        help="dismiss candidates that the local detector is sure about without asking the judge. With 95 %% "
         "probability, at most this share of the contradictions that the judge would find is missed. A random "
         "sample goes to the judge first (default: %(default)s)",
     )
@@ -47,7 +55,7 @@ class JudgedScanSettings(
         type=share_above_0,
         metavar="SHARE",
         old=("--most-sent",),
-        help="maximum share of the candidates to send to the judge; below 1, candidates that the reactor is "
+        help="maximum share of the candidates to send to the judge; below 1, candidates that it is "
         f"surest of become findings without the judge if their score is at least {MIN_SCORE:g} (default: "
         "%(default)s)",
     )
@@ -66,7 +74,7 @@ _OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings)} - {"quiet
 
 
 def comparison_of(settings: JudgedScanSettings) -> RunSettings:
-    """The settings of the comparison of the reactor and the judge; what is read and found is the scan's."""
+    """Of the comparison of the local detector and the judge; what is read and found is the scan's."""
     shared = options_of(RunSettings).keys() & options_of(JudgedScanSettings).keys() - _OF_SCAN
     return RunSettings(**{name: getattr(settings, name) for name in shared})
 

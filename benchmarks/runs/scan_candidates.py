@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,7 +46,7 @@ def write_candidates(
                 "text2": text2,
                 "places1": corpus.places[first],
                 "places2": corpus.places[second],
-                "screen_score": score,
+                "screen_score": score if isfinite(score) else None,
                 "cosine": cosine,
             }
             file.write(f"{json.dumps(row)}\n")
@@ -56,13 +57,13 @@ class Judged:
     """What a run over candidates says of them.
 
     open: candidates without a verdict. unsure: those that the cascade calls contradictions without the judge
-    though the reactor is not sure; they are no findings. Both are counted by `findings`.
+    though the local detector is not sure; they are no findings. Both are counted by `findings`.
     """
 
     def __init__(self, run: FinishedRun) -> None:
         self._run = run
         [local], [judge] = run.run.of_role("local"), run.run.of_role("judge")
-        self._judge = judge.title
+        self._judge, self._local = judge.title, local.title
         names = [detector.name for detector in run.run.detectors]
         self._places = names.index(local.name), names.index(judge.name)
         self.open = 0
@@ -79,11 +80,11 @@ class Judged:
                 if finding := self._finding(row, local, judge, said[-1]):
                     yield finding
 
-    def _finding(self, row: dict[str, Any], reactor: Said, judge: Said, verdict: Said) -> Finding | None:
+    def _finding(self, row: dict[str, Any], local: Said, judge: Said, verdict: Said) -> Finding | None:
         if not isinstance(verdict, Verdict):
             self.open += 1
             return None
-        score = reactor.score if isinstance(reactor, Verdict) else float("nan")
+        score = local.score if isinstance(local, Verdict) else float("nan")
         judged = isinstance(judge, Verdict)
         if not verdict.contradiction:
             return None
@@ -96,7 +97,10 @@ class Judged:
             row["text2"],
             row["places1"],
             row["places2"],
-            row["screen_score"],
+            float("nan") if row["screen_score"] is None else row["screen_score"],
             row["cosine"],
-            *((self._judge, verdict.confidence, verdict.reasoning) if judged else ()),
+            judge=self._judge if judged else "",
+            judge_confidence=verdict.confidence if judged else None,
+            reasoning=verdict.reasoning if judged else "",
+            detector=self._local,
         )

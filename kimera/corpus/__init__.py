@@ -24,6 +24,7 @@ __all__ = [
     "scan_bar",
     "screened_pairs",
     "strongest_first",
+    "tell_floors",
     "write_findings",
 ]
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         gate_is_met,
         read_corpus,
         scan_bar,
+        tell_floors,
         write_findings,
     )
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
@@ -55,6 +57,7 @@ else:
                 "gate_is_met",
                 "read_corpus",
                 "scan_bar",
+                "tell_floors",
                 "write_findings",
             ],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],

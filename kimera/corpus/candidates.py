@@ -41,7 +41,8 @@ class Screened:
     """Pairs of rows that go to the cross-encoder, the likeliest first: arrays of length n.
 
     first, second: int32; the longer text is first, as premises are, whichever stands first in the corpus.
-    cosine, score: float32; the score is the head's. candidates: how many pairs the rule found.
+    cosine, score: float32; the score is the head's, NaN without one. candidates: how many pairs the rule
+    found.
     """
 
     first: np.ndarray
@@ -49,6 +50,11 @@ class Screened:
     cosine: np.ndarray
     score: np.ndarray
     candidates: int
+
+    def texts(self, texts: Sequence[str], rows: np.ndarray) -> list[tuple[str, str]]:
+        """Of these rows. texts: of the corpus."""
+        places = zip(self.first[rows].tolist(), self.second[rows].tolist(), strict=True)
+        return [(texts[first], texts[second]) for first, second in places]
 
     def part(self, rows: np.ndarray) -> Screened:
         """rows: indices, or a mask."""
@@ -191,14 +197,15 @@ def screen(
     texts: Sequence[str],
     vectors: np.ndarray,
     pairs: Blocks,
-    head: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    head: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
     rule: Rule,
     *,
     on_progress: Callable[[int], object] = lambda pairs: None,
 ) -> Screened:
     """What of the pairs the head lets through; on_progress is told how many it has looked at.
 
-    head: the vectors of n pairs to probabilities of shape (n, 3), as `Reactor.screen`.
+    head: the vectors of n pairs to probabilities of shape (n, 3), as `Reactor.screen`. Without one all
+    remain, the nearest first.
     """
     place = np.empty(len(texts), dtype=np.int64)
     place[sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))] = np.arange(len(texts))
@@ -206,8 +213,11 @@ def screen(
     candidates = 0
     for block, cosines in pairs:
         ordered = np.where((place[block[:, 0]] > place[block[:, 1]])[:, None], block, block[:, ::-1])
-        scores = head(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
-        keep = (scores >= rule.min_screen) | (cosines >= rule.surely)
+        if head is None:
+            scores, keep = np.full(len(block), np.nan, np.float32), np.ones(len(block), bool)
+        else:
+            scores = head(vectors[ordered[:, 0]], vectors[ordered[:, 1]])[:, 0]
+            keep = (scores >= rule.min_screen) | (cosines >= rule.surely)
         kept.append((ordered[keep].astype(np.int32), cosines[keep], scores[keep]))
         candidates += len(block)
         on_progress(len(block))
@@ -215,5 +225,5 @@ def screen(
     cosine, score = (
         np.concatenate([part[at] for part in kept] or [np.empty(0, np.float32)]) for at in (1, 2)
     )
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-cosine if head is None else -score, kind="stable")
     return Screened(rows[order, 0], rows[order, 1], cosine[order], score[order], candidates)

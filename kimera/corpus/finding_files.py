@@ -11,6 +11,7 @@ from math import isfinite
 
 from kimera.corpus.findings import Finding
 from kimera.files import cell_writer, text_cell
+from kimera.local_settings import REACTOR
 
 COLUMNS = (
     "score",
@@ -24,6 +25,7 @@ COLUMNS = (
     "judge_confidence",
     "reasoning",
     "key",
+    "detector",
 )
 DIGITS = 6
 STYLE = """\
@@ -66,9 +68,14 @@ def render_html(findings: Sequence[Finding], incomplete: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{count}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{count}</h1>\n"
         "<p>Pairs of statements that cannot both be true of the same situation: by a judge, or where none is "
-        "named by the score of the cross-encoder alone. The most certain come first.</p>\n"
+        f"named by the score of {_decided_by(findings)} alone. The most certain come first.</p>\n"
         f"{missing}<ol>\n{items}\n</ol>\n</main>\n</body>\n</html>\n"
     )
+
+
+def _decided_by(findings: Sequence[Finding]) -> str:
+    others = sorted({finding.detector for finding in findings} - {REACTOR})
+    return _shown(", ".join(others)) if others else "the cross-encoder"
 
 
 def visible(text: str) -> str:
@@ -88,7 +95,8 @@ def _fields(finding: Finding) -> dict[str, object]:
         name: (round(value, DIGITS) if isfinite(value) else None) if isinstance(value, float) else value
         for name, value in asdict(finding).items()
     }
-    return rounded | {"key": finding.key}
+    detector = rounded.pop("detector")  # the newest column is the last one
+    return rounded | {"key": finding.key, "detector": detector}
 
 
 def _item(finding: Finding) -> str:
@@ -100,7 +108,8 @@ def _item(finding: Finding) -> str:
     if finding.judge:
         confidence = finding.judge_confidence or 0.0
         judged = f"<p>{_shown(finding.judge)}, confidence {confidence:.2f}: {_shown(finding.reasoning)}</p>\n"
-    return f"<li>\n{statements}\n{judged}<p>score {finding.score:.3f}</p>\n</li>"
+    by = "" if finding.detector == REACTOR else f" by {_shown(finding.detector)}"
+    return f"<li>\n{statements}\n{judged}<p>score {finding.score:.3f}{by}</p>\n</li>"
 
 
 def _shown(text: str) -> str:

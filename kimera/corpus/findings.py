@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kimera.errors import UserError
 from kimera.files import write_text
+from kimera.local_settings import REACTOR
 
 MIN_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"
@@ -23,9 +24,9 @@ BASELINE_START = f'{{"format": "{BASELINE}'
 class Finding:
     """Two statements that contradict each other, and every place where each stands, as "file:line".
 
-    score: P(contradiction) by the cross-encoder; screen_score: by the head. cosine: of their vectors.
-    judge: the model that confirmed it, with its confidence (0.5 to 1) and reasoning; empty, and None, where
-    the cross-encoder decided alone.
+    score: P(contradiction) by the detector; screen_score: by the head, NaN without one. cosine: of their
+    vectors. detector: the local one that gave the score, by its title. judge: the model that confirmed it,
+    with its confidence (0.5 to 1) and reasoning; empty, and None, where the detector decided alone.
     """
 
     score: float
@@ -38,6 +39,7 @@ class Finding:
     judge: str = ""
     judge_confidence: float | None = None
     reasoning: str = ""
+    detector: str = REACTOR
 
     @property
     def key(self) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kimera.console import note, reader_may_leave
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
-from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, check_tables
+from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_tables
 from kimera.corpus.statements import Corpus, corpus_files, read_statements
 from kimera.errors import UserError
 from kimera.files import dropped_rows, write_text
+
+if TYPE_CHECKING:
+    from kimera.corpus.scanning import Scan
 
 
 def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
@@ -65,6 +68,23 @@ def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
     from kimera.console import progress_bar  # tqdm, for which --help need not wait
 
     return progress_bar(title, total, quiet=quiet, unit=unit)
+
+
+def tell_floors(settings: RuleSettings, encoder: str, quiet: bool, scan: Scan) -> None:
+    """With all but the last given, what `run_scan` calls once the corpus gave its cosine floors."""
+    if quiet:
+        return
+    if not scan.floor_pairs:
+        note(f"no cosine floor was measured for {encoder}, and the corpus has no pair to derive one from")
+        return
+    floors = ", ".join(
+        f"--{name.replace('_', '-')} {getattr(scan.rule, name):g}"
+        for name in settings.floors_to_derive(encoder)
+    )
+    note(
+        f"cosine floors were not measured for {encoder}; taken from {scan.floor_pairs:,} random pairs of the "
+        f"corpus: {floors}"
+    )
 
 
 def accepted_findings(settings: FindingSettings) -> set[str]:

@@ -14,6 +14,7 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import COLUMNS, files_of, is_table
 from kimera.errors import UserError
 from kimera.files import EXTENSIONS, KINDS_OF_TABLES, STANDARD_INPUT, FormatSettings
+from kimera.models import PACKAGED_NAMES
 
 _RULE = Rule()
 
@@ -52,14 +53,14 @@ class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last b
 class RuleSettings:
     """Which pairs of statements are candidates."""
 
-    min_cosine: float = option(
-        _RULE.min_cosine,
+    min_cosine: float | None = option(
+        None,
         "--min-cosine",
         type=share,
         metavar="C",
         old=("--least-cosine",),
         help="minimum cosine of two statements' vectors to count as being about the same thing (default: "
-        "%(default)s)",
+        f"{_RULE.min_cosine:g}; with another --encoder, what few random pairs of the corpus reach)",
     )
     neighbours: int = option(
         _RULE.neighbours,
@@ -76,23 +77,31 @@ class RuleSettings:
         help="a word is rare if at most N statements hold it; 0 switches this rule off (default: "
         "%(default)s)",
     )
-    min_cosine_rare: float = option(
-        _RULE.min_cosine_rare,
+    min_cosine_rare: float | None = option(
+        None,
         "--min-cosine-rare",
         type=share,
         metavar="C",
         old=("--least-cosine-rare",),
-        help="minimum cosine of statements that share a rare word (default: %(default)s)",
+        help="minimum cosine of statements that share a rare word (default: "
+        f"{_RULE.min_cosine_rare:g}; with another --encoder as above)",
     )
 
     @property
     def rule(self) -> Rule:
+        """With the cosines that were measured on the packaged encoder, where none was given."""
         return Rule(
-            min_cosine=self.min_cosine,
+            min_cosine=_RULE.min_cosine if self.min_cosine is None else self.min_cosine,
             neighbours=self.neighbours,
             rare_in=self.rare_in,
-            min_cosine_rare=self.min_cosine_rare,
+            min_cosine_rare=_RULE.min_cosine_rare if self.min_cosine_rare is None else self.min_cosine_rare,
         )
+
+    def floors_to_derive(self, encoder: str) -> tuple[str, ...]:
+        """The fields of the rule that were neither given nor measured on this encoder."""
+        if encoder in PACKAGED_NAMES:
+            return ()
+        return tuple(name for name in ("min_cosine", "min_cosine_rare") if getattr(self, name) is None)
 
 
 @dataclass(frozen=True, kw_only=True)

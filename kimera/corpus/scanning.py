@@ -1,22 +1,24 @@
-"""A corpus to its findings, stage by stage: vectors, candidates, screen, verify."""
+"""A corpus to its findings, stage by stage: vectors, candidates, screen, and who decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kimera.corpus.candidates import Screened, nearest, related_pairs, screen
+from kimera.corpus.cosine_floors import floors_of
+from kimera.corpus.deciding import Block, by_detector, by_reactor
 from kimera.corpus.findings import Finding
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import Corpus
+from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
-from kimera.models import Verified
+from kimera.local_settings import REACTOR
 from kimera.reactor import Reactor
-
-FIRST_BLOCK = 256
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
 Bar = Callable[[str, int | None, str], Any]
@@ -28,8 +30,10 @@ class Scan:
 
     texts: distinct ones. candidates: related pairs. screened: those that the head let through; due: those of
     them that this scan is to verify. verified: those that have a score by now. read: of these, how many the
-    cross-encoder read; it had the others' scores in the cache. encoded: texts whose vectors were not in the
-    cache. findings: in no order.
+    cross-encoder read; it had the others' scores in the cache. Another detector says itself how many it read.
+    failed: those on which the detector failed, by kind; failure: the first of these, in words. encoded: texts
+    whose vectors were not in the cache. rule: with the cosines that counted. floor_pairs: random pairs that
+    gave these, 0 where none were derived. findings: in no order.
     """
 
     statements: int = 0
@@ -40,6 +44,10 @@ class Scan:
     verified: int = 0
     encoded: int = 0
     read: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    failure: str = ""
+    rule: Rule = field(default_factory=Rule)
+    floor_pairs: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -62,52 +70,82 @@ def run_scan(
     min_score: float,
     workers: int | None = None,
     shard: str | None = None,
+    detector: VerdictSource | None = None,
+    title: str = REACTOR,
+    derived: Collection[str] = (),
+    on_floors: Callable[[Scan], object] = lambda scan: None,
 ) -> None:
     """Fills `scan` as it goes: where it is interrupted, what was found so far is there.
 
-    reactor: of both stages. shard: "I/N", which part of the pairs is verified; None for all.
+    reactor: finds the candidates, as in `screened_pairs`, and its deciding stage decides on them, unless
+    `detector` does, which is opened and closed here. title: what findings call the one that decides.
+    min_score: P(contradiction) of a finding, by whoever decides. shard: "I/N", which part of the pairs is
+    verified; None for all. derived, on_floors: see `screened_pairs`.
     Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
-    screened = screened_pairs(corpus, reactor, scan, bar, rule=rule, workers=workers)
+    screened = screened_pairs(
+        corpus, reactor, scan, bar, rule=rule, workers=workers, derived=derived, on_floors=on_floors
+    )
     if shard:
         screened = screened.part(_in_shard(shard, corpus, screened))
     scan.due = len(screened.first)
+    decide = by_reactor(reactor) if detector is None else by_detector(detector)
     with bar("verifying", len(screened.first), "pair") as progress:
-        for rows, verified in _verified(corpus, screened, reactor, progress, workers):
-            scan.verified += len(rows)
-            scan.read += verified.read
-            is_finding = verified.scores >= min_score
+        for block in decide(corpus.texts, screened, progress, workers):
+            _count(scan, block)
+            is_finding = block.scores >= min_score  # where it failed, the score is NaN
             scan.findings += (
-                _finding(corpus, screened, row, score)
+                _finding(corpus, screened, row, score, title)
                 for row, score in zip(
-                    rows[is_finding].tolist(), verified.scores[is_finding].tolist(), strict=True
+                    block.rows[is_finding].tolist(), block.scores[is_finding].tolist(), strict=True
                 )
             )
 
 
+def _count(scan: Scan, block: Block) -> None:
+    scan.verified += len(block.rows) - len(block.failures)
+    scan.read += block.read
+    scan.failed.update(failure.kind for failure in block.failures)
+    if block.failures and not scan.failure:
+        scan.failure = block.failures[0].message
+
+
 def screened_pairs(
-    corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, *, rule: Rule, workers: int | None = None
+    corpus: Corpus,
+    reactor: Reactor,
+    scan: Scan,
+    bar: Bar,
+    *,
+    rule: Rule,
+    workers: int | None = None,
+    derived: Collection[str] = (),
+    on_floors: Callable[[Scan], object] = lambda scan: None,
 ) -> Screened:
-    """The pairs of a corpus that are worth verifying; counts them in `scan`. reactor: of a screen stage."""
+    """The pairs of a corpus that are worth verifying; counts them in `scan`.
+
+    reactor: where it has no head, no candidate is dropped. derived: those of `cosine_floors.FLOORS` that the
+    corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
+    """
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
     vectors = _vectors(corpus, reactor, scan, bar, workers)
+    scan.rule = rule
+    if derived:
+        floors = floors_of(vectors, rule, derived)
+        scan.rule, scan.floor_pairs = floors.rule, floors.pairs
+        on_floors(scan)
     with bar("neighbours", 2 * len(vectors), "text") as progress:
         neighbours = nearest(vectors, rule.neighbours, on_progress=progress.update)
+    head = reactor.screen if reactor.head else None
     with bar("screening", None, "pair") as progress:
-        related = related_pairs(corpus.texts, vectors, neighbours, rule)
-        screened = screen(corpus.texts, vectors, related, reactor.screen, rule, on_progress=progress.update)
+        related = related_pairs(corpus.texts, vectors, neighbours, scan.rule)
+        screened = screen(corpus.texts, vectors, related, head, scan.rule, on_progress=progress.update)
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
 
 
 def _in_shard(shard: str, corpus: Corpus, screened: Screened) -> np.ndarray:
     rows = np.arange(len(screened.first))
-    return np.array([holds_pair(shard, *pair) for pair in _texts(corpus, screened, rows)], dtype=bool)
-
-
-def _texts(corpus: Corpus, screened: Screened, rows: np.ndarray) -> list[tuple[str, str]]:
-    places = zip(screened.first[rows].tolist(), screened.second[rows].tolist(), strict=True)
-    return [(corpus.texts[first], corpus.texts[second]) for first, second in places]
+    return np.array([holds_pair(shard, *pair) for pair in screened.texts(corpus.texts, rows)], dtype=bool)
 
 
 def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: int | None) -> np.ndarray:
@@ -122,29 +160,7 @@ def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: in
     return vectors
 
 
-def _verified(
-    corpus: Corpus, screened: Screened, reactor: Reactor, progress: Any, workers: int | None
-) -> Iterator[tuple[np.ndarray, Verified]]:
-    """(rows of `screened`, what the cross-encoder says of them) block by block.
-
-    The first blocks are small, so that a scan that is interrupted has the likeliest.
-    """
-    start, maximum = 0, FIRST_BLOCK
-    while start < len(screened.first):
-        rows = np.arange(start, min(start + maximum, len(screened.first)))
-        pairs = _texts(corpus, screened, rows)
-        verified = reactor.verify(pairs, workers, _share_of(progress, start, len(rows)))
-        progress.update(start + len(rows) - progress.n)
-        yield rows, verified
-        start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
-
-
-def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:
-    """Moves the bar on through a block of `count` pairs as parts of it are read."""
-    return lambda done, of: progress.update(start + count * done // of - progress.n)
-
-
-def _finding(corpus: Corpus, screened: Screened, row: int, score: float) -> Finding:
+def _finding(corpus: Corpus, screened: Screened, row: int, score: float, title: str) -> Finding:
     first, second = int(screened.first[row]), int(screened.second[row])
     return Finding(
         score,
@@ -154,4 +170,5 @@ def _finding(corpus: Corpus, screened: Screened, row: int, score: float) -> Find
         corpus.places[second],
         float(screened.score[row]),
         float(screened.cosine[row]),
+        detector=title,
     )

@@ -17,12 +17,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kimera.console import command_line, parser_of
+from kimera.console import command_line, note, options_of, parser_of
+from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.live_settings import TOKEN, LiveSettings
-from kimera.reactor_settings import models_of
+from kimera.local_settings import REACTOR
+from kimera.reactor_settings import ModelSettings, ReactorSettings
 
 if TYPE_CHECKING:
     from kimera.live.server import LiveServer
@@ -40,6 +42,7 @@ examples:
                                                      for other machines; clients need the token
   kimera live --allow-origin https://example.org
                                                      pages of that site may connect too
+  kimera live --local rules.py:contradicts           a function of yours decides
 
 From Python:
   from kimera.live.client import LiveClient
@@ -48,7 +51,7 @@ From Python:
 
 A new statement is compared with the vectors of all earlier ones. The cross-encoder then reads it together
 with the most similar ones. Its P(contradiction) is the score, and a contradiction is reported if the score is
-at least 0.5. docs/live.md describes the protocol.
+at least 0.5. With --local another detector does this instead. docs/live.md describes the protocol.
 
 exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 """
@@ -58,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     try:
         settings = command_line(LiveSettings, "live", parsed).settings
+        _check_stage(settings)
         token = os.environ.get(TOKEN) or None if settings.token is None else settings.token
         return _serve(access_of(settings.host, settings.allow_origin, token), settings)
     except UserError as error:
@@ -75,15 +79,32 @@ def _serve(access: Access, settings: LiveSettings) -> int:
     # What serves and computes, aiohttp and numpy among it, --help need not wait for.
     from kimera.live.server import LiveServer
     from kimera.live.session import ContradictionFinder
-    from kimera.reactor import Reactor
 
     rule = CandidateRule(min_cosine=settings.min_cosine, max_chosen=settings.verify)
-    reactor = Reactor(**models_of(settings), cache=None, stages=settings.reactor)
-    finder = ContradictionFinder(reactor, rule)
-    print("Loading the models ...", file=sys.stderr)
-    finder.load()
-    server = LiveServer(finder, access, settings.limits)
-    return asyncio.run(_serve_until_stopped(server, access, settings.port))
+    name = deciding_name(settings)
+    reactor, source = deciding_of(_without_cache(settings), settings, name, settings.reactor)
+    with source or contextlib.nullcontext():
+        finder = ContradictionFinder(reactor, rule, source, name.title if source else "")
+        print("Loading the models ...", file=sys.stderr)
+        finder.load()
+        if not is_calibrated(name):
+            note(f"{name.title} decides; its scores are not calibrated as Kimera's are, and count from 0.5")
+        server = LiveServer(finder, access, settings.limits)
+        return asyncio.run(_serve_until_stopped(server, access, settings.port))
+
+
+def _without_cache(settings: LiveSettings) -> ReactorSettings:
+    models = {name: getattr(settings, name) for name in options_of(ModelSettings)}
+    return ReactorSettings(**models, no_cache=True)
+
+
+def _check_stage(settings: LiveSettings) -> None:
+    """Raises UserError for a stage of the reactor beside what decides instead."""
+    if settings.reactor and settings.local not in ((), (REACTOR,)):
+        raise UserError(
+            "--reactor chooses which stage of kimera decides, and --local chooses as well; leave out one of "
+            "the two"
+        )
 
 
 async def _serve_until_stopped(server: LiveServer, access: Access, port: int) -> int:

@@ -90,9 +90,9 @@ class Checker:
             for job in jobs:
                 _refuse(job, "internal", "this statement could not be checked; the server's log says why")
             return
-        for job, contradictions in zip(jobs, checked, strict=True):
+        for job, found in zip(jobs, checked, strict=True):
             latency_ms = (time.perf_counter() - job.arrived_s) * 1000
-            _answer(job, protocol.checked(job.statement, contradictions, latency_ms))
+            _answer(job, protocol.checked(job.statement, found, latency_ms))
 
     def _on_read(self, _read: int, _of: int) -> None:
         if self._is_given_up.is_set():

@@ -37,12 +37,14 @@ class LiveError(Exception):
 class Checked:
     """number: of the statement in its session, from 1. contradictions: the greatest score first.
 
-    latency_ms: from the statement's arrival at the server to the answer.
+    latency_ms: from the statement's arrival at the server to the answer. failed: earlier statements that were
+    candidates, and on which the server's detector gave no verdict.
     """
 
     number: int
     contradictions: tuple[Contradiction, ...]
     latency_ms: float
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _answer_of(message: Message) -> Answer:
     if message["type"] == "error":
         return Refused(message["kind"], message["message"])
     contradictions = tuple(map(_contradiction, message["contradictions"]))
-    return Checked(message["number"], contradictions, message["latency_ms"])
+    return Checked(message["number"], contradictions, message["latency_ms"], message.get("failed", 0))
 
 
 def _contradiction(sent: Message) -> Contradiction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -16,10 +17,25 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """score: P(contradiction), by the stage that decided. cosine: how related both are."""
+    """score: P(contradiction), by the stage that decided. cosine: how related both are.
+
+    stage: "screen" or "verify", of the reactor; "local" where another one decided, which `detector` names.
+    """
 
     earlier: Statement
     later: Statement
     score: float
     stage: str
     cosine: float
+    detector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of one statement: what contradicts it, the greatest score first.
+
+    failed: how many of its candidates have no verdict, because the detector failed on them.
+    """
+
+    contradictions: Sequence[Contradiction]
+    failed: int = 0

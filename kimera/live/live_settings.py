@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kimera.console import Groups, cosine, option, port_number, whole
+from kimera.deciding_detector import DecidingSettings
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.capacity import Limits
 from kimera.reactor_settings import ModelSettings
@@ -22,12 +23,13 @@ def _limit(name: str, told: str) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveSettings(ModelSettings):
+class LiveSettings(DecidingSettings, ModelSettings):
     """What the command takes."""
 
     GROUPS: ClassVar[Groups] = {
         "server": ("host", "port", "allow_origin", "token"),
         "detection": ("reactor", "min_cosine", "verify"),
+        "what decides": (DecidingSettings,),
         "models": (ModelSettings,),
         "limits": (
             *("connections", "statements", "statements_in_all", "characters", "waiting"),
@@ -87,8 +89,7 @@ class LiveSettings(ModelSettings):
         "--verify",
         type=whole(1),
         metavar="N",
-        help="maximum number of candidates that the cross-encoder reads for a statement (default: "
-        "%(default)s)",
+        help="maximum number of candidates that are read with a statement (default: %(default)s)",
     )
     connections: int = _limit("connections", "maximum number of sessions at a time")
     statements: int = _limit("statements", "maximum number of statements of one session")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, TypeAlias
 
 from kimera.live.capacity import Limits
-from kimera.live.contradictions import Contradiction, Statement
+from kimera.live.contradictions import Contradiction, Found, Statement
 from kimera.version import __version__
 
 VERSION = 1
@@ -120,14 +119,16 @@ def hello(limits: Limits) -> Message:
     }
 
 
-def checked(statement: Statement, contradictions: Sequence[Contradiction], latency_ms: float) -> Message:
+def checked(statement: Statement, found: Found, latency_ms: float) -> Message:
     """latency_ms: from the statement's arrival, the wait for others included."""
+    failed = {"failed": found.failed} if found.failed else {}
     return {
         "type": "checked",
         "id": statement.id,
         "number": statement.number,
-        "contradictions": [_contradiction(contradiction) for contradiction in contradictions],
+        "contradictions": [_contradiction(contradiction) for contradiction in found.contradictions],
         "latency_ms": round(latency_ms, 3),
+        **failed,
     }
 
 
@@ -138,6 +139,7 @@ def _contradiction(contradiction: Contradiction) -> Message:
         "score": round(contradiction.score, 4),
         "stage": contradiction.stage,
         "cosine": round(contradiction.cosine, 4),
+        **({"detector": contradiction.detector} if contradiction.detector else {}),
     }
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from kimera.detectors import VerdictSource
 from kimera.live.candidate_rule import CandidateRule, choose_candidates
-from kimera.live.contradictions import Contradiction, Statement
+from kimera.live.contradictions import Contradiction, Found, Statement
 from kimera.models import distinct
+from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import THRESHOLD, Reactor
 
+log = logging.getLogger(__name__)
+
+OnRead: TypeAlias = Callable[[int, int], object]
+
 FIRST_ROWS = 64
+FIRST_PAIR = Pair("The door is open.", "The door is closed.")
 MAX_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
 
 
@@ -56,15 +65,24 @@ class Candidates:
 class ContradictionFinder:
     """Finds what contradicts a new statement. Not for two threads at once.
 
-    reactor: its screen chooses the candidates, and its deciding stage gives their scores. Its cache is not
-    used: nothing of a session is kept.
+    reactor: its screen chooses the candidates, and its deciding stage gives their scores, unless `detector`
+    does, which is open already, and which answers call by its title. Without a head the nearest are chosen.
+    The reactor's cache is not used: nothing of a session is kept.
     """
 
-    def __init__(self, reactor: Reactor, rule: CandidateRule) -> None:
-        if reactor.head is None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        rule: CandidateRule,
+        detector: VerdictSource | None = None,
+        title: str = "",
+    ) -> None:
+        if reactor.head is None and detector is None:
             raise ValueError("the reactor has no head; its stages must be screen or both")
         self._reactor = reactor.without_cache()
         self._rule = rule
+        self._detector = detector
+        self._title = title or (detector.kind if detector else "")
         # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
         # of the head then took 64 ms instead of 1.3.
         self._blas = ThreadpoolController().select(user_api="blas")
@@ -72,15 +90,18 @@ class ContradictionFinder:
     def load(self) -> None:
         """Loads the models, which takes seconds."""
         self._reactor.embed(["a"])
-        if self._reactor.deciding_stage == "verify":
+        if self._detector:
+            for outcome in self._detector.stream([FIRST_PAIR]):
+                self._tell_failures([outcome])
+        elif self._reactor.deciding_stage == "verify":
             self._reactor.verify([("a", "b")])
 
     def check(
         self,
         arrived: Sequence[tuple[Session, Statement]],
-        on_read: Callable[[int, int], object] | None = None,
-    ) -> list[list[Contradiction]]:
-        """Of each statement what contradicts it, the greatest score first; they join their sessions.
+        on_read: OnRead | None = None,
+    ) -> list[Found]:
+        """What contradicts each statement; they join their sessions.
 
         Those of one session are checked in their order here. All are encoded together, and all their
         candidates read together. on_read: see `verify`; what it raises ends the check.
@@ -93,13 +114,15 @@ class ContradictionFinder:
                 chosen.append(self._candidates(session, vector))
                 session.add(statement, vector)
         laters = [statement for _, statement in arrived]
-        stage = self._reactor.deciding_stage
-        scores = (
-            [candidates.scores for candidates in chosen]
-            if stage == "screen"
-            else self._scores_read(laters, chosen, on_read)
-        )
-        return list(map(_contradictions, laters, chosen, scores, repeat(stage)))
+        if self._stage == "screen":
+            scores = [candidates.scores for candidates in chosen]
+        else:
+            scores = self._scores_read(laters, chosen, on_read)
+        return list(map(self._found, laters, chosen, scores))
+
+    @property
+    def _stage(self) -> str:
+        return "local" if self._detector else self._reactor.deciding_stage
 
     def _candidates(self, session: Session, vector: np.ndarray) -> Candidates:
         earlier = session.vectors
@@ -108,6 +131,8 @@ class ContradictionFinder:
         cosines = earlier @ vector
 
         def scores_of(rows: np.ndarray) -> np.ndarray:
+            if self._reactor.head is None:
+                return np.ones(len(rows), np.float32)
             later = np.broadcast_to(vector, (len(rows), len(vector)))
             return self._reactor.screen(earlier[rows], later)[:, 0]
 
@@ -119,9 +144,9 @@ class ContradictionFinder:
         self,
         laters: Sequence[Statement],
         chosen: Sequence[Candidates],
-        on_read: Callable[[int, int], object] | None,
+        on_read: OnRead | None,
     ) -> list[list[float]]:
-        """The cross-encoder's scores of all candidates, read together."""
+        """The scores of all candidates, read together; NaN where the detector failed."""
         pairs = [
             (earlier.text, later.text)
             for later, candidates in zip(laters, chosen, strict=True)
@@ -129,17 +154,36 @@ class ContradictionFinder:
         ]
         if not pairs:
             return [[] for _ in chosen]
-        verified = self._reactor.verify(pairs, on_read=on_read, max_passage_pairs=MAX_PASSAGE_PAIRS)
-        scores = iter(verified.scores.tolist())
+        scores = iter(self._scores_of(pairs, on_read))
         return [[next(scores) for _ in candidates.earlier] for candidates in chosen]
 
+    def _scores_of(self, pairs: Sequence[tuple[str, str]], on_read: OnRead | None) -> list[float]:
+        if self._detector is None:
+            verified = self._reactor.verify(pairs, on_read=on_read, max_passage_pairs=MAX_PASSAGE_PAIRS)
+            return list(verified.scores.tolist())
+        read = 0
 
-def _contradictions(
-    later: Statement, chosen: Candidates, scores: Sequence[float], stage: str
-) -> list[Contradiction]:
-    contradictions = [
-        Contradiction(earlier, later, score, stage, cosine)
-        for earlier, score, cosine in zip(chosen.earlier, scores, chosen.cosines, strict=True)
-        if score >= THRESHOLD
-    ]
-    return sorted(contradictions, key=lambda contradiction: -contradiction.score)
+        def on_progress(count: int) -> None:
+            nonlocal read
+            read += count
+            if on_read:
+                on_read(read, len(pairs))
+
+        outcomes = list(self._detector.stream([Pair(*texts) for texts in pairs], on_progress=on_progress))
+        self._tell_failures(outcomes)
+        return [math.nan if isinstance(outcome, Failure) else outcome.score for outcome in outcomes]
+
+    def _tell_failures(self, outcomes: Sequence[Verdict | Failure]) -> None:
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        if failures:
+            first = f"{failures[0].kind}: {failures[0].message}"
+            log.warning("%s failed on %d of %d pairs; %s", self._title, len(failures), len(outcomes), first)
+
+    def _found(self, later: Statement, chosen: Candidates, scores: Sequence[float]) -> Found:
+        contradictions = [
+            Contradiction(earlier, later, score, self._stage, cosine, self._title)
+            for earlier, score, cosine in zip(chosen.earlier, scores, chosen.cosines, strict=True)
+            if score >= THRESHOLD
+        ]
+        contradictions.sort(key=lambda contradiction: -contradiction.score)
+        return Found(contradictions, sum(map(math.isnan, scores)))

@@ -87,7 +87,7 @@ def test_statements_that_are_checked_together_are_checked_against_each_other(
     arrived = [(session, Statement(1, "a", CLOSED)), (other, Statement(1, "b", OPEN))]
     arrived += [(session, Statement(2, "c", OPEN)), (other, Statement(2, "d", CLOSED))]
     found = live_finder.check(arrived)
-    assert [[each.earlier.id for each in of_one] for of_one in found] == [[], [], ["a"], ["b"]]
+    assert [[each.earlier.id for each in of_one.contradictions] for of_one in found] == [[], [], ["a"], ["b"]]
 
 
 def test_a_session_keeps_every_vector_as_it_grows() -> None:

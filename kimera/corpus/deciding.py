@@ -1,0 +1,98 @@
+"""Who decides on the candidates of a scan: a stage of the reactor, or any local detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kimera.corpus.candidates import Screened
+from kimera.detectors import VerdictSource
+from kimera.pairs import Failure, Pair, Verdict
+from kimera.reactor import Reactor
+
+FIRST_BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """What was decided of some rows of the candidates.
+
+    scores: P(contradiction), float of shape (rows,), NaN where the detector failed. read: how many were read.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    read: int
+    failures: Sequence[Failure] = ()
+
+
+# The texts of a corpus, its candidates, a bar, worker processes -> block by block, the likeliest first
+Decide: TypeAlias = Callable[[Sequence[str], Screened, Any, int | None], Iterator[Block]]
+
+
+def by_reactor(reactor: Reactor) -> Decide:
+    """By its deciding stage: the cross-encoder, or the head, whose scores the candidates have."""
+
+    def screened_already(
+        _: Sequence[str], screened: Screened, progress: Any, __: int | None
+    ) -> Iterator[Block]:
+        progress.update(len(screened.first))
+        yield Block(np.arange(len(screened.first)), screened.score, 0)
+
+    def verified(
+        texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
+    ) -> Iterator[Block]:
+        # The first blocks are small, so that a scan that is interrupted has the likeliest.
+        start, maximum = 0, FIRST_BLOCK
+        while start < len(screened.first):
+            rows = np.arange(start, min(start + maximum, len(screened.first)))
+            pairs = screened.texts(texts, rows)
+            said = reactor.verify(pairs, workers, _share_of(progress, start, len(rows)))
+            progress.update(start + len(rows) - progress.n)
+            yield Block(rows, said.scores, said.read)
+            start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
+
+    return verified if reactor.deciding_stage == "verify" else screened_already
+
+
+def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:
+    """Moves the bar on through a block of `count` pairs as parts of it are read."""
+    return lambda done, of: progress.update(start + count * done // of - progress.n)
+
+
+def by_detector(detector: VerdictSource) -> Decide:
+    """By any local detector, in one stream: some start processes for each, or look at its first pairs.
+
+    A block is one pair, so that a scan which is interrupted keeps all that a slow detector said.
+    """
+
+    def decided(
+        texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
+    ) -> Iterator[Block]:
+        rows = range(len(screened.first))
+        pairs = (Pair(*screened.texts(texts, np.array([row]))[0]) for row in rows)
+        before = _read_so_far(detector)
+        with detector:
+            outcomes = detector.stream(pairs, workers, progress.update)
+            for row, outcome in zip(rows, outcomes, strict=True):
+                read = _read_so_far(detector)
+                yield _block(row, outcome, None if read is None else int(read - (before or 0)))
+                before = read
+        progress.update(len(rows) - progress.n)
+
+    return decided
+
+
+def _block(row: int, outcome: Verdict | Failure, read: int | None) -> Block:
+    """read: None where nobody counts, since each pair is read anew."""
+    if isinstance(outcome, Failure):
+        return Block(np.array([row]), np.array([np.nan]), read or 0, [outcome])
+    return Block(np.array([row]), np.array([outcome.score]), 1 if read is None else read)
+
+
+def _read_so_far(detector: VerdictSource) -> float | None:
+    """None where it does not count."""
+    return detector.counts.get("read")

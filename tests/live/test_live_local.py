@@ -1,0 +1,158 @@
+"""Live with another local detector: over the real server, with what it says and what it fails on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from live_servers import Served, serving, welcomed
+from tiny_models import write_tiny_model
+
+from kimera.detectors import Chain, FunctionDetector, NLIModel, VerdictSource
+from kimera.live import Checked, LiveClient
+from kimera.live.__main__ import main
+from kimera.live.candidate_rule import CandidateRule
+from kimera.live.session import ContradictionFinder
+from kimera.reactor import Reactor
+
+CLOSED, OPEN = "The office is closed on Fridays.", "The office opens every day of the week."
+NEVER = "The office is never closed on Fridays."
+RULES = """\
+def negates(pairs):
+    if any("opens" in text for pair in pairs for text in pair):
+        raise ValueError("opens is no word of mine")
+    return [0.9 if ("never" in first) != ("never" in second) else 0.1 for first, second in pairs]
+"""
+
+
+@pytest.fixture(scope="module")
+def screen() -> Reactor:
+    return Reactor(cache=None, stages="screen")
+
+
+@contextlib.contextmanager
+def served(reactor: Reactor, detector: VerdictSource) -> Iterator[Served]:
+    finder = ContradictionFinder(reactor, CandidateRule(), detector, "mine")
+    finder.load()
+    with serving(finder) as server:
+        yield server
+
+
+async def answers_to(url: str, *texts: str) -> list[Checked]:
+    async with LiveClient(url) as client:
+        return [await client.check(text) for text in texts]
+
+
+def test_a_function_decides_and_the_answer_names_it(screen: Reactor) -> None:
+    with served(screen, FunctionDetector(lambda pairs: [0.8] * len(pairs))) as server:
+        [_, last] = asyncio.run(answers_to(server.url, CLOSED, OPEN))
+        [found] = last.contradictions
+        assert (found.stage, found.detector, found.score, last.failed) == ("local", "mine", 0.8, 0)
+
+
+def test_the_earlier_statement_is_read_first(screen: Reactor) -> None:
+    read: list[tuple[str, str]] = []
+
+    def remember(pairs: list[tuple[str, str]]) -> list[float]:
+        read.extend(pairs)
+        return [0.0] * len(pairs)
+
+    with served(screen, FunctionDetector(remember)) as server:
+        asyncio.run(answers_to(server.url, CLOSED, OPEN))
+    assert read[-1] == (CLOSED, OPEN)
+
+
+def test_what_the_detector_fails_on_is_in_the_answer_and_in_the_log(
+    screen: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    def halts(pairs: list[tuple[str, str]]) -> list[float]:
+        if any(OPEN in pair for pair in pairs):
+            raise ValueError("no")
+        return [0.9] * len(pairs)
+
+    with served(screen, FunctionDetector(halts, batch_size=1)) as server:
+        answers = asyncio.run(answers_to(server.url, CLOSED, OPEN, NEVER))
+    assert [answer.failed for answer in answers] == [0, 1, 1]
+    assert [len(answer.contradictions) for answer in answers] == [0, 0, 1]
+    assert "mine failed on 1 of 1 pairs; raised: " in caplog.text
+
+
+def test_answers_that_are_none_refuse_the_statement_and_the_session_goes_on(screen: Reactor) -> None:
+    def wrong(pairs: list[tuple[str, str]]) -> list[float]:
+        return [2.0 if OPEN in pair else 0.1 for pair in pairs]
+
+    async def run(server: Served) -> list[str]:
+        async with welcomed(server) as talk:
+            return [(await talk.say(text))["type"] for text in (CLOSED, OPEN, NEVER[:-1])]
+
+    with served(screen, FunctionDetector(wrong, batch_size=1)) as server:
+        assert asyncio.run(run(server))[:2] == ["checked", "error"]
+
+
+def test_a_chain_and_an_nli_model_decide_as_they_do_anywhere(
+    screen: Reactor, nli_model: Callable[..., Path]
+) -> None:
+    model = NLIModel(nli_model("bert"), cache=None)
+    [verdict] = model.detect([(CLOSED, OPEN)])
+    chain = Chain({"first": FunctionDetector(lambda pairs: [0.5] * len(pairs)), "model": model})
+    for detector in (model, chain):
+        with served(screen, detector) as server:
+            [_, last] = asyncio.run(answers_to(server.url, CLOSED, OPEN))
+        scores = [found.score for found in last.contradictions]
+        assert scores == ([pytest.approx(verdict.score, abs=1e-4)] if verdict.contradiction else [])
+
+
+def test_another_encoder_needs_no_head_where_another_detector_decides(tmp_path: Path) -> None:
+    encoder = str(write_tiny_model(tmp_path))
+    headless = Reactor(encoder, cache=None, stages="verify")
+    with served(headless, FunctionDetector(lambda pairs: [0.8] * len(pairs))) as server:
+        [_, last] = asyncio.run(answers_to(server.url, CLOSED, OPEN))
+    assert [found.detector for found in last.contradictions] == ["mine"]
+    with pytest.raises(ValueError, match="no head"):
+        ContradictionFinder(headless, CandidateRule())
+
+
+def test_the_command_takes_a_function_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text(RULES)
+    command = [sys.executable, "-m", "kimera.live", "--port", "0", "--local", "rules.py:negates"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as process:
+        assert process.stdout
+        [url] = re.findall(r"Listening on (http://127\.0\.0\.1:\d+)/", process.stdout.readline())
+        answers = asyncio.run(answers_to(url, CLOSED, NEVER, OPEN))
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert [found.detector for found in answers[1].contradictions] == ["rules.py:negates"]
+    assert answers[2].failed > 0
+    assert "note: rules.py:negates decides; its scores are not calibrated" in errors
+    assert "opens is no word of mine" in errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--local", "scores:said.csv"), "no file holds their scores"),
+        (("--local", "kimera", "--local", "kimera:screen"), "as a chain: 'kimera>kimera:screen'"),
+        (("--local", "kimera:screen", "--reactor", "both"), "leave out one of the two"),
+        (("--local", "no_such_module:detect"), "there is no module no_such_module"),
+    ],
+)
+def test_what_cannot_decide_is_an_error(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], told: str
+) -> None:
+    assert main(flags) == 2
+    assert told in capsys.readouterr().err
