@@ -6,6 +6,7 @@ about the same is how rare a related pair is among all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """What a corpus gave: the rule with its floors, and from how many pairs of how many texts."""
+    """What a corpus gave: the rule with its floors, and from how many pairs."""
 
     rule: Rule
     pairs: int
@@ -36,9 +37,8 @@ def floors_of(vectors: np.ndarray, rule: Rule, derived: Collection[str]) -> Floo
 
     vectors: unit vectors of the corpus, of shape (n, dimension). The same corpus gives the same floors.
 
-    In a small corpus one statement in two has a related pair, so that a lower quantile counts there. No floor
-    is below `MIN_FLOOR`.
-    `surely` moves along: it is halfway between the floor and 1, as 0.8 is from 0.6.
+    In a small corpus a lower quantile counts, so that one pair remains for two statements. No floor is below
+    `MIN_FLOOR`. `surely` moves along: it is halfway between the floor and 1, as 0.8 is from 0.6.
     """
     cosines = _random_cosines(vectors)
     if not len(cosines):
@@ -54,7 +54,8 @@ def floors_of(vectors: np.ndarray, rule: Rule, derived: Collection[str]) -> Floo
 
 
 def _quantile(cosines: np.ndarray, share: float) -> float:
-    return round(max(MIN_FLOOR, float(np.quantile(cosines, share))), 3)
+    """To four digits, down: the pair that the quantile is of still counts."""
+    return max(MIN_FLOOR, math.floor(float(np.quantile(cosines, share)) * 1e4) / 1e4)
 
 
 def _random_cosines(vectors: np.ndarray) -> np.ndarray:
