@@ -104,7 +104,7 @@ def test_the_answers_on_the_wire_are_those_drawn_whatever_the_order(judge: Simul
     config = replace(QUICK, error_rate=0.3)
     for text in [*reversed(QUESTIONS), *QUESTIONS[:75]]:
         stated = verdict(ask(judge, text)[1])
-        gold, key = ANSWERS[answer_key(text)]
+        gold, key, _ = ANSWERS[answer_key(text)]
         assert (stated["contradiction"], stated["confidence"]) == draw_verdict(config, key, gold)
 
 
