@@ -206,8 +206,9 @@ def _cost(summary: Summary) -> Answer:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
-    if cached := notes.speed_notes(title, detector):
-        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", " ".join(cached))
+    if notes.is_cached(detector):
+        cached = " ".join(notes.speed_notes(title, detector))
+        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", cached)
     mean = detector["latency_ms"].get("mean")
     time = f"{words.quantity(mean)} ms a pair" if mean else "no time measured"
     rate = detector.get("pairs_per_s") if mean != 0 else None  # read from a file that states no times

@@ -14,6 +14,7 @@ SIMULATED = (
 )
 FEW_LABELS = 200
 FEW_CLUSTERS = 30
+FEW_CACHED = 0.05  # share of the work that hardly changes a time
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
 
@@ -125,19 +126,29 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
 
 def is_timed(detector: Detector) -> bool:
     """Whether its time is that of its own work: not where that was cached, or where a file says no time."""
-    return not speed_notes("", detector) and bool(detector["latency_ms"].get("mean"))
+    return not is_cached(detector) and bool(detector["latency_ms"].get("mean"))
+
+
+def is_cached(detector: Detector) -> bool:
+    """Whether so much came from the cache that its time is not that of a first run."""
+    return any(some > FEW_CACHED * total for some, total, _ in _cached(detector))
+
+
+def _cached(detector: Detector) -> list[tuple[int, int, str]]:
+    """(how many came from the cache, of how many, of what), of texts and pairs."""
+    settings = detector["settings"]
+    return [
+        (settings[cached_key], settings[cached_key] + settings[done], noun)
+        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
+        if settings.get(cached_key)
+    ]
 
 
 def speed_notes(who: str, detector: Detector) -> list[str]:
-    settings = detector["settings"]
-    cached = {
-        counted(settings[cached_key] + settings[done], noun): settings[cached_key]
-        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
-        if settings.get(cached_key)
-    }
+    cached = _cached(detector)
     if not cached:
         return []
-    parts = " and ".join(f"{some:,} of {total}" for total, some in cached.items())
+    parts = " and ".join(f"{some:,} of {counted(total, noun)}" for some, total, noun in cached)
     return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
 
 

@@ -78,22 +78,32 @@ def blocks(summary: Summary) -> list[Summary]:
 
 
 def heading_of_two(summary: Summary) -> str:
-    tests = sum("accuracy" in entry["differences"] for entry in summary["agreement"])
+    tests = _tests(summary)
+    if not tests:
+        return "Verdicts of each two"
     adjusted = f", p adjusted for {tests} tests" if tests > 1 else ""
     return f"Accuracy of each two, first minus second (95 % intervals{adjusted})"
+
+
+def _tests(summary: Summary) -> int:
+    """How many couples have a difference of accuracies, which takes labels."""
+    return sum("accuracy" in entry["differences"] for entry in summary["agreement"])
 
 
 def rows_of_two(summary: Summary) -> list[Row]:
     """A header, then a row for each two detectors: how far they agree, and whether one is better."""
     names = words.titles(summary)
-    table: list[Row] = [("first / second", "agree", "points", "p", "")]
-    return table + [
-        (f"{names[entry['a']]} / {names[entry['b']]}", *_cells_of_two(entry))
-        for entry in summary["agreement"]
-    ]
+    head: Row = ("agree", "points", "p", "")
+    cells = _cells_of_two
+    if not _tests(summary):
+        head, cells = ("agree", "kappa", "answered by both"), _unlabelled_cells_of_two
+    couples = (
+        (f"{names[entry['a']]} / {names[entry['b']]}", *cells(entry)) for entry in summary["agreement"]
+    )
+    return [("first / second", *head), *couples]
 
 
-def _cells_of_two(entry: dict[str, Any]) -> tuple[str, ...]:
+def _cells_of_two(entry: dict[str, Any]) -> Row:
     rate = words.figure_cell(entry, "rate", "{:.1%}".format)
     found = entry["differences"]
     if "accuracy" not in found:
@@ -101,6 +111,11 @@ def _cells_of_two(entry: dict[str, Any]) -> tuple[str, ...]:
     ends = words.from_to(found["intervals"]["accuracy"], 100, 1)
     p = words.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
     return rate, f"{100 * found['accuracy']:+.1f} ({ends})", p, in_a_word(found)
+
+
+def _unlabelled_cells_of_two(entry: dict[str, Any]) -> Row:
+    figures = {"rate": "{:.1%}", "kappa": "{:.3f}", "both_answered": "{:,}"}
+    return tuple(words.figure_cell(entry, name, how.format) for name, how in figures.items())
 
 
 def in_a_word(found: dict[str, Any]) -> str:

@@ -189,6 +189,16 @@ def test_times_that_nobody_measured_are_not_compared() -> None:
     assert claims(cost)[0] == "file: no fee, no time measured."
 
 
+def test_a_few_texts_from_the_cache_do_not_hide_a_time() -> None:
+    def cached(count: int) -> DetectorResult:
+        return replace(local(0.3, "other", 2.0), settings={"encoded": 100 - count, "from_cache": count})
+
+    best = local(0.0, "best", 1.0)
+    few, many = (claims(decided(run_of(MANY, best, cached(count)))[0])[1] for count in (2, 90))
+    assert few.endswith("It is 2 times as fast.")
+    assert many.endswith("Their times cannot be compared.")
+
+
 def test_without_labels_no_local_detector_is_called_the_best() -> None:
     unlabelled = np.full(MANY.size, -1, dtype=np.int8)
     quality, _, pairs = decided(run_of(unlabelled, *(local(0.1 * i, f"detector-{i}") for i in range(5))))

@@ -95,6 +95,9 @@ def test_without_labels_the_overview_says_what_is_known() -> None:
     rows = told.split("Overview\n")[1].split("\n\n")[0].splitlines()
     assert [row.split()[0] for row in rows[1:]] == [*LOCAL[:7], "gpt-4o-mini"]
     assert rows[1].split()[1:4] == ["-", "-", "-"]
+    each_two = told.split("Verdicts of each two\n")[1].splitlines()
+    assert each_two[0].split() == ["first", "/", "second", "agree", "kappa", "answered", "by", "both"]
+    assert re.match(r"detector-a / detector-b +\d\d\.\d% +0\.\d{3} +400$", each_two[1])
 
 
 def test_eight_detectors_differ_in_colour_mark_and_dash() -> None:
