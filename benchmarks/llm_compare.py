@@ -69,7 +69,7 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
     # What a run imports, scipy among it, --help need not wait for.
     from benchmarks.report import print_summary
     from benchmarks.run import run_comparison
-    from benchmarks.runs import idle_flags, resumed_settings
+    from benchmarks.runs import idle_flags, require_told_again, resumed_settings
 
     def show(settings: RunSettings, summary: dict[str, Any], folder: Path) -> None:
         if settings.json:
@@ -84,6 +84,7 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
                 "--dry-run estimates a whole run, not the rest of one, so it cannot be combined with --resume"
             )
         settings, header = resumed_settings(told, folder)
+        require_told_again(told, settings, folder)
     for effect in (*without_effect(told, settings), *idle_flags(told, settings)):
         note(effect)
     return run_comparison(settings, header, as_called("kimera compare"), show)

@@ -37,6 +37,7 @@ from benchmarks.runs import (
     judges_base_url,
     judges_of,
     local_names_of,
+    local_words,
     new_run_folder,
     pairs_of_run,
     planned,
@@ -68,6 +69,7 @@ def run_comparison(
     show: is given the settings, the summary and the run's folder.
     """
     check_judge(settings)
+    command += local_words(settings)
     infos = planned(settings)
     gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()

@@ -113,6 +113,7 @@ class _DetectorSettings:
         "--first",
         metavar="NAME",
         identity=True,
+        outward=True,
         kept=absolute_name,
         help="with --cascade: the local detector that goes first, as --local names it (default: the first of "
         "them)",
@@ -123,6 +124,7 @@ class _DetectorSettings:
         repeated=True,
         metavar="NAME",
         identity=True,
+        outward=True,
         kept=absolute_name,
         help="with --cascade: the next one, which gets what those before it are not sure of (--sure), and "
         "the judge after it; may be given several times",

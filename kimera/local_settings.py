@@ -29,7 +29,7 @@ REACTOR = "kimera"
 GROUP = "kimera.detectors"
 STAGES = {"": None, "screen": "screen", "verify": "verify"}
 _ALIAS = re.compile(r"([^=/\\:]*)=(.*)", re.DOTALL)
-_FUNCTION = re.compile(r".+:[^\W\d]\w*", re.DOTALL)
+_FUNCTION = re.compile(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", re.DOTALL)
 
 
 class LocalName(NamedTuple):
@@ -49,20 +49,27 @@ class Asked(NamedTuple):
     stages: Stages | None
     labels: str | None
     revision: str | None
+    in_chain: bool = False
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of local detector. noun: what people call one. title: of one without a title of its own.
 
-    is_replayed: its verdicts were given before. is_judge: by a judge.
+    has_prefix: whether a name of this kind begins with the kind, as in scores:FILE. path: of what follows it,
+    the part that may be a path. is_replayed: its verdicts were given before. is_judge: by a judge.
+    takes_engine: whether it computes where --engine says. runs_code: whether making it runs the user's code.
     """
 
     noun: str
     make: Callable[[Asked], VerdictSource]
     title: Callable[[str], str]
+    has_prefix: bool = False
+    path: Callable[[str], str] = str
     is_replayed: bool = False
     is_judge: bool = False
+    takes_engine: bool = False
+    runs_code: bool = False
 
 
 def _reactor(asked: Asked) -> VerdictSource:
@@ -107,7 +114,7 @@ def _function(asked: Asked) -> VerdictSource:
 def _scores_file(role: Literal["local", "judge"], asked: Asked) -> VerdictSource:
     from kimera.detectors import ScoresFile  # as above
 
-    return ScoresFile(asked.rest, role=role)
+    return ScoresFile(asked.rest, role=role, must_match=not asked.in_chain)
 
 
 def _stem(path: str) -> str:
@@ -118,7 +125,13 @@ def _chain(asked: Asked) -> VerdictSource:
     from kimera.detectors import Chain  # as above
 
     names = local_names(_stages(asked.rest))
-    return Chain(sources_of(asked.settings, asked.local, asked.stages, names), asked.local.sure)
+    if judge := next((name for name in names if kind_of(name).is_judge), None):
+        raise UserError(
+            f"--local {asked.rest}: {JUDGE}:{judge.rest} holds what a judge said, and a chain is of local "
+            f"detectors; give --local {JUDGE}:{judge.rest} beside it"
+        )
+    sources = sources_of(asked.settings, asked.local, asked.stages, names, in_chain=True)
+    return Chain(sources, asked.local.sure)
 
 
 def _stages(rest: str) -> list[str]:
@@ -132,17 +145,36 @@ def _chain_title(rest: str) -> str:
 MODEL, FUNCTION, SCORES, JUDGE, CHAIN = "model", "function", "scores", "judge", "chain"
 THEN = ">"
 KINDS = {
-    REACTOR: Kind("reactor", _reactor, lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR),
-    SCORES: Kind("scores file", partial(_scores_file, "local"), _stem, is_replayed=True),
-    JUDGE: Kind(
-        "judge's results file", partial(_scores_file, "judge"), _stem, is_replayed=True, is_judge=True
+    REACTOR: Kind(
+        "reactor",
+        _reactor,
+        lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR,
+        has_prefix=True,
+        path=lambda _: "",
+        takes_engine=True,
     ),
-    CHAIN: Kind("chain", _chain, _chain_title),
-    FUNCTION: Kind("function", _function, os.path.basename),
+    SCORES: Kind("scores file", partial(_scores_file, "local"), _stem, has_prefix=True, is_replayed=True),
+    JUDGE: Kind(
+        "judge's results file",
+        partial(_scores_file, "judge"),
+        _stem,
+        has_prefix=True,
+        is_replayed=True,
+        is_judge=True,
+    ),
+    CHAIN: Kind("chain", _chain, _chain_title, path=lambda _: "", takes_engine=True),
+    FUNCTION: Kind(
+        "function",
+        _function,
+        os.path.basename,
+        path=lambda rest: rest.rpartition(":")[0],
+        runs_code=True,
+    ),
     MODEL: Kind(
         "NLI model",
         _nli_model,
         lambda rest: Path(rest).resolve().name if os.path.isdir(rest) else rest,
+        takes_engine=True,
     ),
 }
 
@@ -203,11 +235,13 @@ def _kind_of(name: str) -> tuple[str, str]:
     """(the kind, what follows it)."""
     if THEN in name:
         return CHAIN, name
+    prefix, _, rest = name.partition(":")
     if os.path.isdir(name) and name != REACTOR:
         return MODEL, name
-    prefix, _, rest = name.partition(":")
-    if prefix in (REACTOR, SCORES, JUDGE) or prefix in _entry_points():
+    if prefix in KINDS and KINDS[prefix].has_prefix:
         return prefix, rest
+    if prefix in _entry_points():
+        return f"{GROUP}:{prefix}", rest
     return (FUNCTION, name) if _FUNCTION.fullmatch(name) else (MODEL, name)
 
 
@@ -217,8 +251,15 @@ def _entry_points() -> Mapping[str, EntryPoint]:
 
 
 def _kind(name: str) -> Kind:
-    return KINDS.get(name) or Kind(
-        "local detector", lambda asked: _plugin(name, asked), lambda rest: f"{name}:{rest}" if rest else name
+    """Of `KINDS`, or of another package."""
+    if name in KINDS:
+        return KINDS[name]
+    point = name.removeprefix(f"{GROUP}:")
+    return Kind(
+        "local detector",
+        partial(_plugin, point),
+        lambda rest: f"{point}:{rest}" if rest else point,
+        has_prefix=True,
     )
 
 
@@ -233,16 +274,27 @@ def _plugin(name: str, asked: Asked) -> VerdictSource:
             f"--local {name}: {point.value}, which another package brings, failed: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if not hasattr(source, "stream"):
+        raise UserError(
+            f"--local {name}: {point.value} gave {type(source).__name__}; expected a "
+            "kimera.detectors.VerdictSource"
+        )
     return source
 
 
 def chained(names: Sequence[LocalName]) -> LocalName:
     """The chain of these."""
-    return LocalName(f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_whole, names)))
+    return LocalName(f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_given, names)))
+
+
+def _given(name: LocalName) -> str:
+    """As `--local` would be given it."""
+    return _whole(name) if name.title == kind_of(name).title(name.rest) else f"{name.title}={_whole(name)}"
 
 
 def _whole(name: LocalName) -> str:
-    return name.rest if name.kind in (MODEL, FUNCTION, CHAIN) else ":".join(filter(None, name[1:]))
+    prefix = [name.kind.removeprefix(f"{GROUP}:")] if kind_of(name).has_prefix else []
+    return ":".join([*prefix, *filter(None, [name.rest])])
 
 
 def kind_of(name: LocalName) -> Kind:
@@ -264,10 +316,10 @@ def absolute_name(given: str) -> str:
             for part in rest.split(THEN)
         )
         return given.removesuffix(rest) + THEN.join(parts)
-    path, colon, function = rest.rpartition(":") if kind == FUNCTION else (rest, "", "")
-    if kind == REACTOR or not os.path.exists(path):
+    path = _kind(kind).path(rest)
+    if not path or not os.path.exists(path):
         return given
-    return given.removesuffix(rest) + os.path.abspath(path) + colon + function
+    return given.removesuffix(rest) + os.path.abspath(path) + rest.removeprefix(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +332,7 @@ class LocalSettings:
         repeated=True,
         metavar="[TITLE=]NAME",
         identity=True,
+        outward=True,
         kept=absolute_name,
         help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
         "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
@@ -331,7 +384,12 @@ class LocalSettings:
 
 
 def sources_of(
-    settings: ReactorSettings, local: LocalSettings, stages: Stages | None, names: Sequence[LocalName]
+    settings: ReactorSettings,
+    local: LocalSettings,
+    stages: Stages | None,
+    names: Sequence[LocalName],
+    *,
+    in_chain: bool = False,
 ) -> dict[str, VerdictSource]:
     """The local detectors of these names by their titles. stages: of a reactor whose name asks for none.
 
@@ -347,6 +405,7 @@ def sources_of(
                 stages,
                 labels.get(name.title, labels.get("")),
                 revisions.get(name.title, revisions.get("")),
+                in_chain,
             )
         )
         for name in names
@@ -369,6 +428,11 @@ def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
                 raise UserError(
                     f"{flag} {title}=...: no NLI model of this run is called so; they are {', '.join(titles)}"
                 )
+
+
+def run_code(names: Sequence[LocalName]) -> list[LocalName]:
+    """Those whose making runs code of the user's."""
+    return [name for name in names if any(kind_of(stage).runs_code for stage in stages_in([name]))]
 
 
 def idle_options(names: Sequence[LocalName]) -> set[str]:

@@ -12,9 +12,11 @@ from kimera.errors import UserError
 from kimera.local_settings import (
     LocalSettings,
     absolute_name,
+    chained,
     local_name,
     local_names,
     require_models,
+    stages_in,
 )
 
 
@@ -72,6 +74,38 @@ def test_a_run_that_goes_on_elsewhere_finds_its_files(
         kept = absolute_name(given)
         assert absolute_name(kept) == kept
         assert local_name(kept).title == local_name(given).title
+
+
+def test_a_chain_keeps_the_titles_of_its_stages() -> None:
+    chain = chained([local_name("a=some/model"), local_name("rules.py:detect"), local_name("kimera:screen")])
+    assert chain.title == "a > rules.py:detect > kimera:screen"
+    assert [stage.title for stage in stages_in([chain])] == ["a", "rules.py:detect", "kimera:screen"]
+
+
+def test_a_folder_says_nothing_of_what_code_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rules.py").write_text("def detect(pairs):\n    return [0.2] * len(pairs)\n")
+    flags = ["--kimera-only", "--local", "rules.py:detect"]
+    assert main([*flags, "--no-viz", "--quiet", "--out", "run"]) == 0
+    Path("rules.py").write_text("raise SystemExit('code was run')\n")
+    assert main(["--resume", "run", "--quiet"]) == 2
+    assert f"give it again: --local {tmp_path}/rules.py:detect" in capsys.readouterr().err
+    Path("kimera.toml").write_text('[compare]\nlocal = ["rules.py:detect"]\n')
+    assert main(["--kimera-only", "--quiet", "--out", "other"]) == 2
+    assert "what code runs" in capsys.readouterr().err
+
+
+def test_a_judges_results_are_no_stage_and_go_first_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("j.csv").write_text("id,score\n1,0.5\n")
+    assert main(["--kimera-only", "--local", "kimera:screen>judge:j.csv", "--out", "run"]) == 2
+    assert "a chain is of local detectors" in capsys.readouterr().err
+    assert main(["--simulate", "--cascade", "0.1", "--first", "judge:j.csv", "--out", "run"]) == 2
+    assert "a local detector goes first" in capsys.readouterr().err
 
 
 def test_a_flag_about_a_model_needs_that_model() -> None:

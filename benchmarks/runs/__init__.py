@@ -44,6 +44,7 @@ __all__ = [
     "judges_base_url",
     "judges_of",
     "local_names_of",
+    "local_words",
     "new_run_folder",
     "open_run",
     "pairings",
@@ -51,6 +52,7 @@ __all__ = [
     "planned",
     "price_for",
     "protocol_of",
+    "require_told_again",
     "resumed_settings",
     "rows_of",
     "write_candidates",
@@ -67,9 +69,11 @@ if TYPE_CHECKING:
         judges_base_url,
         judges_of,
         local_names_of,
+        local_words,
         planned,
         price_for,
         protocol_of,
+        require_told_again,
     )
     from benchmarks.runs.dry_runs import dry_run
     from benchmarks.runs.finished_run import FinishedRun, open_run
@@ -119,6 +123,8 @@ else:
                 "judges_base_url",
                 "judges_of",
                 "local_names_of",
+                "local_words",
+                "require_told_again",
                 "planned",
                 "price_for",
                 "protocol_of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from kimera.detectors import ScoresFile
 from kimera.errors import UserError
 from kimera.local_settings import (
     LocalName,
+    absolute_name,
     chained,
     idle_options,
     kind_of,
@@ -44,6 +46,7 @@ from kimera.local_settings import (
     local_names,
     require_models,
     require_titles,
+    run_code,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     for flag, value in takes_cascade.items():
         if value and not settings.cascade:
             raise UserError(f"{flag} goes with --cascade RISK; give both")
+    if settings.cascade and all(kind_of(name).is_judge for name in local_names_of(settings)):
+        raise UserError("--cascade takes a local detector that goes first; give --first NAME")
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
@@ -140,11 +145,35 @@ def idle_flags(told: CommandLine[RunSettings], run: RunSettings) -> Iterator[str
         yield f"without effect on {', '.join(name.title for name in names)}: {', '.join(flags)}"
 
 
+def require_told_again(told: CommandLine[RunSettings], run: RunSettings, folder: str) -> None:
+    """Raises UserError where a run that goes on has code of the user's, and this command line names none."""
+    names = run_code(local_names_of(run))
+    if names and not {"local", "first", "then"} & told.flags:
+        raise UserError(
+            f"--resume {folder}: this run has code of yours, {', '.join(name.title for name in names)}, and "
+            f"that is not run because a folder says so; give it again:{local_words(run)}"
+        )
+
+
+def local_words(settings: RunSettings) -> str:
+    """The flags that name its code again, with a blank before each; empty where there is none."""
+    if not run_code(local_names_of(settings)):
+        return ""
+    flags = [("--local", name) for name in settings.local]
+    flags += [("--first", settings.first)] if settings.first else []
+    flags += [("--then", name) for name in settings.then]
+    return "".join(f" {flag} {shlex.quote(name)}" for flag, name in flags)
+
+
 def _asked_for(settings: RunSettings) -> list[LocalName]:
     """Its local detectors; what goes first in a cascade is the first one."""
     by_title = {name.title: name for name in local_names(settings.local)}
     given = list(by_title.values()) if settings.local or not settings.first else []
-    ahead = [by_title.get(name, local_name(name)) for name in (settings.first, *settings.then) if name]
+    # A journal has the path of a folder that a title happens to be as well.
+    known = by_title | {absolute_name(title): name for title, name in by_title.items()}
+    ahead = [known.get(name) or local_name(name) for name in (settings.first, *settings.then) if name]
+    if ahead and kind_of(ahead[0]).is_judge:
+        raise UserError(f"--first {settings.first}: this is a judge's; a local detector goes first")
     if settings.then:
         ahead = [chained(ahead if settings.first else [*by_title.values()][:1] + ahead)]
         given = given if settings.local else []
@@ -224,11 +253,14 @@ def detectors_of(
     stack: contextlib.ExitStack,
 ) -> list[Detector]:
     """sources: its local detectors by name. Raises UserError for a file that says nothing of the dataset."""
-    on_ray = settings.engine != "local"
+    on_ray = {
+        name.title: settings.engine != "local" and kind_of(name).takes_engine
+        for name in local_names_of(settings)
+    }
     detectors: list[Detector] = [
         FileDetector(source, name, dataset)
         if isinstance(source, ScoresFile)
-        else LocalDetector(source, settings.mp, name, on_ray=on_ray)
+        else LocalDetector(source, settings.mp, name, on_ray=on_ray[name])
         for name, source in sources.items()
     ]
     if settings.kimera_only:

@@ -45,7 +45,7 @@ class Option:
     identity: another value makes it another run. one_session: says how to run, not what; no journal keeps it.
     secret: is written nowhere. variable: of the environment, where a secret belongs instead of a file. path:
     may name a file or a folder. kept: what a journal keeps of one value, where that is another one. outward:
-    decides where texts and keys go, or who gets in.
+    decides where texts and keys go, who gets in, or what code runs.
     """
 
     name: str = ""
@@ -292,8 +292,8 @@ def _require_allowed(setting: Option, where: str, path: Path, *, is_named: bool)
         raise UserError(f"{where}: a key does not belong in a file; set {setting.variable} instead")
     if setting.outward and not is_named:
         raise UserError(
-            f"{where} decides where texts and keys go, or who gets in, so it is not taken from a file that "
-            f"was only found; if you trust the file, give --config {path}"
+            f"{where} decides where texts and keys go, who gets in, or what code runs, so it is not taken "
+            f"from a file that was only found; if you trust the file, give --config {path}"
         )
 
 

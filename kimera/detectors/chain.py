@@ -22,9 +22,9 @@ class Chain(VerdictSource):
     """One detector made of several, by name, the cheapest first.
 
     sure: the confidence from which a stage's verdict stands, 0.5 to 1. Whether it does depends on the pair
-    alone, so a pair's verdict is the same in any order and in any company. What a stage fails on goes on as
-    well; where the last stage that a pair came to failed on it, the pair has failed. Raises UserError for
-    fewer than two detectors, or no confidence.
+    alone, so a pair's verdict is the same in any order and in any company, as far as its stages' are. What
+    a stage fails on goes on as well; where the last stage that a pair came to failed on it, the pair has
+    failed. Raises UserError for fewer than two detectors, or no confidence.
 
     A pair's `latency_ms` is the sum over the stages that it went through.
     """
@@ -88,24 +88,33 @@ class Chain(VerdictSource):
     ) -> Iterator[Verdict | Failure]:
         source = iter(pairs)
         while chunk := list(islice(source, PAIRS_AT_A_TIME)):
-            yield from self._chunk(chunk, workers)
-            if on_progress is not None:
-                on_progress(len(chunk))
+            for result in self._chunk(chunk, workers):
+                yield result
+                if on_progress is not None:
+                    on_progress(1)
 
-    def _chunk(self, chunk: Sequence[Pair], workers: int | None) -> list[Verdict | Failure]:
+    def _chunk(self, chunk: Sequence[Pair], workers: int | None) -> Iterator[Verdict | Failure]:
+        """What the last stage says, which may have been paid for, is given at once."""
         results: list[Verdict | Failure] = []
         doubtful = list(range(len(chunk)))
-        for name, source in self.sources.items():
-            self._given[name] += len(doubtful)
-            said = list(source.stream([chunk[place] for place in doubtful], workers))
-            self._failed[name] += sum(isinstance(result, Failure) for result in said)
-            if not results:
-                results = said
-            else:
-                for place, result in zip(doubtful, said, strict=True):
-                    results[place] = _later(results[place], result)
+        *before, last = self.sources
+        for name in before:
+            said = list(self._said(name, [chunk[place] for place in doubtful], workers))
+            results = results or said
+            for place, result in zip(doubtful, said, strict=True):
+                results[place] = result if results is said else _later(results[place], result)
             doubtful = [place for place in doubtful if not self._is_sure(results[place])]
-        return results
+        waiting = set(doubtful)
+        said_last = self._said(last, [chunk[place] for place in doubtful], workers)
+        for place, result in enumerate(results):
+            yield _later(result, next(said_last)) if place in waiting else result
+        next(said_last, None)  # so that it comes to its end
+
+    def _said(self, name: str, pairs: Sequence[Pair], workers: int | None) -> Iterator[Verdict | Failure]:
+        for result in self.sources[name].stream(pairs, workers):
+            self._given[name] += 1
+            self._failed[name] += isinstance(result, Failure)
+            yield result
 
     def _is_sure(self, result: Verdict | Failure) -> bool:
         return isinstance(result, Verdict) and result.confidence >= self.sure

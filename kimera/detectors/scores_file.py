@@ -35,6 +35,7 @@ class ScoresFile(VerdictSource):
     with a confidence. latency_ms (or latency_s) and cost, in dollars, may stand beside them; `row_of` gives
     these. format: how the file is written, where its content is not to say.
     role: "judge" for verdicts that a judge gave elsewhere; then `kind` says so.
+    must_match: whether it is an error if no row is of any of the pairs; not so for a part of a run's.
     trained_on: titles of the data sets that whatever wrote it was fitted on; None: nobody knows.
 
     A pair without a row is a `Failure` of kind "no_row"; one whose row has an empty answer, of "no_verdict".
@@ -56,6 +57,7 @@ class ScoresFile(VerdictSource):
         format: TableFormat | None = None,
         role: Literal["local", "judge"] = "local",
         trained_on: list[str] | None = None,
+        must_match: bool = True,
     ) -> None:
         if unknown := [part for part in columns or {} if part not in PARTS]:
             raise UserError(f"columns has {shorten(unknown[0])}; expected any of {', '.join(PARTS)}")
@@ -66,7 +68,7 @@ class ScoresFile(VerdictSource):
         self._rows = 0
         self._index = self._read(dict(columns or {}), format)
         self._sha256 = _sha256(self.path)
-        self._is_of_these = False  # whether a pair was found in it
+        self._is_of_these = not must_match  # or once a pair was found in it
 
     @property
     def kind(self) -> str:
