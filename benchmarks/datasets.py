@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import EMBEDDED, FileSource, HubLoader, HubSource, Source, load_from_hub
+from benchmarks.data import EMBEDDED, DatasetSource, FileSource, HubLoader, HubSource, load_from_hub
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -243,7 +243,7 @@ def _shares(class_sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 def _find_source(
     name_or_path: str | Path, title: str, hub_loader: HubLoader, roles: Roles, format: TableFormat
-) -> Source:
+) -> DatasetSource:
     name = str(name_or_path)
     if name == EMBEDDED:
         path = Path(str(files("benchmarks") / "data" / "kimera_pairs.jsonl"))
@@ -258,7 +258,7 @@ def _find_source(
     )
 
 
-def _without_effect(source: Source, format: TableFormat | None) -> Iterator[str]:
+def _without_effect(source: DatasetSource, format: TableFormat | None) -> Iterator[str]:
     """A note on what the user says of how a file is written, where the source is none of the user's files."""
     is_used = isinstance(source, FileSource) and source.name != EMBEDDED
     idle = [f"--{flag}" for flag, value in asdict(format or TableFormat()).items() if value and not is_used]
@@ -267,7 +267,7 @@ def _without_effect(source: Source, format: TableFormat | None) -> Iterator[str]
 
 
 def _checked_pass(
-    source: Source,
+    source: DatasetSource,
     state: object,
     sha256: str,
     *,
@@ -290,7 +290,7 @@ def _checked_pass(
     _check_unchanged(source, state, sha256)
 
 
-def _check_unchanged(source: Source, state: object, sha256: str) -> None:
+def _check_unchanged(source: DatasetSource, state: object, sha256: str) -> None:
     # The hash only where size or time differ: a file that was merely touched is the same.
     if source.state() != state and source.sha256() != sha256:
         raise UserError(

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from servers import HOST
 
 from kimera.live.access import access_of
-from kimera.live.capacity import Limits
-from kimera.live.contradictions import Found, Statement
+from kimera.live.capacity import LiveLimits
+from kimera.live.contradictions import Found, NumberedStatement
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
 from kimera.live.session import ContradictionFinder, Session
@@ -56,7 +56,7 @@ def serving(
 
     async def run() -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        server = LiveServer(finder, access_of(HOST, origins, token), Limits(**limits))
+        server = LiveServer(finder, access_of(HOST, origins, token), LiveLimits(**limits))
         async with server.listening() as port:
             started.append(Served(server, port, lambda: loop.call_soon_threadsafe(stopped.set)))
             is_up.set()
@@ -136,7 +136,7 @@ class HeldFinder(ContradictionFinder):
 
     def check(
         self,
-        arrived: Sequence[tuple[Session, Statement]],
+        arrived: Sequence[tuple[Session, NumberedStatement]],
         on_read: Callable[[int, int], object] | None = None,
     ) -> list[Found]:
         self.is_asked.set()

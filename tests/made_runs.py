@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detector_info import judge_info, local_info
-from benchmarks.report.results_csv import Finding
+from benchmarks.report.results_csv import RowResult
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import FAILED, DetectorResult
 from kimera.pairs import Failure, Pair, Verdict
@@ -87,13 +87,13 @@ RUNS: dict[str, Callable[[], RunResult]] = {
 }
 
 
-def rows_of(run: RunResult) -> Iterator[tuple[Pair, list[Finding]]]:
+def rows_of(run: RunResult) -> Iterator[tuple[Pair, list[RowResult]]]:
     for i in range(run.labels.size):
         findings = [finding_of(detector, i) for detector in run.detectors]
         yield Pair(HOSTILE, f"text {i}", id=str(i), category=HOSTILE), findings
 
 
-def finding_of(detector: DetectorResult, i: int) -> Finding:
+def finding_of(detector: DetectorResult, i: int) -> RowResult:
     if detector.verdicts[i] == FAILED:
         return Failure("timeout", HOSTILE)
     return Verdict(bool(detector.verdicts[i]), 0.9, HOSTILE, float(detector.latency_ms[i]))

@@ -6,10 +6,10 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "EMBEDDED",
+    "DatasetSource",
     "FileSource",
     "HubLoader",
     "HubSource",
-    "Source",
     "families_of",
     "load_from_hub",
 ]
@@ -17,10 +17,10 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.data.dataset_sources import (
         EMBEDDED,
+        DatasetSource,
         FileSource,
         HubLoader,
         HubSource,
-        Source,
         load_from_hub,
     )
     from benchmarks.data.families import families_of
@@ -33,7 +33,7 @@ else:
                 "FileSource",
                 "HubLoader",
                 "HubSource",
-                "Source",
+                "DatasetSource",
                 "load_from_hub",
             ],
             "families": ["families_of"],

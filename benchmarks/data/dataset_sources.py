@@ -28,7 +28,7 @@ _HUB_NAME = re.compile(r"hf:(?P<name>[^@:]+)(?:@(?P<config>[^:]+))?(?::(?P<split
 _SPLITS_IN_ORDER = ("test", "validation", "train")
 
 
-class Source(Protocol):
+class DatasetSource(Protocol):
     """Rows that can be read again, and ways to tell whether they are still the same."""
 
     @property

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.perf.proof import Bench, Finding, Proof, made_pairs
+from benchmarks.perf.proof import Bench, Proof, ProofFinding, made_pairs
 from kimera.pairs import CONTRADICTION
 
 STRENGTHS = (
@@ -30,7 +30,7 @@ STRENGTHS = (
 MAX_SECONDS, MAX_MB = 30.0, 1500.0
 
 
-def many_detectors(bench: Bench) -> Iterator[Finding]:
+def many_detectors(bench: Bench) -> Iterator[ProofFinding]:
     """The run, then its report once more by itself, which is where the statistics are."""
     count = bench.size(10_000, 400)
     run = bench.folder / "run"
@@ -41,9 +41,11 @@ def many_detectors(bench: Bench) -> Iterator[Finding]:
     )
     seconds, report_mb = _measured("benchmarks.report", str(run))
     what = f"report of {count:,} pairs and {len(STRENGTHS)} detectors, start-up included"
-    yield Finding(what, f"under {MAX_SECONDS:.0f} s", f"{seconds:.1f} s", seconds < MAX_SECONDS, timed=True)
+    yield ProofFinding(
+        what, f"under {MAX_SECONDS:.0f} s", f"{seconds:.1f} s", seconds < MAX_SECONDS, timed=True
+    )
     peak = max(run_mb, report_mb)
-    yield Finding(
+    yield ProofFinding(
         "peak memory of the run, and of the report",
         f"under {MAX_MB:,.0f} MB",
         f"{run_mb:,.0f} MB, {report_mb:,.0f} MB",

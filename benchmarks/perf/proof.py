@@ -12,7 +12,7 @@ from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Pair
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProofFinding:
     """One figure. held: None where it could not be measured. timed: it depends on the machine's speed."""
 
     what: str
@@ -42,7 +42,7 @@ class Bench:
         return path
 
 
-Proof = Callable[[Bench], Iterable[Finding]]
+Proof = Callable[[Bench], Iterable[ProofFinding]]
 
 
 def made_pairs(count: int) -> Iterator[Pair]:

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from benchmarks.cascade.cascade import CascadePlan
 from benchmarks.detector_info import judge_info, local_info
-from benchmarks.perf.proof import Bench, Finding, Proof
+from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.report import build_summary
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats import metrics
@@ -28,12 +28,12 @@ MANY = 2_000_000  # pairs that stand for all pairs
 MAX_REJECTED = 0.064  # of what should be 5 %, in 1,000 repetitions
 
 
-def coverage(bench: Bench) -> Iterator[Finding]:
+def coverage(bench: Bench) -> Iterator[ProofFinding]:
     """Every 95 % interval holds what is true of all pairs about as often as it says."""
     for n in (200,) if bench.small else (200, 1000):
         for name, share in _covered(n, bench.size(1000, 60), bench.size(MANY, MANY // 10)).items():
             held = 0.92 <= share <= 0.98 if not bench.small else share >= 0.85
-            yield Finding(f"95 % interval of {name}, n={n:,}", "92 to 98 %", f"{share:.1%}", held)
+            yield ProofFinding(f"95 % interval of {name}, n={n:,}", "92 to 98 %", f"{share:.1%}", held)
 
 
 def _covered(n: int, repetitions: int, many: int) -> dict[str, float]:
@@ -55,25 +55,25 @@ def scored(random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray,
     return labels, (scores >= 0.5).astype(np.int8), scores
 
 
-def tests_of_two(bench: Bench) -> Iterator[Finding]:
+def tests_of_two(bench: Bench) -> Iterator[ProofFinding]:
     """Tests reject as often as they may where they should not, and often where they should."""
     repetitions = bench.size(1000, 60)
     maximum = MAX_REJECTED if not bench.small else 0.15
     for n in (200, 1000):
         share = _claimed(n, 0.0, repetitions, lambda p, _: p < 0.05)
-        yield Finding(
+        yield ProofFinding(
             f"McNemar rejects equal detectors, n={n:,}", "at most 6.4 %", f"{share:.1%}", share <= maximum
         )
         share = _claimed(n, MARGIN, repetitions, lambda _, equivalent: equivalent < 0.05)
         what = f"equivalence within 2 points of detectors 2 points apart, n={n:,}"
-        yield Finding(what, "at most 6.4 %", f"{share:.1%}", share <= maximum)
+        yield ProofFinding(what, "at most 6.4 %", f"{share:.1%}", share <= maximum)
     share = _claimed(2000, 0.03, repetitions, lambda p, _: p < 0.05)
     what = "McNemar finds 3 points, n=2,000, 15 % discordant"
-    yield Finding(what, "at least 90 %", f"{share:.1%}", share >= (0.9 if not bench.small else 0.8))
+    yield ProofFinding(what, "at least 90 %", f"{share:.1%}", share >= (0.9 if not bench.small else 0.8))
     for difference in (0.0, 0.03):
         share = _claimed(50, difference, repetitions, lambda p, equivalent: min(p, equivalent) < 0.05)
         what = f"anything claimed of detectors {difference:.0%} apart, n=50"
-        yield Finding(what, "under 5 %", f"{share:.1%}", share < (0.05 if not bench.small else 0.15))
+        yield ProofFinding(what, "under 5 %", f"{share:.1%}", share < (0.05 if not bench.small else 0.15))
 
 
 def _claimed(
@@ -97,7 +97,7 @@ def _claimed(
     return claimed / repetitions
 
 
-def cascade_bounds(bench: Bench) -> Iterator[Finding]:
+def cascade_bounds(bench: Bench) -> Iterator[ProofFinding]:
     """The bounds of a cascade hold on the pairs beside its sample; the judge errs at random on 5 %."""
     repetitions = bench.size(1000, 60)
     for n, maximum in ((1000, None), (5000, None), (5000, 0.3)):
@@ -105,7 +105,7 @@ def cascade_bounds(bench: Bench) -> Iterator[Finding]:
             limited = "" if maximum is None else f", at most {maximum:.0%} sent"
             what = f"a cascade's bound of {name} is broken, risk {RISK}{limited}, n={n:,}"
             held = share <= (MAX_REJECTED if not bench.small else 0.15)
-            yield Finding(what, "at most 6.4 %", f"{share:.1%}", held)
+            yield ProofFinding(what, "at most 6.4 %", f"{share:.1%}", held)
 
 
 def _broken(n: int, max_sent: float | None, repetitions: int) -> dict[str, float]:
@@ -136,7 +136,7 @@ def broken_bounds(plan: CascadePlan, scores: np.ndarray, judged: np.ndarray) -> 
     return {name: bool(these.sum() > bound * of.sum()) for name, (these, of, bound) in found.items()}
 
 
-def large(bench: Bench) -> Iterator[Finding]:
+def large(bench: Bench) -> Iterator[ProofFinding]:
     """The whole summary of a large run: every figure of two detectors, by category too, and the curve."""
     n = bench.size(100_000, 5_000)
     begun = time.perf_counter()
@@ -144,9 +144,9 @@ def large(bench: Bench) -> Iterator[Finding]:
     build_summary(large_run(n), MARGIN, prevalence=0.01)
     seconds, peak = time.perf_counter() - begun, _peak_mb()
     what = f"summary of {n:,} pairs and two detectors, 2,000 draws"
-    yield Finding(what, "under 30 s", f"{seconds:.1f} s", seconds < 30, timed=True)
+    yield ProofFinding(what, "under 30 s", f"{seconds:.1f} s", seconds < 30, timed=True)
     added = max(0.0, peak - before)
-    yield Finding(
+    yield ProofFinding(
         "peak memory of it, over what was held before", "under 1 GB", f"{added:,.0f} MB", added < 900
     )
 

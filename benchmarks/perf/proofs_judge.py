@@ -16,7 +16,7 @@ from benchmarks.judge.usage import Usage
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.kill_and_resume import IN_FLIGHT, kill_and_resume
-from benchmarks.perf.proof import Bench, Finding, Proof
+from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.perf.refusal_fuzzer import fuzz as fuzz_refusals
 from benchmarks.perf.reply_fuzzer import fuzz
 from benchmarks.report import build_summary
@@ -41,7 +41,7 @@ PRICE = Price(input=2.5, cached_input=1.25, output=10.0)
 LATENCY_MS = 200.0
 
 
-def announced_rate(bench: Bench) -> Iterator[Finding]:
+def announced_rate(bench: Bench) -> Iterator[ProofFinding]:
     """A server that tells in headers that it takes 3,000 requests a minute: used whole, never overrun."""
     config = replace(PROFILES["openai"], latency_ms=LATENCY_MS)
     settled_s, until_s = (0, 1) if bench.small else (30, 90)
@@ -49,7 +49,7 @@ def announced_rate(bench: Bench) -> Iterator[Finding]:
     answers = sum(settled_s <= record["s"] < until_s for record in run.records)
     used = answers / (until_s - settled_s) * 60 / config.requests_per_minute
     yield run.answered("announced rate", 1.0)
-    yield Finding(
+    yield ProofFinding(
         f"share used of {config.requests_per_minute:,} requests/min, second {settled_s} to {until_s}",
         "at least 95 %",
         f"{used:.1%}",
@@ -59,7 +59,7 @@ def announced_rate(bench: Bench) -> Iterator[Finding]:
     yield run.refused("announced rate", 0.01)
 
 
-def hidden_cap(bench: Bench) -> Iterator[Finding]:
+def hidden_cap(bench: Bench) -> Iterator[ProofFinding]:
     """A server that takes 64 at a time and does not say so: --async auto finds out."""
     pairs = bench.size(12_000, 200)
     config = replace(PROFILES["hidden-cap"], latency_ms=LATENCY_MS)
@@ -68,7 +68,7 @@ def hidden_cap(bench: Bench) -> Iterator[Finding]:
     share = fixed.detector.wall_s / found.detector.wall_s
     rates = ", ".join(f"{pairs / run.detector.wall_s:.0f}/s" for run in (found, fixed))
     yield found.answered("hidden cap", 1.0)
-    yield Finding(
+    yield ProofFinding(
         f"throughput of --async auto over --async {config.max_in_flight_cap}, which is the hidden cap",
         "at least 90 %",
         f"{share:.1%} ({rates})",
@@ -78,7 +78,7 @@ def hidden_cap(bench: Bench) -> Iterator[Finding]:
     yield found.refused("hidden cap", 0.02)
 
 
-def faults(bench: Bench) -> Iterator[Finding]:
+def faults(bench: Bench) -> Iterator[ProofFinding]:
     """5 % 500, 2 % dropped, 2 % stalled, 3 % malformed, 1 % truncated: every pair accounted for, once."""
     pairs = bench.size(2_000, 200)
     config = SimulatorConfig(
@@ -89,16 +89,18 @@ def faults(bench: Bench) -> Iterator[Finding]:
     met = ", ".join(f"{count} {name}" for name, count in run.stats["outcomes"].items() if name in FAULTS)
     paid_again = sum(count > 1 for count in run.stats["asked"].values())
     yield run.answered(f"faults ({met})", 0.999)
-    yield Finding(
+    yield ProofFinding(
         "faults: outcomes in the journal, one a pair",
         f"{pairs:,}",
         f"{outcomes.total():,}",
         outcomes == Counter(range(pairs)),
     )
-    yield Finding("faults: pairs asked again after a whole answer", "0", f"{paid_again}", paid_again == 0)
+    yield ProofFinding(
+        "faults: pairs asked again after a whole answer", "0", f"{paid_again}", paid_again == 0
+    )
 
 
-def killed(bench: Bench) -> Iterator[Finding]:
+def killed(bench: Bench) -> Iterator[ProofFinding]:
     """SIGKILL at random moments, then --resume: nothing lost, nothing paid for twice, the same results."""
     pairs, kills = bench.size(2_000, 300), bench.size(20, 1)
     runs = kill_and_resume(bench.pair_file(pairs), kills, SEED, bench.folder)
@@ -107,30 +109,30 @@ def killed(bench: Bench) -> Iterator[Finding]:
     same = sum(run.same and not run.unasked for run in runs)
     held = sorted(run.answered for run in runs)
     where = f"{kills} kills of a run of {pairs:,} pairs"
-    yield Finding(
+    yield ProofFinding(
         f"{where}: answers lost", "0", f"{lost} of {held[0]:,} to {held[-1]:,} at each kill", lost == 0
     )
-    yield Finding(f"{where}: answered pairs asked again", "0", f"{again}", again == 0)
-    yield Finding(
+    yield ProofFinding(f"{where}: answered pairs asked again", "0", f"{again}", again == 0)
+    yield ProofFinding(
         f"{where}: others answered twice", f"at most {IN_FLIGHT} each", f"{maximum}", maximum <= IN_FLIGHT
     )
-    yield Finding(f"{where}: same results as undisturbed", f"{kills}", f"{same}", same == kills)
+    yield ProofFinding(f"{where}: same results as undisturbed", f"{kills}", f"{same}", same == kills)
 
 
-def cost(bench: Bench) -> Iterator[Finding]:
+def cost(bench: Bench) -> Iterator[ProofFinding]:
     """Tokens and dollars of the report are those that the judge served, failed attempts included."""
     served_in_vain = SimulatorConfig(malformed=0.1, cut_short=0.05, server_error=0.05)
     config = replace(served_in_vain, latency_ms=20.0, reasoning_tokens=40, cached_share=0.5)
     run = _judge(bench, config, bench.size(2_000, 150), 32)
     served = Usage(**{name: run.stats[f"{name}_tokens"] for name in Usage().as_dict()})
     reported = build_summary(run.result)["detectors"][MODEL]
-    yield Finding(
+    yield ProofFinding(
         "tokens in the report (prompt, completion, of these cached, reasoning)",
         _tokens(served),
         _tokens(Usage(**reported["tokens"])),
         Usage(**reported["tokens"]) == served,
     )
-    yield Finding(
+    yield ProofFinding(
         "dollars in the report",
         f"{PRICE.cost(served):.6f}",
         f"{reported['dollars']:.6f}",
@@ -151,7 +153,7 @@ KINDS: dict[str, dict[str, Any]] = {
 REFUSED = ("max_completion_tokens", "temperature", "response_format")
 
 
-def kinds(bench: Bench) -> Iterator[Finding]:
+def kinds(bench: Bench) -> Iterator[ProofFinding]:
     """Ways to refuse, by shape: every pair that can be answered is, and what never heals is asked once."""
     pairs = bench.size(200, 20)
     unanswered: list[str] = []
@@ -165,16 +167,16 @@ def kinds(bench: Bench) -> Iterator[Finding]:
             unanswered.append(f"{name}: {run.detector.errors}")
     shown = f" ({unanswered[0]})" if unanswered else ""
     share = f"{len(KINDS) - len(unanswered)} of {len(KINDS)}"
-    yield Finding(
+    yield ProofFinding(
         "kinds of endpoint of which every pair that can be answered is", "all", share + shown, not unanswered
     )
     for gone in GONE[1:]:
         run = _judge(bench, SimulatorConfig(latency_ms=5.0, gone=gone), pairs, 1)
         requests = run.stats["requests"]
-        yield Finding(f"requests until the run ends, {gone} gone", "1", f"{requests}", requests == 1)
+        yield ProofFinding(f"requests until the run ends, {gone} gone", "1", f"{requests}", requests == 1)
 
 
-def refusals(bench: Bench) -> Iterator[Finding]:
+def refusals(bench: Bench) -> Iterator[ProofFinding]:
     """Generated refusals through the pipeline: no crash, no pair lost that a plain ladder saves."""
     tally = fuzz_refusals(bench.size(100_000, 1_500), SEED)
     for what, examples in (
@@ -182,8 +184,10 @@ def refusals(bench: Bench) -> Iterator[Finding]:
         ("pairs lost that a plain ladder saves", tally.lost),
     ):
         shown = f", such as {min(examples, key=len)}" if examples else ""
-        yield Finding(f"{tally.bodies:,} refusals: {what}", "0", f"{len(examples):,}{shown}", not examples)
-    yield Finding(
+        yield ProofFinding(
+            f"{tally.bodies:,} refusals: {what}", "0", f"{len(examples):,}{shown}", not examples
+        )
+    yield ProofFinding(
         f"{tally.bodies:,} refusals: most requests for 3 pairs",
         "at most 40",
         f"{tally.max_requests}",
@@ -191,7 +195,7 @@ def refusals(bench: Bench) -> Iterator[Finding]:
     )
 
 
-def replies(bench: Bench) -> Iterator[Finding]:
+def replies(bench: Bench) -> Iterator[ProofFinding]:
     """Generated replies through the parser: no crash, no verdict that was not stated."""
     tally = fuzz(bench.size(100_000, 4_000), SEED)
     for what, examples in (
@@ -201,8 +205,10 @@ def replies(bench: Bench) -> Iterator[Finding]:
         ("plain verdicts not read", tally.not_understood),
     ):
         shown = f", such as {min(examples, key=len)!r}" if examples else ""
-        yield Finding(f"{tally.replies:,} replies: {what}", "0", f"{len(examples):,}{shown}", not examples)
-    yield Finding(
+        yield ProofFinding(
+            f"{tally.replies:,} replies: {what}", "0", f"{len(examples):,}{shown}", not examples
+        )
+    yield ProofFinding(
         f"{tally.replies:,} replies: the slowest to read",
         "at most 1 s",
         f"{tally.slowest_s * 1000:.0f} ms",
@@ -223,17 +229,19 @@ class _Judged:
     def detector(self) -> DetectorResult:
         return self.result.detectors[0]
 
-    def answered(self, where: str, minimum: float) -> Finding:
+    def answered(self, where: str, minimum: float) -> ProofFinding:
         answered, pairs = int(self.detector.answered.sum()), len(self.result.labels)
         required = f"at least {minimum:.1%} of {pairs:,}"
-        return Finding(f"{where}: pairs answered", required, f"{answered:,}", answered >= minimum * pairs)
+        return ProofFinding(
+            f"{where}: pairs answered", required, f"{answered:,}", answered >= minimum * pairs
+        )
 
-    def refused(self, where: str, maximum: float) -> Finding:
+    def refused(self, where: str, maximum: float) -> ProofFinding:
         """The share of requests that the server answered with 429."""
         outcomes, requests = self.stats["outcomes"], self.stats["requests"]
         refused = sum(outcomes.get(name, 0) for name in ("over_requests", "over_tokens", "over_cap"))
         measured = f"{refused / requests:.2%} of {requests:,}"
-        return Finding(
+        return ProofFinding(
             f"{where}: requests refused",
             f"at most {maximum:.0%}",
             measured,

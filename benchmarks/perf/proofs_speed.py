@@ -16,7 +16,7 @@ from benchmarks.datasets import load_dataset
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.judge_throughput import KIMERA, Measured, measure_in_turn
-from benchmarks.perf.proof import Bench, Finding, Proof
+from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.perf.stub_server import StubServer
 from benchmarks.runs.comparison import compare
 from benchmarks.runs.journal import Journal
@@ -29,7 +29,7 @@ MAX_GROWTH_MB = 30.0
 PAIRS_IN_FLIGHT = 64
 
 
-def efficiency_at_8(bench: Bench) -> Iterator[Finding]:
+def efficiency_at_8(bench: Bench) -> Iterator[ProofFinding]:
     """8 in flight: as efficient as a bare client, and more so than the openai package."""
     required = {"httpx-aiohttp": ("at most 1 point less", -0.01), "openai": ("more", 0.0)}
     rounds = _rounds(bench, tuple(required), 8, bench.size(800, 40))
@@ -39,10 +39,10 @@ def efficiency_at_8(bench: Bench) -> Iterator[Finding]:
             yield _absent(what, wanted, peer)
             continue
         ours, its = (statistics.median(run[client].efficiency for run in rounds) for client in (KIMERA, peer))
-        yield Finding(what, wanted, f"{ours:.1%} beside {its:.1%}", ours > its + margin, timed=True)
+        yield ProofFinding(what, wanted, f"{ours:.1%} beside {its:.1%}", ours > its + margin, timed=True)
 
 
-def throughput_at_256(bench: Bench) -> Iterator[Finding]:
+def throughput_at_256(bench: Bench) -> Iterator[ProofFinding]:
     """256 in flight: near a bare client, far above the packages that people use."""
     rounds = _rounds(bench, tuple(RATIOS), 256, bench.size(6_000, 300))
     for peer, minimum in RATIOS.items():
@@ -53,7 +53,7 @@ def throughput_at_256(bench: Bench) -> Iterator[Finding]:
             yield _absent(what, _minimum(minimum), peer)
 
 
-def throughput_at_1024(bench: Bench) -> Iterator[Finding]:
+def throughput_at_1024(bench: Bench) -> Iterator[ProofFinding]:
     """More in flight than the machine can serve does no harm."""
     requests = bench.size(6_000, 300)
     rounds = [
@@ -66,7 +66,7 @@ def throughput_at_1024(bench: Bench) -> Iterator[Finding]:
     yield _ratio("requests/s at 1,024 in flight, over 256", 1.0, [(more, fewer) for more, fewer in rounds])
 
 
-def whole_process(bench: Bench) -> Iterator[Finding]:
+def whole_process(bench: Bench) -> Iterator[ProofFinding]:
     """64 in flight, from the command to its end, files and picture and all, beside inspect_ai."""
     pairs = bench.size(1_000, 20)
     what = f"whole process, {pairs:,} pairs at {PAIRS_IN_FLIGHT} in flight, over inspect_ai"
@@ -79,15 +79,17 @@ def whole_process(bench: Bench) -> Iterator[Finding]:
         what_it_takes = (judge.base_url, str(PAIRS_IN_FLIGHT), str(pairs))
         its_s = _seconds_of([python, peers.__file__, "inspect-ai", *what_it_takes])
     measured = f"{its_s / ours_s:.1f} ({ours_s:.1f} s, {its_s:.1f} s)"
-    yield Finding(what, _minimum(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True)
+    yield ProofFinding(
+        what, _minimum(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True
+    )
 
 
-def memory(bench: Bench) -> Iterator[Finding]:
+def memory(bench: Bench) -> Iterator[ProofFinding]:
     """The judge phase streams its pairs from a file: memory does not grow with them."""
     few, many = bench.size(1_000, 50), bench.size(100_000, 500)
     with StubServer(0.0, bench.interpreters.find("uvloop") or sys.executable) as judge:
         minimum, maximum = (_peak_apart_mb(bench.pair_file(pairs), judge.base_url) for pairs in (few, many))
-    yield Finding(
+    yield ProofFinding(
         f"peak memory of the judge phase, {many:,} pairs over {few:,}",
         f"at most {MAX_GROWTH_MB:g} MB more",
         f"{maximum - minimum:.1f} MB ({minimum:.0f}, {maximum:.0f})",
@@ -104,21 +106,21 @@ def _rounds(bench: Bench, peers: Sequence[str], in_flight: int, requests: int) -
     ]
 
 
-def _ratio(what: str, minimum: float, runs: Sequence[tuple[Measured, Measured]]) -> Finding:
+def _ratio(what: str, minimum: float, runs: Sequence[tuple[Measured, Measured]]) -> ProofFinding:
     """The median of the ratios of throughput, and the medians of what was divided."""
     ratio = statistics.median(ours.per_s / other.per_s for ours, other in runs)
     rates = ", ".join(
         f"{statistics.median(run.per_s for run in side):,.0f}/s" for side in zip(*runs, strict=True)
     )
-    return Finding(what, _minimum(minimum), f"{ratio:.2f} ({rates})", ratio >= minimum, timed=True)
+    return ProofFinding(what, _minimum(minimum), f"{ratio:.2f} ({rates})", ratio >= minimum, timed=True)
 
 
 def _minimum(ratio: float) -> str:
     return f"at least {ratio:g} times"
 
 
-def _absent(what: str, required: str, peer: str) -> Finding:
-    return Finding(what, required, f"skipped: no --peer-python has {peer}", None, timed=True)
+def _absent(what: str, required: str, peer: str) -> ProofFinding:
+    return ProofFinding(what, required, f"skipped: no --peer-python has {peer}", None, timed=True)
 
 
 def _llm_compare(pairs: Path, base_url: str, folder: Path) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.perf import many_detectors, proofs_evidence, proofs_judge, proofs_speed
 from benchmarks.perf.judge_throughput import Interpreters, add_peer_python
-from benchmarks.perf.proof import Bench, Finding
+from benchmarks.perf.proof import Bench, ProofFinding
 from benchmarks.perf.setting import setting
 
 PROOFS = {
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def _verdict(finding: Finding, small: bool) -> str:
+def _verdict(finding: ProofFinding, small: bool) -> str:
     if finding.held is None:
         return "skipped"
     if small and finding.timed:

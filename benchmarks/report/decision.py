@@ -18,7 +18,7 @@ ABOUT = 1.1  # times, within which two detectors take about as long
 
 
 @dataclass(frozen=True)
-class Finding:
+class Conclusion:
     """A sentence to remember, and what it rests on."""
 
     claim: str
@@ -26,14 +26,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Question:
     """One of the three questions that the page answers on top."""
 
     question: str
-    findings: tuple[Finding, ...]
+    conclusions: tuple[Conclusion, ...]
 
 
-def answers(summary: Summary) -> tuple[Answer, Answer, Answer]:
+def answers(summary: Summary) -> tuple[Question, Question, Question]:
     return _quality(summary), _cost(summary), _which_pairs(summary)
 
 
@@ -48,21 +48,21 @@ def _compared(summary: Summary) -> list[dict[str, Any]]:
     return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
 
 
-def _quality(summary: Summary) -> Answer:
+def _quality(summary: Summary) -> Question:
     if len(_of_role(summary, "local")) > 1:
         return _best_local(summary)
     compared = _compared(summary)
     if not compared:
         alone = tuple(_alone(summary, name) for name in summary["detectors"])
-        return Answer("How good is it?", alone)
+        return Question("How good is it?", alone)
     judges = _of_role(summary, "judge")
     question = "Which judge is better?" if judges else "Which detector is better?"
     if judges and _of_role(summary, "local"):
         question = "Is the local detector as good as the judge?"
-    return Answer(question, tuple(_better(summary, entry) for entry in compared))
+    return Question(question, tuple(_better(summary, entry) for entry in compared))
 
 
-def _best_local(summary: Summary) -> Answer:
+def _best_local(summary: Summary) -> Question:
     """The best local detector, against each other one, then against each judge."""
     question = "Which local detector is the best?"
     if judges := _of_role(summary, "judge"):
@@ -70,11 +70,11 @@ def _best_local(summary: Summary) -> Answer:
     best, *others = overview.ranked(summary, "local")
     detector = summary["detectors"][best]
     if overview.accuracy_of(detector) is None:
-        return Answer(question, (Finding(f"Not known: {_why_unranked(summary)}."),))
+        return Question(question, (Conclusion(f"Not known: {_why_unranked(summary)}."),))
     findings = [_best(summary, best, others), *(_against(summary, best, other) for other in others)]
     for judge in judges:
         findings += _against_judge(summary, judge, best, others)
-    return Answer(question, tuple(findings))
+    return Question(question, tuple(findings))
 
 
 def _why_unranked(summary: Summary) -> str:
@@ -83,7 +83,7 @@ def _why_unranked(summary: Summary) -> str:
     return "; ".join(dict.fromkeys(detector["absent"]["accuracy"] for detector in local))
 
 
-def _best(summary: Summary, best: str, others: list[str]) -> Finding:
+def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
     names, detector = words.titles(summary), summary["detectors"][best]
     _, accuracy = words.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
     differences = {other: overview.between(summary, best, other) for other in others}
@@ -96,7 +96,7 @@ def _best(summary: Summary, best: str, others: list[str]) -> Finding:
             f"apart from {listed(alike)}."
         )
     counted = words.counted(summary["dataset"]["labelled"], "labelled pair")
-    return Finding(
+    return Conclusion(
         claim,
         f"95 % interval, on {counted}. The best of {len(others) + 1} on the same pairs looks a little better "
         "there than it is.",
@@ -109,12 +109,12 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _against(summary: Summary, best: str, other: str) -> Finding:
+def _against(summary: Summary, best: str, other: str) -> Conclusion:
     """Whether the best one's difference from another is real, and what it costs in time."""
     names, found = words.titles(summary), overview.between(summary, best, other)
     times = _times(*(summary["detectors"][name] for name in (best, other)))
     if found is None:
-        return Finding(f"Not compared with {names[other]}: no labelled pair was answered by both. {times}")
+        return Conclusion(f"Not compared with {names[other]}: no labelled pair was answered by both. {times}")
     points, margin = f"{100 * abs(found['accuracy']):.1f} points", f"{100 * found['equivalence']['margin']:g}"
     if overview.is_real(found):
         how = "Better" if found["accuracy"] > 0 else "Worse, on the pairs that both answered,"
@@ -126,7 +126,7 @@ def _against(summary: Summary, best: str, other: str) -> Finding:
     else:
         claim = f"Not told apart from {names[other]}: the difference of {points} is not shown to be real."
     evidence = words.evidence(found, len(summary["agreement"]))
-    return Finding(f"{claim} {times}", f"{evidence[0].upper()}{evidence[1:]}.")
+    return Conclusion(f"{claim} {times}", f"{evidence[0].upper()}{evidence[1:]}.")
 
 
 def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
@@ -140,7 +140,7 @@ def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
     return f"It is {words.quantity(1 / ratio)} times as fast."
 
 
-def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -> list[Finding]:
+def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -> list[Conclusion]:
     """The best local one against this judge, and who else is shown to be as good."""
     entries = {
         entry["a"]: entry for entry in _compared(summary) if entry["b"] == judge and "differences" in entry
@@ -153,29 +153,29 @@ def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -
     ]
     if as_good:
         findings.append(
-            Finding(f"As good as {names[judge]} is, of the other local detectors: {listed(as_good)}.")
+            Conclusion(f"As good as {names[judge]} is, of the other local detectors: {listed(as_good)}.")
         )
     return findings
 
 
-def _alone(summary: Summary, name: str) -> Finding:
+def _alone(summary: Summary, name: str) -> Conclusion:
     detector, title = summary["detectors"][name], words.titles(summary)[name]
     counted = words.counted(detector["labelled_answered"], "labelled pair")
     if "accuracy" not in detector:
-        return Finding(f"Not known for {title}: {detector['absent']['accuracy']}.")
+        return Conclusion(f"Not known for {title}: {detector['absent']['accuracy']}.")
     _, accuracy = words.figure("accuracy")
-    return Finding(
+    return Conclusion(
         f"Accuracy of {title}: {accuracy(detector)}.",
         f"95 % interval, on {counted}; there is no other detector to compare it with.",
     )
 
 
-def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
+def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     differences, names = entry["differences"], words.titles(summary)
     if "accuracy" not in differences:
         absent = differences["absent"]
         why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
-        return Finding(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
+        return Conclusion(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
     roles = [summary["detectors"][entry[side]]["role"] for side in "ab"]
     answer = f"{_yes_or_no(differences)}: " if roles == ["local", "judge"] else ""
     accuracies = ""
@@ -184,7 +184,7 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Finding:
         accuracies = " against ".join(f"{count / differences['pairs']:.3f}" for count in right) + " "
     pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     evidence = words.evidence(differences, len(summary["agreement"]))
-    return Finding(
+    return Conclusion(
         f"{answer}{words.printable(differences['conclusion'])}.",
         f"Accuracy {accuracies}on {pairs} (those with a label that both answered): {evidence}.",
     )
@@ -198,22 +198,22 @@ def _yes_or_no(found: dict[str, Any]) -> str:
     return "No" if different else "Not shown"
 
 
-def _cost(summary: Summary) -> Answer:
+def _cost(summary: Summary) -> Question:
     names = words.titles(summary)
     findings = (_cost_of(names[name], detector) for name, detector in summary["detectors"].items())
     question = "What does each cost?" if len(names) > 1 else "What does it cost?"
-    return Answer(question, tuple(findings))
+    return Question(question, tuple(findings))
 
 
-def _cost_of(title: str, detector: dict[str, Any]) -> Finding:
+def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
     if notes.is_cached(detector):
         cached = " ".join(notes.speed_notes(title, detector))
-        return Finding(f"{title}: {_price(detector)}; its speed was not measured.", cached)
+        return Conclusion(f"{title}: {_price(detector)}; its speed was not measured.", cached)
     mean = detector["latency_ms"].get("mean")
     time = f"{words.quantity(mean)} ms a pair" if mean else "no time measured"
     rate = detector.get("pairs_per_s") if mean != 0 else None  # read from a file that states no times
     speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
-    return Finding(f"{title}: {_price(detector)}, {time}{speed}.")
+    return Conclusion(f"{title}: {_price(detector)}, {time}{speed}.")
 
 
 def _price(detector: dict[str, Any]) -> str:
@@ -242,7 +242,7 @@ def written_dollars(dollars: float) -> str:
     return f"${dollars:,.2f}" if dollars >= 0.1 or not dollars else f"${dollars:.2g}"
 
 
-def _which_pairs(summary: Summary) -> Answer:
+def _which_pairs(summary: Summary) -> Question:
     question = "Which pairs still need the LLM?"
     if len(summary["detectors"]) > 1 and not all(_of_role(summary, role) for role in ("local", "judge")):
         question = "On which pairs do they differ?"
@@ -254,11 +254,11 @@ def _which_pairs(summary: Summary) -> Answer:
     elif compared := _compared(summary):
         findings = _differing(summary, compared)
     else:
-        findings = [Finding("Not known: only one detector was asked.")]
-    return Answer(question, tuple(findings))
+        findings = [Conclusion("Not known: only one detector was asked.")]
+    return Question(question, tuple(findings))
 
 
-def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Finding]:
+def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Conclusion]:
     """Of each; where local detectors are many, of the best one, and a line for the others."""
     best, *others = overview.ranked(summary, "local")
     if len(others) < 2:
@@ -272,7 +272,7 @@ def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Findi
             claim = (
                 f"Sent by the others until no significant difference from {names[judge]} is left: {shares}."
             )
-            findings.append(Finding(claim))
+            findings.append(Conclusion(claim))
     return findings
 
 
@@ -282,22 +282,22 @@ def _sent(entry: dict[str, Any]) -> str:
     return f"{enough['sent']:.0%}" if enough and enough["sent"] < 1 else "nearly all"
 
 
-def _differing(summary: Summary, compared: list[dict[str, Any]]) -> list[Finding]:
+def _differing(summary: Summary, compared: list[dict[str, Any]]) -> list[Conclusion]:
     """On how many pairs each two differ; of many, the most and the least alike."""
     known = sorted((entry for entry in compared if "rate" in entry), key=lambda entry: float(entry["rate"]))
     if len(compared) <= MAX_TOLD or len(known) < 2:
         return [_apart(summary, entry) for entry in compared]
     ends = zip(("Least", "Most"), (known[0], known[-1]), strict=True)
     told = [(how, _apart(summary, entry)) for how, entry in ends]
-    return [Finding(f"{how} alike: {apart.claim}", apart.support) for how, apart in told]
+    return [Conclusion(f"{how} alike: {apart.claim}", apart.support) for how, apart in told]
 
 
-def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
+def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     """How many pairs must go to the judge until the two together are not told from the judge alone."""
     fewest_sent, last = entry["indistinguishable"], entry["curve"][-1]
     claim = f"{curve_claim(summary, entry)}."
     if not fewest_sent or not 0 < fewest_sent["sent"] < 1:
-        return Finding(claim)
+        return Conclusion(claim)
     at = min(entry["curve"], key=lambda point: abs(point["sent"] - fewest_sent["sent"]))
     _, accuracy = words.figure("accuracy")
     support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
@@ -305,12 +305,12 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Finding:
         if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
         spent = " instead of ".join(written_dollars(point["dollars"]) for point in (fewest_sent, last))
         support += f", for {spent}{if_real}"
-    return Finding(
+    return Conclusion(
         claim, f"{support}. This was seen afterwards, on these pairs; --cascade gives a bound beforehand."
     )
 
 
-def _of_cascade_run(summary: Summary) -> Finding:
+def _of_cascade_run(summary: Summary) -> Conclusion:
     """First whether the cascade is better than its reactor alone, then what it asked and promises."""
     sentences = " ".join(cascade_run_sentences(summary))
     for entry in summary["agreement"]:
@@ -318,22 +318,22 @@ def _of_cascade_run(summary: Summary) -> Finding:
         of_its_sides = is_cascade and entry["a"] == summary["cascade_run"]["reactor"]
         if of_its_sides and entry["differences"]["pairs"]:
             claim = words.printable(entry["differences"]["conclusion"])
-            return Finding(f"{claim[0].upper()}{claim[1:]}.", sentences)
+            return Conclusion(f"{claim[0].upper()}{claim[1:]}.", sentences)
     claim, _, rest = sentences.partition(". ")
-    return Finding(f"{claim.removesuffix('.')}.", rest)
+    return Conclusion(f"{claim.removesuffix('.')}.", rest)
 
 
-def _apart(summary: Summary, entry: dict[str, Any]) -> Finding:
+def _apart(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     names = words.titles(summary)
     a, b = names[entry["a"]], names[entry["b"]]
     if "rate" not in entry:
-        return Finding(f"Not known: no pair was answered by both {a} and {b}.")
+        return Conclusion(f"Not known: no pair was answered by both {a} and {b}.")
     both = entry["both_answered"]
     apart = both - round(entry["rate"] * both)
     claim = f"{a} and {b} disagree on {apart:,} of {words.counted(both, 'pair')} ({1 - entry['rate']:.1%})."
     if not apart or "only_a" not in entry:
-        return Finding(claim)
-    return Finding(
+        return Conclusion(claim)
+    return Conclusion(
         claim,
         f"By the labels, {a} is right on {entry['only_a']:,} of these, {b} on {entry['only_b']:,}.",
     )

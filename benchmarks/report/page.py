@@ -126,11 +126,11 @@ def _decision(summary: Summary) -> str:
     return f'<div class="decision">{"".join(map(_answer, decision.answers(summary)))}</div>'
 
 
-def _answer(answer: decision.Answer) -> str:
+def _answer(answer: decision.Question) -> str:
     paragraphs = "".join(
         f'<p class="claim">{escape(finding.claim)}</p>'
         + (f'<p class="support">{escape(finding.support)}</p>' if finding.support else "")
-        for finding in answer.findings
+        for finding in answer.conclusions
     )
     return f"<div><h3>{escape(answer.question)}</h3>{paragraphs}</div>"
 

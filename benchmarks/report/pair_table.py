@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.report.results_csv import Finding
+from benchmarks.report.results_csv import RowResult
 from benchmarks.runs import NOT_ASKED
 from kimera.pairs import Failure, Pair, Verdict
 
@@ -48,14 +48,14 @@ class PairTable:
     _characters: int = 0
 
     def watching(
-        self, rows: Iterable[tuple[Pair, Sequence[Finding]]]
-    ) -> Iterator[tuple[Pair, Sequence[Finding]]]:
+        self, rows: Iterable[tuple[Pair, Sequence[RowResult]]]
+    ) -> Iterator[tuple[Pair, Sequence[RowResult]]]:
         """The same rows, one at a time."""
         for pair, findings in rows:
             self._take(pair, findings)
             yield pair, findings
 
-    def _take(self, pair: Pair, findings: Sequence[Finding]) -> None:
+    def _take(self, pair: Pair, findings: Sequence[RowResult]) -> None:
         troubles = [_trouble(pair, finding, findings) for finding in findings]
         if not any(troubles):
             return
@@ -72,7 +72,7 @@ class PairTable:
         return f"[{','.join(self.rows)}]"
 
 
-def _trouble(pair: Pair, finding: Finding, findings: Sequence[Finding]) -> str:
+def _trouble(pair: Pair, finding: RowResult, findings: Sequence[RowResult]) -> str:
     """Which of `DISAGREES`, `WRONG` and `FAILED` are true of this one among a pair's findings."""
     if isinstance(finding, Failure):
         return "" if finding.kind == NOT_ASKED.kind else FAILED
@@ -84,7 +84,7 @@ def _trouble(pair: Pair, finding: Finding, findings: Sequence[Finding]) -> str:
     return disagrees + wrong
 
 
-def _row(pair: Pair, findings: Sequence[Finding], troubles: Sequence[str]) -> list[Any]:
+def _row(pair: Pair, findings: Sequence[RowResult], troubles: Sequence[str]) -> list[Any]:
     """[id, category, label, segments, segments, findings]; label: 1, 0 or null, as a verdict is."""
     first, second = marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
     label = None if pair.is_contradiction is None else int(pair.is_contradiction)
@@ -92,7 +92,7 @@ def _row(pair: Pair, findings: Sequence[Finding], troubles: Sequence[str]) -> li
     return [shown(pair.id), shown(pair.category), label, first, second, said]
 
 
-def _said(finding: Finding) -> tuple[int | None, float | None, str]:
+def _said(finding: RowResult) -> tuple[int | None, float | None, str]:
     """Verdict, score and words."""
     if isinstance(finding, Verdict):
         words = clipped(finding.reasoning, MAX_OF_A_REASONING)

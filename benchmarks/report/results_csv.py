@@ -12,7 +12,7 @@ import numpy as np
 from kimera.files import csv_file, text_cell
 from kimera.pairs import Failure, Pair, Verdict
 
-Finding = Verdict | Failure | None
+RowResult = Verdict | Failure | None
 Cell = str | float
 
 PAIR_COLUMNS = ("id", "text1", "text2", "category", "label")
@@ -32,7 +32,7 @@ SCREEN_COLUMN = "kimera_screen_score"  # only where a reactor of two stages was 
 
 def write_results_csv(
     path: Path,
-    rows: Iterable[tuple[Pair, Sequence[Finding]]],
+    rows: Iterable[tuple[Pair, Sequence[RowResult]]],
     detector_titles: Sequence[str],
     *,
     screened: bool = False,
@@ -78,7 +78,7 @@ def pair_cells(pair: Pair) -> list[Cell]:
     return [text_cell(text) for text in (pair.id, pair.text1, pair.text2, pair.category, pair.label or "")]
 
 
-def finding_cells(finding: Finding) -> list[Cell]:
+def finding_cells(finding: RowResult) -> list[Cell]:
     if finding is None:
         return [""] * len(DETECTOR_COLUMNS)
     if isinstance(finding, Failure):
@@ -95,7 +95,7 @@ def finding_cells(finding: Finding) -> list[Cell]:
     ]
 
 
-def _class_cells(finding: Finding) -> list[Cell]:
+def _class_cells(finding: RowResult) -> list[Cell]:
     if not isinstance(finding, Verdict):
         return [""] * len(CLASS_COLUMNS)
     probabilities = (finding.entailment, finding.neutral)
@@ -107,12 +107,12 @@ def _calibrated_cell(score: float) -> Cell:
     return "" if math.isnan(score) else round(float(score), 6)
 
 
-def _screen_cell(findings: Sequence[Finding]) -> Cell:
+def _screen_cell(findings: Sequence[RowResult]) -> Cell:
     scores = [finding.screen_score for finding in findings if isinstance(finding, Verdict)]
     return next((round(score, 6) for score in scores if score is not None), "")
 
 
-def _agreement(findings: Sequence[Finding]) -> str:
+def _agreement(findings: Sequence[RowResult]) -> str:
     """Whether all that answered say the same; empty where fewer than two did."""
     verdicts = [finding.contradiction for finding in findings if isinstance(finding, Verdict)]
     return _truth(len(set(verdicts)) == 1) if len(verdicts) > 1 else ""

@@ -12,7 +12,7 @@ from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
 from benchmarks.report.picture import draw_comparison
-from benchmarks.report.results_csv import Finding, write_results_csv
+from benchmarks.report.results_csv import RowResult, write_results_csv
 from benchmarks.report.summary import MARGIN, build_summary
 from benchmarks.runs import RunResult
 from kimera.files import write_text
@@ -22,7 +22,7 @@ from kimera.pairs import Pair
 
 def write_report(
     run: RunResult,
-    rows: Iterable[tuple[Pair, Sequence[Finding]]],
+    rows: Iterable[tuple[Pair, Sequence[RowResult]]],
     out_dir: Path,
     *,
     margin: float = MARGIN,

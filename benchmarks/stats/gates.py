@@ -64,7 +64,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Checked:
+class GateResult:
     """value: of the gate's figure, None where the run has none; then `reason` says why."""
 
     gate: Gate
@@ -169,17 +169,17 @@ def _can_have(info: DetectorInfo, metric: str) -> bool:
     return not declared or any(figure.only_of(info) for figure in declared)
 
 
-def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[Checked]:
+def check(gates: Iterable[Gate], parts: Mapping[str, Part]) -> list[GateResult]:
     """What became of each gate, in order."""
     return [_check(gate, parts.get(gate.subject, {})) for gate in gates]
 
 
-def _check(gate: Gate, part: Part) -> Checked:
+def _check(gate: Gate, part: Part) -> GateResult:
     keys = gate.metric.split(".")
     value = _interval_end(part, keys) if keys[-1] in ENDS else _held(part, keys)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Checked(gate, float(value))
-    return Checked(gate, None, _why_absent(part, keys))
+        return GateResult(gate, float(value))
+    return GateResult(gate, None, _why_absent(part, keys))
 
 
 def _interval_end(part: Part, keys: list[str]) -> Any:

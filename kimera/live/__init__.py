@@ -14,20 +14,20 @@ __all__ = [
     "LiveClient",
     "LiveError",
     "LiveSettings",
+    "NumberedStatement",
     "Refused",
-    "Statement",
 ]
 
 if TYPE_CHECKING:
     from kimera.live.client import Answer, Checked, LiveClient, LiveError, Refused
-    from kimera.live.contradictions import Contradiction, Statement
+    from kimera.live.contradictions import Contradiction, NumberedStatement
     from kimera.live.live_settings import LiveSettings
 else:
     __getattr__ = at_first_use(
         __name__,
         {
             "client": ["Answer", "Checked", "LiveClient", "LiveError", "Refused"],
-            "contradictions": ["Contradiction", "Statement"],
+            "contradictions": ["Contradiction", "NumberedStatement"],
             "live_settings": ["LiveSettings"],
         },
     )

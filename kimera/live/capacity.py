@@ -10,7 +10,7 @@ SPARE_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LiveLimits:
     """connections: sessions at a time, each of one connection. statements: of one session.
 
     statements_in_all: of all sessions together. characters: of one statement. waiting: messages of one

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from kimera.live import protocol
-from kimera.live.contradictions import Statement
+from kimera.live.contradictions import NumberedStatement
 from kimera.live.session import ContradictionFinder, Session
 from kimera.live.turns import Job, Turns
 
@@ -26,7 +26,7 @@ class Checker:
     """A session's statements are answered in their order, and the sessions take turns.
 
     An async context manager: at its end what still waits is refused with an error of kind "stopping".
-    How much waits is bounded by its callers: see `Limits.waiting`.
+    How much waits is bounded by its callers: see `LiveLimits.waiting`.
     """
 
     def __init__(self, finder: ContradictionFinder) -> None:
@@ -38,7 +38,7 @@ class Checker:
         self._thread = ThreadPoolExecutor(1, "kimera-live")
         self._worker: asyncio.Task[None] | None = None
 
-    def check(self, session: Session, statement: Statement) -> asyncio.Future[protocol.Message]:
+    def check(self, session: Session, statement: NumberedStatement) -> asyncio.Future[protocol.Message]:
         """The answer to come. Where it is cancelled before its turn, the statement is left out."""
         session.longest = max(session.longest, len(statement.text))
         answer: asyncio.Future[protocol.Message] = asyncio.get_running_loop().create_future()

@@ -16,7 +16,7 @@ from typing import Self, TypeAlias
 
 import aiohttp
 
-from kimera.live.contradictions import Contradiction, Statement
+from kimera.live.contradictions import Contradiction, NumberedStatement
 from kimera.live.protocol import PATH, VERSION, Message, written
 
 __all__ = ["Answer", "Checked", "LiveClient", "LiveError", "Refused"]
@@ -214,7 +214,7 @@ def _answer_of(message: Message) -> Answer:
 
 
 def _contradiction(sent: Message) -> Contradiction:
-    both = {which: Statement(**sent[which]) for which in ("earlier", "later")}
+    both = {which: NumberedStatement(**sent[which]) for which in ("earlier", "later")}
     return Contradiction(**(sent | both))
 
 

@@ -11,9 +11,9 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kimera.live import protocol
 from kimera.live.access import Access
-from kimera.live.capacity import Limits, Room
+from kimera.live.capacity import LiveLimits, Room
 from kimera.live.checker import Checker
-from kimera.live.contradictions import Statement
+from kimera.live.contradictions import NumberedStatement
 from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
 
@@ -47,7 +47,7 @@ class Connection:
         transport: asyncio.Transport,
         checker: Checker,
         access: Access,
-        limits: Limits,
+        limits: LiveLimits,
         room: Room,
         enter: Callable[[], bool],
     ) -> None:
@@ -170,7 +170,7 @@ class Connection:
             reason = "all sessions together have as many statements as the server accepts"
             raise ProtocolError("server_full", reason, offered.id)
         self._taken += 1
-        return self._checker.check(self._session, Statement(self._taken, offered.id, offered.text))
+        return self._checker.check(self._session, NumberedStatement(self._taken, offered.id, offered.text))
 
     def _end(self, reason: str, code: WSCloseCode) -> _End:
         self._is_ending = True

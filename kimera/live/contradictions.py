@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class NumberedStatement:
     """number: its place in the session, from 1. id: the client's name for it."""
 
     number: int
@@ -22,8 +22,8 @@ class Contradiction:
     stage: "screen" or "verify", of the reactor; "local" where another one decided, which `detector` names.
     """
 
-    earlier: Statement
-    later: Statement
+    earlier: NumberedStatement
+    later: NumberedStatement
     score: float
     stage: str
     cosine: float

@@ -8,15 +8,15 @@ from typing import ClassVar, Literal
 from kimera.console import Groups, cosine, option, port_number, whole
 from kimera.deciding_detector import DecidingSettings
 from kimera.live.candidate_rule import CandidateRule
-from kimera.live.capacity import Limits
+from kimera.live.capacity import LiveLimits
 from kimera.reactor_settings import ModelSettings
 
 TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
-_RULE, _LIMITS = CandidateRule(), Limits()
+_RULE, _LIMITS = CandidateRule(), LiveLimits()
 
 
 def _limit(name: str, told: str) -> int:
-    """An option whose field is one of `Limits`."""
+    """An option whose field is one of `LiveLimits`."""
     flag = f"--{name.replace('_', '-')}"
     default: int = getattr(_LIMITS, name)
     return option(default, flag, type=whole(1), metavar="N", help=f"{told} (default: %(default)s)")
@@ -112,8 +112,8 @@ class LiveSettings(DecidingSettings, ModelSettings):
     )
 
     @property
-    def limits(self) -> Limits:
-        return Limits(
+    def limits(self) -> LiveLimits:
+        return LiveLimits(
             connections=self.connections,
             statements=self.statements,
             statements_in_all=self.statements_in_all,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, TypeAlias
 
-from kimera.live.capacity import Limits
-from kimera.live.contradictions import Contradiction, Found, Statement
+from kimera.live.capacity import LiveLimits
+from kimera.live.contradictions import Contradiction, Found, NumberedStatement
 from kimera.version import __version__
 
 VERSION = 1
@@ -48,7 +48,7 @@ class Bye:
     """A client's last message."""
 
 
-def read(text: str, limits: Limits) -> Hello | Offered | Bye:
+def read(text: str, limits: LiveLimits) -> Hello | Offered | Bye:
     """A client's message. Raises `ProtocolError` for what is none."""
     message = _object(text)
     match message.get("type"):
@@ -83,7 +83,7 @@ def _hello(message: Message) -> Hello:
     return Hello(token)
 
 
-def _statement(message: Message, limits: Limits) -> Offered:
+def _statement(message: Message, limits: LiveLimits) -> Offered:
     id, text = message.get("id"), message.get("text")
     if not isinstance(id, str) or not 0 < len(id) <= MAX_CHARACTERS_OF_AN_ID:
         raise ProtocolError(
@@ -105,7 +105,7 @@ def _quoted(value: object) -> str:
     )
 
 
-def hello(limits: Limits) -> Message:
+def hello(limits: LiveLimits) -> Message:
     return {
         "type": "hello",
         "version": VERSION,
@@ -119,7 +119,7 @@ def hello(limits: Limits) -> Message:
     }
 
 
-def checked(statement: Statement, found: Found, latency_ms: float) -> Message:
+def checked(statement: NumberedStatement, found: Found, latency_ms: float) -> Message:
     """latency_ms: from the statement's arrival, the wait for others included."""
     failed = {"failed": found.failed} if found.failed else {}
     return {
@@ -143,7 +143,7 @@ def _contradiction(contradiction: Contradiction) -> Message:
     }
 
 
-def _statement_sent(statement: Statement) -> Message:
+def _statement_sent(statement: NumberedStatement) -> Message:
     return {"number": statement.number, "id": statement.id, "text": statement.text}
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from kimera.errors import UserError
 from kimera.live.access import Access
-from kimera.live.capacity import Limits, Room
+from kimera.live.capacity import LiveLimits, Room
 from kimera.live.checker import Checker
 from kimera.live.connection import Connection
 from kimera.live.protocol import PATH
@@ -30,7 +30,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class LiveServer:
     """Serves one finder to many sessions, each of one connection."""
 
-    def __init__(self, finder: ContradictionFinder, access: Access, limits: Limits) -> None:
+    def __init__(self, finder: ContradictionFinder, access: Access, limits: LiveLimits) -> None:
         self._access = access
         self._limits = limits
         self._checker = Checker(finder)
@@ -50,7 +50,7 @@ class LiveServer:
     async def listening(self, port: int = 0) -> AsyncIterator[int]:
         """Serves for as long as the block lasts; gives the port, a free one for 0. For one use.
 
-        At the end what is being computed is answered, unless it takes longer than `Limits.stop_s`; what waits
+        At the end what is being computed is answered, unless it takes over `LiveLimits.stop_s`; what waits
         is refused, and every client is told.
         Raises `UserError` where the port or the host cannot be had.
         """

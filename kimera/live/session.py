@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from kimera.detectors import VerdictSource
 from kimera.live.candidate_rule import CandidateRule, choose_candidates
-from kimera.live.contradictions import Contradiction, Found, Statement
+from kimera.live.contradictions import Contradiction, Found, NumberedStatement
 from kimera.models import distinct
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import THRESHOLD, Reactor
@@ -34,7 +34,7 @@ class Session:
     """
 
     def __init__(self) -> None:
-        self.statements: list[Statement] = []
+        self.statements: list[NumberedStatement] = []
         self.longest = 0
         self._rows = np.empty((0, 0), np.float32)
 
@@ -43,7 +43,7 @@ class Session:
         """Unit vectors, float32 of shape (n, dimension)."""
         return self._rows[: len(self.statements)]
 
-    def add(self, statement: Statement, vector: np.ndarray) -> None:
+    def add(self, statement: NumberedStatement, vector: np.ndarray) -> None:
         count = len(self.statements)
         if count == len(self._rows):
             grown = np.empty((max(FIRST_ROWS, 2 * count), len(vector)), np.float32)
@@ -57,7 +57,7 @@ class Session:
 class Candidates:
     """Of one new statement: earlier ones that are worth reading beside it, with the head's scores."""
 
-    earlier: list[Statement]
+    earlier: list[NumberedStatement]
     cosines: list[float]
     scores: list[float]
 
@@ -98,7 +98,7 @@ class ContradictionFinder:
 
     def check(
         self,
-        arrived: Sequence[tuple[Session, Statement]],
+        arrived: Sequence[tuple[Session, NumberedStatement]],
         on_read: OnRead | None = None,
     ) -> list[Found]:
         """What contradicts each statement; they join their sessions.
@@ -142,7 +142,7 @@ class ContradictionFinder:
 
     def _scores_read(
         self,
-        laters: Sequence[Statement],
+        laters: Sequence[NumberedStatement],
         chosen: Sequence[Candidates],
         on_read: OnRead | None,
     ) -> list[list[float]]:
@@ -179,7 +179,7 @@ class ContradictionFinder:
             first = f"{failures[0].kind}: {failures[0].message}"
             log.warning("%s failed on %d of %d pairs; %s", self._title, len(failures), len(outcomes), first)
 
-    def _found(self, later: Statement, chosen: Candidates, scores: Sequence[float]) -> Found:
+    def _found(self, later: NumberedStatement, chosen: Candidates, scores: Sequence[float]) -> Found:
         contradictions = [
             Contradiction(earlier, later, score, self._stage, cosine, self._title)
             for earlier, score, cosine in zip(chosen.earlier, scores, chosen.cosines, strict=True)

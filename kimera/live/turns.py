@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from kimera.live import protocol
-from kimera.live.contradictions import Statement
+from kimera.live.contradictions import NumberedStatement
 from kimera.live.session import Session
 
 MAX_TOGETHER = 16  # the first of a batch waits for the last
@@ -20,7 +20,7 @@ class Job:
     """A statement to be checked. characters: of it and the longest that it may have to be read beside."""
 
     session: Session
-    statement: Statement
+    statement: NumberedStatement
     answer: asyncio.Future[protocol.Message]
     characters: int
     arrived_s: float = field(default_factory=time.perf_counter)

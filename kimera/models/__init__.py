@@ -28,10 +28,10 @@ __all__ = [
     "Runtime",
     "ScoreMap",
     "SequenceClassifier",
-    "Source",
     "Strongest",
     "Tokenizer",
     "Tokens",
+    "TrainingSource",
     "Verified",
     "base_fingerprint",
     "calibration_error",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
         torch_logits,
     )
     from kimera.models.cross_encoder_weights import CrossEncoderWeights
-    from kimera.models.data_sets import DataSet, Source, parse_source, read_sources, sources_named_in
+    from kimera.models.data_sets import DataSet, TrainingSource, parse_source, read_sources, sources_named_in
     from kimera.models.encoder import Embedded, Encoder, embed
     from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
@@ -106,7 +106,7 @@ else:
                 "torch_logits",
             ],
             "cross_encoder_weights": ["CrossEncoderWeights"],
-            "data_sets": ["DataSet", "Source", "parse_source", "read_sources", "sources_named_in"],
+            "data_sets": ["DataSet", "TrainingSource", "parse_source", "read_sources", "sources_named_in"],
             "encoder": ["Embedded", "Encoder", "embed"],
             "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],

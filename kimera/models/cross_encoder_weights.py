@@ -13,7 +13,7 @@ import numpy as np
 
 from kimera.console import as_called
 from kimera.errors import UserError
-from kimera.models.data_sets import Source, source_of
+from kimera.models.data_sets import TrainingSource, source_of
 from kimera.models.head import CLASSES
 from kimera.models.weights_file import read_weights, write_weights
 
@@ -41,7 +41,7 @@ class CrossEncoderWeights:
     base: str
     base_name: str
     commands: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[TrainingSource, ...] = ()
 
     @classmethod
     def between(

@@ -30,7 +30,7 @@ class DataSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TrainingSource:
     """A training file: what it is, its labelled pairs (None: not recorded), what each counted in the fit."""
 
     data_set: DataSet
@@ -61,10 +61,12 @@ def _data_set(entry: Any) -> DataSet:
     return DataSet(**entry)
 
 
-def source_of(entry: Mapping[str, Any]) -> Source:
+def source_of(entry: Mapping[str, Any]) -> TrainingSource:
     """Of `dataclasses.asdict(source)` the source. Raises LookupError, TypeError or ValueError for others."""
     pairs = entry["pairs"]
-    return Source(_data_set(entry["data_set"]), None if pairs is None else int(pairs), float(entry["weight"]))
+    return TrainingSource(
+        _data_set(entry["data_set"]), None if pairs is None else int(pairs), float(entry["weight"])
+    )
 
 
 def parse_source(argument: str) -> tuple[Path, float]:
@@ -81,7 +83,7 @@ def parse_source(argument: str) -> tuple[Path, float]:
     return Path(name), value
 
 
-def sources_named_in(commands: Iterable[str], known: Mapping[str, DataSet]) -> list[Source]:
+def sources_named_in(commands: Iterable[str], known: Mapping[str, DataSet]) -> list[TrainingSource]:
     """The training files of commands as `public_command` writes them, for weights that record no sources.
 
     Their pairs are not recorded. `known` describes files by name; of commands that took the descriptions of
@@ -92,7 +94,7 @@ def sources_named_in(commands: Iterable[str], known: Mapping[str, DataSet]) -> l
         shipped = SHIPPED_SOURCES if f"kimera/weights/{SHIPPED_SOURCES.name}" in words else None
         described = {**known, **(read_sources(shipped) if shipped else {})}
         for path, weight in map(parse_source, takewhile(lambda word: not word.startswith("--"), words)):
-            sources.append(Source(described.get(path.name, DataSet(f"`{path.name}`")), None, weight))
+            sources.append(TrainingSource(described.get(path.name, DataSet(f"`{path.name}`")), None, weight))
     return sources
 
 

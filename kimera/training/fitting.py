@@ -22,8 +22,8 @@ from kimera.models import (
     Encoder,
     Examples,
     FitOptions,
-    Source,
     Tokenizer,
+    TrainingSource,
     base_fingerprint,
     calibration_error,
     embed,
@@ -135,7 +135,7 @@ class _Fitted:
     save: Callable[[Path], None]
     predict: Callable[[Sequence[Pair]], np.ndarray]
     commands: Sequence[str]
-    earlier_sources: Sequence[Source] = ()
+    earlier_sources: Sequence[TrainingSource] = ()
 
 
 def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
@@ -216,7 +216,7 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: Tra
     return _Fitted(described, weights.save, predict, weights.commands, earlier)
 
 
-def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[Source]:
+def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[TrainingSource]:
     """What weights were fitted on: as they record it, or else as their commands name it."""
     known = read_sources(settings.sources) if settings.sources else {}
     return list(dict.fromkeys(weights.sources or sources_named_in(weights.commands, known)))

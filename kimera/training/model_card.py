@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimera.models import CLASSES, ContradictionHead, CrossEncoderWeights, DataSet, FitOptions, Source
+from kimera.models import CLASSES, ContradictionHead, CrossEncoderWeights, DataSet, FitOptions, TrainingSource
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS
 
 if TYPE_CHECKING:
@@ -229,8 +229,8 @@ class ModelCard:
     model: Description
     weights: Path
     seed: int
-    sources: Sequence[Source]
-    earlier_sources: Sequence[Source]
+    sources: Sequence[TrainingSource]
+    earlier_sources: Sequence[TrainingSource]
     left_out: int
     too_small: str
     held_out: Sequence[Figures]
@@ -297,7 +297,7 @@ def _reliability_table(figures: Sequence[Figures]) -> str:
     return _table(("set", *(f"part {number}" for number in range(1, parts + 1))), rows)
 
 
-def _sources_table(sources: Sequence[Source]) -> str:
+def _sources_table(sources: Sequence[TrainingSource]) -> str:
     rows = [
         (
             source.data_set.title,
@@ -311,7 +311,7 @@ def _sources_table(sources: Sequence[Source]) -> str:
     return _table(("data set", "pairs", "weight of each", "licence of the text", "remarks"), rows)
 
 
-def _earlier_sources(earlier: Sequence[Source], sources: Sequence[Source]) -> str:
+def _earlier_sources(earlier: Sequence[TrainingSource], sources: Sequence[TrainingSource]) -> str:
     if not earlier:
         return ""
     if {(source.data_set, source.weight) for source in earlier} <= {

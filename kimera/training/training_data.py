@@ -12,7 +12,7 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, read_pairs, spooled
-from kimera.models import DataSet, Source
+from kimera.models import DataSet, TrainingSource
 from kimera.pairs import LABELS, Pair
 
 HELD_OUT_SHARE = 0.05
@@ -42,7 +42,7 @@ class Division:
     calibrate: list[LabelledFile]
     report: list[LabelledFile]
     left_out: int
-    sources: list[Source]
+    sources: list[TrainingSource]
 
 
 def read_labelled(
@@ -82,7 +82,7 @@ def divide(files: Sequence[LabelledFile], seed: int) -> Division:
     )
     calibrate, dropped = without_texts_of(calibrate, learn)
     report, also_dropped = without_texts_of(report, [*learn, *calibrate])
-    sources = [Source(file.data_set, len(file.pairs), file.weight) for file in files]
+    sources = [TrainingSource(file.data_set, len(file.pairs), file.weight) for file in files]
     return Division(learn, calibrate, report, dropped + also_dropped, sources)
 
 

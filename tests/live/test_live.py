@@ -23,9 +23,9 @@ from servers import HOST, unused_port
 
 from kimera.live.__main__ import main
 from kimera.live.candidate_rule import SAME_COSINE, CandidateRule, choose_candidates
-from kimera.live.capacity import Limits
+from kimera.live.capacity import LiveLimits
 from kimera.live.client import Checked, LiveClient, LiveError, Refused
-from kimera.live.contradictions import Statement
+from kimera.live.contradictions import NumberedStatement
 from kimera.live.protocol import ProtocolError, load_schema, read
 from kimera.live.session import ContradictionFinder, Session
 from kimera.reactor import Reactor
@@ -53,8 +53,8 @@ def test_a_contradiction_comes_back_with_both_statements(served: Served) -> None
     first, unrelated, last = asyncio.run(answers_to(served, CLOSED, "My cat sleeps on the sofa.", OPEN))
     assert (first.number, first.contradictions, unrelated.contradictions) == (1, (), ())
     [found] = last.contradictions
-    assert found.earlier == Statement(1, "1", CLOSED)
-    assert found.later == Statement(3, "3", OPEN)
+    assert found.earlier == NumberedStatement(1, "1", CLOSED)
+    assert found.later == NumberedStatement(3, "3", OPEN)
     assert found.stage == "verify"
     assert found.score > 0.5
     assert last.latency_ms > 0
@@ -84,8 +84,8 @@ def test_statements_that_are_checked_together_are_checked_against_each_other(
     live_finder: ContradictionFinder,
 ) -> None:
     session, other = Session(), Session()
-    arrived = [(session, Statement(1, "a", CLOSED)), (other, Statement(1, "b", OPEN))]
-    arrived += [(session, Statement(2, "c", OPEN)), (other, Statement(2, "d", CLOSED))]
+    arrived = [(session, NumberedStatement(1, "a", CLOSED)), (other, NumberedStatement(1, "b", OPEN))]
+    arrived += [(session, NumberedStatement(2, "c", OPEN)), (other, NumberedStatement(2, "d", CLOSED))]
     found = live_finder.check(arrived)
     assert [[each.earlier.id for each in of_one.contradictions] for of_one in found] == [[], [], ["a"], ["b"]]
 
@@ -94,7 +94,7 @@ def test_a_session_keeps_every_vector_as_it_grows() -> None:
     session, random = Session(), np.random.default_rng(0)
     vectors = random.normal(size=(300, 8)).astype(np.float32)
     for number, vector in enumerate(vectors, 1):
-        session.add(Statement(number, str(number), "text"), vector)
+        session.add(NumberedStatement(number, str(number), "text"), vector)
     np.testing.assert_array_equal(session.vectors, vectors)
 
 
@@ -355,7 +355,7 @@ def test_what_is_read_keeps_to_the_schema_and_all_else_is_a_protocol_error(
 ) -> None:
     validator = Draft202012Validator({**load_schema(), "$ref": "#/$defs/from_client"})
     try:
-        read(json.dumps(message), Limits())
+        read(json.dumps(message), LiveLimits())
     except ProtocolError as error:
         kind = error.kind
     else:
@@ -366,7 +366,7 @@ def test_what_is_read_keeps_to_the_schema_and_all_else_is_a_protocol_error(
 @given(st.text() | st.sampled_from(["[" * 100_000, "1" * 5_000, "NaN", '"', "{}", "null", '{"type": []}']))
 def test_any_text_is_a_message_or_a_protocol_error(text: str) -> None:
     with pytest.raises(ProtocolError):
-        read(text, Limits())
+        read(text, LiveLimits())
 
 
 # The command

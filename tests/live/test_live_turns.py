@@ -9,17 +9,17 @@ import pytest
 from live_servers import HeldFinder, serving, welcomed
 
 from kimera.live.checker import Checker
-from kimera.live.contradictions import Statement
+from kimera.live.contradictions import NumberedStatement
 from kimera.live.session import MAX_PASSAGE_PAIRS, ContradictionFinder, Session
 from kimera.live.turns import MAX_CHARACTERS_TOGETHER, MAX_TOGETHER, Job, Turns
 
 TEXT = "The office is closed on Fridays."
 
 
-def statements_of_tiny_sentences(count: int) -> list[Statement]:
+def statements_of_tiny_sentences(count: int) -> list[NumberedStatement]:
     """Each of 100 sentences of its own, of which no window holds those of two."""
     texts = (" ".join(f"No {number}{place:02}a." for place in range(100)) for number in range(1, count + 1))
-    return [Statement(number, str(number), text) for number, text in enumerate(texts, 1)]
+    return [NumberedStatement(number, str(number), text) for number, text in enumerate(texts, 1)]
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def turns_of(loop: asyncio.AbstractEventLoop, waiting: dict[str, int], character
     for name, count in waiting.items():
         session = Session()
         for number in range(1, count + 1):
-            statement = Statement(number, f"{name}{number}", TEXT)
+            statement = NumberedStatement(number, f"{name}{number}", TEXT)
             turns.add(Job(session, statement, loop.create_future(), characters))
     return turns
 
@@ -114,9 +114,10 @@ def test_a_client_waits_for_one_long_statement_of_another_and_not_for_all(
         async with Checker(live_finder) as checker:
             long, short = Session(), Session()
             waiting = [
-                checker.check(long, Statement(number, f"long {number}", "x" * 1_000)) for number in range(8)
+                checker.check(long, NumberedStatement(number, f"long {number}", "x" * 1_000))
+                for number in range(8)
             ]
-            waiting.append(checker.check(short, Statement(1, "short", TEXT)))
+            waiting.append(checker.check(short, NumberedStatement(1, "short", TEXT)))
             for each in waiting:
                 each.add_done_callback(lambda done: answered.append(done.result()["id"]))
             await asyncio.wait(waiting)

@@ -9,7 +9,7 @@ import pytest
 from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
 
 from benchmarks.report import build_summary
-from benchmarks.report.decision import Answer, answers, dollars_per_thousand, written_dollars
+from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import DetectorResult
 
@@ -17,12 +17,12 @@ MANY = np.tile(LABELLED, 20)
 WORSE = np.where(np.arange(MANY.size) % 4 == 0, 1 - MANY, MANY).astype(np.int8)
 
 
-def decided(run: RunResult, margin: float = 0.02) -> tuple[Answer, Answer, Answer]:
+def decided(run: RunResult, margin: float = 0.02) -> tuple[Question, Question, Question]:
     return answers(build_summary(run, margin))
 
 
-def claims(answer: Answer) -> list[str]:
-    return [finding.claim for finding in answer.findings]
+def claims(answer: Question) -> list[str]:
+    return [finding.claim for finding in answer.conclusions]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_the_local_detector_is_as_good_or_is_not(
 def test_few_pairs_show_nothing() -> None:
     near = GUESSES.copy()
     near[0] = 1 - near[0]
-    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(near)))[0].findings
+    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(near)))[0].conclusions
     assert finding.claim.startswith(
         "Not shown: 20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)"
     )
 
 
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
-    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].findings
+    (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].conclusions
     assert finding.support.startswith(
         "Accuracy 0.588 against 1.000 on 17 of 20 pairs (those with a label that both answered"
     )
@@ -76,7 +76,7 @@ def test_each_judge_is_set_against_the_reactor_and_not_against_another_judge() -
     quality, cost, pairs = decided(
         run_of(LABELLED, reactor(GUESSES), judge(LABELLED, "a"), judge(GUESSES, "b"))
     )
-    assert [len(answer.findings) for answer in (quality, cost, pairs)] == [2, 3, 2]
+    assert [len(answer.conclusions) for answer in (quality, cost, pairs)] == [2, 3, 2]
     assert all("kimera" in claim for claim in (*claims(quality), *claims(pairs)))
 
 
@@ -95,7 +95,7 @@ def test_one_detector_is_told_with_its_interval() -> None:
 
 def test_a_time_from_the_cache_is_not_shown_as_one_of_a_first_run() -> None:
     cached = replace(reactor(LABELLED), settings={"encoded": 0, "from_cache": 40})
-    (finding,) = decided(run_of(LABELLED, cached))[1].findings
+    (finding,) = decided(run_of(LABELLED, cached))[1].conclusions
     assert "40 of 40 texts came from the cache, so its time is not that of a first run" in finding.support
 
 
@@ -140,7 +140,7 @@ def test_the_best_local_detector_is_named_and_set_against_each_other() -> None:
     assert [claim.split(" by ")[0] for claim in others] == ["Better than fair", "Better than poor"]
     assert others[0].endswith("the difference is real. It takes 5 times as long a pair.")
     assert others[1].endswith("the difference is real. It takes 10 times as long a pair.")
-    assert "adjusted for 3 tests" in quality.findings[1].support
+    assert "adjusted for 3 tests" in quality.conclusions[1].support
 
 
 def test_a_difference_that_is_not_shown_is_no_victory() -> None:

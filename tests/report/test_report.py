@@ -27,7 +27,7 @@ from benchmarks.report import (
 )
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
-from benchmarks.report.results_csv import Finding
+from benchmarks.report.results_csv import RowResult
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.cost_figures import COSTS
 from benchmarks.stats.results import FAILED, SCORE_SOURCES, DetectorResult
@@ -382,7 +382,7 @@ def test_results_read_back_as_they_went_in(tmp_path_factory: pytest.TempPathFact
             )
 
 
-def check_finding(cells: dict[str, str], finding: Finding) -> None:
+def check_finding(cells: dict[str, str], finding: RowResult) -> None:
     if isinstance(finding, Verdict):
         assert cells["contradiction"] == str(finding.contradiction).lower()
         assert float(cells["confidence"]) == pytest.approx(finding.confidence, abs=1e-6)
@@ -406,7 +406,7 @@ def check_finding(cells: dict[str, str], finding: Finding) -> None:
     ],
 )
 def test_agreement_is_empty_unless_two_answered(
-    tmp_path: Path, said: tuple[Finding, Finding], agreement: str
+    tmp_path: Path, said: tuple[RowResult, RowResult], agreement: str
 ) -> None:
     write_results_csv(tmp_path / "results.csv", [(Pair("x", "y"), said)], ["a", "b"])
     assert read_csv(tmp_path / "results.csv")[0]["agreement"] == agreement
