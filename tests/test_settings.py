@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.flag_tables import COMMANDS as WITH_TABLES
 from benchmarks.flag_tables import PATH, flag_tables
 from benchmarks.llm_compare import build_parser, main
-from benchmarks.runs.detectors import judges_of
+from benchmarks.runs.requested_detectors import judges_of
 from benchmarks.settings import RunSettings
 from kimera.console.argument_types import share, whole
 from kimera.console.commands import COMMANDS

@@ -61,20 +61,6 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.runs.comparison import Comparison, compare
     from benchmarks.runs.detector import Detector, detectors_header
-    from benchmarks.runs.detectors import (
-        cascade_of,
-        check_judge,
-        detectors_of,
-        idle_flags,
-        judges_base_url,
-        judges_of,
-        local_names_of,
-        local_words,
-        planned,
-        price_for,
-        protocol_of,
-        require_told_again,
-    )
     from benchmarks.runs.dry_runs import dry_run
     from benchmarks.runs.finished_run import FinishedRun, open_run
     from benchmarks.runs.journal import Journal, JournalReader
@@ -89,6 +75,20 @@ if TYPE_CHECKING:
     from benchmarks.runs.matching import common_pairs, pairings
     from benchmarks.runs.outcomes import NOT_ASKED, rows_of
     from benchmarks.runs.recorder import Recorder
+    from benchmarks.runs.requested_detectors import (
+        cascade_of,
+        check_judge,
+        detectors_of,
+        idle_flags,
+        judges_base_url,
+        judges_of,
+        local_names_of,
+        local_words,
+        planned,
+        price_for,
+        protocol_of,
+        require_told_again,
+    )
     from benchmarks.runs.run_folder import (
         JOURNAL,
         check_same,
@@ -115,7 +115,7 @@ else:
         {
             "comparison": ["Comparison", "compare"],
             "detector": ["Detector", "detectors_header"],
-            "detectors": [
+            "requested_detectors": [
                 "cascade_of",
                 "check_judge",
                 "detectors_of",

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import judge_info
 from benchmarks.judge import START, Price, Prompt, estimate, in_dollars, worst_case
-from benchmarks.runs.detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
+from benchmarks.runs.requested_detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
 from kimera.errors import UserError

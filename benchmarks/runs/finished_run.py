@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
-from benchmarks.runs.detectors import planned
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.runs.outcomes import Outcomes, merge, rows_of, take_journal
+from benchmarks.runs.requested_detectors import planned
 from benchmarks.runs.run_folder import JOURNAL, dataset_of, header_in, pairs_of_run, settings_in
 from benchmarks.runs.run_result import RunResult
 from kimera.errors import UserError

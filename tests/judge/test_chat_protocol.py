@@ -24,7 +24,7 @@ from benchmarks.judge.transports import HttpReply
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
-from benchmarks.runs.detectors import protocol_of
+from benchmarks.runs.requested_detectors import protocol_of
 from benchmarks.runs.run_folder import settings_in
 from benchmarks.settings import RunSettings
 from kimera.errors import UserError

@@ -14,10 +14,10 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from benchmarks.llm_compare import build_parser, main
-from benchmarks.runs.detectors import judges_of, plan_of, planned
 from benchmarks.runs.finished_run import infos_in
 from benchmarks.runs.journal import Journal
 from benchmarks.runs.judged_scan_settings import JudgedScanSettings, comparison_command_line
+from benchmarks.runs.requested_detectors import judges_of, plan_of, planned
 from benchmarks.runs.run_folder import JOURNAL, header_in, header_of, resumed_settings, settings_in
 from benchmarks.scan import build_parser as judged_scan_parser
 from benchmarks.settings import RunSettings
