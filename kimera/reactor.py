@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
@@ -182,6 +182,9 @@ class Reactor(ClosedAtExit):
         if self.cross_encoder:
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
         return fingerprints
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """There is nothing to take: its precision is settled when it is made, and `fingerprints` name it."""
 
     @property
     def settings(self) -> dict[str, Any]:

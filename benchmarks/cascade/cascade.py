@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -219,28 +219,31 @@ class Cascade:
         self.sent = 0
         self.settled = 0
         self._alone = asyncio.Lock()  # one batch at a time goes through the local detectors
-        self._opened = ExitStack()
+        self._opened = AsyncExitStack()
+        self._opened_here = ExitStack()
         self._runner: asyncio.Runner | None = None
 
     async def __aenter__(self) -> Cascade:
-        self._opened.enter_context(self._local)
-        await self._judge.__aenter__()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._local)
+            await stack.enter_async_context(self._judge)
+            self._opened = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with self._opened:
-            await self._judge.__aexit__()
+        await self._opened.aclose()
 
     def __enter__(self) -> Cascade:
-        self._runner = asyncio.Runner()
-        self._runner.run(self.__aenter__())
+        with ExitStack() as stack:
+            runner = stack.enter_context(asyncio.Runner())
+            runner.run(self.__aenter__())
+            stack.callback(lambda: runner.run(self.__aexit__()))
+            self._opened_here, self._runner = stack.pop_all(), runner
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._runner:
-            self._runner.run(self.__aexit__())
-            self._runner.close()
-            self._runner = None
+        self._runner = None
+        self._opened_here.close()
 
     def calibrate(self, pairs: Iterable[Pair | tuple[str, str]]) -> Bounds:
         """`calibrate_async` for code without an event loop."""

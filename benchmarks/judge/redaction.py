@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-MASK = "***"
+from kimera.console import MASK
+
 MIN_SECRET = 4  # what is shorter stands in any text by chance
 MIN_ANYWHERE = 8  # from here on also inside of a longer word; what is shorter counts as a whole word only
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)

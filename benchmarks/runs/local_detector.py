@@ -38,7 +38,8 @@ class LocalDetector:
         return local_info(self._name, source.kind, settings, source.trained_on)
 
     def take_earlier(self, recorder: Recorder) -> None:
-        pass
+        if (recorder.verdicts >= 0).any():
+            self._source.take_settings(recorder.about.get("settings", {}))
 
     def run(self, dataset: Dataset, recorders: Mapping[str, Recorder], *, quiet: bool) -> None:
         recorder = recorders[self._name]
@@ -47,7 +48,9 @@ class LocalDetector:
         recorder.begin(**self._how())
         with self._source, progress_bar(self._name, len(wanted), quiet=quiet) as bar:
             results = self._source.stream(copies, self._workers, on_progress=bar.update)
-            for index, pair, result in zip(wanted, pairs, results, strict=True):
+            for place, (index, pair, result) in enumerate(zip(wanted, pairs, results, strict=True)):
+                if not place:  # what the first pairs settled has to be known even if the process is killed
+                    recorder.describe(self.info)
                 recorder.record_verdict(index, pair, result)
         counts = self._source.counts
         counted = {name: counts[name] for name in COUNTED if name in counts}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kimera.cache.embedding_cache import ERROR_LOG_NAMES
 from kimera.cache.sqlite_files import default_folder
+from kimera.console import without_secrets
 
 __all__ = ["LOG", "MAX_LOG_BYTES", "OLDER_LOG", "log_error"]
 
@@ -19,9 +20,10 @@ MAX_LOG_BYTES = 4 * 1024**2  # an error that every pair meets would fill the dis
 def log_error(trace: str) -> Path:
     """Appends a traceback, after the time; gives the file that it was written to.
 
-    That is in the cache's folder, or in one of this process alone where that cannot be written.
+    What `without_secrets` masks is not in it. The file is in the cache's folder, or in one of this process
+    alone where that cannot be written.
     """
-    text = f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{trace}\n"
+    text = f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{without_secrets(trace)}\n"
     for folder_of in (default_folder, _own_folder):
         try:
             folder = folder_of()

@@ -10,6 +10,7 @@ __all__ = [
     "FAILED",
     "GATE_NOT_MET",
     "INTERRUPTED",
+    "MASK",
     "PROGRAM",
     "CommandLine",
     "CommandParser",
@@ -49,6 +50,7 @@ __all__ = [
     "two_or_three",
     "whole",
     "whole_or_auto",
+    "without_secrets",
     "words_of",
 ]
 
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         interrupts_withheld,
         starting_processes,
     )
+    from kimera.console.masking import MASK, without_secrets
     from kimera.console.options import (
         CommandLine,
         Groups,
@@ -120,6 +123,7 @@ else:
             "exit_codes": ["DONE", "FAILED", "GATE_NOT_MET", "INTERRUPTED", "exit_code_of"],
             "installation": ["how_to_install"],
             "interrupts": ["exit_quietly", "interrupt_once", "interrupts_withheld", "starting_processes"],
+            "masking": ["MASK", "without_secrets"],
             "options": [
                 "CommandLine",
                 "Groups",

@@ -22,8 +22,9 @@ class Chain(VerdictSource):
     """One detector made of several, by name, the cheapest first.
 
     sure: the confidence from which a stage's verdict stands, 0.5 to 1. Whether it does depends on the pair
-    alone, so a pair's verdict is the same in any order and in any company, as far as its stages' are. What
-    a stage fails on goes on as well; where the last stage that a pair came to failed on it, the pair has
+    alone, so a pair's verdict is the same in any order and in any company as far as its stages' verdicts are:
+    an NLI model that has yet to settle on a precision does so by the first pairs that come to it. What a
+    stage fails on goes on as well; where the last stage that a pair came to failed on it, the pair has
     failed. Raises UserError for fewer than two detectors, or no confidence.
 
     A pair's `latency_ms` is the sum over the stages that it went through.
@@ -79,6 +80,10 @@ class Chain(VerdictSource):
             if any(name in of for of in counts)
         }
         return {**summed, "workers_used": max(of.get("workers_used", 1) for of in counts)}
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        for name, source in self.sources.items():
+            source.take_settings(settings.get("chain", {}).get(name, {}))
 
     def stream(
         self,

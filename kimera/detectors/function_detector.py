@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from kimera.cache import log_error
+from kimera.console import without_secrets
 from kimera.detectors.function_processes import FunctionProcesses
 from kimera.detectors.function_runs import BatchEnd, Texts, is_async, one_after_the_other, several_at_once
 from kimera.detectors.named_function import FORMS, load_function, name_of, source_digest
@@ -20,6 +21,7 @@ from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 __all__ = ["FunctionDetector"]
 
 DEFAULT_BATCH_SIZE = 32
+USUAL_CONCURRENCY = 4  # of an async function, which mostly waits for a service
 
 
 class FunctionDetector(VerdictSource):
@@ -30,7 +32,8 @@ class FunctionDetector(VerdictSource):
     numpy or torch, of shape (pairs,), will do as the list. The function is sync or `async def`.
 
     batch_size: pairs a call, the last one perhaps fewer. The function never sees a pair with an empty text.
-    concurrency: batches of an async function in flight, in one event loop.
+    concurrency: batches of an async function in flight, in one event loop; None is 4 of them. A sync
+    function, and each worker process, does one at a time.
     workers: processes, unless a call says otherwise; each imports the function by its name. None is this one.
     trained_on: titles of the data sets that it was fitted on; None: nobody knows.
     timeout_s: seconds that a batch may take; its pairs are failures of kind "timeout" afterwards. An async
@@ -40,10 +43,11 @@ class FunctionDetector(VerdictSource):
     function does not count.
 
     What it raises makes its batch failures of kind "raised", with the traceback in a log that the message
-    names; a worker process that dies, by a crash or for memory, makes it failures of kind "worker_died". The
-    next batch goes on. Answers that break the contract (a wrong length, NaN, a score outside 0 to 1, another
-    type) are a `UserError`, which ends the work: what such a function says of other pairs is not to be
-    trusted either.
+    names, both without the values of environment variables that are named like keys, tokens, secrets or
+    passwords; a worker process that dies, by a crash or for memory, makes it failures of kind "worker_died".
+    The next batch goes on. Answers that break the contract (a wrong length, NaN, a score outside 0 to 1,
+    another type) are a `UserError`, which ends the work: what such a function says of other pairs is not to
+    be trusted either.
 
     Whether scores depend on the order of the pairs, on the batch or on the number of workers is up to the
     function: each pair goes to it once, in order within its batch, and nothing is added.
@@ -60,7 +64,7 @@ class FunctionDetector(VerdictSource):
         name: str | None = None,
         batch_size: int = DEFAULT_BATCH_SIZE,
         timeout_s: float | None = None,
-        concurrency: int = 1,
+        concurrency: int | None = None,
         workers: int | None = None,
         trained_on: list[str] | None = None,
     ) -> None:
@@ -74,7 +78,9 @@ class FunctionDetector(VerdictSource):
         self._found_as = name or name_of(function)
         self._title = self._found_as or getattr(function, "__qualname__", type(function).__qualname__)
         self._batch_size = _at_least_1("batch_size", batch_size)
-        self._concurrency = _at_least_1("concurrency", concurrency)
+        self._given_concurrency = 1 if concurrency is None else _at_least_1("concurrency", concurrency)
+        is_several = concurrency is None and self._is_async and workers is None
+        self._concurrency = USUAL_CONCURRENCY if is_several else self._given_concurrency
         self._timeout_s = timeout_s
         self._own_workers = workers
         self._trained_on = trained_on
@@ -83,7 +89,7 @@ class FunctionDetector(VerdictSource):
         self._workers_used = 0
         if timeout_s is not None and not timeout_s > 0:
             raise UserError(f"timeout_s is {timeout_s}; expected seconds above 0, or None for no limit")
-        if concurrency > 1 and not self._is_async:
+        if self._given_concurrency > 1 and not self._is_async:
             raise UserError(
                 f"{self._title} is not async, so concurrency={concurrency} has no effect; leave it out, or "
                 "give workers"
@@ -123,11 +129,6 @@ class FunctionDetector(VerdictSource):
     @property
     def counts(self) -> Mapping[str, float]:
         return {"load_s": self._load_s, "workers_used": self._workers_used}
-
-    def check(self, pairs: Iterable[Pair | tuple[str, str]]) -> None:
-        """Calls the function with the first batch of these. Raises `UserError` if it breaks the contract."""
-        for _ in self.stream(islice(pairs, self._batch_size)):
-            pass
 
     def stream(
         self,
@@ -173,10 +174,12 @@ class FunctionDetector(VerdictSource):
     def _outcomes(self, end: BatchEnd, number: int, count: int) -> list[Verdict | Failure]:
         """Of a batch, counted from 1. Raises UserError where its answers break the contract."""
         if end.violation:
-            raise BrokenContractError(f"{self._title}, batch {number} (of {count} pairs): {end.violation}")
+            raise BrokenContractError(
+                f"{self._title}, batch {number} (of {count} pairs): {without_secrets(end.violation)}"
+            )
         if end.error:
             log = log_error(end.trace)
-            message = " ".join(f"{self._title} raised {end.error}".split())[:200]
+            message = " ".join(f"{self._title} raised {without_secrets(end.error)}".split())[:200]
             return [Failure("raised", f"{message}; its traceback is in {log}")] * count
         if end.is_late:
             message = f"{self._title} took more than {self._timeout_s:g} s for a batch of {count} pairs"
@@ -190,7 +193,7 @@ class FunctionDetector(VerdictSource):
         if workers is None:
             return
         _at_least_1("workers", workers)
-        if self._concurrency > 1:
+        if self._given_concurrency > 1:
             raise UserError(
                 f"{self._title}: give workers or concurrency, not both; a process does one batch at a time"
             )

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from kimera.cache import log_error
+from kimera.console import without_secrets
 from kimera.errors import UserError
 from kimera.files import shorten
 
@@ -131,9 +132,9 @@ def _import_errors(name: str, home: object) -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError) and f"{home}.".startswith(f"{error.name}."):
             raise _MissingModuleError from None
         log = log_error("".join(traceback.format_exception(error)))
+        told = shorten(without_secrets(str(error)), 200)
         raise UserError(
-            f"{name}: {home} cannot be imported: {type(error).__name__}: {shorten(str(error), 200)}; the "
-            f"traceback is in {log}"
+            f"{name}: {home} cannot be imported: {type(error).__name__}: {told}; the traceback is in {log}"
         ) from None
 
 

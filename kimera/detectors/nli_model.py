@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note
@@ -66,6 +67,8 @@ class NLIModel(ClosedAtExit, VerdictSource):
     backend, precision, device: see `choose_runtime`, with one difference. Int8 is used only if it scores the
     first few hundred distinct pairs as float32 does, and else float32, also where int8 was asked for; a note
     says which it is. What was found is kept beside the prepared network and counts for later runs too.
+    Until then the precision of a call is settled by its own pairs: with too few for the check it is answered
+    in float32, and the next call checks again. Within one call it never changes.
     Texts that are too long together for the model are read passage by passage.
     Raises `UserError` where there is no such model, or it cannot tell contradictions.
 
@@ -94,11 +97,13 @@ class NLIModel(ClosedAtExit, VerdictSource):
         self._engine.require_cpu(self._runtime.device)
         self._checkpoint = find_checkpoint(str(model), revision)
         self._labels = labels
+        self._made: list[SequenceClassifier] = []
         self._model = self._classifier(self._runtime)
+        self._rounded = self._model
         self._parity: Parity | None = None
         self._is_settled = (self._runtime.backend, self._runtime.precision) != ("onnx", "int8")
         if not self._is_settled and (earlier := Parity.read(self._model.parity_file)):
-            self._take_by(earlier, self._exact(), f"an earlier run compared int8 with float32: {earlier}")
+            self._take_by(earlier, f"an earlier run compared int8 with float32: {earlier}")
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
@@ -116,7 +121,7 @@ class NLIModel(ClosedAtExit, VerdictSource):
             "model": self._checkpoint.name,
             "revision": self._checkpoint.revision,
             "labels": list(self._model.labels.names),
-            "precision": runtime.precision if self._is_settled else "int8, if it passes the check",
+            "precision": "int8, if it passes the check" if self._is_open else runtime.precision,
             "backend": runtime.backend,
             "device": runtime.device,
             "symmetric": self.symmetric,
@@ -127,8 +132,31 @@ class NLIModel(ClosedAtExit, VerdictSource):
         }
 
     @property
+    def _is_open(self) -> bool:
+        """Whether no pair was answered yet and the first ones have to be checked."""
+        return not self._is_settled and self._model is self._rounded
+
+    @property
     def fingerprints(self) -> dict[str, str]:
-        return {"model": self._model.fingerprint, "labels": ",".join(self._model.labels.names)}
+        """The precision is not among them: it is known only after the first pairs, see `take_settings`."""
+        return {
+            "model": self._model.digest,
+            "revision": self._checkpoint.revision or "",
+            "labels": ",".join(self._model.labels.names),
+        }
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """Go on in the precision and on the backend that these `settings` of an earlier object say it took.
+
+        Nothing happens where it had not settled on any. Raises `UserError` where they cannot be had here.
+        """
+        backend, precision = settings.get("backend"), settings.get("precision")
+        if backend not in get_args(Backend) or precision not in get_args(Precision):
+            return
+        taken = choose_runtime(backend, precision, self._runtime.device)
+        self._parity = Parity.from_settings(settings) or self._parity
+        made = next((model for model in self._made if model.runtime == taken), None)
+        self._take(made or self._classifier(taken), "so were its earlier verdicts made")
 
     @property
     def trained_on(self) -> list[str] | None:
@@ -146,13 +174,18 @@ class NLIModel(ClosedAtExit, VerdictSource):
         return {
             "read": done.read,
             "read_from_cache": done.read_from_cache,
-            "load_s": self._checked_s + self._model.load_s,
+            "load_s": self._checked_s + self._loaded_s,
             "workers_used": done.workers_used,
         }
 
+    @property
+    def _loaded_s(self) -> float:
+        return sum(model.load_s for model in self._made)
+
     def close(self) -> None:
         """End the worker processes. The detector stays usable."""
-        self._model.close()
+        for model in self._made:
+            model.close()
 
     def detect(self, pairs: Iterable[Pair | TwoTexts], workers: int | None = None) -> list[Verdict | Failure]:
         """One verdict a pair, in order.
@@ -180,9 +213,10 @@ class NLIModel(ClosedAtExit, VerdictSource):
         texts: Iterator[TwoTexts] = ((pair.text1, pair.text2) for pair in given)
         if not self._is_settled:
             texts = self._checked(texts)
+        model = self._model  # another call, made before this one has ended, may settle on another
         while chunk := list(islice(texts, self._chunk_size(workers))):
             progress = ChunkProgress(len(chunk), on_progress)
-            outcomes = self._detect_chunk(chunk, workers, progress)
+            outcomes = self._detect_chunk(model, chunk, workers, progress)
             progress.reach(1.0)
             yield from outcomes
 
@@ -193,14 +227,18 @@ class NLIModel(ClosedAtExit, VerdictSource):
         return pairs_at_a_time(workers)
 
     def _detect_chunk(
-        self, chunk: list[TwoTexts], workers: int | None, progress: ChunkProgress
+        self,
+        model: SequenceClassifier,
+        chunk: list[TwoTexts],
+        workers: int | None,
+        progress: ChunkProgress,
     ) -> list[Verdict | Failure]:
-        start, loaded_s = time.perf_counter(), self._model.load_s
+        start, loaded_s = time.perf_counter(), model.load_s
         answerable = [all(text.strip() for text in texts) for texts in chunk]
         pairs = list(compress(chunk, answerable))
         verified = verify(
             pairs,
-            self._model,
+            model,
             self.cache,
             symmetric=self.symmetric,
             workers=workers,
@@ -212,14 +250,16 @@ class NLIModel(ClosedAtExit, VerdictSource):
             read_from_cache=self._counts.read_from_cache + verified.from_cache,
             workers_used=max(self._counts.workers_used, verified.workers_used),
         )
-        busy_s = time.perf_counter() - start - (self._model.load_s - loaded_s)
+        busy_s = time.perf_counter() - start - (model.load_s - loaded_s)
         latency_ms = busy_s * 1000 / len(chunk)
         passages = [verified.strongest.get(place) for place in range(len(pairs))]
         rows = zip(verified.probabilities.tolist(), passages, strict=True)
         return [_verdict(*next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
 
     def _classifier(self, runtime: Runtime) -> SequenceClassifier:
-        return SequenceClassifier(self._checkpoint, runtime, labels=self._labels, engine=self._engine)
+        made = SequenceClassifier(self._checkpoint, runtime, labels=self._labels, engine=self._engine)
+        self._made.append(made)
+        return made
 
     def _checked(self, texts: Iterator[TwoTexts]) -> Iterator[TwoTexts]:
         """The same pairs, after the first of them have decided whether int8 may be used."""
@@ -231,17 +271,17 @@ class NLIModel(ClosedAtExit, VerdictSource):
                 different[pair] = None
             if len(different) == PARITY_PAIRS:
                 break
-        if different:
+        if ahead:
             self._settle(list(different))
         return chain(ahead, texts)
 
     def _settle(self, pairs: list[TwoTexts]) -> None:
         """Int8 or float32, by these distinct pairs; here, whatever the engine, since the work is short."""
-        begun = time.perf_counter()
-        exact, rounded = self._exact(), self._model
+        begun, loaded_s = time.perf_counter(), self._loaded_s
+        exact, rounded = self._exact, self._rounded
         if len(pairs) < MIN_PARITY_PAIRS:
             why = f"{len(pairs)} different pairs are too few to check int8, which takes {MIN_PARITY_PAIRS}"
-            self._take(exact, why)
+            self._take(exact, why, settled=False)
             return
         exact.load()
         if exact.runtime.backend == "onnx":
@@ -251,18 +291,23 @@ class NLIModel(ClosedAtExit, VerdictSource):
         else:
             found = parity(*(model.calibrated(model.work(pairs))[:, 0] for model in (exact, rounded)))
             found.write(rounded.parity_file)
-            self._take_by(found, exact, f"int8 was compared with float32: {found}")
-        self._checked_s = time.perf_counter() - begun - self._model.load_s
+            self._take_by(found, f"int8 was compared with float32: {found}")
+        self._checked_s = time.perf_counter() - begun - (self._loaded_s - loaded_s)
 
+    @functools.cached_property
     def _exact(self) -> SequenceClassifier:
+        """Made once: calls that bring too few pairs to check may be many."""
         return self._classifier(replace(self._runtime, precision="float32"))
 
-    def _take_by(self, found: Parity, exact: SequenceClassifier, why: str) -> None:
+    def _take_by(self, found: Parity, why: str) -> None:
         self._parity = found
-        self._take(self._model if found.passes else exact, why)
+        self._take(self._rounded if found.passes else self._exact, why)
 
-    def _take(self, model: SequenceClassifier, why: str) -> None:
-        self._model, self._is_settled = model, True
+    def _take(self, model: SequenceClassifier, why: str, *, settled: bool = True) -> None:
+        is_known = model is self._model and self._is_settled >= settled and not self._is_open
+        self._model, self._is_settled = model, settled
+        if is_known:
+            return
         runtime = model.runtime
         note(f"{self._checkpoint.name} runs on {runtime.backend} in {runtime.precision}: {why}")
 

@@ -66,10 +66,6 @@ class ScoreIndex:
         return len(self._numbers)
 
     @property
-    def has_ids(self) -> bool:
-        return bool(self._by_id)
-
-    @property
     def unmatched(self) -> int:
         """Rows that no pair was found to have."""
         return len(self._used) - sum(self._used)

@@ -93,10 +93,6 @@ class ScoresFile(VerdictSource):
         return self._trained_on
 
     @property
-    def has_costs(self) -> bool:
-        return "cost" in self._columns
-
-    @property
     def has_latencies(self) -> bool:
         return not self._columns.keys().isdisjoint({"latency_ms", "latency_s"})
 

@@ -22,6 +22,7 @@ class VerdictSource(Protocol):
     | `fingerprints` | what decides its verdicts, part by part; where one changes, a run cannot go on |
     | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
     | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
+    | `take_settings` | goes on as an earlier session of its run did; by default there is nothing to take |
     | `stream` | a verdict or a failure a pair, in order |
     | `__enter__`, `__exit__` | what it needs is opened and closed |
     """
@@ -46,6 +47,13 @@ class VerdictSource(Protocol):
     def counts(self) -> Mapping[str, float]:
         """load_s, seconds to load models, is left out of its speed. workers_used: the most at once."""
         return {}
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """settings: what `settings` were when an earlier session of the run ended, which gave verdicts.
+
+        Whatever was settled on only then is taken over, so that a run's verdicts are all made alike.
+        """
+        return  # with an empty body it would be abstract
 
     def stream(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,16 @@ class Parity:
             "int8_mean_difference": round(self.mean_difference, 4),
             "int8_parity_pairs": self.pairs,
         }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Parity | None:
+        """What `as_settings` gave, rounded as it is there; None where that is not among these."""
+        if "int8_parity_pairs" not in settings:
+            return None
+        correlation, difference = settings["int8_parity"], settings["int8_mean_difference"]
+        return cls(
+            math.nan if correlation is None else correlation, difference, settings["int8_parity_pairs"]
+        )
 
     def __str__(self) -> str:
         return (

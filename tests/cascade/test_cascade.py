@@ -141,6 +141,55 @@ def test_too_few_contradictions_to_calibrate_on_are_said_so(judge: SimulatorThre
         assert cascade.thresholds is None
 
 
+class Unopenable(AsyncOpenAIClient):
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> AsyncOpenAIClient:
+        self.loop = asyncio.get_running_loop()
+        raise OSError("no more files")
+
+
+class Opened(KnownScores):
+    is_open = False
+
+    def __enter__(self) -> Opened:
+        self.is_open = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_open = False
+
+
+def test_a_cascade_whose_judge_cannot_be_opened_leaves_nothing_open(judge: SimulatorThread) -> None:
+    local, dear = Opened(sure_scores()), Unopenable(base_url=judge.base_url)
+    cascade = Cascade([local, dear])
+    with pytest.raises(OSError, match="no more files"), cascade:
+        pass
+    assert dear.loop
+    assert dear.loop.is_closed()
+    assert not local.is_open
+    with pytest.raises(RuntimeError, match="open the cascade first"):
+        cascade.detect(PAIRS)
+
+    async def serve() -> None:
+        async with cascade:
+            pass
+
+    with pytest.raises(OSError, match="no more files"):
+        asyncio.run(serve())
+    assert not local.is_open
+
+
+def test_a_cascade_closes_what_it_opened_and_can_be_opened_again(judge: SimulatorThread) -> None:
+    local = Opened(sure_scores())
+    cascade = Cascade([local, client(judge)], thresholds=Thresholds(0.1, 0.9))
+    for _ in range(2):
+        with cascade:
+            assert local.is_open
+            assert len(cascade.detect(PAIRS[:20])) == 20
+        assert not local.is_open
+
+
 def test_a_cascade_that_was_not_opened_says_so(judge: SimulatorThread) -> None:
     reactor = KnownScores(sure_scores())
     with pytest.raises(RuntimeError, match="open the cascade first"):

@@ -236,17 +236,6 @@ def test_what_was_answered_before_a_breach_is_kept(folder: Path) -> None:
         next(stream)
 
 
-def test_a_check_calls_the_function_with_the_first_batch_alone() -> None:
-    called: list[int] = []
-
-    def counted(pairs: Texts) -> list[float]:
-        called.append(len(pairs))
-        return detect(pairs)
-
-    FunctionDetector(counted, batch_size=8).check(PAIRS)
-    assert called == [8]
-
-
 def raises_for_lamp_4(pairs: Texts) -> list[float]:
     if any("lamp 4 " in first for first, _ in pairs):
         raise KeyError("no such lamp")
@@ -261,6 +250,40 @@ def test_what_it_raises_fails_its_batch_and_is_in_the_log_that_is_named(folder: 
     assert "raises_for_lamp_4 raised KeyError: 'no such lamp'; its traceback is in" in failures[4].message
     log = Path(failures[4].message.rpartition("its traceback is in ")[2])
     assert "raise KeyError" in log.read_text()
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_what_it_raises_shows_no_key_of_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None
+) -> None:
+    monkeypatch.setenv("MY_SERVICE_API_KEY", "abc-12345678")
+    monkeypatch.setenv("DB_PASSWORD", "two\nlines of it")
+    monkeypatch.setenv("SHORT_TOKEN", "lamp")
+    (folder / "leaky.py").write_text(
+        "import os\n"
+        "def detect(pairs):\n"
+        "    raise ValueError('x' * 120, f\"lamp refused: {os.environ['MY_SERVICE_API_KEY']}\", "
+        "os.environ['DB_PASSWORD'])\n"
+    )
+    [failure, *_] = FunctionDetector.named("leaky.py:detect", workers=workers).stream(PAIRS)
+    assert isinstance(failure, Failure)
+    log = Path(failure.message.rpartition("its traceback is in ")[2]).read_text()
+    for told in (failure.message, log):
+        assert "lamp refused: ***" in told
+        assert "abc-12345678" not in told
+        assert "lines of it" not in told
+
+
+def test_a_module_that_cannot_be_imported_shows_no_key_either(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "abc-12345678")
+    (folder / "unready.py").write_text("import os\nraise RuntimeError('no ' + os.environ['MY_SECRET'])\n")
+    with pytest.raises(UserError, match=r"RuntimeError: 'no \*\*\*';") as error:
+        FunctionDetector.named("unready.py:detect")
+    log = Path(str(error.value).rpartition("the traceback is in ")[2]).read_text()
+    assert "RuntimeError: no ***" in log
+    assert "abc-12345678" not in log
 
 
 def test_a_generator_that_raises_half_way_fails_its_batch(folder: Path) -> None:
@@ -299,7 +322,10 @@ def test_an_async_function_gives_the_same_in_order_for_any_batches(batch_size: i
     assert seen(detector) == EXPECTED
 
 
-def test_as_many_batches_of_an_async_function_are_in_flight_as_asked_for() -> None:
+@pytest.mark.parametrize(("asked", "expected"), [(5, 5), (1, 1), (None, 4)])
+def test_as_many_batches_of_an_async_function_are_in_flight_as_asked_for(
+    asked: int | None, expected: int
+) -> None:
     now, most = 0, 0
 
     async def counted(pairs: Texts) -> list[float]:
@@ -310,8 +336,17 @@ def test_as_many_batches_of_an_async_function_are_in_flight_as_asked_for() -> No
         now -= 1
         return detect(pairs)
 
-    assert seen(FunctionDetector(counted, batch_size=1, concurrency=5)) == EXPECTED
-    assert most == 5
+    detector = FunctionDetector(counted, batch_size=1, concurrency=asked)
+    assert seen(detector) == EXPECTED
+    assert (most, detector.settings["concurrency"]) == (expected, expected)
+
+
+def test_a_sync_function_and_a_worker_process_do_one_batch_at_a_time(folder: Path) -> None:
+    assert FunctionDetector(detect).settings["concurrency"] == 1
+    assert FunctionDetector.named("own_rules.py:detect_async").settings["concurrency"] == 4
+    detector = FunctionDetector.named("own_rules.py:detect_async", workers=1, batch_size=5)
+    assert detector.settings["concurrency"] == 1
+    assert seen(detector) == EXPECTED
 
 
 def test_an_object_with_an_async_call_is_async_and_works_within_a_running_loop() -> None:
@@ -472,7 +507,7 @@ def test_a_function_of_a_script_works_in_processes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [lambda pairs: detect([*pairs]), functools.partial(detect), FunctionDetector(detect).check]
+    "function", [lambda pairs: detect([*pairs]), functools.partial(detect), FunctionDetector(detect).stream]
 )
 def test_what_has_no_name_cannot_be_had_by_processes(function: Any) -> None:
     with pytest.raises(UserError, match="leave workers out, or define it with def at the top of a module"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from nli_models import ARCHITECTURES, LABELS, logits_of_transformers, pairs_of_words
 
-from kimera.cache import EmbeddingCache
+from kimera.cache import MODELS, EmbeddingCache, default_folder
 from kimera.detectors import COUNTED, NLIModel
 from kimera.errors import UserError
 from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS
@@ -304,3 +304,59 @@ def test_a_cross_encoder_of_sentence_transformers_is_one_too(
     expected = theirs.predict(PAIRS[:40], apply_softmax=True)[:, 0]
     detector = NLIModel(tmp_path / "model", precision="float32", cache=None)
     assert np.abs(scores_of(detector, PAIRS[:40]) - expected).max() < 1e-5
+
+
+def test_too_few_pairs_settle_nothing_for_the_calls_that_follow(
+    nli_model: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = nli_model("bert", seed=41)
+    exact = scores_of(NLIModel(folder, precision="float32", cache=None), PAIRS)
+    detector = NLIModel(folder, cache=None)
+    for place in range(3):
+        assert scores_of(detector, PAIRS[place : place + 10]).tolist() == exact[place : place + 10].tolist()
+    assert capsys.readouterr().err.count("too few to check int8") == 1
+    begun = detector.stream(PAIRS[:20])
+    first = next(begun)
+    rounded = scores_of(detector, PAIRS)
+    assert detector.settings["precision"] == "int8"
+    assert (rounded != exact).any()
+    assert isinstance(first, Verdict)
+    assert scores_of(detector, PAIRS[:10]).tolist() == rounded[:10].tolist()
+
+
+def test_fingerprints_stay_the_same_when_the_precision_is_settled(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", outlier=1000.0, seed=43)
+    detector = NLIModel(folder, cache=None)
+    before = detector.fingerprints
+    detector.detect(PAIRS)
+    assert detector.settings["precision"] == "float32"
+    assert detector.fingerprints == NLIModel(folder, cache=None).fingerprints == before
+
+
+@pytest.mark.parametrize("outlier", [1.0, 1000.0])
+def test_what_an_earlier_session_settled_on_is_taken(nli_model: Callable[..., Path], outlier: float) -> None:
+    folder = nli_model("bert", outlier=outlier, seed=45)
+    first = NLIModel(folder, cache=None)
+    unsettled = dict(first.settings)
+    scores = scores_of(first, PAIRS)
+    for found in (default_folder() / MODELS).glob("*.parity.json"):
+        found.unlink()
+    again = NLIModel(folder, cache=None)
+    again.take_settings({})
+    again.take_settings(unsettled)
+    assert again.settings == unsettled
+    again.take_settings(json.loads(json.dumps(first.settings)))
+    assert again.settings == first.settings
+    assert scores_of(again, PAIRS[:5]).tolist() == scores[:5].tolist()
+
+
+def test_what_an_earlier_session_took_overrules_what_was_found_since(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", seed=47)
+    few = NLIModel(folder, cache=None)
+    few.detect(PAIRS[:5])
+    NLIModel(folder, cache=None).detect(PAIRS)
+    again = NLIModel(folder, cache=None)
+    assert again.settings["precision"] == "int8"
+    again.take_settings(few.settings)
+    exact = NLIModel(folder, precision="float32", cache=None)
+    assert scores_of(again, PAIRS).tolist() == scores_of(exact, PAIRS).tolist()

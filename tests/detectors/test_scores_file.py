@@ -120,7 +120,7 @@ def test_reasoning_latency_and_cost_are_kept(tmp_path: Path) -> None:
     assert (told.number, told.cost, told.latency_ms) == (2, 0.002, 12.5)
     assert (untold.cost, untold.latency_ms) == (None, None)
     assert file.row_of(PAIRS[2]) is None
-    assert (file.has_costs, file.has_latencies, file.kind) == (True, True, "judge's results file")
+    assert (file.has_latencies, file.kind) == (True, "judge's results file")
 
 
 def test_seconds_become_milliseconds(tmp_path: Path) -> None:
