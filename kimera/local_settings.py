@@ -274,10 +274,12 @@ def _plugin(name: str, asked: Asked) -> VerdictSource:
             f"--local {name}: {point.value}, which another package brings, failed: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if not hasattr(source, "stream"):
+    from kimera.detectors import VerdictSource  # as above
+
+    if VerdictSource not in type(source).__mro__:
         raise UserError(
-            f"--local {name}: {point.value} gave {type(source).__name__}; expected a "
-            "kimera.detectors.VerdictSource"
+            f"--local {name}: {point.value} gave {type(source).__name__}; expected one of a class that "
+            "inherits from kimera.detectors.VerdictSource"
         )
     return source
 

@@ -37,6 +37,10 @@ class Negation(VerdictSource):
             yield Verdict(self.word in pair.text2.split(), 0.9)
 
 
+def nothing(rest):
+    return rest
+
+
 def broken(rest):
     raise RuntimeError("no such thing")
 '''
@@ -46,6 +50,7 @@ FILES = {
     "negation_rule-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "negation_rule-1.0.dist-info/entry_points.txt": (
         "[kimera.detectors]\nnegation = negation_rule:Negation\nbroken = negation_rule:broken\n"
+        "nothing = negation_rule:nothing\n"
     ),
     "negation_rule-1.0.dist-info/RECORD": "",
 }
@@ -85,6 +90,7 @@ def test_an_installed_package_brings_a_detector(installed: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("nothing:x", "negation_rule:nothing gave str; expected one of a class that inherits"),
         ("negation", "give the word after a colon"),
         (
             "broken:x",
