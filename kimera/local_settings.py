@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kind:
+class LocalKind:
     """A kind of local detector. noun: what people call one. title: of one without a title of its own.
 
     has_prefix: whether a name of this kind begins with the kind, as in scores:FILE. path: of what follows it,
@@ -125,7 +125,7 @@ def _chain(asked: Asked) -> VerdictSource:
     from kimera.detectors import Chain  # as above
 
     names = local_names(_stages(asked.rest))
-    if judge := next((name for name in names if kind_of(name).is_judge), None):
+    if judge := next((name for name in names if local_kind(name).is_judge), None):
         raise UserError(
             f"--local {asked.rest}: {JUDGE}:{judge.rest} holds what a judge said, and a chain is of local "
             f"detectors; give --local {JUDGE}:{judge.rest} beside it"
@@ -145,7 +145,7 @@ def _chain_title(rest: str) -> str:
 MODEL, FUNCTION, SCORES, JUDGE, CHAIN = "model", "function", "scores", "judge", "chain"
 THEN = ">"
 KINDS = {
-    REACTOR: Kind(
+    REACTOR: LocalKind(
         "reactor",
         _reactor,
         lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR,
@@ -153,8 +153,10 @@ KINDS = {
         path=lambda _: "",
         takes_engine=True,
     ),
-    SCORES: Kind("scores file", partial(_scores_file, "local"), _stem, has_prefix=True, is_replayed=True),
-    JUDGE: Kind(
+    SCORES: LocalKind(
+        "scores file", partial(_scores_file, "local"), _stem, has_prefix=True, is_replayed=True
+    ),
+    JUDGE: LocalKind(
         "judge's results file",
         partial(_scores_file, "judge"),
         _stem,
@@ -162,15 +164,15 @@ KINDS = {
         is_replayed=True,
         is_judge=True,
     ),
-    CHAIN: Kind("chain", _chain, _chain_title, path=lambda _: "", takes_engine=True),
-    FUNCTION: Kind(
+    CHAIN: LocalKind("chain", _chain, _chain_title, path=lambda _: "", takes_engine=True),
+    FUNCTION: LocalKind(
         "function",
         _function,
         os.path.basename,
         path=lambda rest: rest.rpartition(":")[0],
         runs_code=True,
     ),
-    MODEL: Kind(
+    MODEL: LocalKind(
         "NLI model",
         _nli_model,
         lambda rest: Path(rest).resolve().name if os.path.isdir(rest) else rest,
@@ -250,12 +252,12 @@ def _entry_points() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> LocalKind:
     """Of `KINDS`, or of another package."""
     if name in KINDS:
         return KINDS[name]
     point = name.removeprefix(f"{GROUP}:")
-    return Kind(
+    return LocalKind(
         "local detector",
         partial(_plugin, point),
         lambda rest: f"{point}:{rest}" if rest else point,
@@ -291,15 +293,15 @@ def chained(names: Sequence[LocalName]) -> LocalName:
 
 def _given(name: LocalName) -> str:
     """As `--local` would be given it."""
-    return _whole(name) if name.title == kind_of(name).title(name.rest) else f"{name.title}={_whole(name)}"
+    return _whole(name) if name.title == local_kind(name).title(name.rest) else f"{name.title}={_whole(name)}"
 
 
 def _whole(name: LocalName) -> str:
-    prefix = [name.kind.removeprefix(f"{GROUP}:")] if kind_of(name).has_prefix else []
+    prefix = [name.kind.removeprefix(f"{GROUP}:")] if local_kind(name).has_prefix else []
     return ":".join([*prefix, *filter(None, [name.rest])])
 
 
-def kind_of(name: LocalName) -> Kind:
+def local_kind(name: LocalName) -> LocalKind:
     return _kind(name.kind)
 
 
@@ -434,7 +436,7 @@ def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
 
 def run_code(names: Sequence[LocalName]) -> list[LocalName]:
     """Those whose making runs code of the user's."""
-    return [name for name in names if any(kind_of(stage).runs_code for stage in stages_in([name]))]
+    return [name for name in names if any(local_kind(stage).runs_code for stage in stages_in([name]))]
 
 
 def idle_options(names: Sequence[LocalName]) -> set[str]:

@@ -41,7 +41,7 @@ from kimera.local_settings import (
     absolute_name,
     chained,
     idle_options,
-    kind_of,
+    local_kind,
     local_name,
     local_names,
     require_models,
@@ -83,7 +83,7 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     for flag, value in takes_cascade.items():
         if value and not settings.cascade:
             raise UserError(f"{flag} goes with --cascade RISK; give both")
-    if settings.cascade and all(kind_of(name).is_judge for name in local_names_of(settings)):
+    if settings.cascade and all(local_kind(name).is_judge for name in local_names_of(settings)):
         raise UserError("--cascade takes a local detector that goes first; give --first NAME")
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
@@ -172,20 +172,20 @@ def _asked_for(settings: RunSettings) -> list[LocalName]:
     # A journal has the path of a folder that a title happens to be as well.
     known = by_title | {absolute_name(title): name for title, name in by_title.items()}
     ahead = [known.get(name) or local_name(name) for name in (settings.first, *settings.then) if name]
-    if ahead and kind_of(ahead[0]).is_judge:
+    if ahead and local_kind(ahead[0]).is_judge:
         raise UserError(f"--first {settings.first}: this is a judge's; a local detector goes first")
     if settings.then:
         ahead = [chained(ahead if settings.first else [*by_title.values()][:1] + ahead)]
         given = given if settings.local else []
     names = require_titles([*ahead, *(name for name in given if name not in ahead)])
-    return sorted(names, key=lambda name: kind_of(name).is_judge)  # as they run
+    return sorted(names, key=lambda name: local_kind(name).is_judge)  # as they run
 
 
 def local_infos(settings: RunSettings) -> list[DetectorInfo]:
     """What its local detectors will be, before any of them is made. Raises UserError for unusable names."""
     return [
         judge_info(name.title, kind=kind.noun, is_replayed=True)
-        if (kind := kind_of(name)).is_judge
+        if (kind := local_kind(name)).is_judge
         else local_info(name.title, kind.noun, is_replayed=kind.is_replayed)
         for name in local_names_of(settings)
     ]
@@ -254,7 +254,7 @@ def detectors_of(
 ) -> list[Detector]:
     """sources: its local detectors by name. Raises UserError for a file that says nothing of the dataset."""
     on_ray = {
-        name.title: settings.engine != "local" and kind_of(name).takes_engine
+        name.title: settings.engine != "local" and local_kind(name).takes_engine
         for name in local_names_of(settings)
     }
     detectors: list[Detector] = [

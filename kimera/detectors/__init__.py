@@ -20,20 +20,20 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kimera.detectors.chain import SURE, Chain
-    from kimera.detectors.chunks import THRESHOLD, ChunkProgress, told_passages
+    from kimera.detectors.chunks import ChunkProgress, told_passages
     from kimera.detectors.function_detector import FunctionDetector
     from kimera.detectors.nli_model import NLIModel
     from kimera.detectors.scores_file import ScoresFile, ScoresRow
-    from kimera.detectors.verdict_source import COUNTED, VerdictSource
+    from kimera.detectors.verdict_source import COUNTED, THRESHOLD, VerdictSource
 else:
     __getattr__ = at_first_use(
         __name__,
         {
             "chain": ["SURE", "Chain"],
-            "chunks": ["ChunkProgress", "THRESHOLD", "told_passages"],
+            "chunks": ["ChunkProgress", "told_passages"],
             "function_detector": ["FunctionDetector"],
             "nli_model": ["NLIModel"],
             "scores_file": ["ScoresFile", "ScoresRow"],
-            "verdict_source": ["COUNTED", "VerdictSource"],
+            "verdict_source": ["COUNTED", "THRESHOLD", "VerdictSource"],
         },
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from kimera.detectors.verdict_source import THRESHOLD
 from kimera.files import shorten
 from kimera.pairs import Failure, Verdict
 
@@ -15,7 +16,6 @@ EXPECTED = (
     "Verdicts, or tuples (contradiction, confidence) or (contradiction, confidence, reasoning)"
 )
 SCORE_SOURCES = ("calibrated", "stated", "logprobs", "verdict", "passages")
-THRESHOLD = 0.5  # of a score, from which on the verdict is contradiction
 NO_ANSWERS = (str, bytes, Mapping, Set)  # have a length, and are not one answer a pair
 
 

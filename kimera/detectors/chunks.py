@@ -1,4 +1,4 @@
-"""What detectors that read chunk by chunk share: progress in pairs, passages in words, the threshold."""
+"""What detectors that read chunk by chunk share: progress in pairs, passages in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from kimera.models import Strongest
 
-THRESHOLD = 0.5
 MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note
-from kimera.detectors.chunks import THRESHOLD, ChunkProgress, told_passages
-from kimera.detectors.verdict_source import VerdictSource
+from kimera.detectors.chunks import ChunkProgress, told_passages
+from kimera.detectors.verdict_source import THRESHOLD, VerdictSource
 from kimera.errors import UserError
 from kimera.models import (
     MIN_PARITY_PAIRS,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kimera.detectors.answers import THRESHOLD, verdict_of_bool, verdict_of_score
+from kimera.detectors.answers import verdict_of_bool, verdict_of_score
+from kimera.detectors.verdict_source import THRESHOLD
 from kimera.errors import UserError
 from kimera.files import (
     Cell,
