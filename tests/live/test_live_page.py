@@ -72,9 +72,9 @@ def test_statements_are_typed_and_a_contradiction_appears_beside_them(
 ) -> None:
     opened = visit(served)
     opened.state([CLOSED])
-    opened.says("NumberedStatement 1 contradicts no earlier one.")
+    opened.says("Statement 1 contradicts no earlier one.")
     opened.state(["My cat sleeps on the sofa.", OPEN])
-    opened.says("NumberedStatement 3 contradicts 1.")
+    opened.says("Statement 3 contradicts 1.")
     [found] = opened.page.locator("#found > li").all()
     assert found.locator(".text").all_inner_texts() == [OPEN, CLOSED]
     assert found.locator(".number").all_inner_texts() == ["3", "1"]
@@ -121,7 +121,7 @@ def test_statements_have_the_numbers_that_the_server_gives_them(
 ) -> None:
     opened = visit(served)
     opened.state([CLOSED, "x" * 1_001, OPEN])
-    opened.says("NumberedStatement 2 contradicts 1.")
+    opened.says("Statement 2 contradicts 1.")
     assert opened.page.locator("#statements .number").all_inner_texts() == ["2", "–", "1"]
     assert opened.page.locator("#found .number").all_inner_texts() == ["2", "1"]
 
