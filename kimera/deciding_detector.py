@@ -10,9 +10,9 @@ from kimera.console import changed
 from kimera.errors import UserError
 from kimera.local_settings import (
     REACTOR,
-    SCORES,
     LocalName,
     LocalSettings,
+    local_kind,
     local_names,
     require_models,
     require_stage,
@@ -66,10 +66,10 @@ def deciding_name(local: LocalSettings) -> LocalName:
             f"{chained!r}"
         )
     [name] = names = local_names(local.local)
-    if file := next((stage for stage in stages_in(names) if stage.kind == SCORES), None):
+    if file := next((stage for stage in stages_in(names) if local_kind(stage).is_replayed), None):
         raise UserError(
-            f"--local {SCORES}:{file.rest}: which pairs are asked about is found only now, so no file holds "
-            "their scores; give kimera, an NLI model or a function"
+            f"--local {file.kind}:{file.rest}: which pairs are asked about is found only now, so no file "
+            "holds their scores; give kimera, an NLI model or a function"
         )
     for stage in filter(is_reactor, stages_in(names)):
         require_stage(stage.rest)

@@ -69,7 +69,7 @@ def _best_local(summary: Summary) -> Question:
         question = "Which local detector is the best, and is it as good as the judge?"
     best, *others = overview.ranked(summary, "local")
     detector = summary["detectors"][best]
-    if overview.accuracy_of(detector) is None:
+    if not detector["labelled_answered"] or overview.accuracy_of(detector) is None:
         return Question(question, (Conclusion(f"Not known: {_why_unranked(summary)}."),))
     findings = [_best(summary, best, others), *(_against(summary, best, other) for other in others)]
     for judge in judges:
@@ -80,14 +80,20 @@ def _best_local(summary: Summary) -> Question:
 def _why_unranked(summary: Summary) -> str:
     """Why no local detector has an accuracy."""
     local = (summary["detectors"][name] for name in _of_role(summary, "local"))
-    return "; ".join(dict.fromkeys(detector["absent"]["accuracy"] for detector in local))
+    absent = [detector["absent"] for detector in local]
+    reasons = (why.get("accuracy") or why.get("accuracy_failed_as_wrong", "") for why in absent)
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
     names, detector = words.titles(summary), summary["detectors"][best]
     _, accuracy = words.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
     differences = {other: overview.between(summary, best, other) for other in others}
-    alike = [names[other] for other, found in differences.items() if not found or not overview.is_real(found)]
+    alike = [
+        names[other]
+        for other, found in differences.items()
+        if found and not (overview.is_real(found) and found["accuracy"] > 0)
+    ]
     figure = f"{accuracy(detector)}{', failures as wrong' if detector['failed'] else ''}"
     claim = f"The best local detector is {names[best]}: accuracy {figure}."
     if alike:

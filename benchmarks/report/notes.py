@@ -138,7 +138,7 @@ def _cached(detector: Detector) -> list[tuple[int, int, str]]:
     """(how many came from the cache, of how many, of what), of texts and pairs."""
     settings = detector["settings"]
     return [
-        (settings[cached_key], settings[cached_key] + settings[done], noun)
+        (settings[cached_key], settings[cached_key] + settings.get(done, 0), noun)
         for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
         if settings.get(cached_key)
     ]

@@ -82,8 +82,8 @@ def calibration_sentences(summary: dict[str, Any]) -> list[str]:
     if not maps:
         return []
     return [
-        "No pair's own label decides about its calibrated score, and verdicts are by 0.5. ROC AUC stays as "
-        "it is: calibration changes scores, and not their order.",
+        "No pair's own label decides about its calibrated score, and verdicts are by 0.5. ROC AUC is "
+        "not measured again: a map keeps the order of scores, though those of different folds may swap.",
         *maps,
     ]
 

@@ -38,9 +38,8 @@ def ranked(summary: Summary, role: str | None = None) -> list[str]:
 
 
 def accuracy_of(detector: dict[str, Any]) -> float | None:
-    """Over all labelled pairs that it was asked about, failures as wrong; None without labels."""
-    accuracy: float | None = detector.get("accuracy_failed_as_wrong", detector.get("accuracy"))
-    return accuracy
+    """Over all labelled pairs, failures as wrong; None without labels, and where some were not asked yet."""
+    return detector.get("accuracy_failed_as_wrong")
 
 
 def rows(summary: Summary) -> list[Row]:

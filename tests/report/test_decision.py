@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
 
+from benchmarks.detector_info import local_info
 from benchmarks.report import build_summary
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
 from benchmarks.runs.run_result import RunResult
@@ -166,6 +167,32 @@ def test_one_that_answers_few_pairs_is_not_the_best_for_that() -> None:
     quality, _, _ = decided(run_of(MANY, few, local(0.1, "all")))
     assert "all" in claims(quality)[0]
     assert "few" in claims(quality)[1]
+
+
+def test_one_that_was_not_asked_about_all_pairs_is_not_the_best_yet() -> None:
+    begun = reactor(np.where(np.arange(MANY.size) < 60, MANY, -1).astype(np.int8), "begun")
+    begun = replace(begun, errors={"not_asked": MANY.size - 60})
+    quality, _, _ = decided(run_of(MANY, local(0.2, "all"), begun))
+    assert "all" in claims(quality)[0]
+    (unknown,) = claims(decided(run_of(MANY, begun, replace(begun, info=local_info("too", "reactor"))))[0])
+    assert unknown == f"Not known: {MANY.size - 60} pairs were not asked."
+
+
+def test_a_real_difference_the_other_way_makes_no_best_one() -> None:
+    failed = np.arange(MANY.size) % 4 == 0
+    better = reactor(np.where(failed, -1, MANY).astype(np.int8), "better")
+    best, against = claims(decided(run_of(MANY, local(0.1, "whole"), better))[0])
+    assert best.startswith("The highest accuracy of a local detector is that of whole")
+    assert against.startswith("Worse, on the pairs that both answered, than better")
+
+
+def test_one_that_failed_on_all_pairs_is_compared_with_nothing() -> None:
+    dead = reactor(np.full(MANY.size, -1, dtype=np.int8), "dead")
+    best, against = claims(decided(run_of(MANY, local(0.1, "alive"), dead))[0])
+    assert best.startswith("The best local detector is alive")
+    assert against.startswith("Not compared with dead")
+    (unknown,) = claims(decided(run_of(MANY, dead, replace(dead, info=local_info("too", "reactor"))))[0])
+    assert unknown.startswith("Not known: ")
 
 
 def test_with_a_judge_the_best_local_detector_is_held_against_it() -> None:
