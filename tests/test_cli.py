@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -31,8 +30,6 @@ if __name__ == "__main__":
     sys.exit(main())
 """
 HEAVY = {"aiohttp", "httpx", "matplotlib", "onnxruntime", "scipy", "sklearn", "torch", "transformers"}
-HELP_S = 0.3
-TRIES = 5
 COMPLETE = """\
 eval "$(kimera completion bash)"
 COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9
@@ -100,21 +97,6 @@ def test_help_waits_for_no_large_library(path: Path, name: str) -> None:
     )
     told = f"import atexit; atexit.register(lambda: print(*{HEAVY} & set(sys.modules), file=sys.stderr))"
     assert run(path, sys.executable, "-c", f"{asked}; {told}; main()").stderr == "\n"
-
-
-@pytest.mark.parametrize(
-    "words", [["kimera", "--help"], *(["kimera", name, "--help"] for name in COMMANDS)], ids=" ".join
-)
-def test_help_takes_less_than_three_tenths_of_a_second(path: Path, words: list[str]) -> None:
-    """Of the processor's time, in the best of some tries: the machine may be busy."""
-    assert min(processor_time(path, words) for _ in range(TRIES)) < HELP_S
-
-
-def processor_time(path: Path, words: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert run(path, *words).returncode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize(
