@@ -113,7 +113,7 @@ class ScoreColumns:
         if not self.cells.keys() & {"id", "text1"}:
             raise BadCell(
                 f"the columns are {shown(names)}; expected an id, or the two texts, to match the rows with "
-                "the pairs"
+                "the pairs: call the columns id, or text1 and text2"
             )
 
     @property
@@ -329,7 +329,10 @@ class RecordReader:
     def _share(self, value: object, part: str, what: str) -> float:
         number = _number_of(value)
         if number is None or not 0.0 <= number <= 1.0:
-            raise BadCell(f"{self._name(part)} is {shorten(value)}; expected {what}, a number from 0 to 1")
+            hint = ", written with a point" if "," in str(value) else ""
+            raise BadCell(
+                f"{self._name(part)} is {shorten(value)}; expected {what}, a number from 0 to 1{hint}"
+            )
         return number
 
     def _number(self, row: Row, part: str, factor: float) -> float | None:
