@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["local", "judge", "combination"]
 Effort: TypeAlias = Literal["workers", "requests in flight"]
+EFFORT_KEYS: Mapping[Effort, str] = {"workers": "workers", "requests in flight": "concurrency"}
 
 CASCADE_NAME = "cascade"  # of the one that the command line makes
 RENAMED = {"simulated": "is_simulated"}  # in journals before version 0.6.0
@@ -53,6 +54,11 @@ class DetectorInfo:
     trained_on: list[str] | None = None
     price: Mapping[str, float] | None = None
     sides: Sides | None = None
+
+    @property
+    def effort_key(self) -> str:
+        """What the summary calls its effort."""
+        return EFFORT_KEYS[self.effort]
 
     @property
     def variants(self) -> int:

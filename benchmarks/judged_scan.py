@@ -164,7 +164,7 @@ def _judge(
 ) -> int:
     """comparison: the settings of the run over the candidates in the folder, whose header it may have."""
     # The run's folder does not hold the settings of the findings.
-    again = words_of(settings, FindingSettings)
+    again = words_of(settings, options_of(FindingSettings))
     command = shlex.join([*as_called("kimera judged-scan").split(), *again])
     code = run_comparison(_over_candidates(comparison, folder), header, command, lambda *_: None)
     if settings.dry_run or not (folder / JOURNAL).exists():

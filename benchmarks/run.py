@@ -25,7 +25,6 @@ from benchmarks.runs import (
     Journal,
     JournalReader,
     Recorder,
-    cascade_of,
     check_judge,
     check_same,
     compare,
@@ -71,6 +70,7 @@ def run_comparison(
     check_judge(settings)
     command += local_words(settings)
     infos = planned(settings)
+    cascade = next((info for info in infos if info.sides), None)
     gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
     prompt = load_prompt(settings.prompt, settings.classes)
@@ -98,13 +98,13 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        about_detectors = detectors_header(detectors, cascade_of(settings))
+        about_detectors = detectors_header(detectors, cascade)
         new_header = None if header else header_of(settings, created, identity) | about_detectors
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             if not settings.quiet:
                 print(f"run folder: {folder}", file=sys.stderr)
-            comparison = _compare(settings, dataset, detectors, folder, created, new_header)
+            comparison = _compare(settings, dataset, detectors, cascade, folder, created, new_header)
             summary = _report(settings, comparison, dataset, folder, show)
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
@@ -199,6 +199,7 @@ def _compare(
     settings: RunSettings,
     dataset: Dataset,
     detectors: list[Detector],
+    cascade: DetectorInfo | None,
     folder: Path,
     created: str,
     new_header: dict[str, Any] | None,
@@ -214,7 +215,7 @@ def _compare(
             earlier,
             created=created,
             seed=settings.seed,
-            cascade=cascade_of(settings),
+            cascade=cascade,
             quiet=settings.quiet,
         )
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -222,8 +222,7 @@ def _require_no_file(name: str) -> None:
     if os.path.isfile(name):
         meant = f"{name}:FUNCTION" if name.endswith(".py") else f"{SCORES}:{name}"
         raise UserError(f"--local {name}: this is a file, and a model is a folder; did you mean {meant}?")
-    kinds = [REACTOR, *_entry_points()]
-    if "/" not in name and (near := get_close_matches(name.lower(), kinds, n=1)):
+    if "/" not in name and (near := get_close_matches(name.lower(), [REACTOR, *_entry_points()], n=1)):
         raise UserError(f"--local {name}: did you mean {near[0]}? A model in a folder is given as ./{name}")
 
 
@@ -247,6 +246,7 @@ def _kind_of(name: str) -> tuple[str, str]:
     return (FUNCTION, name) if _FUNCTION.fullmatch(name) else (MODEL, name)
 
 
+@cache  # each name may ask, several times in a run, and all that is installed is looked through
 def _entry_points() -> Mapping[str, EntryPoint]:
     """Those of other packages, by name."""
     return {point.name: point for point in entry_points(group=GROUP)}

@@ -18,7 +18,7 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.console import as_called
-from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, told_passages
+from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers, verdict_of
 from kimera.errors import UserError
 from kimera.models import (
     DEFAULT_MODEL,
@@ -38,7 +38,6 @@ from kimera.models import (
     distinct,
     embed,
     folder_digest,
-    pairs_at_a_time,
     sources_named_in,
     verify,
 )
@@ -256,8 +255,7 @@ class Reactor(ClosedAtExit):
         pair.
         """
         workers = self._workers(workers)
-        if workers is not None and workers < 1:
-            raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
+        require_workers(workers)
         self.stats = replace(self.stats, workers_asked=workers)
         source = (pair_of(pair, number) for number, pair in enumerate(pairs))
         while chunk := [(pair.text1, pair.text2) for pair in islice(source, self.chunk_size(workers))]:
@@ -267,14 +265,8 @@ class Reactor(ClosedAtExit):
             yield from outcomes
 
     def chunk_size(self, workers: int | None = None) -> int:
-        """How many pairs to do in one go, so that the workers are busy and memory is bounded.
-
-        How many CPUs a cluster has, where no number of workers is asked for, is known once they have worked.
-        """
-        workers = self._workers(workers)
-        if workers is None and not self.engine.is_local:
-            workers = self.stats.workers_used
-        return pairs_at_a_time(workers)
+        """How many pairs to do in one go, so that the workers are busy and memory is bounded."""
+        return chunk_size(self._workers(workers), self.engine, self.stats.workers_used)
 
     def embed(
         self,
@@ -400,19 +392,16 @@ def _verdict(
     latency_ms: float,
 ) -> Verdict:
     contradiction, entailment, neutral = probabilities
-    is_contradiction = contradiction >= THRESHOLD
     known = [f"{stage}: P(contradiction) {contradiction:.2f}"]
     known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
     if screen_score is not None:
         known.append(f"screen: P(contradiction) {screen_score:.2f}")
-    if passages is not None:
-        known.append(told_passages(passages))
-    return Verdict(
-        contradiction=is_contradiction,
-        confidence=contradiction if is_contradiction else 1.0 - contradiction,
-        reasoning="; ".join(known),
-        latency_ms=latency_ms,
-        score_source="passages" if passages else "calibrated",
+    return verdict_of(
+        contradiction,
+        known,
+        passages,
+        latency_ms,
+        "calibrated",
         screen_score=screen_score,
         entailment=entailment,
         neutral=neutral,

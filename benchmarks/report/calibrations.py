@@ -18,7 +18,7 @@ NOT_CALIBRATED: Calibrations = MappingProxyType({})
 
 
 def calibrations_of(run: RunResult, method: MapName) -> dict[str, CrossFitted | str]:
-    clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
+    clusters = run.cluster_numbers
     return {detector.name: _calibrated(run, detector, clusters, method) for detector in run.detectors}
 
 

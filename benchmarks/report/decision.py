@@ -199,7 +199,7 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
 def _yes_or_no(found: dict[str, Any]) -> str:
     """Of the first one's being as good as the second: shown to be better, or equivalent within the margin."""
     different = found["mcnemar"]["p_holm"] < SIGNIFICANT
-    if found["equivalence"]["p"] < SIGNIFICANT or (different and found["accuracy"] > 0):
+    if overview.is_equivalent(found) or (different and found["accuracy"] > 0):
         return "Yes"
     return "No" if different else "Not shown"
 

@@ -214,20 +214,15 @@ def _agreement(summary: Summary) -> str:
         return ""
     if overview.are_many(summary):
         each_two = _table(overview.heading_of_two(summary), overview.rows_of_two(summary))
-        return (
-            each_two
-            + _table("Who was right, in pairs", words.agreement_rows(summary))
-            + _differences(summary)
+    else:
+        names = words.titles(summary)
+        sentences = (
+            words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
+            for agreement in summary["agreement"]
         )
-    names = words.titles(summary)
-    sentences = (
-        words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
-        for agreement in summary["agreement"]
-    )
-    paragraphs = _paragraphs(list(sentences))
-    return (
-        paragraphs + _table("Who was right, in pairs", words.agreement_rows(summary)) + _differences(summary)
-    )
+        each_two = _paragraphs(list(sentences))
+    who_was_right = _table("Who was right, in pairs", words.agreement_rows(summary))
+    return each_two + who_was_right + _differences(summary)
 
 
 def _differences(summary: Summary) -> str:

@@ -30,9 +30,12 @@ def say(axes: Axes, text: str) -> None:
 
 
 def stated_ms(detector: DetectorResult) -> np.ndarray:
-    """float (k,): the times of its answers; none where all are 0, as those of a file of verdicts may be."""
+    """float (k,): the times of its answers; none where all are 0, as those of a file of verdicts may be.
+
+    A clock may read zero, which a logarithmic axis cannot show: that is a microsecond here.
+    """
     times: np.ndarray = detector.latency_ms[~np.isnan(detector.latency_ms)]
-    return times if times.any() else times[:0]
+    return np.asarray(np.maximum(times if times.any() else times[:0], 1e-3))
 
 
 def set_time_axis(axes: Axes) -> None:

@@ -135,8 +135,7 @@ def _draw_latency(axes: Axes, run: RunResult) -> None:
     set_time_axis(axes)
     for index, (detector, times) in enumerate(zip(run.detectors, timed, strict=True)):
         if times.size:
-            # A clock may read zero, which a logarithmic axis cannot show.
-            _draw_times(axes, index, detector, np.maximum(times, 1e-3))
+            _draw_times(axes, index, detector, times)
     if axes.lines:
         widen_to_decades(axes)
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0), borderaxespad=5, fontsize=7, handlelength=3)

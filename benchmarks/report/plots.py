@@ -171,8 +171,7 @@ def _reliability(
 
 def latency(run: RunResult) -> Plot | None:
     """A cumulative curve for each judge; the reactor's amortised time is one line."""
-    # A clock may read zero, which a logarithmic axis cannot show.
-    timed = [np.maximum(stated_ms(detector), 1e-3) for detector in run.detectors]
+    timed = [stated_ms(detector) for detector in run.detectors]
     judged = [
         not detector.info.is_amortised and times.size
         for detector, times in zip(run.detectors, timed, strict=True)

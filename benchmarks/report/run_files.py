@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.calibrations import calibrations_of, scores_of
+from benchmarks.report.calibrations import NOT_CALIBRATED, calibrations_of, scores_of
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
@@ -36,7 +36,7 @@ def write_report(
     margin, prevalence: see `build_summary`. calibrate: how scores are calibrated; None where they are not.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    calibrations = calibrations_of(run, calibrate) if calibrate else {}
+    calibrations = calibrations_of(run, calibrate) if calibrate else NOT_CALIBRATED
     summary = build_summary(run, margin, prevalence, calibrations)
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)

@@ -34,6 +34,7 @@ from benchmarks.stats import (
     metrics,
     quality_intervals,
     side_of,
+    why_not_repeated,
     why_not_three_way,
     why_unranked,
 )
@@ -41,7 +42,6 @@ from kimera.reactor import THRESHOLD
 from kimera.version import __version__
 
 T = TypeVar("T")
-EFFORTS = {"workers": "workers", "requests in flight": "concurrency"}  # what the summary calls them
 WITH_INTERVALS = {figure.group for figure in OF_DETECTORS if figure.interval}
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
@@ -63,7 +63,7 @@ def build_summary(
     names = [detector.name for detector in run.detectors]
     if len(set(names)) < len(names):
         raise ValueError(f"detectors must have different names, got {', '.join(names)}")
-    clusters = np.arange(run.labels.size) if run.clusters is None else run.clusters
+    clusters = run.cluster_numbers
     labels = [labels_for(run.labels, detector) for detector in run.detectors]
     classes = [_gold_classes(run, own) for own in labels]
     sides = [side_of(detector) for detector in run.detectors]
@@ -108,7 +108,7 @@ def _detector(one: OneDetector) -> dict[str, Any]:
     for group, beside in facts.items():
         intervals = {"intervals": groups.pop(group, {})} if group in WITH_INTERVALS else {}
         values[group] = {**beside, **values.get(group, {}), **intervals}
-    effort = EFFORTS[info.effort]
+    effort = info.effort_key
     return {
         "kind": info.kind,
         "role": info.role,
@@ -158,7 +158,7 @@ def _in_order(by_figure: Mapping[str, T]) -> dict[str, T]:
 def _beside_figures(one: OneDetector) -> dict[str, dict[str, Any]]:
     """Of each group of figures that this detector has, what stands in it beside them."""
     detector, info = one.detector, one.info
-    is_repeated = detector.variants is not None and info.variants > 1
+    is_repeated = why_not_repeated(one, times=1) is None
     groups: dict[str, dict[str, Any] | None] = {
         "latency_ms": {"amortised": info.is_amortised},
         "pair_ms": None if info.is_amortised else {},

@@ -45,29 +45,22 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks = [[*dataset, "", *first], *others]
         blocks += _three_way(summary, heading)
         if summary["agreement"]:
-            sentences = [line for each in words.agreement_sentences(summary) for line in wrapped(each)]
+            sentences = _wrapped_all(words.agreement_sentences(summary))
             blocks.append([heading("Agreement"), *sentences, *_lines_of(words.agreement_rows(summary))])
     if thresholds := findings.threshold_sentences(summary):
-        blocks.append([line for sentence in thresholds for line in wrapped(sentence)])
+        blocks.append(_wrapped_all(thresholds))
     if rows := findings.calibration_rows(summary):
-        told = [line for row in table(rows) for line in row]
-        told += [line for sentence in findings.calibration_sentences(summary) for line in wrapped(sentence)]
-        blocks.append([heading(findings.calibration_heading(summary)), *told])
+        sentences = _wrapped_all(findings.calibration_sentences(summary))
+        blocks.append([heading(findings.calibration_heading(summary)), *_lines_of(rows), *sentences])
     if findings.category_rows(summary, MAX_CATEGORIES):
-        sentences = [
-            line
-            for sentence in findings.category_sentences(summary, MAX_CATEGORIES)
-            for line in wrapped(sentence)
-        ]
+        sentences = _wrapped_all(findings.category_sentences(summary, MAX_CATEGORIES))
         told = _lines_of_categories(summary)
         blocks.append([heading("Accuracy by category, the largest first"), *told, *sentences])
     if cascade := findings.cascade_sentences(summary):
-        blocks.append([heading("Cascade"), *(line for sentence in cascade for line in wrapped(sentence))])
+        blocks.append([heading("Cascade"), *_wrapped_all(cascade)])
     blocks += [wrapped(note) for note in notes.notes(summary)]
     if missing := words.missing(summary):
-        blocks.append(
-            [f'"{words.MISSING}" in a cell:', *(line for sentence in missing for line in wrapped(sentence))]
-        )
+        blocks.append([f'"{words.MISSING}" in a cell:', *_wrapped_all(missing)])
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -100,6 +93,10 @@ def _lines_of_categories(summary: dict[str, Any]) -> list[str]:
 
 def _lines_of(rows: list[words.Row]) -> list[str]:
     return [line for row in table(rows) for line in row]
+
+
+def _wrapped_all(sentences: Iterable[str]) -> list[str]:
+    return [line for sentence in sentences for line in wrapped(sentence)]
 
 
 def wrapped(text: str) -> list[str]:

@@ -80,7 +80,7 @@ def draw_latency(axes: Axes, run: RunResult) -> None:
     _set_rows(axes, [str(number) for number in range(1, len(timed) + 1)])
     for row, (detector, times) in enumerate(zip(run.detectors, timed, strict=True)):
         if times.size:
-            _draw_times(axes, row, detector, np.maximum(times, 1e-3))
+            _draw_times(axes, row, detector, times)
         else:
             across = axes.get_yaxis_transform()
             axes.text(0.02, row, "not timed", transform=across, va="center", fontsize=6, color="0.35")
@@ -92,7 +92,6 @@ def draw_latency(axes: Axes, run: RunResult) -> None:
 
 
 def _draw_times(axes: Axes, row: int, detector: DetectorResult, times: np.ndarray) -> None:
-    # A clock may read zero, which a logarithmic axis cannot show.
     if detector.info.has_batch_times:
         middle = float(times.mean())
         axes.plot(middle, row, "ko", markersize=4, markerfacecolor="white")

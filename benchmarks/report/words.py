@@ -319,7 +319,7 @@ ELSEWHERE: tuple[FigureRow, ...] = (
 def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     """(heading, rows) for each group of rows; a row is its label and one cell a detector."""
     detectors = summary["detectors"].values()
-    hidden = set() if _are_three_way(summary) else {figure.label for figure in THREE_WAY}
+    hidden = {figure.label for figure in _hidden(summary)}
     groups = [*GROUPS]
     if share := _prevalence(summary):
         groups.append((f"Restated for a prevalence of {share:.1%} (--prevalence)", ELSEWHERE))
@@ -336,9 +336,10 @@ def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
     ]
 
 
-def _are_three_way(summary: dict[str, Any]) -> bool:
-    """Whether any detector has figures of three classes: otherwise nobody asked for them."""
-    return any("three_way" in detector for detector in summary["detectors"].values())
+def _hidden(summary: dict[str, Any]) -> Iterable[Figure]:
+    """Those of three classes, where no detector has them: then nobody asked for them."""
+    have_any = any("three_way" in detector for detector in summary["detectors"].values())
+    return () if have_any else THREE_WAY
 
 
 def _prevalence(summary: dict[str, Any]) -> float | None:
@@ -404,7 +405,7 @@ def p_value(value: float) -> str:
 def missing(summary: dict[str, Any]) -> list[str]:
     """One sentence for each reason that leaves cells empty: which metrics, of whom, why."""
     names = titles(summary)
-    hidden = set() if _are_three_way(summary) else {figure.name for figure in THREE_WAY}
+    hidden = {figure.name for figure in _hidden(summary)}
     absences = [
         (names[name], {metric: why for metric, why in detector["absent"].items() if metric not in hidden})
         for name, detector in summary["detectors"].items()

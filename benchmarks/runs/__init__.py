@@ -27,7 +27,6 @@ __all__ = [
     "Recorder",
     "RunResult",
     "build_differences",
-    "cascade_of",
     "changed_pairs",
     "check_judge",
     "check_same",
@@ -76,7 +75,6 @@ if TYPE_CHECKING:
     from benchmarks.runs.outcomes import NOT_ASKED, rows_of
     from benchmarks.runs.recorder import Recorder
     from benchmarks.runs.requested_detectors import (
-        cascade_of,
         check_judge,
         detectors_of,
         idle_flags,
@@ -116,7 +114,6 @@ else:
             "comparison": ["Comparison", "compare"],
             "detector": ["Detector", "detectors_header"],
             "requested_detectors": [
-                "cascade_of",
                 "check_judge",
                 "detectors_of",
                 "idle_flags",

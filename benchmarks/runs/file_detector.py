@@ -37,11 +37,8 @@ class FileDetector:
         recorder, source = recorders[self._name], self._source
         recorder.begin(mode="file", asked=1)
         with progress_bar(self._name, len(dataset), quiet=quiet) as bar:
-            for index, (pair, result) in enumerate(
-                zip(dataset, source.stream(dataset, on_progress=bar.update), strict=True)
-            ):
+            told = zip(dataset, source.with_costs(dataset, bar.update), strict=True)
+            for index, (pair, (result, cost)) in enumerate(told):
                 if recorder.wants(index):
-                    row = source.row_of(pair)
-                    cost = row.cost if row else None
                     recorder.record_verdict(index, pair, result, is_timed=source.has_latencies, dollars=cost)
         recorder.end(used=1)

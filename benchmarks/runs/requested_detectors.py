@@ -31,9 +31,8 @@ from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.settings import RunSettings
-from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 from benchmarks.stats import CASCADE_RUN
-from kimera.console import note, options_of
+from kimera.console import note, options_of, words_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
 from kimera.local_settings import (
@@ -61,6 +60,7 @@ WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
     "--kimera-only": "the local detectors alone",
 }
+NAMING = ("local", "first", "then")  # the settings that name local detectors
 SIMULATED_NAME = "simulated-judge"
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
@@ -148,7 +148,7 @@ def idle_flags(told: CommandLine[RunSettings], run: RunSettings) -> Iterator[str
 def require_told_again(told: CommandLine[RunSettings], run: RunSettings, folder: str) -> None:
     """Raises UserError where a run that goes on has code of the user's, and this command line names none."""
     names = run_code(local_names_of(run))
-    if names and not {"local", "first", "then"} & told.flags:
+    if names and not told.flags.intersection(NAMING):
         raise UserError(
             f"--resume {folder}: this run has code of yours, {', '.join(name.title for name in names)}, and "
             f"that is not run because a folder says so; give it again:{local_words(run)}"
@@ -159,10 +159,7 @@ def local_words(settings: RunSettings) -> str:
     """The flags that name its code again, with a blank before each; empty where there is none."""
     if not run_code(local_names_of(settings)):
         return ""
-    flags = [("--local", name) for name in settings.local]
-    flags += [("--first", settings.first)] if settings.first else []
-    flags += [("--then", name) for name in settings.then]
-    return "".join(f" {flag} {shlex.quote(name)}" for flag, name in flags)
+    return f" {shlex.join(words_of(settings, NAMING))}"
 
 
 def _asked_for(settings: RunSettings) -> list[LocalName]:
@@ -327,6 +324,9 @@ def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | Non
 @contextlib.contextmanager
 def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
     """The base URL of a simulated judge that knows the dataset's labels."""
+    # A server and its processes, which runs that are read back do not need.
+    from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
+
     config = SimulatorConfig(
         latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
     )

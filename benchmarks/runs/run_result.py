@@ -35,6 +35,11 @@ class RunResult:
     category_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
 
+    @property
+    def cluster_numbers(self) -> np.ndarray:
+        """int64 (n,): `clusters`, or a number for each pair."""
+        return np.arange(self.labels.size) if self.clusters is None else self.clusters
+
     def detector(self, name: str) -> DetectorResult:
         return next(detector for detector in self.detectors if detector.name == name)
 

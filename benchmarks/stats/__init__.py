@@ -75,6 +75,7 @@ __all__ = [
     "side_of",
     "times_of",
     "title_of",
+    "why_not_repeated",
     "why_not_three_way",
     "why_unranked",
     "wilson",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from benchmarks.stats import metrics
     from benchmarks.stats.agreement_figures import OF_TWO, WHO_WAS_RIGHT, agreement
     from benchmarks.stats.calibrated_scores import cross_fitted
+    from benchmarks.stats.check_figures import why_not_repeated
     from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
     from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
     from benchmarks.stats.evidence import (
@@ -152,6 +154,7 @@ else:
             "calibrated_scores": ["cross_fitted"],
             "cost_figures": ["COSTS", "COST_AT_PREVALENCE", "DOLLARS"],
             "count_figures": ["DISTINCT_SCORES", "PAIRS"],
+            "check_figures": ["why_not_repeated"],
             "evidence": [
                 "Differences",
                 "Sample",

@@ -29,7 +29,8 @@ def _variants(one: OneDetector) -> np.ndarray:
     return variants if measured is None else variants[measured]
 
 
-def _why_not_repeated(one: OneDetector, times: int = 2) -> str | None:
+def why_not_repeated(one: OneDetector, times: int = 2) -> str | None:
+    """Why it was not asked about a pair so often; None where it was."""
     is_repeated = one.detector.variants is not None and one.info.variants > 1
     return None if is_repeated and one.info.repeat >= times else NOT_ASKED_FOR
 
@@ -77,14 +78,14 @@ CHECKS = (
         "Askings after the first that brought no verdict.",
         Unit.COUNT,
         of=lambda one: int((_variants(one)[:, 1:] < 0).sum()),
-        why_none=partial(_why_not_repeated, times=1),
+        why_none=partial(why_not_repeated, times=1),
     ),
     _checked(
         "stability.flip_rate",
         "share of verdicts that changed",
         "Share of pairs whose repeated verdicts differ.",
         of=lambda one: flip_rate(_variants(one)[:, : one.info.repeat]),
-        why_none=_why_not_repeated,
+        why_none=why_not_repeated,
     ),
     _checked(
         "stability.order_disagreement",

@@ -270,11 +270,11 @@ def compare(
     both = (a.verdicts != FAILED) & (b.verdicts != FAILED)
     intervals: dict[str, Interval] = {}
     absent: dict[str, str] = {}
-    if both.any():
+    wanted = [name for name in RESAMPLED_OF_TWO if figures is None or name in figures]
+    if wanted and both.any():
         said = Sample(a.verdicts[both], b.verdicts[both], clusters_of(clusters[both]), seed)
-        for name, formula in RESAMPLED_OF_TWO.items():
-            if figures is None or name in figures:
-                _keep(intervals, absent, name, partial(said.interval, formula))
+        for name in wanted:
+            _keep(intervals, absent, name, partial(said.interval, RESAMPLED_OF_TWO[name]))
     used = both & (labels >= 0)
     names = (a.name, b.name)
     if not used.any():

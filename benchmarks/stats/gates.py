@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
-from benchmarks.detector_info import DetectorInfo, are_told_apart
+from benchmarks.detector_info import EFFORT_KEYS, DetectorInfo, are_told_apart
 from benchmarks.stats.figures import BY_NAME, OF_DETECTORS
 from benchmarks.stats.quality_figures import DIFFERENCES
 from benchmarks.stats.schema import ENDS, figures
@@ -33,8 +33,6 @@ CONDITION = re.compile(
 )
 
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
-# What of a detector's effort the summary counts under each name; see `DetectorInfo.effort`.
-EFFORTS = {"workers": "workers", "concurrency": "requests in flight"}
 # How the names of figures begin that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
     *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
@@ -157,8 +155,8 @@ class Prospect:
 
 def _can_have(info: DetectorInfo, metric: str) -> bool:
     """Whether on some pairs this detector has the figure; one not declared goes with its group."""
-    if effort := EFFORTS.get(metric.removesuffix("_used")):
-        return effort == info.effort
+    if (effort := metric.removesuffix("_used")) in EFFORT_KEYS.values():
+        return effort == info.effort_key
     name = metric.rpartition(".")[0] if metric.endswith(tuple(f".{end}" for end in ENDS)) else metric
     group = f"{metric.partition('.')[0]}."
     declared = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -343,10 +343,11 @@ def _as_toml(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
-def words_of(settings: object, declared_by: type) -> Iterator[str]:
-    """The words of a command line that give the options of a class again, but those of one session."""
-    for name in options_of(declared_by):
-        declared, value = options_of(type(settings))[name], getattr(settings, name)
+def words_of(settings: object, names: Iterable[str]) -> Iterator[str]:
+    """The words of a command line that give these options again, but those of one session."""
+    options = options_of(type(settings))
+    for name in names:
+        declared, value = options[name], getattr(settings, name)
         if value == declared.default or declared.one_session:
             continue
         for item in value if declared.is_many else [value]:

@@ -15,12 +15,14 @@ __all__ = [
     "ScoresFile",
     "ScoresRow",
     "VerdictSource",
-    "told_passages",
+    "chunk_size",
+    "require_workers",
+    "verdict_of",
 ]
 
 if TYPE_CHECKING:
     from kimera.detectors.chain import SURE, Chain
-    from kimera.detectors.chunks import ChunkProgress, told_passages
+    from kimera.detectors.chunks import ChunkProgress, chunk_size, require_workers, verdict_of
     from kimera.detectors.function_detector import FunctionDetector
     from kimera.detectors.nli_model import NLIModel
     from kimera.detectors.scores_file import ScoresFile, ScoresRow
@@ -30,7 +32,7 @@ else:
         __name__,
         {
             "chain": ["SURE", "Chain"],
-            "chunks": ["ChunkProgress", "told_passages"],
+            "chunks": ["ChunkProgress", "chunk_size", "require_workers", "verdict_of"],
             "function_detector": ["FunctionDetector"],
             "nli_model": ["NLIModel"],
             "scores_file": ["ScoresFile", "ScoresRow"],

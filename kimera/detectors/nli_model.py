@@ -13,9 +13,8 @@ from typing import Any, Literal, get_args
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note
-from kimera.detectors.chunks import ChunkProgress, told_passages
-from kimera.detectors.verdict_source import THRESHOLD, VerdictSource
-from kimera.errors import UserError
+from kimera.detectors.chunks import ChunkProgress, chunk_size, require_workers, verdict_of
+from kimera.detectors.verdict_source import VerdictSource
 from kimera.models import (
     MIN_PARITY_PAIRS,
     PARITY_PAIRS,
@@ -28,7 +27,6 @@ from kimera.models import (
     Strongest,
     choose_runtime,
     find_checkpoint,
-    pairs_at_a_time,
     parity,
     verify,
 )
@@ -207,24 +205,17 @@ class NLIModel(ClosedAtExit, VerdictSource):
         does; ValueError for what is no pair.
         """
         workers = self.workers if workers is None else workers
-        if workers is not None and workers < 1:
-            raise UserError(f"workers is {workers}; give 1 or more, or None for this process alone")
+        require_workers(workers)
         given = (pair_of(pair, number) for number, pair in enumerate(pairs))
         texts: Iterator[TwoTexts] = ((pair.text1, pair.text2) for pair in given)
         if not self._is_settled:
             texts = self._checked(texts)
         model = self._model  # another call, made before this one has ended, may settle on another
-        while chunk := list(islice(texts, self._chunk_size(workers))):
+        while chunk := list(islice(texts, chunk_size(workers, self._engine, self._counts.workers_used))):
             progress = ChunkProgress(len(chunk), on_progress)
             outcomes = self._detect_chunk(model, chunk, workers, progress)
             progress.reach(1.0)
             yield from outcomes
-
-    def _chunk_size(self, workers: int | None) -> int:
-        """How many CPUs a cluster has, where no number is asked for, is known once they have worked."""
-        if workers is None and not self._engine.is_local:
-            workers = self._counts.workers_used or None
-        return pairs_at_a_time(workers)
 
     def _detect_chunk(
         self,
@@ -317,20 +308,11 @@ def _verdict(probabilities: list[float], passages: Strongest | None, latency_ms:
     if math.isnan(contradiction):
         return NOT_A_NUMBER
     entailment, neutral = (None if math.isnan(value) else value for value in others)
-    is_contradiction = contradiction >= THRESHOLD
     known = [f"P(contradiction) {contradiction:.2f}"]
     if neutral is not None:
         known.append(f"neutral {neutral:.2f}")
     if entailment is not None:
         known.append(f"entailment {entailment:.2f}")
-    if passages is not None:
-        known.append(told_passages(passages))
-    return Verdict(
-        contradiction=is_contradiction,
-        confidence=contradiction if is_contradiction else 1.0 - contradiction,
-        reasoning="; ".join(known),
-        latency_ms=latency_ms,
-        score_source="passages" if passages else "stated",
-        entailment=entailment,
-        neutral=neutral,
+    return verdict_of(
+        contradiction, known, passages, latency_ms, "stated", entailment=entailment, neutral=neutral
     )

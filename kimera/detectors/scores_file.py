@@ -116,7 +116,9 @@ class ScoresFile(VerdictSource):
         first: Pair | None = None
         for pair in pairs:
             first = first or pair
-            self._is_of_these = self._is_of_these or self.row_of(pair) is not None
+            if self._is_of_these or self.row_of(pair) is not None:
+                self._is_of_these = True
+                return
         self._require_match(first)
 
     def stream(
@@ -126,6 +128,14 @@ class ScoresFile(VerdictSource):
         on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[Verdict | Failure]:
         """Raises `UserError` before it gives anything if no row is of any of these pairs."""
+        return (result for result, _ in self.with_costs(pairs, on_progress))
+
+    def with_costs(
+        self,
+        pairs: Iterable[Pair | tuple[str, str]],
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[tuple[Verdict | Failure, float | None]]:
+        """`stream`, and beside each result its cost in dollars, None where the file has none."""
         first: Pair | None = None
         missing = Failure("no_row", f"{self.path.name} has no row for this pair")
         withheld = 0  # pairs without a row, until one is found that has
@@ -139,9 +149,9 @@ class ScoresFile(VerdictSource):
                 withheld += 1
                 continue
             self._is_of_these = True
-            yield from [missing] * withheld
+            yield from [(missing, None)] * withheld
             withheld = 0
-            yield missing if row is None else self._outcome(row)
+            yield (missing, None) if row is None else (self._outcome(row), row.cost)
         if on_progress is not None and first is not None and (number + 1) % _TOLD_EVERY:
             on_progress((number + 1) % _TOLD_EVERY)
         self._require_match(first)

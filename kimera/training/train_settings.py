@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from kimera.console import Groups, option, parser_of, share, whole, words_of
+from kimera.console import Groups, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
 from kimera.models import DEFAULT_MODEL, parse_source
@@ -231,7 +231,7 @@ def public_command(settings: TrainSettings) -> str:
     words = [public(path) + ("" if weight == 1.0 else f"={weight:g}") for path, weight in sources]
     if settings.eval:
         words += ["--eval", *(public(Path(argument)) for argument in settings.eval)]
-    words += words_of(settings, PairSettings)
+    words += words_of(settings, options_of(PairSettings))
     if settings.sources:
         words += ["--sources", public(settings.sources)]
     words += ["--out", public(settings.weights_path)]
