@@ -31,10 +31,9 @@ from kimera.files import (
     rows_of,
     shorten,
 )
-from kimera.pairs import CONTRADICTION, RELATIONS, Pair
+from kimera.pairs import CONTRADICTION, NO_CLASS, RELATIONS, Pair
 
 NO_LABEL = -1
-NO_CLASS = -1
 NO_CATEGORY = -1
 MAX_CATEGORIES = 1000
 _LABEL_OF = {True: 1, False: 0, None: NO_LABEL}

@@ -434,7 +434,7 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
     check_cache(told.settings)
     declared = options_of(RunSettings)
     for name, idle in WITHOUT_EFFECT.items():
-        flags = [declared[name].flag for name in idle if name in told.flags]
+        flags = [declared[other].flag for other in idle if other in told.flags]
         if flags and getattr(run, name):
             yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
     yield from idle_address(told.settings.ray_address, run.engine)

@@ -11,17 +11,18 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from kimera.console import confidence, option, positive, whole
+from kimera.console import confidence, nearest, option, positive, whole
+from kimera.detectors import SURE
 from kimera.errors import UserError
 from kimera.reactor_settings import ReactorSettings, reactor_of
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from kimera.detectors import VerdictSource
     from kimera.reactor import Stages
 
@@ -93,7 +94,7 @@ def _nli_model(asked: Asked) -> VerdictSource:
     return NLIModel(
         asked.rest,
         revision=asked.revision,
-        labels=tuple(label.strip() for label in asked.labels.split(",")) if asked.labels else None,
+        labels=asked.labels or None,
         cache=cache_of(settings),
         symmetric=settings.symmetric,
         backend=settings.backend,
@@ -222,8 +223,8 @@ def _require_no_file(name: str) -> None:
     if os.path.isfile(name):
         meant = f"{name}:FUNCTION" if name.endswith(".py") else f"{SCORES}:{name}"
         raise UserError(f"--local {name}: this is a file, and a model is a folder; did you mean {meant}?")
-    if "/" not in name and (near := get_close_matches(name.lower(), [REACTOR, *_entry_points()], n=1)):
-        raise UserError(f"--local {name}: did you mean {near[0]}? A model in a folder is given as ./{name}")
+    if "/" not in name and (near := nearest(name.lower(), [REACTOR, *_entry_points()])):
+        raise UserError(f"--local {name}: did you mean {near}? A model in a folder is given as ./{name}")
 
 
 def _split(given: str) -> tuple[str | None, str]:
@@ -249,6 +250,8 @@ def _kind_of(name: str) -> tuple[str, str]:
 @cache  # each name may ask, several times in a run, and all that is installed is looked through
 def _entry_points() -> Mapping[str, EntryPoint]:
     """Those of other packages, by name."""
+    from importlib.metadata import entry_points  # as above
+
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -377,7 +380,7 @@ class LocalSettings:
         help="time limit of one such call, in seconds (default: none)",
     )
     sure: float = option(
-        0.95,
+        SURE,
         "--sure",
         type=confidence,
         metavar="C",

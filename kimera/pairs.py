@@ -12,7 +12,9 @@ __all__ = [
     "LABELS",
     "NEUTRAL",
     "NOT_CONTRADICTION",
+    "NO_CLASS",
     "RELATIONS",
+    "SCORE_SOURCES",
     "Failure",
     "Pair",
     "Verdict",
@@ -25,6 +27,8 @@ NEUTRAL = "neutral"
 NOT_CONTRADICTION = "not_contradiction"
 LABELS = (CONTRADICTION, ENTAILMENT, NEUTRAL, NOT_CONTRADICTION)
 RELATIONS = (CONTRADICTION, ENTAILMENT, NEUTRAL)  # the three classes of natural language inference
+SCORE_SOURCES = ("calibrated", "stated", "logprobs", "verdict", "passages")  # of a `Verdict`
+NO_CLASS = -1  # among indices into `RELATIONS`: none of them
 NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
 
 

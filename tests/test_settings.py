@@ -115,7 +115,7 @@ def test_a_command_says_which_options_stand_under_which_title() -> None:
 
 def test_the_words_that_give_settings_again_give_the_same() -> None:
     settings = Told(names=("a", "b"), risk=0.5, quiet=True)
-    words = list(words_of(settings, Shared))
+    words = list(words_of(settings, options_of(Shared)))
     assert words == ["--name", "a", "--name", "b"]
     assert parsed(" ".join(words)).settings.names == settings.names
 

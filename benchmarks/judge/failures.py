@@ -241,7 +241,6 @@ def _that(follows: Following) -> frozenset[str]:
 RETRIED = _that("retried")
 REPAIRED = _that("asked again, twice at most")
 FATAL = _that("ends the run")
-REMEDIES = {kind.name: kind.remedy for kind in KINDS if kind.remedy}
 _ANY_API = Api("", "the API key", "")  # the docs speak of all of them
 _BY_NAME = {kind.name: kind for kind in KINDS}
 

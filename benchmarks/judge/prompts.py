@@ -113,12 +113,12 @@ class Prompt:
         return [*system, {"role": "user", "content": self.question(text1, text2)}]
 
 
-def reply_format(classes: int = 2) -> str:
+def reply_format(classes: int) -> str:
     """What a reply is to look like, in words."""
     return THREE_WAY_FORMAT if classes == 3 else REPLY_FORMAT
 
 
-def reply_schema(classes: int = 2) -> dict[str, Any]:
+def reply_schema(classes: int) -> dict[str, Any]:
     """The same as a JSON schema."""
     return THREE_WAY_SCHEMA if classes == 3 else REPLY_SCHEMA
 

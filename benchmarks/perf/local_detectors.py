@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -20,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.perf.setting import setting
+from benchmarks.perf.setting import peak_mib, setting
 from benchmarks.settings import RunSettings
+from benchmarks.stats.quality_figures import roc_auc
 from kimera.detectors import NLIModel, VerdictSource
 from kimera.files.pair_files import read_pairs
 from kimera.local_settings import local_names, sources_of
@@ -79,8 +79,6 @@ def _row(name: str, found: dict[str, Any]) -> str:
 
 def measured(name: str, path: Path, max_pairs: int, precision: Any = None) -> dict[str, Any]:
     """What one detector does with labelled pairs, computing everything anew."""
-    from sklearn.metrics import roc_auc_score
-
     pairs = [pair for pair in islice(read_pairs(path), max_pairs) if pair.label is not None]
     truth = np.array([bool(pair.is_contradiction) for pair in pairs])
     settings = RunSettings(local=(name,), no_cache=True, precision=precision)
@@ -88,12 +86,12 @@ def measured(name: str, path: Path, max_pairs: int, precision: Any = None) -> di
     with source:
         list(source.stream(pairs[:WARM]))
         scores, seconds = timed(lambda: scores_of(source, pairs))
-    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory_mib = peak_mib()
     known = ~np.isnan(scores)
     found = {
         "precision": str(source.settings.get("precision", "-")),
         "pairs": len(pairs),
-        "auc": float(roc_auc_score(truth[known], scores[known])),
+        "auc": roc_auc(truth[known], scores[known]),
         "accuracy": float(((scores >= 0.5) == truth)[known].mean()),
         "pairs_per_s": len(pairs) / seconds,
         "memory_mib": memory_mib,
@@ -113,7 +111,6 @@ def scores_of(source: VerdictSource, pairs: Sequence[Pair]) -> np.ndarray:
 def beside(model: str, labels: Sequence[str], pairs: Sequence[Pair], truth: np.ndarray) -> dict[str, float]:
     """The same model by sentence-transformers, as it comes."""
     from sentence_transformers import CrossEncoder
-    from sklearn.metrics import roc_auc_score
 
     theirs = CrossEncoder(model, device="cpu", local_files_only=True)
     texts = [(pair.text1, pair.text2) for pair in pairs]
@@ -121,7 +118,7 @@ def beside(model: str, labels: Sequence[str], pairs: Sequence[Pair], truth: np.n
     logits, seconds = timed(lambda: np.asarray(theirs.predict(texts, show_progress_bar=False)))
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = (odds / odds.sum(axis=1, keepdims=True))[:, list(labels).index("contradiction")]
-    return {"auc": float(roc_auc_score(truth, scores)), "pairs_per_s": len(pairs) / seconds}
+    return {"auc": roc_auc(truth, scores), "pairs_per_s": len(pairs) / seconds}
 
 
 def timed(work: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:

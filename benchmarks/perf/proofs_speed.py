@@ -17,6 +17,7 @@ from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf import peers
 from benchmarks.perf.judge_throughput import KIMERA, Measured, measure_in_turn
 from benchmarks.perf.proof import Bench, Proof, ProofFinding
+from benchmarks.perf.setting import peak_mib
 from benchmarks.perf.stub_server import StubServer
 from benchmarks.runs.comparison import compare
 from benchmarks.runs.journal import Journal
@@ -151,13 +152,7 @@ def _peak_of_judging_mb(pairs: Path, base_url: str) -> float:
         comparison = compare(dataset, [JudgeDetector(client, "stub", PAIRS_IN_FLIGHT)], journal, quiet=True)
     if not comparison.run.detectors[0].answered.all():
         raise RuntimeError(f"this run measures nothing: {comparison.run.detectors[0].errors}")
-    return _peak_mb()
-
-
-def _peak_mb() -> float:
-    """Linux's own count of this process; getrusage's would begin at the peak of the one that started it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    return peak_mib()
 
 
 PROOFS: dict[str, Proof] = {

@@ -37,3 +37,9 @@ def simulated_judge(pairs: list[Pair], latency_ms: float) -> SimulatorProcess:
     """A judge that takes the same time for every pair and makes no faults; not started yet."""
     answers = answers_for(pairs, load_prompt(DEFAULT_PROMPT).question)
     return SimulatorProcess(SimulatorConfig(latency_ms=latency_ms, spread_ms=0.0), answers)
+
+
+def peak_mib() -> float:
+    """Linux's own count of this process; getrusage's would begin at the peak of the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))

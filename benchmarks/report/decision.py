@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from benchmarks.judge import unasked_in
 from benchmarks.report import notes, overview, words
 from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim
 
@@ -238,7 +237,7 @@ def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
     """What requests for a thousand pairs cost; None where it is not known, as with replies from a cache."""
     if not detector["paid"]:
         return 0.0
-    asked = detector["answered"] + detector["failed"] - unasked_in(detector["errors"])
+    asked = detector["answered"] + words.failed_of(detector)
     if detector["dollars"] is None or detector["from_cache"] or not asked:
         return None
     return float(1000 * detector["dollars"] / asked)

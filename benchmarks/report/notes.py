@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.data import families_of
 from benchmarks.judge import unasked_in
-from benchmarks.report.words import Detector, counted, kinds_of_failure, printable, titles
+from benchmarks.report.words import Detector, counted, failed_of, kinds_of_failure, printable, titles
 
 SIMULATED = (
     "Simulated: these answers come from a simulator, not from a language model. "
@@ -98,7 +98,7 @@ def _label_notes(labelled: int, detectors: int) -> list[str]:
 
 
 def _failure_notes(who: str, detector: Detector) -> list[str]:
-    failed = detector["failed"] - unasked_in(detector["errors"])
+    failed = failed_of(detector)
     if not failed:
         return []
     again = " --resume asks about them again." if detector["role"] == "judge" else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.judge import in_dollars, unasked_in
+from benchmarks.judge import in_dollars
 from benchmarks.report import notes, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
@@ -57,7 +57,7 @@ def _cells(detector: dict[str, Any]) -> Iterator[str]:
     rate = detector.get("pairs_per_s")
     yield words.quantity(rate) if rate is not None and notes.is_timed(detector) else MISSING
     yield _cost(detector)
-    yield f"{detector['failed'] - unasked_in(detector['errors']):,}"
+    yield f"{words.failed_of(detector):,}"
 
 
 def _cost(detector: dict[str, Any]) -> str:

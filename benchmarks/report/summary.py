@@ -18,7 +18,6 @@ from benchmarks.report.operating import at_best_threshold, recalibrated, restate
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
     MEASURED,
-    NO_CLASS,
     OF_DETECTORS,
     OF_TWO,
     SCORE_SOURCES,
@@ -38,6 +37,7 @@ from benchmarks.stats import (
     why_not_three_way,
     why_unranked,
 )
+from kimera.pairs import NO_CLASS
 from kimera.reactor import THRESHOLD
 from kimera.version import __version__
 

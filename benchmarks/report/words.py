@@ -142,8 +142,13 @@ def _called(detector: Detector) -> str:
     )
 
 
+def failed_of(detector: Detector) -> int:
+    """How many pairs it was asked about and gave no verdict on."""
+    return int(detector["failed"] - unasked_in(detector["errors"]))
+
+
 def _failed(detector: Detector) -> str:
-    failed = detector["failed"] - unasked_in(detector["errors"])
+    failed = failed_of(detector)
     return f"{failed:,} ({kinds_of_failure(detector)})" if failed else "0"
 
 

@@ -17,10 +17,10 @@ from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
 from benchmarks.runs.journal import JournalReader, Record, result_of
 from benchmarks.runs.run_result import RunResult
-from benchmarks.stats import FAILED, NO_CLASS, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
+from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
 from kimera.detectors import COUNTED
 from kimera.errors import UserError
-from kimera.pairs import RELATIONS, Failure, Pair, Verdict
+from kimera.pairs import NO_CLASS, RELATIONS, Failure, Pair, Verdict
 
 NO_OFFSET = -1
 UNASKED = -2

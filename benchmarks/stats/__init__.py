@@ -20,7 +20,6 @@ __all__ = [
     "FAILED",
     "LEVEL",
     "MEASURED",
-    "NO_CLASS",
     "NO_FEE",
     "NO_PRICE",
     "OF_DETECTORS",
@@ -133,7 +132,6 @@ if TYPE_CHECKING:
     from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
     from benchmarks.stats.results import (
         FAILED,
-        NO_CLASS,
         NO_FEE,
         NO_PRICE,
         SCORE_SOURCES,
@@ -202,7 +200,6 @@ else:
                 "CrossFitted",
                 "DetectorResult",
                 "FAILED",
-                "NO_CLASS",
                 "NO_FEE",
                 "NO_PRICE",
                 "OneDetector",

@@ -13,12 +13,12 @@ import numpy as np
 
 from benchmarks.detector_info import DetectorInfo
 from kimera.models import MapName, ScoreMap
+from kimera.pairs import SCORE_SOURCES as SOURCES
 
 FAILED = -1
-NO_CLASS = -1
 NO_PRICE = "no price is known"
 NO_FEE = "a local endpoint costs nothing"
-SCORE_SOURCES = ("", "calibrated", "stated", "logprobs", "verdict", "passages")
+SCORE_SOURCES = ("", *SOURCES)
 
 
 def title_of(name: str, simulated: bool) -> str:

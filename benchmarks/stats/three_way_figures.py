@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.stats.figure import DetectorFigure, Interval, Method, Unit
 from benchmarks.stats.formulas import Floats
 from benchmarks.stats.metrics import UndefinedMetricError
-from benchmarks.stats.results import NO_CLASS, OneDetector
-from kimera.pairs import RELATIONS
+from benchmarks.stats.results import OneDetector
+from kimera.pairs import NO_CLASS, RELATIONS
 
 # The intervals are imported where they are computed: they take scipy, and --help names figures.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from kimera.console import Groups, option, size
 
 KINDS = ("vectors", "replies", "models")
+CacheCommand: TypeAlias = Literal["stats", "clear", "merge"]
+COMMANDS = get_args(CacheCommand)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +17,8 @@ class CacheSettings:
     """What the command takes. only: None is all kinds. cache_size: in bytes."""
 
     GROUPS: ClassVar[Groups] = {"": ("command", "folders", "cache_dir", "only", "cache_size")}
-    command: Literal["stats", "clear", "merge"] = option(
-        "stats", choices=("stats", "clear", "merge"), metavar="stats|clear|merge", help="what to do with them"
+    command: CacheCommand = option(
+        "stats", choices=COMMANDS, metavar="|".join(COMMANDS), help="what to do with them"
     )
     folders: tuple[str, ...] = option(
         (), nargs="*", metavar="DIR", outward=True, help="merge: folders to take entries from"

@@ -31,6 +31,7 @@ __all__ = [
     "interrupt_once",
     "interrupts_withheld",
     "is_coloured",
+    "nearest",
     "note",
     "open_share",
     "option",
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
         whole,
         whole_or_auto,
     )
-    from kimera.console.command_parser import CommandParser
+    from kimera.console.command_parser import CommandParser, nearest
     from kimera.console.commands import COMMANDS, PROGRAM, as_called
     from kimera.console.completion import complete
     from kimera.console.exit_codes import DONE, FAILED, GATE_NOT_MET, INTERRUPTED, exit_code_of
@@ -117,7 +118,7 @@ else:
                 "whole",
                 "whole_or_auto",
             ],
-            "command_parser": ["CommandParser"],
+            "command_parser": ["CommandParser", "nearest"],
             "commands": ["COMMANDS", "PROGRAM", "as_called"],
             "completion": ["complete"],
             "exit_codes": ["DONE", "FAILED", "GATE_NOT_MET", "INTERRUPTED", "exit_code_of"],

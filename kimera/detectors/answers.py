@@ -9,13 +9,12 @@ from typing import Any
 
 from kimera.detectors.verdict_source import THRESHOLD
 from kimera.files import shorten
-from kimera.pairs import Failure, Verdict
+from kimera.pairs import SCORE_SOURCES, Failure, Verdict
 
 EXPECTED = (
     "a list with one answer a pair: scores from 0 to 1 (the probability of a contradiction), bools, "
     "Verdicts, or tuples (contradiction, confidence) or (contradiction, confidence, reasoning)"
 )
-SCORE_SOURCES = ("calibrated", "stated", "logprobs", "verdict", "passages")
 NO_ANSWERS = (str, bytes, Mapping, Set)  # have a length, and are not one answer a pair
 
 

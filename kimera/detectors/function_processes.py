@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 import time
 import traceback
 from collections import deque
@@ -24,6 +21,7 @@ from kimera.console import starting_processes
 from kimera.detectors.function_runs import BatchEnd, Texts, do_batch, do_batch_async, is_async
 from kimera.detectors.named_function import load_function
 from kimera.errors import UserError
+from kimera.workers import leave_to_parent
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -180,8 +178,7 @@ class _Worker:
 
 def _serve(pipe: Connection, name: str) -> None:
     """In the worker: Ctrl-C is left to the parent; it ends when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    leave_to_parent()
     try:
         function = load_function(name)
     except UserError as fault:
@@ -203,11 +200,3 @@ def _serve(pipe: Connection, name: str) -> None:
             pipe.send(end)
         except Exception as error:  # noqa: BLE001 (what pickle raises is anything)
             pipe.send(BatchEnd(end.seconds, error=str(error), trace=traceback.format_exc()))
-
-
-def _exit_with_parent() -> None:
-    # Not left to the parent's own end: one that is killed does nothing any more, and its workers would stay.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -18,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from kimera.cache import log_error
-from kimera.console import without_secrets
+from kimera.console import nearest, without_secrets
 from kimera.errors import UserError
 from kimera.files import shorten
 
@@ -160,9 +159,9 @@ def _missing(name: str, home: str, holder: object, part: str) -> str:
     callables = [
         each for each in vars(holder) if not each.startswith("_") and callable(getattr(holder, each))
     ]
-    close = difflib.get_close_matches(part, callables, n=1)
+    close = nearest(part, callables)
     own = [each for each in callables if getattr(getattr(holder, each), "__module__", None) == _title(holder)]
-    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(own[:10]) or 'no function'}"
+    hint = f"did you mean {close}?" if close else f"it has {', '.join(own[:10]) or 'no function'}"
     return f"{name}: {home} has no {part}; {hint}"
 
 

@@ -295,7 +295,7 @@ class NLIModel(ClosedAtExit, VerdictSource):
         self._take(self._rounded if found.passes else self._exact, why)
 
     def _take(self, model: SequenceClassifier, why: str, *, settled: bool = True) -> None:
-        is_known = model is self._model and self._is_settled >= settled and not self._is_open
+        is_known = model is self._model and self._is_settled >= settled
         self._model, self._is_settled = model, settled
         if is_known:
             return

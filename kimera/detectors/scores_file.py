@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +18,6 @@ from kimera.pairs import Failure, Pair, Verdict, pair_of
 __all__ = ["ScoresFile", "ScoresRow"]
 
 PARTS = ("id", "text1", "text2", *KNOWN)
-_BLOCK = 1 << 20
 _TOLD_EVERY = 1000  # pairs
 
 
@@ -230,8 +228,5 @@ def _texts(text1: str, text2: str) -> str:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        for block in iter(partial(file.read, _BLOCK), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

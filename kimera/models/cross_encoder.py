@@ -16,7 +16,7 @@ from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.head import CLASSES
 from kimera.models.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.models.onnx_models import RECIPE, exported
-from kimera.models.pair_model import PAIRS_PER_TASK, PAIRS_WORTH_A_POOL, PairModel
+from kimera.models.pair_model import PAIRS_PER_TASK, PAIRS_WORTH_A_POOL, PairModel, logits_module
 from kimera.models.runtime import Backend, Device, Precision, choose_runtime
 from kimera.models.text_model import Batches
 from kimera.models.tokens import Tokenizer, Tokens
@@ -179,21 +179,6 @@ def load_tensors(network: torch.nn.Module, tensors: Mapping[str, np.ndarray]) ->
         {name: torch.from_numpy(np.ascontiguousarray(tensor)) for name, tensor in tensors.items()},
         strict=False,
     )
-
-
-def logits_module(network: torch.nn.Module) -> torch.nn.Module:
-    """The network as a module of (ids, mask, types) with its logits as the only output."""
-    import torch  # takes seconds, and onnxruntime does without
-
-    class Logits(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> Any:
-            return self.network(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-
-    return Logits()
 
 
 def torch_logits(network: torch.nn.Module, tokens: Tokens) -> np.ndarray:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kimera.models.text_model import Batches, TextModel
 from kimera.models.tokens import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
 
 PAIRS_PER_TASK = 256  # of a worker process
 PAIRS_WORTH_A_POOL = 1024  # fewer are read here sooner than processes start
@@ -66,3 +70,22 @@ class PairModel(TextModel[tuple[str, str]]):
 
 def bytes_of(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
+
+
+def logits_module(network: torch.nn.Module, *, tells_types: bool = True) -> torch.nn.Module:
+    """The network as a module of (ids, mask, types) with its logits as the only output.
+
+    tells_types: whether the network takes types; else they are left out.
+    """
+    import torch  # takes seconds, and onnxruntime does without
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> Any:
+            told = {"token_type_ids": types} if tells_types else {}
+            return self.network(input_ids=ids, attention_mask=mask, **told).logits
+
+    return Logits()

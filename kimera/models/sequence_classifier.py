@@ -18,7 +18,13 @@ from kimera.models.class_labels import class_labels
 from kimera.models.model_folders import folder_digest
 from kimera.models.onnx_models import RECIPE as ONNX_RECIPE
 from kimera.models.onnx_models import OnnxModel, exported, prepared
-from kimera.models.pair_model import PAIRS_PER_TASK, PAIRS_WORTH_A_POOL, PairModel, bytes_of
+from kimera.models.pair_model import (
+    PAIRS_PER_TASK,
+    PAIRS_WORTH_A_POOL,
+    PairModel,
+    bytes_of,
+    logits_module,
+)
 from kimera.models.runtime import Runtime
 from kimera.models.text_model import Batches
 from kimera.models.tokens import Tokenizer, Tokens
@@ -181,7 +187,7 @@ class SequenceClassifier(PairModel):
         return f"{self.digest}:{RECIPE}"
 
     def _network(self) -> torch.nn.Module:
-        return pair_logits_module(open_classifier(self.checkpoint), tells_types=self.tells_types)
+        return logits_module(open_classifier(self.checkpoint), tells_types=self.tells_types)
 
     def _maker(self) -> Callable[..., SequenceClassifier]:
         checkpoint = self.checkpoint
@@ -234,22 +240,6 @@ def open_classifier(checkpoint: Checkpoint) -> Any:
             "drawn at random. Give a model that was fine-tuned on natural language inference"
         )
     return network.eval()
-
-
-def pair_logits_module(network: torch.nn.Module, *, tells_types: bool) -> torch.nn.Module:
-    """The network as a module of (ids, mask, types) with its logits as the only output."""
-    import torch  # takes seconds, and onnxruntime does without
-
-    class PairLogits(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> Any:
-            told = {INPUTS[2]: types} if tells_types else {}
-            return self.network(input_ids=ids, attention_mask=mask, **told).logits
-
-    return PairLogits()
 
 
 def _require_equal(made: onnx.ModelProto, network: torch.nn.Module, limit: int) -> None:

@@ -14,12 +14,14 @@ __all__ = [
     "Work",
     "WorkerPool",
     "as_engine",
+    "leave_to_parent",
 ]
 
 if TYPE_CHECKING:
     from kimera.workers.engine import LOCAL, Engine, as_engine
     from kimera.workers.engine_name import EngineName
     from kimera.workers.pool import IF_MEMORY_RAN_OUT, ClosedAtExit, Load, Work, WorkerPool
+    from kimera.workers.worker_process import leave_to_parent
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -27,5 +29,6 @@ else:
             "engine": ["Engine", "LOCAL", "as_engine"],
             "engine_name": ["EngineName"],
             "pool": ["ClosedAtExit", "IF_MEMORY_RAN_OUT", "Load", "Work", "WorkerPool"],
+            "worker_process": ["leave_to_parent"],
         },
     )

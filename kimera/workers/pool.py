@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from kimera.console import starting_processes
 from kimera.errors import UserError
+from kimera.workers.worker_process import leave_to_parent
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -210,17 +210,8 @@ def _start_worker(gate: _Gate, load: Load) -> None:
     """One thread a worker; Ctrl-C is left to the parent; the worker ends when the parent is gone."""
     global _worker  # noqa: PLW0603 (a pool's processes have no other place for what they keep)
     _worker = _Worker(gate, load)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    # Not left to the parent's own end: one that is killed does nothing any more, and its workers would stay.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _load_model() -> None:

@@ -18,11 +18,12 @@ from kimera.models.bert_graph import (
     read_tensors,
     sentence_graph,
 )
-from kimera.models.cross_encoder import CrossEncoder, load_tensors, logits_module, open_network, tensors_of
+from kimera.models.cross_encoder import CrossEncoder, load_tensors, open_network, tensors_of
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.encoder import Encoder, unit_vectors_module
 from kimera.models.model_folders import DEFAULT_MODEL, find_folder, load_model
 from kimera.models.onnx_models import OnnxModel, exported, prepared
+from kimera.models.pair_model import logits_module
 from kimera.models.runtime import Precision
 from kimera.models.tokens import Tokenizer, Tokens
 from kimera.reactor import SHIPPED_CROSS_ENCODER
