@@ -234,6 +234,7 @@ class Outcomes:
             "settings": dict(self.info.settings),
             "tokens": {},
             "tokens_absent": dict.fromkeys(("prompt", "completion"), "they are not in a file of results"),
+            "stated_dollars": self.stated_dollars,
             **({"dollars_absent": absent} if missing else known),
         }
 

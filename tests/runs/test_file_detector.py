@@ -76,9 +76,22 @@ def test_what_a_file_does_not_state_is_not_zero(folder: Path) -> None:
     assert list(detectors) == ["again", "batch"]
     assert detectors["batch"]["dollars"] is None
     assert detectors["batch"]["absent"]["dollars"] == "the file states no cost of 1 of 60 pairs"
+    assert detectors["batch"]["dollars_at_least"] == pytest.approx(59 * 0.002)
+    assert detectors["batch"]["pairs_without_cost"] == 1
+    assert "at least $0.1180 (1 pair without a cost)" in Path("run", "summary.md").read_text().replace(
+        "\\", ""
+    )
     assert not detectors["again"]["paid"]
     for detector in detectors.values():
         assert "mean" not in detector["latency_ms"]
+
+
+def test_a_pair_that_a_judges_file_lacks_is_not_asked_about_again(folder: Path) -> None:
+    written("batch.csv", ["id", "verdict"], [(pair["id"], pair["label"]) for pair in PAIRS[1:]])
+    assert ran("--local", "judge:batch.csv") == 0
+    told = Path("run", "summary.md").read_text()
+    assert "1 of 60 pairs of batch failed" in told
+    assert "--resume" not in told
 
 
 def test_a_run_goes_on_with_the_same_file_and_with_no_other(
