@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from kimera.detectors.verdict_source import COUNTED, VerdictSource
 from kimera.errors import UserError
@@ -16,16 +16,17 @@ from kimera.pairs import Failure, Pair, Verdict
 
 PAIRS_AT_A_TIME = 4096
 SURE = 0.95
+Answered: TypeAlias = dict[str, bool]  # by stage that a pair came to: whether it gave a verdict
 
 
 class Chain(VerdictSource):
     """One detector made of several, by name, the cheapest first.
 
     sure: the confidence from which a stage's verdict stands, 0.5 to 1. Whether it does depends on the pair
-    alone, so a pair's verdict is the same in any order and in any company as far as its stages' verdicts are:
-    an NLI model that has yet to settle on a precision does so by the first pairs that come to it. What a
-    stage fails on goes on as well; where the last stage that a pair came to failed on it, the pair has
-    failed. Raises UserError for fewer than two detectors, or no confidence.
+    alone, so a pair's verdict is the same in any order and in any company as far as its stages' verdicts are.
+    What stages settle by their first pairs, such as an NLI model's precision, all of them settle by the
+    first pairs of the call. What a stage fails on goes on as well; where the last stage that a pair came to
+    failed on it, the pair has failed. Raises UserError for fewer than two detectors, or no confidence.
 
     A pair's `latency_ms` is the sum over the stages that it went through.
     """
@@ -41,6 +42,7 @@ class Chain(VerdictSource):
         self.sure = sure
         self._given: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._is_held = False
         self._opened = ExitStack()
 
     @property
@@ -48,7 +50,6 @@ class Chain(VerdictSource):
         return {
             "sure": self.sure,
             "chain": {name: dict(source.settings) for name, source in self.sources.items()},
-            **({"given": dict(self._given), "failed": dict(self._failed)} if self._given else {}),
         }
 
     @property
@@ -68,8 +69,13 @@ class Chain(VerdictSource):
 
     @property
     def given(self) -> Mapping[str, int]:
-        """How many pairs each stage was given so far; `settings` also say on how many of them it failed."""
+        """How many pairs each stage was given so far."""
         return dict(self._given)
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """On how many of them it failed."""
+        return dict(self._failed)
 
     @property
     def counts(self) -> Mapping[str, float]:
@@ -85,22 +91,46 @@ class Chain(VerdictSource):
         for name, source in self.sources.items():
             source.take_settings(settings.get("chain", {}).get(name, {}))
 
+    def settle(self, pairs: Sequence[Pair]) -> None:
+        self._is_held = True
+        self._settle_stages(pairs)
+
+    def _settle_stages(self, pairs: Sequence[Pair]) -> None:
+        for stage in self.sources.values():
+            stage.settle(pairs)
+
     def stream(
         self,
         pairs: Iterable[Pair],
         workers: int | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[Verdict | Failure]:
+        return (result for result, _ in self.with_stages(pairs, workers, on_progress))
+
+    def with_stages(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[tuple[Verdict | Failure, Answered]]:
+        """`stream`, and of each pair the stages that it came to."""
         source = iter(pairs)
+        is_first = not self._is_held
         while chunk := list(islice(source, PAIRS_AT_A_TIME)):
-            for result in self._chunk(chunk, workers):
-                yield result
+            if is_first:
+                self._settle_stages(chunk)
+                is_first = False
+            for told in self._chunk(chunk, workers):
+                yield told
                 if on_progress is not None:
                     on_progress(1)
 
-    def _chunk(self, chunk: Sequence[Pair], workers: int | None) -> Iterator[Verdict | Failure]:
+    def _chunk(
+        self, chunk: Sequence[Pair], workers: int | None
+    ) -> Iterator[tuple[Verdict | Failure, Answered]]:
         """What the last stage says, which may have been paid for, is given at once."""
         results: list[Verdict | Failure] = []
+        answered: list[Answered] = [{} for _ in chunk]
         doubtful = list(range(len(chunk)))
         *before, last = self.sources
         for name in before:
@@ -108,11 +138,16 @@ class Chain(VerdictSource):
             results = results or said
             for place, result in zip(doubtful, said, strict=True):
                 results[place] = result if results is said else _later(results[place], result)
+                answered[place][name] = isinstance(result, Verdict)
             doubtful = [place for place in doubtful if not self._is_sure(results[place])]
         waiting = set(doubtful)
         said_last = self._said(last, [chunk[place] for place in doubtful], workers)
         for place, result in enumerate(results):
-            yield _later(result, next(said_last)) if place in waiting else result
+            if place in waiting:
+                said_of_it = next(said_last)
+                answered[place][last] = isinstance(said_of_it, Verdict)
+                result = _later(result, said_of_it)
+            yield result, answered[place]
         next(said_last, None)  # so that it comes to its end
 
     def _said(self, name: str, pairs: Sequence[Pair], workers: int | None) -> Iterator[Verdict | Failure]:

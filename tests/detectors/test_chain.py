@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
+from nli_models import pairs_of_words
 
+from kimera.detectors import NLIModel
 from kimera.detectors.chain import Chain
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.errors import UserError
@@ -61,7 +64,7 @@ def test_the_next_one_gets_only_what_the_one_before_is_not_sure_of() -> None:
     assert results[9] == Verdict(True, 0.99, latency_ms=1.0)  # a failed, so that its time is none
     assert results[5] == Verdict(True, 0.99, latency_ms=2.0)
     assert results[11] == Failure("odd", "not for me")  # a and c failed, and what b said is not enough
-    assert chain.settings["failed"] == {"a": 5_000, "b": 1_667, "c": 667}
+    assert chain.failed == {"a": 5_000, "b": 1_667, "c": 667}
     assert results[1] == Failure("odd", "not for me")
 
 
@@ -69,6 +72,53 @@ def test_a_verdict_does_not_depend_on_the_company() -> None:
     chain = Chain({"a": Modulo(2), "b": Modulo(3)})
     together = list(chain.stream(PAIRS[:100]))
     assert [next(chain.stream([pair])) for pair in reversed(PAIRS[:100])] == together[::-1]
+
+
+class InDoubtAbout(VerdictSource):
+    """Sure of all other pairs."""
+
+    def __init__(self, doubtful: set[Pair]) -> None:
+        self.doubtful = doubtful
+
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        workers: int | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Verdict | Failure]:
+        return (Verdict(False, 0.6 if pair in self.doubtful else 0.99) for pair in pairs)
+
+
+def test_a_model_has_one_precision_over_all_chunks_of_a_call(nli_model: Callable[..., Path]) -> None:
+    folder = nli_model("bert", seed=91)
+    pairs = [Pair(*texts) for texts in pairs_of_words(5000)]
+    # Too few of the first chunk to check int8 by, enough of the next one.
+    doubtful = dict.fromkeys(pairs[:20] + pairs[4200:4300])
+    chain = Chain({"a": InDoubtAbout(set(doubtful)), "model": NLIModel(folder, cache=None)})
+    verdicts = list(chain.stream(pairs))
+    alone = NLIModel(folder, cache=None)
+    alone.settle(pairs[:4096])
+    assert alone.settings["precision"] == chain.sources["model"].settings["precision"] == "int8"
+    said = [verdict for pair, verdict in zip(pairs, verdicts, strict=True) if pair in doubtful]
+    expected = list(alone.stream(doubtful))
+    assert [verdict.score for verdict in said if isinstance(verdict, Verdict)] == pytest.approx(
+        [verdict.score for verdict in expected if isinstance(verdict, Verdict)], abs=1e-6
+    )
+
+
+def test_a_first_chunk_that_is_too_uniform_for_a_check_settles_on_float32_for_all(
+    nli_model: Callable[..., Path],
+) -> None:
+    few, many = pairs_of_words(20, seed=1), pairs_of_words(100, seed=2)
+    pairs = [Pair(*texts) for texts in [*few * 205, *many]]
+    chain = Chain(
+        {
+            "a": InDoubtAbout(set(pairs)),
+            "model": NLIModel(nli_model("bert", seed=92), cache=None),
+        }
+    )
+    list(chain.stream(pairs))
+    assert chain.sources["model"].settings["precision"] == "float32"
 
 
 def test_it_tells_of_all_its_parts() -> None:
