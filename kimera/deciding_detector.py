@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kimera.console import changed
+from kimera.detectors import Chain
 from kimera.errors import UserError
 from kimera.local_settings import (
     REACTOR,
@@ -87,7 +88,9 @@ def is_calibrated(name: LocalName) -> bool:
 
 
 def keeps_scores(source: VerdictSource | None) -> bool:
-    """Whether the cache keeps its scores; those of the reactor, None here, and of NLI models."""
+    """Whether the cache keeps all its scores: those of the reactor, None here, of NLI models, of their chains."""
+    if isinstance(source, Chain):
+        return all(map(keeps_scores, source.sources.values()))
     return source is None or "read_from_cache" in source.counts
 
 

@@ -16,8 +16,8 @@ from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
 from benchmarks.runs.journal import JournalReader, Record, result_of
-from benchmarks.runs.stage_counts import StageCounts
 from benchmarks.runs.run_result import RunResult
+from benchmarks.runs.stage_counts import StageCounts
 from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
 from kimera.detectors import COUNTED
 from kimera.errors import UserError

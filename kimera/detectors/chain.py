@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from kimera.detectors.chunk_progress import ChunkProgress
 from kimera.detectors.verdict_source import COUNTED, VerdictSource
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
 
 PAIRS_AT_A_TIME = 4096
+FIRST_PAIRS = 256  # the first chunks are smaller, so that work which is interrupted has something to show
 SURE = 0.95
 Answered: TypeAlias = dict[str, bool]  # by stage that a pair came to: whether it gave a verdict
 
@@ -79,7 +81,8 @@ class Chain(VerdictSource):
 
     @property
     def counts(self) -> Mapping[str, float]:
-        counts = [source.counts for source in self.sources.values()]
+        """The sums over its stages; one that counts no reading reads each pair that it is given."""
+        counts = [{"read": self._given[name], **stage.counts} for name, stage in self.sources.items()]
         summed = {
             name: sum(of.get(name, 0) for of in counts)
             for name in COUNTED
@@ -114,44 +117,63 @@ class Chain(VerdictSource):
         on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[tuple[Verdict | Failure, Answered]]:
         """`stream`, and of each pair the stages that it came to."""
-        source = iter(pairs)
-        is_first = not self._is_held
-        while chunk := list(islice(source, PAIRS_AT_A_TIME)):
-            if is_first:
-                self._settle_stages(chunk)
-                is_first = False
-            for told in self._chunk(chunk, workers):
-                yield told
-                if on_progress is not None:
-                    on_progress(1)
+        source, size = iter(pairs), FIRST_PAIRS
+        if not self._is_held and (ahead := list(islice(source, PAIRS_AT_A_TIME))):
+            self._settle_stages(ahead)
+            source = chain(ahead, source)
+        while chunk := list(islice(source, size)):
+            progress = ChunkProgress(len(chunk), on_progress)
+            yield from self._chunk(chunk, workers, progress)
+            progress.reach(1.0)
+            size = min(2 * size, PAIRS_AT_A_TIME)
 
     def _chunk(
-        self, chunk: Sequence[Pair], workers: int | None
+        self, chunk: Sequence[Pair], workers: int | None, progress: ChunkProgress
     ) -> Iterator[tuple[Verdict | Failure, Answered]]:
         """What the last stage says, which may have been paid for, is given at once."""
         results: list[Verdict | Failure] = []
         answered: list[Answered] = [{} for _ in chunk]
         doubtful = list(range(len(chunk)))
         *before, last = self.sources
+        tells = self._tells(progress)
         for name in before:
-            said = list(self._said(name, [chunk[place] for place in doubtful], workers))
+            said = list(self._said(name, [chunk[place] for place in doubtful], workers, next(tells)))
             results = results or said
             for place, result in zip(doubtful, said, strict=True):
                 results[place] = result if results is said else _later(results[place], result)
                 answered[place][name] = isinstance(result, Verdict)
             doubtful = [place for place in doubtful if not self._is_sure(results[place])]
         waiting = set(doubtful)
-        said_last = self._said(last, [chunk[place] for place in doubtful], workers)
+        said_last = self._said(last, [chunk[place] for place in doubtful], workers, next(tells))
         for place, result in enumerate(results):
             if place in waiting:
                 said_of_it = next(said_last)
                 answered[place][last] = isinstance(said_of_it, Verdict)
-                result = _later(result, said_of_it)
-            yield result, answered[place]
+                yield _later(result, said_of_it), answered[place]
+            else:
+                yield result, answered[place]
         next(said_last, None)  # so that it comes to its end
 
-    def _said(self, name: str, pairs: Sequence[Pair], workers: int | None) -> Iterator[Verdict | Failure]:
-        for result in self.sources[name].stream(pairs, workers):
+    def _tells(self, progress: ChunkProgress) -> Iterator[Callable[[int, int], None]]:
+        """For each stage the telling of its progress: each has the same share of a chunk's work."""
+        count = len(self.sources)
+        return (progress.part(number / count, (number + 1) / count) for number in range(count))
+
+    def _said(
+        self, name: str, pairs: Sequence[Pair], workers: int | None, tell: Callable[[int, int], None]
+    ) -> Iterator[Verdict | Failure]:
+        """tell: is told how many of the pairs are done, of how many."""
+        if not pairs:
+            return
+        moved = 0
+
+        def move(count: int) -> None:
+            nonlocal moved
+            moved += count
+            tell(moved, len(pairs))
+
+        for done, result in enumerate(self.sources[name].stream(pairs, workers, move), start=1):
+            tell(done, len(pairs))  # not each stage tells
             self._given[name] += 1
             self._failed[name] += isinstance(result, Failure)
             yield result

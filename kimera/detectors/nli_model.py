@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note
-from kimera.detectors.chunks import ChunkProgress, chunk_size, require_workers, verdict_of
+from kimera.detectors.chunk_progress import ChunkProgress
+from kimera.detectors.chunks import chunk_size, require_workers, verdict_of
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.models import (
     MIN_PARITY_PAIRS,

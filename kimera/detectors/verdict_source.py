@@ -58,7 +58,7 @@ class VerdictSource(Protocol):
         return  # with an empty body it would be abstract
 
     def settle(self, pairs: Sequence[Pair]) -> None:
-        """pairs: the first ones of a run, of which not all may come to this detector, which is part of another.
+        """pairs: the first ones of a run. Of a detector that is part of another, not all may come to it.
 
         All further calls of `stream` keep to what these have decided, until the next `settle`.
         """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nli_models import pairs_of_words
 
-from kimera.detectors import NLIModel
+from kimera.detectors import FunctionDetector, NLIModel
 from kimera.detectors.chain import Chain
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.errors import UserError
@@ -139,6 +139,30 @@ def test_progress_comes_to_the_number_of_pairs() -> None:
     seen: list[int] = []
     list(Chain({"a": Modulo(2), "b": Modulo(3)}).stream(PAIRS, on_progress=seen.append))
     assert sum(seen) == len(PAIRS)
+
+
+def test_progress_moves_before_a_chunk_has_come_to_its_end() -> None:
+    """And by no more than the pairs there are, whether or not a stage tells of its own."""
+    seen: list[int] = []
+    function = FunctionDetector(lambda pairs: [0.6] * len(pairs), batch_size=16)
+    outcomes = Chain({"a": function, "b": Modulo(3)}).stream(PAIRS[:300], on_progress=seen.append)
+    next(outcomes)
+    assert len(seen) > 10
+    assert 128 <= sum(seen) <= 256
+    list(outcomes)
+    assert sum(seen) == 300
+
+
+def test_the_first_verdicts_do_not_wait_for_thousands_of_pairs() -> None:
+    chain = Chain({"a": Modulo(2), "b": Modulo(3)})
+    next(chain.stream(PAIRS))
+    assert chain.given["a"] <= 256
+
+
+def test_a_stage_that_counts_no_reading_reads_what_it_is_given() -> None:
+    chain = Chain({"a": FunctionDetector(lambda pairs: [0.6] * len(pairs)), "b": Modulo(3)})
+    list(chain.stream(PAIRS[:100]))
+    assert chain.counts["read"] == 100 + 3
 
 
 def test_one_detector_is_no_chain_and_a_confidence_has_its_range() -> None:
