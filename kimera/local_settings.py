@@ -42,7 +42,10 @@ class LocalName(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a kind is made from. rest: of its name. labels, revision: told of this one, if they were."""
+    """What a kind is made from. rest: of its name. labels, revision: told of this one, if they were.
+
+    pair_columns: of id, text1 and text2, how their columns in the file of pairs are called, where told.
+    """
 
     rest: str
     settings: ReactorSettings
@@ -50,6 +53,7 @@ class Asked(NamedTuple):
     stages: Stages | None
     labels: str | None
     revision: str | None
+    pair_columns: Mapping[str, str]
     in_chain: bool = False
 
 
@@ -115,11 +119,29 @@ def _function(asked: Asked) -> VerdictSource:
 def _scores_file(role: Literal["local", "judge"], asked: Asked) -> VerdictSource:
     from kimera.detectors import ScoresFile  # as above
 
-    return ScoresFile(asked.rest, role=role, must_match=not asked.in_chain)
+    file, detector = _file_and_detector(asked.rest)
+    return ScoresFile(
+        file,
+        role=role,
+        must_match=not asked.in_chain,
+        detector=detector,
+        pair_columns=asked.pair_columns,
+    )
 
 
-def _stem(path: str) -> str:
-    return Path(path).stem
+def _file_and_detector(rest: str) -> tuple[str, str]:
+    """Of FILE#NAME, where NAME is one of several detectors in the file; NAME is empty for FILE alone."""
+    file, _, detector = rest.rpartition("#")
+    return (file, detector) if file and not os.path.exists(rest) else (rest, "")
+
+
+def _scores_path(rest: str) -> str:
+    return _file_and_detector(rest)[0]
+
+
+def _scores_title(rest: str) -> str:
+    file, detector = _file_and_detector(rest)
+    return detector or Path(file).stem
 
 
 def _chain(asked: Asked) -> VerdictSource:
@@ -131,7 +153,7 @@ def _chain(asked: Asked) -> VerdictSource:
             f"--local {asked.rest}: {JUDGE}:{judge.rest} holds what a judge said, and a chain is of local "
             f"detectors; give --local {JUDGE}:{judge.rest} beside it"
         )
-    sources = sources_of(asked.settings, asked.local, asked.stages, names, in_chain=True)
+    sources = sources_of(asked.settings, asked.local, asked.stages, names, asked.pair_columns, in_chain=True)
     return Chain(sources, asked.local.sure)
 
 
@@ -155,13 +177,19 @@ KINDS = {
         takes_engine=True,
     ),
     SCORES: LocalKind(
-        "scores file", partial(_scores_file, "local"), _stem, has_prefix=True, is_replayed=True
+        "scores file",
+        partial(_scores_file, "local"),
+        _scores_title,
+        has_prefix=True,
+        path=_scores_path,
+        is_replayed=True,
     ),
     JUDGE: LocalKind(
         "judge's results file",
         partial(_scores_file, "judge"),
-        _stem,
+        _scores_title,
         has_prefix=True,
+        path=_scores_path,
         is_replayed=True,
         is_judge=True,
     ),
@@ -344,9 +372,9 @@ class LocalSettings:
         help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
         "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
         "hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, text2) and "
-        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; judge:FILE, "
-        "those of a judge; or several, 'A>B': B gets what A is not sure of. TITLE= names it in the report "
-        "(default: kimera)",
+        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote, or of a run's "
+        "results.csv scores:FILE#NAME, those of one detector; judge:FILE, those of a judge; or several, "
+        "'A>B': B gets what A is not sure of. TITLE= names it in the report (default: kimera)",
     )
     labels: tuple[str, ...] = option(
         (),
@@ -395,10 +423,13 @@ def sources_of(
     local: LocalSettings,
     stages: Stages | None,
     names: Sequence[LocalName],
+    pair_columns: Mapping[str, str] | None = None,
     *,
     in_chain: bool = False,
 ) -> dict[str, VerdictSource]:
     """The local detectors of these names by their titles. stages: of a reactor whose name asks for none.
+
+    pair_columns: of id, text1 and text2, how their columns in the file of pairs are called, where told.
 
     Raises UserError for one that cannot be made.
     """
@@ -412,6 +443,7 @@ def sources_of(
                 stages,
                 labels.get(name.title, labels.get("")),
                 revisions.get(name.title, revisions.get("")),
+                pair_columns or {},
                 in_chain,
             )
         )
