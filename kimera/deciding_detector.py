@@ -88,7 +88,7 @@ def is_calibrated(name: LocalName) -> bool:
 
 
 def keeps_scores(source: VerdictSource | None) -> bool:
-    """Whether the cache keeps all its scores: of the reactor, None here, of NLI models, and of their chains."""
+    """Whether the cache keeps all its scores: those of the reactor, None here, and of NLI models."""
     if isinstance(source, Chain):
         return all(map(keeps_scores, source.sources.values()))
     return source is None or "read_from_cache" in source.counts

@@ -229,30 +229,30 @@ def require_titles(names: list[LocalName]) -> list[LocalName]:
     return names
 
 
-def local_name(given: str) -> LocalName:
-    """Raises UserError for a blank name."""
+def local_name(given: str, flag: str = "--local") -> LocalName:
+    """flag: which gives it. Raises UserError for a blank name."""
     title, name = _split(given)
     if not name.strip():
         raise UserError(
-            f"--local {given!r}: the name is blank; give kimera, an NLI model, a function or scores:FILE"
+            f"{flag} {given!r}: the name is blank; give kimera, an NLI model, a function or scores:FILE"
         )
     kind, rest = _kind_of(name)
     if title is not None and not title.strip():
-        raise UserError(f"--local {given}: the title before = is blank")
+        raise UserError(f"{flag} {given}: the title before = is blank")
     if kind in (SCORES, JUDGE) and not rest.strip():
-        raise UserError(f"--local {given}: the file is missing; give {kind}:FILE")
+        raise UserError(f"{flag} {given}: the file is missing; give {kind}:FILE")
     if kind == MODEL:
-        _require_no_file(name)
+        _require_no_file(name, flag)
     return LocalName(title or _kind(kind).title(rest), kind, rest)
 
 
-def _require_no_file(name: str) -> None:
+def _require_no_file(name: str, flag: str) -> None:
     """Raises UserError for what is no model, but nearly another kind."""
     if os.path.isfile(name):
         meant = f"{name}:FUNCTION" if name.endswith(".py") else f"{SCORES}:{name}"
-        raise UserError(f"--local {name}: this is a file, and a model is a folder; did you mean {meant}?")
+        raise UserError(f"{flag} {name}: this is a file, and a model is a folder; did you mean {meant}?")
     if "/" not in name and (near := nearest(name.lower(), [REACTOR, *_entry_points()])):
-        raise UserError(f"--local {name}: did you mean {near}? A model in a folder is given as ./{name}")
+        raise UserError(f"{flag} {name}: did you mean {near}? A model in a folder is given as ./{name}")
 
 
 def _split(given: str) -> tuple[str | None, str]:

@@ -174,7 +174,7 @@ def _which_detector(wanted: str, choices: Sequence[str]) -> str:
     """What is said where it is not clear of which detector of a run the answers are to be."""
     if not choices:
         return (
-            f"there is no column {wanted}_score or {wanted}_verdict, and this is not the results.csv of a run; "
+            f"there is no column {wanted}_score or {wanted}_verdict, and these are no results of a run; "
             f"leave out #{wanted}"
         )
     near = nearest(wanted, choices)

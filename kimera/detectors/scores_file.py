@@ -33,8 +33,8 @@ class ScoresFile(VerdictSource):
     with a confidence. latency_ms (or latency_s) and cost, in dollars, may stand beside them; `row_of` gives
     these. A run's results.csv, with NAME_score and NAME_contradiction, is read as well. detector: which NAME,
     where it holds several. pair_columns: of id, text1 and text2, how the pairs' own columns are called; where
-    the file has such columns, these are taken. format: how the file is written, where its content is not to say.
-    role: "judge" for verdicts that a judge gave elsewhere; then `kind` says so.
+    the file has such columns, these are taken. format: how the file is written, where that is not to be
+    found out. role: "judge" for verdicts that a judge gave elsewhere; then `kind` says so.
     must_match: whether it is an error if no row is of any of the pairs; not so for a part of a run's.
     trained_on: titles of the data sets that whatever wrote it was fitted on; None: nobody knows.
 
