@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
-    DEFAULT_MODEL,
+    DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     CostLimit,
     Price,
@@ -118,7 +118,7 @@ def _default_model(settings: RunSettings) -> str:
         return model
     if settings.protocol != DEFAULT_PROTOCOL:
         raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
-    return DEFAULT_MODEL
+    return DEFAULT_JUDGE
 
 
 def local_names_of(settings: RunSettings) -> list[LocalName]:
