@@ -49,7 +49,8 @@ from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.detectors import VerdictSource
 from kimera.errors import BrokenContractError, UserError
 from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, pair_columns_of, spooled
-from kimera.local_settings import REACTOR, may_be_fetched, sources_of
+from kimera.local_names import REACTOR
+from kimera.local_settings import may_be_fetched, sources_of
 from kimera.reactor import Reactor
 from kimera.version import __version__
 

@@ -24,7 +24,8 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
-from kimera.local_settings import LocalSettings, absolute_name
+from kimera.local_names import absolute_name
+from kimera.local_settings import LocalSettings
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from kimera.console import changed
 from kimera.detectors import Chain
 from kimera.errors import UserError
-from kimera.local_settings import (
-    REACTOR,
-    LocalName,
-    LocalSettings,
-    local_kind,
-    local_names,
-    require_models,
-    require_stage,
-    sources_of,
-    stages_in,
-)
+from kimera.local_names import REACTOR, LocalName, local_kind, local_names, require_stage, stages_in
+from kimera.local_settings import LocalSettings, require_models, sources_of
 from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ReactorSettings, reactor_of
 

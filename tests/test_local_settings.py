@@ -11,15 +11,8 @@ from benchmarks.llm_compare import main
 from benchmarks.runs import local_names_of
 from benchmarks.settings import RunSettings
 from kimera.errors import UserError
-from kimera.local_settings import (
-    LocalSettings,
-    absolute_name,
-    chained,
-    local_name,
-    local_names,
-    require_models,
-    stages_in,
-)
+from kimera.local_names import absolute_name, chained, local_name, local_names, stages_in
+from kimera.local_settings import LocalSettings, require_models
 
 
 @pytest.mark.parametrize(

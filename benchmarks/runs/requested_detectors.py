@@ -35,20 +35,18 @@ from benchmarks.stats import CASCADE_RUN
 from kimera.console import nearest, note, options_of, words_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
-from kimera.local_settings import (
+from kimera.local_names import (
     MODEL,
     REACTOR,
     LocalName,
     absolute_name,
     chained,
-    idle_options,
     local_kind,
     local_name,
     local_names,
-    require_models,
     require_titles,
-    run_code,
 )
+from kimera.local_settings import idle_options, require_models, run_code
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
