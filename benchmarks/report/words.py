@@ -190,10 +190,10 @@ def _stages(detector: Detector) -> str:
 
 
 def _of_chain(settings: dict[str, Any]) -> Iterable[str]:
-    """What each stage was given, in the session that computed."""
+    """What each stage was given of the run's pairs."""
     for name in settings["chain"]:
-        given, failed = settings.get("given", {}).get(name), settings.get("failed", {}).get(name)
-        pairs = "" if given is None else f": {counted(given, 'pair')}"
+        given, failed = settings.get("given"), settings.get("failed", {}).get(name)
+        pairs = f": {counted(given.get(name, 0), 'pair')}" if given else ""
         yield f"{name}{pairs}" + (f" ({failed:,} failed)" if failed else "")
 
 
