@@ -1,4 +1,4 @@
-"""The command line as people use it: the simulated judge, real files; a process where it is killed or piped."""
+"""The command line as people use it: a simulated judge, real files, processes where they are killed."""
 
 from __future__ import annotations
 
