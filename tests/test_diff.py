@@ -375,7 +375,7 @@ def test_gates_hold_for_the_difference(before: Path, after: Path, capsys: pytest
     assert main([str(after), str(before), "--fail-if", f"{JUDGE}.accuracy < -0.02"]) == 3
     assert f'failed: --fail-if "{JUDGE}.accuracy < -0.02", it is -0.13' in capsys.readouterr().err
     assert main([str(before), str(after), "--fail-if", f"{JUDGE}.accuracy.low < -0.02"]) == 0
-    assert "has no figure 'acuracy'; it has" in refusal(
+    assert "has no figure 'acuracy'; did you mean accuracy? It has a.*, accuracy, " in refusal(
         capsys, before, after, "--fail-if", f"{JUDGE}.acuracy < 0"
     )
 

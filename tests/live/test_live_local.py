@@ -84,6 +84,18 @@ def test_what_the_detector_fails_on_is_in_the_answer_and_in_the_log(
     assert "mine failed on 1 of 1 pairs; raised: " in caplog.text
 
 
+def test_a_detector_that_fails_its_first_pair_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fails.py").write_text("def f(pairs):\n    raise ValueError('no such service')\n")
+    assert main(["--port", "0", "--local", "fails.py:f"]) == 2
+    printed = capsys.readouterr()
+    assert "error: fails.py:f failed on the pair that it is tried on before the server listens" in printed.err
+    assert "no such service" in printed.err
+    assert "Listening" not in printed.out
+
+
 def test_answers_that_are_none_refuse_the_statement_and_the_session_goes_on(screen: Reactor) -> None:
     def wrong(pairs: list[tuple[str, str]]) -> list[float]:
         return [2.0 if OPEN in pair else 0.1 for pair in pairs]
