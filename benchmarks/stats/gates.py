@@ -126,7 +126,7 @@ def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
 
 
 def _beside(metric: str, metrics: Collection[str]) -> list[str]:
-    """The figures of the innermost group of `metrics` that this name leads to, a group within it as "name.*"."""
+    """What the innermost group that this name leads to has: figures, and groups as "name.*"."""
     keys = metric.split(".")
     groups = (".".join([*keys[:depth], ""]) for depth in range(len(keys), -1, -1))
     group = next(group for group in groups if any(name.startswith(group) for name in metrics))

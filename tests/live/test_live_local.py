@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,6 +154,26 @@ def test_the_command_takes_a_function_of_a_file(tmp_path: Path) -> None:
     assert answers[2].failed > 0
     assert "note: rules.py:negates decides; its scores are not calibrated" in errors
     assert "opens is no word of mine" in errors
+
+
+def test_ctrl_c_pressed_again_and_again_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kimera.live", "--port", "0", "--reactor", "screen"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Listening")
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.001)
+        _, errors = process.communicate(timeout=30)
+    assert errors.splitlines()[-1] == "Stopping."
+    assert process.returncode in {130, -signal.SIGINT}  # the last one may hit the interpreter's own end
 
 
 @pytest.mark.parametrize(
