@@ -67,7 +67,8 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
     Of each pairing, under "detectors": `a` and `b`, what each run says by itself; the differences, B minus A,
     as `summary.json` has those of two detectors, and of answered and failed pairs, mean latency and dollars;
     `changed`, how many verdicts; `settings` that differ. "only_a", "only_b": detectors that the other run has
-    none of. "calibrated": how each run calibrated its scores, which no figure here is of. margin: see `benchmarks.stats.compare`.
+    none of. "calibrated": how each run calibrated its scores, which no figure here is of. margin: see
+    `benchmarks.stats.compare`.
     """
     comparisons = [_compare(common, pairing, margin) for pairing in compared]
     adjusted = iter(
@@ -145,7 +146,7 @@ def _of_three(detector: DetectorResult, at: np.ndarray) -> np.ndarray:
 
 
 def _gold_classes(common: Common, used: np.ndarray) -> np.ndarray | None:
-    """int8 (m,): the classes of the labels, NO_CLASS where the pair is not used; None where no run has any."""
+    """int8 (m,): the classes of the labels, NO_CLASS where a pair is not used; None where no run has any."""
     gold = np.full(used.size, NO_CLASS, np.int8)
     runs = ((common.a.run, common.matches.a), (common.b.run, common.matches.b))
     known = [run.classes[at] for run, at in runs if run.classes is not None]
