@@ -104,8 +104,8 @@ def _left_out(found: Part) -> list[str]:
     if any(methods.values()):
         a, b = (method or "none" for method in methods.values())
         lines.append(
-            f"Calibration: {a} in A, {b} in B. All figures are of the scores before it; calibrated scores are "
-            "not compared."
+            f"Calibration: {a} in A, {b} in B. All figures are of the scores before it; calibrated ones "
+            "are not compared."
         )
     return lines
 
