@@ -154,7 +154,7 @@ def go_on(told: CommandLine[JudgedScanSettings], resume: str) -> int:
         )
     if not (folder / CANDIDATES).is_file():
         raise UserError(f"--resume {folder}: there is no {CANDIDATES}, so there is no scan to continue")
-    comparison, header = resumed_settings(comparison_command_line(told), resume)
+    comparison, header = resumed_settings(comparison_command_line(told), resume, "kimera judged-scan")
     _check(told.settings, comparison, folder)
     return _judge(told.settings, comparison, folder, header)
 

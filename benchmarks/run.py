@@ -97,7 +97,7 @@ def run_comparison(
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:
-            check_same(resumed, header, identity)
+            check_same(resumed, header, identity, names)
         detectors = detectors_of(settings, dataset, prompt, sources, stack)
         folder = resumed or new_run_folder(settings.out, now)
         if spool:  # reports and a run that goes on need it

@@ -85,6 +85,11 @@ def keeps_scores(source: VerdictSource | None) -> bool:
     return source is None or "read_from_cache" in source.counts
 
 
+def given_to_stages(source: VerdictSource | None) -> Mapping[str, int]:
+    """How many pairs each stage was given, by its name, where a chain decides; empty elsewhere."""
+    return {name: source.given.get(name, 0) for name in source.sources} if isinstance(source, Chain) else {}
+
+
 def check_deciding(settings: ReactorSettings, name: LocalName) -> None:
     """Raises UserError for weights that would read nothing."""
     if settings.verify_weights and not any(map(is_reactor, stages_in([name]))):

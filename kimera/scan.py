@@ -9,7 +9,7 @@ if __name__ == "__main__":
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -42,7 +42,14 @@ from kimera.corpus import (
     tell_floors,
     write_findings,
 )
-from kimera.deciding_detector import DecidingSettings, deciding_name, deciding_of, is_calibrated, keeps_scores
+from kimera.deciding_detector import (
+    DecidingSettings,
+    deciding_name,
+    deciding_of,
+    given_to_stages,
+    is_calibrated,
+    keeps_scores,
+)
 from kimera.errors import UserError
 from kimera.reactor_settings import ReactorSettings, check_reactor
 
@@ -150,7 +157,8 @@ def _run(settings: ScanSettings) -> int:
             )
         except KeyboardInterrupt:
             interrupted = True
-    new = _write(settings, scan, accepted, name.title, interrupted=interrupted)
+    stages = given_to_stages(source)
+    new = _write(settings, scan, accepted, name.title, stages, interrupted=interrupted)
     if interrupted:
         print(_how_far(scan, keeps=not settings.no_cache and keeps_scores(source)), file=sys.stderr)
         return INTERRUPTED
@@ -174,8 +182,19 @@ def _exit_code(settings: ScanSettings, scan: Scan, new: int, not_read: str) -> i
     return DONE
 
 
-def _write(settings: ScanSettings, scan: Scan, accepted: set[str], decider: str, *, interrupted: bool) -> int:
-    """Writes the findings, or the baseline, and the counts; gives how many are not accepted."""
+def _write(
+    settings: ScanSettings,
+    scan: Scan,
+    accepted: set[str],
+    decider: str,
+    stages: Mapping[str, int],
+    *,
+    interrupted: bool,
+) -> int:
+    """Writes the findings, or the baseline, and the counts; gives how many are not accepted.
+
+    stages: of a chain that decides, how many pairs each was given.
+    """
     new = known = 0
     failed = scan.failed.total()
     if scan.verified or not interrupted:
@@ -183,7 +202,7 @@ def _write(settings: ScanSettings, scan: Scan, accepted: set[str], decider: str,
             settings, scan.findings, accepted, incomplete=_left_out(scan, interrupted=interrupted)
         )
     if not settings.quiet:
-        print(_counts(scan, new, known), file=sys.stderr)
+        print(_counts(scan, new, known, stages), file=sys.stderr)
     if failed:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in scan.failed.items())
         note(
@@ -204,10 +223,12 @@ def _left_out(scan: Scan, *, interrupted: bool) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _counts(scan: Scan, new: int, accepted: int) -> str:
+def _counts(scan: Scan, new: int, accepted: int, stages: Mapping[str, int]) -> str:
+    given = ", ".join(f"{stage} was given {count:,}" for stage, count in stages.items())
+    read = "; ".join(filter(None, [f"{scan.read:,} read", given]))
     shard = f", {scan.due:,} of them in this shard" if scan.due < scan.screened else ""
     return (
-        f"{scan.candidates_told}{shard}; {scan.verified:,} verified ({scan.read:,} read); "
+        f"{scan.candidates_told}{shard}; {scan.verified:,} verified ({read}); "
         f"{count_of_findings(new, accepted)}"
     )
 

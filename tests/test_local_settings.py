@@ -85,11 +85,32 @@ def test_a_folder_says_nothing_of_what_code_is_run(
     flags = ["--kimera-only", "--local", "rules.py:detect"]
     assert main([*flags, "--no-viz", "--quiet", "--out", "run"]) == 0
     Path("rules.py").write_text("raise SystemExit('code was run')\n")
+    way_on = f"--local {tmp_path}/rules.py:detect --resume run"
     assert main(["--resume", "run", "--quiet"]) == 2
-    assert f"give it again: --local {tmp_path}/rules.py:detect" in capsys.readouterr().err
+    assert f"go on with: python -m benchmarks.llm_compare {way_on}" in capsys.readouterr().err
+    assert main(["--resume", "run", "--quiet", "--local", "kimera", "--local", "rules.py:detect"]) == 2
+    told = capsys.readouterr().err
+    assert "--local was " in told
+    assert f"start a new run, or go on with: python -m benchmarks.llm_compare {way_on}" in told
+    assert "leave the flag out" not in told
     Path("kimera.toml").write_text('[compare]\nlocal = ["rules.py:detect"]\n')
     assert main(["--kimera-only", "--quiet", "--out", "other"]) == 2
     assert "what code runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["rules.py:detect", "own_changing_rules:detect"])
+def test_code_that_has_changed_is_named_with_its_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / f"{name.removesuffix('.py:detect').removesuffix(':detect')}.py"
+    file.write_text("def detect(pairs):\n    return [0.2] * len(pairs)\n")
+    flags = ["--quiet", "--no-viz", "--local", name]
+    assert main([*flags, "--kimera-only", "--out", "run"]) == 0
+    file.write_text("def detect(pairs):\n    return [0.3] * len(pairs)\n")
+    assert main([*flags, "--resume", "run"]) == 2
+    told = f"changed since this run began: local detector {name} ({file}); start a new run"
+    assert told in capsys.readouterr().err
 
 
 def test_a_judges_results_are_no_stage_and_go_first_nowhere(

@@ -103,7 +103,8 @@ def test_the_head_decides_with_its_own_score(corpus: Path, capsys: pytest.Captur
 def test_a_chain_asks_its_second_stage_where_the_first_is_unsure(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    findings, _ = scan(capsys, "--local", "rules.py:unsure>rules.py:negates")
+    findings, told = scan(capsys, "--local", "rules.py:unsure>rules.py:negates")
+    assert "3 verified (6 read; rules.py:unsure was given 3, rules.py:negates was given 3)" in told
     assert texts(findings) == {frozenset((OPEN, NEVER)), frozenset((SHUT, NEVER))}
     assert {found["detector"] for found in findings} == {"rules.py:unsure > rules.py:negates"}
 

@@ -11,7 +11,7 @@ from benchmarks.report import markdown, notes, text, words
 from benchmarks.report.results_csv import DETECTOR_COLUMNS, PAIR_COLUMNS, finding_cells, pair_cells
 from benchmarks.report.words import MISSING, Row, counted, printable
 from benchmarks.runs import CHANGES, COMPARED, OF_ONE, Changed
-from benchmarks.stats import Figure, Unit
+from benchmarks.stats import DOLLARS, NO_FEE, Figure, Unit
 from kimera.files import csv_file, text_cell
 
 Part = dict[str, Any]
@@ -91,7 +91,23 @@ def _opening(found: Part) -> list[str]:
         *runs,
         f"Pairs: {pairs['both']:,} in both ({labelled}), {pairs['only_a']:,} only in A, "
         f"{pairs['only_b']:,} only in B. All figures are over the pairs in both.",
+        *_left_out(found),
     ]
+
+
+def _left_out(found: Part) -> list[str]:
+    """What the runs have and nothing here is of."""
+    names = {letter: ", ".join(map(printable, found[f"only_{letter}"])) for letter in "ab"}
+    alone = "; ".join(f"only in {letter.upper()}: {names[letter]}" for letter in "ab" if names[letter])
+    lines = [f"Detectors that are not compared, {alone}."] if alone else []
+    methods = found["calibrated"]
+    if any(methods.values()):
+        a, b = (method or "none" for method in methods.values())
+        lines.append(
+            f"Calibration: {a} in A, {b} in B. All figures are of the scores before it; calibrated ones "
+            "are not compared."
+        )
+    return lines
 
 
 def _sections(found: Part) -> list[Section]:
@@ -107,9 +123,24 @@ def _section(part: Part, tests: int) -> Section:
     sentences = [_changed(part)]
     if part["pairs"]:
         sentences.append(words.difference_sentence(part, tests))
-    reasons = {words.label(figure): why for figure, why in part["absent"].items() if figure in OF_ONE}
+    reasons = {words.label(name): why for name, why in part["absent"].items() if _is_expected(part, name)}
     sentences += [f"No difference in {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))
+
+
+def _is_expected(part: Part, figure: str) -> bool:
+    """Whether a reader asks why this difference is not there."""
+    if figure not in OF_ONE or (figure == DOLLARS.name and _is_free(part)):
+        return False
+    return not figure.startswith("three_way.") or any("three_way" in part[run] for run in "ab")
+
+
+def _is_free(part: Part) -> bool:
+    """Whether neither run has cost anything with this detector."""
+    paid = [part[run] for run in "ab" if part[run]["paid"]]
+    return not paid or (
+        part["absent"].get(DOLLARS.name) == NO_FEE and not any("dollars" in of for of in paid)
+    )
 
 
 def _changed(part: Part) -> str:
@@ -122,7 +153,7 @@ def _changed(part: Part) -> str:
 
 def _figures(part: Part) -> list[Row]:
     rows: list[Row] = [("", "A", "B", "B minus A (95 % interval)")]
-    is_free = not any(part[run]["paid"] for run in "ab")
+    is_free = _is_free(part)
     rows += [_row(part, figure) for figure in COMPARED if not (is_free and figure.unit is Unit.DOLLARS)]
     return [row for row in rows if set(row[1:]) != {MISSING}]
 
@@ -133,9 +164,15 @@ def _row(part: Part, figure: Figure) -> Row:
     interval = f" ({words.from_to(ends)})" if ends else ""
     return (
         figure.label,
-        *(words.figure_cell(part[run], figure.name, write) for run in "ab"),
+        *(_cell(part[run], figure, write) for run in "ab"),
         words.figure_cell(part, figure.name, lambda value: f"{_sign(value)}{write(abs(value))}{interval}"),
     )
+
+
+def _cell(side: Part, figure: Figure, write: Callable[[float], str]) -> str:
+    if figure.unit is Unit.DOLLARS and not side["paid"]:
+        return "none"
+    return words.figure_cell(side, figure.name, write)
 
 
 def _sign(value: float) -> str:

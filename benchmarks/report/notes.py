@@ -150,7 +150,10 @@ def speed_notes(who: str, detector: Detector) -> list[str]:
     if not cached:
         return []
     parts = " and ".join(f"{some:,} of {counted(total, noun)}" for some, total, noun in cached)
-    return [f"Speed of {who}: {parts} came from the cache, so its time is not that of a first run."]
+    counted_at = " (counted at each stage that they came to)" if "chain" in detector["settings"] else ""
+    return [
+        f"Speed of {who}: {parts}{counted_at} came from the cache, so its time is not that of a first run."
+    ]
 
 
 def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:

@@ -59,7 +59,12 @@ class JudgedScanSettings(
         f"surest of become findings without the judge if their score is at least {MIN_SCORE:g} (default: "
         "%(default)s)",
     )
-    folder: str | None = changed(RunSettings, "out", flag="--folder")
+    folder: str | None = changed(
+        RunSettings,
+        "out",
+        flag="--folder",
+        help="folder to write the run to (default: runs/ and a timestamp); --out is the file of the findings",
+    )
     resume: str | None = changed(
         RunSettings,
         "resume",

@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cascade import CascadePlan
@@ -32,7 +33,7 @@ from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.settings import RunSettings
 from benchmarks.stats import CASCADE_RUN
-from kimera.console import nearest, note, options_of, words_of
+from kimera.console import as_called, nearest, note, options_of, words_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
 from kimera.local_names import (
@@ -145,14 +146,24 @@ def idle_flags(told: CommandLine[RunSettings], run: RunSettings) -> Iterator[str
         yield f"without effect on {', '.join(name.title for name in names)}: {', '.join(flags)}"
 
 
-def require_told_again(told: CommandLine[RunSettings], run: RunSettings, folder: str) -> None:
-    """Raises UserError where a run that goes on has code of the user's, and this command line names none."""
+def require_told_again(
+    told: CommandLine[RunSettings], run: RunSettings, folder: str, command: str = "kimera compare"
+) -> None:
+    """Raises UserError where a run that goes on has code of the user's, and this command line names none.
+
+    command: which goes on with it.
+    """
     names = run_code(local_names_of(run))
     if names and not told.flags.intersection(NAMING):
         raise UserError(
             f"--resume {folder}: this run has code of yours, {', '.join(name.title for name in names)}, and "
-            f"that is not run because a folder says so; give it again:{local_words(run)}"
+            f"that is not run because a folder says so; go on with: {way_on(command, run, folder)}"
         )
+
+
+def way_on(command: str, run: RunSettings, folder: str | Path) -> str:
+    """What goes on with the run in `folder`; code of the user's is named by flags again."""
+    return f"{as_called(command)}{local_words(run)} --resume {shlex.quote(str(folder))}"
 
 
 def local_words(settings: RunSettings) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +15,12 @@ from benchmarks.data import EMBEDDED
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.judge import BUILT_IN
 from benchmarks.runs.journal import JournalReader, Record
+from benchmarks.runs.requested_detectors import NAMING, local_words, way_on
 from benchmarks.settings import RunSettings
 from kimera.console import CommandLine, Option, options_of, settings_of
 from kimera.errors import UserError
 from kimera.files import reading_of
+from kimera.local_names import LocalName, local_kind, stages_in
 from kimera.models import PACKAGED_NAMES
 
 JOURNAL = "journal.jsonl"
@@ -98,10 +102,12 @@ def _kept(declared: Option, value: Any) -> Any:
     return os.path.abspath(value) if is_path else value
 
 
-def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSettings, Record]:
+def resumed_settings(
+    told: CommandLine[RunSettings], folder: str, command: str = "kimera compare"
+) -> tuple[RunSettings, Record]:
     """The settings of the run in `folder`, with what this command line tells over them; the run's header.
 
-    Raises UserError where that would make another run.
+    command: which goes on with it. Raises UserError where that would make another run.
     """
     header = header_in(folder)
     saved = settings_in(header)
@@ -110,9 +116,11 @@ def resumed_settings(told: CommandLine[RunSettings], folder: str) -> tuple[RunSe
         began = getattr(saved, name)
         if declared.identity and _kept(declared, value) != began:
             remedy = "leave the flag out" if name in told.flags else f"take it out of {told.file}"
+            ways = f"{remedy}, or start a new run"
+            if name in told.flags.intersection(NAMING) and local_words(saved):  # it must be given
+                ways = f"start a new run, or go on with: {way_on(command, saved, folder)}"
             raise UserError(
-                f"--resume {folder}: {declared.shown} was {_as_given(began)} when this run began; {remedy}, "
-                "or start a new run"
+                f"--resume {folder}: {declared.shown} was {_as_given(began)} when this run began; {ways}"
             )
     changes = {name: value for name, (declared, value) in stated.items() if not declared.identity}
     settings = replace(saved, **changes, dataset=dataset_of(folder, header))
@@ -210,10 +218,40 @@ def settings_in(header: Record) -> RunSettings:
     return replace(settings, models=settings.models or tuple(header.get("judge", {}).get("models", ())))
 
 
-def check_same(folder: str | Path, header: Record, identity: dict[str, Any]) -> None:
-    """Raises UserError naming what has changed since the run began: dataset, prompt, judge, weights."""
+def check_same(
+    folder: str | Path, header: Record, identity: dict[str, Any], names: Sequence[LocalName] = ()
+) -> None:
+    """Raises UserError naming what has changed since the run began: dataset, prompt, judge, weights.
+
+    names: of its local detectors.
+    """
     changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
+    if "local" in changed:
+        began = header.get("local") or {}
+        marked = identity["local"].items()
+        detectors = [_changed(title, began.get(title, {}), marks, names) for title, marks in marked]
+        changed[changed.index("local")] = "local detector " + " and ".join(filter(None, detectors))
     if changed:
         raise UserError(
             f"--resume {folder}: changed since this run began: {', '.join(changed)}; start a new run"
         )
+
+
+def _changed(title: str, began: Record, marks: Record, names: Sequence[LocalName]) -> str:
+    """The detector and the files that have changed; empty where it is the same."""
+    if marks == began:
+        return ""
+    parts = [part for part in {**began, **marks} if began.get(part) != marks.get(part)]
+    stages = list(stages_in([name for name in names if name.title == title]))
+    files = [
+        _file_of(stage)
+        for stage in stages
+        if len(stages) == 1 or any(part.startswith(f"{stage.title}.") for part in parts)
+    ]
+    told = [file for file in files if file and file != title]
+    return f"{title} ({', '.join(told)})" if told else title
+
+
+def _file_of(name: LocalName) -> str:
+    path = local_kind(name).path(name.rest)
+    return getattr(sys.modules.get(path), "__file__", None) or path

@@ -26,6 +26,7 @@ from benchmarks.stats import (
     ENDS,
     FAILED,
     OF_RUNS,
+    THREE_WAY,
     DetectorResult,
     Differences,
     OneDetector,
@@ -38,10 +39,10 @@ from benchmarks.stats import (
     why_unranked,
 )
 from kimera.detectors import COUNTED
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import NO_CLASS, Failure, Pair, Verdict
 from kimera.version import __version__
 
-COMPARED = (*DIFFERENCES, *OF_RUNS)
+COMPARED = (*DIFFERENCES, *THREE_WAY, *OF_RUNS)
 QUALITY = tuple(figure.name for figure in DIFFERENCES)
 CHANGES = ("", "wrong_to_right", "right_to_wrong", "unlabelled")
 UNCHANGED, WRONG_TO_RIGHT, RIGHT_TO_WRONG, UNLABELLED = range(4)
@@ -65,7 +66,9 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
 
     Of each pairing, under "detectors": `a` and `b`, what each run says by itself; the differences, B minus A,
     as `summary.json` has those of two detectors, and of answered and failed pairs, mean latency and dollars;
-    `changed`, how many verdicts; `settings` that differ. margin: see `benchmarks.stats.compare`.
+    `changed`, how many verdicts; `settings` that differ. "only_a", "only_b": detectors that the other run has
+    none of. "calibrated": how each run calibrated its scores, which no figure here is of. margin: see
+    `benchmarks.stats.compare`.
     """
     comparisons = [_compare(common, pairing, margin) for pairing in compared]
     adjusted = iter(
@@ -83,11 +86,20 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
             "labelled": int((common.labels >= 0).sum()),
         },
         "settings": _different(_facts_of_run(common.a), _facts_of_run(common.b)),
+        "calibrated": {"a": common.a.options.get("calibrate"), "b": common.b.options.get("calibrate")},
+        "only_a": _alone(common.a, common.b, [pairing.a for pairing in compared]),
+        "only_b": _alone(common.b, common.a, [pairing.b for pairing in compared]),
         "detectors": {
             pairing.name: _part(common, pairing, differences_part(paired, adjusted), paired)
             for pairing, paired in zip(compared, comparisons, strict=True)
         },
     }
+
+
+def _alone(run: FinishedRun, other: FinishedRun, compared: Sequence[DetectorResult]) -> list[str]:
+    """The detectors of a run that the other one lacks."""
+    elsewhere = {detector.name for detector in (*other.run.detectors, *compared)}
+    return [detector.name for detector in run.run.detectors if detector.name not in elsewhere]
 
 
 def _about(run: FinishedRun) -> Part:
@@ -108,8 +120,9 @@ def _compare(common: Common, pairing: Pairing, margin: float) -> Differences:
 def _part(common: Common, pairing: Pairing, differences: Part, paired: Differences) -> Part:
     at_a, at_b = common.matches.a, common.matches.b
     both = (side_of(pairing.a).verdicts[at_a] != FAILED) & (side_of(pairing.b).verdicts[at_b] != FAILED)
-    a = _measured(common, common.a.run, pairing.a, at_a, both)
-    b = _measured(common, common.b.run, pairing.b, at_b, both)
+    gold = _gold_classes(common, _of_three(pairing.a, at_a) & _of_three(pairing.b, at_b) & both)
+    a = _measured(common, common.a.run, pairing.a, at_a, both, gold)
+    b = _measured(common, common.b.run, pairing.b, at_b, both, gold)
     apart = {
         name: b.values[name] - a.values[name]
         for name in OF_ONE
@@ -127,6 +140,21 @@ def _part(common: Common, pairing: Pairing, differences: Part, paired: Differenc
     }
 
 
+def _of_three(detector: DetectorResult, at: np.ndarray) -> np.ndarray:
+    """bool (m,): where its verdict is one of three classes; everywhere for one that tells only two."""
+    return np.ones(at.size, bool) if detector.classes is None else detector.classes[at] != NO_CLASS
+
+
+def _gold_classes(common: Common, used: np.ndarray) -> np.ndarray | None:
+    """int8 (m,): the classes of the labels, NO_CLASS where a pair is not used; None where no run has any."""
+    gold = np.full(used.size, NO_CLASS, np.int8)
+    runs = ((common.a.run, common.matches.a), (common.b.run, common.matches.b))
+    known = [run.classes[at] for run, at in runs if run.classes is not None]
+    for classes in known:
+        gold = np.where(gold == NO_CLASS, classes, gold)
+    return np.where(used, gold, NO_CLASS).astype(np.int8) if known else None
+
+
 def _counts(changes: np.ndarray) -> dict[str, int]:
     kinds = {name: int((changes == kind).sum()) for kind, name in enumerate(CHANGES) if kind != UNCHANGED}
     return {"all": sum(kinds.values()), **kinds}
@@ -142,13 +170,22 @@ def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Diffe
 
 
 def _measured(
-    common: Common, run: RunResult, detector: DetectorResult, at: np.ndarray, both: np.ndarray
+    common: Common,
+    run: RunResult,
+    detector: DetectorResult,
+    at: np.ndarray,
+    both: np.ndarray,
+    gold: np.ndarray | None,
 ) -> metrics.Measured:
-    """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered."""
+    """The figures `OF_ONE` over the common pairs; those of quality over the ones that both runs answered.
+
+    gold: the classes of the labels where verdicts of three classes count.
+    """
     here = detector.among(at, int((_spared(run, detector) & ~detector.answered)[at].sum()))
     verdicts = np.where(both, here.verdicts, FAILED)
     quality = metrics.quality(common.labels, verdicts, here.scores, unranked=why_unranked(detector))
-    whole = quality | metrics.measured(OF_RUNS, OneDetector(here, common.labels, common.clusters))
+    one = OneDetector(here, common.labels, common.clusters, gold_classes=gold)
+    whole = quality | metrics.measured((*OF_RUNS, *THREE_WAY), one)
     # Beside a run that costs money, one that does not costs 0.
     free = {} if detector.info.is_paid else {DOLLARS.name: 0.0}
     values = whole.values | free
@@ -170,7 +207,7 @@ def _side(detector: DetectorResult, measured: metrics.Measured) -> Part:
 
 def _facts_of_run(run: FinishedRun) -> Part:
     dataset = {f"dataset.{name}": run.run.dataset.get(name) for name in ("name", "sha256", "pairs", "seed")}
-    return {"version": run.header.get("version"), **dataset}
+    return {"version": run.header.get("version"), **dataset, "calibrate": run.options.get("calibrate")}
 
 
 def _facts(detector: DetectorResult) -> Part:

@@ -32,6 +32,7 @@ CONDITION = re.compile(
     r"(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
 )
 
+NEAR = 0.75  # how like a figure's name another has to be, to be one spelt wrong; 0.6 takes roc_auc for f1
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
 # How the names of figures begin that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
@@ -118,8 +119,20 @@ def _parse(text: str, known: Mapping[str, Collection[str]]) -> Gate:
 
 
 def _unknown(subject: str, metric: str, metrics: Collection[str]) -> str:
-    close = get_close_matches(metric, metrics) or sorted(name for name in metrics if "." not in name)
-    return f"{subject} has no figure {metric!r}; it has {', '.join(close)}"
+    beside = _beside(metric, metrics)
+    near = get_close_matches(metric, beside, n=1, cutoff=NEAR)
+    meant = f"did you mean {near[0]}? It" if near else "it"
+    return f"{subject} has no figure {metric!r}; {meant} has {', '.join(beside)}"
+
+
+def _beside(metric: str, metrics: Collection[str]) -> list[str]:
+    """What the innermost group that this name leads to has: figures, and groups as "name.*"."""
+    keys = metric.split(".")
+    groups = (".".join([*keys[:depth], ""]) for depth in range(len(keys), -1, -1))
+    group = next(group for group in groups if any(name.startswith(group) for name in metrics))
+    whole = (name for name in metrics if not name.endswith(tuple(f".{end}" for end in ENDS)))
+    within = (name.removeprefix(group).partition(".") for name in whole if name.startswith(group))
+    return sorted({f"{group}{name}{'.*' if dot else ''}" for name, dot, _ in within})
 
 
 @dataclass(frozen=True)

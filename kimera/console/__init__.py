@@ -11,6 +11,7 @@ __all__ = [
     "GATE_NOT_MET",
     "INTERRUPTED",
     "MASK",
+    "PATIENCE_S",
     "PROGRAM",
     "CommandLine",
     "CommandParser",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from kimera.console.exit_codes import DONE, FAILED, GATE_NOT_MET, INTERRUPTED, exit_code_of
     from kimera.console.installation import how_to_install
     from kimera.console.interrupts import (
+        PATIENCE_S,
         exit_quietly,
         interrupt_once,
         interrupts_withheld,
@@ -123,7 +125,13 @@ else:
             "completion": ["complete"],
             "exit_codes": ["DONE", "FAILED", "GATE_NOT_MET", "INTERRUPTED", "exit_code_of"],
             "installation": ["how_to_install"],
-            "interrupts": ["exit_quietly", "interrupt_once", "interrupts_withheld", "starting_processes"],
+            "interrupts": [
+                "PATIENCE_S",
+                "exit_quietly",
+                "interrupt_once",
+                "interrupts_withheld",
+                "starting_processes",
+            ],
             "masking": ["MASK", "without_secrets"],
             "options": [
                 "CommandLine",

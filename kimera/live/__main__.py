@@ -14,10 +14,12 @@ import ipaddress
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from kimera.console import command_line, note, options_of, parser_of
+from kimera.console import PATIENCE_S, command_line, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
@@ -125,9 +127,19 @@ def _stop_signal() -> asyncio.Future[int]:
         if not stopped.done():
             stopped.set_result(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop, number)
+    begun = [0.0]
+
+    def handle(number: int, _: FrameType | None) -> None:
+        begun[0] = begun[0] or time.monotonic()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop, number)
+        elif time.monotonic() - begun[0] > PATIENCE_S:
+            os._exit(130)
+
+    # Not the loop's own handlers: they go when it is closed, and a second Ctrl-C then has a traceback.
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handle)
     return stopped
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from kimera.detectors import VerdictSource
+from kimera.errors import UserError
 from kimera.live.candidate_rule import CandidateRule, choose_candidates
 from kimera.live.contradictions import Contradiction, Found, NumberedStatement
 from kimera.models import distinct
@@ -88,11 +89,14 @@ class ContradictionFinder:
         self._blas = ThreadpoolController().select(user_api="blas")
 
     def load(self) -> None:
-        """Loads the models, which takes seconds."""
+        """Loads the models, which takes seconds, and tries the detector on one pair.
+
+        Raises UserError where that fails: what fails on two plain sentences would hardly ever decide.
+        """
         self._reactor.embed(["a"])
         if self._detector:
             for outcome in self._detector.stream([FIRST_PAIR]):
-                self._tell_failures([outcome])
+                self._require_verdict(outcome)
         elif self._reactor.deciding_stage == "verify":
             self._reactor.verify([("a", "b")])
 
@@ -172,6 +176,14 @@ class ContradictionFinder:
         outcomes = list(self._detector.stream([Pair(*texts) for texts in pairs], on_progress=on_progress))
         self._tell_failures(outcomes)
         return [math.nan if isinstance(outcome, Failure) else outcome.score for outcome in outcomes]
+
+    def _require_verdict(self, outcome: Verdict | Failure) -> None:
+        if isinstance(outcome, Failure):
+            raise UserError(
+                f"{self._title} failed on the pair that it is tried on before the server listens, "
+                f"{FIRST_PAIR.text1!r} and {FIRST_PAIR.text2!r}; {outcome.kind}: {outcome.message}; mend it "
+                "and start again"
+            )
 
     def _tell_failures(self, outcomes: Sequence[Verdict | Failure]) -> None:
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]

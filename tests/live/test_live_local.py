@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,6 +86,18 @@ def test_what_the_detector_fails_on_is_in_the_answer_and_in_the_log(
     assert "mine failed on 1 of 1 pairs; raised: " in caplog.text
 
 
+def test_a_detector_that_fails_its_first_pair_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fails.py").write_text("def f(pairs):\n    raise ValueError('no such service')\n")
+    assert main(["--port", "0", "--local", "fails.py:f"]) == 2
+    printed = capsys.readouterr()
+    assert "error: fails.py:f failed on the pair that it is tried on before the server listens" in printed.err
+    assert "no such service" in printed.err
+    assert "Listening" not in printed.out
+
+
 def test_answers_that_are_none_refuse_the_statement_and_the_session_goes_on(screen: Reactor) -> None:
     def wrong(pairs: list[tuple[str, str]]) -> list[float]:
         return [2.0 if OPEN in pair else 0.1 for pair in pairs]
@@ -140,6 +154,26 @@ def test_the_command_takes_a_function_of_a_file(tmp_path: Path) -> None:
     assert answers[2].failed > 0
     assert "note: rules.py:negates decides; its scores are not calibrated" in errors
     assert "opens is no word of mine" in errors
+
+
+def test_ctrl_c_pressed_again_and_again_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kimera.live", "--port", "0", "--reactor", "screen"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Listening")
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.001)
+        _, errors = process.communicate(timeout=30)
+    assert errors.splitlines()[-1] == "Stopping."
+    assert process.returncode in {130, -signal.SIGINT}  # the last one may hit the interpreter's own end
 
 
 @pytest.mark.parametrize(

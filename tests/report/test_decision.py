@@ -100,6 +100,12 @@ def test_a_time_from_the_cache_is_not_shown_as_one_of_a_first_run() -> None:
     assert "40 of 40 texts came from the cache, so its time is not that of a first run" in finding.support
 
 
+def test_texts_of_a_chain_are_said_to_count_at_each_stage() -> None:
+    chain = {"from_cache": 67, "chain": {"kimera:screen": {}, "kimera:verify": {}}}
+    (finding,) = decided(run_of(LABELLED, replace(reactor(LABELLED), settings=chain)))[1].conclusions
+    assert "67 of 67 texts (counted at each stage that they came to) came from the cache" in finding.support
+
+
 def test_a_fee_is_of_the_pairs_that_were_asked_and_paid_for() -> None:
     priced = replace(judge(SOME_FAILED, simulated=False), dollars=0.05)
     stopped = replace(priced, errors={"not_asked": 3})
