@@ -31,6 +31,7 @@ from benchmarks.runs import (
     new_run_folder,
     open_run,
     price_for,
+    require_told_again,
     resumed_settings,
     write_candidates,
 )
@@ -154,7 +155,9 @@ def go_on(told: CommandLine[JudgedScanSettings], resume: str) -> int:
         )
     if not (folder / CANDIDATES).is_file():
         raise UserError(f"--resume {folder}: there is no {CANDIDATES}, so there is no scan to continue")
-    comparison, header = resumed_settings(comparison_command_line(told), resume, "kimera judged-scan")
+    of_comparison = comparison_command_line(told)
+    comparison, header = resumed_settings(of_comparison, resume, "kimera judged-scan")
+    require_told_again(of_comparison, comparison, resume, "kimera judged-scan")
     _check(told.settings, comparison, folder)
     return _judge(told.settings, comparison, folder, header)
 

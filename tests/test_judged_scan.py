@@ -321,7 +321,10 @@ def test_another_local_detector_is_asked_before_the_judge(
     }
     with (tmp_path / "run" / "results.csv").open(newline="") as file:
         assert any(name.startswith("mine") for name in next(csv.reader(file)))
-    assert main(["--resume", "run", *command[2:4], "--quiet"]) == 0
+    on = ["--resume", "run", *command[2:4], "--quiet"]
+    assert main(on) == 2  # a folder does not suffice to have code run
+    assert "this run has code of yours, mine" in capsys.readouterr().err
+    assert main([*on, "--local", "mine=rules.py:differ"]) == 0
     assert texts_of(capsys.readouterr().out) == CONTRADICTIONS
 
 
