@@ -110,11 +110,6 @@ def _checked(verdict: Verdict, place: int, latency_ms: float) -> Verdict:
             f"score_source of its answer {place} is {shorten(verdict.score_source)}; expected one of "
             f"{', '.join(SCORE_SOURCES)}"
         )
-    shares = {
-        name: None if value is None else _probability(value, place, name)
-        for name in ("screen_score", "entailment", "neutral")
-        for value in [getattr(verdict, name)]
-    }
     checked = replace(
         verdict,
         contradiction=contradiction,
@@ -122,7 +117,9 @@ def _checked(verdict: Verdict, place: int, latency_ms: float) -> Verdict:
         reasoning=_reasoning(verdict.reasoning, place),
         latency_ms=latency_ms,
         wait_ms=0.0,
-        **shares,
+        screen_score=_share(verdict.screen_score, place, "screen_score"),
+        entailment=_share(verdict.entailment, place, "entailment"),
+        neutral=_share(verdict.neutral, place, "neutral"),
     )
     if fault := why_no_distribution(checked):
         raise BadAnswerError(f"of its answer {place} {fault}")
@@ -138,7 +135,7 @@ def why_no_distribution(verdict: Verdict) -> str:
     is_whole = is_share and len(others) == 2
     if total <= 1.0 + SUM_TOLERANCE and not (is_whole and total < 1.0 - SUM_TOLERANCE):
         return ""
-    told = {"contradiction": verdict.score} if is_share else {}
+    told: dict[str, float | None] = {"contradiction": verdict.score} if is_share else {}
     told |= {"entailment": verdict.entailment, "neutral": verdict.neutral}
     named = ", ".join(f"{name} {share:g}" for name, share in told.items() if share is not None)
     return f"the probabilities ({named}) add up to {total:g}; expected 1, give or take {SUM_TOLERANCE:g}"
@@ -152,6 +149,10 @@ def _probability(value: Any, place: int, what: str) -> float:
             f"the {what} of its answer {place} is {shorten(value)}; expected a number from 0 to 1"
         )
     return float(value)
+
+
+def _share(value: Any, place: int, what: str) -> float | None:
+    return None if value is None else _probability(value, place, what)
 
 
 def _reasoning(value: Any, place: int) -> str:

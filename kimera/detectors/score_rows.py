@@ -312,15 +312,19 @@ class RecordReader:
         """The verdict, with what the row says of entailment and neutral."""
         if verdict is None:
             return None
-        shares = {
-            part: self._share(value, part, f"the probability of {part}")
-            for part in (ENTAILMENT, NEUTRAL)
-            if (value := self._value(row, part)) is not None
-        }
-        verdict = replace(verdict, **shares, relation=self._relation(row, verdict))
+        verdict = replace(
+            verdict,
+            entailment=self._class_share(row, ENTAILMENT),
+            neutral=self._class_share(row, NEUTRAL),
+            relation=self._relation(row, verdict),
+        )
         if fault := why_no_distribution(verdict):
             raise BadCell(fault)
         return verdict
+
+    def _class_share(self, row: Row, part: str) -> float | None:
+        value = self._value(row, part)
+        return None if value is None else self._share(value, part, f"the probability of {part}")
 
     def _relation(self, row: Row, verdict: Verdict) -> str | None:
         stated, answer = self._value(row, "relation"), self._value(row, "verdict")
