@@ -86,8 +86,8 @@ def finding_cells(finding: RowResult) -> list[Cell]:
         return [*empty, text_cell(f"{finding.kind}: {finding.message}")]
     return [
         _truth(finding.contradiction),
-        round(finding.confidence, 6),
-        round(finding.score, 6),
+        _exact(finding.confidence),
+        _exact(finding.score),
         finding.score_source,
         round(finding.latency_ms, 3),
         text_cell(finding.reasoning),
@@ -99,23 +99,31 @@ def _class_cells(finding: RowResult) -> list[Cell]:
     if not isinstance(finding, Verdict):
         return [""] * len(CLASS_COLUMNS)
     probabilities = (finding.entailment, finding.neutral)
-    cells: list[Cell] = ["" if value is None else round(value, 6) for value in probabilities]
+    cells: list[Cell] = ["" if value is None else _exact(value) for value in probabilities]
     return [*cells, finding.three_way or ""]
 
 
 def _calibrated_cell(score: float) -> Cell:
-    return "" if math.isnan(score) else round(float(score), 6)
+    return "" if math.isnan(score) else _exact(score)
 
 
 def _screen_cell(findings: Sequence[RowResult]) -> Cell:
     scores = [finding.screen_score for finding in findings if isinstance(finding, Verdict)]
-    return next((round(score, 6) for score in scores if score is not None), "")
+    return next((_exact(score) for score in scores if score is not None), "")
 
 
 def _agreement(findings: Sequence[RowResult]) -> str:
     """Whether all that answered say the same; empty where fewer than two did."""
     verdicts = [finding.contradiction for finding in findings if isinstance(finding, Verdict)]
     return _truth(len(set(verdicts)) == 1) if len(verdicts) > 1 else ""
+
+
+def _exact(share: float) -> float:
+    """So that figures can be computed again from it: with decimals, 1e-9 would be 0 and a log loss endless.
+
+    15 digits are all that a float of these has but for the noise of `1 - confidence`.
+    """
+    return float(f"{share:.15g}")
 
 
 def _truth(value: bool) -> str:

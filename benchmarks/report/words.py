@@ -19,6 +19,7 @@ from benchmarks.stats import (
     DISTINCT_SCORES,
     NO_FEE,
     NO_PRICE,
+    NOT_COMPARABLE,
     PAIRS,
     QUALITY,
     SPEED,
@@ -350,9 +351,12 @@ def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
 
 
 def _hidden(summary: dict[str, Any]) -> Iterable[Figure]:
-    """Those of three classes, where no detector has them: then nobody asked for them."""
-    have_any = any("three_way" in detector for detector in summary["detectors"].values())
-    return () if have_any else THREE_WAY
+    """Those of three classes, where no detector tells them: then nobody asked for them."""
+    tell_any = any(
+        "three_way" in detector or detector["absent"].get(THREE_WAY[0].name, "").endswith(NOT_COMPARABLE)
+        for detector in summary["detectors"].values()
+    )
+    return () if tell_any else THREE_WAY
 
 
 def _prevalence(summary: dict[str, Any]) -> float | None:

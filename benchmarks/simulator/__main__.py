@@ -13,14 +13,16 @@ if __name__ == "__main__":
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmarks.judge import load_prompt
+from benchmarks.judge import Prompt, load_prompt
 from benchmarks.simulator.http_server import HOST, Simulator, listening
 from benchmarks.simulator.simulate_settings import SimulateSettings, config_of
 from benchmarks.simulator.simulation import GoldAnswer, SimulatorConfig, answers_for
 from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, parser_of
+from kimera.errors import UserError
 from kimera.files import reading_of
 
 __all__ = ["build_parser", "main"]
@@ -48,13 +50,24 @@ def _serve(told: CommandLine[SimulateSettings]) -> int:
 
 
 def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, GoldAnswer]:
-    """The answers to a dataset's pairs as the client's prompt words them."""
+    """The answers to a dataset's pairs as the client's prompt words them, for two classes and for three."""
     from benchmarks.datasets import load_dataset  # and with it numpy, for which --help need not wait
 
     dataset = load_dataset(settings.dataset, on_note=note, **reading_of(settings))
     if dataset.unlabelled:
         note(f"the simulated judge abstains on the {dataset.unlabelled} pairs that have no label")
-    return answers_for(dataset, load_prompt(settings.prompt).question, settings.swap)
+    answers: dict[bytes, GoldAnswer] = {}
+    for prompt in _prompts(settings.prompt):
+        answers |= answers_for(dataset, prompt.question, settings.swap)
+    return answers
+
+
+def _prompts(name: str) -> list[Prompt]:
+    """As a client that asks for two classes words it, and one that asks for three, where it words that."""
+    prompts = [load_prompt(name)]
+    with contextlib.suppress(UserError):  # a file of two classes, which --classes 3 of a client refuses too
+        prompts.append(load_prompt(name, classes=3))
+    return prompts
 
 
 async def _serve_until_interrupted(

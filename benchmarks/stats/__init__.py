@@ -20,6 +20,7 @@ __all__ = [
     "FAILED",
     "LEVEL",
     "MEASURED",
+    "NOT_COMPARABLE",
     "NO_FEE",
     "NO_PRICE",
     "OF_DETECTORS",
@@ -142,7 +143,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.schema import ENDS
     from benchmarks.stats.speed_figures import SPEED
-    from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
+    from benchmarks.stats.three_way_figures import NOT_COMPARABLE, THREE_WAY, confusion, why_not_three_way
     from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
@@ -208,7 +209,7 @@ else:
             ],
             "schema": ["ENDS"],
             "speed_figures": ["SPEED"],
-            "three_way_figures": ["THREE_WAY", "confusion", "why_not_three_way"],
+            "three_way_figures": ["NOT_COMPARABLE", "THREE_WAY", "confusion", "why_not_three_way"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

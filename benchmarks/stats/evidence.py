@@ -43,7 +43,7 @@ from benchmarks.stats.paired import (
     min_detectable_difference,
 )
 from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, of_counts
-from benchmarks.stats.results import FAILED, DetectorResult
+from benchmarks.stats.results import FAILED, SCORE_SOURCES, DetectorResult
 
 
 @dataclass(frozen=True)
@@ -347,9 +347,22 @@ def why_unranked(detector: DetectorResult) -> str:
     """Why the scores rank nothing and are not calibrated; empty where they do and may be."""
     if detector.unranked:
         return detector.unranked
-    if detector.info.role == "judge" and metrics.distinct_scores(detector.scores) < metrics.MIN_SCORES:
+    if _gives_verdicts_only(detector):
+        return "it gives verdicts without scores"
+    distinct = metrics.distinct_scores(detector.scores)
+    # A local detector computes its scores, so that on few pairs they are few and yet a ranking.
+    enough = detector.answered.sum() if detector.info.role == "local" else metrics.MIN_SCORES
+    if distinct < min(metrics.MIN_SCORES, enough):
         return f"there are fewer than {metrics.MIN_SCORES} different scores"
     return ""
+
+
+def _gives_verdicts_only(detector: DetectorResult) -> bool:
+    """Whether each score, 1 or 0, stands for a bare verdict."""
+    if detector.score_sources is None:
+        return False
+    sources = detector.score_sources[detector.answered]
+    return bool(sources.size) and bool((sources == SCORE_SOURCES.index("verdict")).all())
 
 
 def _keep(

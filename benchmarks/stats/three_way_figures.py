@@ -1,6 +1,7 @@
 """The figures of three classes: contradiction, entailment and neutral, by the label and by the verdict.
 
-They are over the pairs whose label is one of the three and whose verdict tells which of them it is.
+They are over the pairs whose label is one of the three. A detector has them only if each of its verdicts on
+these tells which it is: the pairs on which one does are no fair sample, and others have figures over all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from kimera.pairs import NO_CLASS, RELATIONS
 CELLS = len(RELATIONS) ** 2
 TELLS_TWO = "it tells contradictions from others only"
 NONE_ANSWERED = "no labelled pair was answered"
+NOT_COMPARABLE = "figures over these would not be comparable with those of others"
 TWO_WAY_LABELS = "the labels tell contradictions from others only"
 
 
@@ -39,11 +41,18 @@ def why_not_three_way(one: OneDetector) -> str | None:
         return NONE_ANSWERED
     if not tells:
         return TELLS_TWO
-    return (
-        None
-        if one.of_three_classes.any()
-        else "no pair with such a label got a verdict of one of three classes"
-    )
+    return _why_partial(one)
+
+
+def _why_partial(one: OneDetector) -> str | None:
+    """Why figures over what it tells are not comparable with those of others; None where it tells all."""
+    told = int(one.of_three_classes.sum())
+    answered = int(((one.gold_classes != NO_CLASS) & one.detector.answered).sum())
+    if not told:
+        return "no pair with such a label got a verdict of one of three classes"
+    if told < answered:
+        return f"only {told:,} of its {answered:,} verdicts tell which of three classes, and {NOT_COMPARABLE}"
+    return None
 
 
 def _gold(one: OneDetector) -> np.ndarray:

@@ -18,6 +18,9 @@ EXPECTED = (
 NO_ANSWERS = (str, bytes, Mapping, Set)  # have a length, and are not one answer a pair
 
 
+SUM_TOLERANCE = 0.02  # of the three classes' probabilities, which others may have rounded
+
+
 class BadAnswerError(ValueError):
     """Answers that are none; the message says which, and what was expected."""
 
@@ -107,16 +110,35 @@ def _checked(verdict: Verdict, place: int, latency_ms: float) -> Verdict:
             f"score_source of its answer {place} is {shorten(verdict.score_source)}; expected one of "
             f"{', '.join(SCORE_SOURCES)}"
         )
-    screen_score = verdict.screen_score
-    return replace(
+    checked = replace(
         verdict,
         contradiction=contradiction,
         confidence=_probability(verdict.confidence, place, "confidence"),
         reasoning=_reasoning(verdict.reasoning, place),
         latency_ms=latency_ms,
         wait_ms=0.0,
-        screen_score=None if screen_score is None else _probability(screen_score, place, "screen_score"),
+        screen_score=_share(verdict.screen_score, place, "screen_score"),
+        entailment=_share(verdict.entailment, place, "entailment"),
+        neutral=_share(verdict.neutral, place, "neutral"),
     )
+    if fault := why_no_distribution(checked):
+        raise BadAnswerError(f"of its answer {place} {fault}")
+    return checked
+
+
+def why_no_distribution(verdict: Verdict) -> str:
+    """What is wrong with the probabilities of the three classes; empty where nothing is."""
+    others = [share for share in (verdict.entailment, verdict.neutral) if share is not None]
+    # A confidence of 0.5 may have been a lower one; a bare verdict, or the greatest of passages, is no share.
+    is_share = verdict.confidence > 0.5 and verdict.score_source not in ("verdict", "passages")
+    total = sum(others) + (verdict.score if is_share else 0.0)
+    is_whole = is_share and len(others) == 2
+    if total <= 1.0 + SUM_TOLERANCE and not (is_whole and total < 1.0 - SUM_TOLERANCE):
+        return ""
+    told: dict[str, float | None] = {"contradiction": verdict.score} if is_share else {}
+    told |= {"entailment": verdict.entailment, "neutral": verdict.neutral}
+    named = ", ".join(f"{name} {share:g}" for name, share in told.items() if share is not None)
+    return f"the probabilities ({named}) add up to {total:g}; expected 1, give or take {SUM_TOLERANCE:g}"
 
 
 def _probability(value: Any, place: int, what: str) -> float:
@@ -127,6 +149,10 @@ def _probability(value: Any, place: int, what: str) -> float:
             f"the {what} of its answer {place} is {shorten(value)}; expected a number from 0 to 1"
         )
     return float(value)
+
+
+def _share(value: Any, place: int, what: str) -> float | None:
+    return None if value is None else _probability(value, place, what)
 
 
 def _reasoning(value: Any, place: int) -> str:

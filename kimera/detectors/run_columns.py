@@ -13,6 +13,9 @@ _ENDS: Mapping[str, Sequence[str]] = {
     "reasoning": ("reasoning",),
     "latency_ms": ("latency_ms",),
     "cost": ("cost",),
+    "entailment": ("entailment",),
+    "neutral": ("neutral",),
+    "relation": ("relation",),
 }
 
 

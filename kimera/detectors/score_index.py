@@ -1,6 +1,6 @@
 """What a file of scores says of each pair, found by id or by both texts.
 
-In memory a row is a few numbers and its keys, some 300 bytes; reasonings lie in a temporary file.
+In memory a row is a few numbers and its keys, some 320 bytes; reasonings lie in a temporary file.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import math
 import tempfile
 import weakref
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from kimera.detectors.score_rows import Record, same_text
-from kimera.pairs import Pair, Verdict
+from kimera.pairs import ENTAILMENT, NEUTRAL, RELATIONS, Pair, Verdict
 
 _SOURCES = ("calibrated", "stated", "verdict")
+_RELATIONS = (None, *RELATIONS)
 _NONE = math.nan  # where there is no number
 _SAME = 1e-9
 
@@ -49,6 +50,8 @@ class ScoreIndex:
         self._numbers = array("Q")
         self._confidences, self._latencies, self._costs = array("d"), array("d"), array("d")
         self._answers = array("b")  # 0: none, else 1 + the source, below 0 for no contradiction
+        self._entailments, self._neutrals = array("d"), array("d")
+        self._relations = array("b")  # indices into _RELATIONS
         self._ends = array("Q", [0])  # of reasonings in the file
         self._reasonings = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
         weakref.finalize(self, self._reasonings.close)
@@ -58,6 +61,7 @@ class ScoreIndex:
         self._unlike: dict[
             bytes, int
         ] = {}  # texts of which another row, by its id of another pair, says more
+        self._relations_said: set[str | None] = set()  # relations
         self._used = bytearray()
         self.doubles = 0
         self.first: Record | None = None  # with keys, as an example
@@ -120,9 +124,12 @@ class ScoreIndex:
 
     def row(self, at: int) -> ScoresRow:
         latency, cost = self._latencies[at], self._costs[at]
+        verdict = self._verdict(at)
+        if verdict and verdict.relation and not self._tells_classes:
+            verdict = replace(verdict, relation=None)
         return ScoresRow(
             self._numbers[at],
-            self._verdict(at),
+            verdict,
             None if math.isnan(latency) else latency,
             None if math.isnan(cost) else cost,
         )
@@ -136,6 +143,7 @@ class ScoreIndex:
         if not answer:
             return None
         start, end = self._ends[at], self._ends[at + 1]
+        entailment, neutral = self._entailments[at], self._neutrals[at]
         self._reasonings.seek(start)
         return Verdict(
             answer > 0,
@@ -143,7 +151,15 @@ class ScoreIndex:
             self._reasonings.read(end - start).decode("utf-8", "surrogatepass"),
             latency_ms=0.0 if math.isnan(latency) else latency,
             score_source=_SOURCES[abs(answer) - 1],
+            entailment=None if math.isnan(entailment) else entailment,
+            neutral=None if math.isnan(neutral) else neutral,
+            relation=_RELATIONS[self._relations[at]],
         )
+
+    @property
+    def _tells_classes(self) -> bool:
+        """Whether its words are of three classes: of two, entailment or neutral may be all that is none."""
+        return {ENTAILMENT, NEUTRAL} <= self._relations_said
 
     def _append(self, record: Record) -> int:
         verdict = record.verdict
@@ -152,6 +168,12 @@ class ScoreIndex:
         self._costs.append(_NONE if record.cost is None else record.cost)
         self._confidences.append(verdict.confidence if verdict else _NONE)
         self._answers.append(_answer(verdict))
+        shares = (verdict.entailment, verdict.neutral) if verdict else (None, None)
+        for column, share in zip((self._entailments, self._neutrals), shares, strict=True):
+            column.append(_NONE if share is None else share)
+        relation = verdict.relation if verdict else None
+        self._relations.append(_RELATIONS.index(relation))
+        self._relations_said.add(relation)
         text = verdict.reasoning.encode("utf-8", "surrogatepass") if verdict else b""
         self._reasonings.seek(self._ends[-1])
         self._reasonings.write(text)
@@ -179,14 +201,17 @@ class ScoreIndex:
         if not verdict or not self._answers[at]:
             return not verdict and not self._answers[at]
         same_side = (self._answers[at] > 0) == verdict.contradiction
-        return same_side and abs(self._confidences[at] - verdict.confidence) <= _SAME
+        stated = {_RELATIONS[self._relations[at]], verdict.relation} - {None}
+        return same_side and len(stated) < 2 and abs(self._confidences[at] - verdict.confidence) <= _SAME
 
     def _said(self, at: int) -> str:
         return _said(self._verdict(at))
 
 
 def _said(verdict: Verdict | None) -> str:
-    return "no verdict" if verdict is None else f"the score {verdict.score:g}"
+    if verdict is None:
+        return "no verdict"
+    return f"the score {verdict.score:g}" + (f" ({verdict.relation})" if verdict.relation else "")
 
 
 def _answer(verdict: Verdict | None) -> int:

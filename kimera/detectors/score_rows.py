@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from kimera.console import nearest
-from kimera.detectors.answers import verdict_of_bool, verdict_of_score
-from kimera.detectors.run_columns import columns_of, detectors_in, is_of_run
+from kimera.detectors.answers import verdict_of_bool, verdict_of_score, why_no_distribution
+from kimera.detectors.run_columns import columns_of, detectors_in
+from kimera.detectors.score_names import GOLD, bare, hold_answers, known_in
 from kimera.detectors.verdict_source import THRESHOLD
 from kimera.errors import UserError
 from kimera.files import (
@@ -21,44 +20,13 @@ from kimera.files import (
     Roles,
     Row,
     find_columns,
-    is_wanted,
     shorten,
     shown,
     text_cell,
     unused_names,
 )
-from kimera.pairs import CONTRADICTION, Verdict
+from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Verdict
 
-_MARKS = re.compile(r"[\W_]+")
-_SCORES = (
-    *("score", "contradiction_score", "score_contradiction", "p_contradiction", "contradiction_p"),
-    *(
-        "contradiction_probability",
-        "probability_of_contradiction",
-        "contradiction_prob",
-        "prob_contradiction",
-    ),
-    *("probability_contradiction", "probability", "prob", "contra_score", "contra_prob", "p_contra"),
-)
-_VERDICTS = (
-    *("verdict", "prediction", "predicted", "predicted_label", "pred", "pred_label", "judgement", "judgment"),
-    *("decision", "contradiction", "is_contradiction", "contradicts", "contradictory", "is_contradictory"),
-)
-_GOLD = ("label", "gold_label", "gold")  # but tools that classify texts call their answer a label as well
-_CONFIDENCES = ("confidence", "stated_confidence", "verdict_confidence")
-_REASONINGS = ("reasoning", "reason", "explanation", "rationale", "justification")
-_MILLISECONDS = ("latency_ms", "duration_ms", "time_ms", "elapsed_ms", "latency_milliseconds")
-_SECONDS = ("latency_s", "duration_s", "time_s", "elapsed_s", "latency_seconds", "duration_seconds")
-_COSTS = ("cost", "cost_usd", "usd", "cost_dollars", "dollars", "total_cost", "price_usd", "cost_in_usd")
-KNOWN: Final = {
-    "score": _SCORES,
-    "verdict": _VERDICTS,
-    "confidence": _CONFIDENCES,
-    "reasoning": _REASONINGS,
-    "latency_ms": _MILLISECONDS,
-    "latency_s": _SECONDS,
-    "cost": _COSTS,
-}
 _NOT_GIVEN = frozenset({"", "null", "none", "n/a", "na", "<na>", "#n/a", "\\n"})
 _OF_CONTRADICTION = LabelColumn(of_contradiction=True)
 _MAX_SHAPES = 256
@@ -87,21 +55,6 @@ def same_text(text: str) -> str:
     return " ".join(text[is_kept_from_running:].split())
 
 
-def is_wanted_of_scores(name: str) -> bool:
-    is_known = any(_bare(name) in map(_bare, names) for names in KNOWN.values())
-    return is_known or is_of_run(name) or is_wanted(Roles())(name)
-
-
-def _hold_answers(names: Sequence[str]) -> bool:
-    """Whether a column is called as scores or verdicts are, after no detector."""
-    return not {*map(_bare, names)}.isdisjoint(map(_bare, (*_SCORES, *_VERDICTS)))
-
-
-def _bare(name: str) -> str:
-    """What stands in brackets counts: of P(contradiction) and P(neutral) only one is a score."""
-    return _MARKS.sub("", name.casefold())
-
-
 class ScoreColumns:
     """Where in the rows of one shape each part stands. Raises BadCell for columns that are of no use.
 
@@ -112,11 +65,11 @@ class ScoreColumns:
     def __init__(self, names: Sequence[str], stated: Mapping[str, str]) -> None:
         self.names = names
         cells = {part: self._stated(part, name) for part, name in stated.items()}
-        for part, known in _known_in(names).items():
+        for part, known in known_in(names).items():
             if part not in cells and (cell := self._known(part, known, cells)):
                 cells[part] = cell
         is_clear = "score" in stated or "verdict" in cells or "score" not in cells
-        self.unclear_label = None if is_clear else self._known("label", _GOLD, cells)
+        self.unclear_label = None if is_clear else self._known("label", GOLD, cells)
         self.cells = cells | self._of_pair(cells)
         if not self.cells.keys() & {"id", "text1"}:
             raise BadCell(
@@ -137,8 +90,8 @@ class ScoreColumns:
 
     def _known(self, part: str, known: Sequence[str], taken: dict[str, Cell]) -> Cell | None:
         used = {cell.index for cell in taken.values()}
-        bare = [*map(_bare, known)]
-        at = [index for index, name in enumerate(self.names) if _bare(name) in bare and index not in used]
+        wanted = {*map(bare, known)}
+        at = [index for index, name in enumerate(self.names) if bare(name) in wanted and index not in used]
         if len(at) > 1:
             which = " and ".join(shorten(self.names[index]) for index in at)
             raise BadCell(f"the columns {which} could each be the {part}; rename all but one of them")
@@ -183,14 +136,6 @@ def _which_detector(wanted: str, choices: Sequence[str]) -> str:
     return f"{told}: {', '.join(choices)}{hint}"
 
 
-def _known_in(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Beside entailment and neutral, which are scores then, contradiction is one too."""
-    if not {"entailment", "neutral"} & set(map(_bare, names)):
-        return KNOWN
-    verdicts = tuple(name for name in _VERDICTS if name != CONTRADICTION)
-    return {**KNOWN, "score": (*_SCORES, CONTRADICTION), "verdict": verdicts}
-
-
 class RecordReader:
     """Reads the rows of a file. Raises BadCell for what a header or a cell must not hold.
 
@@ -230,7 +175,7 @@ class RecordReader:
             row.number,
             self._id(row),
             self._texts(row),
-            self._verdict(row, latency or 0.0),
+            self._with_classes(row, self._verdict(row, latency or 0.0)),
             latency,
             self._number(row, "cost", 1.0),
         )
@@ -268,7 +213,7 @@ class RecordReader:
 
     def _of_run(self, names: Sequence[str]) -> Mapping[str, str]:
         """The columns of the detector that is meant, where they are those of a run's results."""
-        if not self._detector and (_hold_answers(names) or self._stated.keys() & {"score", "verdict"}):
+        if not self._detector and (hold_answers(names) or self._stated.keys() & {"score", "verdict"}):
             return {}
         choices = detectors_in(names)
         wanted = self._detector or (choices[0] if len(choices) == 1 else "")
@@ -348,17 +293,50 @@ class RecordReader:
         )
 
     def _is_contradiction(self, answer: object) -> bool:
+        return self._label(answer, "verdict") == CONTRADICTION
+
+    def _label(self, answer: object, part: str) -> str:
         number = _number_of(answer)
         try:
             label = self._labels.read(int(number) if number in (0.0, 1.0) else answer, _OF_CONTRADICTION)
         except (ValueError, UserError):  # the latter of an integer that could mean anything
             label = None
-        if label in (None, "-"):
+        if label is None or label == "-":
             raise BadCell(
-                f"{self._name('verdict')} is {shorten(answer)}; expected contradiction, entailment, neutral "
+                f"{self._name(part)} is {shorten(answer)}; expected contradiction, entailment, neutral "
                 "or not_contradiction, true or false, yes or no, 1 or 0, or a probability from 0 to 1"
             )
-        return label == CONTRADICTION
+        return label
+
+    def _with_classes(self, row: Row, verdict: Verdict | None) -> Verdict | None:
+        """The verdict, with what the row says of entailment and neutral."""
+        if verdict is None:
+            return None
+        verdict = replace(
+            verdict,
+            entailment=self._class_share(row, ENTAILMENT),
+            neutral=self._class_share(row, NEUTRAL),
+            relation=self._relation(row, verdict),
+        )
+        if fault := why_no_distribution(verdict):
+            raise BadCell(fault)
+        return verdict
+
+    def _class_share(self, row: Row, part: str) -> float | None:
+        value = self._value(row, part)
+        return None if value is None else self._share(value, part, f"the probability of {part}")
+
+    def _relation(self, row: Row, verdict: Verdict) -> str | None:
+        stated, answer = self._value(row, "relation"), self._value(row, "verdict")
+        if stated is None and (not isinstance(answer, str) or _number_of(answer) is not None):
+            return None
+        part = "verdict" if stated is None else "relation"
+        label = self._label(answer if stated is None else stated, part)
+        agrees = (label == CONTRADICTION) == verdict.contradiction
+        if not agrees and part == "relation":
+            raise BadCell(f"{self._name(part)} is {label}, and the verdict says otherwise; mend one of them")
+        # A score half-way goes with either verdict.
+        return label if agrees and label in RELATIONS else None
 
     def _note_label(self, row: Row) -> None:
         cell = self._columns.unclear_label

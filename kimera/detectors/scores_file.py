@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from kimera.console import note
 from kimera.detectors.score_index import ConflictError, ScoreIndex, ScoresRow
-from kimera.detectors.score_rows import KNOWN, BadCell, RecordReader, is_wanted_of_scores
+from kimera.detectors.score_names import KNOWN, is_wanted_of_scores
+from kimera.detectors.score_rows import BadCell, RecordReader
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.errors import UserError
 from kimera.files import TableFormat, open_table, shorten, shown
@@ -30,7 +31,9 @@ class ScoresFile(VerdictSource):
 
     columns: of any of `PARTS`, the name of its column; others are found by names that are known: a score is
     P(contradiction); a verdict is a word such as contradiction or entailment, true or false, 1 or 0, perhaps
-    with a confidence. latency_ms (or latency_s) and cost, in dollars, may stand beside them; `row_of` gives
+    with a confidence. Columns for entailment and neutral are the probabilities of these classes; as verdicts
+    the two words tell the classes apart where the file has both. latency_ms (or latency_s) and cost, in
+    dollars, may stand beside them; `row_of` gives
     these. A run's results.csv, with NAME_score and NAME_contradiction, is read as well. detector: which NAME,
     where it holds several. pair_columns: of id, text1 and text2, how the pairs' own columns are called; where
     the file has such columns, these are taken. format: how the file is written, where that is not to be
@@ -213,6 +216,8 @@ class ScoresFile(VerdictSource):
                 if record.id or record.texts:
                     index.add(record)
             number = 0
+            if not self._rows:
+                raise BadCell("it has no rows; give it one for each pair, below the names of the columns")
             reader.require_answer()
         except BadCell as fault:
             where = f", {table.unit} {number}" if number else ""

@@ -12,8 +12,10 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -214,6 +216,14 @@ def test_a_failure_is_an_answer_too() -> None:
         (lambda n: [True] + [0.5] * (n - 1), "it gave bools and scores in one batch"),
         (lambda n: [Verdict(True, 0.9, score_source="guess")] * n, "score_source of its answer 0 is 'guess'"),
         (lambda n: [Verdict(YES, 0.9)] * n, "contradiction of its answer 0 is 'yes'; expected a bool"),
+        (
+            lambda n: [Verdict(False, 0.9, entailment=0.9, neutral=0.9)] * n,
+            "of its answer 0 the probabilities (contradiction 0.1, entailment 0.9, neutral 0.9) add up to "
+            "1.9; expected 1, give or take 0.02",
+        ),
+        (lambda n: [Verdict(True, 0.6, entailment=0.1, neutral=0.1)] * n, "add up to 0.8; expected 1"),
+        (lambda n: [Verdict(True, 0.6, entailment=0.9)] * n, "(contradiction 0.6, entailment 0.9) add up to"),
+        (lambda n: [Verdict(True, 0.6, entailment=0.1, neutral=9)] * n, "the neutral of its answer 0 is 9"),
         (lambda n: np.zeros((n, 3)), "it gave an array of shape (5, 3); expected one of shape (pairs,)"),
         (lambda n: np.full(n, np.nan), "the score of its answer 0 is nan"),
     ],
@@ -224,6 +234,19 @@ def test_answers_that_break_the_contract_end_the_work_at_their_batch(
     told = refused(lambda pairs: answers(len(pairs)), batch_size=5)
     assert ", batch 1 (of 5 pairs): " in told
     assert message in told
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict(False, 0.9, entailment=0.33, neutral=0.58),  # rounded
+        Verdict(True, 0.4, entailment=0.35, neutral=0.25),  # of which the confidence became 0.5
+        Verdict(False, 1.0, entailment=0.6, neutral=0.3, score_source="verdict"),
+        Verdict(False, 0.9, entailment=0.5),
+    ],
+)
+def test_three_classes_that_may_be_probabilities_are_taken(verdict: Verdict) -> None:
+    assert [*FunctionDetector(lambda _: [verdict]).stream(PAIRS[:1])] == [replace(verdict, latency_ms=ANY)]
 
 
 def test_what_was_answered_before_a_breach_is_kept(folder: Path) -> None:

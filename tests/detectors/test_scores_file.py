@@ -349,9 +349,91 @@ def test_any_table_gives_its_scores_in_whatever_order_its_rows_stand(
     for verdict, (_, _, score, reasoning) in zip(found, table, strict=True):
         assert isinstance(verdict, Verdict)
         assert verdict.score == pytest.approx(score, abs=1e-12)
-        assert verdict.reasoning.strip() == reasoning.strip()
+        is_null = reasoning.strip().casefold() in ("null", "none", "n/a", "na", "<na>", "#n/a", "\\n")
+        assert verdict.reasoning.strip() == ("" if is_null else reasoning.strip())
 
 
 def test_a_text_that_was_kept_from_running_in_a_spreadsheet_is_the_same_text(tmp_path: Path) -> None:
     rows = [{"text1": "'=1+1 is two", "text2": "'quoted'", "score": 0.25}]
     assert scores(written(tmp_path / "a.csv", rows), [Pair("=1+1 is two", "'quoted'")]) == [0.25]
+
+
+def classes(path: Path, **options: Any) -> list[str | None]:
+    outcomes = ScoresFile(path, **options).stream(PAIRS)
+    return [one.three_way for one in outcomes if isinstance(one, Verdict)]
+
+
+SHARES = [(0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)] * 2
+WORDS = ["contradiction", "entailment", "neutral"] * 2
+
+
+@pytest.mark.parametrize("named", ["{}", "p_{}", "P({})", "{}_probability"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_three_probabilities_give_the_score_and_the_class(tmp_path: Path, name: str, named: str) -> None:
+    columns = [named.format(word) for word in WORDS[:3]]
+    rows = [
+        {"id": pair.id, **dict(zip(columns, row, strict=True))}
+        for pair, row in zip(PAIRS, SHARES, strict=True)
+    ]
+    path = written(tmp_path / name, rows)
+    assert scores(path) == [0.8, 0.1, 0.1] * 2
+    assert classes(path) == WORDS
+    verdict = next(ScoresFile(path).stream(PAIRS))
+    assert isinstance(verdict, Verdict)
+    assert (verdict.entailment, verdict.neutral) == (0.1, 0.1)
+
+
+def test_three_probabilities_that_do_not_add_up_to_one_are_refused_with_their_place(tmp_path: Path) -> None:
+    rows = [{"id": "p0", "contradiction": 0.1, "entailment": 0.9, "neutral": 0.9}]
+    told = refused(written(tmp_path / "a.csv", rows))
+    assert "line 2: the probabilities (contradiction 0.1, entailment 0.9, neutral 0.9) add up to 1.9" in told
+
+
+def test_a_word_of_three_gives_the_class(tmp_path: Path) -> None:
+    rows = [{"id": pair.id, "verdict": word} for pair, word in zip(PAIRS, WORDS, strict=True)]
+    path = written(tmp_path / "a.csv", rows)
+    assert scores(path) == [1.0, 0.0, 0.0] * 2
+    assert classes(path) == WORDS
+    assert classes(path, role="judge") == WORDS
+
+
+def test_a_score_half_way_is_a_contradiction_whatever_the_word_beside_it(tmp_path: Path) -> None:
+    rows = [{"id": pair.id, "verdict": word, "score": 0.5} for pair, word in zip(PAIRS, WORDS, strict=True)]
+    assert classes(written(tmp_path / "a.csv", rows)) == [None] * 6
+
+
+@pytest.mark.parametrize("other", ["neutral", "entailment", "not_contradiction"])
+def test_words_of_two_classes_tell_contradictions_only(tmp_path: Path, other: str) -> None:
+    rows = [{"id": pair.id, "verdict": other if n % 2 else "contradiction"} for n, pair in enumerate(PAIRS)]
+    assert classes(written(tmp_path / "a.csv", rows)) == [None] * 6
+
+
+def test_a_runs_results_keep_their_classes(tmp_path: Path) -> None:
+    of_three = {"kimera_relation": "neutral", "kimera_entailment": "", "kimera_neutral": ""}
+    rows = [
+        {**row, **of_three, "kimera_relation": "contradiction" if n > 2 else WORDS[1 + n % 2]}
+        for n, row in enumerate(RESULTS)
+    ]
+    assert classes(written(tmp_path / "results.csv", rows)) == [
+        *("entailment", "neutral", "entailment"),
+        *["contradiction"] * 3,
+    ]
+    rows[0]["kimera_relation"] = "contradiction"
+    told = refused(written(tmp_path / "results.csv", rows))
+    assert "kimera_relation is contradiction, and the verdict says otherwise" in told
+
+
+def test_rows_that_name_different_classes_for_a_pair_are_refused(tmp_path: Path) -> None:
+    rows = [{"id": "p0", "verdict": word} for word in ("entailment", "neutral")]
+    told = refused(written(tmp_path / "a.csv", rows))
+    assert "the same pair, with the score 0 (entailment) and the score 0 (neutral)" in told
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_file_without_rows_is_said_to_have_none(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text("id,score\n")
+    else:
+        pq.write_table(pa.table({"id": pa.array([], pa.string()), "score": pa.array([], pa.float64())}), path)
+    assert "it has no rows" in refused(path)

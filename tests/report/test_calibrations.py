@@ -18,6 +18,7 @@ from benchmarks.llm_compare import main as compare
 from benchmarks.report import build_summary, render_text
 from benchmarks.report.__main__ import main as report
 from benchmarks.report.calibrations import calibrations_of
+from benchmarks.stats.quality_figures import surprise
 from benchmarks.stats.schema import load_schema
 
 FIGURES = ("accuracy", "f1", "brier", "log_loss", "calibration_error")
@@ -92,9 +93,9 @@ def test_each_answered_pair_has_its_calibrated_score(folder: Path) -> None:
     labelled = rows[1:-UNLABELLED]
     truth = np.array([row["label"] == "contradiction" for row in labelled])
     scores = np.array([float(row[column]) for row in labelled])
-    assert np.square(truth - scores).mean() == pytest.approx(
-        only_detector(folder)["calibrated"]["brier"], abs=1e-5
-    )
+    of_run = only_detector(folder)["calibrated"]
+    assert np.square(truth - scores).mean() == pytest.approx(of_run["brier"], rel=1e-9)
+    assert surprise(truth, scores).mean() == pytest.approx(of_run["log_loss"], rel=1e-9)
 
 
 @pytest.mark.parametrize("file", ["summary.md", "report.html"])

@@ -30,6 +30,7 @@ from simulators import (
     wait_until,
 )
 
+from benchmarks.judge.prompts import load_prompt
 from benchmarks.simulator.process import SimulatorProcess
 from benchmarks.simulator.simulation import GoldAnswer
 from kimera.errors import UserError
@@ -194,7 +195,7 @@ def test_by_hand_it_says_how_to_use_it_and_ctrl_c_stops_it_cleanly(dataset: Path
         assert process.stdout is not None
         opening = [process.stdout.readline() for _ in range(3)]
         assert "OPENAI_BASE_URL=http://127.0.0.1:" in "".join(opening)
-        assert f"knows {len(PAIRS)} questions" in opening[0]
+        assert f"knows {2 * len(PAIRS)} questions" in opening[0]  # for two classes, and for three
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "")
@@ -237,6 +238,35 @@ def test_a_profile_can_be_chosen_and_its_settings_overridden(dataset: Path) -> N
     assert lenient.headers["x-ratelimit-limit-requests"] == "90"
     assert lenient.headers["x-ratelimit-limit-tokens"] == "2000000"
     assert (lenient_error["code"], refusal["param"]) == ("unknown_pair", "logprobs")
+
+
+@pytest.mark.parametrize("prompt", ["collection", "two.txt", "any.txt"])
+def test_by_hand_it_answers_whoever_asks_for_two_classes_or_for_three(
+    prompt: str, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a prompt that words the reply itself, as many as that asks for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.txt").write_text('{text1} {text2} Reply in JSON with "contradiction".')
+    (tmp_path / "any.txt").write_text("{text1} or {text2}?")
+    serve = ["-m", "benchmarks.simulator", "--port", "0", "--dataset", dataset, "--prompt", prompt]
+    pair = PAIRS[1]
+    with start(*serve, "--latency-ms", "0") as process:
+        assert process.stdout is not None
+        port = int(re.findall(r":(\d+)/v1", process.stdout.readline())[0])
+        said = {}
+        for classes in (2,) if prompt == "two.txt" else (2, 3):
+            asked = load_prompt(prompt, classes)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            body = json.dumps({"model": "m", "messages": asked.messages(pair.text1, pair.text2)})
+            connection.request("POST", "/v1/chat/completions", body)
+            reply = json.loads(connection.getresponse().read())
+            connection.close()
+            said[classes] = json.loads(reply["choices"][0]["message"]["content"])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert "relation" not in said[2]
+    assert all(each["contradiction"] is False for each in said.values())
+    assert said.get(3, {"relation": "entailment"})["relation"] == "entailment"
 
 
 def test_a_setting_that_makes_no_sense_is_a_clear_error_by_hand(dataset: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_runs import GUESSES, LABELLED, reactor, run_of
 from sklearn.metrics import (
     balanced_accuracy_score,
     brier_score_loss,
@@ -15,9 +18,11 @@ from sklearn.metrics import (
     matthews_corrcoef,
 )
 
+from benchmarks.detector_info import DetectorInfo, judge_info, local_info
+from benchmarks.report import build_summary
 from benchmarks.stats import metrics
 from benchmarks.stats.agreement_figures import kappa
-from benchmarks.stats.evidence import Side, compare, quality_intervals
+from benchmarks.stats.evidence import Side, compare, quality_intervals, why_unranked
 from benchmarks.stats.formulas import Counts, cells_of
 from benchmarks.stats.quality_figures import (
     DIFFERENCES,
@@ -29,7 +34,7 @@ from benchmarks.stats.quality_figures import (
     squared_error,
     surprise,
 )
-from benchmarks.stats.results import FAILED
+from benchmarks.stats.results import FAILED, SCORE_SOURCES
 
 NAMES = {figure.name for figure in QUALITY}
 
@@ -179,3 +184,33 @@ def test_without_labels_only_their_agreement_is_known():
     found = compare(labels, reactor, judge_of(reactor.verdicts, 0.2), np.arange(100), margin=0.02)
     assert set(found.intervals) == {"kappa"}
     assert found.absent == {"differences": "no labelled pair was answered by both"}
+
+
+ROUNDED = np.round(np.linspace(0.0, 1.0, LABELLED.size), 1)
+
+
+@pytest.mark.parametrize("of", [local_info("rule", "function"), judge_info("judge")])
+@pytest.mark.parametrize(
+    ("source", "scores", "reason"),
+    [
+        ("verdict", GUESSES, "it gives verdicts without scores"),
+        ("stated", GUESSES, "there are fewer than 10 different scores"),
+        ("stated", ROUNDED, ""),
+    ],
+)
+def test_what_is_left_out_depends_on_what_a_detector_gives_and_not_on_which_it_is(
+    of: DetectorInfo, source: str, scores: np.ndarray, reason: str
+) -> None:
+    size = scores.size
+    sources = np.full(size, SCORE_SOURCES.index(source), np.uint8)
+    detector = replace(reactor(GUESSES), info=of, scores=scores.astype(np.float64), score_sources=sources)
+    (told,) = build_summary(run_of(LABELLED, detector))["detectors"].values()
+    for name in ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"):
+        assert (name in told) == (not reason)
+        assert told["absent"].get(name, "") == reason
+
+
+def test_a_local_detector_on_few_pairs_is_ranked_by_as_many_scores() -> None:
+    few = replace(reactor(GUESSES[:5]), scores=np.array([0.9, 0.1, 0.2, 0.8, 0.3]))
+    assert not why_unranked(few)
+    assert why_unranked(replace(few, scores=np.array([0.9, 0.1, 0.1, 0.9, 0.1])))

@@ -16,10 +16,11 @@ from benchmarks.detector_info import judge_info
 from benchmarks.report import build_summary, render_markdown, render_text
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
+from benchmarks.stats.gates import check, known_figures, parse_gates, parts_of
 from benchmarks.stats.metrics import measured
 from benchmarks.stats.results import FAILED, DetectorResult, OneDetector
-from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
-from kimera.pairs import RELATIONS, Verdict
+from benchmarks.stats.three_way_figures import NOT_COMPARABLE, THREE_WAY, confusion, why_not_three_way
+from kimera.pairs import NO_CLASS, RELATIONS, Verdict
 
 ALL_THREE = [0, 1, 2]
 
@@ -50,6 +51,8 @@ pairs = st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 2)), max_size=60)
 def test_the_table_is_that_of_scikit_learn_over_the_pairs_counted(drawn: list[tuple[int, int]]) -> None:
     whole = [*drawn, *zip(ALL_THREE, [0, 2, 2], strict=True)]
     one = one_of([gold for gold, _ in whole], [said for _, said in whole])
+    failed = np.where([said < 0 for _, said in whole], FAILED, 0).astype(np.int8)
+    one = replace(one, detector=replace(one.detector, verdicts=failed))
     gold, said = zip(*((gold, said) for gold, said in whole if gold >= 0 and said >= 0), strict=True)
     table = np.array([[confusion(one)[row][column] for column in RELATIONS] for row in RELATIONS])
     assert table.tolist() == confusion_matrix(gold, said, labels=ALL_THREE).tolist()
@@ -74,15 +77,36 @@ def test_the_pairs_of_three_classes_are_found_once() -> None:
     assert one.of_three_classes is one.of_three_classes
 
 
-@pytest.mark.parametrize("said", [[0, 1, 2, 0], [0, 1, 2, -1]])
-def test_figures_over_some_pairs_only_are_shown_as_such(said: list[int]) -> None:
+PARTIAL = "only 3 of its 4 verdicts tell which of three classes, and figures over these would not be"
+
+
+def test_who_tells_classes_on_some_pairs_only_has_no_figures_beside_those_over_all() -> None:
     labels = np.array([1, 0, 0, 1], np.int8)
-    detector = replace(reactor(labels), classes=np.array(said, np.int8))
-    run = replace(run_of(labels, detector), classes=np.array([0, 1, 2, 0], np.int8))
-    summary, warning = build_summary(run), "Three-way figures of kimera are over 3 of its 4 labelled pairs"
+    both = (
+        replace(reactor(labels, name), classes=np.array(said, np.int8), tells_classes=True)
+        for name, said in {"whole": [0, 1, 2, 0], "partial": [0, 1, 2, -1]}.items()
+    )
+    run = replace(run_of(labels, *both), classes=np.array([0, 1, 2, 0], np.int8))
+    summary = build_summary(run)
+    whole, partial = summary["detectors"].values()
+    assert whole["three_way"]["accuracy"] == 1.0
+    assert "three_way" not in partial
+    assert all(partial["absent"][figure.name].startswith(PARTIAL) for figure in THREE_WAY)
+    known = known_figures([one.info for one in run.detectors])
+    (gate,) = check(parse_gates(["partial.three_way.accuracy < 0.5"], known), parts_of(summary))
+    assert not gate.is_met
     page = render_page(summary, run, PairTable())
     for told in (render_text(summary, colour=False), render_markdown(summary), page):
-        assert (warning in told.replace("\\", "")) == (-1 in said)
+        assert PARTIAL in " ".join(told.replace("\\", "").split())
+
+
+def test_labels_of_two_classes_among_those_of_three_are_told_beside_the_figures() -> None:
+    labels = np.array([1, 0, 0, 0], np.int8)
+    detector = replace(reactor(labels), classes=np.array([0, 1, 2, 2], np.int8))
+    run = replace(run_of(labels, detector), classes=np.array([0, 1, 2, NO_CLASS], np.int8))
+    assert "Three-way figures of kimera are over 3 of its 4 labelled pairs" in render_markdown(
+        build_summary(run)
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +118,11 @@ def test_figures_over_some_pairs_only_are_shown_as_such(said: list[int]) -> None
         ([0, 1, 1], ALL_THREE, "no pair is labelled neutral"),
         ([-1, -1, -1], ALL_THREE, "no pair carries a label"),
         (ALL_THREE, [-1, -1, -1], "no pair with such a label got a verdict of one of three classes"),
+        (
+            ALL_THREE,
+            [0, 1, -1],
+            f"only 2 of its 3 verdicts tell which of three classes, and {NOT_COMPARABLE}",
+        ),
         (None, None, ""),
     ],
 )
