@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import notes, overview, three_way, words
+from benchmarks.report import agreements, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -35,8 +35,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
                 "Who was right, in pairs:",
             ]
         else:
-            parts += map(escape, words.agreement_sentences(summary))
-        parts.append(table(words.agreement_rows(summary)))
+            parts += map(escape, agreements.agreement_sentences(summary))
+        parts.append(table(agreements.agreement_rows(summary)))
     parts += map(escape, findings.threshold_sentences(summary))
     if rows := findings.calibration_rows(summary):
         parts += [f"## {findings.calibration_heading(summary)}", table(rows)]

@@ -28,6 +28,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
     lines = []
     if is_simulated(summary):
         lines.append(SIMULATED)
+    lines += [f"One class only: {why}" for why in (one_class(summary),) if why]
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
@@ -45,6 +46,22 @@ def notes(summary: dict[str, Any]) -> list[str]:
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
+
+
+def one_class(summary: dict[str, Any]) -> str:
+    """Why labels of one class alone answer no question about detectors; empty where there are both, or none."""
+    labelled, contradictions = (summary["dataset"].get(name, 0) for name in ("labelled", "contradictions"))
+    if not labelled or 0 < contradictions < labelled:
+        return ""
+    pairs = counted(labelled, "labelled pair")
+    if contradictions:
+        what, always, lacks = "all are contradictions", "always", "pairs without one"
+    else:
+        what, always, lacks = "none is a contradiction", "never", "contradictions"
+    return (
+        f"of {pairs}, {what}. A detector that {always} says contradiction would have accuracy 1.000, so no "
+        f"accuracy or difference on this set tells how well contradictions are found. Add {lacks}."
+    )
 
 
 def _cluster_notes(dataset: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.judge import in_dollars
-from benchmarks.report import notes, words
+from benchmarks.report import agreements, notes, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
 
@@ -116,8 +116,8 @@ def _cells_of_two(entry: dict[str, Any]) -> Row:
     if "accuracy" not in found:
         return rate, MISSING, MISSING, MISSING
     ends = words.from_to(found["intervals"]["accuracy"], 100, 1)
-    p = words.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
-    return rate, f"{100 * found['accuracy']:+.1f} ({ends})", p, in_a_word(found)
+    p = agreements.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
+    return rate, f"{agreements.points(found['accuracy'])} ({ends})", p, in_a_word(found)
 
 
 def _unlabelled_cells_of_two(entry: dict[str, Any]) -> Row:
@@ -131,6 +131,15 @@ def in_a_word(found: dict[str, Any]) -> str:
         better = "first" if found["accuracy"] > 0 else "second"
         return f"{better} is better"
     return "equivalent" if is_equivalent(found) else "not told apart"
+
+
+def are_same(summary: Summary, first: str, second: str) -> bool:
+    """Whether both gave the same verdict on every labelled pair that both answered."""
+    return any(
+        not entry["only_a"] and not entry["only_b"]
+        for entry in summary["agreement"]
+        if {entry["a"], entry["b"]} == {first, second} and {"only_a", "only_b"} <= entry.keys()
+    )
 
 
 def is_real(found: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, notes, overview, plots, three_way, words
+from benchmarks.report import agreements, decision, notes, overview, plots, three_way, words
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
@@ -217,13 +217,12 @@ def _agreement(summary: Summary) -> str:
     if overview.are_many(summary):
         each_two = _table(overview.heading_of_two(summary), overview.rows_of_two(summary))
     else:
-        names = words.titles(summary)
         sentences = (
-            words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
-            for agreement in summary["agreement"]
+            agreements.same_verdict(entry, *agreements.couple_of(summary, entry))
+            for entry in summary["agreement"]
         )
         each_two = _paragraphs(list(sentences))
-    who_was_right = _table("Who was right, in pairs", words.agreement_rows(summary))
+    who_was_right = _table("Who was right, in pairs", agreements.agreement_rows(summary))
     return each_two + who_was_right + _differences(summary)
 
 
@@ -248,7 +247,7 @@ def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
     if tests > 1:
         ps[f"the same, adjusted for {tests} tests"] = found["mcnemar"]["p_holm"]
     ps[f"p of the test for equivalence within {margin} points"] = found["equivalence"]["p"]
-    cells |= {label: words.p_value(p).removeprefix("p ") for label, p in ps.items()}
+    cells |= {label: agreements.p_value(p).removeprefix("p ") for label, p in ps.items()}
     minimum = found.get("least_difference")
     cells["minimum detectable difference of accuracies (power 0.8)"] = (
         words.MISSING if minimum is None else f"{minimum:.3f}"

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import notes, overview, three_way, words
+from benchmarks.report import agreements, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -45,8 +45,8 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks = [[*dataset, "", *first], *others]
         blocks += _three_way(summary, heading)
         if summary["agreement"]:
-            sentences = _wrapped_all(words.agreement_sentences(summary))
-            blocks.append([heading("Agreement"), *sentences, *_lines_of(words.agreement_rows(summary))])
+            sentences = _wrapped_all(agreements.agreement_sentences(summary))
+            blocks.append([heading("Agreement"), *sentences, *_lines_of(agreements.agreement_rows(summary))])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append(_wrapped_all(thresholds))
     if rows := findings.calibration_rows(summary):

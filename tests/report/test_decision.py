@@ -10,7 +10,10 @@ from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor
 
 from benchmarks.detector_info import local_info
 from benchmarks.report import build_summary
+from benchmarks.report.agreements import agreement_sentences
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
+from benchmarks.report.notes import notes
+from benchmarks.report.observations import cascade_sentences
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import DetectorResult
 
@@ -31,7 +34,13 @@ def claims(answer: Question) -> list[str]:
     [
         (WORSE, MANY, 0.02, "No: gpt-4o-mini (simulated) is better than kimera by 25.0 points."),
         (MANY, WORSE, 0.02, "Yes: kimera is better than gpt-4o-mini (simulated) by 25.0 points."),
-        (MANY, MANY, 0.02, "Yes: kimera and gpt-4o-mini (simulated) are equivalent within 2 points."),
+        (
+            MANY,
+            MANY,
+            0.02,
+            "Yes: kimera and gpt-4o-mini (simulated) gave the same verdicts on all 400 labelled pairs that "
+            "both answered, and are equivalent within 2 points.",
+        ),
         (
             WORSE,
             MANY,
@@ -156,10 +165,63 @@ def test_a_difference_that_is_not_shown_is_no_victory() -> None:
 
 
 def test_equal_detectors_are_equivalent_and_neither_is_better() -> None:
-    best, against = claims(decided(run_of(MANY, local(0.0, "first"), local(0.0, "second")))[0])
+    other = MANY.copy()
+    other[0] = 1 - other[0]
+    best, against = claims(
+        decided(
+            run_of(
+                MANY, local(0.0, "first"), replace(reactor(other, "second"), latency_ms=np.ones(MANY.size))
+            )
+        )[0]
+    )
     assert best.endswith("It is not told apart from second.")
     assert against.startswith("Equivalent to second within 2 points")
     assert against.endswith("It takes about as long.")
+
+
+def test_detectors_with_the_same_verdicts_are_said_to_have_them() -> None:
+    summary = build_summary(run_of(LABELLED, reactor(GUESSES, "first"), reactor(GUESSES, "second")))
+    quality, _, pairs = answers(summary)
+    assert claims(quality)[1].startswith(
+        "The same verdicts as second on all 20 labelled pairs that both answered."
+    )
+    assert claims(pairs) == ["first and second disagree on 0 of 20 pairs (0.0%)."]
+    (_, accuracy) = agreement_sentences(summary)
+    assert accuracy.startswith(
+        "Accuracy: first and second gave the same verdicts on all 20 labelled pairs that both answered, which "
+        "are too few to show that they are equivalent within 2 points elsewhere ("
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "claim"),
+    [
+        (0, "none is a contradiction. A detector that never says contradiction would have accuracy 1.000"),
+        (1, "all are contradictions. A detector that always says contradiction would have accuracy 1.000"),
+    ],
+)
+def test_labels_of_one_class_name_no_best_detector(label: int, claim: str) -> None:
+    alike = np.full(MANY.size, label, dtype=np.int8)
+    summary = build_summary(run_of(alike, reactor(WORSE, "first"), reactor(MANY, "second"), judge(WORSE)))
+    quality, _, pairs = answers(summary)
+    (told,) = claims(quality)
+    assert told.startswith(f"This set cannot answer it: of 400 labelled pairs, {claim}")
+    assert told.split(": ", 1)[1] in notes(summary)[1]
+    assert notes(summary)[1].startswith("One class only: ")
+    assert not any("still need" in claim or "least sure" in claim for claim in claims(pairs))
+    assert not cascade_sentences(summary)
+
+
+def test_a_difference_says_of_whom_it_is_and_has_the_signs_of_the_table() -> None:
+    summary = build_summary(run_of(MANY, reactor(WORSE), judge(MANY)))
+    (_, accuracy) = agreement_sentences(summary)
+    low, high = summary["agreement"][0]["differences"]["intervals"]["accuracy"]
+    assert low < high < 0
+    assert (
+        f"(kimera minus gpt-4o-mini (simulated) is -25.0 points, 95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f}, so gpt-4o-mini (simulated) is higher here; McNemar"
+    ) in accuracy
+    assert "is -25.0 points" in answers(summary)[0].conclusions[0].support
 
 
 def test_one_that_answers_few_pairs_is_not_the_best_for_that() -> None:
