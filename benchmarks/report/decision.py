@@ -235,14 +235,25 @@ def _cost(summary: Summary) -> Question:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
-    if notes.is_cached(detector):
-        cached = " ".join(notes.speed_notes(title, detector))
-        return Conclusion(f"{title}: {_price(detector)}; its speed was not measured.", cached)
-    mean = detector["latency_ms"].get("mean")
-    time = f"{words.quantity(mean)} ms a pair" if mean else "no time measured"
-    rate = detector.get("pairs_per_s") if mean != 0 else None  # read from a file that states no times
-    speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
-    return Conclusion(f"{title}: {_price(detector)}, {time}{speed}.")
+    cached = " ".join(notes.speed_notes(title, detector)) if words.is_cached(detector) else ""
+    return Conclusion(f"{title}: {_price(detector)}, {_time_of(detector)}.", cached)
+
+
+def _time_of(detector: dict[str, Any]) -> str:
+    """A pair's time and pairs a second: of a local detector its own time, and those of its whole pass."""
+    is_file, mean = detector["mode"] == "file", detector["latency_ms"].get("mean")
+    if not mean:
+        return "its file states no time" if is_file else "no time measured"
+    time = f"{words.quantity(mean)} ms a pair"
+    if is_file:
+        return f"{time} as its file states"
+    if detector["role"] != "local":
+        return f"{time}, {words.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
+    own = f"{time} of its own time"
+    if "pairs_per_s" not in detector:
+        return own
+    speed = f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
+    return f"{speed}, with the cache" if words.is_cached(detector) else speed
 
 
 def _price(detector: dict[str, Any]) -> str:

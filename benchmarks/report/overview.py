@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.judge import in_dollars
-from benchmarks.report import agreements, notes, words
+from benchmarks.report import agreements, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
 
@@ -60,8 +60,7 @@ def _cells(detector: dict[str, Any]) -> Iterator[str]:
     yield accuracy(detector)
     for metric in ("f1", "roc_auc"):
         yield words.figure_cell(detector, metric, "{:.3f}".format)
-    rate = detector.get("pairs_per_s")
-    yield words.quantity(rate) if rate is not None and notes.is_timed(detector) else MISSING
+    yield words.rate(detector)
     yield _cost(detector)
     yield f"{words.failed_of(detector):,}"
 

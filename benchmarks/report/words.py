@@ -33,6 +33,7 @@ Row = tuple[str, ...]
 FigureRow = tuple[str, Callable[[Detector], str]]  # its label, and what it is for a detector
 
 MISSING = "-"
+FEW_CACHED = 0.05  # share of the work that hardly changes a time
 
 
 def label(figure: str) -> str:
@@ -174,6 +175,31 @@ def _done_and_cached(done: int, how: str, cached: int) -> str:
     return f"{done:,} {how}" if done else MISSING
 
 
+def is_cached(detector: Detector) -> bool:
+    """Whether so much came from the cache that its time is not that of a first run."""
+    return any(some > FEW_CACHED * total for some, total, _ in cached_parts(detector))
+
+
+def cached_parts(detector: Detector) -> list[tuple[int, int, str]]:
+    """(how many came from the cache, of how many, of what), of texts and pairs."""
+    settings = detector["settings"]
+    return [
+        (settings[cached_key], settings[cached_key] + settings.get(done, 0), noun)
+        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
+        if settings.get(cached_key)
+    ]
+
+
+def rate(detector: Detector) -> str:
+    """Pairs a second, marked where they are not those of a first run."""
+    return figure_cell(detector, "pairs_per_s", quantity) + _cached_mark("pairs_per_s", detector)
+
+
+def _cached_mark(figure: str, detector: Detector) -> str:
+    is_speed = figure in ("latency_ms.mean", "pairs_per_s")
+    return " (cached)" if is_speed and is_cached(detector) else ""
+
+
 def _stages(detector: Detector) -> str:
     settings = detector["settings"]
     if "chain" in settings:
@@ -281,6 +307,7 @@ def _cell(shown: Figure, detector: Detector) -> str:
     remark = ", simulated" if is_price and detector["simulated"] else ""
     if holder.get("amortised"):
         remark = " a pair, amortised"
+    remark += _cached_mark(shown.name, detector)
     return figure_cell(detector, shown.name, lambda value: f"{WRITTEN[shown.unit](value)}{interval}{remark}")
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "SCORE_SOURCES",
     "SPEED",
     "THREE_WAY",
+    "TWO_WAY_LABELS",
     "WHO_WAS_RIGHT",
     "CrossFitted",
     "DetectorResult",
@@ -142,7 +143,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.schema import ENDS
     from benchmarks.stats.speed_figures import SPEED
-    from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
+    from benchmarks.stats.three_way_figures import THREE_WAY, TWO_WAY_LABELS, confusion, why_not_three_way
     from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
@@ -208,7 +209,7 @@ else:
             ],
             "schema": ["ENDS"],
             "speed_figures": ["SPEED"],
-            "three_way_figures": ["THREE_WAY", "confusion", "why_not_three_way"],
+            "three_way_figures": ["THREE_WAY", "TWO_WAY_LABELS", "confusion", "why_not_three_way"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

@@ -143,7 +143,8 @@ class Differences:
     "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
     `margin` or more apart. min_detectable_difference: of accuracies, that this run would have shown 4 times
     of 5.
-    are_same: whether their verdicts are the same on all these pairs. names: of a and b. absent: what has no value, and why.
+    are_same: whether their verdicts are the same on all these pairs. names: of a and b. absent: what has no
+    value, and why.
     """
 
     pairs: int
