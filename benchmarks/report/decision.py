@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 from benchmarks.report import agreements, notes, overview, words
-from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim, share_needed
+from benchmarks.report.cascade_words import cascade_run_sentences, curve_claim, share_needed
+from benchmarks.report.observations import SIGNIFICANT
 
 Summary = dict[str, Any]
 
@@ -309,9 +310,7 @@ def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Concl
         sent = {entry["reactor"]: share_needed(entry) for entry in cascades if entry["judge"] == judge}
         shares = ", ".join(f"{names[other]} {sent[other]}" for other in others if other in sent)
         if shares:
-            claim = (
-                f"Sent by the others until no significant difference from {names[judge]} is left: {shares}."
-            )
+            claim = f"Pairs that still need {names[judge]} after the others: {shares}."
             findings.append(Conclusion(claim))
     return findings
 

@@ -62,7 +62,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
 
 
 def one_class(summary: dict[str, Any]) -> str:
-    """Why labels of one class alone answer no question about detectors; empty where there are both, or none."""
+    """Why labels of one class alone answer no question about detectors; empty for both classes, or none."""
     labelled, contradictions = (summary["dataset"].get(name, 0) for name in ("labelled", "contradictions"))
     if not labelled or 0 < contradictions < labelled:
         return ""

@@ -11,9 +11,9 @@ from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor
 from benchmarks.detector_info import local_info
 from benchmarks.report import build_summary
 from benchmarks.report.agreements import agreement_sentences
+from benchmarks.report.cascade_words import cascade_sentences
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
 from benchmarks.report.notes import notes
-from benchmarks.report.observations import cascade_sentences
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import DetectorResult
 
@@ -188,8 +188,8 @@ def test_detectors_with_the_same_verdicts_are_said_to_have_them() -> None:
     assert claims(pairs) == ["first and second disagree on 0 of 20 pairs (0.0%)."]
     (_, accuracy) = agreement_sentences(summary)
     assert accuracy.startswith(
-        "Accuracy: first and second gave the same verdicts on all 20 labelled pairs that both answered, which "
-        "are too few to show that they are equivalent within 2 points elsewhere ("
+        "Accuracy: first and second gave the same verdicts on all 20 labelled pairs that both answered, "
+        "which are too few to show that they are equivalent within 2 points elsewhere ("
     )
 
 
@@ -268,7 +268,7 @@ def test_with_a_judge_the_best_local_detector_is_held_against_it() -> None:
         "As good as gpt-4o-mini (simulated) is, of the other local detectors: alike."
     )
     assert len(claims(pairs)) == 2
-    assert claims(pairs)[1].startswith("Sent by the others until no significant difference from gpt-4o-mini")
+    assert claims(pairs)[1].startswith("Pairs that still need gpt-4o-mini (simulated) after the others: ")
 
 
 def test_times_that_nobody_measured_are_not_compared() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from made_runs import LABELLED, judge, reactor, run_of
 
 from benchmarks.report import build_summary, render_text
-from benchmarks.report.observations import cascade_sentences, threshold_sentences
+from benchmarks.report.cascade_words import cascade_sentences
+from benchmarks.report.observations import threshold_sentences
 from benchmarks.stats.results import DetectorResult
 
 MANY = np.tile(LABELLED, 20)
