@@ -1,4 +1,4 @@
-"""The cascade in words: how a run as one went, and which share of the pairs one would have left to a judge."""
+"""The cascade in words: how a run as one went, and which share of the pairs still needs a judge."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def _of_shares(margin: float) -> str:
     """How the cells of `share_rows` are to be read."""
     least = f"at most {100 * margin:g} points less accurate"
     return (
-        "Each share is of the pairs that the local detector is least sure of: a cascade that sends these to the "
-        "judge is not significantly less accurate than the judge alone. None: the local detector alone is shown "
-        f"to be {least}. Not known: alone it is neither significantly less accurate nor shown to be {least}, or "
-        "its scores do not tell which pairs it is less sure of."
+        "Each share is of the pairs that the local detector is least sure of: a cascade that sends these to "
+        "the judge is not significantly less accurate than the judge alone. None: the local one alone is "
+        f"shown to be {least}. Not known: alone it is neither significantly less accurate nor shown to be "
+        f"{least}, or its scores do not tell which pairs it is less sure of."
     )
 
 
@@ -74,7 +74,7 @@ def most_sent(entry: dict[str, Any]) -> float:
 
 
 def share_needed(entry: dict[str, Any]) -> str:
-    """The share of pairs that still needs the judge, in a word or two: `curve_claim` says it in a sentence."""
+    """The share of pairs that still needs the judge, in a word or two; `curve_claim` says it whole."""
     enough, not_worse, maximum = entry["indistinguishable"], entry["not_worse"], most_sent(entry)
     if not_worse and not_worse["sent"] == 0:
         return "none"

@@ -120,7 +120,7 @@ def calibration_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def _cautions(summary: dict[str, Any]) -> list[str]:
-    """Where calibration made figures worse on pairs that it was not fitted on, and where it had few labels."""
+    """Where calibration made figures worse on pairs it was not fitted on, and where it had few labels."""
     names, calibrated = titles(summary), _calibrated(summary)
     cautions = [
         f"Caution: calibration made {names[name]} worse on pairs that its map was not fitted on ({worse}); "
@@ -135,8 +135,8 @@ def _cautions(summary: dict[str, Any]) -> list[str]:
     ]
     if few:
         cautions.append(
-            f"Caution: isotonic regression follows chance in fewer than {MIN_OF_ISOTONIC:,} labels, and there "
-            f"are fewer for {', '.join(few)}; --calibrate platt needs fewer."
+            f"Caution: isotonic regression follows chance in fewer than {MIN_OF_ISOTONIC:,} labels, and "
+            f"there are fewer for {', '.join(few)}; --calibrate platt needs fewer."
         )
     return cautions
 
