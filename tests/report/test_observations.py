@@ -68,7 +68,7 @@ def test_a_row_that_says_nothing_of_any_detector_is_left_out() -> None:
 def test_one_that_is_not_shown_worse_is_not_said_to_need_no_judge() -> None:
     other = MANY.copy()
     other[:6] = 1 - other[:6]
-    summary = build_summary(run_of(MANY, scored(np.where(MANY == 1, 0.9, 0.1)), judge(other)), margin=0.0001)
+    summary = build_summary(run_of(MANY, scored(np.where(MANY == 1, 0.9, 0.1)), judge(other)))
     entry = {**summary["cascade"][0], "not_worse": None}
     assert entry["indistinguishable"]["sent"] == 0
     assert curve_claim(summary, entry).startswith("Not known: ")
