@@ -14,6 +14,7 @@ Summary = dict[str, Any]
 
 HEADING = "Overview, the highest accuracy first (95 % intervals)"
 HEADING_WITH_FAILURES = "Overview, by accuracy with failed pairs as wrong (95 % intervals)"
+SAME = "same verdicts"
 UNLABELLED_HEADING = "Overview"
 
 
@@ -116,7 +117,8 @@ def _cells_of_two(entry: dict[str, Any]) -> Row:
         return rate, MISSING, MISSING, MISSING
     ends = words.from_to(found["intervals"]["accuracy"], 100, 1)
     p = agreements.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
-    return rate, f"{agreements.points(found['accuracy'])} ({ends})", p, in_a_word(found)
+    same = not (entry["only_a"] or entry["only_b"])
+    return rate, f"{agreements.points(found['accuracy'])} ({ends})", p, SAME if same else in_a_word(found)
 
 
 def _unlabelled_cells_of_two(entry: dict[str, Any]) -> Row:
