@@ -83,11 +83,13 @@ def curve(
 
     truth, judged: int8 (n,), 1 for a contradiction. scores: float64 (n,), the cheap side's. dollars: float64
     (n,), what asking the judge about each cost. margin: as for `evidence.compare`. Raises
-    UndefinedMetricError for fewer than two clusters.
+    UndefinedMetricError for fewer than two clusters, and for labels of one class.
     """
     among = clusters_of(clusters)
     if truth.size < 2 or among.max() < 1:
         raise UndefinedMetricError("there are too few pairs for two halves")
+    if np.unique(truth).size < 2:
+        raise UndefinedMetricError("all labels are of one class")
     doubt = -np.abs(scores - THRESHOLD)
     half = np.random.default_rng(seed).permutation(int(among.max()) + 1) % 2 == 0
     points = []

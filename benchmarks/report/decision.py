@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from benchmarks.report import notes, overview, words
-from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim, share_needed
+from benchmarks.report import agreements, notes, overview, words
+from benchmarks.report.cascade_words import cascade_run_sentences, curve_claim, share_needed
+from benchmarks.report.observations import SIGNIFICANT
 
 Summary = dict[str, Any]
 
@@ -48,6 +49,8 @@ def _compared(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _quality(summary: Summary) -> Question:
+    if one_class := notes.one_class(summary):
+        return Question("How good is it?", (_not_answered(summary, one_class),))
     if len(_of_role(summary, "local")) > 1:
         return _best_local(summary)
     compared = _compared(summary)
@@ -59,6 +62,23 @@ def _quality(summary: Summary) -> Question:
     if judges and _of_role(summary, "local"):
         question = "Is the local detector as good as the judge?"
     return Question(question, tuple(_better(summary, entry) for entry in compared))
+
+
+def _not_answered(summary: Summary, one_class: str) -> Conclusion:
+    """What labels of one class leave to say: how many verdicts of each detector contradict them."""
+    names = words.titles(summary)
+    accuracies = [
+        f"{names[name]} {detector['accuracy']:.3f}"
+        for name, detector in summary["detectors"].items()
+        if "accuracy" in detector
+    ]
+    kind = (
+        "contradictions that were found"
+        if summary["dataset"]["contradictions"]
+        else "pairs left without alarm"
+    )
+    support = f"The share of {kind}: {', '.join(accuracies)}." if accuracies else ""
+    return Conclusion(f"This set cannot answer it: {one_class}", support)
 
 
 def _best_local(summary: Summary) -> Question:
@@ -120,6 +140,9 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
     times = _times(*(summary["detectors"][name] for name in (best, other)))
     if found is None:
         return Conclusion(f"Not compared with {names[other]}: no labelled pair was answered by both. {times}")
+    if overview.are_same(summary, best, other):
+        pairs = words.counted(found["pairs"], "labelled pair")
+        return Conclusion(f"The same verdicts as {names[other]} on all {pairs} that both answered. {times}")
     points, margin = f"{100 * abs(found['accuracy']):.1f} points", f"{100 * found['equivalence']['margin']:g}"
     if overview.is_real(found):
         how = "Better" if found["accuracy"] > 0 else "Worse, on the pairs that both answered,"
@@ -130,8 +153,8 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
         claim = f"Equivalent to {names[other]} within {margin} points: any difference is smaller."
     else:
         claim = f"Not told apart from {names[other]}: the difference of {points} is not shown to be real."
-    evidence = words.evidence(found, len(summary["agreement"]))
-    return Conclusion(f"{claim} {times}", f"{evidence[0].upper()}{evidence[1:]}.")
+    evidence = agreements.evidence(found, len(summary["agreement"]), (names[best], names[other]))
+    return Conclusion(f"{claim} {times}", f"Accuracy, {evidence}.")
 
 
 def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
@@ -188,7 +211,9 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
         right = (entry["both_right"] + entry[only] for only in ("only_a", "only_b"))
         accuracies = " against ".join(f"{count / differences['pairs']:.3f}" for count in right) + " "
     pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
-    evidence = words.evidence(differences, len(summary["agreement"]))
+    evidence = agreements.evidence(
+        differences, len(summary["agreement"]), agreements.couple_of(summary, entry)
+    )
     return Conclusion(
         f"{answer}{words.printable(differences['conclusion'])}.",
         f"Accuracy {accuracies}on {pairs} (those with a label that both answered): {evidence}.",
@@ -211,14 +236,25 @@ def _cost(summary: Summary) -> Question:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
-    if notes.is_cached(detector):
-        cached = " ".join(notes.speed_notes(title, detector))
-        return Conclusion(f"{title}: {_price(detector)}; its speed was not measured.", cached)
-    mean = detector["latency_ms"].get("mean")
-    time = f"{words.quantity(mean)} ms a pair" if mean else "no time measured"
-    rate = detector.get("pairs_per_s") if mean != 0 else None  # read from a file that states no times
-    speed = "" if rate is None else f", {words.quantity(rate)} pairs/s"
-    return Conclusion(f"{title}: {_price(detector)}, {time}{speed}.")
+    cached = " ".join(notes.speed_notes(title, detector)) if words.is_cached(detector) else ""
+    return Conclusion(f"{title}: {_price(detector)}, {_time_of(detector)}.", cached)
+
+
+def _time_of(detector: dict[str, Any]) -> str:
+    """A pair's time and pairs a second: of a local detector its own time, and those of its whole pass."""
+    is_file, mean = detector["mode"] == "file", detector["latency_ms"].get("mean")
+    if not mean:
+        return "its file states no time" if is_file else "no time measured"
+    time = f"{words.quantity(mean)} ms a pair"
+    if is_file:
+        return f"{time} as its file states"
+    if detector["role"] != "local":
+        return f"{time}, {words.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
+    own = f"{time} of its own time"
+    if "pairs_per_s" not in detector:
+        return own
+    speed = f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
+    return f"{speed}, with the cache" if words.is_cached(detector) else speed
 
 
 def _price(detector: dict[str, Any]) -> str:
@@ -274,9 +310,7 @@ def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Concl
         sent = {entry["reactor"]: share_needed(entry) for entry in cascades if entry["judge"] == judge}
         shares = ", ".join(f"{names[other]} {sent[other]}" for other in others if other in sent)
         if shares:
-            claim = (
-                f"Sent by the others until no significant difference from {names[judge]} is left: {shares}."
-            )
+            claim = f"Pairs that still need {names[judge]} after the others: {shares}."
             findings.append(Conclusion(claim))
     return findings
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import markdown, notes, text, words
+from benchmarks.report import agreements, markdown, notes, text, words
 from benchmarks.report.results_csv import DETECTOR_COLUMNS, PAIR_COLUMNS, finding_cells, pair_cells
 from benchmarks.report.words import MISSING, Row, counted, printable
 from benchmarks.runs import CHANGES, COMPARED, OF_ONE, Changed
@@ -122,7 +122,7 @@ def _section(part: Part, tests: int) -> Section:
     heading = titles[0] if titles[0] == titles[1] else f"{titles[0]} in A, {titles[1]} in B"
     sentences = [_changed(part)]
     if part["pairs"]:
-        sentences.append(words.difference_sentence(part, tests))
+        sentences.append(agreements.difference_sentence(part, tests, _later_and_earlier(part)))
     reasons = {words.label(name): why for name, why in part["absent"].items() if _is_expected(part, name)}
     sentences += [f"No difference in {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))
@@ -141,6 +141,12 @@ def _is_free(part: Part) -> bool:
     return not paid or (
         part["absent"].get(DOLLARS.name) == NO_FEE and not any("dollars" in of for of in paid)
     )
+
+
+def _later_and_earlier(part: Part) -> agreements.Couple:
+    """B before A, as the differences are."""
+    b, a = (words.title(part[run]["name"], part[run]["simulated"]) for run in "ba")
+    return f"{b} in B", f"{a} in A"
 
 
 def _changed(part: Part) -> str:

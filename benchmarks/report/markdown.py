@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import notes, overview, three_way, words
+from benchmarks.report import agreements, cascade_words, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -35,8 +35,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
                 "Who was right, in pairs:",
             ]
         else:
-            parts += map(escape, words.agreement_sentences(summary))
-        parts.append(table(words.agreement_rows(summary)))
+            parts += map(escape, agreements.agreement_sentences(summary))
+        parts.append(table(agreements.agreement_rows(summary)))
     parts += map(escape, findings.threshold_sentences(summary))
     if rows := findings.calibration_rows(summary):
         parts += [f"## {findings.calibration_heading(summary)}", table(rows)]
@@ -44,8 +44,9 @@ def render_markdown(summary: dict[str, Any]) -> str:
     if rows := findings.category_rows(summary):
         parts += ["## Accuracy by category", table(rows)]
         parts += map(escape, findings.category_sentences(summary))
-    if cascade := findings.cascade_sentences(summary):
-        parts += ["## Cascade", *map(escape, cascade)]
+    if cascade := cascade_words.cascade_sentences(summary):
+        shares = cascade_words.share_rows(summary)
+        parts += ["## Cascade", *([table(shares)] if shares else []), *map(escape, cascade)]
     if lines := notes.notes(summary):
         parts += ["## Before quoting these numbers", bullets(lines)]
     if missing := words.missing(summary):

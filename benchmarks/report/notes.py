@@ -6,7 +6,18 @@ from typing import Any
 
 from benchmarks.data import families_of
 from benchmarks.judge import unasked_in
-from benchmarks.report.words import Detector, counted, failed_of, kinds_of_failure, printable, titles
+from benchmarks.report.words import (
+    Detector,
+    cached_parts,
+    counted,
+    failed_of,
+    is_cached,
+    kinds_of_failure,
+    printable,
+    titles,
+)
+from benchmarks.stats import TWO_WAY_LABELS
+from kimera.pairs import RELATIONS
 
 SIMULATED = (
     "Simulated: these answers come from a simulator, not from a language model. "
@@ -14,7 +25,8 @@ SIMULATED = (
 )
 FEW_LABELS = 200
 FEW_CLUSTERS = 30
-FEW_CACHED = 0.05  # share of the work that hardly changes a time
+ALL_CLASSES = len(RELATIONS)
+MUCH = 2.0  # times its own time, which a local detector's run took
 SMOKE_TEST = 50
 CHANCE, CHANCE_UP_TO = 0.5, 0.6
 
@@ -28,6 +40,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
     lines = []
     if is_simulated(summary):
         lines.append(SIMULATED)
+    lines += [f"One class only: {why}" for why in (one_class(summary),) if why]
     names = titles(summary)
     for name, detector in summary["detectors"].items():
         for about in (
@@ -44,7 +57,36 @@ def notes(summary: dict[str, Any]) -> list[str]:
         ):
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
+    lines += _class_notes(summary)
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
+
+
+def one_class(summary: dict[str, Any]) -> str:
+    """Why labels of one class alone answer no question about detectors; empty for both classes, or none."""
+    labelled, contradictions = (summary["dataset"].get(name, 0) for name in ("labelled", "contradictions"))
+    if not labelled or 0 < contradictions < labelled:
+        return ""
+    pairs = counted(labelled, "labelled pair")
+    if contradictions:
+        what, always, lacks = "all are contradictions", "always", "pairs without one"
+    else:
+        what, always, lacks = "none is a contradiction", "never", "contradictions"
+    return (
+        f"of {pairs}, {what}. A detector that {always} says contradiction would have accuracy 1.000, so no "
+        f"accuracy or difference on this set tells how well contradictions are found. Add {lacks}."
+    )
+
+
+def _class_notes(summary: dict[str, Any]) -> list[str]:
+    """Where three classes were asked for, and no detector has figures of them."""
+    detectors = summary["detectors"].values()
+    asked = [detector for detector in detectors if detector["settings"].get("classes") == ALL_CLASSES]
+    if not asked or any("three_way" in detector for detector in detectors):
+        return []
+    reasons = (detector["absent"].get("three_way.accuracy") for detector in asked)
+    otherwise = TWO_WAY_LABELS if summary["dataset"]["labelled"] else "no pair carries a label"
+    why = next(filter(None, reasons), otherwise)
+    return [f"No three-way figures, although --classes 3 asked for three classes: {why}."]
 
 
 def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
@@ -130,23 +172,8 @@ def is_timed(detector: Detector) -> bool:
     return not is_cached(detector) and bool(detector["latency_ms"].get("mean"))
 
 
-def is_cached(detector: Detector) -> bool:
-    """Whether so much came from the cache that its time is not that of a first run."""
-    return any(some > FEW_CACHED * total for some, total, _ in _cached(detector))
-
-
-def _cached(detector: Detector) -> list[tuple[int, int, str]]:
-    """(how many came from the cache, of how many, of what), of texts and pairs."""
-    settings = detector["settings"]
-    return [
-        (settings[cached_key], settings[cached_key] + settings.get(done, 0), noun)
-        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
-        if settings.get(cached_key)
-    ]
-
-
 def speed_notes(who: str, detector: Detector) -> list[str]:
-    cached = _cached(detector)
+    cached = cached_parts(detector)
     if not cached:
         return []
     parts = " and ".join(f"{some:,} of {counted(total, noun)}" for some, total, noun in cached)
@@ -162,10 +189,24 @@ def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
         for name, detector in summary["detectors"].items()
         if detector["role"] == "local" and detector["latency_ms"].get("mean") == 0
     ]
+    slowed = [
+        names[name]
+        for name, detector in summary["detectors"].items()
+        if detector["role"] == "local" and _is_slowed(detector)
+    ]
     return [
+        f"Speed of {', '.join(slowed)}: mean latency is the detector's own time. Pairs a second are over the "
+        "whole time of its pass, most of which reading, handing over and recording the pairs took."
+    ] * bool(slowed) + [
         f"Time of {', '.join(untimed)}: none is stated, as where verdicts were read from a file. Pairs "
         "a second are those at which this run took the verdicts."
     ] * bool(untimed)
+
+
+def _is_slowed(detector: Detector) -> bool:
+    """Whether one process computed, and its pass took much longer than that."""
+    rate, own_ms = detector.get("pairs_per_s"), detector["latency_ms"].get("mean")
+    return bool(rate and own_ms and detector.get("workers_used") == 1 and 1000 / rate > MUCH * own_ms)
 
 
 def _passage_notes(who: str, detector: Detector) -> list[str]:

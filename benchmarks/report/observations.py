@@ -1,4 +1,4 @@
-"""What a run shows beyond its table, in words: other thresholds, calibration, categories, the cascade."""
+"""What a run shows beyond its table, in words: other thresholds, calibration, categories."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, printable, titles
 from benchmarks.stats import Shown, metrics, names_in
-from kimera.reactor import THRESHOLD
 
 SIGNIFICANT = 0.05
-NEARLY_ALL = 0.9
+MIN_OF_ISOTONIC = 1000  # labels, below which it fits what is chance
 MAP_TITLES = {"platt": "Platt", "isotonic": "isotonic regression"}
 MAX_COLUMNS = 4  # detectors that stand side by side, each two with sentences of their own
 
@@ -115,8 +114,43 @@ def calibration_sentences(summary: dict[str, Any]) -> list[str]:
     return [
         "No pair's own label decides about its calibrated score, and verdicts are by 0.5. ROC AUC is "
         "not measured again: a map keeps the order of scores, though those of different folds may swap.",
+        *_cautions(summary),
         *maps,
     ]
+
+
+def _cautions(summary: dict[str, Any]) -> list[str]:
+    """Where calibration made figures worse on pairs it was not fitted on, and where it had few labels."""
+    names, calibrated = titles(summary), _calibrated(summary)
+    cautions = [
+        f"Caution: calibration made {names[name]} worse on pairs that its map was not fitted on ({worse}); "
+        "its scores as they are serve better."
+        for name in calibrated
+        if (worse := _worse_by(summary["detectors"][name]))
+    ]
+    few = [
+        names[name]
+        for name, found in calibrated.items()
+        if found["method"] == "isotonic" and found["pairs"] < MIN_OF_ISOTONIC
+    ]
+    if few:
+        cautions.append(
+            f"Caution: isotonic regression follows chance in fewer than {MIN_OF_ISOTONIC:,} labels, and "
+            f"there are fewer for {', '.join(few)}; --calibrate platt needs fewer."
+        )
+    return cautions
+
+
+def _worse_by(detector: Detector) -> str:
+    """Figures that are worse after calibration, before and after; empty where none is."""
+    after = detector["calibrated"]
+    worse = [
+        f"{label(name)} {detector[name]:.3f} -> {after[name]:.3f}"
+        for name, sign in (("accuracy", -1), ("brier", 1))
+        if name in after and name in detector
+        if sign * (round(after[name], 3) - round(detector[name], 3)) > 0
+    ]
+    return ", ".join(worse)
 
 
 def _map_in_words(found: dict[str, Any]) -> str:
@@ -199,120 +233,3 @@ def _by_better(names: dict[str, str], better: Better, shown: int, maximum: int |
         for a, others in worse.items()
         if others
     ]
-
-
-def cascade_sentences(summary: dict[str, Any]) -> list[str]:
-    """What a cascade did, where the run was one, and what one would have been worth, where labels tell."""
-    sentences = cascade_run_sentences(summary) if "cascade_run" in summary else []
-    names = titles(summary)
-    return sentences + [
-        f"Pairs that still need {names[entry['judge']]}: {curve_claim(summary, entry)}."
-        for entry in summary["cascade"]
-        if entry["curve"]
-    ]
-
-
-def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
-    """What a cascade without any promise would have been worth, no more than the curve shows."""
-    names, pairs = titles(summary), counted(entry["pairs"], "pair")
-    reactor, judge = names[entry["reactor"]], names[entry["judge"]]
-    margin = f"{100 * entry['margin']:g} points"
-    enough, not_worse = entry["indistinguishable"], entry["not_worse"]
-    if not_worse and not_worse["sent"] == 0:
-        return f"None: {reactor} alone is shown to be at most {margin} less accurate than {judge}"
-    if not enough or enough["sent"] == 1:
-        maximum = most_sent(entry)
-        if not maximum:
-            return (
-                f"Not known: {judge} alone is significantly more accurate than {reactor} alone, whose scores "
-                "do not tell which pairs it is less sure of"
-            )
-        return (
-            f"{share_needed(entry).capitalize()}: {judge} alone is significantly more accurate than a "
-            f"cascade in which {reactor} sends it up to {maximum:.0%} of the pairs"
-        )
-    claim = (
-        f"Not known: {reactor} alone is not significantly less accurate than {judge} on {pairs}"
-        if enough["sent"] == 0
-        else f"{enough['sent']:.0%} of the pairs, those that {reactor} is least sure of: a cascade that "
-        f"sends these to {judge} is not significantly less accurate than {judge} alone on {pairs}"
-    )
-    if not_worse and not_worse["sent"] < 1:
-        return (
-            f"{claim}; with {not_worse['sent']:.0%} sent, the cascade is shown to be at most {margin} less "
-            "accurate"
-        )
-    return f"{claim}, but is not shown to be at most {margin} less accurate either"
-
-
-def most_sent(entry: dict[str, Any]) -> float:
-    """The largest share that the scores allow to send, short of all pairs: pairs of one score go together."""
-    return float(max(point["sent"] for point in entry["curve"][:-1]))
-
-
-def share_needed(entry: dict[str, Any]) -> str:
-    """The share of pairs after which a cascade is not told from its judge, as far as scores tell."""
-    enough, maximum = entry["indistinguishable"], most_sent(entry)
-    if enough and enough["sent"] < 1:
-        return f"{enough['sent']:.0%}"
-    if maximum >= NEARLY_ALL:
-        return "nearly all"
-    return f"more than {maximum:.0%}" if maximum else "not known"
-
-
-def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:
-    """How a run as a cascade went: what it asked, what it promises, what its false alarms are."""
-    run, names = summary["cascade_run"], titles(summary)
-    reactor, judge = names[run["reactor"]], names[run["judge"]]
-    if run["absent"]:
-        return [f"Cascade: there is no result yet: {run['absent']['bounds']}."]
-    asked, spared, sampled = run["asked"], run["spared"], run["sampled"]
-    money = "" if run["dollars_saved"] is None else f", which saved about ${run['dollars_saved']:,.2f}"
-    sentences = [
-        f"Cascade: {judge} was asked about {asked:,} of {counted(run['pairs'], 'pair')} "
-        f"({asked / run['pairs']:.1%}), including a random sample of {sampled:,}; {reactor} settled the "
-        f"other {spared:,}{money}."
-    ]
-    if run["most_sent"] is not None and asked > run["most_sent"] * run["pairs"]:
-        sentences.append(f"That is more than --max-sent {run['most_sent']:g} allows.")
-    return sentences + (_promises(run, judge, reactor) if spared else [])
-
-
-def _promises(run: dict[str, Any], judge: str, reactor: str) -> list[str]:
-    level, bounds, rest = f"{run['confidence']:.0%}", run["bounds"], run["pairs"] - run["sampled"]
-    beside = f"the {rest:,} pairs outside the sample"
-    if not bounds["promised"]:
-        missed = (
-            f"No promise: the sample that --max-sent allows holds "
-            f"{counted(run['sampled_contradictions'], 'contradiction')}, too few for a risk of "
-            f"{run['risk']:g}. The verdicts on {beside} are those of {reactor} alone: with {level} "
-            f"probability, at most {bounds['missed']:.1%} of the contradictions that {judge} would find "
-            "there are missed."
-        )
-    elif run["thresholds"]["lower"] > 0:
-        missed = (
-            f"Promise: with {level} probability, at most {bounds['missed']:.1%} of the contradictions that "
-            f"{judge} would find among {beside} are missed (in the sample, {run['in_sample']['missed']:,} of "
-            f"{run['sampled_contradictions']:,} scored below the threshold)."
-        )
-    else:
-        missed = (
-            f"Promise: no pair was settled as free of contradiction, so none is missed. The sample holds "
-            f"{counted(run['sampled_contradictions'], 'contradiction')}, too few for a risk of "
-            f"{run['risk']:g}."
-        )
-    alarms = (
-        f"Other bounds, each with {level} probability: at most {bounds['false_alarms']:.1%} of the pairs "
-        f"that {judge} would not call contradictions are false alarms, and at most "
-        f"{bounds['disagreement']:.1%} of the verdicts on {beside} differ from those of {judge}."
-    )
-    upper = run["thresholds"]["upper"]
-    forced = (
-        [
-            f"To keep to --max-sent, a pair is called a contradiction if its score is at least {upper:.2f}; "
-            f"the threshold of {reactor} itself is {THRESHOLD:g}. Expect false alarms."
-        ]
-        if upper < THRESHOLD
-        else []
-    )
-    return [missed, alarms, *forced]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.judge import in_dollars
-from benchmarks.report import notes, words
+from benchmarks.report import agreements, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
 
@@ -14,6 +14,7 @@ Summary = dict[str, Any]
 
 HEADING = "Overview, the highest accuracy first (95 % intervals)"
 HEADING_WITH_FAILURES = "Overview, by accuracy with failed pairs as wrong (95 % intervals)"
+SAME = "same verdicts"
 UNLABELLED_HEADING = "Overview"
 
 
@@ -60,8 +61,7 @@ def _cells(detector: dict[str, Any]) -> Iterator[str]:
     yield accuracy(detector)
     for metric in ("f1", "roc_auc"):
         yield words.figure_cell(detector, metric, "{:.3f}".format)
-    rate = detector.get("pairs_per_s")
-    yield words.quantity(rate) if rate is not None and notes.is_timed(detector) else MISSING
+    yield words.rate(detector)
     yield _cost(detector)
     yield f"{words.failed_of(detector):,}"
 
@@ -116,8 +116,9 @@ def _cells_of_two(entry: dict[str, Any]) -> Row:
     if "accuracy" not in found:
         return rate, MISSING, MISSING, MISSING
     ends = words.from_to(found["intervals"]["accuracy"], 100, 1)
-    p = words.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
-    return rate, f"{100 * found['accuracy']:+.1f} ({ends})", p, in_a_word(found)
+    p = agreements.p_value(found["mcnemar"]["p_holm"]).removeprefix("p ")
+    same = not (entry["only_a"] or entry["only_b"])
+    return rate, f"{agreements.points(found['accuracy'])} ({ends})", p, SAME if same else in_a_word(found)
 
 
 def _unlabelled_cells_of_two(entry: dict[str, Any]) -> Row:
@@ -131,6 +132,15 @@ def in_a_word(found: dict[str, Any]) -> str:
         better = "first" if found["accuracy"] > 0 else "second"
         return f"{better} is better"
     return "equivalent" if is_equivalent(found) else "not told apart"
+
+
+def are_same(summary: Summary, first: str, second: str) -> bool:
+    """Whether both gave the same verdict on every labelled pair that both answered."""
+    return any(
+        not entry["only_a"] and not entry["only_b"]
+        for entry in summary["agreement"]
+        if {entry["a"], entry["b"]} == {first, second} and {"only_a", "only_b"} <= entry.keys()
+    )
 
 
 def is_real(found: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import decision, notes, overview, plots, three_way, words
+from benchmarks.report import agreements, cascade_words, decision, notes, overview, plots, three_way, words
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
@@ -24,6 +24,7 @@ from kimera.files import page_policy
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
+LEFT_OUT = f"What “{words.MISSING}” stands for, and rows left out"
 BRACKETS = re.compile(r"\([^()]{1,30}\)")
 KINDS = (("d", "disagreement"), ("w", "wrong"), ("f", "failed"))
 
@@ -37,7 +38,7 @@ def render_page(
     """
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = decision.listed(list(words.titles(summary).values()))
-    sections = [section for section in _sections(summary, run, table, calibrations) if section]
+    sections = {heading: body for heading, body in _sections(summary, run, table, calibrations) if body}
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -45,8 +46,8 @@ def render_page(
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)} · Kimera</title>\n<style>{style}</style>\n</head>\n<body>",
             '<a class="skip" href="#decision">Skip to the decision</a>',
-            _header(summary, title),
-            f"<main>\n{chr(10).join(sections)}\n</main>",
+            _header(summary, title, sections),
+            f"<main>\n{chr(10).join(sections.values())}\n</main>",
             f'<script id="pair-rows" type="application/json">{table.as_json()}</script>',
             f"<script>{script}</script>\n</body>\n</html>\n",
         )
@@ -60,7 +61,8 @@ def escape(text: str) -> str:
 
 def _sections(
     summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """The heading and the HTML of each section, empty where there is nothing to show."""
     how_run, quality, speed, *elsewhere = words.comparison_groups(summary)
     yield _section("Decision", _decision(summary))
     curves = (
@@ -85,22 +87,22 @@ def _sections(
     for group in elsewhere:
         yield _section("Where contradictions are rarer", _detector_table(summary, *group))
     yield _section("Categories", _categories(summary))
-    yield _section("Cascade", _figures(plots.cascades(summary)))
+    yield _section("Cascade", _shares(summary), _figures(plots.cascades(summary)))
     speeds = [plots.latency(run), plots.cost(summary), plots.concurrency(run)]
     yield _section("Speed and cost", _figures(speeds), _detector_table(summary, *speed))
     yield _section("Agreement", _agreement(summary))
     yield _section("Pairs to look at", _pairs(summary, table))
     yield _section(NOTES, _list(_notes(summary)))
-    yield _section(f"What “{words.MISSING}” stands for, and rows left out", _list(words.missing(summary)))
+    yield _section(LEFT_OUT, _list(words.missing(summary)))
     yield _section("Settings", _detector_table(summary, *how_run), _settings(summary))
 
 
-def _section(heading: str, *parts: str) -> str:
-    """Nothing where all parts are empty."""
+def _section(heading: str, *parts: str) -> tuple[str, str]:
+    """(heading, HTML), the latter empty where all parts are."""
     if not any(parts):
-        return ""
+        return heading, ""
     name = _anchor(heading)
-    return (
+    return heading, (
         f'<section id="{name}" aria-labelledby="{name}-heading">\n'
         f'<h2 id="{name}-heading">{escape(heading)}</h2>\n{chr(10).join(filter(None, parts))}\n</section>'
     )
@@ -110,12 +112,11 @@ def _anchor(heading: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in heading.lower()).split())
 
 
-def _header(summary: Summary, title: str) -> str:
+def _header(summary: Summary, title: str, headings: Iterable[str]) -> str:
     warnings = [*([notes.SIMULATED] if notes.is_simulated(summary) else []), *notes.unfinished(summary)]
     banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
-    links = ["Decision", "Quality", "Speed and cost", "Pairs to look at", "Settings"]
-    links[-1:-1] = [NOTES] if _notes(summary) else []
-    items = "".join(f'<li><a href="#{_anchor(link)}">{link}</a></li>' for link in links)
+    links = (heading for heading in headings if heading != LEFT_OUT)
+    items = "".join(f'<li><a href="#{_anchor(link)}">{escape(link)}</a></li>' for link in links)
     return (
         f'<header>\n<p class="maker">Kimera {escape(summary["version"])}</p>\n<h1>{escape(title)}</h1>\n'
         f'<p class="about">{escape(words.dataset_sentence(summary))}.'
@@ -211,19 +212,28 @@ def _categories(summary: Summary) -> str:
     return _table("Accuracy by category (95 % intervals)", rows) + paragraphs
 
 
+def _shares(summary: Summary) -> str:
+    """Where cascades are many, the share of pairs that each would have sent."""
+    rows = cascade_words.share_rows(summary)
+    if not rows:
+        return ""
+    return _table("Pairs that still need a judge", rows) + _paragraphs(
+        cascade_words.cascade_sentences(summary)
+    )
+
+
 def _agreement(summary: Summary) -> str:
     if not summary["agreement"]:
         return ""
     if overview.are_many(summary):
         each_two = _table(overview.heading_of_two(summary), overview.rows_of_two(summary))
     else:
-        names = words.titles(summary)
         sentences = (
-            words.same_verdict(agreement, names[agreement["a"]], names[agreement["b"]])
-            for agreement in summary["agreement"]
+            agreements.same_verdict(entry, *agreements.couple_of(summary, entry))
+            for entry in summary["agreement"]
         )
         each_two = _paragraphs(list(sentences))
-    who_was_right = _table("Who was right, in pairs", words.agreement_rows(summary))
+    who_was_right = _table("Who was right, in pairs", agreements.agreement_rows(summary))
     return each_two + who_was_right + _differences(summary)
 
 
@@ -248,7 +258,7 @@ def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
     if tests > 1:
         ps[f"the same, adjusted for {tests} tests"] = found["mcnemar"]["p_holm"]
     ps[f"p of the test for equivalence within {margin} points"] = found["equivalence"]["p"]
-    cells |= {label: words.p_value(p).removeprefix("p ") for label, p in ps.items()}
+    cells |= {label: agreements.p_value(p).removeprefix("p ") for label, p in ps.items()}
     minimum = found.get("least_difference")
     cells["minimum detectable difference of accuracies (power 0.8)"] = (
         words.MISSING if minimum is None else f"{minimum:.3f}"

@@ -30,12 +30,14 @@ def say(axes: Axes, text: str) -> None:
 
 
 def stated_ms(detector: DetectorResult) -> np.ndarray:
-    """float (k,): the times of its answers; none where all are 0, as those of a file of verdicts may be.
-
-    A clock may read zero, which a logarithmic axis cannot show: that is a microsecond here.
-    """
+    """float (k,): the times of its answers; none where all are 0, as those of a file of verdicts may be."""
     times: np.ndarray = detector.latency_ms[~np.isnan(detector.latency_ms)]
-    return np.asarray(np.maximum(times if times.any() else times[:0], 1e-3))
+    return np.asarray(times if times.any() else times[:0])
+
+
+def drawable(times_ms: np.ndarray) -> np.ndarray:
+    """A clock may read zero, which a logarithmic axis cannot show: that is a microsecond there."""
+    return np.asarray(np.maximum(times_ms, 1e-3))
 
 
 def set_time_axis(axes: Axes) -> None:

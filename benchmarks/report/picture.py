@@ -15,6 +15,7 @@ from benchmarks.report import overview, wide_picture, words
 from benchmarks.report.panel_parts import (
     NAME_WIDTH,
     QUALITY,
+    drawable,
     heat,
     n_of,
     rates_of,
@@ -149,9 +150,9 @@ def _draw_times(axes: Axes, index: int, detector: DetectorResult, times: np.ndar
     if detector.info.has_batch_times:
         mean = float(times.mean())
         how = "amortised, texts cached" if detector.settings.get("from_cache") else "amortised"
-        axes.axvline(mean, label=f"{name}: {words.quantity(mean)} ms, {how}", **look)
+        axes.axvline(float(drawable(times.mean())), label=f"{name}: {words.quantity(mean)} ms, {how}", **look)
     else:
-        axes.ecdf(times, label=name, **look)
+        axes.ecdf(drawable(times), label=name, **look)
 
 
 def _draw_agreement(axes: Axes, summary: dict[str, Any], run: RunResult) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.report import curves, decision, overview, words
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, scores_of
 from benchmarks.report.observations import MAX_COLUMNS
-from benchmarks.report.panel_parts import stated_ms
+from benchmarks.report.panel_parts import drawable, stated_ms
 from benchmarks.report.svg import Axis, Plot, linear, logarithmic, rows
 from benchmarks.runs import RunResult
 from benchmarks.stats import DetectorResult, Shown, names_in, wilson
@@ -178,7 +178,8 @@ def latency(run: RunResult) -> Plot | None:
     ]
     if not any(judged):
         return None
-    ends = [end for times in timed if times.size for end in (times.min(), times.max())]
+    drawn = [drawable(times) for times in timed if times.size]
+    ends = [end for times in drawn for end in (times.min(), times.max())]
     plot = Plot(
         "Latency",
         "Share of the pairs that were answered within the time on the axis."
@@ -192,10 +193,11 @@ def latency(run: RunResult) -> Plot | None:
         mean = float(times.mean())
         if detector.info.has_batch_times:
             how = f"mean {words.quantity(mean)} ms, amortised"
-            plot.line([(mean, 0.0), (mean, 1.0)], look)
+            at = float(drawable(times.mean()))
+            plot.line([(at, 0.0), (at, 1.0)], look)
         else:
             how = f"median {words.quantity(float(np.median(times)))} ms"
-            plot.line(curves.distribution(times), look)
+            plot.line(curves.distribution(drawable(times)), look)
         plot.name(look, f"{_titled(detector)}: {how}")
         plot.tell(f"{_titled(detector)}: {how}.")
     return plot

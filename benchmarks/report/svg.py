@@ -183,9 +183,9 @@ def _dashes(look: int) -> str:
 
 
 def _shape(x: float, y: float, look: int, hollow: bool) -> str:
-    """Eight shapes, so that colour is not needed to tell them apart."""
+    """Eight shapes, so that colour is not needed to tell them apart; another one when colours come again."""
     kind = f'class="dot{" hollow" if hollow else ""} s{look % LOOKS}"'
-    match look % LOOKS:
+    match (look + look // LOOKS) % LOOKS:
         case 0:
             return f'<circle {kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
         case 1:

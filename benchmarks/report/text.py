@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import notes, overview, three_way, words
+from benchmarks.report import agreements, cascade_words, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -45,19 +46,21 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks = [[*dataset, "", *first], *others]
         blocks += _three_way(summary, heading)
         if summary["agreement"]:
-            sentences = _wrapped_all(words.agreement_sentences(summary))
-            blocks.append([heading("Agreement"), *sentences, *_lines_of(words.agreement_rows(summary))])
+            sentences = _wrapped_all(agreements.agreement_sentences(summary))
+            blocks.append([heading("Agreement"), *sentences, *_lines_of(agreements.agreement_rows(summary))])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append(_wrapped_all(thresholds))
-    if rows := findings.calibration_rows(summary):
+    if findings.calibration_rows(summary):
         sentences = _wrapped_all(findings.calibration_sentences(summary))
-        blocks.append([heading(findings.calibration_heading(summary)), *_lines_of(rows), *sentences])
+        told = _in_blocks(summary, findings.calibration_rows)
+        blocks.append([heading(findings.calibration_heading(summary)), *told, *sentences])
     if findings.category_rows(summary, MAX_CATEGORIES):
         sentences = _wrapped_all(findings.category_sentences(summary, MAX_CATEGORIES))
-        told = _lines_of_categories(summary)
+        told = _in_blocks(summary, partial(findings.category_rows, maximum=MAX_CATEGORIES))
         blocks.append([heading("Accuracy by category, the largest first"), *told, *sentences])
-    if cascade := findings.cascade_sentences(summary):
-        blocks.append([heading("Cascade"), *_wrapped_all(cascade)])
+    if cascade := cascade_words.cascade_sentences(summary):
+        shares = cascade_words.share_rows(summary)
+        blocks.append([heading("Cascade"), *(_lines_of(shares) if shares else []), *_wrapped_all(cascade)])
     blocks += [wrapped(note) for note in notes.notes(summary)]
     if missing := words.missing(summary):
         blocks.append([f'"{words.MISSING}" in a cell, or no row at all:', *_wrapped_all(missing)])
@@ -86,9 +89,9 @@ def _side_by_side(summary: dict[str, Any], heading: Callable[[str], str]) -> lis
     ]
 
 
-def _lines_of_categories(summary: dict[str, Any]) -> list[str]:
-    """The table, in as many as the detectors have blocks."""
-    tables = (findings.category_rows(some, MAX_CATEGORIES) for some in overview.blocks(summary))
+def _in_blocks(summary: dict[str, Any], rows_of: Callable[[dict[str, Any]], list[words.Row]]) -> list[str]:
+    """A table with a column for each detector, in as many tables as the detectors have blocks."""
+    tables = filter(None, map(rows_of, overview.blocks(summary)))
     return [line for place, rows in enumerate(tables) for line in (*[""] * bool(place), *_lines_of(rows))]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.report import words
 from benchmarks.report.panel_parts import (
     QUALITY,
+    drawable,
     heat,
     n_of,
     rates_of,
@@ -94,13 +95,15 @@ def draw_latency(axes: Axes, run: RunResult) -> None:
 def _draw_times(axes: Axes, row: int, detector: DetectorResult, times: np.ndarray) -> None:
     if detector.info.has_batch_times:
         middle = float(times.mean())
-        axes.plot(middle, row, "ko", markersize=4, markerfacecolor="white")
+        at = float(drawable(times.mean()))
+        axes.plot(at, row, "ko", markersize=4, markerfacecolor="white")
     else:
-        low, middle, high = (float(end) for end in np.quantile(times, (0.05, 0.5, 0.95)))
+        middle = float(np.median(times))
+        low, at, high = (float(end) for end in np.quantile(drawable(times), (0.05, 0.5, 0.95)))
         axes.plot([low, high], [row, row], color="black", linewidth=0.9)
-        axes.plot(middle, row, "ko", markersize=4)
+        axes.plot(at, row, "ko", markersize=4)
     text = f"{words.quantity(middle)}"
-    axes.annotate(text, (middle, row), (0, 3), textcoords="offset points", ha="center", fontsize=6)
+    axes.annotate(text, (at, row), (0, 3), textcoords="offset points", ha="center", fontsize=6)
 
 
 def draw_agreement(axes: Axes, summary: dict[str, Any]) -> None:

@@ -24,7 +24,6 @@ from benchmarks.stats import (
     QUALITY,
     SPEED,
     THREE_WAY,
-    WHO_WAS_RIGHT,
     Figure,
     Shown,
     Unit,
@@ -35,6 +34,7 @@ Row = tuple[str, ...]
 FigureRow = tuple[str, Callable[[Detector], str]]  # its label, and what it is for a detector
 
 MISSING = "-"
+FEW_CACHED = 0.05  # share of the work that hardly changes a time
 
 
 def label(figure: str) -> str:
@@ -176,6 +176,31 @@ def _done_and_cached(done: int, how: str, cached: int) -> str:
     return f"{done:,} {how}" if done else MISSING
 
 
+def is_cached(detector: Detector) -> bool:
+    """Whether so much came from the cache that its time is not that of a first run."""
+    return any(some > FEW_CACHED * total for some, total, _ in cached_parts(detector))
+
+
+def cached_parts(detector: Detector) -> list[tuple[int, int, str]]:
+    """(how many came from the cache, of how many, of what), of texts and pairs."""
+    settings = detector["settings"]
+    return [
+        (settings[cached_key], settings[cached_key] + settings.get(done, 0), noun)
+        for done, cached_key, noun in (("encoded", "from_cache", "text"), ("read", "read_from_cache", "pair"))
+        if settings.get(cached_key)
+    ]
+
+
+def rate(detector: Detector) -> str:
+    """Pairs a second, marked where they are not those of a first run."""
+    return figure_cell(detector, "pairs_per_s", quantity) + _cached_mark("pairs_per_s", detector)
+
+
+def _cached_mark(figure: str, detector: Detector) -> str:
+    is_speed = figure in ("latency_ms.mean", "pairs_per_s")
+    return " (cached)" if is_speed and is_cached(detector) else ""
+
+
 def _stages(detector: Detector) -> str:
     settings = detector["settings"]
     if "chain" in settings:
@@ -283,6 +308,7 @@ def _cell(shown: Figure, detector: Detector) -> str:
     remark = ", simulated" if is_price and detector["simulated"] else ""
     if holder.get("amortised"):
         remark = " a pair, amortised"
+    remark += _cached_mark(shown.name, detector)
     return figure_cell(detector, shown.name, lambda value: f"{WRITTEN[shown.unit](value)}{interval}{remark}")
 
 
@@ -362,61 +388,6 @@ def _hidden(summary: dict[str, Any]) -> Iterable[Figure]:
 def _prevalence(summary: dict[str, Any]) -> float | None:
     groups = (detector.get("at_prevalence") for detector in summary["detectors"].values())
     return next((group["prevalence"] for group in groups if group), None)
-
-
-def agreement_rows(summary: dict[str, Any]) -> list[Row]:
-    """A header, then a row for each two detectors: how many verdicts agree and who was right, in pairs."""
-    names = titles(summary)
-    counts = [count.name for count in WHO_WAS_RIGHT]
-    rows: list[Row] = [("first / second", *(count.label for count in WHO_WAS_RIGHT))]
-    for entry in summary["agreement"]:
-        cells = (f"{entry[count]:,}" if count in entry else MISSING for count in counts)
-        rows.append((f"{names[entry['a']]} / {names[entry['b']]}", *cells))
-    return rows
-
-
-def agreement_sentences(summary: dict[str, Any]) -> list[str]:
-    names = titles(summary)
-    sentences = []
-    for entry in summary["agreement"]:
-        sentences.append(same_verdict(entry, names[entry["a"]], names[entry["b"]]))
-        if "accuracy" in entry["differences"]:
-            sentences.append(difference_sentence(entry["differences"], len(summary["agreement"])))
-    return sentences
-
-
-def difference_sentence(found: dict[str, Any], tests: int) -> str:
-    """What the paired tests say of two accuracies, and what this run could have seen."""
-    parts = [f"Accuracy: {printable(found['conclusion'])} ({evidence(found, tests)})."]
-    if "least_difference" in found:
-        minimum = 100 * found["least_difference"]
-        parts.append(f"The minimum detectable difference, at power 0.8, is {minimum:.1f} points.")
-    return " ".join(parts)
-
-
-def evidence(found: dict[str, Any], tests: int) -> str:
-    """What a conclusion on two accuracies rests on. tests: how many the p-values are adjusted for."""
-    adjusted = f", {p_value(found['mcnemar']['p_holm'])} adjusted for {tests} tests" if tests > 1 else ""
-    sign = -1 if found["accuracy"] < 0 else 1  # the better one minus the other
-    ends = sorted(sign * end for end in found["intervals"]["accuracy"])
-    how = "McNemar's exact test" if found["mcnemar"]["method"] == "exact" else "McNemar's test, clustered"
-    return (
-        f"difference {100 * abs(found['accuracy']):.1f} points, 95 % interval {from_to(ends, 100, 1)}; "
-        f"{how}: {p_value(found['mcnemar']['p'])}{adjusted}"
-    )
-
-
-def same_verdict(entry: dict[str, Any], a: str, b: str) -> str:
-    if "rate" not in entry:
-        return f"No pair was answered by both {a} and {b}."
-    same = round(entry["rate"] * entry["both_answered"])
-    kappa = f", kappa {entry['kappa']:.3f}" if "kappa" in entry else ""
-    share = f"{same:,} of the {counted(entry['both_answered'], 'pair')} that both answered"
-    return f"Same verdict: {a} and {b} agree on {share} ({entry['rate']:.1%}{kappa})."
-
-
-def p_value(value: float) -> str:
-    return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
 
 
 def missing(summary: dict[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ __all__ = [
     "SCORE_SOURCES",
     "SPEED",
     "THREE_WAY",
+    "TWO_WAY_LABELS",
     "WHO_WAS_RIGHT",
     "CrossFitted",
     "DetectorResult",
@@ -143,7 +144,13 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.schema import ENDS
     from benchmarks.stats.speed_figures import SPEED
-    from benchmarks.stats.three_way_figures import NOT_COMPARABLE, THREE_WAY, confusion, why_not_three_way
+    from benchmarks.stats.three_way_figures import (
+        NOT_COMPARABLE,
+        THREE_WAY,
+        TWO_WAY_LABELS,
+        confusion,
+        why_not_three_way,
+    )
     from benchmarks.stats.times import mean_in_flight, pairs_per_s, times_of
 else:
     __getattr__ = at_first_use(
@@ -209,7 +216,13 @@ else:
             ],
             "schema": ["ENDS"],
             "speed_figures": ["SPEED"],
-            "three_way_figures": ["NOT_COMPARABLE", "THREE_WAY", "confusion", "why_not_three_way"],
+            "three_way_figures": [
+                "NOT_COMPARABLE",
+                "THREE_WAY",
+                "TWO_WAY_LABELS",
+                "confusion",
+                "why_not_three_way",
+            ],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

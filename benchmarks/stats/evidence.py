@@ -36,6 +36,7 @@ from benchmarks.stats.paired import (
     accuracy_difference_interval,
     auc_difference,
     conclusion,
+    conclusion_of_same,
     design_effect,
     equivalence,
     mcnemar_clustered,
@@ -142,7 +143,8 @@ class Differences:
     "exact", or "clustered" where pairs share texts. equivalence_p: of the test that their accuracies are
     `margin` or more apart. min_detectable_difference: of accuracies, that this run would have shown 4 times
     of 5.
-    names: of a and b. absent: what has no value, and why.
+    are_same: whether their verdicts are the same on all these pairs. names: of a and b. absent: what has no
+    value, and why.
     """
 
     pairs: int
@@ -153,6 +155,7 @@ class Differences:
     margin: float = 0.0
     equivalence_p: float | None = None
     min_detectable_difference: float | None = None
+    are_same: bool = False
     names: tuple[str, str] = ("", "")
     absent: Mapping[str, str] = field(default_factory=dict)
 
@@ -160,14 +163,11 @@ class Differences:
         """One sentence, by this p of McNemar's test: the adjusted one, where there were several."""
         if self.equivalence_p is None:
             raise UndefinedMetricError("no labelled pair was answered by both")
-        return conclusion(
-            *self.names,
-            self.differences["accuracy"],
-            self.intervals["accuracy"],
-            p,
-            Equivalence(self.margin, self.equivalence_p),
-            self.pairs,
-        )
+        equivalent = Equivalence(self.margin, self.equivalence_p)
+        if self.are_same:
+            return conclusion_of_same(*self.names, equivalent, self.pairs)
+        difference, interval = self.differences["accuracy"], self.intervals["accuracy"]
+        return conclusion(*self.names, difference, interval, p, equivalent, self.pairs)
 
 
 @dataclass(frozen=True)
@@ -309,6 +309,7 @@ def _tested(found: Differences, paired: Paired) -> Differences:
         else mcnemar_exact(only_a, only_b),
         mcnemar="clustered" if is_clustered else "exact",
         equivalence_p=equivalence(only_a, only_b, n, found.margin, paired.effect).p,
+        are_same=not (only_a or only_b),
     )
     try:
         minimum = min_detectable_difference(n / paired.effect, (only_a + only_b) / n)

@@ -179,7 +179,7 @@ def conclusion(
     p: of McNemar's test, adjusted where there were several. "Better" takes both: a p below 0.05, and an
     interval on one side of 0 (over clusters the test and the interval weigh the pairs differently).
     """
-    within = f"equivalent within {100 * equivalent.margin:g} points"
+    within = _within(equivalent)
     if p < 1 - LEVEL and (interval[0] > 0 or interval[1] < 0):
         better, worse = (a, b) if difference > 0 else (b, a)
         claim = f"{better} is better than {worse} by {100 * abs(difference):.1f} points"
@@ -188,3 +188,16 @@ def conclusion(
         return f"{a} and {b} are {within}"
     subject = "one pair shows" if pairs == 1 else f"{pairs:,} pairs show"
     return f"{subject} neither a difference between {a} and {b} nor that they are {within}"
+
+
+def conclusion_of_same(a: str, b: str, equivalent: Equivalence, pairs: int) -> str:
+    """The same of two detectors that gave the same verdict on each of these pairs."""
+    where = "the one labelled pair" if pairs == 1 else f"all {pairs:,} labelled pairs"
+    same = f"{a} and {b} gave the same verdicts on {where} that both answered"
+    if equivalent.is_shown:
+        return f"{same}, and are {_within(equivalent)}"
+    return f"{same}, which are too few to show that they are {_within(equivalent)} elsewhere"
+
+
+def _within(equivalent: Equivalence) -> str:
+    return f"equivalent within {100 * equivalent.margin:g} points"

@@ -14,6 +14,10 @@ from benchmarks.stats.times import TIMES, Time, mean_in_flight, pairs_per_s
 NOT_TIMED = "no answer was timed"
 REPLAYED = "its verdicts were read from a file"
 AMORTISED = "pairs are timed by the batch, so there is only a mean"
+COMPUTED = "pairs are computed in batches, not sent one by one"
+NO_TIMES_IN_FILE = "its file states no times"
+ONLY_MEAN_OF_FILE = "its file may state times of batches, so there is only a mean"
+NO_RETRIES_IN_FILE = "its file states no retries"
 
 
 def _timed(times: np.ndarray) -> np.ndarray:
@@ -22,7 +26,7 @@ def _timed(times: np.ndarray) -> np.ndarray:
 
 def _latency(time: Time, one: OneDetector) -> float:
     times = _timed(one.detector.latency_ms)
-    require(times.size, NOT_TIMED)
+    require(times.size, _not_timed(one))
     return float(time.formula(times))
 
 
@@ -31,12 +35,28 @@ def _with_retries(time: Time, one: OneDetector) -> float | None:
     return float(time.formula(times)) if times.size else None  # the latency says why
 
 
+def _not_timed(one: OneDetector) -> str:
+    return NO_TIMES_IN_FILE if one.info.is_replayed else NOT_TIMED
+
+
 def _amortised(one: OneDetector, reason: str = AMORTISED) -> str | None:
     return reason if one.info.is_amortised else None
 
 
 def _why_no_percentile(one: OneDetector) -> str | None:
-    return _amortised(one, AMORTISED if _timed(one.detector.latency_ms).size else NOT_TIMED)
+    if not _timed(one.detector.latency_ms).size:
+        return _amortised(one, _not_timed(one))
+    return _amortised(one, ONLY_MEAN_OF_FILE if one.info.is_replayed else AMORTISED)
+
+
+def _why_none_with_retries(one: OneDetector, reason: str) -> str | None:
+    if one.info.is_replayed:
+        return reason and NO_RETRIES_IN_FILE
+    return _amortised(one, reason)
+
+
+def _why_none_in_flight(one: OneDetector) -> str | None:
+    return _amortised(one, REPLAYED if one.info.is_replayed else COMPUTED)
 
 
 def _pairs_per_s(one: OneDetector) -> float:
@@ -85,14 +105,14 @@ SPEED = (
             shown=Shown.TABLE if time.with_retries else Shown.NOWHERE,
             only_of=is_timed_by_pair,
             of=partial(_with_retries, time),
-            why_none=partial(_amortised, reason=AMORTISED if time.with_retries else ""),
+            why_none=partial(_why_none_with_retries, reason=AMORTISED if time.with_retries else ""),
         )
         for time in TIMES
     ),
     DetectorFigure(
         "pairs_per_s",
         "pairs a second",
-        "Answered pairs a second, the loading of models left out.",
+        "Answered pairs a second of its whole pass, reading and recording included, loading of models not.",
         Unit.PER_SECOND,
         of=_pairs_per_s,
     ),
@@ -103,7 +123,7 @@ SPEED = (
         Unit.IN_FLIGHT,
         only_of=is_timed_by_pair,
         of=_mean_in_flight,
-        why_none=partial(_amortised, reason="pairs are computed in batches, not sent one by one"),
+        why_none=_why_none_in_flight,
     ),
     DetectorFigure(
         "wall_s",

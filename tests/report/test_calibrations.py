@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.llm_compare import main as compare
 from benchmarks.report import build_summary, render_text
 from benchmarks.report.__main__ import main as report
 from benchmarks.report.calibrations import calibrations_of
+from benchmarks.report.observations import calibration_sentences
 from benchmarks.stats.quality_figures import surprise
 from benchmarks.stats.schema import load_schema
 
@@ -146,3 +148,23 @@ def test_what_cannot_be_calibrated_is_absent_with_the_reason() -> None:
     assert reasons[1] == "there are fewer than 10 different scores"
     told = " ".join(render_text(summary, colour=False).split())
     assert "No calibrated accuracy, calibrated F1, calibrated Brier score," in told
+
+
+def test_a_calibration_that_made_it_worse_or_had_few_labels_is_told() -> None:
+    random = np.random.default_rng(2)
+    scores = random.random(300)
+    labels = (random.random(300) < scores).astype(np.int8)
+    local = replace(reactor((scores >= 0.5).astype(np.int8)), scores=scores)
+    run = run_of(labels, local)
+    told = {}
+    for method in ("isotonic", "platt"):
+        summary = build_summary(run, calibrations=calibrations_of(run, method))
+        told[method] = " ".join(calibration_sentences(summary))
+        after, before = summary["detectors"]["kimera"]["calibrated"], summary["detectors"]["kimera"]
+        is_worse = round(after["accuracy"], 3) < round(before["accuracy"], 3)
+        assert ("Caution: calibration made kimera worse" in told[method]) == (
+            is_worse or round(after["brier"], 3) > round(before["brier"], 3)
+        )
+    assert "Caution: calibration made kimera worse" in told["isotonic"]
+    assert "fewer than 1,000 labels" in told["isotonic"]
+    assert "1,000 labels" not in told["platt"]

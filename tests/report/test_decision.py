@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from made_runs import GUESSES, LABELLED, SOME_FAILED, UNLABELLED, judge, reactor, run_of
 
-from benchmarks.detector_info import local_info
-from benchmarks.report import build_summary
+from benchmarks.detector_info import DetectorInfo, judge_info, local_info
+from benchmarks.report import build_summary, overview
+from benchmarks.report.agreements import agreement_sentences
+from benchmarks.report.cascade_words import cascade_sentences
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
+from benchmarks.report.notes import notes
+from benchmarks.report.words import comparison_groups
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import DetectorResult
 
@@ -31,7 +35,13 @@ def claims(answer: Question) -> list[str]:
     [
         (WORSE, MANY, 0.02, "No: gpt-4o-mini (simulated) is better than kimera by 25.0 points."),
         (MANY, WORSE, 0.02, "Yes: kimera is better than gpt-4o-mini (simulated) by 25.0 points."),
-        (MANY, MANY, 0.02, "Yes: kimera and gpt-4o-mini (simulated) are equivalent within 2 points."),
+        (
+            MANY,
+            MANY,
+            0.02,
+            "Yes: kimera and gpt-4o-mini (simulated) gave the same verdicts on all 400 labelled pairs that "
+            "both answered, and are equivalent within 2 points.",
+        ),
         (
             WORSE,
             MANY,
@@ -162,10 +172,63 @@ def test_a_difference_that_is_not_shown_is_no_victory() -> None:
 
 
 def test_equal_detectors_are_equivalent_and_neither_is_better() -> None:
-    best, against = claims(decided(run_of(MANY, local(0.0, "first"), local(0.0, "second")))[0])
+    other = MANY.copy()
+    other[0] = 1 - other[0]
+    best, against = claims(
+        decided(
+            run_of(
+                MANY, local(0.0, "first"), replace(reactor(other, "second"), latency_ms=np.ones(MANY.size))
+            )
+        )[0]
+    )
     assert best.endswith("It is not told apart from second.")
     assert against.startswith("Equivalent to second within 2 points")
     assert against.endswith("It takes about as long.")
+
+
+def test_detectors_with_the_same_verdicts_are_said_to_have_them() -> None:
+    summary = build_summary(run_of(LABELLED, reactor(GUESSES, "first"), reactor(GUESSES, "second")))
+    quality, _, pairs = answers(summary)
+    assert claims(quality)[1].startswith(
+        "The same verdicts as second on all 20 labelled pairs that both answered."
+    )
+    assert claims(pairs) == ["first and second disagree on 0 of 20 pairs (0.0%)."]
+    (_, accuracy) = agreement_sentences(summary)
+    assert accuracy.startswith(
+        "Accuracy: first and second gave the same verdicts on all 20 labelled pairs that both answered, "
+        "which are too few to show that they are equivalent within 2 points elsewhere ("
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "claim"),
+    [
+        (0, "none is a contradiction. A detector that never says contradiction would have accuracy 1.000"),
+        (1, "all are contradictions. A detector that always says contradiction would have accuracy 1.000"),
+    ],
+)
+def test_labels_of_one_class_name_no_best_detector(label: int, claim: str) -> None:
+    alike = np.full(MANY.size, label, dtype=np.int8)
+    summary = build_summary(run_of(alike, reactor(WORSE, "first"), reactor(MANY, "second"), judge(WORSE)))
+    quality, _, pairs = answers(summary)
+    (told,) = claims(quality)
+    assert told.startswith(f"This set cannot answer it: of 400 labelled pairs, {claim}")
+    assert told.split(": ", 1)[1] in notes(summary)[1]
+    assert notes(summary)[1].startswith("One class only: ")
+    assert not any("still need" in claim or "least sure" in claim for claim in claims(pairs))
+    assert not cascade_sentences(summary)
+
+
+def test_a_difference_says_of_whom_it_is_and_has_the_signs_of_the_table() -> None:
+    summary = build_summary(run_of(MANY, reactor(WORSE), judge(MANY)))
+    (_, accuracy) = agreement_sentences(summary)
+    low, high = summary["agreement"][0]["differences"]["intervals"]["accuracy"]
+    assert low < high < 0
+    assert (
+        f"(kimera minus gpt-4o-mini (simulated) is -25.0 points, 95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f}, so gpt-4o-mini (simulated) is higher here; McNemar"
+    ) in accuracy
+    assert "is -25.0 points" in answers(summary)[0].conclusions[0].support
 
 
 def test_one_that_answers_few_pairs_is_not_the_best_for_that() -> None:
@@ -212,7 +275,7 @@ def test_with_a_judge_the_best_local_detector_is_held_against_it() -> None:
         "As good as gpt-4o-mini (simulated) is, of the other local detectors: alike."
     )
     assert len(claims(pairs)) == 2
-    assert claims(pairs)[1].startswith("Sent by the others until no significant difference from gpt-4o-mini")
+    assert claims(pairs)[1].startswith("Pairs that still need gpt-4o-mini (simulated) after the others: ")
 
 
 def test_times_that_nobody_measured_are_not_compared() -> None:
@@ -237,3 +300,67 @@ def test_without_labels_no_local_detector_is_called_the_best() -> None:
     quality, _, pairs = decided(run_of(unlabelled, *(local(0.1 * i, f"detector-{i}") for i in range(5))))
     assert claims(quality) == ["Not known: no pair carries a label."]
     assert [claim.split(":")[0] for claim in claims(pairs)] == ["Least alike", "Most alike"]
+
+
+def test_a_local_speed_says_that_a_time_is_its_own_and_a_rate_of_the_whole_pass() -> None:
+    summary = build_summary(run_of(MANY, replace(local(0.1, "quick", 0.00105), wall_s=0.02, used=1)))
+    assert claims(answers(summary)[1]) == [
+        "quick: no fee, 0.00105 ms a pair of its own time, 20,000 pairs/s over its whole pass."
+    ]
+    assert any(
+        note.startswith("Speed of quick: mean latency is the detector's own") for note in notes(summary)
+    )
+
+
+def test_a_speed_with_the_cache_is_the_same_everywhere_and_marked() -> None:
+    settings = {"encoded": 0, "from_cache": 400}
+    others = [local(0.1 * place, f"other-{place}") for place in range(4)]
+    run = run_of(MANY, replace(local(0.0, "cached", 2.5), wall_s=1.0, settings=settings), *others)
+    summary = build_summary(run)
+    (told,) = (claim for claim in claims(answers(summary)[1]) if claim.startswith("cached"))
+    assert told == (
+        "cached: no fee, 2.5 ms a pair of its own time, 400 pairs/s over its whole pass, with the cache."
+    )
+    (row,) = (row for row in overview.rows(summary) if row[0] == "cached")
+    assert "400 (cached)" in row
+    table = {row[0]: row[1] for row in comparison_groups(summary)[2][1]}
+    assert table["pairs a second"] == "400 (cached)"
+    assert table["mean latency"] == "2.5 ms a pair, amortised (cached)"
+
+
+def test_a_file_is_said_to_state_what_it_states() -> None:
+    def file(info: DetectorInfo, latency_ms: float) -> DetectorResult:
+        return replace(local(0.1, "any", latency_ms), info=info, mode="file")
+
+    summary = build_summary(
+        run_of(
+            MANY,
+            file(local_info("plain", "scores file", is_replayed=True), np.nan),
+            file(local_info("timed", "scores file", is_replayed=True), 2.0),
+            file(judge_info("judged", is_replayed=True), 731.0),
+        )
+    )
+    plain, timed, judged = (summary["detectors"][name] for name in ("plain", "timed", "judged"))
+    assert (
+        plain["absent"]["latency_ms.mean"] == plain["absent"]["latency_ms.p50"] == "its file states no times"
+    )
+    assert timed["absent"]["latency_ms.p50"].startswith("its file may state times of batches")
+    assert "mean" not in judged["pair_ms"]
+    for each in (plain, timed, judged):
+        assert each["absent"]["pair_ms.mean"] == "its file states no retries"
+    assert "timed by the batch" not in str(summary)
+    endings = [claim.rsplit(", ", 1)[1] for claim in claims(answers(summary)[1])]
+    assert endings == [
+        "its file states no time.",
+        "2 ms a pair as its file states.",
+        "731 ms a pair as its file states.",
+    ]
+
+
+@pytest.mark.parametrize("labels", [MANY, np.full(MANY.size, -1, dtype=np.int8)])
+def test_three_classes_without_figures_have_a_sentence(labels: np.ndarray) -> None:
+    asked = replace(judge(MANY), settings={"classes": 3})
+    told = [note for note in notes(build_summary(run_of(labels, asked))) if "--classes 3" in note]
+    assert len(told) == 1
+    assert told[0].startswith("No three-way figures, although --classes 3 asked for three classes: ")
+    assert not [note for note in notes(build_summary(run_of(labels, judge(MANY)))) if "--classes" in note]

@@ -20,6 +20,7 @@ from benchmarks.report import (
     render_text,
     write_report,
 )
+from benchmarks.report.calibrations import calibrations_of
 from benchmarks.report.svg import LOOKS, Plot, linear
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import FAILED
@@ -167,3 +168,38 @@ def test_the_page_has_the_overview_and_a_row_for_each_two(tmp_path: Path) -> Non
     assert "<caption>Overview, the highest accuracy first (95 % intervals)</caption>" in page
     differences = page.split("<caption>Differences on the same pairs")[1].split("</table>")[0]
     assert differences.count("<tr>") == 1 + 28
+
+
+def test_calibrated_scores_of_many_detectors_stay_within_a_hundred_columns() -> None:
+    random = np.random.default_rng(4)
+    scores = np.where(MANY == 1, 0.6, 0.3) + 0.3 * random.random(MANY.size)
+    run = run_of(MANY, *(replace(reactor(MANY, f"a-longer-name-{n}"), scores=scores) for n in range(10)))
+    told = render_text(build_summary(run, calibrations=calibrations_of(run, "platt")), colour=False)
+    assert "Calibrated on your labels" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_colour_and_mark_together_tell_twenty_detectors_apart() -> None:
+    marks = set()
+    for look in range(20):
+        plot = Plot("title", "caption", linear("x", 0, 1), linear("y", 0, 1))
+        plot.dot(0.5, 0.5, look)
+        marks.add(re.findall(r'<(?:path|circle|rect) class="dot[^>]*>', plot.render())[0])
+    assert len(marks) == 20
+
+
+def test_the_menu_leads_to_every_section_that_is_there(tmp_path: Path) -> None:
+    run = many()
+    write_report(run, rows_of(run), tmp_path, viz=False)
+    page = (tmp_path / "report.html").read_text()
+    menu = re.findall(r'<li><a href="#([^"]+)">', page.split("<nav")[1].split("</nav>")[0])
+    sections = re.findall(r'<section id="([^"]+)"', page)
+    assert {"cascade", "agreement"} <= set(menu)
+    assert menu == [name for name in sections if not name.startswith("what-")]
+
+
+def test_the_mean_on_a_logarithmic_axis_is_the_mean_of_the_times(tmp_path: Path) -> None:
+    quick = replace(reactor(MANY, "quick"), latency_ms=np.where(MANY == 1, 0.002, 0.0001))
+    drawn = plots.latency(run_of(MANY, quick, judge(MANY)))
+    assert drawn
+    assert "quick: mean 0.00086 ms, amortised" in drawn.render()

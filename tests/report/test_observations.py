@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 from made_runs import LABELLED, judge, reactor, run_of
 
-from benchmarks.report import build_summary, render_text
-from benchmarks.report.observations import cascade_sentences, threshold_sentences
+from benchmarks.detector_info import local_info
+from benchmarks.report import build_summary, render_markdown, render_text
+from benchmarks.report.cascade_words import cascade_sentences, curve_claim, share_needed, share_rows
+from benchmarks.report.observations import threshold_sentences
 from benchmarks.stats.results import DetectorResult
 
 MANY = np.tile(LABELLED, 20)
@@ -61,3 +63,30 @@ def test_a_row_that_says_nothing_of_any_detector_is_left_out() -> None:
     told = render_text(build_summary(run_of(MANY, scored(RANDOM.random(MANY.size)))), colour=False)
     assert [line for line in told.splitlines() if line.endswith("  -")] == []
     assert "No dollars per correct verdict" in " ".join(told.split())
+
+
+def test_one_that_is_not_shown_worse_is_not_said_to_need_no_judge() -> None:
+    other = MANY.copy()
+    other[:6] = 1 - other[:6]
+    summary = build_summary(run_of(MANY, scored(np.where(MANY == 1, 0.9, 0.1)), judge(other)))
+    entry = {**summary["cascade"][0], "not_worse": None}
+    assert entry["indistinguishable"]["sent"] == 0
+    assert curve_claim(summary, entry).startswith("Not known: ")
+    assert share_needed(entry) == "not known"
+    assert share_needed(summary["cascade"][0]) == "none"
+    assert curve_claim(summary, summary["cascade"][0]).startswith("None: ")
+
+
+def test_many_cascades_are_a_table_and_one_sentence() -> None:
+    wrong = (RANDOM.random(MANY.size) < 0.1 * place for place in range(1, 5))
+    local = [
+        replace(scored(np.where(w, 0.6 - 0.2 * MANY, 0.1 + 0.8 * MANY)), info=local_info(f"l{n}", "rules"))
+        for n, w in enumerate(wrong)
+    ]
+    summary = build_summary(run_of(MANY, *local, judge(MANY, "one"), judge(MANY, "two")))
+    assert share_rows(summary)[0] == ("pairs that still need", "one (simulated)", "two (simulated)")
+    assert [row[0] for row in share_rows(summary)[1:]] == [f"after l{n}" for n in range(4)]
+    assert len(cascade_sentences(summary)) == 1
+    for told in (render_text(summary, colour=False), render_markdown(summary)):
+        assert "after l3" in told
+        assert "Pairs that still need" not in told

@@ -155,8 +155,9 @@ def test_a_simulated_judge_is_called_so_wherever_it_is_named(two: Path, visit: C
 def test_the_decision_answers_with_its_numbers(two: Path, visit: Callable[..., Visit]) -> None:
     told = visit(two).page.locator(".decision").inner_text()
     assert "No: gpt-4o-mini (simulated) is better than kimera by 41.2 points." in told
-    assert "95 % interval 15.2 to 64.0; McNemar's exact test: p 0.016" in told
-    assert "kimera: no fee, 0.9 ms a pair, 400 pairs/s." in told
+    assert "kimera minus gpt-4o-mini (simulated) is -41.2 points, 95 % interval -64.0 to -15.2, so " in told
+    assert "is higher here; McNemar's exact test: p 0.016" in told
+    assert "kimera: no fee, 0.9 ms a pair of its own time, 400 pairs/s over its whole pass." in told
     assert "those that kimera is least sure of: a cascade that sends these to gpt-4o-mini (simulated)" in told
 
 
