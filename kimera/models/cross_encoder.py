@@ -13,6 +13,7 @@ from kimera.errors import UserError
 from kimera.models.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors
 from kimera.models.calibration import calibrated_probabilities
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
+from kimera.models.deep_base import DEEP_FINGERPRINT, is_deep_base
 from kimera.models.head import CLASSES
 from kimera.models.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.models.onnx_models import RECIPE, exported
@@ -135,7 +136,7 @@ def model_folder(name: str) -> Path:
 
 def base_fingerprint(folder: Path, name: str) -> str:
     """Names the weights and the tokenizer that a cross-encoder differs from."""
-    return folder_digest(folder, name)
+    return DEEP_FINGERPRINT if is_deep_base(folder) else folder_digest(folder, name)
 
 
 def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
@@ -148,15 +149,21 @@ def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    config = transformers.AutoConfig.from_pretrained(
+        str(folder), local_files_only=True, num_labels=len(CLASSES)
+    )
+    rates = {
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "classifier_dropout": dropout,
+    }
+    config.update({name: rate for name, rate in rates.items() if hasattr(config, name)})
     network, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
         str(folder),
+        config=config,
         local_files_only=True,
         use_safetensors=True,
-        num_labels=len(CLASSES),
         attn_implementation="eager",
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=0.0,
-        classifier_dropout=dropout,
         output_loading_info=True,
     )
     return network, set(loading["missing_keys"])
