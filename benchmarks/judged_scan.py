@@ -56,7 +56,7 @@ from kimera.corpus import (
 from kimera.deciding_detector import check_deciding, deciding_name, finding_reactor
 from kimera.errors import UserError
 from kimera.files import FormatSettings, write_text
-from kimera.local_settings import REACTOR
+from kimera.local_names import REACTOR
 from kimera.reactor_settings import check_reactor
 from kimera.version import __version__
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.judge import (
     CHAT_COMPLETIONS,
-    DEFAULT_MODEL,
+    DEFAULT_JUDGE,
     DEFAULT_PROMPT,
     INTERRUPTED,
     MAX_IN_FLIGHT,
@@ -82,7 +82,7 @@ class AsyncOpenAIClient:
     def __init__(
         self,
         api_key: str | None = None,
-        model: str = DEFAULT_MODEL,
+        model: str = DEFAULT_JUDGE,
         max_concurrent: int | Literal["auto"] = 8,
         base_url: str | None = None,
         timeout: float = 30.0,

@@ -48,8 +48,9 @@ from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, pars
 from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.detectors import VerdictSource
 from kimera.errors import BrokenContractError, UserError
-from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, spooled
-from kimera.local_settings import REACTOR, may_be_fetched, sources_of
+from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, pair_columns_of, spooled
+from kimera.local_names import REACTOR
+from kimera.local_settings import may_be_fetched, sources_of
 from kimera.reactor import Reactor
 from kimera.version import __version__
 
@@ -85,10 +86,14 @@ def run_comparison(
         if settings.dry_run:
             # A model may have to be fetched, for which a dry run is not the time; the others are made.
             sources_of(
-                settings, settings, settings.reactor, [name for name in names if not may_be_fetched(name)]
+                settings,
+                settings,
+                settings.reactor,
+                [name for name in names if not may_be_fetched(name)],
+                pair_columns_of(settings),
             )
             return dry_run(settings, dataset, prompt)
-        sources = sources_of(settings, settings, settings.reactor, names)
+        sources = sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings))
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:

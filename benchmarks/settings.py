@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_MODEL, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
+from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
 from kimera.console import (
     CommandLine,
     Groups,
@@ -24,7 +24,8 @@ from kimera.console import (
     whole_or_auto,
 )
 from kimera.files import FILES, PairSettings
-from kimera.local_settings import LocalSettings, absolute_name
+from kimera.local_names import absolute_name
+from kimera.local_settings import LocalSettings
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class JudgeSettings:
         metavar="NAME",
         identity=True,
         help="the judge's model; repeat the flag for several judges (default: KIMERA_MODEL, or "
-        f"{DEFAULT_MODEL})",
+        f"{DEFAULT_JUDGE})",
     )
     protocol: str = option(
         DEFAULT_PROTOCOL,

@@ -7,18 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kimera.console import changed
+from kimera.detectors import Chain
 from kimera.errors import UserError
-from kimera.local_settings import (
-    REACTOR,
-    LocalName,
-    LocalSettings,
-    local_kind,
-    local_names,
-    require_models,
-    require_stage,
-    sources_of,
-    stages_in,
-)
+from kimera.local_names import REACTOR, LocalName, local_kind, local_names, require_stage, stages_in
+from kimera.local_settings import LocalSettings, require_models, sources_of
 from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ReactorSettings, reactor_of
 
@@ -87,7 +79,9 @@ def is_calibrated(name: LocalName) -> bool:
 
 
 def keeps_scores(source: VerdictSource | None) -> bool:
-    """Whether the cache keeps its scores; those of the reactor, None here, and of NLI models."""
+    """Whether the cache keeps all its scores: those of the reactor, None here, and of NLI models."""
+    if isinstance(source, Chain):
+        return all(map(keeps_scores, source.sources.values()))
     return source is None or "read_from_cache" in source.counts
 
 

@@ -1,332 +1,32 @@
-"""The local detectors that `--local NAME` asks for: what a name may be, and the detector that it makes.
-
-A kind of local detector is one entry of `KINDS`, or an entry point of another package in the group
-`kimera.detectors`: something to call with what follows the kind's name and a colon, which gives a
-`kimera.detectors.VerdictSource`.
-"""
+"""Which local detectors compute: the settings, and the detectors that they ask for."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
-from kimera.console import confidence, nearest, option, positive, whole
+from kimera.console import confidence, option, positive, whole
 from kimera.detectors import SURE
 from kimera.errors import UserError
-from kimera.reactor_settings import ReactorSettings, reactor_of
+from kimera.local_names import (
+    CHAIN,
+    FUNCTION,
+    MODEL,
+    REACTOR,
+    Asked,
+    LocalName,
+    absolute_name,
+    local_kind,
+    stages_in,
+)
+from kimera.reactor_settings import ReactorSettings
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from kimera.detectors import VerdictSource
     from kimera.reactor import Stages
-
-REACTOR = "kimera"
-GROUP = "kimera.detectors"
-STAGES = {"": None, "screen": "screen", "verify": "verify"}
-_ALIAS = re.compile(r"([^=/\\:]*)=(.*)", re.DOTALL)
-_FUNCTION = re.compile(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", re.DOTALL)
-
-
-class LocalName(NamedTuple):
-    """What `--local` was given. title: its name in the run. kind: a key of `KINDS`, or an entry point's."""
-
-    title: str
-    kind: str
-    rest: str
-
-
-class Asked(NamedTuple):
-    """What a kind is made from. rest: of its name. labels, revision: told of this one, if they were."""
-
-    rest: str
-    settings: ReactorSettings
-    local: LocalSettings
-    stages: Stages | None
-    labels: str | None
-    revision: str | None
-    in_chain: bool = False
-
-
-@dataclass(frozen=True)
-class LocalKind:
-    """A kind of local detector. noun: what people call one. title: of one without a title of its own.
-
-    has_prefix: whether a name of this kind begins with the kind, as in scores:FILE. path: of what follows it,
-    the part that may be a path. is_replayed: its verdicts were given before. is_judge: by a judge.
-    takes_engine: whether it computes where --engine says. runs_code: whether making it runs the user's code.
-    """
-
-    noun: str
-    make: Callable[[Asked], VerdictSource]
-    title: Callable[[str], str]
-    has_prefix: bool = False
-    path: Callable[[str], str] = str
-    is_replayed: bool = False
-    is_judge: bool = False
-    takes_engine: bool = False
-    runs_code: bool = False
-
-
-def _reactor(asked: Asked) -> VerdictSource:
-    require_stage(asked.rest)
-    stages: Any = STAGES[asked.rest] or asked.stages
-    return reactor_of(asked.settings, stages)
-
-
-def require_stage(rest: str) -> None:
-    """Raises UserError where the reactor has no such stage. rest: of a name of its kind."""
-    if rest not in STAGES:
-        known = ", ".join(f"{REACTOR}:{name}" for name in STAGES if name)
-        raise UserError(f"--local {REACTOR}:{rest}: the reactor has no such stage; give {known}")
-
-
-def _nli_model(asked: Asked) -> VerdictSource:
-    from kimera.detectors import NLIModel  # numpy among it, for which --help need not wait
-    from kimera.reactor_settings import cache_of, engine_of
-
-    settings = asked.settings
-    return NLIModel(
-        asked.rest,
-        revision=asked.revision,
-        labels=asked.labels or None,
-        cache=cache_of(settings),
-        symmetric=settings.symmetric,
-        backend=settings.backend,
-        precision=settings.precision,
-        device=settings.device,
-        engine=engine_of(settings),
-    )
-
-
-def _function(asked: Asked) -> VerdictSource:
-    from kimera.detectors import FunctionDetector  # as above
-
-    return FunctionDetector.named(
-        asked.rest, batch_size=asked.local.batch_size, timeout_s=asked.local.batch_timeout
-    )
-
-
-def _scores_file(role: Literal["local", "judge"], asked: Asked) -> VerdictSource:
-    from kimera.detectors import ScoresFile  # as above
-
-    return ScoresFile(asked.rest, role=role, must_match=not asked.in_chain)
-
-
-def _stem(path: str) -> str:
-    return Path(path).stem
-
-
-def _chain(asked: Asked) -> VerdictSource:
-    from kimera.detectors import Chain  # as above
-
-    names = local_names(_stages(asked.rest))
-    if judge := next((name for name in names if local_kind(name).is_judge), None):
-        raise UserError(
-            f"--local {asked.rest}: {JUDGE}:{judge.rest} holds what a judge said, and a chain is of local "
-            f"detectors; give --local {JUDGE}:{judge.rest} beside it"
-        )
-    sources = sources_of(asked.settings, asked.local, asked.stages, names, in_chain=True)
-    return Chain(sources, asked.local.sure)
-
-
-def _stages(rest: str) -> list[str]:
-    return [name.strip() for name in rest.split(THEN)]
-
-
-def _chain_title(rest: str) -> str:
-    return f" {THEN} ".join(name.title for name in local_names(_stages(rest)))
-
-
-MODEL, FUNCTION, SCORES, JUDGE, CHAIN = "model", "function", "scores", "judge", "chain"
-THEN = ">"
-KINDS = {
-    REACTOR: LocalKind(
-        "reactor",
-        _reactor,
-        lambda rest: f"{REACTOR}:{rest}" if rest else REACTOR,
-        has_prefix=True,
-        path=lambda _: "",
-        takes_engine=True,
-    ),
-    SCORES: LocalKind(
-        "scores file", partial(_scores_file, "local"), _stem, has_prefix=True, is_replayed=True
-    ),
-    JUDGE: LocalKind(
-        "judge's results file",
-        partial(_scores_file, "judge"),
-        _stem,
-        has_prefix=True,
-        is_replayed=True,
-        is_judge=True,
-    ),
-    CHAIN: LocalKind("chain", _chain, _chain_title, path=lambda _: "", takes_engine=True),
-    FUNCTION: LocalKind(
-        "function",
-        _function,
-        os.path.basename,
-        path=lambda rest: rest.rpartition(":")[0],
-        runs_code=True,
-    ),
-    MODEL: LocalKind(
-        "NLI model",
-        _nli_model,
-        lambda rest: Path(rest).resolve().name if os.path.isdir(rest) else rest,
-        takes_engine=True,
-    ),
-}
-
-
-def local_names(given: Sequence[str]) -> list[LocalName]:
-    """What these names ask for, by default the reactor alone.
-
-    Raises UserError for a name that is blank, or two that a run could not tell apart.
-    """
-    return require_titles([local_name(name) for name in given or (REACTOR,)])
-
-
-def require_titles(names: list[LocalName]) -> list[LocalName]:
-    """These names. Raises UserError for two of one title."""
-    titles = [name.title for name in names]
-    if twice := next((title for place, title in enumerate(titles) if title in titles[:place]), None):
-        raise UserError(
-            f"--local: two detectors would be called {twice!r}; give one of them another title: --local "
-            f"OTHER={_whole(names[titles.index(twice)])}"
-        )
-    return names
-
-
-def local_name(given: str) -> LocalName:
-    """Raises UserError for a blank name."""
-    title, name = _split(given)
-    if not name.strip():
-        raise UserError(
-            f"--local {given!r}: the name is blank; give kimera, an NLI model, a function or scores:FILE"
-        )
-    kind, rest = _kind_of(name)
-    if title is not None and not title.strip():
-        raise UserError(f"--local {given}: the title before = is blank")
-    if kind in (SCORES, JUDGE) and not rest.strip():
-        raise UserError(f"--local {given}: the file is missing; give {kind}:FILE")
-    if kind == MODEL:
-        _require_no_file(name)
-    return LocalName(title or _kind(kind).title(rest), kind, rest)
-
-
-def _require_no_file(name: str) -> None:
-    """Raises UserError for what is no model, but nearly another kind."""
-    if os.path.isfile(name):
-        meant = f"{name}:FUNCTION" if name.endswith(".py") else f"{SCORES}:{name}"
-        raise UserError(f"--local {name}: this is a file, and a model is a folder; did you mean {meant}?")
-    if "/" not in name and (near := nearest(name.lower(), [REACTOR, *_entry_points()])):
-        raise UserError(f"--local {name}: did you mean {near}? A model in a folder is given as ./{name}")
-
-
-def _split(given: str) -> tuple[str | None, str]:
-    """(the title, if there is one; the name)."""
-    match = None if os.path.exists(given) else _ALIAS.fullmatch(given)
-    return (match[1], match[2]) if match else (None, given)
-
-
-def _kind_of(name: str) -> tuple[str, str]:
-    """(the kind, what follows it)."""
-    if THEN in name:
-        return CHAIN, name
-    prefix, _, rest = name.partition(":")
-    if os.path.isdir(name) and name != REACTOR:
-        return MODEL, name
-    if prefix in KINDS and KINDS[prefix].has_prefix:
-        return prefix, rest
-    if prefix in _entry_points():
-        return f"{GROUP}:{prefix}", rest
-    return (FUNCTION, name) if _FUNCTION.fullmatch(name) else (MODEL, name)
-
-
-@cache  # each name may ask, several times in a run, and all that is installed is looked through
-def _entry_points() -> Mapping[str, EntryPoint]:
-    """Those of other packages, by name."""
-    from importlib.metadata import entry_points  # as above
-
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _kind(name: str) -> LocalKind:
-    """Of `KINDS`, or of another package."""
-    if name in KINDS:
-        return KINDS[name]
-    point = name.removeprefix(f"{GROUP}:")
-    return LocalKind(
-        "local detector",
-        partial(_plugin, point),
-        lambda rest: f"{point}:{rest}" if rest else point,
-        has_prefix=True,
-    )
-
-
-def _plugin(name: str, asked: Asked) -> VerdictSource:
-    point = _entry_points()[name]
-    try:
-        source: VerdictSource = point.load()(asked.rest)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"--local {name}: {point.value}, which another package brings, failed: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    from kimera.detectors import VerdictSource  # as above
-
-    if VerdictSource not in type(source).__mro__:
-        raise UserError(
-            f"--local {name}: {point.value} gave {type(source).__name__}; expected one of a class that "
-            "inherits from kimera.detectors.VerdictSource"
-        )
-    return source
-
-
-def chained(names: Sequence[LocalName]) -> LocalName:
-    """The chain of these."""
-    return LocalName(f" {THEN} ".join(name.title for name in names), CHAIN, THEN.join(map(_given, names)))
-
-
-def _given(name: LocalName) -> str:
-    """As `--local` would be given it."""
-    return _whole(name) if name.title == local_kind(name).title(name.rest) else f"{name.title}={_whole(name)}"
-
-
-def _whole(name: LocalName) -> str:
-    prefix = [name.kind.removeprefix(f"{GROUP}:")] if local_kind(name).has_prefix else []
-    return ":".join([*prefix, *filter(None, [name.rest])])
-
-
-def local_kind(name: LocalName) -> LocalKind:
-    return _kind(name.kind)
-
-
-def may_be_fetched(name: LocalName) -> bool:
-    """Whether making it may take the network."""
-    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in stages_in([name]))
-
-
-def absolute_name(given: str) -> str:
-    """The name with its path made absolute, since a run may go on from another folder."""
-    _, name = _split(given)
-    kind, rest = _kind_of(name)
-    if kind == CHAIN:
-        parts = (
-            part.replace(own, absolute_name(own)) if (own := part.strip()) else part
-            for part in rest.split(THEN)
-        )
-        return given.removesuffix(rest) + THEN.join(parts)
-    path = _kind(kind).path(rest)
-    if not path or not os.path.exists(path):
-        return given
-    return given.removesuffix(rest) + os.path.abspath(path) + rest.removeprefix(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,9 +44,9 @@ class LocalSettings:
         help="a local detector; repeat the flag for several, side by side. kimera, kimera:screen, "
         "kimera:verify; an NLI model or sentence-transformers CrossEncoder by its name on the Hugging Face "
         "hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, text2) and "
-        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote; judge:FILE, "
-        "those of a judge; or several, 'A>B': B gets what A is not sure of. TITLE= names it in the report "
-        "(default: kimera)",
+        "gives scores or verdicts; scores:FILE, verdicts or scores that something else wrote, or of a run's "
+        "results.csv scores:FILE#NAME, those of one detector; judge:FILE, those of a judge; or several, "
+        "'A>B': B gets what A is not sure of. TITLE= names it in the report (default: kimera)",
     )
     labels: tuple[str, ...] = option(
         (),
@@ -395,24 +95,32 @@ def sources_of(
     local: LocalSettings,
     stages: Stages | None,
     names: Sequence[LocalName],
+    pair_columns: Mapping[str, str] | None = None,
     *,
     in_chain: bool = False,
 ) -> dict[str, VerdictSource]:
     """The local detectors of these names by their titles. stages: of a reactor whose name asks for none.
 
+    pair_columns: of id, text1 and text2, how their columns in the file of pairs are called, where told.
+
     Raises UserError for one that cannot be made.
     """
     labels, revisions = _told(local.labels), _told(local.revision)
+    columns = pair_columns or {}
     return {
-        name.title: _kind(name.kind).make(
+        name.title: local_kind(name).make(
             Asked(
                 name.rest,
                 settings,
-                local,
                 stages,
                 labels.get(name.title, labels.get("")),
                 revisions.get(name.title, revisions.get("")),
+                local.batch_size,
+                local.batch_timeout,
+                local.sure,
+                columns,
                 in_chain,
+                partial(sources_of, settings, local, stages, pair_columns=columns, in_chain=True),
             )
         )
         for name in names
@@ -422,6 +130,11 @@ def sources_of(
 def _told(given: Sequence[str]) -> dict[str, str]:
     """What a flag tells of each NLI model by its title; without a title, of all others."""
     return {title: value for title, _, value in (item.rpartition("=") for item in given)}
+
+
+def may_be_fetched(name: LocalName) -> bool:
+    """Whether making it may take the network."""
+    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in stages_in([name]))
 
 
 def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
@@ -456,9 +169,3 @@ def idle_options(names: Sequence[LocalName]) -> set[str]:
     if FUNCTION not in kinds:
         idle |= {"batch_size", "batch_timeout"}
     return idle if any(name.kind == CHAIN for name in names) else idle | {"sure"}
-
-
-def stages_in(names: Sequence[LocalName]) -> Iterator[LocalName]:
-    """These, and of a chain each of its stages."""
-    for name in names:
-        yield from local_names(_stages(name.rest)) if name.kind == CHAIN else [name]

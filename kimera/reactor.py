@@ -185,6 +185,9 @@ class Reactor(ClosedAtExit):
     def take_settings(self, settings: Mapping[str, Any]) -> None:
         """There is nothing to take: its precision is settled when it is made, and `fingerprints` name it."""
 
+    def settle(self, pairs: Sequence[Pair]) -> None:
+        """There is nothing left to settle, as above."""
+
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the verdicts and how they are computed, JSON-ready."""

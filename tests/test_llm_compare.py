@@ -1,4 +1,4 @@
-"""The command line as people use it: real processes, the simulated judge, real files."""
+"""The command line as people use it: a simulated judge, real files, processes where they are killed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from commands import ended
 
 from benchmarks.datasets import load_dataset
 from benchmarks.judge.prompts import load_prompt
@@ -49,17 +50,7 @@ def compare(
     environment: dict[str, str], cwd: Path, *arguments: object, viz: bool = False, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command; without the picture, which takes half a second, unless it is asked for."""
-    command = [sys.executable, "-m", "benchmarks.llm_compare", *map(str, arguments)]
-    command += [] if viz else ["--no-viz"]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env={**environment, **more},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return ended(main, [*arguments, *([] if viz else ["--no-viz"])], cwd, {**environment, **more})
 
 
 def judge_of(max_pairs: int) -> SimulatorProcess:

@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.llm_compare import main
+from benchmarks.runs import local_names_of
+from benchmarks.settings import RunSettings
 from kimera.errors import UserError
-from kimera.local_settings import (
-    LocalSettings,
-    absolute_name,
-    chained,
-    local_name,
-    local_names,
-    require_models,
-    stages_in,
-)
+from kimera.local_names import absolute_name, chained, local_name, local_names, stages_in
+from kimera.local_settings import LocalSettings, require_models
 
 
 @pytest.mark.parametrize(
@@ -106,6 +101,34 @@ def test_a_judges_results_are_no_stage_and_go_first_nowhere(
     assert "a chain is of local detectors" in capsys.readouterr().err
     assert main(["--simulate", "--cascade", "0.1", "--first", "judge:j.csv", "--out", "run"]) == 2
     assert "a local detector goes first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            ["--local", "mine=kimera:screen", "--local", "kimera", "--first", "mien"],
+            "--first mien: no local detector of this run is called so; they are mine, kimera; "
+            "did you mean mine?",
+        ),
+        (
+            ["--local", "mine=kimera:screen", "--first", "mine", "--then", "other"],
+            "--then other: no local detector of this run is called so; they are mine; "
+            "give one of them, or --local other beside it",
+        ),
+        (["--first", "kimra"], "--first kimra: did you mean kimera?"),
+    ],
+)
+def test_what_goes_first_and_is_no_detector_of_the_run_is_told_which_ones_are(
+    flags: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--simulate", "--cascade", "0.1", *flags, "--out", str(tmp_path / "run")]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_model_with_a_title_of_its_own_may_go_first() -> None:
+    settings = RunSettings(local=("kimera",), cascade=0.1, first="kimere=roberta-large-mnli")
+    assert [name.title for name in local_names_of(settings)] == ["kimere", "kimera"]
 
 
 def test_a_flag_about_a_model_needs_that_model() -> None:

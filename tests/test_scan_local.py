@@ -12,7 +12,8 @@ from tiny_models import write_tiny_model
 from kimera.corpus import MIN_SCORE, Corpus, Scan, run_scan, scan_bar
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import read_statements
-from kimera.detectors import FunctionDetector, NLIModel
+from kimera.deciding_detector import keeps_scores
+from kimera.detectors import Chain, FunctionDetector, NLIModel
 from kimera.reactor import Reactor
 from kimera.scan import main
 
@@ -122,6 +123,13 @@ def test_an_nli_model_gives_a_scan_the_scores_it_gives_anywhere(
     assert f"{len(findings)} verified" in told
     _, again = scan(capsys, "--local", f"tiny={folder}", "--min-score", "0")
     assert "(0 read)" in again
+
+
+def test_what_a_scan_can_continue_is_what_every_stage_keeps(nli_model: Callable[..., Path]) -> None:
+    function = FunctionDetector(lambda pairs: [0.6] * len(pairs))
+    model, reactor = NLIModel(nli_model("bert")), Reactor(stages="screen")
+    assert keeps_scores(Chain({"a": reactor, "b": model}))
+    assert not keeps_scores(Chain({"a": function, "b": model}))
 
 
 def test_what_the_detector_fails_on_is_counted_and_fails_the_gate(

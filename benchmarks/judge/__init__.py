@@ -7,7 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "BUILT_IN",
     "CHAT_COMPLETIONS",
-    "DEFAULT_MODEL",
+    "DEFAULT_JUDGE",
     "DEFAULT_PROMPT",
     "DEFAULT_PROTOCOL",
     "INTERRUPTED",
@@ -90,7 +90,7 @@ if TYPE_CHECKING:
         price_of,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_MODEL, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
     from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
@@ -131,7 +131,7 @@ else:
                 "price_of",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_MODEL", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
             "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],

@@ -134,7 +134,7 @@ def _built_in(classes: int) -> dict[str, Prompt]:
 
 BUILT_IN = _built_in(2)
 DEFAULT_PROMPT = "same-event"
-DEFAULT_MODEL = "gpt-4o"  # who is asked where nobody is named
+DEFAULT_JUDGE = "gpt-4o"  # who is asked where nobody is named
 
 
 def load_prompt(name_or_path: str, classes: int = 2) -> Prompt:

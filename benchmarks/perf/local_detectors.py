@@ -24,7 +24,8 @@ from benchmarks.settings import RunSettings
 from benchmarks.stats.quality_figures import roc_auc
 from kimera.detectors import NLIModel, VerdictSource
 from kimera.files.pair_files import read_pairs
-from kimera.local_settings import local_names, sources_of
+from kimera.local_names import local_names
+from kimera.local_settings import sources_of
 from kimera.pairs import Pair, Verdict
 
 WARM = 256  # pairs before the clock starts: models are loaded, and int8 is checked

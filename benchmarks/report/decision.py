@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from benchmarks.report import notes, overview, words
-from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim
+from benchmarks.report.observations import SIGNIFICANT, cascade_run_sentences, curve_claim, share_needed
 
 Summary = dict[str, Any]
 
@@ -271,7 +271,7 @@ def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Concl
     findings = [cascade_finding(summary, entry) for entry in cascades if entry["reactor"] == best]
     names = words.titles(summary)
     for judge in _of_role(summary, "judge"):
-        sent = {entry["reactor"]: _sent(entry) for entry in cascades if entry["judge"] == judge}
+        sent = {entry["reactor"]: share_needed(entry) for entry in cascades if entry["judge"] == judge}
         shares = ", ".join(f"{names[other]} {sent[other]}" for other in others if other in sent)
         if shares:
             claim = (
@@ -279,12 +279,6 @@ def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Concl
             )
             findings.append(Conclusion(claim))
     return findings
-
-
-def _sent(entry: dict[str, Any]) -> str:
-    """The share of pairs after which a cascade is not told from its judge."""
-    enough = entry["indistinguishable"]
-    return f"{enough['sent']:.0%}" if enough and enough["sent"] < 1 else "nearly all"
 
 
 def _differing(summary: Summary, compared: list[dict[str, Any]]) -> list[Conclusion]:

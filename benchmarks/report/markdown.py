@@ -25,6 +25,7 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += [f"## {heading}", table([("", *titles), *rows])]
     if classes := three_way.tables(summary):
         parts += [f"## {three_way.HEADING}", *map(table, classes)]
+        parts += map(escape, three_way.sentences(summary))
     if summary["agreement"]:
         parts.append("## Agreement")
         if overview.are_many(summary):
@@ -48,7 +49,7 @@ def render_markdown(summary: dict[str, Any]) -> str:
     if lines := notes.notes(summary):
         parts += ["## Before quoting these numbers", bullets(lines)]
     if missing := words.missing(summary):
-        parts += [f"## What “{words.MISSING}” stands for", bullets(missing)]
+        parts += [f"## What “{words.MISSING}” stands for, and rows left out", bullets(missing)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -101,7 +101,8 @@ def _failure_notes(who: str, detector: Detector) -> list[str]:
     failed = failed_of(detector)
     if not failed:
         return []
-    again = " --resume asks about them again." if detector["role"] == "judge" else ""
+    is_asked = detector["role"] == "judge" and detector["mode"] != "file"
+    again = " --resume asks about them again." if is_asked else ""
     return [
         f"{failed:,} of {counted(detector['answered'] + failed, 'pair')} of {who} failed "
         f"({kinds_of_failure(detector)}); accuracy counts only answered pairs.{again}"

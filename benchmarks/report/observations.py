@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, printable, titles
-from benchmarks.stats import Shown, names_in
+from benchmarks.stats import Shown, metrics, names_in
 from kimera.reactor import THRESHOLD
 
 SIGNIFICANT = 0.05
+NEARLY_ALL = 0.9
 MAP_TITLES = {"platt": "Platt", "isotonic": "isotonic regression"}
 MAX_COLUMNS = 4  # detectors that stand side by side, each two with sentences of their own
 
@@ -16,15 +17,42 @@ MAX_COLUMNS = 4  # detectors that stand side by side, each two with sentences of
 def threshold_sentences(summary: dict[str, Any]) -> list[str]:
     """What another threshold than its own would make of a reactor, without tuning on the test."""
     names = titles(summary)
-    return [
-        _threshold_sentence(names[name], detector)
-        for name, detector in summary["detectors"].items()
-        if {"cross_validated", "f1"} <= (thresholds := detector.get("thresholds", {})).keys()
-        and thresholds["f1"] > detector.get("f1", 1.0)
-    ]
+    told = (_threshold_sentence(names[name], each) for name, each in summary["detectors"].items())
+    return [sentence for sentence in told if sentence]
 
 
 def _threshold_sentence(who: str, detector: Detector) -> str:
+    """Empty where no other threshold is better and verdicts are of both kinds."""
+    tuned = detector.get("thresholds", {})
+    if not {"cross_validated", "f1"} <= tuned.keys():
+        return ""
+    called, is_better = _called_alike(detector), tuned["f1"] > detector.get("f1", 1.0)
+    facts = [called] * bool(called)
+    if not (called or is_better):
+        return ""
+    if useless := _why_no_threshold(detector):
+        return f"Threshold of {who}: {'; '.join([*facts, useless])}."
+    if is_better:
+        facts.append(_advice(detector))
+    return f"Threshold of {who}: it is {tuned['default']:g}. {'. '.join(map(_capital, facts))}."
+
+
+def _called_alike(detector: Detector) -> str:
+    """What is said of a detector whose verdicts are all the same."""
+    how = {0: "none", detector["answered"]: "all"}.get(detector["called"])
+    return f"it calls {how} of {counted(detector['answered'], 'pair')} contradictions" if how else ""
+
+
+def _why_no_threshold(detector: Detector) -> str:
+    """Why another one is no advice; empty where it is."""
+    if (scores := detector["distinct_scores"]) < metrics.MIN_SCORES:
+        return f"no other is advised, since it gives only {counted(scores, 'different score')}"
+    if "mcc" not in detector["thresholds"]:  # undefined only where all verdicts are the same
+        return "no other is advised, since F1 is highest where all pairs are called contradictions"
+    return ""
+
+
+def _advice(detector: Detector) -> str:
     tuned = detector["thresholds"]
     ends = tuned["intervals"].get("f1")
     interval = f" ({from_to(ends)})" if ends else ""
@@ -32,10 +60,13 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     if "accuracy" in tuned and "accuracy" in detector:
         accuracies = f", and accuracy is {tuned['accuracy']:.3f} instead of {detector['accuracy']:.3f}"
     return (
-        f"Threshold of {who}: it is {tuned['default']:g}. Cross-validation selects "
-        f"{tuned['cross_validated']:.2f} for the highest F1: there F1 is {tuned['f1']:.3f}{interval} instead "
-        f"of {detector['f1']:.3f}{accuracies}."
+        f"cross-validation selects {tuned['cross_validated']:.2f} for the highest F1: there F1 is "
+        f"{tuned['f1']:.3f}{interval} instead of {detector['f1']:.3f}{accuracies}"
     )
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def calibration_heading(summary: dict[str, Any]) -> str:
@@ -190,10 +221,15 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
     if not_worse and not_worse["sent"] == 0:
         return f"None: {reactor} alone is shown to be at most {margin} less accurate than {judge}"
     if not enough or enough["sent"] == 1:
-        maximum = max(point["sent"] for point in entry["curve"][:-1])
+        maximum = most_sent(entry)
+        if not maximum:
+            return (
+                f"Not known: {judge} alone is significantly more accurate than {reactor} alone, whose scores "
+                "do not tell which pairs it is less sure of"
+            )
         return (
-            f"Nearly all: {judge} alone is significantly more accurate than a cascade in which {reactor} "
-            f"sends it up to {maximum:.0%} of the pairs"
+            f"{share_needed(entry).capitalize()}: {judge} alone is significantly more accurate than a "
+            f"cascade in which {reactor} sends it up to {maximum:.0%} of the pairs"
         )
     claim = (
         f"Not known: {reactor} alone is not significantly less accurate than {judge} on {pairs}"
@@ -207,6 +243,21 @@ def curve_claim(summary: dict[str, Any], entry: dict[str, Any]) -> str:
             "accurate"
         )
     return f"{claim}, but is not shown to be at most {margin} less accurate either"
+
+
+def most_sent(entry: dict[str, Any]) -> float:
+    """The largest share that the scores allow to send, short of all pairs: pairs of one score go together."""
+    return float(max(point["sent"] for point in entry["curve"][:-1]))
+
+
+def share_needed(entry: dict[str, Any]) -> str:
+    """The share of pairs after which a cascade is not told from its judge, as far as scores tell."""
+    enough, maximum = entry["indistinguishable"], most_sent(entry)
+    if enough and enough["sent"] < 1:
+        return f"{enough['sent']:.0%}"
+    if maximum >= NEARLY_ALL:
+        return "nearly all"
+    return f"more than {maximum:.0%}" if maximum else "not known"
 
 
 def cascade_run_sentences(summary: dict[str, Any]) -> list[str]:

@@ -77,7 +77,9 @@ def _sections(
     )
     classes = three_way.tables(summary)
     yield _section(
-        three_way.HEADING, *(_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes)
+        three_way.HEADING,
+        *(_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes),
+        _paragraphs(three_way.sentences(summary)),
     )
     yield _section("Calibrated on your labels", _calibrated(summary))
     for group in elsewhere:
@@ -89,7 +91,7 @@ def _sections(
     yield _section("Agreement", _agreement(summary))
     yield _section("Pairs to look at", _pairs(summary, table))
     yield _section(NOTES, _list(_notes(summary)))
-    yield _section(f"What “{words.MISSING}” stands for", _list(words.missing(summary)))
+    yield _section(f"What “{words.MISSING}” stands for, and rows left out", _list(words.missing(summary)))
     yield _section("Settings", _detector_table(summary, *how_run), _settings(summary))
 
 

@@ -60,15 +60,16 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         blocks.append([heading("Cascade"), *_wrapped_all(cascade)])
     blocks += [wrapped(note) for note in notes.notes(summary)]
     if missing := words.missing(summary):
-        blocks.append([f'"{words.MISSING}" in a cell:', *_wrapped_all(missing)])
+        blocks.append([f'"{words.MISSING}" in a cell, or no row at all:', *_wrapped_all(missing)])
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 def _three_way(summary: dict[str, Any], heading: Callable[[str], str]) -> list[list[str]]:
     """A block of the tables of three classes, where there are any."""
     tables = three_way.tables(summary)
+    lines = _lines_of([row for rows in tables for row in rows]) if tables else []
     return (
-        [[heading(three_way.HEADING), *_lines_of([row for rows in tables for row in rows])]] if tables else []
+        [[heading(three_way.HEADING), *lines, *_wrapped_all(three_way.sentences(summary))]] if lines else []
     )
 
 

@@ -20,5 +20,18 @@ def tables(summary: dict[str, Any]) -> list[list[words.Row]]:
     ]
 
 
+def sentences(summary: dict[str, Any]) -> list[str]:
+    """Of each detector that tells classes on some of its pairs only: how many its figures are over."""
+    titles = words.titles(summary)
+    return [
+        f"Three-way figures of {titles[name]} are over {figures['pairs']:,} of its "
+        f"{words.counted(detector['labelled_answered'], 'labelled pair')} with a verdict: on the others its "
+        "verdict or the label does not tell which of three classes it is."
+        for name, detector in summary["detectors"].items()
+        if (figures := detector.get("three_way"))
+        if figures["pairs"] < detector["labelled_answered"]
+    ]
+
+
 def _rows(confusion: dict[str, dict[str, int]]) -> list[words.Row]:
     return [(f"labelled {gold}", *(f"{confusion[gold][said]:,}" for said in RELATIONS)) for gold in RELATIONS]

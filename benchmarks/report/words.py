@@ -190,10 +190,10 @@ def _stages(detector: Detector) -> str:
 
 
 def _of_chain(settings: dict[str, Any]) -> Iterable[str]:
-    """What each stage was given, in the session that computed."""
+    """What each stage was given of the run's pairs."""
     for name in settings["chain"]:
-        given, failed = settings.get("given", {}).get(name), settings.get("failed", {}).get(name)
-        pairs = "" if given is None else f": {counted(given, 'pair')}"
+        given, failed = settings.get("given"), settings.get("failed", {}).get(name)
+        pairs = f": {counted(given.get(name, 0), 'pair')}" if given else ""
         yield f"{name}{pairs}" + (f" ({failed:,} failed)" if failed else "")
 
 
@@ -238,7 +238,15 @@ def no_dollars(detector: Detector) -> str:
         return "none, simulated" if detector["simulated"] else "no price known"
     if reason == NO_FEE:
         return "none, simulated" if detector["simulated"] else "none (local endpoint)"
-    return "not known"
+    if "dollars_at_least" not in detector:
+        return "not known"
+    missing = counted(detector["pairs_without_cost"], "pair")
+    return f"{at_least(detector)} ({missing} without a cost)"
+
+
+def at_least(detector: Detector) -> str:
+    """The cost of those pairs whose cost is known."""
+    return f"at least {in_dollars(detector['dollars_at_least'])}"
 
 
 def figure_cell(detector: Detector, metric: str, write: Callable[[float], str]) -> str:
@@ -322,22 +330,22 @@ ELSEWHERE: tuple[FigureRow, ...] = (
 
 
 def comparison_groups(summary: dict[str, Any]) -> list[tuple[str, list[Row]]]:
-    """(heading, rows) for each group of rows; a row is its label and one cell a detector."""
+    """(heading, rows) for each group of rows; a row is its label and one cell a detector.
+
+    A row that says nothing of any detector is left out; `missing` has the reasons.
+    """
     detectors = summary["detectors"].values()
     hidden = {figure.label for figure in _hidden(summary)}
     groups = [*GROUPS]
     if share := _prevalence(summary):
         groups.append((f"Restated for a prevalence of {share:.1%} (--prevalence)", ELSEWHERE))
-    return [
-        (
-            heading,
-            [
-                (label, *(cell(detector) for detector in detectors))
-                for label, cell in rows
-                if label not in hidden
-            ],
-        )
+    laid_out = [
+        (heading, [(label, *map(cell, detectors)) for label, cell in rows if label not in hidden])
         for heading, rows in groups
+    ]
+    return [
+        (heading, [row for row in rows if any(cell != MISSING for cell in row[1:])])
+        for heading, rows in laid_out
     ]
 
 

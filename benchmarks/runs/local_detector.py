@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import tee
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat, tee
 
 from benchmarks.datasets import Dataset, pairs_at
 from benchmarks.detector_info import DetectorInfo, local_info
 from benchmarks.runs.journal import Record
 from benchmarks.runs.recorder import Recorder
 from kimera.console import progress_bar
-from kimera.detectors import COUNTED, VerdictSource
+from kimera.detectors import COUNTED, Chain, VerdictSource
+from kimera.pairs import Failure, Pair, Verdict
 
 
 class LocalDetector:
@@ -47,14 +48,22 @@ class LocalDetector:
         pairs, copies = tee(pairs_at(dataset, wanted))
         recorder.begin(**self._how())
         with self._source, progress_bar(self._name, len(wanted), quiet=quiet) as bar:
-            results = self._source.stream(copies, self._workers, on_progress=bar.update)
-            for place, (index, pair, result) in enumerate(zip(wanted, pairs, results, strict=True)):
+            told = zip(wanted, pairs, self._told(copies, bar.update), strict=True)
+            for place, (index, pair, (result, stages)) in enumerate(told):
                 if not place:  # what the first pairs settled has to be known even if the process is killed
                     recorder.describe(self.info)
-                recorder.record_verdict(index, pair, result)
+                recorder.record_verdict(index, pair, result, stages=stages)
         counts = self._source.counts
         counted = {name: counts[name] for name in COUNTED if name in counts}
         recorder.end(used=max(1, int(counts.get("workers_used", 1))), **counted)
+
+    def _told(
+        self, pairs: Iterable[Pair], on_progress: Callable[[int], object]
+    ) -> Iterator[tuple[Verdict | Failure, Mapping[str, bool]]]:
+        """Each outcome, and of a chain the stages that the pair came to."""
+        if isinstance(self._source, Chain):
+            return self._source.with_stages(pairs, self._workers, on_progress)
+        return zip(self._source.stream(pairs, self._workers, on_progress), repeat({}))
 
     def _how(self) -> Record:
         if self._on_ray:

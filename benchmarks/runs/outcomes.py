@@ -17,6 +17,7 @@ from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
 from benchmarks.runs.journal import JournalReader, Record, result_of
 from benchmarks.runs.run_result import RunResult
+from benchmarks.runs.stage_counts import StageCounts
 from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
 from kimera.detectors import COUNTED
 from kimera.errors import UserError
@@ -37,6 +38,7 @@ class Outcomes:
     info: what the detector is, as it described itself last. about: the journal's last line on that, if any.
     sampled: of a cascade's dear side, how many pairs it was asked about as a random sample.
     found_in: how many replies stood elsewhere than in the message's content, by where.
+    stages: of a chain, which pairs came to which of its stages.
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
     usage, tokens_of_pair: what the replies count of their tokens, over all attempts; of a pair as uint64
@@ -76,6 +78,7 @@ class Outcomes:
         self.attempt_errors: Counter[str] = Counter()
         self.from_cache = 0
         self.tells_classes = False
+        self.stages = StageCounts(size)
         self.passes: list[Record] = []
         self.limit_changes: list[tuple[float, int, str]] = []
         self._failure_kinds: dict[int, str] = {}
@@ -137,6 +140,7 @@ class Outcomes:
         self.variants[index, variant] = result.contradiction if isinstance(result, Verdict) else FAILED
         if variant:
             return
+        self.stages.note(index, record.get("stages", {}))
         self.offsets[index] = offset
         self._failure_kinds.pop(index, None)
         if isinstance(result, Failure):
@@ -234,6 +238,7 @@ class Outcomes:
             "settings": dict(self.info.settings),
             "tokens": {},
             "tokens_absent": dict.fromkeys(("prompt", "completion"), "they are not in a file of results"),
+            "stated_dollars": self.stated_dollars,
             **({"dollars_absent": absent} if missing else known),
         }
 
@@ -243,7 +248,7 @@ class Outcomes:
             for name in COUNTED
             if any(name in counts for counts in self.passes)
         }
-        return {"settings": {**self.info.settings, **counted}}
+        return {"settings": {**self.info.settings, **self.stages.as_settings(), **counted}}
 
     def _of_requests(self) -> dict[str, Any]:
         price = Price(**self.info.price) if self.info.price else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.detector_info import DetectorInfo
@@ -56,13 +57,19 @@ class Recorder(Outcomes):
         *,
         is_timed: bool = True,
         dollars: float | None = None,
+        stages: Mapping[str, bool] | None = None,
     ) -> None:
         """A detector's outcome of one pair that was not asked for over a network.
 
         is_timed: whether its latency is known. dollars: what it cost where it was paid for.
+        stages: of a chain, those that the pair came to, and whether each gave a verdict.
         """
-        details: Record = {} if is_timed else {"untimed": True}
-        self._append(Ask(index, pair), result, details | ({} if dollars is None else {"dollars": dollars}))
+        details: Record = {
+            **({} if is_timed else {"untimed": True}),
+            **({} if dollars is None else {"dollars": dollars}),
+            **({"stages": dict(stages)} if stages else {}),
+        }
+        self._append(Ask(index, pair), result, details)
 
     def record_outcome(self, ask: Ask, outcome: Outcome) -> None:
         """A judge's outcome of one question, with all that it cost."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
-    DEFAULT_MODEL,
+    DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     CostLimit,
     Price,
@@ -32,21 +32,21 @@ from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.settings import RunSettings
 from benchmarks.stats import CASCADE_RUN
-from kimera.console import note, options_of, words_of
+from kimera.console import nearest, note, options_of, words_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
-from kimera.local_settings import (
+from kimera.local_names import (
+    MODEL,
+    REACTOR,
     LocalName,
     absolute_name,
     chained,
-    idle_options,
     local_kind,
     local_name,
     local_names,
-    require_models,
     require_titles,
-    run_code,
 )
+from kimera.local_settings import idle_options, require_models, run_code
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
@@ -116,7 +116,7 @@ def _default_model(settings: RunSettings) -> str:
         return model
     if settings.protocol != DEFAULT_PROTOCOL:
         raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
-    return DEFAULT_MODEL
+    return DEFAULT_JUDGE
 
 
 def local_names_of(settings: RunSettings) -> list[LocalName]:
@@ -168,7 +168,9 @@ def _asked_for(settings: RunSettings) -> list[LocalName]:
     given = list(by_title.values()) if settings.local or not settings.first else []
     # A journal has the path of a folder that a title happens to be as well.
     known = by_title | {absolute_name(title): name for title, name in by_title.items()}
-    ahead = [known.get(name) or local_name(name) for name in (settings.first, *settings.then) if name]
+    told = [("--first", name) for name in (settings.first,) if name]
+    told += [("--then", name) for name in settings.then]
+    ahead = [known.get(name) or _named_ahead(flag, name, given) for flag, name in told]
     if ahead and local_kind(ahead[0]).is_judge:
         raise UserError(f"--first {settings.first}: this is a judge's; a local detector goes first")
     if settings.then:
@@ -176,6 +178,22 @@ def _asked_for(settings: RunSettings) -> list[LocalName]:
         given = given if settings.local else []
     names = require_titles([*ahead, *(name for name in given if name not in ahead)])
     return sorted(names, key=lambda name: local_kind(name).is_judge)  # as they run
+
+
+def _named_ahead(flag: str, name: str, beside: Sequence[LocalName]) -> LocalName:
+    """The detector of this name, which is none of those that --local gives, `beside`.
+
+    Raises UserError for what is rather the title of one of them, spelt wrong.
+    """
+    titles = [other.title for other in beside]
+    near = nearest(name, titles or [REACTOR])
+    named = local_name(name, flag)
+    is_model_or_title = named.kind == MODEL and named.title == name and "/" not in name
+    if is_model_or_title and (titles or near) and not os.path.isdir(name):
+        told = f"no local detector of this run is called so; they are {', '.join(titles)}" if titles else ""
+        meant = f"did you mean {near}?" if near else f"give one of them, or --local {name} beside it"
+        raise UserError(f"{flag} {name}: {'; '.join(filter(None, [told, meant]))}")
+    return named
 
 
 def local_infos(settings: RunSettings) -> list[DetectorInfo]:

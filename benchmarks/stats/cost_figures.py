@@ -19,6 +19,25 @@ def _dollars(one: OneDetector) -> float:
     return one.detector.dollars
 
 
+def _partly_stated(one: OneDetector) -> np.ndarray | None:
+    """float64 (n,): the dollars that a file states of some pairs only, NaN for the others."""
+    dollars = one.detector.stated_dollars
+    if dollars is None:
+        return None
+    unknown = np.isnan(dollars)
+    return dollars if unknown.any() and not unknown.all() else None
+
+
+def _dollars_at_least(one: OneDetector) -> float | None:
+    dollars = _partly_stated(one)
+    return None if dollars is None else float(np.nansum(dollars))
+
+
+def _pairs_without_cost(one: OneDetector) -> int | None:
+    dollars = _partly_stated(one)
+    return None if dollars is None else int(np.isnan(dollars).sum())
+
+
 def _why_no_price(one: OneDetector) -> str | None:
     if not one.info.is_paid:
         return "a local detector costs nothing"
@@ -78,6 +97,26 @@ DOLLARS = DetectorFigure(
     shown=Shown.OF_RUNS,
     only_of=is_paid,
     of=_dollars,
+)
+PARTLY_KNOWN = (
+    DetectorFigure(
+        "dollars_at_least",
+        "cost at least",
+        "Where a file states the cost of some pairs only: what these cost.",
+        Unit.DOLLARS,
+        shown=Shown.NOWHERE,
+        only_of=is_paid,
+        of=_dollars_at_least,
+    ),
+    DetectorFigure(
+        "pairs_without_cost",
+        "pairs without a cost",
+        "Beside dollars_at_least: the pairs whose cost the file does not state.",
+        Unit.COUNT,
+        shown=Shown.NOWHERE,
+        only_of=is_paid,
+        of=_pairs_without_cost,
+    ),
 )
 COSTS = (
     _each(

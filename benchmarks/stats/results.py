@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.detector_info import DetectorInfo
 from kimera.models import MapName, ScoreMap
+from kimera.pairs import NO_CLASS
 from kimera.pairs import SCORE_SOURCES as SOURCES
 
 FAILED = -1
@@ -51,6 +52,7 @@ class DetectorResult:
     variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
         with its texts swapped; FAILED or below where there is none.
     dollars: what the run cost; None where it is not known. dollars_of_pair: float64 (n,), by pair.
+    stated_dollars: float64 (n,), what a file says that each pair cost, NaN where it says nothing.
     tokens_absent, dollars_absent: why a number of tokens, by its kind, and the dollars are not known.
     limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
 
@@ -84,6 +86,7 @@ class DetectorResult:
     dollars: float | None = None
     dollars_of_pair: np.ndarray | None = None
     dollars_absent: str = NO_PRICE
+    stated_dollars: np.ndarray | None = None
     tokens_absent: dict[str, str] = field(default_factory=dict)
     limit_changes: tuple[tuple[float, int, str], ...] = ()
     score_sources: np.ndarray | None = None
@@ -141,6 +144,7 @@ class DetectorResult:
             measured=here(self.measured),
             classes=here(self.classes),
             dollars_of_pair=dollars,
+            stated_dollars=here(self.stated_dollars),
             dollars=None if dollars is None else float(dollars.sum()),
             spared=spared,
         )
@@ -188,6 +192,14 @@ class OneDetector:
     @property
     def has_labels(self) -> bool:
         return bool((self.labels >= 0).any())
+
+    @cached_property
+    def of_three_classes(self) -> np.ndarray:
+        """bool (n,): the pairs whose label and whose verdict are each known as one of the three."""
+        gold, said = self.gold_classes, self.detector.classes
+        if gold is None or said is None:
+            return np.zeros(self.labels.size, bool)
+        return np.asarray((gold != NO_CLASS) & (said != NO_CLASS))
 
     @property
     def answered(self) -> int:

@@ -19,15 +19,8 @@ from kimera.pairs import NO_CLASS, RELATIONS
 
 CELLS = len(RELATIONS) ** 2
 TELLS_TWO = "it tells contradictions from others only"
+NONE_ANSWERED = "no labelled pair was answered"
 TWO_WAY_LABELS = "the labels tell contradictions from others only"
-
-
-def counted(one: OneDetector) -> np.ndarray:
-    """bool (n,): the pairs that the figures are over."""
-    gold, said = one.gold_classes, one.detector.classes
-    if gold is None or said is None:
-        return np.zeros(one.labels.size, bool)
-    return np.asarray((gold != NO_CLASS) & (said != NO_CLASS))
 
 
 def why_not_three_way(one: OneDetector) -> str | None:
@@ -42,9 +35,15 @@ def why_not_three_way(one: OneDetector) -> str | None:
     missing = [name for code, name in enumerate(RELATIONS) if not (gold == code).any()]
     if missing:
         return f"no pair is labelled {' or '.join(missing)}"
+    if not one.answered:
+        return NONE_ANSWERED
     if not tells:
         return TELLS_TWO
-    return None if counted(one).any() else "no pair with such a label got a verdict of one of three classes"
+    return (
+        None
+        if one.of_three_classes.any()
+        else "no pair with such a label got a verdict of one of three classes"
+    )
 
 
 def _gold(one: OneDetector) -> np.ndarray:
@@ -56,7 +55,7 @@ def _gold(one: OneDetector) -> np.ndarray:
 
 def cells_of_three(one: OneDetector) -> np.ndarray:
     """int64 (m,): of each pair counted, three times the class of its label plus that of its verdict."""
-    gold, said, used = one.gold_classes, one.detector.classes, counted(one)
+    gold, said, used = one.gold_classes, one.detector.classes, one.of_three_classes
     if gold is None or said is None:
         return np.empty(0, np.int64)
     return np.asarray(len(RELATIONS) * gold[used].astype(np.int64) + said[used])
@@ -81,13 +80,13 @@ def _accuracy(one: OneDetector) -> tuple[float, Interval]:
 
     cells = cells_of_three(one)
     right = cells // len(RELATIONS) == cells % len(RELATIONS)
-    return float(right.mean()), share_interval(right, one.clusters[counted(one)])
+    return float(right.mean()), share_interval(right, one.clusters[one.of_three_classes])
 
 
 def _macro_f1(one: OneDetector) -> tuple[float, Interval | None]:
     from benchmarks.stats.intervals import ClusterCounts, clusters_of, count_interval
 
-    counts = ClusterCounts.of(cells_of_three(one), clusters_of(one.clusters[counted(one)]), CELLS)
+    counts = ClusterCounts.of(cells_of_three(one), clusters_of(one.clusters[one.of_three_classes]), CELLS)
     value = float(macro_f1(counts.total))
     try:
         return value, count_interval(macro_f1, counts, counts.draws(seed=0))
@@ -103,7 +102,7 @@ THREE_WAY = (
         "pairs of three classes",
         "Pairs that are labelled as one of three classes, and whose verdict tells which it is.",
         Unit.COUNT,
-        of=lambda one: int(counted(one).sum()),
+        of=lambda one: int(one.of_three_classes.sum()),
     ),
     _figure(
         "three_way.accuracy",

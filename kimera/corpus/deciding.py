@@ -20,7 +20,8 @@ FIRST_BLOCK = 256
 class Block:
     """What was decided of some rows of the candidates.
 
-    scores: P(contradiction), float of shape (rows,), NaN where the detector failed. read: how many were read.
+    scores: P(contradiction), float of shape (rows,), NaN where the detector failed. read: how many were read,
+    and did not come from a cache; each stage of a chain reads for itself.
     """
 
     rows: np.ndarray

@@ -11,7 +11,7 @@ from math import isfinite
 
 from kimera.corpus.findings import Finding
 from kimera.files import cell_writer, text_cell
-from kimera.local_settings import REACTOR
+from kimera.local_names import REACTOR
 
 COLUMNS = (
     "score",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kimera.errors import UserError
 from kimera.files import write_text
-from kimera.local_settings import REACTOR
+from kimera.local_names import REACTOR
 
 MIN_SCORE = 0.8  # of a finding that no judge has confirmed
 BASELINE = "kimera-scan-baseline-"

@@ -17,7 +17,7 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.statements import Corpus
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
-from kimera.local_settings import REACTOR
+from kimera.local_names import REACTOR
 from kimera.reactor import Reactor
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar

@@ -22,7 +22,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kimera.detectors.chain import SURE, Chain
-    from kimera.detectors.chunks import ChunkProgress, chunk_size, require_workers, verdict_of
+    from kimera.detectors.chunk_progress import ChunkProgress
+    from kimera.detectors.chunks import chunk_size, require_workers, verdict_of
     from kimera.detectors.function_detector import FunctionDetector
     from kimera.detectors.nli_model import NLIModel
     from kimera.detectors.scores_file import ScoresFile, ScoresRow
@@ -32,7 +33,8 @@ else:
         __name__,
         {
             "chain": ["SURE", "Chain"],
-            "chunks": ["ChunkProgress", "chunk_size", "require_workers", "verdict_of"],
+            "chunk_progress": ["ChunkProgress"],
+            "chunks": ["chunk_size", "require_workers", "verdict_of"],
             "function_detector": ["FunctionDetector"],
             "nli_model": ["NLIModel"],
             "scores_file": ["ScoresFile", "ScoresRow"],

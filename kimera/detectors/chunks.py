@@ -1,8 +1,8 @@
-"""What detectors that read chunk by chunk share: their size, progress in pairs, verdicts and their words."""
+"""What detectors that read chunk by chunk share: their size, verdicts and their words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kimera.detectors.verdict_source import THRESHOLD
@@ -12,26 +12,6 @@ from kimera.pairs import Verdict
 from kimera.workers import Engine
 
 MAX_QUOTED = 200  # characters of a passage in a verdict's reasoning
-
-
-class ChunkProgress:
-    """Tells how far a chunk's pairs have come."""
-
-    def __init__(self, pairs: int, tell: Callable[[int], object] | None) -> None:
-        self._pairs = pairs
-        self._tell = tell
-        self._told = 0
-
-    def part(self, start: float, end: float) -> Callable[[int, int], None]:
-        """Tells of a part of the chunk's work, from one share of it to another: (done, of) of the part."""
-        return lambda done, of: self.reach(start + (end - start) * done / of)
-
-    def reach(self, share: float) -> None:
-        """So much of the chunk's work is done; told is what that adds in whole pairs."""
-        added = int(self._pairs * share) - self._told
-        if added > 0 and self._tell is not None:
-            self._told += added
-            self._tell(added)
 
 
 def require_workers(workers: int | None) -> None:

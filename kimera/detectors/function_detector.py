@@ -87,6 +87,7 @@ class FunctionDetector(VerdictSource):
         self._digest = source_digest(function)
         self._load_s = 0.0
         self._workers_used = 0
+        self._in_processes = False
         if timeout_s is not None and not timeout_s > 0:
             raise UserError(f"timeout_s is {timeout_s}; expected seconds above 0, or None for no limit")
         if self._given_concurrency > 1 and not self._is_async:
@@ -109,12 +110,15 @@ class FunctionDetector(VerdictSource):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """source_sha256: of the file that the function stands in, not of what it imports."""
+        """source_sha256: of the file that the function stands in, not of what it imports.
+
+        concurrency: of the last call, which may have brought workers; before any, that of one without.
+        """
         return {
             "function": self._title,
             "source_sha256": self._digest,
             "batch_size": self._batch_size,
-            "concurrency": self._concurrency,
+            "concurrency": 1 if self._in_processes else self._concurrency,
             **({} if self._timeout_s is None else {"timeout_s": self._timeout_s}),
         }
 
@@ -155,6 +159,7 @@ class FunctionDetector(VerdictSource):
             yield from (next(outcomes) if full else EMPTY_TEXT for full in answerable)
 
     def _ends(self, batches: Iterator[Texts], workers: int | None) -> Iterator[BatchEnd]:
+        self._in_processes = workers is not None
         if workers is not None:
             yield from self._ends_in_processes(batches, workers)
             return

@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note
-from kimera.detectors.chunks import ChunkProgress, chunk_size, require_workers, verdict_of
+from kimera.detectors.chunk_progress import ChunkProgress
+from kimera.detectors.chunks import chunk_size, require_workers, verdict_of
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.models import (
     MIN_PARITY_PAIRS,
@@ -99,6 +100,7 @@ class NLIModel(ClosedAtExit, VerdictSource):
         self._model = self._classifier(self._runtime)
         self._rounded = self._model
         self._parity: Parity | None = None
+        self._is_held = False
         self._is_settled = (self._runtime.backend, self._runtime.precision) != ("onnx", "int8")
         if not self._is_settled and (earlier := Parity.read(self._model.parity_file)):
             self._take_by(earlier, f"an earlier run compared int8 with float32: {earlier}")
@@ -156,6 +158,12 @@ class NLIModel(ClosedAtExit, VerdictSource):
         made = next((model for model in self._made if model.runtime == taken), None)
         self._take(made or self._classifier(taken), "so were its earlier verdicts made")
 
+    def settle(self, pairs: Iterable[Pair | TwoTexts]) -> None:
+        """Int8 or float32 by these pairs, now; with too few of them float32, also for the calls to come."""
+        self._is_held = True
+        if not self._is_settled:
+            self._checked(_texts_of(pairs))
+
     @property
     def trained_on(self) -> list[str] | None:
         """The data sets that the model card's metadata names, None where it names none."""
@@ -206,9 +214,8 @@ class NLIModel(ClosedAtExit, VerdictSource):
         """
         workers = self.workers if workers is None else workers
         require_workers(workers)
-        given = (pair_of(pair, number) for number, pair in enumerate(pairs))
-        texts: Iterator[TwoTexts] = ((pair.text1, pair.text2) for pair in given)
-        if not self._is_settled:
+        texts = _texts_of(pairs)
+        if not (self._is_settled or self._is_held):
             texts = self._checked(texts)
         model = self._model  # another call, made before this one has ended, may settle on another
         while chunk := list(islice(texts, chunk_size(workers, self._engine, self._counts.workers_used))):
@@ -301,6 +308,11 @@ class NLIModel(ClosedAtExit, VerdictSource):
             return
         runtime = model.runtime
         note(f"{self._checkpoint.name} runs on {runtime.backend} in {runtime.precision}: {why}")
+
+
+def _texts_of(pairs: Iterable[Pair | TwoTexts]) -> Iterator[TwoTexts]:
+    given = (pair_of(pair, number) for number, pair in enumerate(pairs))
+    return ((pair.text1, pair.text2) for pair in given)
 
 
 def _verdict(probabilities: list[float], passages: Strongest | None, latency_ms: float) -> Verdict | Failure:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kimera.console import nearest
 from kimera.detectors.answers import verdict_of_bool, verdict_of_score
+from kimera.detectors.run_columns import columns_of, detectors_in, is_of_run
 from kimera.detectors.verdict_source import THRESHOLD
 from kimera.errors import UserError
 from kimera.files import (
@@ -86,7 +88,13 @@ def same_text(text: str) -> str:
 
 
 def is_wanted_of_scores(name: str) -> bool:
-    return is_wanted(Roles())(name) or any(_bare(name) in map(_bare, names) for names in KNOWN.values())
+    is_known = any(_bare(name) in map(_bare, names) for names in KNOWN.values())
+    return is_known or is_of_run(name) or is_wanted(Roles())(name)
+
+
+def _hold_answers(names: Sequence[str]) -> bool:
+    """Whether a column is called as scores or verdicts are, after no detector."""
+    return not {*map(_bare, names)}.isdisjoint(map(_bare, (*_SCORES, *_VERDICTS)))
 
 
 def _bare(name: str) -> str:
@@ -162,6 +170,19 @@ class ScoreColumns:
             )
 
 
+def _which_detector(wanted: str, choices: Sequence[str]) -> str:
+    """What is said where it is not clear of which detector of a run the answers are to be."""
+    if not choices:
+        return (
+            f"there is no column {wanted}_score or {wanted}_verdict, and these are no results of a run; "
+            f"leave out #{wanted}"
+        )
+    near = nearest(wanted, choices)
+    hint = f"; did you mean #{near}?" if near else f"; give one of them, as in FILE#{choices[0]}"
+    told = f"there is no detector {wanted} here" if wanted else "several detectors have answers here"
+    return f"{told}: {', '.join(choices)}{hint}"
+
+
 def _known_in(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Beside entailment and neutral, which are scores then, contradiction is one too."""
     if not {"entailment", "neutral"} & set(map(_bare, names)):
@@ -174,11 +195,22 @@ class RecordReader:
     """Reads the rows of a file. Raises BadCell for what a header or a cell must not hold.
 
     has_header: all rows have the same columns, which then hold answers; else each row names its own, and one
-    may name none.
+    may name none. detector: of the several of a run, the one that is meant. pair_columns: by part (id, text1,
+    text2), a name that counts where there is such a column.
     """
 
-    def __init__(self, file: str, stated: Mapping[str, str], *, has_header: bool) -> None:
+    def __init__(
+        self,
+        file: str,
+        stated: Mapping[str, str],
+        *,
+        has_header: bool,
+        detector: str = "",
+        pair_columns: Mapping[str, str] | None = None,
+    ) -> None:
         self._stated = stated
+        self._detector = detector
+        self._pair_columns = dict(pair_columns or {})
         self._has_header = has_header
         self._labels = LabelReader(file, lambda: ())
         self._shapes: dict[Sequence[str], ScoreColumns] = {}
@@ -228,9 +260,22 @@ class RecordReader:
         return self._shapes[names]
 
     def _stated_in(self, names: Sequence[str]) -> Mapping[str, str]:
-        if self._has_header:
-            return self._stated
-        return {part: name for part, name in self._stated.items() if name in names}
+        stated = {part: name for part, name in self._stated.items() if self._has_header or name in names}
+        of_pairs = {part: name for part, name in self._pair_columns.items() if name in names}
+        if self._pair_columns.keys() - of_pairs.keys() & {"text1", "text2"}:  # one text says of no pair
+            of_pairs = {part: name for part, name in of_pairs.items() if part == "id"}
+        return {**of_pairs, **self._of_run(names), **stated}
+
+    def _of_run(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The columns of the detector that is meant, where they are those of a run's results."""
+        if not self._detector and (_hold_answers(names) or self._stated.keys() & {"score", "verdict"}):
+            return {}
+        choices = detectors_in(names)
+        wanted = self._detector or (choices[0] if len(choices) == 1 else "")
+        found = columns_of(wanted, names) if wanted else {}
+        if not found.keys() & {"score", "verdict"} and self._has_header and (choices or wanted):
+            raise BadCell(_which_detector(wanted, choices))
+        return found
 
     @property
     def may_be_confidence(self) -> bool:

@@ -31,8 +31,10 @@ class ScoresFile(VerdictSource):
     columns: of any of `PARTS`, the name of its column; others are found by names that are known: a score is
     P(contradiction); a verdict is a word such as contradiction or entailment, true or false, 1 or 0, perhaps
     with a confidence. latency_ms (or latency_s) and cost, in dollars, may stand beside them; `row_of` gives
-    these. format: how the file is written, where its content is not to say.
-    role: "judge" for verdicts that a judge gave elsewhere; then `kind` says so.
+    these. A run's results.csv, with NAME_score and NAME_contradiction, is read as well. detector: which NAME,
+    where it holds several. pair_columns: of id, text1 and text2, how the pairs' own columns are called; where
+    the file has such columns, these are taken. format: how the file is written, where that is not to be
+    found out. role: "judge" for verdicts that a judge gave elsewhere; then `kind` says so.
     must_match: whether it is an error if no row is of any of the pairs; not so for a part of a run's.
     trained_on: titles of the data sets that whatever wrote it was fitted on; None: nobody knows.
 
@@ -56,6 +58,8 @@ class ScoresFile(VerdictSource):
         role: Literal["local", "judge"] = "local",
         trained_on: list[str] | None = None,
         must_match: bool = True,
+        detector: str = "",
+        pair_columns: Mapping[str, str] | None = None,
     ) -> None:
         if unknown := [part for part in columns or {} if part not in PARTS]:
             raise UserError(f"columns has {shorten(unknown[0])}; expected any of {', '.join(PARTS)}")
@@ -64,7 +68,7 @@ class ScoresFile(VerdictSource):
         self._trained_on = trained_on
         self._columns: dict[str, str] = {}
         self._rows = 0
-        self._index = self._read(dict(columns or {}), format)
+        self._index = self._read(dict(columns or {}), format, detector, dict(pair_columns or {}))
         self._sha256 = _sha256(self.path)
         self._is_of_these = not must_match  # or once a pair was found in it
 
@@ -181,11 +185,23 @@ class ScoresFile(VerdictSource):
             "from 1, or both texts as they are in the pairs"
         )
 
-    def _read(self, stated: dict[str, str], format: TableFormat | None) -> ScoreIndex:
-        wanted = set(stated.values())
+    def _read(
+        self,
+        stated: dict[str, str],
+        format: TableFormat | None,
+        detector: str,
+        pair_columns: dict[str, str],
+    ) -> ScoreIndex:
+        wanted = {*stated.values(), *pair_columns.values()}
         table = open_table(self.path, lambda name: name in wanted or is_wanted_of_scores(name), format)
         index = ScoreIndex(table.unit)
-        reader = RecordReader(str(self.path), stated, has_header=table.has_header)
+        reader = RecordReader(
+            str(self.path),
+            stated,
+            has_header=table.has_header,
+            detector=detector,
+            pair_columns=pair_columns,
+        )
         number = 0
         try:
             for row in table.read():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ class VerdictSource(Protocol):
     | `trained_on` | titles of the data sets that it was fitted on, perhaps none; None: nobody knows |
     | `counts` | the work done so far, by any of the names in `COUNTED`, and `workers_used` |
     | `take_settings` | goes on as an earlier session of its run did; by default there is nothing to take |
+    | `settle` | what its first pairs decide, such as a precision, is decided by these; by default nothing |
     | `stream` | a verdict or a failure a pair, in order |
     | `__enter__`, `__exit__` | what it needs is opened and closed |
     """
@@ -55,6 +56,13 @@ class VerdictSource(Protocol):
         Whatever was settled on only then is taken over, so that a run's verdicts are all made alike.
         """
         return  # with an empty body it would be abstract
+
+    def settle(self, pairs: Sequence[Pair]) -> None:
+        """pairs: the first ones of a run. Of a detector that is part of another, not all may come to it.
+
+        All further calls of `stream` keep to what these have decided, until the next `settle`.
+        """
+        return  # as above
 
     def stream(
         self,

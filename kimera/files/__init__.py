@@ -36,6 +36,7 @@ __all__ = [
     "notes_on",
     "open_table",
     "page_policy",
+    "pair_columns_of",
     "pairs_of",
     "pairs_of_table",
     "plain",
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     )
     from kimera.files.pair_files import ReadCounts, dropped_rows, notes_on, pairs_of_table, read_pairs
     from kimera.files.pair_labels import LabelColumn, LabelReader
-    from kimera.files.pair_settings import FILES, FormatSettings, PairSettings, reading_of
+    from kimera.files.pair_settings import FILES, FormatSettings, PairSettings, pair_columns_of, reading_of
     from kimera.files.pair_tables import pairs_of
     from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
     from kimera.files.shards import holds_pair, rows_of
@@ -97,7 +98,7 @@ else:
             ],
             "pair_files": ["ReadCounts", "dropped_rows", "notes_on", "pairs_of_table", "read_pairs"],
             "pair_labels": ["LabelColumn", "LabelReader"],
-            "pair_settings": ["FILES", "FormatSettings", "PairSettings", "reading_of"],
+            "pair_settings": ["FILES", "FormatSettings", "PairSettings", "pair_columns_of", "reading_of"],
             "pair_tables": ["pairs_of"],
             "rows": ["Row", "Table", "Wanted", "is_no_text", "shorten"],
             "shards": ["holds_pair", "rows_of"],

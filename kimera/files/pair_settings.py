@@ -104,6 +104,12 @@ class PairSettings(FormatSettings, _ColumnSettings):  # the fields of the last b
     )
 
 
+def pair_columns_of(settings: PairSettings) -> dict[str, str]:
+    """Of id, text1 and text2, the names of their columns, where they are told."""
+    told = {"id": settings.id, "text1": settings.text1, "text2": settings.text2}
+    return {part: name for part, name in told.items() if name}
+
+
 def reading_of(settings: PairSettings) -> dict[str, Any]:
     """What `read_pairs` and `load_dataset` take as keywords. Raises UserError for what is no label map."""
     return {

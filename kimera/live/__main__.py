@@ -23,7 +23,7 @@ from kimera.errors import UserError
 from kimera.live.access import Access, access_of
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.live_settings import TOKEN, LiveSettings
-from kimera.local_settings import REACTOR
+from kimera.local_names import REACTOR
 from kimera.reactor_settings import ModelSettings, ReactorSettings
 
 if TYPE_CHECKING:

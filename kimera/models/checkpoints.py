@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ HEADED = "ForSequenceClassification"
 ENCODER_DECODERS = ("t5", "mt5", "umt5", "bart", "mbart", "HHEMv2Config")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checkpoint:
     """name: as it was given. folder: where its files lie. revision: its commit on the hub, if it is there."""
 
@@ -36,9 +37,9 @@ class Checkpoint:
     folder: Path
     revision: str | None = None
 
-    @property
+    @functools.cached_property
     def config(self) -> dict[str, Any]:
-        """Raises `UserError` where there is none, or it is damaged."""
+        """Read once, and not to be changed. Raises `UserError` where there is none, or it is damaged."""
         made = self.settings("config.json")
         if not made:
             raise UserError(f"{self._where} holds no config.json, so it is no model; give the folder of one")

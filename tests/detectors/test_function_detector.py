@@ -349,6 +349,14 @@ def test_a_sync_function_and_a_worker_process_do_one_batch_at_a_time(folder: Pat
     assert seen(detector) == EXPECTED
 
 
+def test_the_settings_say_what_the_last_call_used(folder: Path) -> None:
+    detector = FunctionDetector.named("own_rules.py:detect_async", batch_size=5)
+    assert len(list(detector.stream(PAIRS, workers=1))) == len(PAIRS)
+    assert detector.settings["concurrency"] == 1
+    assert len(list(detector.stream(PAIRS))) == len(PAIRS)
+    assert detector.settings["concurrency"] == 4
+
+
 def test_an_object_with_an_async_call_is_async_and_works_within_a_running_loop() -> None:
     class Own:
         async def __call__(self, pairs: Texts) -> list[float]:

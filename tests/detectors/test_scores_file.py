@@ -68,6 +68,61 @@ def test_texts_do_not_change_sides(tmp_path: Path) -> None:
     assert "no row is of any of the pairs" in refused(written(tmp_path / "a.csv", rows))
 
 
+RESULTS = [
+    {
+        "id": pair.id,
+        "text1": pair.text1,
+        "text2": pair.text2,
+        "label": "contradiction",
+        "kimera_contradiction": "true" if n > 2 else "false",
+        "kimera_confidence": max(n / 5, 1 - n / 5),
+        "kimera_score": n / 5,
+        "kimera_latency_ms": 7,
+        "kimera_reasoning": "said",
+        "kimera_calibrated_score": 0.5,
+        "kimera_screen_score": 0.4,
+        "agreement": "true",
+    }
+    for n, pair in enumerate(PAIRS)
+]
+OF_A_JUDGE = {"gpt_contradiction": "true", "gpt_score": 0.9}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_results_of_a_run_are_taken_where_they_are_of_one_detector(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / name, RESULTS)
+    assert scores(path) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    row = ScoresFile(path).row_of(PAIRS[0])
+    assert row
+    assert row.verdict
+    assert (row.latency_ms, row.verdict.reasoning) == (7, "said")
+
+
+def test_of_several_detectors_the_one_that_is_meant_has_to_be_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "results.csv", [row | OF_A_JUDGE for row in RESULTS])
+    assert refused(path).endswith(
+        "several detectors have answers here: kimera, gpt; give one of them, as in FILE#kimera"
+    )
+    named = ScoresFile(path, detector="gpt").stream(PAIRS)
+    assert [verdict.score for verdict in named if isinstance(verdict, Verdict)] == [0.9] * 6
+    with pytest.raises(UserError, match=r"no detector kimra here: kimera, gpt; did you mean #kimera\?"):
+        ScoresFile(path, detector="kimra")
+    with pytest.raises(UserError, match=r"no column x_score or x_verdict.*leave out #x"):
+        ScoresFile(written(tmp_path / "a.csv", [{"id": "p0", "score": 0.4}]), detector="x")
+
+
+def test_the_columns_of_the_pairs_are_known_by_the_names_they_have_there(tmp_path: Path) -> None:
+    told = {"id": "case", "text1": "claim one", "text2": "claim two"}
+    of_ids = [{"case": pair.id, "id": n, "score": 0.25} for n, pair in enumerate(PAIRS)]
+    of_texts = [{"claim one": pair.text1, "claim two": pair.text2, "score": 0.25} for pair in PAIRS]
+    of_one = [{"case": pair.id, "claim one": pair.text1, "score": 0.25} for pair in PAIRS]
+    usual = [{"id": pair.id, "score": 0.25} for pair in PAIRS]
+    for number, rows in enumerate((of_ids, of_texts, of_one, usual)):
+        path = written(tmp_path / f"{number}.csv", rows)
+        outcomes = list(ScoresFile(path, pair_columns=told).stream(PAIRS))
+        assert [outcome.score for outcome in outcomes if isinstance(outcome, Verdict)] == [0.25] * 6
+
+
 @pytest.mark.parametrize(
     ("row", "score"),
     [

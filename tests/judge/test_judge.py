@@ -151,7 +151,7 @@ SHAPED = st.builds(
         SHAPED.map(lambda value: json.dumps(value).encode()),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_bytes_are_a_completion_or_a_judge_error(body: bytes) -> None:
     try:
         completion = read_completion(body)

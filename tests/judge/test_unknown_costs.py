@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ended
 from servers import Asked, Canned, ScriptedJudge
 
 from benchmarks.detector_info import judge_info
 from benchmarks.judge.pricing import in_dollars
+from benchmarks.llm_compare import main
 from benchmarks.runs.outcomes import Outcomes
 
-ROOT = Path(__file__).parents[2]
 VERDICT = '{"contradiction": true, "confidence": 0.9, "reasoning": "x"}'
 COUNTED = {"prompt_tokens": 300, "completion_tokens": 50}
 
@@ -31,24 +30,8 @@ def run(cwd: Path, script: Canned | Callable[[Asked], Canned], *options: object,
     """(the judge's part of the summary, standard output, standard error) of a run over six pairs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "KIMERA_"))}
     with ScriptedJudge(script) as judge:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.llm_compare",
-            "--judge-only",
-            "--base-url",
-            judge.base_url,
-        ]
-        command += ["--max-pairs", "6", "--no-viz", "--out", "run", *map(str, options)]
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**kept, "PYTHONPATH": str(ROOT), "KIMERA_CACHE_DIR": str(cwd / "cache")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        told_to = ["--judge-only", "--base-url", judge.base_url, "--max-pairs", 6, "--no-viz", "--out", "run"]
+        done = ended(main, [*told_to, *options], cwd, {**kept, "KIMERA_CACHE_DIR": str(cwd / "cache")})
     assert done.returncode == status, done.stderr
     summary = json.loads((cwd / "run" / "summary.json").read_text(encoding="utf-8"))
     return summary["detectors"]["gpt-4o"], done.stdout, done.stderr

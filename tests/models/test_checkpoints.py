@@ -17,6 +17,7 @@ import pytest
 
 from kimera.detectors import NLIModel
 from kimera.errors import UserError
+from kimera.models import find_checkpoint
 from kimera.pairs import Verdict
 
 PAIR = ("a dog sleeps", "no dog sleeps")
@@ -74,6 +75,12 @@ def test_a_folder_that_is_no_classifier_is_refused(
     spoil(folder)
     with pytest.raises(UserError, match=message):
         NLIModel(folder, precision="float32", cache=None).detect([PAIR])
+
+
+def test_the_configuration_is_read_once(nli_model: Callable[..., Path]) -> None:
+    checkpoint = find_checkpoint(str(nli_model("bert")))
+    checkpoint.require_classifier()
+    assert checkpoint.config is checkpoint.config
 
 
 def test_what_is_no_folder_and_no_name_of_the_hub_is_refused(nli_model: Callable[..., Path]) -> None:

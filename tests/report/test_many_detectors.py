@@ -22,6 +22,7 @@ from benchmarks.report import (
 )
 from benchmarks.report.svg import LOOKS, Plot, linear
 from benchmarks.runs.run_result import RunResult
+from benchmarks.stats.results import FAILED
 
 MANY = np.tile(LABELLED, 20)
 LOCAL = [f"detector-{letter}" for letter in "abcdefgh"]
@@ -90,11 +91,21 @@ def test_one_sentence_says_that_local_detectors_cost_nothing(text: str) -> None:
     assert f"contradiction found for {', '.join(LOCAL[:7])}: a local detector costs nothing." in told
 
 
+def test_the_overview_says_where_its_order_is_not_that_of_the_accuracy_shown() -> None:
+    run = many()
+    few = np.where(np.arange(MANY.size) < 300, FAILED, MANY).astype(np.int8)
+    told = render_text(
+        build_summary(replace(run, detectors=(*run.detectors, reactor(few, "few")))), colour=False
+    )
+    assert "Overview, by accuracy with failed pairs as wrong" in told
+    assert told.split("Overview")[1].split("\n\n")[0].splitlines()[-1].split()[:2] == ["few", "1.000"]
+
+
 def test_without_labels_the_overview_says_what_is_known() -> None:
     told = render_text(build_summary(many(UNLABELLED.repeat(20))), colour=False)
     rows = told.split("Overview\n")[1].split("\n\n")[0].splitlines()
     assert [row.split()[0] for row in rows[1:]] == [*LOCAL[:7], "gpt-4o-mini"]
-    assert rows[1].split()[1:4] == ["-", "-", "-"]
+    assert rows[0].split() == ["pairs/s", "cost", "failed"]
     each_two = told.split("Verdicts of each two\n")[1].splitlines()
     assert each_two[0].split() == ["first", "/", "second", "agree", "kappa", "answered", "by", "both"]
     assert re.match(r"detector-a / detector-b +\d\d\.\d% +0\.\d{3} +400$", each_two[1])

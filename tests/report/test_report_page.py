@@ -187,7 +187,11 @@ def cascade(sent: float | None) -> dict[str, Any]:
             "50% of the pairs",
             "Accuracy 0.750 (0.650 to 0.850) against 1.000, for $0.025 instead of $0.05",
         ),
-        (None, "Nearly all", "more accurate than a cascade in which kimera sends it up to 50% of the pairs"),
+        (
+            None,
+            "More than 50%",
+            "more accurate than a cascade in which kimera sends it up to 50% of the pairs",
+        ),
     ],
 )
 def test_a_cascade_says_which_pairs_need_the_judge(

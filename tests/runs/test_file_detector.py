@@ -68,6 +68,31 @@ def test_a_judges_results_have_its_times_and_its_costs(folder: Path) -> None:
     assert summary()["detectors"]["batch"] == judge
 
 
+def test_a_runs_own_results_join_another_run(folder: Path) -> None:
+    Path("rules.py").write_text(
+        "def one(pairs): return [0.2 for _ in pairs]\ndef two(pairs): return [0.7 for _ in pairs]"
+    )
+    assert ran("--local", "one=rules.py:one", "--local", "two=rules.py:two") == 0
+    Path("run").rename("first")
+    assert (
+        ran("--local", "scores:first/results.csv#two", "--local", "again=scores:first/results.csv#one") == 0
+    )
+    detectors = summary()["detectors"]
+    assert {name: detector["recall"] for name, detector in detectors.items()} == {"two": 1.0, "again": 0.0}
+    assert main(["--resume", "run", "--no-viz", "--quiet"]) == 0
+
+
+def test_a_files_columns_may_be_called_as_those_of_the_pairs(folder: Path) -> None:
+    rows = [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()]
+    new = {"id": "case", "text1": "a", "text2": "b", "label": "label"}
+    renamed = [{new[name]: value for name, value in row.items()} for row in rows]
+    Path("pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in renamed))
+    written("said.csv", ["case", "score"], [(row["case"], 0.75) for row in renamed])
+    names = ("--id", "case", "--text1", "a", "--text2", "b")
+    assert ran("--local", "scores:said.csv", *names) == 0
+    assert summary()["detectors"]["said"]["answered"] == 60
+
+
 def test_what_a_file_does_not_state_is_not_zero(folder: Path) -> None:
     rows = [(pair["id"], place % 2, "" if place == 7 else 0.002) for place, pair in enumerate(PAIRS)]
     written("batch.csv", ["id", "contradiction", "cost"], rows)
@@ -76,9 +101,22 @@ def test_what_a_file_does_not_state_is_not_zero(folder: Path) -> None:
     assert list(detectors) == ["again", "batch"]
     assert detectors["batch"]["dollars"] is None
     assert detectors["batch"]["absent"]["dollars"] == "the file states no cost of 1 of 60 pairs"
+    assert detectors["batch"]["dollars_at_least"] == pytest.approx(59 * 0.002)
+    assert detectors["batch"]["pairs_without_cost"] == 1
+    assert "at least $0.1180 (1 pair without a cost)" in Path("run", "summary.md").read_text().replace(
+        "\\", ""
+    )
     assert not detectors["again"]["paid"]
     for detector in detectors.values():
         assert "mean" not in detector["latency_ms"]
+
+
+def test_a_pair_that_a_judges_file_lacks_is_not_asked_about_again(folder: Path) -> None:
+    written("batch.csv", ["id", "verdict"], [(pair["id"], pair["label"]) for pair in PAIRS[1:]])
+    assert ran("--local", "judge:batch.csv") == 0
+    told = Path("run", "summary.md").read_text()
+    assert "1 of 60 pairs of batch failed" in told
+    assert "--resume" not in told
 
 
 def test_a_run_goes_on_with_the_same_file_and_with_no_other(

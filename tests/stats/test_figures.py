@@ -101,6 +101,7 @@ def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() ->
         variants=np.stack([SOME_FAILED] * 4, axis=1),
         dollars=0.02,
         dollars_of_pair=np.full(20, 0.001),
+        stated_dollars=np.where(SOME_FAILED < 0, np.nan, 0.001),
         busy_s=3.0,
         tokens=dict.fromkeys(("prompt", "completion", "cached", "reasoning"), 1),
         settings={"logprobs": True},

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_runs import reactor, run_of
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from benchmarks.detector_info import judge_info
+from benchmarks.report import build_summary, render_markdown, render_text
+from benchmarks.report.page import render_page
+from benchmarks.report.pair_table import PairTable
 from benchmarks.stats.metrics import measured
-from benchmarks.stats.results import DetectorResult, OneDetector
+from benchmarks.stats.results import FAILED, DetectorResult, OneDetector
 from benchmarks.stats.three_way_figures import THREE_WAY, confusion, why_not_three_way
 from kimera.pairs import RELATIONS, Verdict
 
@@ -55,6 +60,29 @@ def test_the_table_is_that_of_scikit_learn_over_the_pairs_counted(drawn: list[tu
     assert found.values["three_way.macro_f1"] == pytest.approx(expected)
     for name, (low, high) in found.intervals.items():
         assert 0 <= low <= found.values[name] <= high <= 1
+
+
+def test_one_that_answered_nothing_is_not_said_to_tell_two_classes_only() -> None:
+    one = one_of(ALL_THREE, None)
+    failed = replace(one, detector=replace(one.detector, verdicts=np.full(3, FAILED, np.int8)))
+    assert why_not_three_way(failed) == "no labelled pair was answered"
+
+
+def test_the_pairs_of_three_classes_are_found_once() -> None:
+    one = one_of(ALL_THREE, [0, -1, 1])
+    assert one.of_three_classes.tolist() == [True, False, True]
+    assert one.of_three_classes is one.of_three_classes
+
+
+@pytest.mark.parametrize("said", [[0, 1, 2, 0], [0, 1, 2, -1]])
+def test_figures_over_some_pairs_only_are_shown_as_such(said: list[int]) -> None:
+    labels = np.array([1, 0, 0, 1], np.int8)
+    detector = replace(reactor(labels), classes=np.array(said, np.int8))
+    run = replace(run_of(labels, detector), classes=np.array([0, 1, 2, 0], np.int8))
+    summary, warning = build_summary(run), "Three-way figures of kimera are over 3 of its 4 labelled pairs"
+    page = render_page(summary, run, PairTable())
+    for told in (render_text(summary, colour=False), render_markdown(summary), page):
+        assert (warning in told.replace("\\", "")) == (-1 in said)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ protocol calls itself, and the module and the value behind it.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -32,18 +30,3 @@ def protocol_named(name: str) -> ChatProtocol:
     module, value = listed
     protocol: ChatProtocol = getattr(import_module(f"{__name__}.{module}"), value)
     return protocol
-
-
-@contextlib.contextmanager
-def listed_as_well(protocol: ChatProtocol) -> Iterator[None]:
-    """Lets `--protocol` name one that is not of this package, for as long as the block runs.
-
-    Raises ValueError for a name that is taken.
-    """
-    if protocol.name in PROTOCOLS:
-        raise ValueError(f"there is a protocol {protocol.name!r} already")
-    PROTOCOLS[protocol.name] = protocol
-    try:
-        yield
-    finally:
-        del PROTOCOLS[protocol.name]
