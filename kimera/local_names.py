@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REACTOR = "kimera"
 GROUP = "kimera.detectors"
-STAGES = {"": None, "screen": "screen", "verify": "verify"}
+STAGES = {"": None} | {name: name for name in ("screen", "verify", "deep", "screen,verify,deep")}
 _ALIAS = re.compile(r"([^=/\\:]*)=(.*)", re.DOTALL)
 _FUNCTION = re.compile(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", re.DOTALL)
 

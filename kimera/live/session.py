@@ -93,7 +93,7 @@ class ContradictionFinder:
         if self._detector:
             for outcome in self._detector.stream([FIRST_PAIR]):
                 self._tell_failures([outcome])
-        elif self._reactor.deciding_stage == "verify":
+        elif self._reactor.deciding_stage != "screen":
             self._reactor.verify([("a", "b")])
 
     def check(
