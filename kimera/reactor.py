@@ -11,7 +11,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import compress, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,8 +19,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.console import as_called
-from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers, verdict_of
+from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers
 from kimera.errors import UserError
 from kimera.models import (
     CLASSES,
@@ -41,12 +40,22 @@ from kimera.models import (
     Verified,
     distinct,
     embed,
-    folder_digest,
     sources_named_in,
     verify,
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
-from kimera.reactor_stages import Stage, StageBounds, Stages, stages_of
+from kimera.reactor_bounds import StageBounds
+from kimera.reactor_stages import Decided, ReactorStats, Stage, Stages, stages_of, verdict_by_stage
+from kimera.shipped_weights import (
+    SHIPPED_BOUNDS,
+    SHIPPED_CROSS_ENCODER,
+    SHIPPED_DEEP,
+    SHIPPED_HEAD,
+    base_of,
+    load_head,
+    made_cross_encoder,
+    shipped_deep,
+)
 from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
 
 __all__ = [
@@ -62,39 +71,10 @@ __all__ = [
     "Stages",
 ]
 
-SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
-SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
-SHIPPED_DEEP = SHIPPED_HEAD.with_name("deep.safetensors")
-SHIPPED_BOUNDS = SHIPPED_HEAD.with_name("stage_bounds.json")
-
 PARTS = 1000  # in which the progress of two readers is told
 
 PairLike: TypeAlias = Pair | tuple[str, str]
 Outcome: TypeAlias = Verdict | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class ReactorStats:
-    """What a reactor has done so far.
-
-    texts: distinct texts, counted chunk by chunk (of `pairs_at_a_time`); each was `encoded` or `from_cache`.
-    read: distinct pairs that cross-encoders read. read_from_cache: those whose scores the cache had.
-    to_deep: pairs that the stages before deep left to it.
-    workers_asked: processes asked for; None is this process with all its cores.
-    workers_used: the most processes that encoded or read; 0 while there was nothing to do.
-    load_s: wall seconds to start processes and load the models; no pair's latency has them in it.
-    """
-
-    pairs: int = 0
-    texts: int = 0
-    encoded: int = 0
-    from_cache: int = 0
-    read: int = 0
-    read_from_cache: int = 0
-    to_deep: int = 0
-    workers_asked: int | None = None
-    workers_used: int = 0
-    load_s: float = 0.0
 
 
 class Reactor(ClosedAtExit):
@@ -109,8 +89,8 @@ class Reactor(ClosedAtExit):
     default "both", but "screen" for an encoder or a head of your own.
     Texts that are too long together for a cross-encoder are read passage by passage.
     cross_encoder, deep: a `CrossEncoder`, or the path of weights for one; by default the shipped ones.
-    deep_base: folder or name of the model that the deep one was made from. bounds: within which a pair is left
-    to the next stage; by default those of the shipped weights.
+    deep_base: folder or name of the model that the deep one was made from. bounds: within which a pair is
+    left to the next stage; by default those of the shipped weights.
     backend, precision, device: of the encoder and the cross-encoders that are made here; see `Encoder`.
     engine: what runs the workers of those, see `Engine`; on "ray" None is one on each CPU.
     symmetric: cross-encoders read each pair in both orders and the mean counts, at twice the time.
@@ -152,7 +132,7 @@ class Reactor(ClosedAtExit):
         used = stages_of(self.stages)
         self.head: ContradictionHead | None = None
         if "screen" in used:
-            self.head = head if isinstance(head, ContradictionHead) else _load_head(head, self.encoder)
+            self.head = head if isinstance(head, ContradictionHead) else load_head(head, self.encoder)
             self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
         make = functools.partial(
             CrossEncoder, backend=backend, precision=precision, device=device, engine=self.engine
@@ -160,16 +140,16 @@ class Reactor(ClosedAtExit):
         self.cross_encoder = self.deep = None
         if "verify" in used:
             weights = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = _cross_encoder(
-                weights, lambda path: make(path, _base_of(path, self.encoder))
+            self.cross_encoder = made_cross_encoder(
+                weights, lambda path: make(path, base_of(path, self.encoder))
             )
         if "deep" in used:
-            weights = _shipped_deep() if deep is None else deep
-            self.deep = _cross_encoder(weights, lambda path: make(path, deep_base))
+            weights = shipped_deep() if deep is None else deep
+            self.deep = made_cross_encoder(weights, lambda path: make(path, deep_base))
         self.bounds = None
         if len(used) == 3:
             self.bounds = bounds or StageBounds.load(SHIPPED_BOUNDS)
-            self.bounds.require(self._weights)
+            self.bounds.require(self.weights)
         self._require_used(used, head=head, verify=cross_encoder, deep=deep, symmetric=symmetric)
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
@@ -200,14 +180,14 @@ class Reactor(ClosedAtExit):
         return (self.deep or self.cross_encoder or self.encoder).runtime
 
     @property
-    def _weights(self) -> dict[str, str]:
-        """Fingerprints of the weights, by stage."""
-        assert self.head and self.cross_encoder and self.deep
-        return {
-            "screen": self.head.fingerprint,
-            "verify": self.cross_encoder.weights.fingerprint,
-            "deep": self.deep.weights.fingerprint,
+    def weights(self) -> dict[str, str]:
+        """Fingerprints of the weights of each stage that is used."""
+        parts = {
+            "screen": self.head,
+            "verify": self.cross_encoder and self.cross_encoder.weights,
+            "deep": self.deep and self.deep.weights,
         }
+        return {stage: part.fingerprint for stage, part in parts.items() if part}
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -268,8 +248,9 @@ class Reactor(ClosedAtExit):
 
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""
-        for model in (self.encoder, *self._readers):
-            model.close()
+        self.encoder.close()
+        for reader in self._readers:
+            reader.close()
 
     def without_cache(self) -> Reactor:
         """The same models, with no cache and counts of its own."""
@@ -279,7 +260,7 @@ class Reactor(ClosedAtExit):
 
     @property
     def _load_s(self) -> float:
-        return sum(model.load_s for model in (self.encoder, *self._readers))
+        return self.encoder.load_s + sum(reader.load_s for reader in self._readers)
 
     def detect(self, pairs: Iterable[PairLike], workers: int | None = None) -> list[Verdict | Failure]:
         """One verdict a pair, in order; a pair with an empty text gives a `Failure` of kind "empty_text"."""
@@ -353,15 +334,15 @@ class Reactor(ClosedAtExit):
 
         Where there are two, the second reads what the first is not sure of. Raises ValueError without any.
         """
-        first, *second = self._readers or [None]
-        if first is None:
+        if not self._readers:
             raise ValueError("the reactor has no cross-encoder; its stages must include verify or deep")
+        first, *second = self._readers
         read = functools.partial(self._read, workers=workers, max_passage_pairs=max_passage_pairs)
         if not second or self.bounds is None:
             return read(first, pairs, on_read=on_read)
         verified = read(first, pairs, on_read=_part(on_read, 0.0, 0.5))
         left = np.flatnonzero(~self.bounds.verify.settles(verified.scores))
-        deep = read(second[0], [pairs[place] for place in left], on_read=_part(on_read, 0.5, 1.0))
+        deep = read(second[0], [pairs[place] for place in left.tolist()], on_read=_part(on_read, 0.5, 1.0))
         self.stats = replace(self.stats, to_deep=self.stats.to_deep + len(left))
         return verified.with_rows(left, deep)
 
@@ -405,11 +386,11 @@ class Reactor(ClosedAtExit):
         latency_ms = busy_s * 1000 / len(chunk)
         self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
         rows = iter(decided)
-        return [_verdict(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+        return [verdict_by_stage(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
 
     def _decide(
         self, pairs: list[tuple[str, str]], workers: int | None, progress: ChunkProgress
-    ) -> list[_Decided]:
+    ) -> list[Decided]:
         """What the stages say of each pair, by the one that decided."""
         probabilities = np.empty((len(pairs), len(CLASSES)), dtype=np.float32)
         stages: list[Stage] = [self.deciding_stage] * len(pairs)
@@ -434,7 +415,7 @@ class Reactor(ClosedAtExit):
                 if place in verified.strongest:
                     strongest[at] = verified.strongest[place]
         passages = map(strongest.get, range(len(pairs)))
-        return list(map(_Decided, stages, probabilities.tolist(), screen_scores, passages))
+        return list(map(Decided, stages, probabilities.tolist(), screen_scores, passages))
 
     def _reader_of(self, verified: Verified, place: int) -> Stage:
         """The stage that gave the probabilities of a pair."""
@@ -453,68 +434,6 @@ class Reactor(ClosedAtExit):
         first, second = rows.reshape(-1, 2).T
         vectors = self.embed(texts, workers, on_encoded).vectors
         return self.screen(vectors[first], vectors[second])
-
-
-def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
-    if path is None and encoder.name not in PACKAGED_NAMES:
-        raise UserError(
-            f"no head is shipped for the encoder {encoder.name!r}. Fit one and pass it: "
-            f"{as_called('kimera train')} FILE --encoder {encoder.name} --out HEAD; "
-            f"then --head HEAD on the command line, or Reactor(encoder={encoder.name!r}, head=HEAD)"
-        )
-    return ContradictionHead.load(SHIPPED_HEAD if path is None else path)
-
-
-def _base_of(weights: str | Path, encoder: Encoder) -> str:
-    """The model that a cross-encoder was made from: the encoder's, if that is it, or else the default one."""
-    if encoder.folder is None or encoder.name in PACKAGED_NAMES:
-        return DEFAULT_MODEL
-    is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
-    return encoder.name if is_base else DEFAULT_MODEL
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """What is known of a pair. probabilities: in the order of `CLASSES`, by `stage`."""
-
-    stage: Stage
-    probabilities: list[float]
-    screen_score: float | None
-    passages: Strongest | None
-
-
-def _verdict(decided: _Decided, latency_ms: float) -> Verdict:
-    contradiction, entailment, neutral = decided.probabilities
-    known = [f"{decided.stage}: P(contradiction) {contradiction:.2f}"]
-    known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
-    if decided.screen_score is not None and decided.stage != "screen":
-        known.append(f"screen: P(contradiction) {decided.screen_score:.2f}")
-    return verdict_of(
-        contradiction,
-        known,
-        decided.passages,
-        latency_ms,
-        "calibrated",
-        screen_score=decided.screen_score,
-        entailment=entailment,
-        neutral=neutral,
-    )
-
-
-def _cross_encoder(
-    weights: CrossEncoder | str | Path, make: Callable[[str | Path], CrossEncoder]
-) -> CrossEncoder:
-    return weights if isinstance(weights, CrossEncoder) else make(weights)
-
-
-def _shipped_deep() -> Path:
-    if not SHIPPED_DEEP.is_file():
-        raise UserError(
-            "no weights of the stage deep are shipped with this version. Fit some and pass them: "
-            f"{as_called('kimera train')} FILE --stage deep --out WEIGHTS; then --deep-weights WEIGHTS on the "
-            "command line, or Reactor(deep=WEIGHTS)"
-        )
-    return SHIPPED_DEEP
 
 
 def _part(

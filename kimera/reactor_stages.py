@@ -1,29 +1,22 @@
-"""The reactor's stages, and the bounds within which one of them leaves a pair to the next.
-
-Each stage costs about ten times what the one before it does and is surer. A pair whose calibrated score lies
-outside a stage's bounds is settled by that stage: there, of pairs held out of every fit, it gave the verdict
-of the deep stage alone in at least the stated share.
-"""
+"""The reactor's stages: their names, what they have done, and what one of them says of a pair."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
-
-from kimera.detectors import THRESHOLD
-from kimera.errors import UserError
+from kimera.detectors import verdict_of
+from kimera.models import Strongest
+from kimera.pairs import Verdict
 
 Stage: TypeAlias = Literal["screen", "verify", "deep"]
 Stages: TypeAlias = Literal["screen", "verify", "both", "deep", "screen,deep", "screen,verify,deep"]
 ASKED: tuple[Stages, ...] = ("screen", "verify", "both", "deep", "screen,verify,deep")
-HELP = """screen: sentence vectors and a head; verify: a small cross-encoder, which reads both texts together; \
-both: run both, and take the verdict of verify; deep: a large cross-encoder, surer and about ten times as slow; \
-screen,verify,deep: each settles what it is sure of, and deep reads the rest"""
+HELP = (
+    "screen: sentence vectors and a head; verify: a small cross-encoder, which reads both texts together; "
+    "both: run both, and take the verdict of verify; deep: a large cross-encoder, surer and about ten times as "
+    "slow; screen,verify,deep: each settles what it is sure of, and deep reads the rest"
+)
 BOTH: tuple[Stage, ...] = ("screen", "verify")
 
 
@@ -35,98 +28,52 @@ def stages_of(stages: Stages) -> tuple[Stage, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Scores from `low` to `high` are left to the next stage."""
+class ReactorStats:
+    """What a reactor has done so far.
 
-    low: float
-    high: float
-
-    def settles(self, scores: np.ndarray) -> np.ndarray:
-        """Which pairs need no further stage: bool of shape (n,). scores: P(contradiction), shape (n,)."""
-        return (scores < self.low) | (scores > self.high)
-
-
-@dataclass(frozen=True)
-class StageBounds:
-    """Those of the two stages before deep.
-
-    agreement: the share of the pairs settled on either side of a stage that deep alone calls the same.
-    weights: fingerprints of the weights that they were found with, by stage; with others they mean nothing.
-    pairs: how many they were found on; to_deep: the share of those that deep read.
+    texts: distinct texts, counted chunk by chunk (of `pairs_at_a_time`); each was `encoded` or `from_cache`.
+    read: distinct pairs that cross-encoders read. read_from_cache: those whose scores the cache had.
+    to_deep: pairs that the stages before deep left to it.
+    workers_asked: processes asked for; None is this process with all its cores.
+    workers_used: the most processes that encoded or read; 0 while there was nothing to do.
+    load_s: wall seconds to start processes and load the models; no pair's latency has them in it.
     """
 
-    screen: Bounds
-    verify: Bounds
-    agreement: float
-    weights: Mapping[str, str]
-    pairs: int
-    to_deep: float
-
-    def save(self, path: str | Path) -> None:
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> StageBounds:
-        """Raises `UserError` where the file is missing or not one that `save` wrote."""
-        try:
-            read = json.loads(Path(path).read_text(encoding="utf-8"))
-            bounds = {name: Bounds(float(read[name]["low"]), float(read[name]["high"])) for name in BOTH}
-            return cls(
-                **bounds,
-                agreement=float(read["agreement"]),
-                weights=dict(read["weights"]),
-                pairs=int(read["pairs"]),
-                to_deep=float(read["to_deep"]),
-            )
-        except (OSError, LookupError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{path} does not hold bounds of the reactor's stages ({type(error).__name__}: {error})"
-            ) from error
-
-    @property
-    def fingerprint(self) -> str:
-        """Names what decides which stage a pair comes to."""
-        return json.dumps([asdict(self.screen), asdict(self.verify)])
-
-    def require(self, weights: Mapping[str, str]) -> None:
-        """Raise `UserError` where a stage has other weights than those that the bounds were found with."""
-        for stage, fingerprint in self.weights.items():
-            if weights[stage] != fingerprint:
-                raise UserError(
-                    f"the bounds between the stages screen, verify and deep were found with other weights of "
-                    f"{stage}. Use one stage, such as deep, or find the bounds of these weights"
-                )
+    pairs: int = 0
+    texts: int = 0
+    encoded: int = 0
+    from_cache: int = 0
+    read: int = 0
+    read_from_cache: int = 0
+    to_deep: int = 0
+    workers_asked: int | None = None
+    workers_used: int = 0
+    load_s: float = 0.0
 
 
-def find_bounds(
-    screen: np.ndarray,
-    verify: np.ndarray,
-    deep: np.ndarray,
-    agreement: float,
-    weights: Mapping[str, str],
-) -> StageBounds:
-    """The widest bounds at which each stage agrees with deep so often, on either side.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is known of a pair. probabilities: in the order of `CLASSES`, by `stage`."""
 
-    screen, verify, deep: calibrated P(contradiction) of the same n pairs, of shape (n,); none that a fit saw.
-    """
-    says = deep >= THRESHOLD
-    first = _bounds(screen, says, agreement)
-    left = ~first.settles(screen)
-    second = _bounds(verify[left], says[left], agreement)
-    to_deep = float((~second.settles(verify[left])).sum() / max(1, len(deep)))
-    return StageBounds(first, second, agreement, dict(weights), len(deep), to_deep)
+    stage: Stage
+    probabilities: list[float]
+    screen_score: float | None
+    passages: Strongest | None
 
 
-def _bounds(scores: np.ndarray, says: np.ndarray, agreement: float) -> Bounds:
-    return Bounds(_low(scores, ~says, agreement), 1 - _low(1 - scores, says, agreement))
-
-
-def _low(scores: np.ndarray, agrees: np.ndarray, agreement: float) -> float:
-    """The greatest score below which at least `agreement` of the pairs agree; 0 where there is none.
-
-    At most `THRESHOLD`, so that no stage overrules its own verdict.
-    """
-    order = np.argsort(scores, kind="stable")
-    share = np.cumsum(agrees[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero((share >= agreement) & (scores[order] < THRESHOLD))
-    return float(scores[order][good[-1]]) if len(good) else 0.0
+def verdict_by_stage(decided: Decided, latency_ms: float) -> Verdict:
+    contradiction, entailment, neutral = decided.probabilities
+    known = [f"{decided.stage}: P(contradiction) {contradiction:.2f}"]
+    known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
+    if decided.screen_score is not None and decided.stage != "screen":
+        known.append(f"screen: P(contradiction) {decided.screen_score:.2f}")
+    return verdict_of(
+        contradiction,
+        known,
+        decided.passages,
+        latency_ms,
+        "calibrated",
+        screen_score=decided.screen_score,
+        entailment=entailment,
+        neutral=neutral,
+    )

@@ -202,8 +202,8 @@ class _Fit:
         """All steps that are left; a checkpoint now and then, and when interrupted."""
         import torch  # only for a fit
 
-        forward = logits_module(self.network)
-        forward = torch.compile(forward, dynamic=True) if self.options.compiled else forward
+        module = logits_module(self.network)
+        forward: Callable[..., Any] = torch.compile(module, dynamic=True) if self.options.compiled else module
         begins = [0, *self.epoch_ends[:-1]]
         evaluate_at = {
             begin + round((end - begin) * share)

@@ -57,7 +57,7 @@ def factors(
 
 def parameters_of(low_rank: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
     """The adapters' parameters, float32 by their names, from what `factors` made of them."""
-    parameters = {}
+    parameters: dict[str, np.ndarray] = {}
     for name, (b, a) in low_rank.items():
         layer = name.removesuffix(".weight")
         parameters |= {f"{layer}.{B}": b.astype(np.float32) / SCALE, f"{layer}.{A}": a.astype(np.float32)}
@@ -85,6 +85,7 @@ def _layer_class() -> type[torch.nn.Module]:
             flat = rows.flatten(0, -2)
             own = torch.nn.functional.linear(flat, self.layer.weight, self.layer.bias)
             few = torch.nn.functional.linear(flat, SCALE * self.adapter_a)
-            return torch.addmm(own, few, self.adapter_b.t()).unflatten(0, rows.shape[:-1])
+            out: torch.Tensor = torch.addmm(own, few, self.adapter_b.t()).unflatten(0, rows.shape[:-1])
+            return out
 
     return AdaptedLinear

@@ -191,7 +191,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    vectors = {"--mp": settings.mp, "--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
+    vectors: dict[str, object] = {
+        "--mp": settings.mp,
+        "--cache-dir": settings.cache_dir,
+        "--no-cache": settings.no_cache,
+    }
     other: dict[str, dict[str, object]] = {
         "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
         "verify": vectors,
