@@ -14,8 +14,8 @@ Stages: TypeAlias = Literal["screen", "verify", "both", "deep", "screen,deep", "
 ASKED: tuple[Stages, ...] = ("screen", "verify", "both", "deep", "screen,verify,deep")
 HELP = (
     "screen: sentence vectors and a head; verify: a small cross-encoder, which reads both texts together; "
-    "both: run both, and take the verdict of verify; deep: a large cross-encoder, surer and about ten times as "
-    "slow; screen,verify,deep: each settles what it is sure of, and deep reads the rest"
+    "both: run both, and take the verdict of verify; deep: a large cross-encoder, surer and about ten times "
+    "as slow; screen,verify,deep: each settles what it is sure of, and deep reads the rest"
 )
 BOTH: tuple[Stage, ...] = ("screen", "verify")
 
