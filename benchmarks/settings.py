@@ -31,7 +31,7 @@ from kimera.reactor_stages import ASKED, HELP
 
 if TYPE_CHECKING:
     from kimera.models import MapName
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
 

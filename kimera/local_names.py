@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from kimera.detectors import VerdictSource
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 REACTOR = "kimera"
 GROUP = "kimera.detectors"

@@ -26,7 +26,7 @@ from kimera.reactor_settings import ReactorSettings
 
 if TYPE_CHECKING:
     from kimera.detectors import VerdictSource
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 
 @dataclass(frozen=True, kw_only=True)

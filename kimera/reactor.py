@@ -45,7 +45,8 @@ from kimera.models import (
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 from kimera.reactor_bounds import StageBounds
-from kimera.reactor_stages import Decided, ReactorStats, Stage, Stages, stages_of, verdict_by_stage
+from kimera.reactor_stages import Stage, Stages, stages_of
+from kimera.reactor_verdicts import Decided, ReactorStats, verdict_by_stage
 from kimera.shipped_weights import (
     SHIPPED_BOUNDS,
     SHIPPED_CROSS_ENCODER,

@@ -107,11 +107,13 @@ def _bounds(scores: np.ndarray, says: np.ndarray, agreement: float) -> Bounds:
 
 
 def _low(scores: np.ndarray, agrees: np.ndarray, agreement: float) -> float:
-    """The greatest score below which at least `agreement` of the pairs agree; 0 where there is none.
+    """A bound below which at least `agreement` of the pairs agree, the greatest; 0 where there is none.
 
-    At most `THRESHOLD`, so that no stage overrules its own verdict.
+    Half-way between two scores, and at most `THRESHOLD`, so that no stage overrules its own verdict.
     """
     order = np.argsort(scores, kind="stable")
+    ordered = np.append(scores[order].astype(float), 1.0)
     share = np.cumsum(agrees[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero((share >= agreement) & (scores[order] < THRESHOLD))
-    return float(scores[order][good[-1]]) if len(good) else 0.0
+    middle = (ordered[:-1] + ordered[1:]) / 2
+    good = np.flatnonzero((share >= agreement) & (ordered[:-1] < middle) & (middle <= THRESHOLD))
+    return float(middle[good[-1]]) if len(good) else 0.0

@@ -1,13 +1,8 @@
-"""The reactor's stages: their names, what they have done, and what one of them says of a pair."""
+"""The names of the reactor's stages, and what people may ask for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
-
-from kimera.detectors import verdict_of
-from kimera.models import Strongest
-from kimera.pairs import Verdict
 
 Stage: TypeAlias = Literal["screen", "verify", "deep"]
 Stages: TypeAlias = Literal["screen", "verify", "both", "deep", "screen,deep", "screen,verify,deep"]
@@ -25,55 +20,3 @@ def stages_of(stages: Stages) -> tuple[Stage, ...]:
     if stages == "both":
         return BOTH
     return tuple(name for name in get_args(Stage) if name in stages.split(","))
-
-
-@dataclass(frozen=True, slots=True)
-class ReactorStats:
-    """What a reactor has done so far.
-
-    texts: distinct texts, counted chunk by chunk (of `pairs_at_a_time`); each was `encoded` or `from_cache`.
-    read: distinct pairs that cross-encoders read. read_from_cache: those whose scores the cache had.
-    to_deep: pairs that the stages before deep left to it.
-    workers_asked: processes asked for; None is this process with all its cores.
-    workers_used: the most processes that encoded or read; 0 while there was nothing to do.
-    load_s: wall seconds to start processes and load the models; no pair's latency has them in it.
-    """
-
-    pairs: int = 0
-    texts: int = 0
-    encoded: int = 0
-    from_cache: int = 0
-    read: int = 0
-    read_from_cache: int = 0
-    to_deep: int = 0
-    workers_asked: int | None = None
-    workers_used: int = 0
-    load_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What is known of a pair. probabilities: in the order of `CLASSES`, by `stage`."""
-
-    stage: Stage
-    probabilities: list[float]
-    screen_score: float | None
-    passages: Strongest | None
-
-
-def verdict_by_stage(decided: Decided, latency_ms: float) -> Verdict:
-    contradiction, entailment, neutral = decided.probabilities
-    known = [f"{decided.stage}: P(contradiction) {contradiction:.2f}"]
-    known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
-    if decided.screen_score is not None and decided.stage != "screen":
-        known.append(f"screen: P(contradiction) {decided.screen_score:.2f}")
-    return verdict_of(
-        contradiction,
-        known,
-        decided.passages,
-        latency_ms,
-        "calibrated",
-        screen_score=decided.screen_score,
-        entailment=entailment,
-        neutral=neutral,
-    )
