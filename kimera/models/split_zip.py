@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kimera.errors import UserError
 
@@ -31,7 +31,7 @@ def installed_parts(parts: Mapping[str, str], search_path: Sequence[str] | None 
 
 
 def _installed(distribution: str, file: str, search_path: Sequence[str] | None) -> Path | None:
-    where = {} if search_path is None else {"path": list(search_path)}
+    where: dict[str, Any] = {} if search_path is None else {"path": list(search_path)}
     for found in importlib.metadata.Distribution.discover(name=distribution, **where):
         for entry in found.files or ():
             path = Path(str(found.locate_file(entry)))
