@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,7 +17,6 @@ from kimera.console import how_to_install
 from kimera.errors import UserError
 from kimera.models.model_folders import model_json
 from kimera.models.remembered_digests import RememberedDigests
-from kimera.models.split_zip import installed_parts, unpack
 
 DEEP_MODEL = "all-mpnet-base-v2"
 HUB_NAME = f"sentence-transformers/{DEEP_MODEL}"
@@ -143,9 +143,14 @@ class _Base:
         self.require(folder, f"Fetch it again: hf download --force-download {HUB_NAME} {' '.join(NEEDED)}")
         return folder
 
+    def _parts(self) -> dict[str, Path]:
+        from kimera.models.split_zip import installed_parts  # what reads pip's files takes a moment
+
+        return installed_parts(PARTS, self.search_path)
+
     def _of_packages(self) -> Path | None:
         """Put together out of the packages; None where not all of them are installed."""
-        parts = installed_parts(PARTS, self.search_path)
+        parts = self._parts()
         if len(parts) < len(PARTS):
             return None
         make_folder(self.models)
@@ -164,6 +169,8 @@ class _Base:
         return self.assembled
 
     def _assemble(self, parts: Sequence[Path]) -> None:
+        from kimera.models.split_zip import unpack
+
         _remove_abandoned(self.models)
         with tempfile.TemporaryDirectory(dir=self.models, prefix=BEING_MADE) as own:
             made = Path(own) / DEEP_MODEL
@@ -199,13 +206,13 @@ class _Base:
         return folder
 
     def _nowhere(self, hub_cache: str | Path, error: str) -> str:
-        parts = installed_parts(PARTS, self.search_path)
+        parts = self._parts()
         lacking = [name for name in PARTS if name not in parts]
         installed = f"of its five packages {', '.join(lacking)} " if parts else "its five packages "
         return (
             f"{DEEP_MODEL}, the base of the deep stage, is not in the local cache of the Hugging Face hub "
             f"({hub_cache}), {installed}{'is' if len(lacking) == 1 else 'are'} not installed, and the hub "
-            f"cannot be reached ({error}); {_how_to_get_it()}"
+            f"did not give it ({error}); {_how_to_get_it()}"
         )
 
 
@@ -228,5 +235,6 @@ def _fault_of_config(path: Path) -> str | None:
 def _remove_abandoned(models: Path) -> None:
     """What processes that were killed left."""
     for path in models.glob(f"{BEING_MADE}*"):
-        if time.time() - path.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may have been faster
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(path)

@@ -12,12 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kimera.errors import UserError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 def installed_parts(parts: Mapping[str, str], search_path: Sequence[str] | None = None) -> dict[str, Path]:
@@ -80,7 +77,7 @@ class JoinedFiles(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """As much as one file has; `read` asks again only at the end of all."""
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self._position < self._ends[-1]:
