@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,7 +17,6 @@ from kimera.console import how_to_install
 from kimera.errors import UserError
 from kimera.models.model_folders import model_json
 from kimera.models.remembered_digests import RememberedDigests
-from kimera.models.split_zip import installed_parts, unpack
 
 DEEP_MODEL = "all-mpnet-base-v2"
 HUB_NAME = f"sentence-transformers/{DEEP_MODEL}"
@@ -54,16 +54,18 @@ def deep_base_folder(
     *,
     published: Mapping[str, str] = PUBLISHED,
     search_path: Sequence[str] | None = None,
+    hub_cache: Path | None = None,
 ) -> Path:
     """The folder of the base, which holds what is published, checked by SHA-256.
 
     name: a folder, or one of `DEEP_NAMES`: that is looked for in the local cache of the Hugging Face hub,
     which is not asked, then in five installed packages, which are put together once in the cache folder, and
-    at last fetched from the hub. published, search_path: for tests, of the files' digests and of packages.
+    at last fetched from the hub. published, search_path, hub_cache: other digests, and other places of
+    packages and of the hub's cache.
 
     Raises `UserError` where it is nowhere, or what was found is damaged or another model.
     """
-    base = _Base(_models(cache_dir), published, search_path)
+    base = _Base(_models(cache_dir), published, search_path, hub_cache)
     if name in DEEP_NAMES:
         return base.find()
     if not (folder := Path(name)).is_dir():
@@ -76,7 +78,7 @@ def deep_base_folder(
 
 def is_deep_base(folder: Path, cache_dir: str | Path | None = None) -> bool:
     """Whether a folder holds the published model."""
-    return _Base(_models(cache_dir), PUBLISHED, None).fault(folder) is None
+    return _Base(_models(cache_dir), PUBLISHED, None, None).fault(folder) is None
 
 
 def _models(cache_dir: str | Path | None) -> Path:
@@ -85,11 +87,12 @@ def _models(cache_dir: str | Path | None) -> Path:
 
 @dataclass(frozen=True)
 class _Base:
-    """models: the folder of the cache for it. published, search_path: see `deep_base_folder`."""
+    """models: the folder of the cache for it. The others: see `deep_base_folder`."""
 
     models: Path
     published: Mapping[str, str]
     search_path: Sequence[str] | None
+    hub_cache: Path | None
 
     def find(self) -> Path:
         # First: to look at it costs nothing, and the content is the same wherever it is found.
@@ -133,16 +136,21 @@ class _Base:
         """In the hub's local cache; None where it, or one of its files, is not."""
         from huggingface_hub import try_to_load_from_cache  # takes a moment, and is not always needed
 
-        paths = [try_to_load_from_cache(HUB_NAME, name) for name in NEEDED]
+        paths = [try_to_load_from_cache(HUB_NAME, name, cache_dir=self.hub_cache) for name in NEEDED]
         if not all(isinstance(path, str) for path in paths):
             return None
         folder = Path(str(paths[0])).parent
         self.require(folder, f"Fetch it again: hf download --force-download {HUB_NAME} {' '.join(NEEDED)}")
         return folder
 
+    def _parts(self) -> dict[str, Path]:
+        from kimera.models.split_zip import installed_parts  # what reads pip's files takes a moment
+
+        return installed_parts(PARTS, self.search_path)
+
     def _of_packages(self) -> Path | None:
         """Put together out of the packages; None where not all of them are installed."""
-        parts = installed_parts(PARTS, self.search_path)
+        parts = self._parts()
         if len(parts) < len(PARTS):
             return None
         make_folder(self.models)
@@ -161,6 +169,8 @@ class _Base:
         return self.assembled
 
     def _assemble(self, parts: Sequence[Path]) -> None:
+        from kimera.models.split_zip import unpack
+
         _remove_abandoned(self.models)
         with tempfile.TemporaryDirectory(dir=self.models, prefix=BEING_MADE) as own:
             made = Path(own) / DEEP_MODEL
@@ -187,20 +197,22 @@ class _Base:
         from huggingface_hub import constants, snapshot_download  # takes a moment, and is not always needed
 
         try:
-            folder = Path(snapshot_download(HUB_NAME, allow_patterns=list(NEEDED)))
+            folder = Path(snapshot_download(HUB_NAME, cache_dir=self.hub_cache, allow_patterns=list(NEEDED)))
         except Exception as error:  # noqa: BLE001 (httpx, the operating system and the hub raise a dozen kinds)
-            raise UserError(self._nowhere(constants.HF_HUB_CACHE, type(error).__name__)) from None
+            raise UserError(
+                self._nowhere(self.hub_cache or constants.HF_HUB_CACHE, type(error).__name__)
+            ) from None
         self.require(folder, f"The hub has another model by this name now; {_how_to_get_it()}")
         return folder
 
-    def _nowhere(self, hub_cache: str, error: str) -> str:
-        parts = installed_parts(PARTS, self.search_path)
+    def _nowhere(self, hub_cache: str | Path, error: str) -> str:
+        parts = self._parts()
         lacking = [name for name in PARTS if name not in parts]
         installed = f"of its five packages {', '.join(lacking)} " if parts else "its five packages "
         return (
             f"{DEEP_MODEL}, the base of the deep stage, is not in the local cache of the Hugging Face hub "
             f"({hub_cache}), {installed}{'is' if len(lacking) == 1 else 'are'} not installed, and the hub "
-            f"cannot be reached ({error}); {_how_to_get_it()}"
+            f"did not give it ({error}); {_how_to_get_it()}"
         )
 
 
@@ -223,5 +235,6 @@ def _fault_of_config(path: Path) -> str | None:
 def _remove_abandoned(models: Path) -> None:
     """What processes that were killed left."""
     for path in models.glob(f"{BEING_MADE}*"):
-        if time.time() - path.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may have been faster
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(path)

@@ -12,12 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from kimera.errors import UserError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 def installed_parts(parts: Mapping[str, str], search_path: Sequence[str] | None = None) -> dict[str, Path]:
@@ -31,7 +28,7 @@ def installed_parts(parts: Mapping[str, str], search_path: Sequence[str] | None 
 
 
 def _installed(distribution: str, file: str, search_path: Sequence[str] | None) -> Path | None:
-    where = {} if search_path is None else {"path": list(search_path)}
+    where: dict[str, Any] = {} if search_path is None else {"path": list(search_path)}
     for found in importlib.metadata.Distribution.discover(name=distribution, **where):
         for entry in found.files or ():
             path = Path(str(found.locate_file(entry)))
@@ -80,7 +77,7 @@ class JoinedFiles(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """As much as one file has; `read` asks again only at the end of all."""
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self._position < self._ends[-1]:
