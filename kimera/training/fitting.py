@@ -36,6 +36,7 @@ from kimera.models import (
 from kimera.models import fit as fit_head
 from kimera.pairs import CONTRADICTION, LABELS, Pair
 from kimera.training.fine_tuning import FINE_TUNING, LabelledTokens, fine_tune
+from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.model_card import (
     Description,
     Figures,
@@ -44,7 +45,13 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.train_settings import TrainSettings, check_settings, public_command, public_name
+from kimera.training.train_settings import (
+    AGREEMENT,
+    TrainSettings,
+    check_settings,
+    public_command,
+    public_name,
+)
 from kimera.training.training_data import (
     Division,
     LabelledFile,
@@ -66,7 +73,7 @@ def fit_stage(settings: TrainSettings) -> int:
 
 def _way_on(settings: TrainSettings) -> str:
     """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
-    kept = not settings.no_cache if settings.stage == "screen" else settings.checkpoint_path.exists()
+    kept = settings.checkpoint_path.exists() if settings.fine_tunes else not settings.no_cache
     if kept:
         return "to continue, give the same command again"
     return "nothing was kept, so the same command starts again from the beginning"
@@ -88,6 +95,8 @@ def _run(settings: TrainSettings) -> int:
     require_both_answers(parts.calibrate, "calibration")
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
 
+    if settings.stage == "bounds":
+        return _fit_bounds(parts, settings)
     fit = _fit_screen if settings.stage == "screen" else _fit_cross_encoder
     if small := too_small(parts):
         _say(f"note: {small}")
@@ -117,6 +126,19 @@ def _run(settings: TrainSettings) -> int:
     tell(figures_table([*card.held_out, *card.evaluation]))
     _say(_next_step(settings))
     _say(f"wrote {settings.weights_path} and {settings.card_path}")
+    return DONE
+
+
+def _fit_bounds(parts: Division, settings: TrainSettings) -> int:
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    bounds, told = fit_bounds(parts, settings.agreement or AGREEMENT, cache=cache, deep_base=settings.base)
+    try:
+        bounds.save(settings.weights_path)
+    except OSError as error:
+        raise _unwritable(error) from error
+    for line in told:
+        _say(line)
+    _say(f"wrote {settings.weights_path}")
     return DONE
 
 

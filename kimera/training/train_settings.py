@@ -16,8 +16,12 @@ from kimera.models import DEEP_MODEL, DEFAULT_MODEL, parse_source
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
-FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors", "deep": "deep.safetensors"}
-BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL}
+STAGES = (*EPOCHS, "bounds")
+FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors", "deep": "deep.safetensors"} | {
+    "bounds": "stage_bounds.json"
+}
+AGREEMENT = 0.99
+BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL, "bounds": DEEP_MODEL}
 
 DESCRIPTION = f"""\
 Fit a stage of the reactor on files of labelled pairs
@@ -60,7 +64,20 @@ class TrainSettings(PairSettings):
 
     GROUPS: ClassVar[Groups] = {
         "": (
-            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
+            *(
+                "files",
+                "eval",
+                "stage",
+                "agreement",
+                "out",
+                "card",
+                "sources",
+                "encoder",
+                "epochs",
+                "seed",
+                "mp",
+                "start",
+            ),
             *("swap", "compile", "cache_dir", "no_cache"),
         ),
         "how the files are read": (PairSettings,),
@@ -79,8 +96,19 @@ class TrainSettings(PairSettings):
         metavar="FILE",
         help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    stage: Literal["screen", "verify", "deep"] = option(
-        "screen", "--stage", choices=tuple(EPOCHS), help="stage to fit (default: %(default)s)"
+    stage: Literal["screen", "verify", "deep", "bounds"] = option(
+        "screen",
+        "--stage",
+        choices=STAGES,
+        help="stage to fit; bounds: within which one of the shipped stages leaves a pair to the next (default: "
+        "%(default)s)",
+    )
+    agreement: float | None = option(
+        None,
+        "--agreement",
+        type=share,
+        metavar="SHARE",
+        help=f"bounds: how often a stage has to agree with deep where it settles pairs (default: {AGREEMENT:g})",
     )
     out: Path | None = option(
         None,
@@ -167,6 +195,11 @@ class TrainSettings(PairSettings):
         return self.encoder or BASES[self.stage]
 
     @property
+    def fine_tunes(self) -> bool:
+        """Whether a cross-encoder is fitted, in hours that a checkpoint keeps."""
+        return self.stage in {"verify", "deep"}
+
+    @property
     def max_epochs(self) -> int:
         return EPOCHS[self.stage] if self.epochs is None else self.epochs
 
@@ -191,15 +224,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    vectors: dict[str, object] = {
-        "--mp": settings.mp,
-        "--cache-dir": settings.cache_dir,
-        "--no-cache": settings.no_cache,
-    }
+    of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
+    of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
+    of_bounds = {"--agreement": settings.agreement}
+    of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
-        "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
-        "verify": vectors,
-        "deep": vectors,
+        "screen": {**of_networks, **of_bounds},
+        "verify": {**of_vectors, "--mp": settings.mp, **of_bounds},
+        "deep": {**of_vectors, "--mp": settings.mp, **of_bounds},
+        "bounds": {**of_networks, **of_fits, "--mp": settings.mp, "--sources": settings.sources},
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
@@ -207,6 +240,8 @@ def check_settings(settings: TrainSettings) -> None:
         if path and not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
+    if settings.stage == "bounds":
+        return
     _check_writable(settings.card_path)
     if settings.card_path.resolve() == settings.weights_path.resolve():
         raise UserError(
