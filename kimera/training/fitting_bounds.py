@@ -1,4 +1,4 @@
-"""The bounds between the reactor's stages, found on pairs that no fit saw, and written with what they cost."""
+"""The bounds between the reactor's stages, found on pairs that no fit saw, and what they cost."""
 
 from __future__ import annotations
 

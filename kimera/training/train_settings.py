@@ -100,15 +100,16 @@ class TrainSettings(PairSettings):
         "screen",
         "--stage",
         choices=STAGES,
-        help="stage to fit; bounds: within which one of the shipped stages leaves a pair to the next (default: "
-        "%(default)s)",
+        help="stage to fit; bounds: within which each of the shipped stages leaves a pair to the next "
+        "(default: %(default)s)",
     )
     agreement: float | None = option(
         None,
         "--agreement",
         type=share,
         metavar="SHARE",
-        help=f"bounds: how often a stage has to agree with deep where it settles pairs (default: {AGREEMENT:g})",
+        help="bounds: how often a stage has to agree with deep where it settles pairs (default: "
+        f"{AGREEMENT:g})",
     )
     out: Path | None = option(
         None,
