@@ -117,7 +117,10 @@ class CrossEncoder(PairModel):
         return logits_module(network)
 
     def _maker(self) -> Callable[..., CrossEncoder]:
-        return functools.partial(CrossEncoder, self.weights, name_elsewhere(self.name, self.folder))
+        # By its name each machine finds the deep stage's base where it has it.
+        is_named = self.name in DEEP_NAMES
+        name = self.name if is_named else name_elsewhere(self.name, self.folder)
+        return functools.partial(CrossEncoder, self.weights, name)
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Of `logits`, shape (n, 3), what `predict` gives."""
