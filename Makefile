@@ -68,9 +68,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 # UPGRADE= keeps what is pinned and still fits.
 UPGRADE := --upgrade
 COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --custom-compile-command "make lock" --no-config --strip-extras \
-	--all-extras --annotation-style line --constraint constraints.txt pyproject.toml
+	--all-extras --annotation-style line --constraint constraints.txt --override $(VENV)-lock/overrides.txt pyproject.toml
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
+	@# The packages of deep-offline ask for an add-on of Orange, which nothing here uses: docs/dependencies.md.
+	printf 'aait; python_version < "3"\n' >$(VENV)-lock/overrides.txt
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(COMPILE) $(UPGRADE) --universal --python-version 3.11 --output-file requirements.lock
 	$(COMPILE) $(UPGRADE) --resolution lowest-direct --only-binary :all: --python-version 3.11 --python-platform linux \

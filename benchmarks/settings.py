@@ -27,10 +27,11 @@ from kimera.files import FILES, PairSettings
 from kimera.local_names import absolute_name
 from kimera.local_settings import LocalSettings
 from kimera.reactor_settings import ReactorSettings, check_cache, idle_address
+from kimera.reactor_stages import ASKED, HELP
 
 if TYPE_CHECKING:
     from kimera.models import MapName
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
 
@@ -402,11 +403,9 @@ class RunSettings(
     reactor: Stages | None = option(
         None,
         "--reactor",
-        choices=("screen", "verify", "both"),
+        choices=ASKED,
         identity=True,
-        help="screen: sentence vectors and a head; verify: a cross-encoder that reads both texts together; "
-        "both: run both, and take the verdict of verify (default: both; screen if --encoder or --head is "
-        "given)",
+        help=f"{HELP} (default: both; screen if --encoder or --head is given)",
     )
 
     @property

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 # What a reactor takes whose named stage decides; its head screens in any case.
-_STAGES: Mapping[str, Stages] = {"screen": "screen", "verify": "both"}
+_STAGES: Mapping[str, Stages] = {
+    "screen": "screen",
+    "verify": "both",
+    "deep": "screen,deep",
+    "screen,verify,deep": "screen,verify,deep",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +36,10 @@ class DecidingSettings(LocalSettings):
         LocalSettings,
         "local",
         help="the local detector that reads the candidates: kimera or kimera:verify, the cross-encoder; "
-        "kimera:screen, the head; an NLI model or sentence-transformers CrossEncoder by its name on the "
-        "Hugging Face hub or its folder; MODULE:FUNCTION or FILE.py:FUNCTION, which takes a list of (text1, "
-        "text2) and gives scores or verdicts; or several of these, 'A>B': B gets what A is not sure of. "
+        "kimera:deep, the large one; kimera:screen, the head; an NLI model or sentence-transformers "
+        "CrossEncoder by its name on the Hugging Face hub or its folder; MODULE:FUNCTION or "
+        "FILE.py:FUNCTION, which takes a list of (text1, text2) and gives scores or verdicts; or several of "
+        "these, 'A>B': B gets what A is not sure of. "
         "TITLE= names it in the findings (default: kimera)",
     )
 
@@ -92,7 +98,7 @@ def given_to_stages(source: VerdictSource | None) -> Mapping[str, int]:
 
 def check_deciding(settings: ReactorSettings, name: LocalName) -> None:
     """Raises UserError for weights that would read nothing."""
-    if settings.verify_weights and not any(map(is_reactor, stages_in([name]))):
+    if (settings.verify_weights or settings.deep_weights) and not any(map(is_reactor, stages_in([name]))):
         raise UserError(
             f"--verify-weights are those of the reactor's cross-encoder, and {name.title} decides; leave out "
             "one of --verify-weights and --local"
@@ -107,7 +113,7 @@ def finding_reactor(settings: ReactorSettings, name: LocalName, stages: Stages |
     if is_reactor(name):
         return reactor_of(settings, _STAGES.get(name.rest, stages))
     has_head = settings.head is not None or settings.encoder in PACKAGED_NAMES
-    finding = replace(settings, verify_weights=None, symmetric=False)
+    finding = replace(settings, verify_weights=None, deep_weights=None, symmetric=False)
     # Of a reactor without a head only the encoder is used: its cross-encoder is never loaded.
     return reactor_of(finding, "screen" if has_head else "verify")
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from kimera.detectors import VerdictSource
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 REACTOR = "kimera"
 GROUP = "kimera.detectors"
-STAGES = {"": None, "screen": "screen", "verify": "verify"}
+STAGES = {"": None} | {name: name for name in ("screen", "verify", "deep", "screen,verify,deep")}
 _ALIAS = re.compile(r"([^=/\\:]*)=(.*)", re.DOTALL)
 _FUNCTION = re.compile(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", re.DOTALL)
 

@@ -26,7 +26,7 @@ from kimera.reactor_settings import ReactorSettings
 
 if TYPE_CHECKING:
     from kimera.detectors import VerdictSource
-    from kimera.reactor import Stages
+    from kimera.reactor_stages import Stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ def idle_options(names: Sequence[LocalName]) -> set[str]:
     """The settings, by name, that do nothing for any of these detectors."""
     stages = list(stages_in(names))
     kinds = {name.kind for name in stages}
-    of_reactor = {"reactor", "encoder", "head", "verify_weights"}
+    of_reactor = {"reactor", "encoder", "head", "verify_weights", "deep_weights", "deep_base"}
     of_models = {"symmetric", "backend", "precision", "device", "no_cache", "cache_size", "cache_dir"}
     idle = set() if REACTOR in kinds else of_reactor
     if all(name.rest for name in stages if name.kind == REACTOR):

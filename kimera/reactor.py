@@ -1,15 +1,17 @@
-"""Reactor: pairs of texts to verdicts, in two stages.
+"""Reactor: pairs of texts to verdicts, in up to three stages.
 
 Screen: sentence vectors and a trained contradiction head, microseconds a pair once the vectors are there.
-Verify: a cross-encoder, which reads both texts of a pair together and is surer by far.
+Verify: a small cross-encoder, which reads both texts of a pair together and is surer by far.
+Deep: a large one, surer still, about ten times as slow.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import compress, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,10 +19,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.console import as_called
-from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers, verdict_of
+from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers
 from kimera.errors import UserError
 from kimera.models import (
+    CLASSES,
+    DEEP_MODEL,
     DEFAULT_MODEL,
     MAX_PASSAGE_PAIRS,
     PACKAGED_NAMES,
@@ -37,15 +40,29 @@ from kimera.models import (
     Verified,
     distinct,
     embed,
-    folder_digest,
     sources_named_in,
     verify,
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
+from kimera.reactor_bounds import StageBounds
+from kimera.reactor_stages import Stage, Stages, stages_of
+from kimera.reactor_verdicts import Decided, ReactorStats, verdict_by_stage
+from kimera.shipped_weights import (
+    SHIPPED_BOUNDS,
+    SHIPPED_CROSS_ENCODER,
+    SHIPPED_DEEP,
+    SHIPPED_HEAD,
+    base_of,
+    load_head,
+    made_cross_encoder,
+    shipped_deep,
+)
 from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
 
 __all__ = [
+    "SHIPPED_BOUNDS",
     "SHIPPED_CROSS_ENCODER",
+    "SHIPPED_DEEP",
     "SHIPPED_HEAD",
     "THRESHOLD",
     "Outcome",
@@ -55,34 +72,10 @@ __all__ = [
     "Stages",
 ]
 
-SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
-SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
+PARTS = 1000  # in which the progress of two readers is told
 
 PairLike: TypeAlias = Pair | tuple[str, str]
-Stages: TypeAlias = Literal["screen", "verify", "both"]
 Outcome: TypeAlias = Verdict | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class ReactorStats:
-    """What a reactor has done so far.
-
-    texts: distinct texts, counted chunk by chunk (of `pairs_at_a_time`); each was `encoded` or `from_cache`.
-    read: distinct pairs that the cross-encoder read. read_from_cache: those whose scores the cache had.
-    workers_asked: processes asked for; None is this process with all its cores.
-    workers_used: the most processes that encoded or read; 0 while there was nothing to do.
-    load_s: wall seconds to start processes and load the models; no pair's latency has them in it.
-    """
-
-    pairs: int = 0
-    texts: int = 0
-    encoded: int = 0
-    from_cache: int = 0
-    read: int = 0
-    read_from_cache: int = 0
-    workers_asked: int | None = None
-    workers_used: int = 0
-    load_s: float = 0.0
 
 
 class Reactor(ClosedAtExit):
@@ -91,14 +84,17 @@ class Reactor(ClosedAtExit):
     encoder: an `Encoder`, or a model's name or folder. head: a `ContradictionHead`, or the path of one;
     by default the one shipped for the default encoder. cache: by default one in the user's cache folder;
     None keeps nothing. workers: processes, unless a call says otherwise; None is this process.
-    stages: "screen" (encoder and head), "verify" (the cross-encoder) or "both", where the verdict is the
-    cross-encoder's, and carries the head's as `screen_score`. By default "both", but "screen" for an encoder
-    or a head of your own.
-    Texts that are too long together for the cross-encoder are read passage by passage.
-    cross_encoder: a `CrossEncoder`, or the path of weights for one; by default the shipped one.
-    backend, precision, device: of the encoder and the cross-encoder that are made here; see `Encoder`.
-    engine: what runs the workers of those two, see `Engine`; on "ray" None is one on each CPU.
-    symmetric: the cross-encoder reads each pair in both orders and the mean counts, at twice the time.
+    stages: "screen" (encoder and head), "verify" (the small cross-encoder), "both", where the verdict is the
+    cross-encoder's, and carries the head's as `screen_score`, "deep" (the large cross-encoder), or
+    "screen,verify,deep", where each stage settles what it is sure of and leaves the rest to the next one. By
+    default "both", but "screen" for an encoder or a head of your own.
+    Texts that are too long together for a cross-encoder are read passage by passage.
+    cross_encoder, deep: a `CrossEncoder`, or the path of weights for one; by default the shipped ones.
+    deep_base: folder or name of the model that the deep one was made from. bounds: within which a pair is
+    left to the next stage; by default those of the shipped weights.
+    backend, precision, device: of the encoder and the cross-encoders that are made here; see `Encoder`.
+    engine: what runs the workers of those, see `Engine`; on "ray" None is one on each CPU.
+    symmetric: cross-encoders read each pair in both orders and the mean counts, at twice the time.
     Raises `UserError` if weights are missing or belong to another encoder.
 
     A context manager: `close` ends the worker processes. On warm caches torch is never imported.
@@ -115,6 +111,9 @@ class Reactor(ClosedAtExit):
         *,
         stages: Stages | None = None,
         cross_encoder: CrossEncoder | str | Path | None = None,
+        deep: CrossEncoder | str | Path | None = None,
+        deep_base: str | Path = DEEP_MODEL,
+        bounds: StageBounds | None = None,
         symmetric: bool = False,
         backend: Backend | None = None,
         precision: Precision | None = None,
@@ -131,45 +130,65 @@ class Reactor(ClosedAtExit):
         self.stages: Stages = stages or (
             "both" if self._has_shipped_head or cross_encoder is not None else "screen"
         )
+        used = stages_of(self.stages)
         self.head: ContradictionHead | None = None
-        if self.stages != "verify":
-            self.head = head if isinstance(head, ContradictionHead) else _load_head(head, self.encoder)
+        if "screen" in used:
+            self.head = head if isinstance(head, ContradictionHead) else load_head(head, self.encoder)
             self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
-        self.cross_encoder: CrossEncoder | None = None
-        if self.stages != "screen":
+        make = functools.partial(
+            CrossEncoder, backend=backend, precision=precision, device=device, engine=self.engine
+        )
+        self.cross_encoder = self.deep = None
+        if "verify" in used:
             weights = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = (
-                weights
-                if isinstance(weights, CrossEncoder)
-                else CrossEncoder(
-                    weights,
-                    _base_of(weights, self.encoder),
-                    backend=backend,
-                    precision=precision,
-                    device=device,
-                    engine=self.engine,
-                )
+            self.cross_encoder = made_cross_encoder(
+                weights, lambda path: make(path, base_of(path, self.encoder))
             )
-        if symmetric and self.cross_encoder is None:
-            raise UserError("symmetric applies to the cross-encoder, but only screen is used")
-        if cross_encoder is not None and self.cross_encoder is None:
-            raise UserError("a cross-encoder was given, but only screen is used")
-        if head is not None and self.head is None:
-            raise UserError("a head was given, but only verify is used")
+        if "deep" in used:
+            weights = shipped_deep() if deep is None else deep
+            self.deep = made_cross_encoder(weights, lambda path: make(path, deep_base))
+        self.bounds = None
+        if len(used) == 3:
+            self.bounds = bounds or StageBounds.load(SHIPPED_BOUNDS)
+            self.bounds.require(self.weights)
+        self._require_used(used, head=head, verify=cross_encoder, deep=deep, symmetric=symmetric)
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
         self.stats = ReactorStats(workers_asked=workers)
 
+    def _require_used(self, used: tuple[Stage, ...], *, symmetric: bool, **given: object) -> None:
+        """Raise `UserError` for what was given and does nothing."""
+        given["screen"] = given.pop("head")
+        for stage, weights in given.items():
+            if weights is not None and stage not in used:
+                raise UserError(f"weights of {stage} were given, but only {' and '.join(used)} is used")
+        if symmetric and used == ("screen",):
+            raise UserError("symmetric applies to cross-encoders, but only screen is used")
+
     @property
-    def deciding_stage(self) -> Literal["screen", "verify"]:
-        """The stage that gives the verdict, and its score."""
-        return "verify" if self.cross_encoder else "screen"
+    def deciding_stage(self) -> Stage:
+        """The stage that gives the verdict, and its score, where no earlier one settles it."""
+        return stages_of(self.stages)[-1]
+
+    @property
+    def _readers(self) -> list[CrossEncoder]:
+        return [model for model in (self.cross_encoder, self.deep) if model]
 
     @property
     def runtime(self) -> Runtime:
         """Of the stage that gives the verdict."""
-        return (self.cross_encoder or self.encoder).runtime
+        return (self.deep or self.cross_encoder or self.encoder).runtime
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Fingerprints of the weights of each stage that is used."""
+        parts = {
+            "screen": self.head,
+            "verify": self.cross_encoder and self.cross_encoder.weights,
+            "deep": self.deep and self.deep.weights,
+        }
+        return {stage: part.fingerprint for stage, part in parts.items() if part}
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -180,6 +199,10 @@ class Reactor(ClosedAtExit):
             fingerprints["head"] = self.head.fingerprint
         if self.cross_encoder:
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
+        if self.deep:
+            fingerprints["deep"] = self.deep.output_fingerprint
+        if self.bounds:
+            fingerprints["bounds"] = self.bounds.fingerprint
         return fingerprints
 
     def take_settings(self, settings: Mapping[str, Any]) -> None:
@@ -206,7 +229,8 @@ class Reactor(ClosedAtExit):
     def counts(self) -> dict[str, float]:
         """What of `stats` adds up over several reactors, and how many processes were used."""
         stats = asdict(self.stats)
-        return {name: stats[name] for name in (*COUNTED, "workers_used")}
+        names = [name for name in (*COUNTED, "workers_used") if name != "to_deep" or self.bounds]
+        return {name: stats[name] for name in names}
 
     @property
     def trained_on(self) -> list[str] | None:
@@ -214,8 +238,8 @@ class Reactor(ClosedAtExit):
 
         The shipped head was fitted on what the shipped cross-encoder was; heads record nothing themselves.
         """
-        if self.cross_encoder:
-            weights = self.cross_encoder.weights
+        if self._readers:
+            weights = self._readers[-1].weights
         elif self._has_shipped_head:
             weights = CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER)
         else:
@@ -226,8 +250,8 @@ class Reactor(ClosedAtExit):
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""
         self.encoder.close()
-        if self.cross_encoder:
-            self.cross_encoder.close()
+        for reader in self._readers:
+            reader.close()
 
     def without_cache(self) -> Reactor:
         """The same models, with no cache and counts of its own."""
@@ -237,7 +261,7 @@ class Reactor(ClosedAtExit):
 
     @property
     def _load_s(self) -> float:
-        return self.encoder.load_s + (self.cross_encoder.load_s if self.cross_encoder else 0.0)
+        return self.encoder.load_s + sum(reader.load_s for reader in self._readers)
 
     def detect(self, pairs: Iterable[PairLike], workers: int | None = None) -> list[Verdict | Failure]:
         """One verdict a pair, in order; a pair with an empty text gives a `Failure` of kind "empty_text"."""
@@ -296,7 +320,7 @@ class Reactor(ClosedAtExit):
         first, second: the vectors of n pairs, of shape (n, dimension). Raises ValueError without a head.
         """
         if self.head is None:
-            raise ValueError("the reactor has no head; its stages must be screen or both")
+            raise ValueError("the reactor has no head; its stages must include screen")
         return self.head.predict(first, second)
 
     def verify(
@@ -307,15 +331,34 @@ class Reactor(ClosedAtExit):
         *,
         max_passage_pairs: int = MAX_PASSAGE_PAIRS,
     ) -> Verified:
-        """What the cross-encoder says, in both orders where `symmetric`; see `verification.verify`.
+        """What the cross-encoders say, in both orders where `symmetric`; see `verification.verify`.
 
-        Raises ValueError without a cross-encoder.
+        Where there are two, the second reads what the first is not sure of. Raises ValueError without any.
         """
-        if self.cross_encoder is None:
-            raise ValueError("the reactor has no cross-encoder; its stages must be verify or both")
+        if not self._readers:
+            raise ValueError("the reactor has no cross-encoder; its stages must include verify or deep")
+        first, *second = self._readers
+        read = functools.partial(self._read, workers=workers, max_passage_pairs=max_passage_pairs)
+        if not second or self.bounds is None:
+            return read(first, pairs, on_read=on_read)
+        verified = read(first, pairs, on_read=_part(on_read, 0.0, 0.5))
+        left = np.flatnonzero(~self.bounds.verify.settles(verified.scores))
+        deep = read(second[0], [pairs[place] for place in left.tolist()], on_read=_part(on_read, 0.5, 1.0))
+        self.stats = replace(self.stats, to_deep=self.stats.to_deep + len(left))
+        return verified.with_rows(left, deep)
+
+    def _read(
+        self,
+        model: CrossEncoder,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        workers: int | None,
+        max_passage_pairs: int,
+        on_read: Callable[[int, int], object] | None,
+    ) -> Verified:
         verified = verify(
             pairs,
-            self.cross_encoder,
+            model,
             self.cache,
             symmetric=self.symmetric,
             workers=self._workers(workers),
@@ -339,22 +382,47 @@ class Reactor(ClosedAtExit):
         start, loaded_s = time.perf_counter(), self._load_s
         answerable = [all(text.strip() for text in texts) for texts in chunk]
         pairs = list(compress(chunk, answerable))
-        by_stage: dict[str, np.ndarray] = {}
-        strongest: dict[int, Strongest] = {}
-        if self.head:
-            share = 0.5 if self.cross_encoder else 1.0
-            by_stage["screen"] = self._screened(pairs, workers, progress.part(0.0, share))
-        if self.cross_encoder:
-            verified = self.verify(pairs, workers, progress.part(0.5 if self.head else 0.0, 1.0))
-            by_stage["verify"], strongest = verified.probabilities, verified.strongest
-        screen_scores = by_stage["screen"][:, 0].tolist() if len(by_stage) > 1 else [None] * len(pairs)
+        decided = self._decide(pairs, workers, progress)
         busy_s = time.perf_counter() - start - (self._load_s - loaded_s)
         latency_ms = busy_s * 1000 / len(chunk)
         self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
-        stage = self.deciding_stage
-        passages = [strongest.get(place) for place in range(len(pairs))]
-        rows = zip(by_stage[stage].tolist(), screen_scores, passages, strict=True)
-        return [_verdict(stage, *next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+        rows = iter(decided)
+        return [verdict_by_stage(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+
+    def _decide(
+        self, pairs: list[tuple[str, str]], workers: int | None, progress: ChunkProgress
+    ) -> list[Decided]:
+        """What the stages say of each pair, by the one that decided."""
+        probabilities = np.empty((len(pairs), len(CLASSES)), dtype=np.float32)
+        stages: list[Stage] = [self.deciding_stage] * len(pairs)
+        screen_scores: list[float | None] = [None] * len(pairs)
+        strongest: dict[int, Strongest] = {}
+        left = np.arange(len(pairs))
+        if self.head:
+            probabilities[:] = self._screened(
+                pairs, workers, progress.part(0.0, 0.5 if self._readers else 1.0)
+            )
+            if self.bounds:
+                left = np.flatnonzero(~self.bounds.screen.settles(probabilities[:, 0]))
+                stages = ["screen"] * len(pairs)
+            if self._readers:
+                screen_scores = probabilities[:, 0].tolist()
+        if self._readers:
+            part = progress.part(0.5 if self.head else 0.0, 1.0)
+            verified = self.verify([pairs[place] for place in left.tolist()], workers, part)
+            probabilities[left] = verified.probabilities
+            for place, at in enumerate(left.tolist()):
+                stages[at] = self._reader_of(verified, place)
+                if place in verified.strongest:
+                    strongest[at] = verified.strongest[place]
+        passages = map(strongest.get, range(len(pairs)))
+        return list(map(Decided, stages, probabilities.tolist(), screen_scores, passages))
+
+    def _reader_of(self, verified: Verified, place: int) -> Stage:
+        """The stage that gave the probabilities of a pair."""
+        if verified.again is None:
+            return self.deciding_stage
+        return "deep" if verified.again[place] else "verify"
 
     def _screened(
         self,
@@ -369,43 +437,10 @@ class Reactor(ClosedAtExit):
         return self.screen(vectors[first], vectors[second])
 
 
-def _load_head(path: str | Path | None, encoder: Encoder) -> ContradictionHead:
-    if path is None and encoder.name not in PACKAGED_NAMES:
-        raise UserError(
-            f"no head is shipped for the encoder {encoder.name!r}. Fit one and pass it: "
-            f"{as_called('kimera train')} FILE --encoder {encoder.name} --out HEAD; "
-            f"then --head HEAD on the command line, or Reactor(encoder={encoder.name!r}, head=HEAD)"
-        )
-    return ContradictionHead.load(SHIPPED_HEAD if path is None else path)
-
-
-def _base_of(weights: str | Path, encoder: Encoder) -> str:
-    """The model that a cross-encoder was made from: the encoder's, if that is it, or else the default one."""
-    if encoder.folder is None or encoder.name in PACKAGED_NAMES:
-        return DEFAULT_MODEL
-    is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
-    return encoder.name if is_base else DEFAULT_MODEL
-
-
-def _verdict(
-    stage: str,
-    probabilities: list[float],
-    screen_score: float | None,
-    passages: Strongest | None,
-    latency_ms: float,
-) -> Verdict:
-    contradiction, entailment, neutral = probabilities
-    known = [f"{stage}: P(contradiction) {contradiction:.2f}"]
-    known.append(f"neutral {neutral:.2f}, entailment {entailment:.2f}")
-    if screen_score is not None:
-        known.append(f"screen: P(contradiction) {screen_score:.2f}")
-    return verdict_of(
-        contradiction,
-        known,
-        passages,
-        latency_ms,
-        "calibrated",
-        screen_score=screen_score,
-        entailment=entailment,
-        neutral=neutral,
-    )
+def _part(
+    on_read: Callable[[int, int], object] | None, begin: float, end: float
+) -> Callable[[int, int], object] | None:
+    """Tells the progress of a part of the work, from `begin` to `end` of it, as that of the whole."""
+    if on_read is None:
+        return None
+    return lambda done, total: on_read(round(PARTS * (begin + (end - begin) * done / max(1, total))), PARTS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from kimera.cache import CacheSettings
 from kimera.console import changed, note, option, whole
 from kimera.errors import UserError
-from kimera.models import DEFAULT_MODEL, Backend, Device, Precision
+from kimera.models import DEEP_MODEL, DEFAULT_MODEL, Backend, Device, Precision
 from kimera.workers import EngineName
 
 if TYPE_CHECKING:
@@ -29,6 +29,23 @@ class ModelSettings:
         identity=True,
         path=True,
         help="cross-encoder weights that kimera train --stage verify wrote",
+    )
+    deep_weights: str | None = option(
+        None,
+        "--deep-weights",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="weights of the stage deep that kimera train --stage deep wrote",
+    )
+    deep_base: str = option(
+        DEEP_MODEL,
+        "--deep-base",
+        metavar="NAME",
+        identity=True,
+        path=True,
+        help="folder of the model that the stage deep was made from (default: %(default)s, looked for in the "
+        "Hugging Face cache, the installed packages and on the hub)",
     )
     encoder: str = option(
         DEFAULT_MODEL,
@@ -145,6 +162,8 @@ def models_of(settings: ModelSettings) -> dict[str, Any]:
         "encoder": settings.encoder,
         "head": settings.head,
         "cross_encoder": settings.verify_weights,
+        "deep": settings.deep_weights,
+        "deep_base": settings.deep_base,
         "backend": settings.backend,
         "precision": settings.precision,
         "device": settings.device,

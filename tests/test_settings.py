@@ -265,7 +265,17 @@ def test_nor_where_findings_and_weights_are_written_nor_who_may_connect(
     assert not Path("important.txt").exists()
 
 
-ONLY_READ = {"dataset", "files", "eval", "prompt", "sources", "head", "verify_weights", "start"}
+ONLY_READ = {
+    "dataset",
+    "files",
+    "eval",
+    "prompt",
+    "sources",
+    "head",
+    "verify_weights",
+    "deep_weights",
+    "start",
+}
 
 
 @pytest.mark.parametrize("command", WITH_TABLES)

@@ -30,6 +30,25 @@ def write_tiny_model(folder: Path) -> Path:
     return folder
 
 
+def write_tiny_mpnet(folder: Path) -> Path:
+    """Of the deep stage's kind. Its vocabulary is the packaged model's, so that one tokenizer serves both."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.MPNetConfig(
+        vocab_size=30_522,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=66,
+    )
+    transformers.MPNetModel(config, add_pooling_layer=False).save_pretrained(folder)
+    shutil.copy(model_folder(DEFAULT_MODEL) / "tokenizer.json", folder)
+    return folder
+
+
 def random_weights(folder: Path) -> CrossEncoderWeights:
     """A cross-encoder that nobody fitted: its scores mean nothing, and differ from pair to pair."""
     network, new_layers = open_network(folder)

@@ -210,7 +210,9 @@ def _stages(detector: Detector) -> str:
         return printable(f"{precision} on {settings.get('backend')}")
     if not stages or not precision:  # another local detector may have settings of these names
         return MISSING
-    stages = "screen and verify" if stages == "both" else stages
+    stages = "screen and verify" if stages == "both" else stages.replace(",", ", ")
+    if "to_deep" in settings:
+        stages += f" ({settings['to_deep']:,} pairs read by deep)"
     symmetric = ", both orders" if settings.get("symmetric") else ""
     return printable(f"{stages}, {precision}{symmetric}")
 

@@ -27,8 +27,8 @@ from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, 
 from kimera.errors import UserError
 
 DESCRIPTION = """\
-The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime, and the
-judges' replies that --cache-replies kept. What is deleted is
+The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime or put
+together, and the judges' replies that --cache-replies kept. What is deleted is
 computed again when it is needed; replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
@@ -111,7 +111,7 @@ def _show(folder: Path) -> None:
     tell(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
     tell(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
     tell(f"replies of judges: {_megabytes(replies)}")
-    tell(f"models for onnxruntime: {len(models)}, {_megabytes(models)}")
+    tell(f"files of models: {len(models)}, {_megabytes(models)}")
 
 
 def _clear(folder: Path, kinds: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ def _files(folder: Path, kind: str) -> list[Path]:
     pattern = {
         "vectors": f"{FILE_NAME}*",
         "replies": f"{REPLIES_FILE_NAME}*",
-        "models": f"{MODELS}/*",
+        "models": f"{MODELS}/**/*",
     }[kind]
     return [path for path in folder.glob(pattern) if path.is_file()]
 

@@ -56,7 +56,7 @@ def by_reactor(reactor: Reactor) -> Decide:
             yield Block(rows, said.scores, said.read)
             start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
 
-    return verified if reactor.deciding_stage == "verify" else screened_already
+    return verified if reactor.deciding_stage != "screen" else screened_already
 
 
 def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:

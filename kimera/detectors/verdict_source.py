@@ -10,7 +10,7 @@ from kimera.pairs import Failure, Pair, Verdict
 
 THRESHOLD = 0.5  # of a score, from which on the verdict is contradiction
 # What a source may count of its work; see `VerdictSource.counts`.
-COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "load_s")
+COUNTED = ("texts", "encoded", "from_cache", "read", "read_from_cache", "to_deep", "load_s")
 
 
 class VerdictSource(Protocol):

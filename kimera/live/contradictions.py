@@ -19,7 +19,8 @@ class NumberedStatement:
 class Contradiction:
     """score: P(contradiction), by the stage that decided. cosine: how related both are.
 
-    stage: "screen" or "verify", of the reactor; "local" where another one decided, which `detector` names.
+    stage: "screen", "verify" or "deep", of the reactor; "local" where another one decided, which `detector`
+    names.
     """
 
     earlier: NumberedStatement

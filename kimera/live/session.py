@@ -97,7 +97,7 @@ class ContradictionFinder:
         if self._detector:
             for outcome in self._detector.stream([FIRST_PAIR]):
                 self._require_verdict(outcome)
-        elif self._reactor.deciding_stage == "verify":
+        elif self._reactor.deciding_stage != "screen":
             self._reactor.verify([("a", "b")])
 
     def check(

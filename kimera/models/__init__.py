@@ -7,6 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "CALIBRATION_BINS",
     "CLASSES",
+    "DEEP_MODEL",
     "DEFAULT_MODEL",
     "MAX_PASSAGE_PAIRS",
     "MIN_PARITY_PAIRS",
@@ -45,6 +46,7 @@ __all__ = [
     "fit_score_map",
     "folder_digest",
     "load_tensors",
+    "logits_module",
     "model_folder",
     "open_network",
     "pairs_at_a_time",
@@ -79,10 +81,12 @@ if TYPE_CHECKING:
     )
     from kimera.models.cross_encoder_weights import CrossEncoderWeights
     from kimera.models.data_sets import DataSet, TrainingSource, parse_source, read_sources, sources_named_in
+    from kimera.models.deep_base import DEEP_MODEL
     from kimera.models.encoder import Embedded, Encoder, embed
     from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
+    from kimera.models.pair_model import logits_module
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
     from kimera.models.runtime import Backend, Device, Precision, Runtime, choose_runtime
     from kimera.models.score_maps import MapName, ScoreMap, fit_score_map
@@ -107,10 +111,12 @@ else:
             ],
             "cross_encoder_weights": ["CrossEncoderWeights"],
             "data_sets": ["DataSet", "TrainingSource", "parse_source", "read_sources", "sources_named_in"],
+            "deep_base": ["DEEP_MODEL"],
             "encoder": ["Embedded", "Encoder", "embed"],
             "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
+            "pair_model": ["logits_module"],
             "passages": ["MAX_PASSAGE_PAIRS", "sentences"],
             "runtime": ["Backend", "Device", "Precision", "Runtime", "choose_runtime"],
             "score_maps": ["MapName", "ScoreMap", "fit_score_map"],

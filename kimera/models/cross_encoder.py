@@ -13,6 +13,7 @@ from kimera.errors import UserError
 from kimera.models.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors
 from kimera.models.calibration import calibrated_probabilities
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
+from kimera.models.deep_base import DEEP_FINGERPRINT, DEEP_NAMES, deep_base_folder, is_deep_base
 from kimera.models.head import CLASSES
 from kimera.models.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
 from kimera.models.onnx_models import RECIPE, exported
@@ -75,8 +76,8 @@ class CrossEncoder(PairModel):
         self.weights = (
             weights if isinstance(weights, CrossEncoderWeights) else CrossEncoderWeights.load(weights)
         )
-        self.folder = model_folder(self.name)
-        self.weights.require_base(base_fingerprint(self.folder, self.name), self.name)
+        self.folder = model_folder(self.name, self.cache_dir)
+        self.weights.require_base(base_fingerprint(self.folder, self.name, self.cache_dir), self.name)
 
     @property
     def fingerprint(self) -> str:
@@ -116,15 +117,23 @@ class CrossEncoder(PairModel):
         return logits_module(network)
 
     def _maker(self) -> Callable[..., CrossEncoder]:
-        return functools.partial(CrossEncoder, self.weights, name_elsewhere(self.name, self.folder))
+        # By its name each machine finds the deep stage's base where it has it.
+        is_named = self.name in DEEP_NAMES
+        name = self.name if is_named else name_elsewhere(self.name, self.folder)
+        return functools.partial(CrossEncoder, self.weights, name)
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Of `logits`, shape (n, 3), what `predict` gives."""
         return calibrated_probabilities(logits, self.weights.slope, self.weights.offset)
 
 
-def model_folder(name: str) -> Path:
-    """The local folder of a model. Raises `UserError` where there is none."""
+def model_folder(name: str, cache_dir: Path | None = None) -> Path:
+    """The local folder of a model. Raises `UserError` where there is none.
+
+    cache_dir: where the base of the deep stage is put together, None for the default folder.
+    """
+    if name in DEEP_NAMES:
+        return deep_base_folder(name, cache_dir)
     folder = find_folder(name)
     if folder is None:
         raise UserError(
@@ -133,9 +142,9 @@ def model_folder(name: str) -> Path:
     return folder
 
 
-def base_fingerprint(folder: Path, name: str) -> str:
+def base_fingerprint(folder: Path, name: str, cache_dir: Path | None = None) -> str:
     """Names the weights and the tokenizer that a cross-encoder differs from."""
-    return folder_digest(folder, name)
+    return DEEP_FINGERPRINT if is_deep_base(folder, cache_dir) else folder_digest(folder, name)
 
 
 def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
@@ -148,15 +157,21 @@ def open_network(folder: Path, dropout: float = 0.0) -> tuple[Any, set[str]]:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    config = transformers.AutoConfig.from_pretrained(
+        str(folder), local_files_only=True, num_labels=len(CLASSES)
+    )
+    rates = {
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "classifier_dropout": dropout,
+    }
+    config.update({name: rate for name, rate in rates.items() if hasattr(config, name)})
     network, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
         str(folder),
+        config=config,
         local_files_only=True,
         use_safetensors=True,
-        num_labels=len(CLASSES),
         attn_implementation="eager",
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=0.0,
-        classifier_dropout=dropout,
         output_loading_info=True,
     )
     return network, set(loading["missing_keys"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ class CrossEncoderWeights:
     """A model's weights after fine-tuning, as a difference from those before.
 
     differences: by a matrix's name (int8 of the matrix's shape, float32 scale of shape (rows,)): the
-        fine-tuned matrix is the base's plus difference * scale. whole: float32, all other tensors that
-        changed, and the new layers.
+        fine-tuned matrix is the base's plus difference * scale. low_rank: by a matrix's name (B, A), float16
+        of shapes (rows, rank) and (rank, columns): the fine-tuned matrix is the base's plus B A.
+        whole: float32 or float16, all other tensors that changed, and the new layers.
     slope, offset: Platt's calibration: P(contradiction) = sigmoid(slope * logit + offset).
     max_tokens: how long a pair may be. base, base_name: fingerprint and name of the model before.
     commands, sources: those of the fits that made the weights, in their order; they decide no score.
@@ -42,6 +43,7 @@ class CrossEncoderWeights:
     base_name: str
     commands: tuple[str, ...] = ()
     sources: tuple[TrainingSource, ...] = ()
+    low_rank: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def between(
@@ -68,7 +70,9 @@ class CrossEncoderWeights:
         after = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in before.items()}
         for name, (steps, scale) in self.differences.items():
             after[name] = after[name] + steps.astype(np.float32) * scale[:, None]
-        return after | dict(self.whole)
+        for name, (b, a) in self.low_rank.items():
+            after[name] = after[name] + b.astype(np.float32) @ a.astype(np.float32)
+        return after | {name: tensor.astype(np.float32) for name, tensor in self.whole.items()}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -123,6 +127,8 @@ class CrossEncoderWeights:
         tensors = {f"whole.{name}": np.ascontiguousarray(tensor) for name, tensor in self.whole.items()}
         for name, (steps, scale) in self.differences.items():
             tensors |= {f"difference.{name}": np.ascontiguousarray(steps), f"scale.{name}": scale}
+        for name, (b, a) in self.low_rank.items():
+            tensors |= {f"b.{name}": np.ascontiguousarray(b), f"a.{name}": np.ascontiguousarray(a)}
         return tensors
 
 
@@ -136,7 +142,7 @@ def _quantised(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossEncoderWeights:
     if metadata["format"] != FORMAT or tuple(metadata["classes"]) != CLASSES:
         raise ValueError(f"format {metadata['format']!r} with classes {metadata['classes']!r}")
-    differences, whole = {}, {}
+    differences, whole, low_rank = {}, {}, {}
     for key, tensor in tensors.items():
         kind, _, name = key.partition(".")
         if kind == "difference":
@@ -146,7 +152,9 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossE
             differences[name] = (tensor, scale)
         elif kind == "whole":
             whole[name] = tensor
-        elif kind != "scale":
+        elif kind == "b":
+            low_rank[name] = (tensor, _fitting(tensor, tensors[f"a.{name}"], name))
+        elif kind not in {"scale", "a"}:
             raise ValueError(f"a tensor called {key!r}")
         if not np.isfinite(tensor).all():
             raise ValueError(f"{key} is not finite")
@@ -163,4 +171,12 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> CrossE
         str(metadata["base_name"]),
         tuple(map(str, metadata.get("commands", ()))),
         tuple(map(source_of, metadata.get("sources", ()))),
+        low_rank,
     )
+
+
+def _fitting(b: np.ndarray, a: np.ndarray, name: str) -> np.ndarray:
+    """A, which must have as many rows as B has columns."""
+    if b.ndim != 2 or a.ndim != 2 or b.shape[1] != a.shape[0]:
+        raise ValueError(f"{name} is a product of {b.shape} and {a.shape}")
+    return a

@@ -48,12 +48,17 @@ def folder_digest(folder: Path, name: str) -> str:
     files = sorted(path for path in folder.rglob("*") if path.suffix in DECISIVE_SUFFIXES and path.is_file())
     whole = hashlib.sha256()
     for path in files:
-        about = path.stat()
-        digest = _file_digest(path, about.st_size, about.st_mtime_ns)
+        digest = file_digest(path)
         if name in PACKAGED_NAMES and path == folder / "model.safetensors":
             _check_packaged_weights(path, digest)
         whole.update(f"{path.relative_to(folder).as_posix()}\0{digest}\0".encode())
     return f"sha256:{whole.hexdigest()}"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, read once a process unless it changes."""
+    about = path.stat()
+    return _file_digest(path, about.st_size, about.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,13 @@ def bytes_of(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def logits_module(network: torch.nn.Module, *, tells_types: bool = True) -> torch.nn.Module:
+def logits_module(network: torch.nn.Module, *, tells_types: bool | None = None) -> torch.nn.Module:
     """The network as a module of (ids, mask, types) with its logits as the only output.
 
-    tells_types: whether the network takes types; else they are left out.
+    tells_types: whether to tell it the types; None where it takes them.
     """
+    if tells_types is None:
+        tells_types = "token_type_ids" in inspect.signature(network.forward).parameters
     import torch  # takes seconds, and onnxruntime does without
 
     class Logits(torch.nn.Module):

@@ -39,13 +39,10 @@ class Tokens:
         """The same ids with type 0 alone: for networks that are not told which text a token belongs to."""
         return replace(self, firsts=self.lengths.astype(np.int32))
 
-    def padded(
-        self, rows: np.ndarray, swapped: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(ids, mask, types) of these sequences: int64 of shape (rows, the longest), zeros after each end.
 
-        types: 0 in the first text and 1 in the second. swapped: bool of shape (rows,), of which pairs the
-        texts change places; for tokenizers that begin with one mark and end each text with one.
+        types: 0 in the first text and 1 in the second.
         """
         ends = self.ends[rows]
         lengths = self.lengths[rows]
@@ -54,12 +51,7 @@ class Tokens:
         ids = np.zeros(mask.shape, dtype=np.int64)
         for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
             ids[row, :length] = self.ids[end - length : end]
-        firsts = self.firsts[rows]
-        for at in np.flatnonzero(swapped).tolist() if swapped is not None else ():
-            marks, cut = ids[at, : lengths[at]].copy(), firsts[at]
-            ids[at, : lengths[at]] = np.concatenate([marks[:1], marks[cut:], marks[1:cut]])
-            firsts[at] = lengths[at] - cut + 1
-        types = mask & (columns >= firsts[:, None])
+        types = mask & (columns >= self.firsts[rows][:, None])
         return ids, mask.astype(np.int64), types.astype(np.int64)
 
 

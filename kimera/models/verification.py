@@ -41,6 +41,7 @@ class Verified:
     read: how many distinct pairs (of texts, or of passages) the network read. from_cache: how many the cache
     had.
     workers_used: how many processes read; 0 where there was nothing to read.
+    again: which pairs another model has then read, bool of shape (n,); None where there was no other.
     """
 
     probabilities: np.ndarray
@@ -48,6 +49,22 @@ class Verified:
     read: int
     from_cache: int
     workers_used: int
+    again: np.ndarray | None = None
+
+    def with_rows(self, rows: np.ndarray, other: Verified) -> Verified:
+        """With what another model says of some of the pairs. rows: their places, int64."""
+        probabilities = self.probabilities.copy()
+        probabilities[rows] = other.probabilities
+        theirs = {int(rows[place]): strongest for place, strongest in other.strongest.items()}
+        return Verified(
+            probabilities,
+            {place: found for place, found in self.strongest.items() if place not in set(rows.tolist())}
+            | theirs,
+            self.read + other.read,
+            self.from_cache + other.from_cache,
+            max(self.workers_used, other.workers_used),
+            np.isin(np.arange(len(probabilities)), rows),
+        )
 
     @property
     def scores(self) -> np.ndarray:

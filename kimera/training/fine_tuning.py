@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ from kimera.models import (
     Tokens,
     fit_calibration,
     load_tensors,
+    logits_module,
     open_network,
     tensors_of,
     three_way_loss,
     torch_logits,
 )
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
+from kimera.training import low_rank
 
 # torch is imported where it is used: it takes seconds, and `--help` and mistaken flags need none.
 
@@ -45,6 +47,7 @@ class FineTuneOptions:
     new_layers_rate: learning rate of the layers that the base lacks. warmup: share of the steps in which the
     rates rise from 0; they then fall to 0. swap: the share of pairs, drawn anew for each epoch, that are read
     with their texts in the other order; then it only counts whether they contradict each other.
+    rank: of the adapters that learn in place of the network's own weights; 0 is none. See `low_rank`.
     checkpoint_every_s: what an interrupted fit may lose.
     compiled: through torch.compile, which takes a C++ compiler.
     """
@@ -59,6 +62,7 @@ class FineTuneOptions:
     dropout: float = 0.1
     max_tokens: int = 256
     swap: float = 0.0
+    rank: int = 0
     seed: int = 0
     compiled: bool = False
     checkpoint_every_s: float = 240.0
@@ -68,11 +72,18 @@ class FineTuneOptions:
         return {k: v for k, v in asdict(self).items() if k not in {"compiled", "checkpoint_every_s"}}
 
 
+FINE_TUNING = {
+    "verify": FineTuneOptions(),
+    "deep": FineTuneOptions(epochs=2, learning_rate=3e-4, max_tokens=192, rank=32),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledTokens:
     """Tokens of n labelled pairs.
 
-    label: int64, index into `pairs.LABELS`. weight: float32, what the pair counts for in the loss.
+    tokens: of n sequences, or of 2 n: after those of the pairs, those of the pairs in the other order.
+    label: int64, index into `pairs.LABELS`. weight: float32, how often an epoch reads the pair, on average.
     """
 
     tokens: Tokens
@@ -81,6 +92,10 @@ class LabelledTokens:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def padded(self, rows: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Tokens.padded`. swapped: which of the rows to take in the other order, bool."""
+        return self.tokens.padded(rows + len(self) * swapped)
 
 
 def fine_tune(
@@ -111,10 +126,11 @@ def fine_tune(
         fit.restore(checkpoint, mark)
     fit.run(lambda: fit.save(checkpoint, mark), report)
     fit.save(checkpoint, mark)
-    weights = CrossEncoderWeights.between(fit.before, fit.best, options.max_tokens, base, base_name)
+    weights = fit.weights(base, base_name)
     # Measured as it will be read back, so that saving changes no score.
-    load_tensors(fit.network, weights.applied_to(fit.before))
-    logits = torch_logits(fit.network, calibrate.tokens)
+    network, _ = open_network(folder)
+    load_tensors(network, weights.applied_to(tensors_of(network)))
+    logits = torch_logits(network, calibrate.tokens)
     slope, offset = fit_calibration(logits, calibrate.label, calibrate.weight)
     return replace(weights, slope=slope, offset=offset)
 
@@ -134,14 +150,8 @@ class _Fit:
 
         torch.manual_seed(options.seed)
         self.learn, self.calibrate, self.options = learn, calibrate, options
-        self.network, new_layers = open_network(folder, dropout=options.dropout)
-        self.before = {
-            name: tensor for name, tensor in tensors_of(self.network).items() if name not in new_layers
-        }
-        if start is not None:
-            load_tensors(self.network, start.applied_to(self.before))
-            new_layers = set()
-        self.network.get_input_embeddings().weight.requires_grad_(False)
+        self.before: Mapping[str, np.ndarray] = {}
+        self.network, new_layers = self._opened(folder, start)
         self.parameters = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.AdamW(
             [
@@ -154,21 +164,51 @@ class _Fit:
             ],
             fused=True,
         )
-        self.weight = torch.from_numpy(learn.weight / learn.weight.mean())
-        self.steps_per_epoch = -(-len(learn) // options.batch_size)
-        self.steps = options.epochs * self.steps_per_epoch
+        self.epoch_ends = np.cumsum([len(self._batches_of(epoch)) for epoch in range(options.epochs)])
+        self.steps = int(self.epoch_ends[-1])
         self.step = 0
-        self.best: Mapping[str, np.ndarray] = tensors_of(self.network)
+        self.best = self._learnt()
         self.best_loss, self.evaluations_since_best = float("inf"), 0
         self.train_loss = 0.0
+
+    def _opened(self, folder: Path, start: CrossEncoderWeights | None) -> tuple[Any, Set[str]]:
+        """(the network to fit; names of its new layers, those that `start` does not have)."""
+        options = self.options
+        network, new_layers = open_network(folder, dropout=0.0 if options.rank else options.dropout)
+        if options.rank:
+            low_rank.adapt(network, options.rank, options.dropout)
+            if start is not None:
+                load_tensors(network, {**low_rank.parameters_of(start.low_rank), **start.whole})
+            return network, set() if start else new_layers
+        self.before = {name: tensor for name, tensor in tensors_of(network).items() if name not in new_layers}
+        network.get_input_embeddings().weight.requires_grad_(False)
+        if start is not None:
+            load_tensors(network, start.applied_to(self.before))
+        return network, set() if start else new_layers
+
+    def _learnt(self) -> dict[str, np.ndarray]:
+        """A copy of the weights that learn, by their names."""
+        return {name: p.detach().float().numpy().copy() for name, p in self.parameters.items()}
+
+    def weights(self, base: str, base_name: str) -> CrossEncoderWeights:
+        """The best so far, uncalibrated."""
+        most = self.options.max_tokens
+        if not self.options.rank:
+            return CrossEncoderWeights.between(self.before, self.best, most, base, base_name)
+        factors, whole = low_rank.factors(self.best)
+        return CrossEncoderWeights({}, whole, 1.0, 0.0, most, base, base_name, low_rank=factors)
 
     def run(self, save: Callable[[], None], report: Callable[[float, float, float], None]) -> None:
         """All steps that are left; a checkpoint now and then, and when interrupted."""
         import torch  # only for a fit
 
-        forward = torch.compile(self.network, dynamic=True) if self.options.compiled else self.network
+        module = logits_module(self.network)
+        forward: Callable[..., Any] = torch.compile(module, dynamic=True) if self.options.compiled else module
+        begins = [0, *self.epoch_ends[:-1]]
         evaluate_at = {
-            round(half * self.steps_per_epoch / 2) for half in range(1, 2 * self.options.epochs + 1)
+            begin + round((end - begin) * share)
+            for begin, end in zip(begins, self.epoch_ends, strict=True)
+            for share in (0.5, 1.0)
         }
         saved_at = time.monotonic()
         progress = {"total": self.steps, "initial": self.step, "desc": "fine-tuning", "unit": "batch"}
@@ -185,13 +225,24 @@ class _Fit:
                     raise KeyboardInterrupt
 
     def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (rows of a batch, which of them are swapped)."""
-        for epoch in range(self.step // self.steps_per_epoch, self.options.epochs):
-            done = max(0, self.step - epoch * self.steps_per_epoch)
+        """Yield (rows of a batch, which of them are swapped), from the present step on."""
+        for epoch, end in enumerate(self.epoch_ends):
+            if self.step >= end:
+                continue
+            batches = self._batches_of(epoch)
             random = np.random.default_rng([self.options.seed, epoch, 1])
             swapped = random.random(len(self.learn)) < self.options.swap
-            for rows in _shuffled_batches(self.learn.tokens.lengths, self.options, epoch)[done:]:
+            for rows in batches[len(batches) - (end - self.step) :]:
                 yield rows, swapped[rows]
+
+    def _batches_of(self, epoch: int) -> list[np.ndarray]:
+        """The rows of each batch of an epoch, in its order: each pair as often as its weight says."""
+        random = np.random.default_rng([self.options.seed, epoch])
+        weight = self.learn.weight
+        often = np.floor(weight).astype(int) + (random.random(len(weight)) < weight % 1)
+        rows = random.permutation(np.repeat(np.arange(len(weight)), often))
+        batches = _of_similar_length(rows, self.learn.tokens.lengths, self.options.batch_size)
+        return [batches[index] for index in random.permutation(len(batches))]
 
     def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
         import torch  # only for a fit
@@ -201,20 +252,18 @@ class _Fit:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self._rate()
         self.network.train()
-        ids, mask, types = map(torch.from_numpy, self.learn.tokens.padded(rows, swapped))
         label = self.learn.label[rows]
         # Entailment has a direction; of the other order only this much is known.
         label = np.where(swapped & (label != LABELS.index(CONTRADICTION)), TWO_WAY, label)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = forward(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-        loss = three_way_loss(logits.float(), torch.from_numpy(label))
-        mean = (loss * self.weight[torch.from_numpy(rows)]).mean()
-        mean.backward()
+            logits = forward(*map(torch.from_numpy, self.learn.padded(rows, swapped)))
+        loss = three_way_loss(logits.float(), torch.from_numpy(label)).mean()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.train_loss += 0.01 * (mean.item() - self.train_loss) if self.step > 1 else mean.item()
+        self.train_loss += 0.01 * (loss.item() - self.train_loss) if self.step > 1 else loss.item()
 
     def _rate(self) -> float:
         """The share of the peak rate at this step: linear warm-up, then linear decay to 0."""
@@ -228,10 +277,10 @@ class _Fit:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = torch_logits(self.network, self.calibrate.tokens)
         held_out_loss = loss_at_best_temperature(logits, self.calibrate.label, self.calibrate.weight)
-        report(self.step / self.steps_per_epoch, self.train_loss, held_out_loss)
+        report(self.options.epochs * self.step / self.steps, self.train_loss, held_out_loss)
         self.evaluations_since_best += 1
         if held_out_loss < self.best_loss:
-            self.best, self.best_loss = tensors_of(self.network), held_out_loss
+            self.best, self.best_loss = self._learnt(), held_out_loss
             self.evaluations_since_best = 0
         return self.evaluations_since_best > self.options.patience
 
@@ -320,17 +369,15 @@ def loss_at_best_temperature(logits: np.ndarray, label: np.ndarray, weight: np.n
     )
 
 
-def _shuffled_batches(lengths: np.ndarray, options: FineTuneOptions, epoch: int) -> list[np.ndarray]:
-    """The rows of each batch of an epoch, in its order: pairs of similar length together."""
-    random = np.random.default_rng([options.seed, epoch])
-    order = random.permutation(len(lengths))
-    window = options.batch_size * BATCHES_PER_WINDOW
+def _of_similar_length(rows: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Shuffled rows in batches, pairs of similar length together."""
+    window = batch_size * BATCHES_PER_WINDOW
     batches: list[np.ndarray] = []
-    for start in range(0, len(order), window):
-        rows = order[start : start + window]
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += np.split(rows, range(options.batch_size, len(rows), options.batch_size))
-    return [batches[index] for index in random.permutation(len(batches))]
+    for start in range(0, len(rows), window):
+        part = rows[start : start + window]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += np.split(part, range(batch_size, len(part), batch_size))
+    return batches
 
 
 def _fingerprint(

@@ -35,7 +35,8 @@ from kimera.models import (
 )
 from kimera.models import fit as fit_head
 from kimera.pairs import CONTRADICTION, LABELS, Pair
-from kimera.training.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune
+from kimera.training.fine_tuning import FINE_TUNING, LabelledTokens, fine_tune
+from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.model_card import (
     Description,
     Figures,
@@ -44,7 +45,13 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.train_settings import TrainSettings, check_settings, public_command, public_name
+from kimera.training.train_settings import (
+    AGREEMENT,
+    TrainSettings,
+    check_settings,
+    public_command,
+    public_name,
+)
 from kimera.training.training_data import (
     Division,
     LabelledFile,
@@ -66,7 +73,7 @@ def fit_stage(settings: TrainSettings) -> int:
 
 def _way_on(settings: TrainSettings) -> str:
     """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
-    kept = settings.checkpoint_path.exists() if settings.stage == "verify" else not settings.no_cache
+    kept = settings.checkpoint_path.exists() if settings.fine_tunes else not settings.no_cache
     if kept:
         return "to continue, give the same command again"
     return "nothing was kept, so the same command starts again from the beginning"
@@ -88,7 +95,9 @@ def _run(settings: TrainSettings) -> int:
     require_both_answers(parts.calibrate, "calibration")
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
 
-    fit = _fit_verify if settings.stage == "verify" else _fit_screen
+    if settings.stage == "bounds":
+        return _fit_bounds(parts, settings)
+    fit = _fit_screen if settings.stage == "screen" else _fit_cross_encoder
     if small := too_small(parts):
         _say(f"note: {small}")
     fitted = fit(parts, [*parts.report, *evaluation], settings)
@@ -117,6 +126,19 @@ def _run(settings: TrainSettings) -> int:
     tell(figures_table([*card.held_out, *card.evaluation]))
     _say(_next_step(settings))
     _say(f"wrote {settings.weights_path} and {settings.card_path}")
+    return DONE
+
+
+def _fit_bounds(parts: Division, settings: TrainSettings) -> int:
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    bounds, told = fit_bounds(parts, settings.agreement or AGREEMENT, cache=cache, deep_base=settings.base)
+    try:
+        bounds.save(settings.weights_path)
+    except OSError as error:
+        raise _unwritable(error) from error
+    for line in told:
+        _say(line)
+    _say(f"wrote {settings.weights_path}")
     return DONE
 
 
@@ -155,7 +177,7 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: Tra
     learn, calibrate = examples(parts.learn), examples(parts.calibrate)
     fit_options = FitOptions(epochs=settings.max_epochs, seed=settings.seed)
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
-    with Encoder(settings.encoder, precision="float32") as encoder:
+    with Encoder(settings.base, precision="float32") as encoder:
         _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
         vectors = embed(list(rows), encoder, cache, workers=settings.mp, progress=True).vectors
         head = fit_head(
@@ -175,30 +197,36 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: Tra
     return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(settings)])
 
 
-def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
+def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A cross-encoder, fine-tuned from the encoder's own weights."""
-    fit_options = FineTuneOptions(
-        epochs=settings.max_epochs, seed=settings.seed, swap=settings.swap, compiled=settings.compile
+    fit_options = replace(
+        FINE_TUNING[settings.stage],
+        epochs=settings.max_epochs,
+        seed=settings.seed,
+        swap=settings.swap,
+        compiled=settings.compile,
     )
-    folder = model_folder(settings.encoder)
+    folder = model_folder(settings.base)
     tokenizer = Tokenizer(folder, fit_options.max_tokens)
 
     def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
         texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
+        if settings.swap and part is parts.learn:
+            texts += [(second, first) for first, second in texts]
         return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
 
     learn = tokens_of(parts.learn)
     _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
     start = CrossEncoderWeights.load(settings.start) if settings.start else None
-    base = base_fingerprint(folder, settings.encoder)
+    base = base_fingerprint(folder, settings.base)
     if start:
-        start.require_base(base, settings.encoder)
+        start.require_base(base, settings.base)
     weights = fine_tune(
         folder,
         learn,
         tokens_of(parts.calibrate),
         base=base,
-        base_name=public_name(settings.encoder),
+        base_name=public_name(settings.base),
         options=fit_options,
         checkpoint=settings.checkpoint_path,
         start=start,
@@ -207,7 +235,7 @@ def _fit_verify(parts: Division, measured: Sequence[LabelledFile], settings: Tra
     commands = (*(start.commands if start else ()), public_command(settings))
     earlier = _sources_of(start, settings) if start else []
     weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
-    cross_encoder = CrossEncoder(weights, settings.encoder, backend="torch")
+    cross_encoder = CrossEncoder(weights, settings.base, backend="torch")
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
         return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
@@ -228,7 +256,7 @@ def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
 
 def _next_step(settings: TrainSettings) -> str:
     """The command that tries the fitted stage, and says what it is worth on other pairs."""
-    flag = {"screen": "--head", "verify": "--verify-weights"}[settings.stage]
+    flag = {"screen": "--head", "verify": "--verify-weights", "deep": "--deep-weights"}[settings.stage]
     command = as_called(f"kimera compare PAIRS --kimera-only --max-pairs 0 {flag}")
     return f"to measure it on other pairs: {command} {shlex.quote(str(settings.weights_path))}"
 

@@ -12,11 +12,16 @@ from typing import ClassVar, Literal
 from kimera.console import Groups, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
-from kimera.models import DEFAULT_MODEL, parse_source
+from kimera.models import DEEP_MODEL, DEFAULT_MODEL, parse_source
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
-EPOCHS = {"screen": 6, "verify": 3}
-FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors"}
+EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
+STAGES = (*EPOCHS, "bounds")
+FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors", "deep": "deep.safetensors"} | {
+    "bounds": "stage_bounds.json"
+}
+AGREEMENT = 0.99
+BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL, "bounds": DEEP_MODEL}
 
 DESCRIPTION = f"""\
 Fit a stage of the reactor on files of labelled pairs
@@ -59,7 +64,20 @@ class TrainSettings(PairSettings):
 
     GROUPS: ClassVar[Groups] = {
         "": (
-            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
+            *(
+                "files",
+                "eval",
+                "stage",
+                "agreement",
+                "out",
+                "card",
+                "sources",
+                "encoder",
+                "epochs",
+                "seed",
+                "mp",
+                "start",
+            ),
             *("swap", "compile", "cache_dir", "no_cache"),
         ),
         "how the files are read": (PairSettings,),
@@ -78,8 +96,20 @@ class TrainSettings(PairSettings):
         metavar="FILE",
         help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    stage: Literal["screen", "verify"] = option(
-        "screen", "--stage", choices=tuple(EPOCHS), help="stage to fit (default: %(default)s)"
+    stage: Literal["screen", "verify", "deep", "bounds"] = option(
+        "screen",
+        "--stage",
+        choices=STAGES,
+        help="stage to fit; bounds: within which each of the shipped stages leaves a pair to the next "
+        "(default: %(default)s)",
+    )
+    agreement: float | None = option(
+        None,
+        "--agreement",
+        type=share,
+        metavar="SHARE",
+        help="bounds: how often a stage has to agree with deep where it settles pairs (default: "
+        f"{AGREEMENT:g})",
     )
     out: Path | None = option(
         None,
@@ -104,14 +134,18 @@ class TrainSettings(PairSettings):
         metavar="JSON",
         help="file with the titles and licences of the training files, for the card",
     )
-    encoder: str = option(
-        DEFAULT_MODEL,
+    encoder: str | None = option(
+        None,
         "--encoder",
         metavar="NAME",
-        help="sentence-transformers model to start from, by name or folder (default: %(default)s)",
+        help="sentence-transformers model to start from, by name or folder (default: "
+        f"{DEFAULT_MODEL}; {DEEP_MODEL} for deep)",
     )
     epochs: int | None = option(
-        None, "--epochs", type=whole(1), help="maximum number of epochs (default: 6 for screen, 3 for verify)"
+        None,
+        "--epochs",
+        type=whole(1),
+        help="maximum number of epochs (default: 6 for screen, 3 for verify, 2 for deep)",
     )
     seed: int = option(
         0, "--seed", type=whole(0), help="seed of the split and of the fit (default: %(default)s)"
@@ -129,7 +163,7 @@ class TrainSettings(PairSettings):
         "--start",
         type=Path,
         metavar="WEIGHTS",
-        help="verify: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
+        help="verify, deep: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
         "encoder's",
     )
     swap: float = option(
@@ -137,13 +171,14 @@ class TrainSettings(PairSettings):
         "--swap",
         type=share,
         metavar="SHARE",
-        help="verify: share of the pairs to read in the other order, drawn anew in each epoch, so that "
+        help="verify, deep: share of the pairs to read in the other order, drawn anew in each epoch, so that "
         "scores depend less on the order (default: %(default)g)",
     )
     compile: bool = option(
         False,
         "--compile",
-        help="verify: compile the network first; this needs a C++ compiler and saves a fifth of the time",
+        help="verify, deep: compile the network first; this needs a C++ compiler and saves up to a fifth of "
+        "the time",
     )
     cache_dir: Path | None = option(
         None,
@@ -154,6 +189,16 @@ class TrainSettings(PairSettings):
         help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
     no_cache: bool = option(False, "--no-cache", help="keep no vectors on disk")
+
+    @property
+    def base(self) -> str:
+        """The model that the fit starts from."""
+        return self.encoder or BASES[self.stage]
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether a cross-encoder is fitted, in hours that a checkpoint keeps."""
+        return self.stage in {"verify", "deep"}
 
     @property
     def max_epochs(self) -> int:
@@ -180,13 +225,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
+    of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
+    of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
+    of_bounds = {"--agreement": settings.agreement}
+    of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
-        "screen": {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile},
-        "verify": {
-            "--mp": settings.mp,
-            "--cache-dir": settings.cache_dir,
-            "--no-cache": settings.no_cache,
-        },
+        "screen": {**of_networks, **of_bounds},
+        "verify": {**of_vectors, "--mp": settings.mp, **of_bounds},
+        "deep": {**of_vectors, "--mp": settings.mp, **of_bounds},
+        "bounds": {**of_networks, **of_fits, "--mp": settings.mp, "--sources": settings.sources},
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
@@ -194,6 +241,8 @@ def check_settings(settings: TrainSettings) -> None:
         if path and not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
+    if settings.stage == "bounds":
+        return
     _check_writable(settings.card_path)
     if settings.card_path.resolve() == settings.weights_path.resolve():
         raise UserError(
@@ -236,7 +285,7 @@ def public_command(settings: TrainSettings) -> str:
         words += ["--sources", public(settings.sources)]
     words += ["--out", public(settings.weights_path)]
     words += ["--card", public(settings.card)] if settings.card else []
-    words += ["--encoder", public_name(settings.encoder)]
+    words += ["--encoder", public_name(settings.base)]
     words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []

@@ -190,8 +190,9 @@ def test_a_lower_bound_makes_the_file_smaller(tmp_path):
 @pytest.mark.slow
 def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     EmbeddingCache(tmp_path).put_many("print", ["one", "two"], np.ones((2, 4), np.float32))
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "encoder.onnx").write_bytes(b"0" * 1_000_000)
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    for name in ("encoder.onnx", "base/weights"):
+        (tmp_path / "models" / name).write_bytes(b"0" * 500_000)
     (tmp_path / "replies.sqlite3").write_bytes(b"0" * 3_000_000)
     (tmp_path / "mine.txt").write_text("not of the cache")
 
@@ -202,7 +203,7 @@ def test_the_command_tells_what_is_there_and_deletes_it(tmp_path):
     told = cache("stats", "--cache-dir", tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
     assert "2 entries" in told.stdout
-    assert "models for onnxruntime: 1, 1.0 MB" in told.stdout
+    assert "files of models: 2, 1.0 MB" in told.stdout
     assert "replies of judges: 3.0 MB" in told.stdout
     assert cache("clear", "--only", "models", "--cache-dir", tmp_path).stdout.startswith("deleted: 1.0 MB")
     assert "2 entries" in cache("stats", "--cache-dir", tmp_path).stdout

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from model_hub import COMMIT, NOBODY, hub_of
 
 from kimera.detectors import NLIModel
 from kimera.errors import UserError
@@ -21,8 +19,6 @@ from kimera.models import find_checkpoint
 from kimera.pairs import Verdict
 
 PAIR = ("a dog sleeps", "no dog sleeps")
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-NOBODY = "http://127.0.0.1:9"
 
 
 def without_head(folder: Path) -> None:
@@ -103,57 +99,6 @@ except UserError as error:
 """
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub's API as a download of one model needs."""
-
-    folder: Path
-    asked: list[str]
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        self.asked.append(path)
-        files = [file for file in sorted(self.folder.rglob("*")) if file.is_file()]
-        names = [file.relative_to(self.folder).as_posix() for file in files]
-        if path == "/api/models/somebody/nli/revision/main":
-            self.answer(json.dumps({"id": "somebody/nli", "sha": COMMIT, "siblings": []}).encode())
-        elif path == f"/api/models/somebody/nli/tree/{COMMIT}":
-            sizes = zip(names, files, strict=True)
-            tree = [
-                {"type": "file", "path": name, "size": file.stat().st_size, "oid": name}
-                for name, file in sizes
-            ]
-            self.answer(json.dumps(tree).encode())
-        elif (name := path.removeprefix(f"/somebody/nli/resolve/{COMMIT}/")) in names:
-            self.answer((self.folder / name).read_bytes(), ETag=f'"{name}"', **{"X-Repo-Commit": COMMIT})
-        else:
-            self.answer(b"", 404, **{"X-Error-Code": "RepoNotFound"})
-
-    def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def hub_of(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """(the address of a hub that has this model, the paths that it is asked for)."""
-    asked: list[str] = []
-    handler = type("HubOfOne", (Hub,), {"folder": folder, "asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-
-
 def from_hub(
     name: str, revision: str, cache: Path, address: str = NOBODY
 ) -> subprocess.CompletedProcess[str]:
@@ -170,7 +115,7 @@ def test_a_name_is_fetched_from_the_hub_once(nli_model: Callable[..., Path], tmp
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     shutil.copytree(nli_model("bert"), folder / "checkpoint-10")
     cache = tmp_path / "cache"
-    with hub_of(folder) as (address, asked):
+    with hub_of("somebody/nli", folder) as (address, asked):
         fetched = from_hub("somebody/nli", "", cache, address)
         assert fetched.stdout.split()[1] == COMMIT, fetched.stderr
         assert f"/somebody/nli/resolve/{COMMIT}/model.safetensors" in asked

@@ -28,17 +28,6 @@ def test_the_longer_text_of_a_pair_is_cut_first() -> None:
     assert tokens.firsts.tolist() == [13]
 
 
-def test_swapped_pairs_are_the_pairs_in_the_other_order() -> None:
-    pairs = [("One text.", "And a second, longer text."), ("a", "b"), ("word " * 30, "short")]
-    turned = TOKENIZER.of_pairs([(second, first) for first, second in pairs])
-    rows, swapped = np.arange(3), np.array([True, False, True])
-    found = TOKENIZER.of_pairs(pairs).padded(rows, swapped)
-    plain_order = TOKENIZER.of_pairs(pairs).padded(rows)
-    for mixed, plain, other in zip(found, plain_order, turned.padded(rows), strict=True):
-        np.testing.assert_array_equal(mixed[swapped], other[swapped])
-        np.testing.assert_array_equal(mixed[~swapped], plain[~swapped])
-
-
 def test_nothing_gives_nothing() -> None:
     tokens = TOKENIZER.of_texts([])
     assert len(tokens) == 0

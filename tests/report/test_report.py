@@ -27,7 +27,7 @@ from benchmarks.report import (
 )
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
-from benchmarks.report.picture import QUALITY
+from benchmarks.report.panel_parts import QUALITY
 from benchmarks.report.results_csv import RowResult
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.cost_figures import COSTS
