@@ -182,35 +182,51 @@ def description_of_head(head: ContradictionHead, options: FitOptions) -> Descrip
     )
 
 
+DIFFERENCE = """\
+The file holds the difference from that model's weights, in int8 with a scale for each row; the word
+embeddings are that model's own."""
+ADAPTERS = """\
+The file holds adapters of rank {rank} for that model's linear layers (Hu et al. 2021, "LoRA") and the head;
+all else is that model's own."""
+LIMITS = """\
+- It is small (6 layers of 384). Expect no better than chance on ANLI, which was written to mislead larger
+  models than this (Nie et al. 2020), and much worse figures on long passages; neither was measured here."""
+LIMITS_OF_ADAPTED = """\
+- Expect much worse figures on ANLI, which was written to mislead such models (Nie et al. 2020), and on long
+  passages; neither was measured here."""
+
+
 def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTuneOptions) -> Description:
     """Of a cross-encoder."""
     is_first = len(weights.commands) < 2
     new_layers = f" (new layers {options.new_layers_rate:g})" if is_first else ""
     swapped = f"\nOf the pairs, {options.swap:.0%} were read in the other order." if options.swap else ""
+    held = DIFFERENCE if not options.rank else ADAPTERS.format(rank=options.rank)
+    dropout = "but not in the attention" if not options.rank else "in the head alone"
+    learnt = (
+        "word embeddings frozen" if not options.rank else "adapters and the head learn, all else is frozen"
+    )
     return Description(
         heading=f"Cross-encoder from {weights.base_name}",
         what="A transformer that reads both texts of a pair at once: the model below, fine-tuned, with a new "
         "last layer.",
-        base_sentence="The file holds the difference from that model's weights, in int8 with a scale for "
-        "each row; the word\nembeddings are that model's own.",
+        base_sentence=held,
         base_is="base",
         base_name=weights.base_name,
         base=weights.base,
         slope=weights.slope,
         offset=weights.offset,
-        number_format="int8 and float32",
+        number_format="float16" if options.rank else "int8 and float32",
         use="To tell whether two English statements of a sentence or two contradict each other, on a CPU.",
         choice="The defaults of the fit's options were chosen beforehand, on held-out parts of this "
         "project's training\nfiles. That pairs should also be read in the other order (--swap) was seen on "
         "a first fit's figures, those on\nthe evaluation sets among them.",
         fit=f"AdamW, learning rate {options.learning_rate:g}{new_layers}, "
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
-        f"{options.weight_decay:g}, dropout {options.dropout:g} but not in the attention, bfloat16 "
-        f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; word embeddings "
-        f"frozen.{swapped}",
-        limits="""\
-- It is small (6 layers of 384). Expect no better than chance on ANLI, which was written to mislead larger
-  models than this (Nie et al. 2020), and much worse figures on long passages; neither was measured here.""",
+        f"{options.weight_decay:g}, dropout {options.dropout:g} {dropout}, bfloat16 "
+        f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; "
+        f"{learnt}.{swapped}",
+        limits=LIMITS_OF_ADAPTED if options.rank else LIMITS,
         window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads sentences or "
         "passages, each with each; the strongest counts, and its score is not calibrated.",
     )

@@ -27,7 +27,8 @@ DESCRIPTION = f"""\
 Fit a stage of the reactor on files of labelled pairs
 ({KINDS_OF_TABLES}), and write it with a model card.
 --stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes the encoder itself
-into a cross-encoder, in an hour or two on a CPU; after an interruption the same command continues it.
+into a cross-encoder, in an hour or two on a CPU; --stage deep fits adapters on a larger model, in some hours.
+After an interruption of these two the same command continues.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
