@@ -134,7 +134,8 @@ def load_dataset(
 ) -> Dataset:
     """The dataset of this name, read through once.
 
-    name_or_path: a name of `EMBEDDED_FILES`, a file of pairs (see kimera.files.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
+    name_or_path: a name of `EMBEDDED_FILES`, a file of pairs (see kimera.files.pair_files), or
+        `hf:NAME[@CONFIG][:SPLIT]`.
     title: how messages and reports call a file; by default as it is named here.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
     shard: "I/N", of these every N-th from the I-th on.

@@ -112,7 +112,7 @@ async def fill_and_measure(url: str, sizes: Sequence[int], measured: int) -> Non
 
 
 def candidate_recall() -> str:
-    """Of the contradictions of kimera-everyday: is the first text, of all first texts, a candidate for the second?"""
+    """Of kimera-everyday's contradictions: is the first text, of all of them, a candidate for the second?"""
     from kimera.models.encoder import Encoder
     from kimera.reactor import SHIPPED_HEAD
 
