@@ -12,7 +12,7 @@ SAY := @printf '\n== %s\n'
 .PHONY: compare test quick fuzz lowest coverage prove pictures lock clean
 
 compare: $(VENV)/installed
-	$(SAY) "The reactor and a simulated judge on the embedded dataset"
+	$(SAY) "The reactor and a simulated judge on kimera-everyday, the embedded dataset"
 	$(BIN)/python -m benchmarks.llm_compare --simulate --max-pairs 0 --async 8
 
 test: $(VENV)/installed-dev
