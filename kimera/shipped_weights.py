@@ -16,6 +16,7 @@ from kimera.models import (
     Encoder,
     folder_digest,
 )
+from kimera.reactor_bounds import StageBounds
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
@@ -45,6 +46,17 @@ def made_cross_encoder(
     weights: CrossEncoder | str | Path, make: Callable[[str | Path], CrossEncoder]
 ) -> CrossEncoder:
     return weights if isinstance(weights, CrossEncoder) else make(weights)
+
+
+def load_bounds(path: str | Path | None) -> StageBounds:
+    """Those of a file, or the shipped ones."""
+    if path is None and not SHIPPED_BOUNDS.is_file():
+        raise UserError(
+            "no bounds between the stages screen, verify and deep are shipped with this version. Find some "
+            f"and pass them: {as_called('kimera train')} FILE --stage bounds --deep-weights WEIGHTS; then "
+            "--stage-bounds BOUNDS on the command line, or Reactor(bounds=BOUNDS)"
+        )
+    return StageBounds.load(SHIPPED_BOUNDS if path is None else path)
 
 
 def shipped_deep() -> Path:

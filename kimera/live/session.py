@@ -93,6 +93,7 @@ class ContradictionFinder:
 
         Raises UserError where that fails: what fails on two plain sentences would hardly ever decide.
         """
+        self._reactor.load()
         self._reactor.embed(["a"])
         if self._detector:
             for outcome in self._detector.stream([FIRST_PAIR]):

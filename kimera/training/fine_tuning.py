@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from kimera.errors import UserError
 from kimera.models import (
+    DEEP_MODEL,
     CrossEncoderWeights,
     Tokens,
     fit_calibration,
@@ -177,7 +178,13 @@ class _Fit:
         network, new_layers = open_network(folder, dropout=0.0 if options.rank else options.dropout)
         if options.rank:
             low_rank.adapt(network, options.rank, options.dropout)
+            if unknown := sorted(name for name in new_layers if not name.startswith(low_rank.HEAD)):
+                raise UserError(
+                    f"adapters cannot be fitted to this base: its layers {', '.join(unknown)} are new, and "
+                    f"only those of {low_rank.HEAD!r} are learnt. Give {DEEP_MODEL}, or a base of its kind"
+                )
             if start is not None:
+                low_rank.require_rank(start, options.rank)
                 load_tensors(network, {**low_rank.parameters_of(start.low_rank), **start.whole})
             return network, set() if start else new_layers
         self.before = {name: tensor for name, tensor in tensors_of(network).items() if name not in new_layers}

@@ -65,21 +65,9 @@ class TrainSettings(PairSettings):
 
     GROUPS: ClassVar[Groups] = {
         "": (
-            *(
-                "files",
-                "eval",
-                "stage",
-                "agreement",
-                "out",
-                "card",
-                "sources",
-                "encoder",
-                "epochs",
-                "seed",
-                "mp",
-                "start",
-            ),
-            *("swap", "compile", "cache_dir", "no_cache"),
+            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
+            *("swap", "compile", "agreement", "head", "verify_weights", "deep_weights"),
+            *("cache_dir", "no_cache"),
         ),
         "how the files are read": (PairSettings,),
     }
@@ -112,13 +100,35 @@ class TrainSettings(PairSettings):
         help="bounds: how often a stage has to agree with deep where it settles pairs (default: "
         f"{AGREEMENT:g})",
     )
+    head: Path | None = option(
+        None,
+        "--head",
+        type=Path,
+        metavar="FILE",
+        help="bounds: weights of screen (default: the shipped ones)",
+    )
+    verify_weights: Path | None = option(
+        None,
+        "--verify-weights",
+        type=Path,
+        metavar="FILE",
+        help="bounds: weights of verify (default: the shipped ones)",
+    )
+    deep_weights: Path | None = option(
+        None,
+        "--deep-weights",
+        type=Path,
+        metavar="FILE",
+        help="bounds: weights of deep (default: the shipped ones)",
+    )
     out: Path | None = option(
         None,
         "--out",
         type=Path,
         metavar="WEIGHTS",
         outward=True,
-        help="file to write (default: head.safetensors, or verify.safetensors)",
+        help="file to write (default: head.safetensors, verify.safetensors, "
+        "deep.safetensors or stage_bounds.json)",
     )
     card: Path | None = option(
         None,
@@ -228,7 +238,12 @@ def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
     of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
     of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
-    of_bounds = {"--agreement": settings.agreement}
+    of_bounds = {
+        "--agreement": settings.agreement,
+        "--head": settings.head,
+        "--verify-weights": settings.verify_weights,
+        "--deep-weights": settings.deep_weights,
+    }
     of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
         "screen": {**of_networks, **of_bounds},
@@ -238,8 +253,9 @@ def check_settings(settings: TrainSettings) -> None:
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
-    for flag, path in (("--start", settings.start), ("--sources", settings.sources)):
-        if path and not path.is_file():
+    read = {**of_bounds, "--start": settings.start, "--sources": settings.sources}
+    for flag, path in ((flag, path) for flag, path in read.items() if isinstance(path, Path)):
+        if not path.is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
     if settings.stage == "bounds":
