@@ -328,7 +328,7 @@ def test_a_worker_with_another_kimera_says_so(reactor: Reactor) -> None:
 
 
 def compare(folder: Path, *flags: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """The reactor alone on texts enough for workers, in a process of its own; says whether ray was imported."""
+    """The reactor alone, on texts enough for workers, in another process; says whether ray was imported."""
     script = (
         f"import sys\n{before}\nfrom benchmarks.llm_compare import main\n"
         "code = main(sys.argv[1:])\nprint('with ray:', 'ray' in sys.modules)\nsys.exit(code)"
