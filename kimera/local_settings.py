@@ -23,6 +23,7 @@ from kimera.local_names import (
     stages_in,
 )
 from kimera.reactor_settings import ReactorSettings
+from kimera.reactor_stages import WEIGHTS
 
 if TYPE_CHECKING:
     from kimera.detectors import VerdictSource
@@ -130,8 +131,7 @@ def sources_of(
 def _of_unused_stages(names: Sequence[LocalName]) -> set[str]:
     """The weights of those that none of the reactors has; each names its stages."""
     used = {stage for name in names if name.kind == REACTOR for stage in name.rest.split(",")}
-    weights = {"screen": "head", "verify": "verify_weights", "deep": "deep_weights"}
-    return {setting for stage, setting in weights.items() if stage not in used}
+    return {setting for stage, setting in WEIGHTS.items() if stage not in used}
 
 
 def _told(given: Sequence[str]) -> dict[str, str]:

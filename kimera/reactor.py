@@ -45,7 +45,7 @@ from kimera.models import (
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 from kimera.reactor_bounds import StageBounds
-from kimera.reactor_stages import Stage, Stages, stages_of
+from kimera.reactor_stages import ALL, WEIGHTS, Stage, Stages, stages_of
 from kimera.reactor_verdicts import Decided, ReactorStats, verdict_by_stage
 from kimera.shipped_weights import (
     SHIPPED_BOUNDS,
@@ -55,7 +55,6 @@ from kimera.shipped_weights import (
     base_of,
     load_bounds,
     load_head,
-    made_cross_encoder,
     shipped_deep,
 )
 from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
@@ -141,21 +140,22 @@ class Reactor(ClosedAtExit):
         )
         self.cross_encoder = self.deep = None
         if "verify" in used:
-            weights = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = made_cross_encoder(
-                weights, lambda path: make(path, base_of(path, self.encoder))
-            )
+            of = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
+            self.cross_encoder = of if isinstance(of, CrossEncoder) else make(of, base_of(of, self.encoder))
         if "deep" in used:
-            weights = shipped_deep() if deep is None else deep
-            self.deep = made_cross_encoder(weights, lambda path: make(path, deep_base))
+            of = shipped_deep() if deep is None else deep
+            self.deep = of if isinstance(of, CrossEncoder) else make(of, deep_base)
         self.bounds = None
-        if len(used) == 3:
+        if used == ALL:
             self.bounds = bounds if isinstance(bounds, StageBounds) else load_bounds(bounds)
             self.bounds.require(self.weights)
         given = {"screen": head, "verify": cross_encoder, "deep": deep}
         _require_used(used, {stage for stage, weights in given.items() if weights is not None}, symmetric)
         if bounds is not None and not self.bounds:
-            raise UserError("bounds apply to the stages screen, verify and deep together, not to fewer")
+            raise UserError(
+                "bounds apply to the stages screen, verify and deep together, not to fewer; leave out "
+                "--stage-bounds, or give all three stages (--reactor)"
+            )
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
@@ -444,11 +444,10 @@ class Reactor(ClosedAtExit):
 
 def _require_used(used: Sequence[Stage], given: Set[str], symmetric: bool) -> None:
     """Raise `UserError` for what was given and does nothing. given: stages whose weights were."""
-    flags = {"screen": "--head", "verify": "--verify-weights", "deep": "--deep-weights"}
-    for stage in flags.keys() & given - set(used):
-        are = "is" if len(used) == 1 else "are"
+    for stage in (stage for stage in WEIGHTS if stage in given and stage not in used):
+        are, flag = "is" if len(used) == 1 else "are", f"--{WEIGHTS[stage].replace('_', '-')}"
         raise UserError(
-            f"weights of {stage} were given ({flags[stage]}), but only {' and '.join(used)} {are} used; "
+            f"weights of {stage} were given ({flag}), but only {' and '.join(used)} {are} used; "
             f"choose stages with {stage} (--reactor), or leave the weights out"
         )
     if symmetric and tuple(used) == ("screen",):

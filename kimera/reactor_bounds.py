@@ -16,6 +16,7 @@ import numpy as np
 
 from kimera.detectors import THRESHOLD
 from kimera.errors import UserError
+from kimera.files import write_text
 from kimera.reactor_stages import BOTH
 
 Z = 1.645  # the 95 % quantile of the normal distribution
@@ -51,7 +52,8 @@ class StageBounds:
     to_deep: float
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Write the file, whole or not at all."""
+        write_text(Path(path), json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> StageBounds:

@@ -10,7 +10,7 @@ from kimera.cache import CacheSettings
 from kimera.console import changed, note, option, whole
 from kimera.errors import UserError
 from kimera.models import DEEP_MODEL, DEFAULT_MODEL, Backend, Device, Precision
-from kimera.reactor_stages import Stages, stages_of
+from kimera.reactor_stages import ALL, WEIGHTS, Stages, stages_of
 from kimera.workers import EngineName
 
 if TYPE_CHECKING:
@@ -182,10 +182,11 @@ def models_of(settings: ModelSettings) -> dict[str, Any]:
 
 
 def of_stages(settings: ReactorSettings, stages: Stages) -> ReactorSettings:
-    """The same without weights of stages that are not used."""
+    """The same without what only stages that are not used would take."""
     used = stages_of(stages)
-    weights = {"screen": "head", "verify": "verify_weights", "deep": "deep_weights"}
-    idle: dict[str, Any] = {name: None for stage, name in weights.items() if stage not in used}
+    idle: dict[str, Any] = {name: None for stage, name in WEIGHTS.items() if stage not in used}
+    if used != ALL:
+        idle["stage_bounds"] = None
     return replace(settings, **idle, symmetric=settings.symmetric and used != ("screen",))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from kimera.console import as_called
@@ -11,7 +10,6 @@ from kimera.models import (
     DEFAULT_MODEL,
     PACKAGED_NAMES,
     ContradictionHead,
-    CrossEncoder,
     CrossEncoderWeights,
     Encoder,
     folder_digest,
@@ -40,12 +38,6 @@ def base_of(weights: str | Path, encoder: Encoder) -> str:
         return DEFAULT_MODEL
     is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
     return encoder.name if is_base else DEFAULT_MODEL
-
-
-def made_cross_encoder(
-    weights: CrossEncoder | str | Path, make: Callable[[str | Path], CrossEncoder]
-) -> CrossEncoder:
-    return weights if isinstance(weights, CrossEncoder) else make(weights)
 
 
 def load_bounds(path: str | Path | None) -> StageBounds:

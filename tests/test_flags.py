@@ -19,7 +19,6 @@ OWN_MEANING |= {"--api-key", "--stall-s"}  # what the simulated judge accepts, a
 # before or two of them, one detector or several, or the client of a simulated judge.
 OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
 OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt", "--local"}
-OWN_WORDS |= {"--head", "--verify-weights", "--deep-weights"}
 OWN_METAVAR = {"--min-cosine"}
 
 

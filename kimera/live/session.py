@@ -100,13 +100,12 @@ class ContradictionFinder:
 
         Raises UserError where that fails: what fails on two plain sentences would hardly ever decide.
         """
-        self._reactor.load()
-        self._reactor.embed(["a"])
         if self._detector:
+            self._reactor.encoder.load()
             for outcome in self._detector.stream([FIRST_PAIR]):
                 self._require_verdict(outcome)
-        elif self._reactor.deciding_stage != "screen":
-            self._reactor.verify([("a", "b")])
+        else:
+            self._reactor.load()
 
     def check(
         self,
