@@ -8,6 +8,7 @@ _VERDICTS = ("contradiction", "verdict")
 # By part of a row, the ends of the columns that may hold it. What a run has beside a score says no more.
 _ENDS: Mapping[str, Sequence[str]] = {
     "score": ("score",),
+    "score_source": ("score_source",),
     "verdict": _VERDICTS,
     "confidence": ("confidence",),
     "reasoning": ("reasoning",),

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from kimera.detectors.score_rows import Record, same_text
-from kimera.pairs import ENTAILMENT, NEUTRAL, RELATIONS, Pair, Verdict
+from kimera.pairs import ENTAILMENT, NEUTRAL, RELATIONS, SCORE_SOURCES, Pair, Verdict
 
-_SOURCES = ("calibrated", "stated", "verdict")
 _RELATIONS = (None, *RELATIONS)
 _NONE = math.nan  # where there is no number
 _SAME = 1e-9
@@ -150,7 +149,7 @@ class ScoreIndex:
             self._confidences[at],
             self._reasonings.read(end - start).decode("utf-8", "surrogatepass"),
             latency_ms=0.0 if math.isnan(latency) else latency,
-            score_source=_SOURCES[abs(answer) - 1],
+            score_source=SCORE_SOURCES[abs(answer) - 1],
             entailment=None if math.isnan(entailment) else entailment,
             neutral=None if math.isnan(neutral) else neutral,
             relation=_RELATIONS[self._relations[at]],
@@ -217,7 +216,7 @@ def _said(verdict: Verdict | None) -> str:
 def _answer(verdict: Verdict | None) -> int:
     if verdict is None:
         return 0
-    place = _SOURCES.index(verdict.score_source) + 1
+    place = SCORE_SOURCES.index(verdict.score_source) + 1
     return place if verdict.contradiction else -place
 
 

@@ -44,6 +44,7 @@ KNOWN: Final = {
     ENTAILMENT: _named_after(ENTAILMENT),
     NEUTRAL: _named_after(NEUTRAL),
     "relation": (),  # no name is known: beside texts that of gold labels is the same
+    "score_source": (),  # only of a run, which has words of its own for it
     "confidence": _CONFIDENCES,
     "reasoning": _REASONINGS,
     "latency_ms": _MILLISECONDS,

@@ -25,7 +25,7 @@ from kimera.files import (
     text_cell,
     unused_names,
 )
-from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Verdict
+from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, SCORE_SOURCES, Verdict
 
 _NOT_GIVEN = frozenset({"", "null", "none", "n/a", "na", "<na>", "#n/a", "\\n"})
 _OF_CONTRADICTION = LabelColumn(of_contradiction=True)
@@ -175,7 +175,7 @@ class RecordReader:
             row.number,
             self._id(row),
             self._texts(row),
-            self._with_classes(row, self._verdict(row, latency or 0.0)),
+            self._with_source(row, self._with_classes(row, self._verdict(row, latency or 0.0))),
             latency,
             self._number(row, "cost", 1.0),
         )
@@ -323,6 +323,15 @@ class RecordReader:
         if is_probability and (fault := why_no_distribution(verdict)):
             raise BadCell(fault)
         return verdict
+
+    def _with_source(self, row: Row, verdict: Verdict | None) -> Verdict | None:
+        source = self._value(row, "score_source")
+        if verdict is None or source is None:
+            return verdict
+        if source not in SCORE_SOURCES:
+            known = ", ".join(SCORE_SOURCES)
+            raise BadCell(f"{self._name('score_source')} is {shorten(source)}; expected one of {known}")
+        return replace(verdict, score_source=str(source))
 
     def _class_share(self, row: Row, part: str) -> float | None:
         value = self._value(row, part)

@@ -98,6 +98,11 @@ class ScoresFile(VerdictSource):
         return self._trained_on
 
     @property
+    def counts(self) -> dict[str, float]:
+        """No model reads a pair."""
+        return {"read": 0}
+
+    @property
     def has_latencies(self) -> bool:
         return not self._columns.keys().isdisjoint({"latency_ms", "latency_s"})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nli_models import pairs_of_words
 
-from kimera.detectors import FunctionDetector, NLIModel
+from kimera.detectors import FunctionDetector, NLIModel, ScoresFile
 from kimera.detectors.chain import Chain
 from kimera.detectors.verdict_source import VerdictSource
 from kimera.errors import UserError
@@ -163,6 +163,16 @@ def test_a_stage_that_counts_no_reading_reads_what_it_is_given() -> None:
     chain = Chain({"a": FunctionDetector(lambda pairs: [0.6] * len(pairs)), "b": Modulo(3)})
     list(chain.stream(PAIRS[:100]))
     assert chain.counts["read"] == 100 + 3
+
+
+def test_a_file_reads_nothing(tmp_path: Path) -> None:
+    """No model does: its rows were written before."""
+    file = tmp_path / "scores.csv"
+    file.write_text("text1,text2,score\n" + "".join(f"{pair.text1},x,0.6\n" for pair in PAIRS[:100]))
+    chain = Chain({"file": ScoresFile(file), "b": Modulo(3)})
+    list(chain.stream(PAIRS[:100]))
+    assert chain.given["file"] == 100
+    assert chain.counts["read"] == 3
 
 
 def test_one_detector_is_no_chain_and_a_confidence_has_its_range() -> None:

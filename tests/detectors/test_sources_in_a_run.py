@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from benchmarks.datasets import load_dataset
 from benchmarks.report import build_summary, write_report
+from benchmarks.report.results_csv import write_results_csv
 from benchmarks.runs.comparison import compare
 from benchmarks.runs.detector import detectors_header
 from benchmarks.runs.finished_run import open_run
@@ -24,7 +25,7 @@ from benchmarks.stats.schema import load_schema
 from kimera.detectors import FunctionDetector, ScoresFile
 from kimera.detectors.verdict_source import COUNTED, VerdictSource
 from kimera.errors import UserError
-from kimera.pairs import Failure, Pair, Verdict
+from kimera.pairs import SCORE_SOURCES, Failure, Pair, Verdict
 
 PAIRS = [
     Pair(
@@ -197,3 +198,14 @@ def test_the_results_of_a_run_are_a_file_of_scores_whose_columns_are_named(folde
     assert {id: score for id, score in again.items() if score != "no_verdict"} == pytest.approx(
         {id: score for id, score in before.items() if score != "raised"}
     )
+
+
+def test_the_results_of_a_run_say_where_each_score_comes_from(tmp_path: Path) -> None:
+    said = [Verdict(True, 0.75, score_source=source) for source in SCORE_SOURCES]
+    rows = [(pair, [verdict]) for pair, verdict in zip(PAIRS, said, strict=False)]
+    write_results_csv(tmp_path / "results.csv", rows, ["rule"])
+    assert list(ScoresFile(tmp_path / "results.csv").stream(PAIRS[: len(said)])) == said
+    text = (tmp_path / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(text.replace("logprobs", "guessed"))
+    with pytest.raises(UserError, match="rule_score_source is 'guessed'; expected one of calibrated, stated"):
+        ScoresFile(tmp_path / "results.csv")
