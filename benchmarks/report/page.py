@@ -87,7 +87,8 @@ def _sections(
     for group in elsewhere:
         yield _section("Where contradictions are rarer", _detector_table(summary, *group))
     yield _section("Categories", _categories(summary))
-    yield _section("Cascade", _shares(summary), _figures(plots.cascades(summary)))
+    shown, rest = plots.cascades(summary)
+    yield _section("Cascade", _shares(summary), _figures(shown), _folded(rest))
     speeds = [plots.latency(run), plots.cost(summary), plots.concurrency(run)]
     yield _section("Speed and cost", _figures(speeds), _detector_table(summary, *speed))
     yield _section("Agreement", _agreement(summary))
@@ -146,6 +147,13 @@ def _figures(drawn: Iterable[Plot | None]) -> str:
         if plot
     )
     return f'<div class="figures">{figures}</div>' if figures else ""
+
+
+def _folded(drawn: Sequence[Plot]) -> str:
+    """Plots that are seen only by who asks for them."""
+    if not drawn:
+        return ""
+    return f"<details><summary>{words.counted(len(drawn), 'more plot')}</summary>{_figures(drawn)}</details>"
 
 
 def _overview(summary: Summary) -> str:

@@ -24,7 +24,7 @@ Summary = dict[str, Any]
 QUALITY = names_in(Shown.PLOT)
 SHARE = tuple((value / 4, f"{value / 4:g}") for value in range(5))
 NAME_WIDTH = 40
-MAX_CASCADES = 3  # local detectors, of which only the best one's cascade is priced
+MAX_CASCADES = 3  # local detectors, of which only the best one's cascade is drawn at once, and priced
 MIN_OF_A_GROUP = 10  # pairs of a point of the reliability diagram
 
 
@@ -243,9 +243,20 @@ def _limit_line(detector: DetectorResult) -> curves.Curve:
     return curves.stepped([*changes, (end, changes[-1][1])])
 
 
-def cascades(summary: Summary) -> list[Plot]:
-    """For each reactor and judge: accuracy against the share of pairs that the judge is asked."""
-    return [_cascade(summary, entry) for entry in (summary.get("cascade") or ()) if len(entry["curve"]) > 1]
+def cascades(summary: Summary) -> tuple[list[Plot], list[Plot]]:
+    """For each local detector and judge: accuracy against the share of pairs that the judge is asked.
+
+    Those to look at, where local detectors are many the best one's alone, and the others.
+    """
+    drawn = [entry for entry in summary.get("cascade") or () if len(entry["curve"]) > 1]
+    shown = [entry for entry in drawn if _is_worth_a_look(summary, entry)]
+    rest = [entry for entry in drawn if entry not in shown]
+    return [_cascade(summary, entry) for entry in shown], [_cascade(summary, entry) for entry in rest]
+
+
+def _is_worth_a_look(summary: Summary, entry: dict[str, Any]) -> bool:
+    local = overview.ranked(summary, "local")
+    return entry["reactor"] == local[0] or len(local) < MAX_CASCADES
 
 
 def _cascade(summary: Summary, entry: dict[str, Any]) -> Plot:
@@ -322,9 +333,8 @@ def cost(summary: Summary) -> Plot | None:
         linear("dollars for 1,000 pairs", 0.0, max(shown.values())),
         linear("accuracy", min(lows), 1.0),
     )
-    local = overview.ranked(summary, "local")
     for entry in summary.get("cascade") or ():
-        if entry["reactor"] == local[0] or len(local) < MAX_CASCADES:
+        if _is_worth_a_look(summary, entry):
             _draw_cascade_cost(plot, summary, entry)
     for look, (name, detector) in enumerate(summary["detectors"].items()):
         if name in shown:

@@ -17,8 +17,10 @@ __all__ = [
     "accepted_findings",
     "check_findings",
     "count_of_findings",
+    "floor_of",
     "gate_is_met",
     "pair_key",
+    "random_cosines",
     "read_corpus",
     "run_scan",
     "scan_bar",
@@ -30,6 +32,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kimera.corpus.candidates import Screened
+    from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.findings import MIN_SCORE, Finding, pair_key, strongest_first
     from kimera.corpus.scan_files import (
@@ -49,6 +52,7 @@ else:
         __name__,
         {
             "candidates": ["Screened"],
+            "cosine_floors": ["floor_of", "random_cosines"],
             "finding_files": ["FORMATS"],
             "findings": ["Finding", "MIN_SCORE", "pair_key", "strongest_first"],
             "scan_files": [

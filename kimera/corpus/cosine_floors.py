@@ -40,25 +40,29 @@ def floors_of(vectors: np.ndarray, rule: Rule, derived: Collection[str]) -> Floo
     In a small corpus a lower quantile counts, so that one pair remains for two statements. No floor is below
     `MIN_FLOOR`. `surely` moves along: it is halfway between the floor and 1, as 0.8 is from 0.6.
     """
-    cosines = _random_cosines(vectors)
+    cosines = random_cosines(vectors)
     if not len(cosines):
         return Floors(rule, 0)
-    small = max(0.0, 1 - 1 / (len(vectors) - 1))
     if "min_cosine" in derived:
-        floor = _quantile(cosines, min(QUANTILE, small))
+        floor = floor_of(cosines, len(vectors), QUANTILE)
         rule = replace(rule, min_cosine=floor, surely=(1 + floor) / 2)
     if "min_cosine_rare" in derived:
-        rare = _quantile(cosines, min(QUANTILE_RARE, small))
+        rare = floor_of(cosines, len(vectors), QUANTILE_RARE)
         rule = replace(rule, min_cosine_rare=rare)
     return Floors(rule, len(cosines))
 
 
-def _quantile(cosines: np.ndarray, share: float) -> float:
-    """To four digits, down: the pair that the quantile is of still counts."""
-    return max(MIN_FLOOR, math.floor(float(np.quantile(cosines, share)) * 1e4) / 1e4)
+def floor_of(cosines: np.ndarray, statements: int, quantile: float) -> float:
+    """The quantile of cosines of random pairs of so many statements, or the lower one of a small corpus.
+
+    To four digits, down: the pair that the quantile is of still counts.
+    """
+    small = max(0.0, 1 - 1 / (statements - 1))
+    found = float(np.quantile(cosines, min(quantile, small)))
+    return max(MIN_FLOOR, math.floor(found * 1e4) / 1e4)
 
 
-def _random_cosines(vectors: np.ndarray) -> np.ndarray:
+def random_cosines(vectors: np.ndarray) -> np.ndarray:
     """Of random pairs of different rows; of all pairs where these are no more than `MAX_PAIRS`."""
     count = len(vectors)
     if count * (count - 1) // 2 <= MAX_PAIRS:

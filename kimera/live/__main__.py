@@ -23,7 +23,6 @@ from kimera.console import PATIENCE_S, command_line, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of
-from kimera.live.candidate_rule import CandidateRule
 from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.local_names import REACTOR
 from kimera.reactor_settings import ModelSettings, ReactorSettings
@@ -82,15 +81,19 @@ def _serve(access: Access, settings: LiveSettings) -> int:
     from kimera.live.server import LiveServer
     from kimera.live.session import ContradictionFinder
 
-    rule = CandidateRule(min_cosine=settings.min_cosine, max_chosen=settings.verify)
     name = deciding_name(settings)
     reactor, source = deciding_of(_without_cache(settings), settings, name, settings.reactor)
     with source or contextlib.nullcontext():
-        finder = ContradictionFinder(reactor, rule, source, name.title if source else "")
+        finder = ContradictionFinder(reactor, settings.rule, source, name.title if source else "")
         print("Loading the models ...", file=sys.stderr)
         finder.load()
         if not is_calibrated(name):
             note(f"{name.title} decides; its scores are not calibrated as Kimera's are, and count from 0.5")
+        if settings.rule.is_own_floor:
+            note(
+                f"no cosine floor was measured for {settings.encoder}; each session takes its own from "
+                "random pairs of its statements (--min-cosine sets one)"
+            )
         server = LiveServer(finder, access, settings.limits)
         return asyncio.run(_serve_until_stopped(server, access, settings.port))
 

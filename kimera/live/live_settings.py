@@ -9,6 +9,7 @@ from kimera.console import Groups, cosine, option, port_number, whole
 from kimera.deciding_detector import DecidingSettings
 from kimera.live.candidate_rule import CandidateRule
 from kimera.live.capacity import LiveLimits
+from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ModelSettings
 
 TOKEN = "KIMERA_LIVE_TOKEN"  # noqa: S105 (its name)
@@ -75,14 +76,15 @@ class LiveSettings(DecidingSettings, ModelSettings):
         "cross-encoder then reads the best candidates (default: both; screen if --encoder or --head is "
         "given)",
     )
-    min_cosine: float = option(
-        _RULE.min_cosine,
+    min_cosine: float | None = option(
+        None,
         "--min-cosine",
         type=cosine,
         metavar="X",
         old=("--least-cosine",),
         help="minimum cosine of two statements' vectors; statements below it are not compared "
-        "(default: %(default)s)",
+        f"(default: {_RULE.min_cosine:g}; with another --encoder, what few random pairs of a session's "
+        "statements reach)",
     )
     verify: int = option(
         _RULE.max_chosen,
@@ -110,6 +112,12 @@ class LiveSettings(DecidingSettings, ModelSettings):
         metavar="S",
         help="disconnect a client that has not read its answers for this many seconds (default: %(default)g)",
     )
+
+    @property
+    def rule(self) -> CandidateRule:
+        if self.min_cosine is not None:
+            return CandidateRule(min_cosine=self.min_cosine, max_chosen=self.verify)
+        return CandidateRule(max_chosen=self.verify, is_own_floor=self.encoder not in PACKAGED_NAMES)
 
     @property
     def limits(self) -> LiveLimits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from kimera.detectors import VerdictSource
 from kimera.errors import UserError
-from kimera.live.candidate_rule import CandidateRule, choose_candidates
+from kimera.live.candidate_rule import CandidateRule, choose_candidates, own_floor
 from kimera.live.contradictions import Contradiction, Found, NumberedStatement
 from kimera.models import distinct
 from kimera.pairs import Failure, Pair, Verdict
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 OnRead: TypeAlias = Callable[[int, int], object]
 
 FIRST_ROWS = 64
+GROWN = 1.25  # times as many statements, after which a session's own floor is taken again
 FIRST_PAIR = Pair("The door is open.", "The door is closed.")
 MAX_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so that most fit into the window
 
@@ -37,6 +38,8 @@ class Session:
     def __init__(self) -> None:
         self.statements: list[NumberedStatement] = []
         self.longest = 0
+        self._floor: float | None = None
+        self._floor_of = 0  # statements
         self._rows = np.empty((0, 0), np.float32)
 
     @property
@@ -52,6 +55,12 @@ class Session:
             self._rows = grown
         self._rows[count] = vector
         self.statements.append(statement)
+
+    def own_floor(self) -> float | None:
+        """The minimum cosine of related statements as those so far have it; None where they do not tell."""
+        if len(self.statements) >= GROWN * self._floor_of:
+            self._floor, self._floor_of = own_floor(self.vectors), len(self.statements)
+        return self._floor
 
 
 class Answer(NamedTuple):
@@ -122,8 +131,8 @@ class ContradictionFinder:
         chosen = []
         with self._blas.limit(limits=1):
             for (session, statement), vector in zip(arrived, vectors, strict=True):
-                chosen.append(self._candidates(session, vector))
                 session.add(statement, vector)
+                chosen.append(self._candidates(session))
         laters = [statement for _, statement in arrived]
         if self._stage == "screen":
             answers = [[Answer(score, "screen") for score in candidates.scores] for candidates in chosen]
@@ -135,8 +144,9 @@ class ContradictionFinder:
     def _stage(self) -> str:
         return "local" if self._detector else self._reactor.deciding_stage
 
-    def _candidates(self, session: Session, vector: np.ndarray) -> Candidates:
-        earlier = session.vectors
+    def _candidates(self, session: Session) -> Candidates:
+        """Of its last statement."""
+        earlier, vector = session.vectors[:-1], session.vectors[-1]
         if not len(earlier):
             return Candidates([], [], [])
         cosines = earlier @ vector
@@ -147,9 +157,13 @@ class ContradictionFinder:
             later = np.broadcast_to(vector, (len(rows), len(vector)))
             return self._reactor.screen(earlier[rows], later)[:, 0]
 
-        rows, scores = choose_candidates(cosines, scores_of, self._rule)
+        rows, scores = choose_candidates(cosines, scores_of, self._rule_of(session))
         statements = [session.statements[row] for row in rows]
         return Candidates(statements, cosines[rows].tolist(), scores.tolist())
+
+    def _rule_of(self, session: Session) -> CandidateRule:
+        floor = session.own_floor() if self._rule.is_own_floor else None
+        return self._rule if floor is None else replace(self._rule, min_cosine=floor)
 
     def _answers_read(
         self,

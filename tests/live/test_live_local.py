@@ -10,18 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from live_servers import Served, serving, welcomed
 from tiny_models import write_tiny_model
 
+from kimera.corpus.cosine_floors import MIN_FLOOR
 from kimera.detectors import Chain, FunctionDetector, NLIModel, VerdictSource
 from kimera.live import Checked, LiveClient
 from kimera.live.__main__ import main
-from kimera.live.candidate_rule import CandidateRule
-from kimera.live.session import ContradictionFinder
+from kimera.live.candidate_rule import CandidateRule, own_floor
+from kimera.live.contradictions import NumberedStatement
+from kimera.live.live_settings import LiveSettings
+from kimera.live.session import ContradictionFinder, Session
 from kimera.reactor import Reactor
 
 CLOSED, OPEN = "The office is closed on Fridays.", "The office opens every day of the week."
@@ -123,7 +127,9 @@ def test_a_chain_and_an_nli_model_decide_as_they_do_anywhere(
         assert scores == ([pytest.approx(verdict.score, abs=1e-4)] if verdict.contradiction else [])
 
 
-def test_another_encoder_needs_no_head_where_another_detector_decides(tmp_path: Path) -> None:
+def test_another_encoder_needs_no_head_beside_a_detector_and_a_floor_of_its_own(
+    tmp_path: Path,
+) -> None:
     encoder = str(write_tiny_model(tmp_path))
     headless = Reactor(encoder, cache=None, stages="verify")
     with served(headless, FunctionDetector(lambda pairs: [0.8] * len(pairs))) as server:
@@ -131,6 +137,39 @@ def test_another_encoder_needs_no_head_where_another_detector_decides(tmp_path: 
     assert [found.detector for found in last.contradictions] == ["mine"]
     with pytest.raises(ValueError, match="no head"):
         ContradictionFinder(headless, CandidateRule())
+    # Its cosines are nearly all above 0.4; as its own floor a session takes what few of its pairs reach.
+    words = ("alpha beta", "gamma", "delta door", "open", "closed shop")
+    texts = [f"{first} {second}" for first in words for second in words]
+    assert _read_together(headless, CandidateRule(max_chosen=64), texts) > 200
+    assert 0 < _read_together(headless, CandidateRule(max_chosen=64, is_own_floor=True), texts) < 60
+
+
+def _read_together(reactor: Reactor, rule: CandidateRule, texts: Sequence[str]) -> int:
+    finder = ContradictionFinder(reactor, rule, FunctionDetector(lambda pairs: [0.8] * len(pairs)))
+    session = Session()
+    found = finder.check([(session, NumberedStatement(n, str(n), text)) for n, text in enumerate(texts)])
+    return sum(len(of_one.contradictions) for of_one in found)
+
+
+def test_a_repeated_statement_does_not_raise_a_sessions_own_floor() -> None:
+    vectors = np.eye(4, dtype=np.float32)[[0, 0, 0, 0, 0, 0, 1, 2]]
+    assert own_floor(vectors) == MIN_FLOOR
+    assert own_floor(vectors[:5]) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_own"),
+    [
+        (LiveSettings(), False),
+        (LiveSettings(encoder="another"), True),
+        (LiveSettings(encoder="another", min_cosine=0.3), False),
+    ],
+)
+def test_only_what_was_neither_measured_nor_given_is_a_sessions_own(
+    settings: LiveSettings, is_own: bool
+) -> None:
+    assert settings.rule.is_own_floor == is_own
+    assert settings.rule.min_cosine == (settings.min_cosine or 0.4)
 
 
 def test_the_command_takes_a_function_of_a_file(tmp_path: Path) -> None:

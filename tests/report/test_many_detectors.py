@@ -161,13 +161,23 @@ def test_the_picture_grows_with_the_detectors_and_needs_no_labels(labels: np.nda
     assert height < more
 
 
-def test_the_page_has_the_overview_and_a_row_for_each_two(tmp_path: Path) -> None:
+def test_the_page_has_the_overview_a_row_for_each_two_and_most_cascades_folded(tmp_path: Path) -> None:
     run = many()
     write_report(run, rows_of(run), tmp_path, viz=False)
     page = (tmp_path / "report.html").read_text()
     assert "<caption>Overview, the highest accuracy first (95 % intervals)</caption>" in page
     differences = page.split("<caption>Differences on the same pairs")[1].split("</table>")[0]
     assert differences.count("<tr>") == 1 + 28
+    folded = page.split("<details><summary>6 more plots</summary>")[1].split("</details>")[0]
+    assert folded.count("<strong>Cascade: ") == 6
+
+
+def test_where_local_detectors_are_many_the_cascade_of_the_best_is_drawn_and_the_others_are_folded(
+    summary: dict[str, Any],
+) -> None:
+    shown, folded = plots.cascades(summary)
+    assert [plot.title for plot in shown] == ["Cascade: detector-a, then gpt-4o-mini (simulated)"]
+    assert len(folded) == 6
 
 
 def test_calibrated_scores_of_many_detectors_stay_within_a_hundred_columns() -> None:
