@@ -58,6 +58,7 @@ from kimera.deciding_detector import check_deciding, deciding_name, finding_reac
 from kimera.errors import UserError
 from kimera.files import FormatSettings, write_text
 from kimera.local_names import REACTOR
+from kimera.local_settings import to_be_fetched
 from kimera.reactor_settings import check_reactor
 from kimera.version import __version__
 
@@ -99,7 +100,10 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
 
 def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int:
     scan = Scan()
-    with finding_reactor(settings, deciding_name(settings), "both") as reactor:
+    name = deciding_name(settings)
+    # A dry run fetches nothing, and what decides is not needed for it.
+    decides = not (settings.dry_run and to_be_fetched([name], settings, settings, "both"))
+    with finding_reactor(settings, name, "both", decides=decides) as reactor:
         screened = screened_pairs(
             corpus,
             reactor,

@@ -49,8 +49,8 @@ from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.detectors import VerdictSource
 from kimera.errors import BrokenContractError, UserError
 from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, pair_columns_of, spooled
-from kimera.local_names import REACTOR
-from kimera.local_settings import may_be_fetched, sources_of
+from kimera.local_names import REACTOR, LocalName
+from kimera.local_settings import sources_of, to_be_fetched
 from kimera.reactor import Reactor
 from kimera.version import __version__
 
@@ -84,14 +84,7 @@ def run_comparison(
             _require_figures(settings, dataset, gates, infos)
         names = local_names_of(settings)
         if settings.dry_run:
-            # A model may have to be fetched, for which a dry run is not the time; the others are made.
-            sources_of(
-                settings,
-                settings,
-                settings.reactor,
-                [name for name in names if not may_be_fetched(name)],
-                pair_columns_of(settings),
-            )
+            _check_detectors(settings, names)
             return dry_run(settings, dataset, prompt)
         sources = sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings))
         identity = _identity(settings, dataset, prompt, sources)
@@ -124,6 +117,15 @@ def run_comparison(
             print(f"error: {error}\n{_way_on(command, folder)}", file=sys.stderr)
             return FAILED
     return exit_code_with(gates, parts_of(summary), _exit_code(settings, comparison, command, folder))
+
+
+def _check_detectors(settings: RunSettings, names: Sequence[LocalName]) -> None:
+    """For a dry run makes its local detectors, but for those that would be fetched, and says which."""
+    wanted = {name: to_be_fetched([name], settings, settings, settings.reactor) for name in names}
+    here = [name for name in names if not wanted[name]]
+    sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))
+    for model in dict.fromkeys(model for models in wanted.values() for model in models):
+        note(f"{model} is not on this machine; the run would fetch it from the Hugging Face hub")
 
 
 def _require_figures(

@@ -107,15 +107,17 @@ def check_deciding(settings: ReactorSettings, name: LocalName) -> None:
             )
 
 
-def finding_reactor(settings: ReactorSettings, name: LocalName, stages: Stages | None) -> Reactor:
-    """The reactor that finds the candidates, and decides on them where `name` is its own.
+def finding_reactor(
+    settings: ReactorSettings, name: LocalName, stages: Stages | None, *, decides: bool = True
+) -> Reactor:
+    """The reactor that finds the candidates, and decides on them where `name` is its own, if that is asked.
 
     stages: of a reactor that decides and whose name asks for none. Raises UserError where `Reactor` does.
     """
-    if is_reactor(name):
+    if decides and is_reactor(name):
         return reactor_of(settings, _STAGES.get(name.rest, stages))
     has_head = settings.head is not None or settings.encoder in PACKAGED_NAMES
-    finding = replace(settings, verify_weights=None, deep_weights=None, symmetric=False)
+    finding = replace(settings, verify_weights=None, deep_weights=None, stage_bounds=None, symmetric=False)
     # Of a reactor without a head only the encoder is used: its cross-encoder is never loaded.
     return reactor_of(finding, "screen" if has_head else "verify")
 

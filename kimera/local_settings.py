@@ -139,13 +139,28 @@ def _told(given: Sequence[str]) -> dict[str, str]:
     return {title: value for title, _, value in (item.rpartition("=") for item in given)}
 
 
-def may_be_fetched(name: LocalName) -> bool:
-    """Whether making it may take the network."""
-    return any(
-        (stage.kind == MODEL and not os.path.isdir(stage.rest))
-        or (stage.kind == REACTOR and "deep" in stage.rest)
-        for stage in stages_in([name])
-    )
+def to_be_fetched(
+    names: Sequence[LocalName], settings: ReactorSettings, local: LocalSettings, stages: Stages | None
+) -> list[str]:
+    """Models that are not on this machine, so that making these detectors would fetch them from the hub.
+
+    stages: of a reactor whose name asks for none. Raises UserError where weights of deep are missing.
+    """
+    from kimera.models import DEEP_MODEL, DEEP_NAMES, has_deep_base, is_cached  # --help need not wait for it
+    from kimera.shipped_weights import shipped_deep
+
+    revisions = _told(local.revision)
+    wanted: list[str] = []
+    for stage in stages_in(names):
+        if stage.kind == MODEL and not os.path.isdir(stage.rest):
+            revision = revisions.get(stage.title, revisions.get(""))
+            wanted += [stage.rest] * (not is_cached(stage.rest, revision))
+        if stage.kind == REACTOR and "deep" in (stage.rest or stages or ""):
+            if settings.deep_weights is None:
+                shipped_deep()
+            is_named = settings.deep_base in DEEP_NAMES
+            wanted += [DEEP_MODEL] * (is_named and not has_deep_base())
+    return list(dict.fromkeys(wanted))
 
 
 def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:

@@ -196,6 +196,7 @@ class Reactor(ClosedAtExit):
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
         if self.deep:
             fingerprints["deep"] = self.deep.output_fingerprint
+            fingerprints["deep_base"] = self.deep.base
         if self.bounds:
             fingerprints["bounds"] = self.bounds.fingerprint
         return fingerprints
@@ -216,6 +217,7 @@ class Reactor(ClosedAtExit):
             "backend": self.runtime.backend,
             "device": self.runtime.device,
             "symmetric": self.symmetric,
+            **({"deep_base_from": self.deep.origin} if self.deep else {}),
             **{f"{part}_fingerprint": mark for part, mark in self.fingerprints.items()},
             "cache": self.cache is not None,
         }

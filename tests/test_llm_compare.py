@@ -665,6 +665,31 @@ def test_the_reactor_alone_needs_nothing_of_a_judge(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
+    ("flags", "model"),
+    [
+        (["--reactor", "deep"], "all-mpnet-base-v2"),
+        (["--local", "kimera:screen>kimera:deep"], "all-mpnet-base-v2"),
+        (["--local", "nobody/a-model"], "nobody/a-model"),
+    ],
+)
+def test_a_dry_run_fetches_no_model_and_says_which_it_would(
+    flags: list[str],
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path / "cache"))
+    weights = ["--deep-weights", str(tmp_path / "weights")]
+    assert main(["--kimera-only", *flags, *weights, "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert f"note: {model} is not on this machine; the run would fetch it from the" in told.err
+    assert "nothing was sent" in told.out
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
     "given",
     [
         "statement1;statement2;verdict;extra\nIt rains.;It is dry.;contradiction;x\nAb.;Cd.;;y\n",

@@ -8,6 +8,7 @@ __all__ = [
     "ERROR_LOG_NAMES",
     "MAX_BYTES",
     "MODELS",
+    "PUT_TOGETHER",
     "REPLIES_FILE_NAME",
     "CacheSettings",
     "EmbeddingCache",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         EmbeddingCache,
     )
     from kimera.cache.error_log import log_error
+    from kimera.cache.put_together import PUT_TOGETHER
     from kimera.cache.sqlite_files import (
         Identity,
         connect,
@@ -57,6 +59,7 @@ else:
                 "REPLIES_FILE_NAME",
             ],
             "error_log": ["log_error"],
+            "put_together": ["PUT_TOGETHER"],
             "sqlite_files": [
                 "Identity",
                 "connect",

@@ -22,6 +22,7 @@ from kimera.cache.embedding_cache import (
     REPLIES_FILE_NAME,
     EmbeddingCache,
 )
+from kimera.cache.put_together import without_packages
 from kimera.cache.sqlite_files import default_folder
 from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, parser_of, tell
 from kimera.errors import UserError
@@ -29,8 +30,8 @@ from kimera.errors import UserError
 DESCRIPTION = """\
 The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime or put
 together, and the judges' replies that --cache-replies kept. What is deleted is
-computed again when it is needed, the base of the reactor's stage deep out of its packages or the hub; replies
-have to be paid for again.
+computed again when it is needed; the base of the reactor's stage deep needs its packages or the hub for that,
+and replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
   clear   deletes all of them and the log of Kimera's own errors, or with --only one kind
@@ -121,9 +122,15 @@ def _clear(folder: Path, kinds: Sequence[str]) -> None:
     logs = [folder / name for name in ERROR_LOG_NAMES] if tuple(kinds) == KINDS else []
     for path in (*paths, *logs):
         path.unlink(missing_ok=True)
+    lost = without_packages(folder / MODELS) if "models" in kinds else []
     if "models" in kinds:
         shutil.rmtree(folder / MODELS, ignore_errors=True)
     tell(f"deleted: {description}")
+    for name in lost:
+        note(
+            f"{name} was put together out of packages that are not installed any more; where it is needed "
+            "again, it is fetched from the Hugging Face hub, or they have to be installed again"
+        )
 
 
 def _files(folder: Path, kind: str) -> list[Path]:

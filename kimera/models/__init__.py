@@ -8,6 +8,7 @@ __all__ = [
     "CALIBRATION_BINS",
     "CLASSES",
     "DEEP_MODEL",
+    "DEEP_NAMES",
     "DEFAULT_MODEL",
     "MAX_PASSAGE_PAIRS",
     "MIN_PARITY_PAIRS",
@@ -45,6 +46,8 @@ __all__ = [
     "fit_calibration",
     "fit_score_map",
     "folder_digest",
+    "has_deep_base",
+    "is_cached",
     "load_tensors",
     "logits_module",
     "model_folder",
@@ -69,7 +72,7 @@ if TYPE_CHECKING:
         equal_mass_bins,
         fit_calibration,
     )
-    from kimera.models.checkpoints import find_checkpoint
+    from kimera.models.checkpoints import find_checkpoint, is_cached
     from kimera.models.cross_encoder import (
         CrossEncoder,
         base_fingerprint,
@@ -81,7 +84,7 @@ if TYPE_CHECKING:
     )
     from kimera.models.cross_encoder_weights import CrossEncoderWeights
     from kimera.models.data_sets import DataSet, TrainingSource, parse_source, read_sources, sources_named_in
-    from kimera.models.deep_base import DEEP_MODEL
+    from kimera.models.deep_base import DEEP_MODEL, DEEP_NAMES, has_deep_base
     from kimera.models.encoder import Embedded, Encoder, embed
     from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
@@ -99,7 +102,7 @@ else:
         {
             "cached_outputs": ["distinct"],
             "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
-            "checkpoints": ["find_checkpoint"],
+            "checkpoints": ["find_checkpoint", "is_cached"],
             "cross_encoder": [
                 "CrossEncoder",
                 "base_fingerprint",
@@ -111,7 +114,7 @@ else:
             ],
             "cross_encoder_weights": ["CrossEncoderWeights"],
             "data_sets": ["DataSet", "TrainingSource", "parse_source", "read_sources", "sources_named_in"],
-            "deep_base": ["DEEP_MODEL"],
+            "deep_base": ["DEEP_MODEL", "DEEP_NAMES", "has_deep_base"],
             "encoder": ["Embedded", "Encoder", "embed"],
             "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],

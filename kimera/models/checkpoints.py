@@ -169,6 +169,12 @@ def find_checkpoint(name: str, revision: str | None = None, *, quiet: bool = Fal
     return Checkpoint(name, fetched, fetched.name)
 
 
+def is_cached(name: str, revision: str | None = None) -> bool:
+    """Whether a model of the hub is whole in its local cache; the hub is not asked. Raises as above."""
+    cached = _from_hub(name, revision, local_files_only=True)
+    return cached is not None and _is_whole(cached)
+
+
 def _is_whole(folder: Path) -> bool:
     """Whether another program left all that is needed, and not, say, the tokenizer alone."""
     index = folder / "model.safetensors.index.json"

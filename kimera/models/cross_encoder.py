@@ -13,9 +13,15 @@ from kimera.errors import UserError
 from kimera.models.bert_graph import BertConfig, UnknownNetwork, classifier_graph, read_tensors
 from kimera.models.calibration import calibrated_probabilities
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
-from kimera.models.deep_base import DEEP_FINGERPRINT, DEEP_NAMES, deep_base_folder, is_deep_base
+from kimera.models.deep_base import DEEP_FINGERPRINT, DEEP_NAMES, find_deep_base, is_deep_base
 from kimera.models.head import CLASSES
-from kimera.models.model_folders import DEFAULT_MODEL, find_folder, folder_digest, name_elsewhere
+from kimera.models.model_folders import (
+    DEFAULT_MODEL,
+    PACKAGED_NAMES,
+    find_folder,
+    folder_digest,
+    name_elsewhere,
+)
 from kimera.models.onnx_models import RECIPE, exported
 from kimera.models.pair_model import PAIRS_PER_TASK, PAIRS_WORTH_A_POOL, PairModel, logits_module
 from kimera.models.runtime import Backend, Device, Precision, choose_runtime
@@ -47,6 +53,8 @@ class CrossEncoder(PairModel):
     A context manager: `close` ends the worker processes.
     """
 
+    base: str  # the fingerprint of the model
+    origin: str  # of the model: "folder", "package", or of the deep stage's base "hub" or "packages"
     kind = "cross-encoder"
     doing = "verifying"
     dimension = len(CLASSES)
@@ -76,8 +84,9 @@ class CrossEncoder(PairModel):
         self.weights = (
             weights if isinstance(weights, CrossEncoderWeights) else CrossEncoderWeights.load(weights)
         )
-        self.folder = model_folder(self.name, self.cache_dir)
-        self.weights.require_base(base_fingerprint(self.folder, self.name, self.cache_dir), self.name)
+        self.folder, self.origin = _found(self.name, self.cache_dir)
+        self.base = base_fingerprint(self.folder, self.name, self.cache_dir)
+        self.weights.require_base(self.base, self.name)
 
     @property
     def fingerprint(self) -> str:
@@ -132,14 +141,20 @@ def model_folder(name: str, cache_dir: Path | None = None) -> Path:
 
     cache_dir: where the base of the deep stage is put together, None for the default folder.
     """
+    return _found(name, cache_dir)[0]
+
+
+def _found(name: str, cache_dir: Path | None) -> tuple[Path, str]:
+    """Of a model, its folder, and where that comes from."""
     if name in DEEP_NAMES:
-        return deep_base_folder(name, cache_dir)
+        base = find_deep_base(cache_dir)
+        return base.folder, base.origin
     folder = find_folder(name)
     if folder is None:
         raise UserError(
             f"{name!r} is not a folder; a cross-encoder needs a local model, such as {DEFAULT_MODEL}"
         )
-    return folder
+    return folder, "package" if name in PACKAGED_NAMES else "folder"
 
 
 def base_fingerprint(folder: Path, name: str, cache_dir: Path | None = None) -> str:

