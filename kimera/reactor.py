@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import chain, compress, islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -20,44 +20,36 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers
-from kimera.errors import UserError
 from kimera.models import (
     CLASSES,
     DEEP_MODEL,
     DEFAULT_MODEL,
     MAX_PASSAGE_PAIRS,
-    PACKAGED_NAMES,
     Backend,
     ContradictionHead,
     CrossEncoder,
-    CrossEncoderWeights,
     Device,
     Embedded,
     Encoder,
     Precision,
-    Runtime,
     Strongest,
     Verified,
     distinct,
     embed,
-    sources_named_in,
     verify,
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 from kimera.reactor_bounds import StageBounds
-from kimera.reactor_stages import ALL, WEIGHTS, Stage, Stages, stages_of
+from kimera.reactor_models import ReactorModels
+from kimera.reactor_stages import Stage, Stages
 from kimera.reactor_verdicts import Decided, ReactorStats, verdict_by_stage
 from kimera.shipped_weights import (
     SHIPPED_BOUNDS,
     SHIPPED_CROSS_ENCODER,
     SHIPPED_DEEP,
     SHIPPED_HEAD,
-    base_of,
-    load_bounds,
-    load_head,
-    shipped_deep,
 )
-from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
+from kimera.workers import LOCAL, Engine, EngineName
 
 __all__ = [
     "SHIPPED_BOUNDS",
@@ -78,7 +70,7 @@ PairLike: TypeAlias = Pair | tuple[str, str]
 Outcome: TypeAlias = Verdict | Failure
 
 
-class Reactor(ClosedAtExit):
+class Reactor(ReactorModels):
     """The local detector: texts in, calibrated verdicts out, no network.
 
     encoder: an `Encoder`, or a model's name or folder. head: a `ContradictionHead`, or the path of one;
@@ -120,86 +112,23 @@ class Reactor(ClosedAtExit):
         device: Device = "cpu",
         engine: Engine | EngineName = LOCAL,
     ) -> None:
-        self.engine = as_engine(engine)
-        self.encoder = (
-            encoder
-            if isinstance(encoder, Encoder)
-            else Encoder(encoder, backend=backend, precision=precision, device=device, engine=self.engine)
+        super().__init__(
+            encoder,
+            head,
+            stages=stages,
+            cross_encoder=cross_encoder,
+            deep=deep,
+            deep_base=deep_base,
+            bounds=bounds,
+            symmetric=symmetric,
+            backend=backend,
+            precision=precision,
+            device=device,
+            engine=engine,
         )
-        self._has_shipped_head = head is None and self.encoder.name in PACKAGED_NAMES
-        self.stages: Stages = stages or (
-            "both" if self._has_shipped_head or cross_encoder is not None else "screen"
-        )
-        used = stages_of(self.stages)
-        self.head: ContradictionHead | None = None
-        if "screen" in used:
-            self.head = head if isinstance(head, ContradictionHead) else load_head(head, self.encoder)
-            self.head.require_encoder(self.encoder.fingerprint, self.encoder.name)
-        make = functools.partial(
-            CrossEncoder, backend=backend, precision=precision, device=device, engine=self.engine
-        )
-        self.cross_encoder = self.deep = None
-        if "verify" in used:
-            of = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = of if isinstance(of, CrossEncoder) else make(of, base_of(of, self.encoder))
-        if "deep" in used:
-            of = shipped_deep() if deep is None else deep
-            self.deep = of if isinstance(of, CrossEncoder) else make(of, deep_base)
-        self.bounds = None
-        if used == ALL:
-            self.bounds = bounds if isinstance(bounds, StageBounds) else load_bounds(bounds)
-            self.bounds.require(self.weights)
-        given = {"screen": head, "verify": cross_encoder, "deep": deep}
-        _require_used(used, {stage for stage, weights in given.items() if weights is not None}, symmetric)
-        if bounds is not None and not self.bounds:
-            raise UserError(
-                "bounds apply to the stages screen, verify and deep together, not to fewer; leave out "
-                "--stage-bounds, or give all three stages (--reactor)"
-            )
-        self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
         self.stats = ReactorStats(workers_asked=workers)
-
-    @property
-    def deciding_stage(self) -> Stage:
-        """The stage that gives the verdict, and its score, where no earlier one settles it."""
-        return stages_of(self.stages)[-1]
-
-    @property
-    def _readers(self) -> list[CrossEncoder]:
-        return [model for model in (self.cross_encoder, self.deep) if model]
-
-    @property
-    def runtime(self) -> Runtime:
-        """Of the stage that gives the verdict."""
-        return (self.deep or self.cross_encoder or self.encoder).runtime
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """Fingerprints of the weights of each stage that is used."""
-        parts = {
-            "screen": self.head,
-            "verify": self.cross_encoder and self.cross_encoder.weights,
-            "deep": self.deep and self.deep.weights,
-        }
-        return {stage: part.fingerprint for stage, part in parts.items() if part}
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What decides the verdicts: the fingerprints of the parts that are used."""
-        fingerprints: dict[str, str] = {}
-        if self.head:
-            fingerprints["encoder"] = self.encoder.output_fingerprint
-            fingerprints["head"] = self.head.fingerprint
-        if self.cross_encoder:
-            fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
-        if self.deep:
-            fingerprints["deep"] = self.deep.output_fingerprint
-            fingerprints["deep_base"] = self.deep.base
-        if self.bounds:
-            fingerprints["bounds"] = self.bounds.fingerprint
-        return fingerprints
 
     def take_settings(self, settings: Mapping[str, Any]) -> None:
         """There is nothing to take: its precision is settled when it is made, and `fingerprints` name it."""
@@ -229,46 +158,11 @@ class Reactor(ClosedAtExit):
         names = [name for name in (*COUNTED, "workers_used") if name != "to_deep" or self.bounds]
         return {name: stats[name] for name in names}
 
-    @property
-    def trained_on(self) -> list[str] | None:
-        """Titles of the data sets that the deciding stages were fitted on, None where weights do not tell.
-
-        The shipped head was fitted on what the shipped cross-encoder was; heads record nothing themselves.
-        """
-        if self.bounds:
-            deciding = [reader.weights for reader in self._readers]
-        elif self._readers:
-            deciding = [self._readers[-1].weights]
-        elif self._has_shipped_head:
-            deciding = [CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER)]
-        else:
-            return None
-        sources = [weights.sources or sources_named_in(weights.commands, {}) for weights in deciding]
-        if not all(sources):
-            return None
-        return list(dict.fromkeys(source.data_set.heading for source in chain.from_iterable(sources)))
-
-    def close(self) -> None:
-        """End the worker processes. The reactor stays usable."""
-        self.encoder.close()
-        for reader in self._readers:
-            reader.close()
-
-    def load(self) -> None:
-        """Load the models in this process now, which takes seconds; else their first texts do."""
-        self.encoder.load()
-        for reader in self._readers:
-            reader.load()
-
     def without_cache(self) -> Reactor:
         """The same models, with no cache and counts of its own."""
         other = copy.copy(self)
         other.cache, other.stats = None, ReactorStats(workers_asked=self.workers)
         return other
-
-    @property
-    def _load_s(self) -> float:
-        return self.encoder.load_s + sum(reader.load_s for reader in self._readers)
 
     def detect(self, pairs: Iterable[PairLike], workers: int | None = None) -> list[Verdict | Failure]:
         """One verdict a pair, in order; a pair with an empty text gives a `Failure` of kind "empty_text"."""
@@ -442,18 +336,6 @@ class Reactor(ClosedAtExit):
         first, second = rows.reshape(-1, 2).T
         vectors = self.embed(texts, workers, on_encoded).vectors
         return self.screen(vectors[first], vectors[second])
-
-
-def _require_used(used: Sequence[Stage], given: Set[str], symmetric: bool) -> None:
-    """Raise `UserError` for what was given and does nothing. given: stages whose weights were."""
-    for stage in (stage for stage in WEIGHTS if stage in given and stage not in used):
-        are, flag = "is" if len(used) == 1 else "are", f"--{WEIGHTS[stage].replace('_', '-')}"
-        raise UserError(
-            f"weights of {stage} were given ({flag}), but only {' and '.join(used)} {are} used; "
-            f"choose stages with {stage} (--reactor), or leave the weights out"
-        )
-    if symmetric and tuple(used) == ("screen",):
-        raise UserError("symmetric applies to cross-encoders, but only screen is used")
 
 
 def _part(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from benchmarks.report import agreements, notes, overview, words
+from benchmarks.report import agreements, comparison_rows, notes, overview, words
 from benchmarks.report.cascade_words import cascade_run_sentences, curve_claim, share_needed
 from benchmarks.report.observations import SIGNIFICANT
 
@@ -106,7 +106,7 @@ def _why_unranked(summary: Summary) -> str:
 
 def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
     names, detector = words.titles(summary), summary["detectors"][best]
-    _, accuracy = words.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
+    _, accuracy = comparison_rows.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
     differences = {other: overview.between(summary, best, other) for other in others}
     alike = [
         names[other]
@@ -191,7 +191,7 @@ def _alone(summary: Summary, name: str) -> Conclusion:
     counted = words.counted(detector["labelled_answered"], "labelled pair")
     if "accuracy" not in detector:
         return Conclusion(f"Not known for {title}: {detector['absent']['accuracy']}.")
-    _, accuracy = words.figure("accuracy")
+    _, accuracy = comparison_rows.figure("accuracy")
     return Conclusion(
         f"Accuracy of {title}: {accuracy(detector)}.",
         f"95 % interval, on {counted}; there is no other detector to compare it with.",
@@ -236,7 +236,7 @@ def _cost(summary: Summary) -> Question:
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
-    cached = " ".join(notes.speed_notes(title, detector)) if words.is_cached(detector) else ""
+    cached = " ".join(notes.speed_notes(title, detector)) if comparison_rows.is_cached(detector) else ""
     return Conclusion(f"{title}: {_price(detector)}, {_time_of(detector)}.", cached)
 
 
@@ -249,12 +249,12 @@ def _time_of(detector: dict[str, Any]) -> str:
     if is_file:
         return f"{time} as its file states"
     if detector["role"] != "local":
-        return f"{time}, {words.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
+        return f"{time}, {comparison_rows.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
     own = f"{time} of its own time"
     if "pairs_per_s" not in detector:
         return own
     speed = f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
-    return f"{speed}, with the cache" if words.is_cached(detector) else speed
+    return f"{speed}, with the cache" if comparison_rows.is_cached(detector) else speed
 
 
 def _price(detector: dict[str, Any]) -> str:
@@ -264,7 +264,11 @@ def _price(detector: dict[str, Any]) -> str:
         return f"fee not known, {detector['from_cache']:,} replies came from the cache"
     dollars = dollars_per_thousand(detector)
     if dollars is None:
-        return words.no_dollars(detector).replace("none", "no fee").replace("not known", "fee not known")
+        return (
+            comparison_rows.no_dollars(detector)
+            .replace("none", "no fee")
+            .replace("not known", "fee not known")
+        )
     if_real = " if the judge were real" if detector["simulated"] else ""
     return f"{written_dollars(dollars)} for 1,000 pairs{if_real}"
 
@@ -273,7 +277,7 @@ def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
     """What requests for a thousand pairs cost; None where it is not known, as with replies from a cache."""
     if not detector["paid"]:
         return 0.0
-    asked = detector["answered"] + words.failed_of(detector)
+    asked = detector["answered"] + comparison_rows.failed_of(detector)
     if detector["dollars"] is None or detector["from_cache"] or not asked:
         return None
     return float(1000 * detector["dollars"] / asked)
@@ -332,7 +336,7 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     if not fewest_sent or not 0 < fewest_sent["sent"] < 1:
         return Conclusion(claim)
     at = min(entry["curve"], key=lambda point: abs(point["sent"] - fewest_sent["sent"]))
-    _, accuracy = words.figure("accuracy")
+    _, accuracy = comparison_rows.figure("accuracy")
     support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
     if fewest_sent["dollars"] is not None:
         if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import agreements, markdown, notes, text, words
+from benchmarks.report import agreements, comparison_rows, markdown, notes, text, words
 from benchmarks.report.results_csv import DETECTOR_COLUMNS, PAIR_COLUMNS, finding_cells, pair_cells
 from benchmarks.report.words import MISSING, Row, counted, printable
 from benchmarks.runs import CHANGES, COMPARED, OF_ONE, Changed
@@ -171,14 +171,16 @@ def _row(part: Part, figure: Figure) -> Row:
     return (
         figure.label,
         *(_cell(part[run], figure, write) for run in "ab"),
-        words.figure_cell(part, figure.name, lambda value: f"{_sign(value)}{write(abs(value))}{interval}"),
+        comparison_rows.figure_cell(
+            part, figure.name, lambda value: f"{_sign(value)}{write(abs(value))}{interval}"
+        ),
     )
 
 
 def _cell(side: Part, figure: Figure, write: Callable[[float], str]) -> str:
     if figure.unit is Unit.DOLLARS and not side["paid"]:
         return "none"
-    return words.figure_cell(side, figure.name, write)
+    return comparison_rows.figure_cell(side, figure.name, write)
 
 
 def _sign(value: float) -> str:
@@ -186,7 +188,7 @@ def _sign(value: float) -> str:
 
 
 WRITTEN: dict[Unit, Callable[[float], str]] = {
-    **words.WRITTEN,
+    **comparison_rows.WRITTEN,
     Unit.DIFFERENCE: "{:.3f}".format,
     Unit.DOLLARS: "${:,.4f}".format,
 }

@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import agreements, cascade_words, notes, overview, three_way, words
+from benchmarks.report import agreements, cascade_words, comparison_rows, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -21,7 +21,7 @@ def render_markdown(summary: dict[str, Any]) -> str:
     ]
     if overview.are_many(summary):
         parts += [f"## {overview.heading(summary)}", table(overview.rows(summary))]
-    for heading, rows in words.comparison_groups(summary):
+    for heading, rows in comparison_rows.comparison_groups(summary):
         parts += [f"## {heading}", table([("", *titles), *rows])]
     if classes := three_way.tables(summary):
         parts += [f"## {three_way.HEADING}", *map(table, classes)]
@@ -49,7 +49,7 @@ def render_markdown(summary: dict[str, Any]) -> str:
         parts += ["## Cascade", *([table(shares)] if shares else []), *map(escape, cascade)]
     if lines := notes.notes(summary):
         parts += ["## Before quoting these numbers", bullets(lines)]
-    if missing := words.missing(summary):
+    if missing := comparison_rows.missing(summary):
         parts += [f"## What “{words.MISSING}” stands for, and rows left out", bullets(missing)]
     return "\n\n".join(parts) + "\n"
 

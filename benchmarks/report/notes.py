@@ -6,16 +6,8 @@ from typing import Any
 
 from benchmarks.data import families_of
 from benchmarks.judge import unasked_in
-from benchmarks.report.words import (
-    Detector,
-    cached_parts,
-    counted,
-    failed_of,
-    is_cached,
-    kinds_of_failure,
-    printable,
-    titles,
-)
+from benchmarks.report.comparison_rows import cached_parts, failed_of, is_cached, kinds_of_failure
+from benchmarks.report.words import Detector, counted, printable, titles
 from benchmarks.stats import TWO_WAY_LABELS
 from kimera.pairs import RELATIONS
 

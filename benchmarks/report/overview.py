@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.judge import in_dollars
-from benchmarks.report import agreements, words
+from benchmarks.report import agreements, comparison_rows, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
 from benchmarks.report.words import MISSING, Row
 
@@ -57,13 +57,13 @@ def rows(summary: Summary) -> list[Row]:
 
 
 def _cells(detector: dict[str, Any]) -> Iterator[str]:
-    _, accuracy = words.figure("accuracy")
+    _, accuracy = comparison_rows.figure("accuracy")
     yield accuracy(detector)
     for metric in ("f1", "roc_auc"):
-        yield words.figure_cell(detector, metric, "{:.3f}".format)
-    yield words.rate(detector)
+        yield comparison_rows.figure_cell(detector, metric, "{:.3f}".format)
+    yield comparison_rows.rate(detector)
     yield _cost(detector)
-    yield f"{words.failed_of(detector):,}"
+    yield f"{comparison_rows.failed_of(detector):,}"
 
 
 def _cost(detector: dict[str, Any]) -> str:
@@ -71,9 +71,9 @@ def _cost(detector: dict[str, Any]) -> str:
         return "none"
     dollars = detector.get("dollars")
     if dollars is None and "dollars_at_least" in detector:
-        return words.at_least(detector)
+        return comparison_rows.at_least(detector)
     if dollars is None:
-        return words.no_dollars(detector).partition(",")[0]
+        return comparison_rows.no_dollars(detector).partition(",")[0]
     return "not known" if detector["from_cache"] else in_dollars(dollars)
 
 
@@ -111,7 +111,7 @@ def rows_of_two(summary: Summary) -> list[Row]:
 
 
 def _cells_of_two(entry: dict[str, Any]) -> Row:
-    rate = words.figure_cell(entry, "rate", "{:.1%}".format)
+    rate = comparison_rows.figure_cell(entry, "rate", "{:.1%}".format)
     found = entry["differences"]
     if "accuracy" not in found:
         return rate, MISSING, MISSING, MISSING
@@ -123,7 +123,7 @@ def _cells_of_two(entry: dict[str, Any]) -> Row:
 
 def _unlabelled_cells_of_two(entry: dict[str, Any]) -> Row:
     figures = {"rate": "{:.1%}", "kappa": "{:.3f}", "both_answered": "{:,}"}
-    return tuple(words.figure_cell(entry, name, how.format) for name, how in figures.items())
+    return tuple(comparison_rows.figure_cell(entry, name, how.format) for name, how in figures.items())
 
 
 def in_a_word(found: dict[str, Any]) -> str:

@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import agreements, cascade_words, decision, notes, overview, plots, three_way, words
+from benchmarks.report import (
+    agreements,
+    cascade_words,
+    comparison_rows,
+    decision,
+    notes,
+    overview,
+    plots,
+    three_way,
+    words,
+)
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
@@ -63,7 +73,7 @@ def _sections(
     summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations
 ) -> Iterator[tuple[str, str]]:
     """The heading and the HTML of each section, empty where there is nothing to show."""
-    how_run, quality, speed, *elsewhere = words.comparison_groups(summary)
+    how_run, quality, speed, *elsewhere = comparison_rows.comparison_groups(summary)
     yield _section("Decision", _decision(summary))
     curves = (
         plots.roc(summary, run),
@@ -94,7 +104,7 @@ def _sections(
     yield _section("Agreement", _agreement(summary))
     yield _section("Pairs to look at", _pairs(summary, table))
     yield _section(NOTES, _list(_notes(summary)))
-    yield _section(LEFT_OUT, _list(words.missing(summary)))
+    yield _section(LEFT_OUT, _list(comparison_rows.missing(summary)))
     yield _section("Settings", _detector_table(summary, *how_run), _settings(summary))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import curves, decision, overview, words
+from benchmarks.report import comparison_rows, curves, decision, overview, words
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, scores_of
 from benchmarks.report.observations import MAX_COLUMNS
 from benchmarks.report.panel_parts import drawable, stated_ms
@@ -34,7 +34,7 @@ def _titled(detector: DetectorResult) -> str:
 
 def _figures(detector: dict[str, Any], metrics: Sequence[str]) -> str:
     """In one line, such as "accuracy 0.940 (0.838 to 0.979), precision ..."."""
-    figures = (words.figure(metric) for metric in metrics if metric in detector)
+    figures = (comparison_rows.figure(metric) for metric in metrics if metric in detector)
     return ", ".join(f"{label} {cell(detector)}" for label, cell in figures)
 
 

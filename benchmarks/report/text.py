@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import agreements, cascade_words, notes, overview, three_way, words
+from benchmarks.report import agreements, cascade_words, comparison_rows, notes, overview, three_way, words
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -62,7 +62,7 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         shares = cascade_words.share_rows(summary)
         blocks.append([heading("Cascade"), *(_lines_of(shares) if shares else []), *_wrapped_all(cascade)])
     blocks += [wrapped(note) for note in notes.notes(summary)]
-    if missing := words.missing(summary):
+    if missing := comparison_rows.missing(summary):
         blocks.append([f'"{words.MISSING}" in a cell, or no row at all:', *_wrapped_all(missing)])
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -78,7 +78,7 @@ def _three_way(summary: dict[str, Any], heading: Callable[[str], str]) -> list[l
 
 def _side_by_side(summary: dict[str, Any], heading: Callable[[str], str]) -> list[list[str]]:
     """The names of the detectors, then each group of rows under its heading."""
-    groups = words.comparison_groups(summary)
+    groups = comparison_rows.comparison_groups(summary)
     head = ("", *words.titles(summary).values())
     # One layout for all groups, so that the columns line up; the headings go between the rows afterwards.
     laid_out = iter(table([head, *(row for _, rows in groups for row in rows)]))

@@ -12,9 +12,9 @@ from benchmarks.detector_info import DetectorInfo, judge_info, local_info
 from benchmarks.report import build_summary, overview
 from benchmarks.report.agreements import agreement_sentences
 from benchmarks.report.cascade_words import cascade_sentences
+from benchmarks.report.comparison_rows import comparison_groups
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
 from benchmarks.report.notes import notes
-from benchmarks.report.words import comparison_groups
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import DetectorResult
 

@@ -17,7 +17,8 @@ from test_evidence import sample
 
 from benchmarks.report import build_summary
 from benchmarks.report.calibrations import calibrations_of
-from benchmarks.report.words import comparison_groups, label
+from benchmarks.report.comparison_rows import comparison_groups
+from benchmarks.report.words import label
 from benchmarks.stats.agreement_figures import KAPPA, OF_TWO
 from benchmarks.stats.evidence import Side, compare, quality_intervals
 from benchmarks.stats.figure import Method, QualityFigure, Shown
