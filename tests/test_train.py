@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import write_tiny_model
+from tiny_models import random_weights, write_tiny_model
 
 from kimera.console.options import command_line
 from kimera.errors import UserError
@@ -193,6 +193,19 @@ def test_the_card_of_a_fit_that_goes_on_names_what_the_fits_before_it_learnt_fro
     assert "| The first set | 600 | 1 | CC BY 4.0 |" in third
     recorded = CrossEncoderWeights.load(tmp_path / "c.safetensors").sources
     assert [source.data_set.title for source in recorded] == ["The first set", "`second.jsonl`"]
+
+
+def test_a_smaller_model_learns_from_what_a_teacher_says_of_its_pairs_and_of_new_ones(tmp_path, capsys):
+    model, deep = write_tiny_model(tmp_path / "model"), write_tiny_model(tmp_path / "deep")
+    write(tmp_path / "pairs.jsonl", labelled_rows())
+    random_weights(deep).save(tmp_path / "deep.safetensors")
+    command = [tmp_path / "pairs.jsonl", "--stage", "verify", "--epochs", 1, "--encoder", model]
+    command += ["--teacher", tmp_path / "deep.safetensors", "--deep-base", deep, "--new-pairs", 200]
+    command += ["--out", tmp_path / "verify.safetensors"]
+    assert main([str(word) for word in command]) == 0
+    learnt = int(re.search(r"([\d,]+) pairs to learn from", capsys.readouterr().err)[1].replace(",", ""))
+    assert learnt > len(labelled_rows()) * 0.8 + 100
+    assert "--teacher DATA/deep.safetensors --new-pairs 200" in (tmp_path / "verify.md").read_text("utf-8")
 
 
 def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and_on_its_card():

@@ -60,12 +60,13 @@ __all__ = [
     "sources_named_in",
     "tensors_of",
     "three_way_loss",
+    "through_cache",
     "torch_logits",
     "verify",
 ]
 
 if TYPE_CHECKING:
-    from kimera.models.cached_outputs import distinct
+    from kimera.models.cached_outputs import distinct, through_cache
     from kimera.models.calibration import (
         CALIBRATION_BINS,
         calibration_error,
@@ -100,7 +101,7 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "cached_outputs": ["distinct"],
+            "cached_outputs": ["distinct", "through_cache"],
             "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
             "checkpoints": ["find_checkpoint", "is_cached"],
             "cross_encoder": [

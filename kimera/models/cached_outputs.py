@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class CachedOutputs:
-    """What `cached_outputs` did.
+    """What `through_cache` did.
 
     outputs: float32 of shape (n, dimension). from_cache: how many of them the cache had.
     workers_used: how many processes computed the others; 0 where there were none.
@@ -36,7 +36,7 @@ def distinct(items: Iterable[_T]) -> tuple[list[_T], np.ndarray]:
     return list(places), np.array(rows, dtype=np.int64)
 
 
-def cached_outputs(
+def through_cache(
     items: Sequence[Item],
     model: TextModel[Item],
     cache: EmbeddingCache | None,

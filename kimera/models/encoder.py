@@ -16,7 +16,7 @@ from kimera.cache import EmbeddingCache
 from kimera.console import interrupts_withheld
 from kimera.errors import UserError
 from kimera.models.bert_graph import BertConfig, UnknownNetwork, read_tensors, sentence_graph
-from kimera.models.cached_outputs import cached_outputs, distinct
+from kimera.models.cached_outputs import distinct, through_cache
 from kimera.models.model_folders import (
     DEFAULT_MODEL,
     PACKAGED_DIMENSION,
@@ -200,7 +200,7 @@ def embed(
     progress: bool = False,
     on_encoded: Callable[[int, int], object] | None = None,
 ) -> Embedded:
-    """The vectors of distinct texts: see `cached_outputs`.
+    """The vectors of distinct texts: see `through_cache`.
 
     progress: a bar over the texts to encode, on stderr. on_encoded: is told after each batch how many of
     them are encoded, and how many there are.
@@ -215,7 +215,7 @@ def embed(
             if on_encoded is not None:
                 on_encoded(done, of)
 
-        made = cached_outputs(texts, encoder, cache, workers=workers, on_batch=on_batch)
+        made = through_cache(texts, encoder, cache, workers=workers, on_batch=on_batch)
     return Embedded(made.outputs, made.from_cache, made.workers_used)
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.models.cached_outputs import cached_outputs, distinct
+from kimera.models.cached_outputs import distinct, through_cache
 from kimera.models.pair_model import PAIRS_PER_TASK, PairModel
 from kimera.models.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
@@ -107,7 +107,7 @@ def verify(
         for pair, is_long in zip(ordered, long, strict=True)
     ]
     different, rows = distinct(part for of_pair in parts for part in of_pair)
-    made = cached_outputs(different, model, cache, workers=workers, on_batch=on_read)
+    made = through_cache(different, model, cache, workers=workers, on_batch=on_read)
     probabilities = model.calibrated(made.outputs)
     flat = iter(rows.tolist())
     best = [_strongest_of(list(islice(flat, len(of_pair))), probabilities) for of_pair in parts]

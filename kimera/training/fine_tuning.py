@@ -22,7 +22,6 @@ from kimera.errors import UserError
 from kimera.models import (
     DEEP_MODEL,
     CrossEncoderWeights,
-    Tokens,
     fit_calibration,
     load_tensors,
     logits_module,
@@ -33,12 +32,12 @@ from kimera.models import (
 )
 from kimera.pairs import CONTRADICTION, LABELS, NOT_CONTRADICTION
 from kimera.training import low_rank
+from kimera.training.labelled_tokens import UNLABELLED, LabelledTokens
 
 # torch is imported where it is used: it takes seconds, and `--help` and mistaken flags need none.
 
 TWO_WAY = LABELS.index(NOT_CONTRADICTION)
 TEMPERATURES = np.geomspace(0.25, 8, 51).tolist()
-BATCHES_PER_WINDOW = 64  # shuffled pairs are sorted by length within so many batches: little padding
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class FineTuneOptions:
     new_layers_rate: learning rate of the layers that the base lacks. warmup: share of the steps in which the
     rates rise from 0; they then fall to 0. swap: the share of pairs, drawn anew for each epoch, that are read
     with their texts in the other order; then it only counts whether they contradict each other.
+    soft: how much a teacher's probabilities count beside the label, where a pair has both.
     rank: of the adapters that learn in place of the network's own weights; 0 is none. See `low_rank`.
     checkpoint_every_s: what an interrupted fit may lose.
     compiled: through torch.compile, which takes a C++ compiler.
@@ -63,6 +63,7 @@ class FineTuneOptions:
     dropout: float = 0.1
     max_tokens: int = 256
     swap: float = 0.0
+    soft: float = 0.7
     rank: int = 0
     seed: int = 0
     compiled: bool = False
@@ -77,26 +78,6 @@ FINE_TUNING = {
     "verify": FineTuneOptions(),
     "deep": FineTuneOptions(learning_rate=3e-4, max_tokens=192, rank=32),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledTokens:
-    """Tokens of n labelled pairs.
-
-    tokens: of n sequences, or of 2 n: after those of the pairs, those of the pairs in the other order.
-    label: int64, index into `pairs.LABELS`. weight: float32, how often an epoch reads the pair, on average.
-    """
-
-    tokens: Tokens
-    label: np.ndarray
-    weight: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def padded(self, rows: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `Tokens.padded`. swapped: which of the rows to take in the other order, bool."""
-        return self.tokens.padded(rows + len(self) * swapped)
 
 
 def fine_tune(
@@ -165,7 +146,7 @@ class _Fit:
             ],
             fused=True,
         )
-        drawn = (len(self._drawn(self._random(epoch))) for epoch in range(options.epochs))
+        drawn = (len(learn.drawn(self._random(epoch))) for epoch in range(options.epochs))
         self.epoch_ends = np.cumsum([-(-count // options.batch_size) for count in drawn])
         self.steps = int(self.epoch_ends[-1])
         self.step = 0
@@ -237,27 +218,14 @@ class _Fit:
         for epoch, end in enumerate(self.epoch_ends):
             if self.step >= end:
                 continue
-            batches = self._batches_of(epoch)
+            batches = self.learn.batches(self._random(epoch), self.options.batch_size)
             random = np.random.default_rng([self.options.seed, epoch, 1])
             swapped = random.random(len(self.learn)) < self.options.swap
             for rows in batches[len(batches) - (end - self.step) :]:
                 yield rows, swapped[rows]
 
-    def _batches_of(self, epoch: int) -> list[np.ndarray]:
-        """The rows of each batch of an epoch, in its order: each pair as often as its weight says."""
-        random = self._random(epoch)
-        rows = random.permutation(self._drawn(random))
-        batches = _of_similar_length(rows, self.learn.tokens.lengths, self.options.batch_size)
-        return [batches[index] for index in random.permutation(len(batches))]
-
     def _random(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self.options.seed, epoch])
-
-    def _drawn(self, random: np.random.Generator) -> np.ndarray:
-        """The rows that an epoch reads: of a weight what is beyond its whole part is drawn."""
-        weight = self.learn.weight
-        often = np.floor(weight).astype(int) + (random.random(len(weight)) < weight % 1)
-        return np.repeat(np.arange(len(weight)), often)
 
     def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
         import torch  # only for a fit
@@ -272,13 +240,24 @@ class _Fit:
         label = np.where(swapped & (label != LABELS.index(CONTRADICTION)), TWO_WAY, label)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = forward(*map(torch.from_numpy, self.learn.padded(rows, swapped)))
-        loss = three_way_loss(logits.float(), torch.from_numpy(label)).mean()
+        loss = self._loss(logits.float(), rows, torch.from_numpy(label)).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.train_loss += 0.01 * (loss.item() - self.train_loss) if self.step > 1 else loss.item()
+
+    def _loss(self, logits: Any, rows: np.ndarray, label: Any) -> Any:
+        """Of each pair: cross-entropy with its label, with the teacher's probabilities, or a mean of both."""
+        import torch  # only for a fit
+
+        if self.learn.taught is None:
+            return three_way_loss(logits, label)
+        taught = torch.from_numpy(self.learn.taught[rows])
+        soft = -(taught * logits.log_softmax(dim=1)).sum(dim=1)
+        hard = three_way_loss(logits, label.clamp(min=0))
+        return torch.where(label == UNLABELLED, soft, hard.lerp(soft, self.options.soft))
 
     def _rate(self) -> float:
         """The share of the peak rate at this step: linear warm-up, then linear decay to 0."""
@@ -384,23 +363,11 @@ def loss_at_best_temperature(logits: np.ndarray, label: np.ndarray, weight: np.n
     )
 
 
-def _of_similar_length(rows: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Shuffled rows in batches, pairs of similar length together."""
-    window = batch_size * BATCHES_PER_WINDOW
-    batches: list[np.ndarray] = []
-    for start in range(0, len(rows), window):
-        part = rows[start : start + window]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        batches += np.split(part, range(batch_size, len(part), batch_size))
-    return batches
-
-
 def _fingerprint(
     start: str, learn: LabelledTokens, calibrate: LabelledTokens, options: FineTuneOptions
 ) -> str:
     """SHA-256 of all that decides the outcome of a fit."""
     digest = hashlib.sha256(f"{start}\0{json.dumps(options.decisive())}\0".encode())
-    for part in (learn, calibrate):
-        for array in (part.tokens.ids, part.tokens.ends, part.tokens.firsts, part.label, part.weight):
-            digest.update(array.tobytes())
+    for array in (*learn.arrays(), *calibrate.arrays()):
+        digest.update(array.tobytes())
     return digest.hexdigest()

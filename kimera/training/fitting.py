@@ -37,8 +37,9 @@ from kimera.models import (
 from kimera.models import fit as fit_head
 from kimera.pairs import CONTRADICTION, LABELS, Pair
 from kimera.reactor_stages import Stages
-from kimera.training.fine_tuning import FINE_TUNING, LabelledTokens, fine_tune
+from kimera.training.fine_tuning import FINE_TUNING, fine_tune
 from kimera.training.fitting_bounds import fit_bounds
+from kimera.training.labelled_tokens import LabelledTokens
 from kimera.training.model_card import (
     Description,
     Figures,
@@ -47,6 +48,7 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
+from kimera.training.teaching import lessons
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,
@@ -223,7 +225,8 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
             texts += [(second, first) for first, second in texts]
         return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
 
-    learn = tokens_of(parts.learn)
+    teacher = CrossEncoderWeights.load(settings.teacher) if settings.teacher else None
+    learn = _learnt_from(teacher, parts, tokenizer, settings) if teacher else tokens_of(parts.learn)
     _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
     start = CrossEncoderWeights.load(settings.start) if settings.start else None
     base = base_fingerprint(folder, settings.base)
@@ -240,8 +243,9 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
         start=start,
         report=_report,
     )
-    commands = (*(start.commands if start else ()), public_command(settings))
-    earlier = _sources_of(start, settings) if start else []
+    before = [weights for weights in (teacher, start) if weights]
+    commands = (*(command for weights in before for command in weights.commands), public_command(settings))
+    earlier = list(dict.fromkeys(source for weights in before for source in _sources_of(weights, settings)))
     weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
     cross_encoder = CrossEncoder(weights, settings.base, backend="torch")
 
@@ -250,6 +254,16 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
 
     described = description_of_cross_encoder(weights, fit_options)
     return _Fitted(described, weights.save, predict, weights.commands, earlier)
+
+
+def _learnt_from(
+    teacher: CrossEncoderWeights, parts: Division, tokenizer: Tokenizer, settings: TrainSettings
+) -> LabelledTokens:
+    """The pairs to learn from, and new ones, with what a teacher says of them."""
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    with CrossEncoder(teacher, settings.deep_base or teacher.base_name) as model:
+        found = lessons(parts.learn, model, settings.new_pairs, settings.seed, cache)
+    return LabelledTokens(tokenizer.of_pairs(found.texts), found.label, found.weight, found.taught)
 
 
 def _sources_of(weights: CrossEncoderWeights, settings: TrainSettings) -> list[TrainingSource]:

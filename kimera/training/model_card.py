@@ -40,7 +40,8 @@ class Figures:
 
 WEAK_AUC = 0.65
 EARLIER = """
-Each command starts from the weights of the one before; this card describes the last. If an earlier command
+Each command starts from the weights of the one before, or learns from what they say of its pairs
+(--teacher); this card describes the last. If an earlier command
 had other files or another seed, it may have learnt from pairs that are held out here.
 """
 

@@ -59,6 +59,8 @@ examples:
   kimera train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
   kimera train pairs.csv --stage verify --start kimera/weights/verify.safetensors
                                                             start from the shipped cross-encoder
+  kimera train pairs.csv --stage verify --teacher deep.safetensors --new-pairs 100000
+                                                            learn also from what the deep stage says
 
 then: Reactor(head="head.safetensors").detect(pairs), or Reactor(cross_encoder="verify.safetensors")
 """
@@ -71,7 +73,7 @@ class TrainSettings(PairSettings):
     GROUPS: ClassVar[Groups] = {
         "": (
             *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
-            *("swap", "compile", "cache_dir", "no_cache"),
+            *("swap", "teacher", "deep_base", "new_pairs", "compile", "cache_dir", "no_cache"),
         ),
         "bounds between the stages (--stage bounds), of the shipped weights unless others are given": (
             *("agreement", *WEIGHTS.values()),
@@ -173,6 +175,24 @@ class TrainSettings(PairSettings):
         help="verify, deep: share of the pairs to read in the other order, drawn anew in each epoch, so that "
         "scores depend less on the order (default: %(default)g)",
     )
+    teacher: Path | None = option(
+        None,
+        "--teacher",
+        type=Path,
+        metavar="WEIGHTS",
+        help="verify: learn also from what the deep stage with these weights says of each pair",
+    )
+    deep_base: str | None = changed(
+        ModelSettings, "deep_base", default=None, help="base of the teacher (default: as its weights name it)"
+    )
+    new_pairs: int = option(
+        0,
+        "--new-pairs",
+        type=whole(0),
+        metavar="N",
+        help="with --teacher: learn also from about N unlabelled pairs made of the training texts: near, "
+        "any, swapped, negated (default: %(default)s)",
+    )
     compile: bool = option(
         False,
         "--compile",
@@ -226,19 +246,38 @@ def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
     of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
     of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
+    of_lessons = {
+        "--teacher": settings.teacher,
+        "--deep-base": settings.deep_base,
+        "--new-pairs": settings.new_pairs,
+    }
     declared = options_of(TrainSettings)
     of_weights = {declared[name].flag: getattr(settings, name) for name in WEIGHTS.values()}
     of_bounds = {"--agreement": settings.agreement, **of_weights}
     of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
-        "screen": {**of_networks, **of_bounds},
-        "verify": {**of_vectors, "--mp": settings.mp, **of_bounds},
-        "deep": {**of_vectors, "--mp": settings.mp, **of_bounds},
-        "bounds": {**of_networks, **of_fits, "--mp": settings.mp, "--sources": settings.sources},
+        "screen": {**of_networks, **of_lessons, **of_bounds},
+        "verify": {**({} if settings.teacher else of_vectors), "--mp": settings.mp, **of_bounds},
+        "deep": {**of_vectors, **of_lessons, "--mp": settings.mp, **of_bounds},
+        "bounds": {
+            **of_networks,
+            **of_lessons,
+            **of_fits,
+            "--mp": settings.mp,
+            "--sources": settings.sources,
+        },
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
-    for flag, path in {**of_weights, "--start": settings.start, "--sources": settings.sources}.items():
+    for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
+        raise UserError(f"{flag} has no effect without --teacher; give both")
+    if settings.swap and settings.teacher:
+        raise UserError(
+            "a teacher has not read the pairs that --swap turns around; leave --swap out: --new-pairs makes "
+            "pairs in the other order, which it reads"
+        )
+    described = {"--start": settings.start, "--teacher": settings.teacher, "--sources": settings.sources}
+    for flag, path in {**of_weights, **described}.items():
         if path and not Path(path).is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
@@ -266,7 +305,7 @@ def public_command(settings: TrainSettings) -> str:
     """
     here = Path.cwd()
     sources = [parse_source(argument) for argument in settings.files]
-    described = [path for path in (settings.sources, settings.start) if path]
+    described = [path for path in (settings.sources, settings.start, settings.teacher) if path]
     read = [*(path for path, _ in sources), *map(Path, settings.eval), *described]
     paths = [path.resolve() for path in read]
     elsewhere = [path.parent for path in paths if not path.is_relative_to(here)]
@@ -289,6 +328,8 @@ def public_command(settings: TrainSettings) -> str:
     words += ["--encoder", public_name(settings.base)]
     words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
+    words += ["--teacher", public(settings.teacher)] if settings.teacher else []
+    words += ["--new-pairs", str(settings.new_pairs)] if settings.new_pairs else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
     words += ["--compile"] if settings.compile else []
     stage = [] if settings.stage == "screen" else ["--stage", settings.stage]

@@ -21,7 +21,8 @@ from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.tokens import Tokenizer
 from kimera.models.weights_file import METADATA_KEY
 from kimera.pairs import CONTRADICTION, ENTAILMENT, LABELS, NEUTRAL, NOT_CONTRADICTION
-from kimera.training.fine_tuning import FineTuneOptions, LabelledTokens, fine_tune, loss_at_best_temperature
+from kimera.training.fine_tuning import FineTuneOptions, fine_tune, loss_at_best_temperature
+from kimera.training.labelled_tokens import UNLABELLED, LabelledTokens
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
@@ -115,6 +116,27 @@ def test_two_way_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     weights = fit(folder, tmp_path / "checkpoint", options, two_way=True)
     probabilities = CrossEncoder(weights, folder).predict(
         [("The car is red.", "The car is not red."), ("The car is red.", "The car is old.")]
+    )
+    assert probabilities[0, 0] > 0.8
+    assert probabilities[1, 0] < 0.2
+
+
+def test_what_a_teacher_says_is_learnt_from_pairs_without_a_label(folder: Path, tmp_path: Path) -> None:
+    pairs = labelled_pairs()
+    learn = labelled(folder, pairs)
+    taught = np.eye(3, dtype=np.float32)[learn.label]
+    unlabelled = replace(learn, label=np.full(len(pairs), UNLABELLED, dtype=np.int64), taught=taught)
+    weights = fine_tune(
+        folder,
+        unlabelled,
+        learn,
+        base=base_fingerprint(folder, str(folder)),
+        base_name="tiny",
+        options=OPTIONS,
+        checkpoint=tmp_path / "checkpoint",
+    )
+    probabilities = CrossEncoder(weights, folder).predict(
+        [("The lamp is red.", "The lamp is not red."), ("The lamp is red.", "The lamp has a colour.")]
     )
     assert probabilities[0, 0] > 0.8
     assert probabilities[1, 0] < 0.2

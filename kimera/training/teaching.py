@@ -1,0 +1,68 @@
+"""What a larger model says of the training pairs, and of new ones, for a smaller model to learn from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from kimera.cache import EmbeddingCache
+from kimera.models import CrossEncoder, Encoder, distinct, embed, through_cache
+from kimera.training.labelled_tokens import UNLABELLED
+from kimera.training.new_pairs import Texts, new_pairs
+from kimera.training.training_data import LabelledFile, labels_and_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """n pairs to learn from: the labelled ones first, then the new.
+
+    label, weight: as in `LabelledTokens`. taught: the teacher's probabilities, float32 of shape (n, 3).
+    """
+
+    texts: list[Texts]
+    label: np.ndarray
+    weight: np.ndarray
+    taught: np.ndarray
+
+
+def lessons(
+    files: Sequence[LabelledFile],
+    teacher: CrossEncoder,
+    new: int,
+    seed: int,
+    cache: EmbeddingCache | None,
+) -> Lessons:
+    """The pairs of the files, and about `new` unlabelled ones made of their texts, read by a teacher.
+
+    What it has read is in the cache, so an interrupted call goes on where it was.
+    """
+    pairs = [pair for file in files for pair in file.pairs]
+    label, weight = labels_and_weights(files)
+    made = new_pairs(pairs, new, seed, lambda texts: _vectors(texts, cache)) if new else []
+    texts = [(pair.text1, pair.text2) for pair in pairs] + made
+    return Lessons(
+        texts,
+        np.concatenate([label, np.full(len(made), UNLABELLED, dtype=np.int64)]),
+        np.concatenate([weight, np.ones(len(made), dtype=np.float32)]),
+        _read(texts, teacher, cache),
+    )
+
+
+def _vectors(texts: Sequence[str], cache: EmbeddingCache | None) -> np.ndarray:
+    with Encoder() as encoder:
+        return embed(texts, encoder, cache, progress=True).vectors
+
+
+def _read(texts: Sequence[Texts], teacher: CrossEncoder, cache: EmbeddingCache | None) -> np.ndarray:
+    read, rows = distinct(texts)
+    with tqdm(total=len(read), desc="teacher", unit="pair", file=sys.stderr) as bar:
+
+        def advance(done: int, of: int) -> None:
+            bar.update(len(read) - of + done - bar.n)
+
+        logits = through_cache(read, teacher, cache, on_batch=advance).outputs
+    return teacher.calibrated(logits)[rows]

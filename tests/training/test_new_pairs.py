@@ -1,0 +1,64 @@
+"""Pairs made of the texts of others, for a teacher to label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kimera.pairs import Pair
+from kimera.training.new_pairs import negated, new_pairs
+
+WORDS = st.sampled_from(
+    ["The shop", "A dog", "Rain", "is open", "is not late", "has four legs", "falls", "."]
+)
+TEXTS = st.lists(WORDS, min_size=1, max_size=4).map(" ".join)
+
+
+def letters(texts: Sequence[str]) -> np.ndarray:
+    """Vectors of length 1 that are near where texts share letters."""
+    counts = np.array([[text.count(letter) + 0.01 for letter in "dgmp"] for text in texts], np.float32)
+    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=30), st.integers(0, 60), st.integers(0, 9))
+def test_they_are_new_distinct_of_known_texts_and_the_same_each_time(
+    texts: list[tuple[str, str]], count: int, seed: int
+) -> None:
+    pairs = [Pair(*both) for both in texts]
+    made = new_pairs(pairs, count, seed, letters)
+    assert len(set(made)) == len(made) <= count + 2  # shares are rounded, each to the nearest
+    assert not set(made) & set(texts)
+    known = {text for both in texts for text in both}
+    known |= {text for both in texts if (text := negated(both[1])) is not None}
+    assert {text for both in made for text in both} <= known
+    assert made == new_pairs(pairs, count, seed, letters)
+
+
+def test_half_of_them_join_near_texts() -> None:
+    pairs = [
+        Pair(f"The {what} is {n}.", f"It is the {what} {n}.")
+        for n in range(40)
+        for what in ("dog", "map")
+    ]
+    made = new_pairs(pairs, 60, 0, letters)
+    assert len(made) == 60
+    assert sum(("dog" in first) == ("dog" in second) for first, second in made) > 45
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("The shop is open.", "The shop is not open."),
+        ("The shop is not open.", "The shop is open."),
+        ("It wasn't late.", "It was late."),
+        ("Nobody is there.", None),
+        ("Rain falls.", None),
+    ],
+)
+def test_a_statement_is_denied_where_a_rule_fits(text: str, denied: str | None) -> None:
+    assert negated(text) == denied
