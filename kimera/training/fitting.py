@@ -48,7 +48,7 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.teaching import lessons
+from kimera.training.teaching import lessons, read_through_cache
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,
@@ -247,10 +247,11 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
     commands = (*(command for weights in before for command in weights.commands), public_command(settings))
     earlier = list(dict.fromkeys(source for weights in before for source in _sources_of(weights, settings)))
     weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
-    cross_encoder = CrossEncoder(weights, settings.base, backend="torch")
+    cross_encoder = CrossEncoder(weights, settings.base)
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
-        return cross_encoder.predict([(pair.text1, pair.text2) for pair in pairs])
+        return read_through_cache([(p.text1, p.text2) for p in pairs], cross_encoder, cache, "measuring")
 
     described = description_of_cross_encoder(weights, fit_options)
     return _Fitted(described, weights.save, predict, weights.commands, earlier)

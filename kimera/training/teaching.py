@@ -15,6 +15,8 @@ from kimera.training.labelled_tokens import UNLABELLED
 from kimera.training.new_pairs import Texts, new_pairs
 from kimera.training.training_data import LabelledFile, labels_and_weights
 
+WORTH_A_BAR = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
@@ -48,7 +50,7 @@ def lessons(
         texts,
         np.concatenate([label, np.full(len(made), UNLABELLED, dtype=np.int64)]),
         np.concatenate([weight, np.ones(len(made), dtype=np.float32)]),
-        _read(texts, teacher, cache),
+        read_through_cache(texts, teacher, cache, "teacher"),
     )
 
 
@@ -57,12 +59,17 @@ def _vectors(texts: Sequence[str], cache: EmbeddingCache | None) -> np.ndarray:
         return embed(texts, encoder, cache, progress=True).vectors
 
 
-def _read(texts: Sequence[Texts], teacher: CrossEncoder, cache: EmbeddingCache | None) -> np.ndarray:
+def read_through_cache(
+    texts: Sequence[Texts], model: CrossEncoder, cache: EmbeddingCache | None, doing: str
+) -> np.ndarray:
+    """The model's probabilities of n pairs, float32 of shape (n, 3), with a bar; see `through_cache`."""
     read, rows = distinct(texts)
-    with tqdm(total=len(read), desc="teacher", unit="pair", file=sys.stderr) as bar:
+    with tqdm(
+        total=len(read), desc=doing, unit="pair", file=sys.stderr, disable=len(read) < WORTH_A_BAR
+    ) as bar:
 
         def advance(done: int, of: int) -> None:
             bar.update(len(read) - of + done - bar.n)
 
-        logits = through_cache(read, teacher, cache, on_batch=advance).outputs
-    return teacher.calibrated(logits)[rows]
+        logits = through_cache(read, model, cache, on_batch=advance).outputs
+    return model.calibrated(logits)[rows]

@@ -205,9 +205,9 @@ class TrainSettings(PairSettings):
         type=Path,
         metavar="DIR",
         outward=True,
-        help="folder of the cache of vectors (default: KIMERA_CACHE_DIR, or the user's cache folder)",
+        help="folder of the cache (default: KIMERA_CACHE_DIR, or the user's cache folder)",
     )
-    no_cache: bool = option(False, "--no-cache", help="keep no vectors on disk")
+    no_cache: bool = option(False, "--no-cache", help="keep no vectors or scores on disk")
 
     @property
     def base(self) -> str:
@@ -244,7 +244,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
     of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
     of_lessons = {
         "--teacher": settings.teacher,
@@ -257,8 +256,8 @@ def check_settings(settings: TrainSettings) -> None:
     of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
         "screen": {**of_networks, **of_lessons, **of_bounds},
-        "verify": {**({} if settings.teacher else of_vectors), "--mp": settings.mp, **of_bounds},
-        "deep": {**of_vectors, **of_lessons, "--mp": settings.mp, **of_bounds},
+        "verify": {"--mp": settings.mp, **of_bounds},
+        "deep": {**of_lessons, "--mp": settings.mp, **of_bounds},
         "bounds": {
             **of_networks,
             **of_lessons,

@@ -41,9 +41,7 @@ def test_they_are_new_distinct_of_known_texts_and_the_same_each_time(
 
 def test_half_of_them_join_near_texts() -> None:
     pairs = [
-        Pair(f"The {what} is {n}.", f"It is the {what} {n}.")
-        for n in range(40)
-        for what in ("dog", "map")
+        Pair(f"The {what} is {n}.", f"It is the {what} {n}.") for n in range(40) for what in ("dog", "map")
     ]
     made = new_pairs(pairs, 60, 0, letters)
     assert len(made) == 60
