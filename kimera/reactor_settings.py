@@ -136,7 +136,7 @@ class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last b
 
 
 HEAD_ALONE = (
-    "with --head that head alone gives the verdicts and no cross-encoder reads the pairs; with --reactor both "
+    "with --head that head alone gives the verdicts, no cross-encoder reads them; with --reactor both "
     "a cross-encoder gives the verdicts, and the head's scores stand beside them"
 )
 

@@ -35,8 +35,10 @@ __all__ = [
     "TrainingSource",
     "Verified",
     "base_fingerprint",
+    "calibrated_probabilities",
     "calibration_error",
     "choose_runtime",
+    "contradiction_logit",
     "distinct",
     "embed",
     "equal_mass_bins",
@@ -65,7 +67,9 @@ if TYPE_CHECKING:
     from kimera.models.cached_outputs import distinct
     from kimera.models.calibration import (
         CALIBRATION_BINS,
+        calibrated_probabilities,
         calibration_error,
+        contradiction_logit,
         equal_mass_bins,
         fit_calibration,
     )
@@ -98,7 +102,14 @@ else:
         __name__,
         {
             "cached_outputs": ["distinct"],
-            "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
+            "calibration": [
+                "CALIBRATION_BINS",
+                "calibrated_probabilities",
+                "calibration_error",
+                "contradiction_logit",
+                "equal_mass_bins",
+                "fit_calibration",
+            ],
             "checkpoints": ["find_checkpoint"],
             "cross_encoder": [
                 "CrossEncoder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -16,6 +17,7 @@ from kimera.errors import UserError
 from kimera.files import dropped_rows, reading_of
 from kimera.models import (
     CLASSES,
+    ContradictionHead,
     CrossEncoder,
     CrossEncoderWeights,
     DataSet,
@@ -25,6 +27,7 @@ from kimera.models import (
     Tokenizer,
     TrainingSource,
     base_fingerprint,
+    calibrated_probabilities,
     calibration_error,
     embed,
     equal_mass_bins,
@@ -45,6 +48,7 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
+from kimera.training.small_fits import CALIBRATED_BELOW, Calibration, fit_small, told
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,
@@ -55,11 +59,12 @@ from kimera.training.train_settings import (
 from kimera.training.training_data import (
     Division,
     LabelledFile,
-    divide,
+    divide_with_both_answers,
     labels_and_weights,
     read_labelled,
     require_both_answers,
     too_small,
+    undivided,
 )
 
 
@@ -90,15 +95,21 @@ def _run(settings: TrainSettings) -> int:
     evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
     if bad_rows:
         note(dropped_rows(bad_rows))
-    parts = divide(training, settings.seed)
-    require_both_answers(parts.learn, "training")
-    require_both_answers(parts.calibrate, "calibration")
+    known_weights = _weights_to_calibrate(training, settings)
+    if known_weights:
+        parts = undivided(training)
+        require_both_answers(parts.calibrate, "training")
+    else:
+        parts = divide_with_both_answers(training, settings.seed)
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
 
     if settings.stage == "bounds":
         return _fit_bounds(parts, settings)
     fit = _fit_screen if settings.stage == "screen" else _fit_cross_encoder
-    if small := too_small(parts):
+    if known_weights:
+        fit = functools.partial(_calibrate, known_weights)
+    small = "" if known_weights else too_small(parts)
+    if small:
         _say(f"note: {small}")
     fitted = fit(parts, [*parts.report, *evaluation], settings)
     try:
@@ -114,9 +125,13 @@ def _run(settings: TrainSettings) -> int:
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
         too_small=small,
-        held_out=[_measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
+        held_out=[
+            _measure(file, fitted.out_of_fold or fitted.predict, premises)
+            for file in (everything, *parts.report)
+        ],
         evaluation=[_measure(file, fitted.predict, premises) for file in evaluation],
         commands=fitted.commands,
+        calibrated=fitted.calibrated,
     )
     try:
         settings.card_path.write_text(card.render(), encoding="utf-8")
@@ -150,7 +165,8 @@ def _unwritable(error: OSError) -> UserError:
 class _Fitted:
     """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
 
-    earlier_sources: what the fits before it learnt from.
+    earlier_sources: what the fits before it learnt from. calibrated: where only the calibration is new, what
+    that changed; out_of_fold: then the probabilities of the pairs fitted on.
     """
 
     description: Description
@@ -158,6 +174,91 @@ class _Fitted:
     predict: Callable[[Sequence[Pair]], np.ndarray]
     commands: Sequence[str]
     earlier_sources: Sequence[TrainingSource] = ()
+    calibrated: str = ""
+    out_of_fold: Callable[[Sequence[Pair]], np.ndarray] | None = None
+
+
+def _weights_to_calibrate(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
+    """Weights whose calibration is all that so few pairs can improve; None where new ones are fitted."""
+    few = sum(len(file.pairs) for file in training) < CALIBRATED_BELOW
+    return settings.known_weights if few and not settings.refit and settings.stage != "bounds" else None
+
+
+def _calibrate(
+    path: Path, parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
+) -> _Fitted:
+    """Weights that there are, their slope and offset held to the old ones as cross-validation says."""
+    pairs = [pair for file in parts.calibrate for pair in file.pairs]
+    _, weight = labels_and_weights(parts.calibrate)
+    weights: ContradictionHead | CrossEncoderWeights
+    if settings.stage == "screen":
+        weights = ContradictionHead.load(path)
+        logits_of = _logits_of_head(weights, [*parts.calibrate, *measured], settings)
+    else:
+        weights = CrossEncoderWeights.load(path)
+        logits_of = _logits_of_cross_encoder(weights, settings)
+    old, logits = Calibration(weights.slope, weights.offset), logits_of(pairs)
+    small = fit_small(pairs, logits, weight, old)
+    what = told(small, pairs, logits, old)
+    _say(f"note: {what}")
+    slope, offset = small.calibration.slope, small.calibration.offset
+
+    def predict(asked: Sequence[Pair]) -> np.ndarray:
+        return calibrated_probabilities(logits_of(asked), slope, offset)
+
+    def out_of_fold(asked: Sequence[Pair]) -> np.ndarray:
+        return small.out_of_fold(asked, logits_of(asked))
+
+    command = public_command(settings)
+    if isinstance(weights, ContradictionHead):
+        head = replace(weights, slope=slope, offset=offset)
+        described = description_of_head(head, FitOptions())
+        return _Fitted(described, head.save, predict, [command], (), what, out_of_fold)
+    earlier = _sources_of(weights, settings)
+    weights = replace(
+        weights,
+        slope=slope,
+        offset=offset,
+        commands=(*weights.commands, command),
+        sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
+    )
+    described = description_of_cross_encoder(weights, FINE_TUNING[settings.stage])
+    return _Fitted(described, weights.save, predict, weights.commands, earlier, what, out_of_fold)
+
+
+def _logits_of_head(
+    head: ContradictionHead, files: Sequence[LabelledFile], settings: TrainSettings
+) -> Callable[[Sequence[Pair]], np.ndarray]:
+    """What a head says of pairs of these files; every text is encoded once."""
+    texts = list(dict.fromkeys(text for f in files for pair in f.pairs for text in (pair.text1, pair.text2)))
+    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
+    with Encoder(settings.base, precision="float32") as encoder:
+        head.require_encoder(encoder.fingerprint, encoder.name)
+        vectors = embed(texts, encoder, cache, workers=settings.mp, progress=True).vectors
+    rows = {text: row for row, text in enumerate(texts)}
+
+    def logits_of(pairs: Sequence[Pair]) -> np.ndarray:
+        first = [rows[pair.text1] for pair in pairs]
+        return head.logits(vectors[first], vectors[[rows[pair.text2] for pair in pairs]])
+
+    return logits_of
+
+
+def _logits_of_cross_encoder(
+    weights: CrossEncoderWeights, settings: TrainSettings
+) -> Callable[[Sequence[Pair]], np.ndarray]:
+    """What a cross-encoder says of any pairs; every pair is read once."""
+    model = CrossEncoder(weights, settings.base, backend="torch")
+    known: dict[tuple[str, str], np.ndarray] = {}
+
+    def logits_of(pairs: Sequence[Pair]) -> np.ndarray:
+        asked = [(pair.text1, pair.text2) for pair in pairs]
+        new = list(dict.fromkeys(texts for texts in asked if texts not in known))
+        if new:
+            known.update(zip(new, model.logits(new), strict=True))
+        return np.array([known[texts] for texts in asked], dtype=np.float32).reshape(-1, len(CLASSES))
+
+    return logits_of
 
 
 def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:

@@ -44,6 +44,20 @@ Each command starts from the weights of the one before; this card describes the 
 had other files or another seed, it may have learnt from pairs that are held out here.
 """
 
+DIVISION = """\
+Of each file, the pairs of a share of the premises (5 %, more where a file is small; chosen by a hash of the premise and the seed) were held out,
+in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
+Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
+only measured: or of the other half) were left out: {left_out:,} in all.
+"""
+# Of weights whose calibration alone is new.
+WAS_CALIBRATED = """\
+{calibrated}
+Slope and offset were held to the old ones as strongly as cross-validation over five folds chose; the folds,
+drawn by a hash of the premise, share no premise. The figures below under "held out" are out of fold: each
+pair is scored by a calibration that did not see its fold. No seed decides anything here.
+"""
+
 TEMPLATE = """\
 # {heading}
 
@@ -76,11 +90,7 @@ other if they cannot both be true.
 
 {sources}
 {earlier_sources}
-Of each file, the pairs of 5 % of the premises (chosen by a hash of the premise and the seed) were held out,
-in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
-Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
-only measured: or of the other half) were left out: {left_out:,} in all.
-{too_small}None of the texts is in the weights file.
+{division}{too_small}None of the texts is in the weights file.
 
 {choice}
 
@@ -240,6 +250,7 @@ class ModelCard:
     left_out: held-out pairs that were dropped because another part has their texts.
     too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
     commands: the command lines of the fits, without private paths; the last is the one described.
+    calibrated: where only the calibration is new, what that changed.
     """
 
     model: Description
@@ -252,6 +263,7 @@ class ModelCard:
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
     commands: Sequence[str]
+    calibrated: str = ""
 
     def render(self) -> str:
         """The card as Markdown. Reads the weights file for its size and hash."""
@@ -265,7 +277,7 @@ class ModelCard:
             seed=self.seed,
             sources=_sources_table(self.sources),
             earlier_sources=_earlier_sources(self.earlier_sources, self.sources),
-            left_out=self.left_out,
+            division=self._division(),
             too_small=f"{textwrap.fill(self.too_small, 108)}\n" if self.too_small else "",
             commands="\n".join(map(_wrapped, self.commands)),
             earlier=EARLIER if len(self.commands) > 1 else "",
@@ -274,6 +286,11 @@ class ModelCard:
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
             reliability=_reliability_table([self.held_out[0], *self.evaluation]),
         )
+
+    def _division(self) -> str:
+        if not self.calibrated:
+            return DIVISION.format(left_out=self.left_out)
+        return WAS_CALIBRATED.format(calibrated=textwrap.fill(self.calibrated, 108))
 
 
 def _weak_sentence(figures: Sequence[Figures]) -> str:

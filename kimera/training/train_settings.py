@@ -12,7 +12,9 @@ from typing import ClassVar, Literal
 from kimera.console import Groups, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
-from kimera.models import DEEP_MODEL, DEFAULT_MODEL, parse_source
+from kimera.models import DEEP_MODEL, DEFAULT_MODEL, PACKAGED_NAMES, parse_source
+from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD
+from kimera.training.small_fits import CALIBRATED_BELOW
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
@@ -33,9 +35,13 @@ After an interruption of these two the same command continues.
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
 
-The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
-the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. A
-held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
+Fewer than {CALIBRATED_BELOW:,} pairs are too few for new weights: from them only the calibration of the
+shipped weights (of those of --start) is fitted, and written with these weights; --refit fits new ones all the
+same.
+
+Of more, the pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise:
+one ends the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval.
+A held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
 many, and how many premises of the measured sets the fit saw.
 
 The training part and the half that calibrates each need at least one contradiction and one other pair. If a
@@ -79,7 +85,7 @@ class TrainSettings(PairSettings):
                 "mp",
                 "start",
             ),
-            *("swap", "compile", "cache_dir", "no_cache"),
+            *("refit", "swap", "compile", "cache_dir", "no_cache"),
         ),
         "how the files are read": (PairSettings,),
     }
@@ -167,6 +173,12 @@ class TrainSettings(PairSettings):
         help="verify, deep: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
         "encoder's",
     )
+    refit: bool = option(
+        False,
+        "--refit",
+        help=f"fit new weights even from fewer than {CALIBRATED_BELOW:,} pairs, from which otherwise only "
+        "the calibration of the shipped weights (of those of --start) is fitted",
+    )
     swap: float = option(
         0.0,
         "--swap",
@@ -195,6 +207,14 @@ class TrainSettings(PairSettings):
     def base(self) -> str:
         """The model that the fit starts from."""
         return self.encoder or BASES[self.stage]
+
+    @property
+    def known_weights(self) -> Path | None:
+        """Weights of this stage that there are for this base: those of --start, or shipped ones."""
+        if self.start:
+            return self.start
+        shipped = {"screen": SHIPPED_HEAD, "verify": SHIPPED_CROSS_ENCODER}.get(self.stage)
+        return shipped if self.base in PACKAGED_NAMES else None
 
     @property
     def fine_tunes(self) -> bool:
@@ -234,7 +254,8 @@ def check_settings(settings: TrainSettings) -> None:
         "screen": {**of_networks, **of_bounds},
         "verify": {**of_vectors, "--mp": settings.mp, **of_bounds},
         "deep": {**of_vectors, "--mp": settings.mp, **of_bounds},
-        "bounds": {**of_networks, **of_fits, "--mp": settings.mp, "--sources": settings.sources},
+        "bounds": {**of_networks, **of_fits, "--mp": settings.mp, "--sources": settings.sources}
+        | {"--refit": settings.refit},
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
@@ -290,6 +311,7 @@ def public_command(settings: TrainSettings) -> str:
     words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
+    words += ["--refit"] if settings.refit else []
     words += ["--compile"] if settings.compile else []
     stage = [] if settings.stage == "screen" else ["--stage", settings.stage]
     return f"python -m kimera.train {shlex.join([*stage, *words])}"

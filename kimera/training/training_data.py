@@ -16,6 +16,7 @@ from kimera.models import DataSet, TrainingSource
 from kimera.pairs import LABELS, Pair
 
 HELD_OUT_SHARE = 0.05
+LARGER_SHARES = (0.1, 0.2, 0.4, 0.6)  # where so small a share of few pairs lacks one of the answers
 # Of 200 pairs with 30 contradictions an AUC of 0.8 is known to 0.1 either way (95 %; Hanley & McNeil 1982).
 ENOUGH_PAIRS, ENOUGH_CONTRADICTIONS = 200, 30
 
@@ -73,9 +74,26 @@ def read_labelled(
     return LabelledFile(known.get(path.name, DataSet(f"`{path.name}`")), pairs, weight)
 
 
-def divide(files: Sequence[LabelledFile], seed: int) -> Division:
+def divide_with_both_answers(files: Sequence[LabelledFile], seed: int) -> Division:
+    """`divide` with the smallest share held out that leaves contradictions and other pairs in every part.
+
+    Raises `UserError` if none does: the files lack an answer, or have too few premises.
+    """
+    require_both_answers(files, "training")
+    for share in (HELD_OUT_SHARE, *LARGER_SHARES):
+        parts = divide(files, seed, share)
+        if all(map(has_both_answers, (parts.learn, parts.calibrate, parts.report))):
+            return parts
+    # Of some files the half that is only measured has one answer, and the fit needs but the other two.
+    parts = divide(files, seed)
+    require_both_answers(parts.learn, "training")
+    require_both_answers(parts.calibrate, "calibration")
+    return parts
+
+
+def divide(files: Sequence[LabelledFile], seed: int, share: float = HELD_OUT_SHARE) -> Division:
     """Divide files as `split` does; drop held-out pairs whose two texts an earlier part of any file has."""
-    pairs = [split(file.pairs, seed) for file in files]
+    pairs = [split(file.pairs, seed, share) for file in files]
     learn, calibrate, report = (
         [replace(file, pairs=part) for file, part in zip(files, parts, strict=True)]
         for parts in zip(*pairs, strict=True)
@@ -86,15 +104,23 @@ def divide(files: Sequence[LabelledFile], seed: int) -> Division:
     return Division(learn, calibrate, report, dropped + also_dropped, sources)
 
 
-def split(pairs: Iterable[Pair], seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
-    """(learn, calibrate, report) by a hash of the premise; the last two halve `HELD_OUT_SHARE`."""
+def undivided(files: Sequence[LabelledFile]) -> Division:
+    """All pairs calibrate, and all are measured: for fits that measure each pair out of fold."""
+    sources = [TrainingSource(file.data_set, len(file.pairs), file.weight) for file in files]
+    return Division([], list(files), list(files), 0, sources)
+
+
+def split(
+    pairs: Iterable[Pair], seed: int, share: float = HELD_OUT_SHARE
+) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """(learn, calibrate, report) by a hash of the premise; the last two halve the share."""
     learn: list[Pair] = []
     calibrate: list[Pair] = []
     report: list[Pair] = []
     for pair in pairs:
         content = f"{seed}\0{pair.text1}".encode("utf-8", "surrogatepass")
         draw = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
-        part = calibrate if draw < HELD_OUT_SHARE / 2 else report if draw < HELD_OUT_SHARE else learn
+        part = calibrate if draw < share / 2 else report if draw < share else learn
         part.append(pair)
     return learn, calibrate, report
 
@@ -110,6 +136,11 @@ def without_texts_of(
     ]
     dropped = sum(len(file.pairs) - len(left.pairs) for file, left in zip(files, kept, strict=True))
     return kept, dropped
+
+
+def has_both_answers(files: Sequence[LabelledFile]) -> bool:
+    """Whether there are contradictions and other pairs."""
+    return len({pair.is_contradiction for file in files for pair in file.pairs}) == 2
 
 
 def require_both_answers(files: Sequence[LabelledFile], name: str) -> None:
