@@ -75,6 +75,7 @@ def trained(tmp_path_factory) -> Path:
         data / "sources.json",
         "--out",
         out / "head.safetensors",
+        "--refit",
         "--epochs",
         3,
         "--cache-dir",
@@ -142,7 +143,16 @@ def test_bad_rows_are_dropped_and_counted_where_that_was_asked_for(tmp_path, cap
     """On the way it says on standard error, too, that the held-out halves are small."""
     rows = [{**labelled_rows()[0], "label": "perhaps"}, *labelled_rows()[1:], {"premise": "One text."}]
     path = write(tmp_path / "colours.jsonl", rows)
-    command = [str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--cache-dir", str(tmp_path)]
+    command = [
+        str(path),
+        "--out",
+        str(tmp_path / "head"),
+        "--epochs",
+        "1",
+        "--cache-dir",
+        str(tmp_path),
+        "--refit",
+    ]
     assert main(command) == 2
     assert "leave out such rows with --skip-bad-rows" in capsys.readouterr().err
     assert main([*command, "--skip-bad-rows"]) == 0

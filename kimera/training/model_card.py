@@ -45,7 +45,8 @@ had other files or another seed, it may have learnt from pairs that are held out
 """
 
 DIVISION = """\
-Of each file, the pairs of a share of the premises (5 %, more where a file is small; chosen by a hash of the premise and the seed) were held out,
+Of each file, the pairs of a share of the premises (5 %, or more where so few would lack an answer; chosen by
+a hash of the premise and the seed) were held out,
 in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
 Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
 only measured: or of the other half) were left out: {left_out:,} in all.
