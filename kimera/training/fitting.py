@@ -48,7 +48,7 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.small_fits import CALIBRATED_BELOW, Calibration, fit_small, told
+from kimera.training.small_fits import CALIBRATED_BELOW, HOW_FITTED, Calibration, fit_small, told
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,
@@ -212,7 +212,7 @@ def _calibrate(
     command = public_command(settings)
     if isinstance(weights, ContradictionHead):
         head = replace(weights, slope=slope, offset=offset)
-        described = description_of_head(head, FitOptions())
+        described = replace(description_of_head(head, FitOptions()), fit=HOW_FITTED)
         return _Fitted(described, head.save, predict, [command], (), what, out_of_fold)
     earlier = _sources_of(weights, settings)
     weights = replace(
@@ -222,7 +222,7 @@ def _calibrate(
         commands=(*weights.commands, command),
         sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
     )
-    described = description_of_cross_encoder(weights, FINE_TUNING[settings.stage])
+    described = replace(description_of_cross_encoder(weights, FINE_TUNING[settings.stage]), fit=HOW_FITTED)
     return _Fitted(described, weights.save, predict, weights.commands, earlier, what, out_of_fold)
 
 
