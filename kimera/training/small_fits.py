@@ -13,9 +13,7 @@ from kimera.pairs import CONTRADICTION, LABELS, Pair
 
 CALIBRATED_BELOW = 1000  # pairs; with fewer, new weights did worse than the shipped ones, or differed by seed
 FOLDS = 5
-HOW_FITTED = (
-    "Only slope and offset were fitted in this run (Newton's method); all other weights were there before."
-)
+HOW_FITTED = "Only slope and offset were fitted in this run (Newton's method); all else was there before."
 # How strongly the old slope and offset are held on to, in pairs that speak for them; None keeps them.
 HOLDS: tuple[float | None, ...] = (None, 300.0, 100.0, 30.0, 10.0, 3.0)
 
