@@ -34,6 +34,7 @@ __all__ = [
     "Tokens",
     "TrainingSource",
     "Verified",
+    "averaged",
     "base_fingerprint",
     "calibrated_probabilities",
     "calibration_error",
@@ -87,7 +88,15 @@ if TYPE_CHECKING:
     from kimera.models.data_sets import DataSet, TrainingSource, parse_source, read_sources, sources_named_in
     from kimera.models.deep_base import DEEP_MODEL
     from kimera.models.encoder import Embedded, Encoder, embed
-    from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
+    from kimera.models.head import (
+        CLASSES,
+        ContradictionHead,
+        Examples,
+        FitOptions,
+        averaged,
+        fit,
+        three_way_loss,
+    )
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.pair_model import logits_module
@@ -124,7 +133,15 @@ else:
             "data_sets": ["DataSet", "TrainingSource", "parse_source", "read_sources", "sources_named_in"],
             "deep_base": ["DEEP_MODEL"],
             "encoder": ["Embedded", "Encoder", "embed"],
-            "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
+            "head": [
+                "CLASSES",
+                "ContradictionHead",
+                "Examples",
+                "FitOptions",
+                "averaged",
+                "fit",
+                "three_way_loss",
+            ],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
             "pair_model": ["logits_module"],

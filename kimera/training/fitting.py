@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,10 @@ from kimera.models import (
     CrossEncoderWeights,
     DataSet,
     Encoder,
-    Examples,
     FitOptions,
     Tokenizer,
     TrainingSource,
     base_fingerprint,
-    calibrated_probabilities,
     calibration_error,
     embed,
     equal_mass_bins,
@@ -50,7 +48,7 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.small_fits import CALIBRATED_BELOW, HOW_FITTED, Calibration, fit_small, told
+from kimera.training.small_fits import FEW_PAIRS, OF_FEW, SmallFit, small_fit
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,
@@ -61,6 +59,8 @@ from kimera.training.train_settings import (
 from kimera.training.training_data import (
     Division,
     LabelledFile,
+    TextVectors,
+    distinct_texts,
     divide_with_both_answers,
     labels_and_weights,
     read_labelled,
@@ -97,7 +97,7 @@ def _run(settings: TrainSettings) -> int:
     evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
     if bad_rows:
         note(dropped_rows(bad_rows))
-    known_weights = _weights_to_calibrate(training, settings)
+    known_weights = _weights_for_few(training, settings)
     if known_weights:
         parts = undivided(training)
         require_both_answers(parts.calibrate, "training")
@@ -109,7 +109,7 @@ def _run(settings: TrainSettings) -> int:
         return _fit_bounds(parts, settings)
     fit = _fit_screen if settings.stage == "screen" else _fit_cross_encoder
     if known_weights:
-        fit = functools.partial(_calibrate, known_weights)
+        fit = functools.partial(_fit_few, known_weights)
     small = "" if known_weights else too_small(parts)
     if small:
         _say(f"note: {small}")
@@ -128,12 +128,12 @@ def _run(settings: TrainSettings) -> int:
         left_out=parts.left_out,
         too_small=small,
         held_out=[
-            _measure(file, fitted.out_of_fold or fitted.predict, premises)
+            _measure(file, fitted.small.out_of_fold if fitted.small else fitted.predict, premises)
             for file in (everything, *parts.report)
         ],
         evaluation=[_measure(file, fitted.predict, premises) for file in evaluation],
         commands=fitted.commands,
-        calibrated=fitted.calibrated,
+        tried=fitted.small.tried() if fitted.small else "",
     )
     try:
         settings.card_path.write_text(card.render(), encoding="utf-8")
@@ -173,8 +173,7 @@ def _unwritable(error: OSError) -> UserError:
 class _Fitted:
     """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
 
-    earlier_sources: what the fits before it learnt from. calibrated: where only the calibration is new, what
-    that changed; out_of_fold: then the probabilities of the pairs fitted on.
+    earlier_sources: what the fits before it learnt from. small: of a fit on few pairs, what was tried.
     """
 
     description: Description
@@ -182,117 +181,50 @@ class _Fitted:
     predict: Callable[[Sequence[Pair]], np.ndarray]
     commands: Sequence[str]
     earlier_sources: Sequence[TrainingSource] = ()
-    calibrated: str = ""
-    out_of_fold: Callable[[Sequence[Pair]], np.ndarray] | None = None
+    small: SmallFit | None = None
 
 
-def _weights_to_calibrate(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
-    """Weights whose calibration is all that so few pairs can improve; None where new ones are fitted."""
-    few = sum(len(file.pairs) for file in training) < CALIBRATED_BELOW
-    return settings.known_weights if few and not settings.refit and settings.stage != "bounds" else None
+def _weights_for_few(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
+    """Weights of which so few pairs can improve a part; None where new ones are fitted by the usual way."""
+    if settings.refit or _pairs_in(training) >= FEW_PAIRS.get(settings.stage, 0):
+        return None
+    return settings.known_weights
 
 
-def _calibrate(
+def _fit_few(
     path: Path, parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
 ) -> _Fitted:
-    """Weights that there are, their slope and offset held to the old ones as cross-validation says."""
-    pairs = [pair for file in parts.calibrate for pair in file.pairs]
-    _, weight = labels_and_weights(parts.calibrate)
-    weights: ContradictionHead | CrossEncoderWeights
-    if settings.stage == "screen":
-        weights = ContradictionHead.load(path)
-        logits_of = _logits_of_head(weights, [*parts.calibrate, *measured], settings)
-    else:
-        weights = CrossEncoderWeights.load(path)
-        logits_of = _logits_of_cross_encoder(weights, settings)
-    old, logits = Calibration(weights.slope, weights.offset), logits_of(pairs)
-    small = fit_small(pairs, logits, weight, old)
-    what = told(small, pairs, logits, old)
-    _say(f"note: {what}")
-    slope, offset = small.calibration.slope, small.calibration.offset
-
-    def predict(asked: Sequence[Pair]) -> np.ndarray:
-        return calibrated_probabilities(logits_of(asked), slope, offset)
-
-    def out_of_fold(asked: Sequence[Pair]) -> np.ndarray:
-        return small.out_of_fold(asked, logits_of(asked))
-
+    """From weights that there are, what does best out of fold."""
+    known, small = small_fit(path, parts, measured, settings)
+    _say(f"note: {small.told()}")
     command = public_command(settings)
-    if isinstance(weights, ContradictionHead):
-        head = replace(weights, slope=slope, offset=offset)
-        described = replace(description_of_head(head, FitOptions()), fit=HOW_FITTED)
-        return _Fitted(described, head.save, predict, [command], (), what, out_of_fold)
-    earlier = _sources_of(weights, settings)
+    if isinstance(small.model.weights, ContradictionHead):
+        head = small.model.weights
+        described = small.described(description_of_head(head, OF_FEW))
+        return _Fitted(described, head.save, small.model.predict, [command], small=small)
+    earlier = _sources_of(known, settings)
     weights = replace(
-        weights,
-        slope=slope,
-        offset=offset,
-        commands=(*weights.commands, command),
+        small.model.weights,
+        commands=(*known.commands, command),
         sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
     )
-    described = replace(description_of_cross_encoder(weights, FINE_TUNING[settings.stage]), fit=HOW_FITTED)
-    return _Fitted(described, weights.save, predict, weights.commands, earlier, what, out_of_fold)
-
-
-def _logits_of_head(
-    head: ContradictionHead, files: Sequence[LabelledFile], settings: TrainSettings
-) -> Callable[[Sequence[Pair]], np.ndarray]:
-    """What a head says of pairs of these files; every text is encoded once."""
-    texts = list(dict.fromkeys(text for f in files for pair in f.pairs for text in (pair.text1, pair.text2)))
-    cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
-    with Encoder(settings.base, precision="float32") as encoder:
-        head.require_encoder(encoder.fingerprint, encoder.name)
-        vectors = embed(texts, encoder, cache, workers=settings.mp, progress=True).vectors
-    rows = {text: row for row, text in enumerate(texts)}
-
-    def logits_of(pairs: Sequence[Pair]) -> np.ndarray:
-        first = [rows[pair.text1] for pair in pairs]
-        return head.logits(vectors[first], vectors[[rows[pair.text2] for pair in pairs]])
-
-    return logits_of
-
-
-def _logits_of_cross_encoder(
-    weights: CrossEncoderWeights, settings: TrainSettings
-) -> Callable[[Sequence[Pair]], np.ndarray]:
-    """What a cross-encoder says of any pairs; every pair is read once."""
-    model = CrossEncoder(weights, settings.base, backend="torch")
-    known: dict[tuple[str, str], np.ndarray] = {}
-
-    def logits_of(pairs: Sequence[Pair]) -> np.ndarray:
-        asked = [(pair.text1, pair.text2) for pair in pairs]
-        new = list(dict.fromkeys(texts for texts in asked if texts not in known))
-        if new:
-            known.update(zip(new, model.logits(new), strict=True))
-        return np.array([known[texts] for texts in asked], dtype=np.float32).reshape(-1, len(CLASSES))
-
-    return logits_of
+    described = small.described(description_of_cross_encoder(weights, FINE_TUNING[settings.stage]))
+    return _Fitted(described, weights.save, small.model.predict, weights.commands, earlier, small)
 
 
 def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
-    files = [*parts.learn, *parts.calibrate, *measured]
-    rows: dict[str, int] = {}
-    for text in (text for file in files for pair in file.pairs for text in (pair.text1, pair.text2)):
-        rows.setdefault(text, len(rows))
-
-    def rows_of(pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
-        first, second = zip(*((rows[pair.text1], rows[pair.text2]) for pair in pairs), strict=True)
-        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
-
-    def examples(part: Sequence[LabelledFile]) -> Examples:
-        return Examples(*rows_of(pair for file in part for pair in file.pairs), *labels_and_weights(part))
-
-    learn, calibrate = examples(parts.learn), examples(parts.calibrate)
+    texts = distinct_texts([*parts.learn, *parts.calibrate, *measured])
     fit_options = FitOptions(epochs=settings.max_epochs, seed=settings.seed)
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
     with Encoder(settings.base, precision="float32") as encoder:
-        _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
-        vectors = embed(list(rows), encoder, cache, workers=settings.mp, progress=True).vectors
+        _say(f"{_pairs_in(parts.learn):,} pairs to learn from; {len(texts):,} distinct texts in all")
+        vectors = embed(texts, encoder, cache, workers=settings.mp, progress=True).vectors
+        known = TextVectors(vectors, {text: row for row, text in enumerate(texts)})
         head = fit_head(
             vectors,
-            learn,
-            calibrate,
+            known.examples(parts.learn),
+            known.examples(parts.calibrate),
             encoder=encoder.fingerprint,
             encoder_name=public_name(encoder.name),
             options=fit_options,
@@ -300,10 +232,13 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: Tra
         )
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
-        first, second = rows_of(pairs)
-        return head.predict(vectors[first], vectors[second])
+        return head.predict(*known.vectors_of(pairs))
 
     return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(settings)])
+
+
+def _pairs_in(files: Sequence[LabelledFile]) -> int:
+    return sum(len(file.pairs) for file in files)
 
 
 def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:

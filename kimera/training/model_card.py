@@ -51,13 +51,13 @@ in two halves that share no premise: one ended the fit and calibrated it, the ot
 Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
 only measured: or of the other half) were left out: {left_out:,} in all.
 """
-# Of weights whose calibration alone is new.
-WAS_CALIBRATED = """\
-{calibrated}
-Slope and offset were held to the old ones as strongly as cross-validation over five folds chose; the folds,
-drawn by a hash of the premise, share no premise. The figures below under "held out" are out of fold: each
-pair is scored by a calibration that did not see its fold. No seed decides anything here.
+# Of a fit on few pairs.
+OUT_OF_FOLD = """\
+{tried}
+The figures below of the training files are out of fold: each pair is scored by a model that did not see its
+fold. The choice was made by the same folds, which favours what was chosen a little.
 """
+HELD_OUT = "Held out from the training files, the half that was only measured:"
 
 TEMPLATE = """\
 # {heading}
@@ -69,8 +69,7 @@ measured is said to be so.
 
 {what}
 It gives the probabilities of {classes};
-P(contradiction) is calibrated by Platt's method (slope {slope:.4f}, offset {offset:.4f}) on pairs that the
-weights were not fitted on.
+P(contradiction) is calibrated by Platt's method (slope {slope:.4f}, offset {offset:.4f}) {calibrated_on}.
 {base_sentence}
 
 | | |
@@ -113,7 +112,7 @@ three. Calibration error: expected, of P(contradiction), 15 bins of equal mass. 
 the distinct premises of the set, those that are also premises of pairs that the fit or its calibration saw.
 Scores were computed in float32.
 
-Held out from the training files, the half that was only measured:
+{held_out_is}
 
 {held_out}
 
@@ -161,6 +160,7 @@ class Description:
     fit: str
     limits: str
     window: str
+    calibrated_on: str = "on pairs that the\nweights were not fitted on"
 
 
 def description_of_head(head: ContradictionHead, options: FitOptions) -> Description:
@@ -251,7 +251,7 @@ class ModelCard:
     left_out: held-out pairs that were dropped because another part has their texts.
     too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
     commands: the command lines of the fits, without private paths; the last is the one described.
-    calibrated: where only the calibration is new, what that changed.
+    tried: of a fit on few pairs, what was tried and chosen.
     """
 
     model: Description
@@ -264,7 +264,7 @@ class ModelCard:
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
     commands: Sequence[str]
-    calibrated: str = ""
+    tried: str = ""
 
     def render(self) -> str:
         """The card as Markdown. Reads the weights file for its size and hash."""
@@ -282,6 +282,7 @@ class ModelCard:
             too_small=f"{textwrap.fill(self.too_small, 108)}\n" if self.too_small else "",
             commands="\n".join(map(_wrapped, self.commands)),
             earlier=EARLIER if len(self.commands) > 1 else "",
+            held_out_is="Training files, out of fold:" if self.tried else HELD_OUT,
             held_out=figures_table(self.held_out),
             weak=_weak_sentence(self.evaluation),
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
@@ -289,9 +290,9 @@ class ModelCard:
         )
 
     def _division(self) -> str:
-        if not self.calibrated:
+        if not self.tried:
             return DIVISION.format(left_out=self.left_out)
-        return WAS_CALIBRATED.format(calibrated=textwrap.fill(self.calibrated, 108))
+        return OUT_OF_FOLD.format(tried=self.tried)
 
 
 def _weak_sentence(figures: Sequence[Figures]) -> str:

@@ -16,7 +16,7 @@ from kimera.models import DEEP_MODEL, DEFAULT_MODEL, PACKAGED_NAMES, parse_sourc
 from kimera.reactor_settings import ModelSettings
 from kimera.reactor_stages import WEIGHTS
 from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD
-from kimera.training.small_fits import CALIBRATED_BELOW
+from kimera.training.small_fits import FEW_PAIRS
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
@@ -40,9 +40,10 @@ After an interruption of these two the same command continues.
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
 
-Fewer than {CALIBRATED_BELOW:,} pairs are too few for new weights: from them only the calibration of the
-shipped weights (of those of --start) is fitted, and written with these weights; --refit fits new ones all the
-same.
+Fewer than {FEW_PAIRS["screen"]:,} pairs are too few for new weights the usual way. Whatever does best
+out of fold is written: the shipped weights as they are, with a new calibration or a new last layer, or new
+weights, the average of a few seeds. Of verify and deep, below {FEW_PAIRS["verify"]:,} pairs, only the
+calibration is new, of the shipped weights or of those of --start. --refit fits new weights the usual way.
 
 Of more, the pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise:
 one ends the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval.
@@ -174,8 +175,8 @@ class TrainSettings(PairSettings):
     refit: bool = option(
         False,
         "--refit",
-        help=f"fit new weights even from fewer than {CALIBRATED_BELOW:,} pairs, from which otherwise only "
-        "the calibration of the shipped weights (of those of --start) is fitted",
+        help="fit new weights the usual way even from few pairs "
+        f"(fewer than {FEW_PAIRS['screen']:,}; verify, deep: {FEW_PAIRS['verify']:,})",
     )
     swap: float = option(
         0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -12,10 +13,11 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, read_pairs, spooled
-from kimera.models import DataSet, TrainingSource
+from kimera.models import DataSet, Examples, TrainingSource
 from kimera.pairs import LABELS, Pair
 
 HELD_OUT_SHARE = 0.05
+FOLDS = 5
 LARGER_SHARES = (0.1, 0.2, 0.4, 0.6)  # where so small a share of few pairs lacks one of the answers
 # Of 200 pairs with 30 contradictions an AUC of 0.8 is known to 0.1 either way (95 %; Hanley & McNeil 1982).
 ENOUGH_PAIRS, ENOUGH_CONTRADICTIONS = 200, 30
@@ -125,6 +127,42 @@ def split(
     return learn, calibrate, report
 
 
+def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The fold of each pair, so that no text is in two folds, and folds are about as large.
+
+    No seed decides anything. Where texts chain more than half of the pairs together, only those of one
+    premise stay together, since such folds cannot be of a size.
+    """
+    group = _chained(pairs)
+    if max(Counter(group).values()) > len(pairs) / 2:
+        group = [pair.text1 for pair in pairs]
+    sizes = [0] * FOLDS
+    fold: dict[str, int] = {}
+    for name, count in sorted(Counter(group).items(), key=lambda item: (-item[1], _hash(item[0]))):
+        fold[name] = sizes.index(min(sizes))
+        sizes[fold[name]] += count
+    return np.array([fold[name] for name in group], dtype=np.int64)
+
+
+def _chained(pairs: Sequence[Pair]) -> list[str]:
+    """For each pair the name of its group: pairs that share a text, or that others chain together so."""
+    parent: dict[str, str] = {}
+
+    def root(text: str) -> str:
+        while parent.setdefault(text, text) != text:
+            parent[text] = text = parent[parent[text]]
+        return text
+
+    for pair in pairs:
+        first, second = sorted((root(pair.text1), root(pair.text2)))
+        parent[second] = first
+    return [root(pair.text1) for pair in pairs]
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 def without_texts_of(
     files: Sequence[LabelledFile], others: Sequence[LabelledFile]
 ) -> tuple[list[LabelledFile], int]:
@@ -169,6 +207,33 @@ def too_small(division: Division) -> str:
         f"Too small for figures to mean much (fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} "
         f"contradictions): {'; '.join(said)}."
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TextVectors:
+    """Sentence vectors of texts, float32 of shape (texts, dimension), and the row of each text."""
+
+    vectors: np.ndarray
+    row_of: Mapping[str, int]
+
+    def rows(self, pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the first and of the second texts: int64."""
+        first, second = zip(
+            *((self.row_of[pair.text1], self.row_of[pair.text2]) for pair in pairs), strict=True
+        )
+        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
+
+    def vectors_of(self, pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of the first and of the second texts."""
+        first, second = self.rows(pairs)
+        return self.vectors[first], self.vectors[second]
+
+    def examples(self, files: Sequence[LabelledFile]) -> Examples:
+        return Examples(*self.rows(pair for file in files for pair in file.pairs), *labels_and_weights(files))
+
+
+def distinct_texts(files: Sequence[LabelledFile]) -> list[str]:
+    return list(dict.fromkeys(text for f in files for pair in f.pairs for text in (pair.text1, pair.text2)))
 
 
 def labels_and_weights(files: Sequence[LabelledFile]) -> tuple[np.ndarray, np.ndarray]:
