@@ -48,7 +48,7 @@ AS_BEFORE, CALIBRATION, LAST_LAYER, NEW_WEIGHTS = "as before", "calibration", "l
 HOLDS = (300.0, 100.0, 30.0, 10.0, 3.0)
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of what is added to the last layer, squared
 BEFORE = (
-    "all else is as in the weights that\nwere there before, and what these learnt from is on their own card."
+    "all else is as in the weights\nthat were there before, and what these learnt from is on their own card."
 )
 HOW_FITTED = {
     AS_BEFORE: f"Nothing was fitted in this run: {BEFORE}",
@@ -57,7 +57,7 @@ HOW_FITTED = {
     + BEFORE,
     NEW_WEIGHTS: f"{{usual}}\nThe mean of {SEEDS} such fits, each of its own seed and ended by its own fold.",
 }
-OF_FEW = FitOptions(epochs=30, patience=3, batch_size=64)
+OF_FEW = FitOptions(hidden=(64,), epochs=30, patience=3, batch_size=64)  # of more, seeds differed more
 LEAST_SLOPE = 0.05  # a last layer is divided by it
 
 Weights = ContradictionHead | CrossEncoderWeights
@@ -152,8 +152,9 @@ class SmallFit:
 
         pairs: those of the fit, in either order.
         """
-        fold_of = dict(zip(map(texts_of, self.few.pairs), self.few.fold.tolist(), strict=True))
-        fold = np.array([fold_of[texts_of(pair)] for pair in pairs], dtype=np.int64)
+        few = zip(self.few.pairs, self.few.fold, strict=True)
+        fold_of = {frozenset((pair.text1, pair.text2)): fold for pair, fold in few}
+        fold = np.array([fold_of[frozenset((pair.text1, pair.text2))] for pair in pairs])
         probabilities = np.empty((len(pairs), 3), dtype=np.float32)
         for number, model in enumerate(self.chosen.models):
             rows = np.flatnonzero(fold == number)
@@ -170,9 +171,9 @@ class SmallFit:
         """What was tried, and what was chosen, as Markdown."""
         chosen = self.chosen.candidate
         text = (
-            f"{len(self.few.pairs):,} pairs are too few for the usual fit. What did best out of fold was chosen "
-            f"(the least log loss; {FOLDS} folds that share no text, or no premise where texts chain most pairs "
-            f"together): {chosen.kind}{chosen.how and ', ' + chosen.how}."
+            f"{len(self.few.pairs):,} pairs are too few for the usual fit. What did best out of fold was "
+            f"chosen, by the log loss ({FOLDS} folds that share no text, or no premise where texts chain "
+            f"most pairs together): {chosen.kind}{chosen.how and ', ' + chosen.how}."
         )
         if {trial.candidate.kind for trial in self.best} <= {AS_BEFORE, CALIBRATION}:
             text += " Of a cross-encoder, only a new calibration is tried on so few."
@@ -187,10 +188,8 @@ class SmallFit:
         lines = ["| fitted | accuracy | log loss | accuracy by seed |", "| --- | --- | --- | --- |"]
         for trial in self.best:
             name = trial.candidate.kind + (" (chosen)" if trial is self.chosen else "")
-            figures = (
-                f"{trial.accuracy(self.few):.3f} | {trial.loss(self.few):.3f} | {trial.spread(self.few)}"
-            )
-            lines.append(f"| {name} | {figures} |")
+            figures = (f"{figure(self.few):.3f}" for figure in (trial.accuracy, trial.loss))
+            lines.append(f"| {' | '.join((name, *figures, trial.spread(self.few)))} |")
         return "\n".join(lines)
 
 
@@ -222,10 +221,6 @@ def _tried(candidate: Candidate, few: LabelledPairs) -> Trial:
         for alone, predict in zip(members, model.members, strict=True):
             alone[rows] = predict(left_out)[:, 0]
     return Trial(candidate, models, scores, members)
-
-
-def texts_of(pair: Pair) -> frozenset[str]:
-    return frozenset((pair.text1, pair.text2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,12 +268,7 @@ def last_layers(few: LabelledPairs, weights: Weights, read: Read) -> Iterator[Ca
 
 
 def held_to(
-    old: LastLayer,
-    hold: float,
-    penalty: float,
-    readings: Readings,
-    truth: np.ndarray,
-    weight: np.ndarray,
+    old: LastLayer, hold: float, penalty: float, readings: Readings, truth: np.ndarray, weight: np.ndarray
 ) -> LastLayer:
     """The least log loss, with slope and offset held to the old ones, and the last layer to its old weights.
 
@@ -307,11 +297,15 @@ def held_to(
 
 
 def new_weights(
-    few: LabelledPairs, examples: Examples, known: TextVectors, like: ContradictionHead, seed: int
+    few: LabelledPairs,
+    examples: Examples,
+    known: TextVectors,
+    like: ContradictionHead,
+    options: FitOptions,
 ) -> Iterator[Candidate]:
     """Heads of a few seeds, averaged; none where a fold lacks contradictions or other pairs.
 
-    like: names the encoder of the vectors.
+    like: names the encoder of the vectors. options: of the first seed.
     """
     names = {"encoder": like.encoder, "encoder_name": like.encoder_name}
 
@@ -321,9 +315,9 @@ def new_weights(
         heads = []
         for member, end in enumerate(ends):
             learn = (few.fold != end) & (few.fold != left_out)
-            options = replace(OF_FEW, seed=seed + member)
+            of_seed = replace(options, seed=options.seed + member)
             ended_by = examples.of(few.fold == end)
-            heads.append(fit(known.vectors, examples.of(learn), ended_by, options=options, **names))
+            heads.append(fit(known.vectors, examples.of(learn), ended_by, options=of_seed, **names))
         average = _calibrated(averaged(heads), heads, [few.fold == end for end in ends])
         return Model(partial(predict, average), average, [partial(predict, head) for head in heads])
 
@@ -359,7 +353,7 @@ def small_fit(
     examples = known.examples(parts.calibrate)
     candidates = (
         *last_layers(few, head, remembered(partial(_read_by_head, head, known))),
-        *new_weights(few, examples, known, head, settings.seed),
+        *new_weights(few, examples, known, head, replace(OF_FEW, seed=settings.seed)),
     )
     return head, fit_small(few, candidates)
 

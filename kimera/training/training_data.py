@@ -133,7 +133,7 @@ def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
     No seed decides anything. Where texts chain more than half of the pairs together, only those of one
     premise stay together, since such folds cannot be of a size.
     """
-    group = _chained(pairs)
+    group = chained(pairs)
     if max(Counter(group).values()) > len(pairs) / 2:
         group = [pair.text1 for pair in pairs]
     sizes = [0] * FOLDS
@@ -144,7 +144,7 @@ def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
     return np.array([fold[name] for name in group], dtype=np.int64)
 
 
-def _chained(pairs: Sequence[Pair]) -> list[str]:
+def chained(pairs: Sequence[Pair]) -> list[str]:
     """For each pair the name of its group: pairs that share a text, or that others chain together so."""
     parent: dict[str, str] = {}
 
