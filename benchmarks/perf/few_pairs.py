@@ -20,7 +20,8 @@ from benchmarks.perf.setting import setting
 from kimera.models import DataSet
 from kimera.pairs import CONTRADICTION, Pair
 from kimera.shipped_weights import SHIPPED_HEAD
-from kimera.training.small_fits import ALL, AS_BEFORE, Predict, small_fit
+from kimera.training.out_of_fold import ALL, AS_BEFORE, CALIBRATION, LAST_LAYER, NEW_WEIGHTS, Predict
+from kimera.training.small_fits import small_fit
 from kimera.training.train_settings import TrainSettings
 from kimera.training.training_data import LabelledFile, chained, read_labelled, undivided
 
@@ -35,12 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache-dir", type=Path, help="folder of the cache of vectors")
     asked = parser.parse_args(argv)
     print(f"{setting()}; mean, spread (largest minus least), worst draw against the weights as before\n")
-    for path in asked.files:
-        measured, others = _parts(path)
-        for size in asked.sizes:
-            print(
-                f"{path.name}, {size} pairs: {'; '.join(_figures(measured, others, size, asked.cache_dir))}"
-            )
+    print("| pairs from | pairs | as before | calibration | last layer | new weights | chosen | which |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    parts = {path: _parts(path) for path in asked.files}
+    for size in asked.sizes:
+        for path, (measured, others) in parts.items():
+            cells = (path.name, str(size), *_figures(measured, others, size, asked.cache_dir))
+            print(f"| {' | '.join(cells)} |", flush=True)
     return 0
 
 
@@ -75,10 +77,14 @@ def _figures(
         accuracies[CHOSEN].append(_accuracy(fit.model.predict, measured))
         kinds[fit.chosen.candidate.kind] += 1
     before = np.array(accuracies[AS_BEFORE])
-    for kind, of_kind in accuracies.items():
-        worst = (np.array(of_kind) - before[: len(of_kind)]).min()
-        yield f"{kind} {np.mean(of_kind):.3f}, {np.ptp(of_kind):.3f}, {worst:+.3f}"
-    yield f"chosen were {dict(kinds)}"
+    for kind in (AS_BEFORE, CALIBRATION, LAST_LAYER, NEW_WEIGHTS, CHOSEN):
+        of_kind = np.array(accuracies[kind])
+        worst = f", {(of_kind - before).min():+.3f}" if len(of_kind) == DRAWS else ""
+        spread = (
+            f", {np.ptp(of_kind):.3f}" if len(of_kind) == DRAWS else f" ({len(of_kind)} of {DRAWS} draws)"
+        )
+        yield f"{of_kind.mean():.3f}{spread}{worst}" if len(of_kind) else "given up"
+    yield ", ".join(f"{kind} {times}" for kind, times in kinds.items())
 
 
 def _accuracy(predict: Predict, pairs: Sequence[Pair]) -> float:

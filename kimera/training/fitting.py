@@ -48,7 +48,8 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
-from kimera.training.small_fits import FEW_PAIRS, OF_FEW, SmallFit, small_fit
+from kimera.training.out_of_fold import SmallFit
+from kimera.training.small_fits import FEW_PAIRS, OF_FEW, small_fit
 from kimera.training.train_settings import (
     AGREEMENT,
     TrainSettings,

@@ -1,9 +1,8 @@
-"""Few labelled pairs: of calibration, last layer and new weights what does best out of fold, and how well."""
+"""The ways to fit few labelled pairs: a calibration, a last layer, new weights of a few seeds averaged."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +24,20 @@ from kimera.models import (
     embed,
     fit,
 )
-from kimera.pairs import CONTRADICTION, Pair
-from kimera.training.model_card import Description
+from kimera.pairs import Pair
+from kimera.training.out_of_fold import (
+    AS_BEFORE,
+    CALIBRATION,
+    LAST_LAYER,
+    NEW_WEIGHTS,
+    SEEDS,
+    Candidate,
+    LabelledPairs,
+    Model,
+    SmallFit,
+    Weights,
+    fit_small,
+)
 from kimera.training.training_data import (
     FOLDS,
     Division,
@@ -42,26 +53,14 @@ if TYPE_CHECKING:
 
 # With fewer pairs, fits by the usual recipe did worse than the shipped weights, or differed by seed.
 FEW_PAIRS = {"screen": 3000, "verify": 1000, "deep": 1000}
-SEEDS, ALL = 3, -1  # ALL: the fold to leave out is none
-AS_BEFORE, CALIBRATION, LAST_LAYER, NEW_WEIGHTS = "as before", "calibration", "last layer", "new weights"
 # How strongly slope and offset are held to the old ones, in pairs that speak for them.
 HOLDS = (300.0, 100.0, 30.0, 10.0, 3.0)
+HOLDS_OF_LAST_LAYERS = (100.0, 10.0)  # with five, choices were no better
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of what is added to the last layer, squared
-BEFORE = (
-    "all else is as in the weights\nthat were there before, and what these learnt from is on their own card."
-)
-HOW_FITTED = {
-    AS_BEFORE: f"Nothing was fitted in this run: {BEFORE}",
-    CALIBRATION: f"Only slope and offset were fitted in this run (L-BFGS); {BEFORE}",
-    LAST_LAYER: "Only slope, offset and the last layer's weights for contradiction were fitted (L-BFGS);\n"
-    + BEFORE,
-    NEW_WEIGHTS: f"{{usual}}\nThe mean of {SEEDS} such fits, each of its own seed and ended by its own fold.",
-}
-OF_FEW = FitOptions(hidden=(64,), epochs=30, patience=3, batch_size=64)  # of more, seeds differed more
+OF_FEW = FitOptions(
+    hidden=(64,), epochs=30, patience=3, batch_size=64
+)  # of 512 and 128 they are slower and no better
 LEAST_SLOPE = 0.05  # a last layer is divided by it
-
-Weights = ContradictionHead | CrossEncoderWeights
-Predict = Callable[[Sequence[Pair]], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,154 +72,6 @@ class Readings:
 
 
 Read = Callable[[Sequence[Pair]], Readings]
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledPairs:
-    """What is fitted on. weight: what each pair counts. fold: of each pair, 0 to FOLDS - 1."""
-
-    pairs: Sequence[Pair]
-    weight: np.ndarray
-    fold: np.ndarray
-    truth: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "truth", np.array([pair.label == CONTRADICTION for pair in self.pairs]))
-
-    def of(self, rows: np.ndarray) -> list[Pair]:
-        return [self.pairs[row] for row in np.flatnonzero(rows)]
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A fitted candidate. members: what each seed alone predicts, where seeds decide anything."""
-
-    predict: Predict
-    weights: Weights
-    members: Sequence[Predict] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One way to fit. fit: the fold to leave out, or `ALL`, to a model. how: said on the card."""
-
-    kind: str
-    how: str
-    fit: Callable[[int], Model]
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A candidate out of fold: its models, and of each pair P(contradiction) by the one that did not see it.
-
-    members: the same by each seed alone.
-    """
-
-    candidate: Candidate
-    models: Sequence[Model]
-    scores: np.ndarray
-    members: Sequence[np.ndarray]
-
-    def loss(self, few: LabelledPairs) -> float:
-        likely = np.where(few.truth, self.scores, 1.0 - self.scores).astype(np.float64)
-        return float(np.average(-np.log(np.maximum(likely, 1e-7)), weights=few.weight))
-
-    def accuracy(self, few: LabelledPairs) -> float:
-        return _accuracy(self.scores, few)
-
-    def spread(self, few: LabelledPairs) -> str:
-        """The least and the greatest accuracy of one seed alone."""
-        of_each = [_accuracy(scores, few) for scores in self.members]
-        return f"{min(of_each):.3f} to {max(of_each):.3f}" if of_each else "no seed"
-
-
-def _accuracy(scores: np.ndarray, few: LabelledPairs) -> float:
-    return float(((scores >= 0.5) == few.truth).mean())
-
-
-@dataclass(frozen=True, eq=False)
-class SmallFit:
-    """The candidate with the least loss out of fold, fitted on all pairs; and the best of each kind."""
-
-    few: LabelledPairs
-    best: Sequence[Trial]
-    chosen: Trial
-    model: Model
-
-    def out_of_fold(self, pairs: Sequence[Pair]) -> np.ndarray:
-        """Probabilities, shape (n, 3), each by a model that did not see the pair.
-
-        pairs: those of the fit, in either order.
-        """
-        few = zip(self.few.pairs, self.few.fold, strict=True)
-        fold_of = {frozenset((pair.text1, pair.text2)): fold for pair, fold in few}
-        fold = np.array([fold_of[frozenset((pair.text1, pair.text2))] for pair in pairs])
-        probabilities = np.empty((len(pairs), 3), dtype=np.float32)
-        for number, model in enumerate(self.chosen.models):
-            rows = np.flatnonzero(fold == number)
-            if len(rows):
-                probabilities[rows] = model.predict([pairs[row] for row in rows])
-        return probabilities
-
-    def described(self, description: Description) -> Description:
-        """The description of the weights, true of such a fit."""
-        fit = HOW_FITTED[self.chosen.candidate.kind].format(usual=description.fit)
-        return replace(description, fit=fit, calibrated_on="as said\nunder Data")
-
-    def tried(self) -> str:
-        """What was tried, and what was chosen, as Markdown."""
-        chosen = self.chosen.candidate
-        text = (
-            f"{len(self.few.pairs):,} pairs are too few for the usual fit. What did best out of fold was "
-            f"chosen, by the log loss ({FOLDS} folds that share no text, or no premise where texts chain "
-            f"most pairs together): {chosen.kind}{chosen.how and ', ' + chosen.how}."
-        )
-        if {trial.candidate.kind for trial in self.best} <= {AS_BEFORE, CALIBRATION}:
-            text += " Of a cross-encoder, only a new calibration is tried on so few."
-        return f"{textwrap.fill(text, 108)}\n\n{self.table()}\n"
-
-    def told(self) -> str:
-        """The same for the run."""
-        return f"{self.tried()}--refit fits new weights the usual way."
-
-    def table(self) -> str:
-        """Of the best candidate of each kind its figures out of fold, as Markdown."""
-        lines = ["| fitted | accuracy | log loss | accuracy by seed |", "| --- | --- | --- | --- |"]
-        for trial in self.best:
-            name = trial.candidate.kind + (" (chosen)" if trial is self.chosen else "")
-            figures = (f"{figure(self.few):.3f}" for figure in (trial.accuracy, trial.loss))
-            lines.append(f"| {' | '.join((name, *figures, trial.spread(self.few)))} |")
-        return "\n".join(lines)
-
-
-def fit_small(few: LabelledPairs, candidates: Iterable[Candidate]) -> SmallFit:
-    """Try the candidates out of fold, and fit the one with the least loss on all pairs.
-
-    Of candidates of one kind only the best is shown. The one-standard-error rule, which would keep the
-    calibration in case of doubt, was measured and did no better: see docs/reactor.md.
-    """
-    best: dict[str, Trial] = {}
-    for candidate in candidates:
-        trial = _tried(candidate, few)
-        if candidate.kind not in best or trial.loss(few) < best[candidate.kind].loss(few):
-            best[candidate.kind] = trial
-    chosen = min(best.values(), key=lambda trial: trial.loss(few))
-    return SmallFit(few, list(best.values()), chosen, chosen.candidate.fit(ALL))
-
-
-def _tried(candidate: Candidate, few: LabelledPairs) -> Trial:
-    models = [candidate.fit(number) for number in range(FOLDS)]
-    scores = np.empty(len(few.pairs), dtype=np.float32)
-    members = [scores.copy() for _ in models[0].members]
-    for number, model in enumerate(models):
-        rows = few.fold == number
-        left_out = few.of(rows)
-        if not left_out:
-            continue
-        scores[rows] = model.predict(left_out)[:, 0]
-        for alone, predict in zip(members, model.members, strict=True):
-            alone[rows] = predict(left_out)[:, 0]
-    return Trial(candidate, models, scores, members)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +115,9 @@ def last_layers(few: LabelledPairs, weights: Weights, read: Read) -> Iterator[Ca
     yield candidate(AS_BEFORE, None, None)
     yield from (candidate(CALIBRATION, hold, None) for hold in HOLDS)
     if readings.hidden.shape[1]:
-        yield from (candidate(LAST_LAYER, hold, penalty) for hold in HOLDS for penalty in PENALTIES)
+        yield from (
+            candidate(LAST_LAYER, hold, penalty) for hold in HOLDS_OF_LAST_LAYERS for penalty in PENALTIES
+        )
 
 
 def held_to(
@@ -336,7 +189,7 @@ def new_weights(
         return replace(average, slope=fitted.slope, offset=fitted.offset)
 
     if all(len(set(few.truth[few.fold == number].tolist())) == 2 for number in range(FOLDS)):
-        yield Candidate(NEW_WEIGHTS, f"the average of {SEEDS} seeds", fit_without)
+        yield Candidate(NEW_WEIGHTS, f"the average of {SEEDS} seeds", fit_without, slow=True)
 
 
 def small_fit(

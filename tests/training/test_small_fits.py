@@ -7,25 +7,21 @@ from kimera.models.calibration import contradiction_logit
 from kimera.models.data_sets import DataSet
 from kimera.models.head import ContradictionHead, FitOptions, averaged
 from kimera.pairs import Pair
-from kimera.training.small_fits import (
+from kimera.training.out_of_fold import (
     AS_BEFORE,
     CALIBRATION,
     LAST_LAYER,
     NEW_WEIGHTS,
     Candidate,
     LabelledPairs,
-    LastLayer,
     Model,
-    Readings,
     fit_small,
-    held_to,
-    last_layers,
-    new_weights,
 )
+from kimera.training.small_fits import LastLayer, Readings, held_to, last_layers, new_weights
 from kimera.training.training_data import FOLDS, LabelledFile, TextVectors, folds_of
 
 DIMENSION = 8
-SMALL = FitOptions(hidden=(16, 8), epochs=20, patience=20, batch_size=16, learning_rate=0.01)
+SMALL = FitOptions(hidden=(16, 8), epochs=8, patience=8, batch_size=16, learning_rate=0.01)
 
 
 def made_head(seed: int = 0) -> ContradictionHead:
@@ -58,7 +54,7 @@ def read_from(pairs: list[Pair], readings: Readings):
     return read
 
 
-def fitted(offset: float, of_hidden: float = 0.0, count: int = 300):
+def fitted(offset: float, of_hidden: float = 0.0, count: int = 200):
     """Fits where the truth is the old weights' logit, plus an offset, plus what only `hidden` shows."""
     draw = np.random.default_rng(0)
     logits = draw.normal(0, 2, (count, 3)).astype(np.float32)
