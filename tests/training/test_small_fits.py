@@ -21,7 +21,7 @@ from kimera.training.small_fits import LastLayer, Readings, held_to, last_layers
 from kimera.training.training_data import FOLDS, LabelledFile, TextVectors, folds_of
 
 DIMENSION = 8
-SMALL = FitOptions(hidden=(16, 8), epochs=8, patience=8, batch_size=16, learning_rate=0.01)
+SMALL = FitOptions(hidden=(16, 8), epochs=4, patience=4, batch_size=16, learning_rate=0.02)
 
 
 def made_head(seed: int = 0) -> ContradictionHead:
@@ -66,7 +66,7 @@ def fitted(offset: float, of_hidden: float = 0.0, count: int = 200):
 
 def test_weights_that_suit_the_pairs_are_hardly_moved():
     _, fit = fitted(offset=0.0)
-    assert abs(fit.model.weights.offset) < 0.3
+    assert abs(fit.model.weights.offset) < 0.4
     assert 0.7 < fit.model.weights.slope < 1.3
 
 
