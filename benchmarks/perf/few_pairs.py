@@ -1,6 +1,6 @@
 """What `kimera train` makes of few pairs: accuracy on other pairs of the file, and how it differs by draw.
 
-    python -m benchmarks.perf.few_pairs FILE... [--sizes 200 800 1500]
+    python -m benchmarks.perf.few_pairs FILE... [--sizes 200 800 1500] [--known-only]
 
 Of each file at most so many pairs are taken. A fixed part of them is only measured; pairs to fit from are
 drawn from the rest, and no text is in both. Each draw has a seed, which is also that of the fit.
@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--sizes", nargs="+", type=int, default=[200, 800, 1500])
     parser.add_argument("--cache-dir", type=Path, help="folder of the cache of vectors")
+    parser.add_argument(
+        "--known-only", action="store_true", help="try no new weights, which take the most time"
+    )
     asked = parser.parse_args(argv)
     print(f"{setting()}; mean, spread (largest minus least), worst draw against the weights as before\n")
     print("| pairs from | pairs | as before | calibration | last layer | new weights | chosen | which |")
@@ -41,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = {path: _parts(path) for path in asked.files}
     for size in asked.sizes:
         for path, (measured, others) in parts.items():
-            cells = (path.name, str(size), *_figures(measured, others, size, asked.cache_dir))
+            cells = (
+                path.name,
+                str(size),
+                *_figures(measured, others, size, asked.cache_dir, not asked.known_only),
+            )
             print(f"| {' | '.join(cells)} |", flush=True)
     return 0
 
@@ -62,7 +69,7 @@ def _parts(path: Path) -> tuple[list[Pair], list[list[Pair]]]:
 
 
 def _figures(
-    measured: list[Pair], others: list[list[Pair]], size: int, cache_dir: Path | None
+    measured: list[Pair], others: list[list[Pair]], size: int, cache_dir: Path | None, with_new: bool
 ) -> Iterator[str]:
     accuracies: dict[str, list[float]] = defaultdict(list)
     kinds: Counter[str] = Counter()
@@ -71,7 +78,8 @@ def _figures(
         drawn = [pair for group in order for pair in group][:size]
         parts = undivided([LabelledFile(DataSet("drawn"), drawn)])
         settings = TrainSettings(seed=seed, cache_dir=cache_dir)
-        _, fit = small_fit(SHIPPED_HEAD, parts, [LabelledFile(DataSet("measured"), measured)], settings)
+        others_too = [LabelledFile(DataSet("measured"), measured)]
+        _, fit = small_fit(SHIPPED_HEAD, parts, others_too, settings, with_new=with_new)
         for trial in fit.best:
             accuracies[trial.candidate.kind].append(_accuracy(trial.candidate.fit(ALL).predict, measured))
         accuracies[CHOSEN].append(_accuracy(fit.model.predict, measured))
@@ -83,7 +91,7 @@ def _figures(
         spread = (
             f", {np.ptp(of_kind):.3f}" if len(of_kind) == DRAWS else f" ({len(of_kind)} of {DRAWS} draws)"
         )
-        yield f"{of_kind.mean():.3f}{spread}{worst}" if len(of_kind) else "given up"
+        yield f"{of_kind.mean():.3f}{spread}{worst}" if len(of_kind) else "none"
     yield ", ".join(f"{kind} {times}" for kind, times in kinds.items())
 
 

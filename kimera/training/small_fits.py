@@ -193,9 +193,17 @@ def new_weights(
 
 
 def small_fit(
-    path: Path, parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
+    path: Path,
+    parts: Division,
+    measured: Sequence[LabelledFile],
+    settings: TrainSettings,
+    *,
+    with_new: bool = True,
 ) -> tuple[Weights, SmallFit]:
-    """(the weights at a path, what does best of what can be fitted from them). measured: read later on."""
+    """(the weights at a path, what does best of what can be fitted from them).
+
+    measured: read later on. with_new: whether to try new weights, which takes the most time by far.
+    """
     pairs = [pair for file in parts.calibrate for pair in file.pairs]
     few = LabelledPairs(pairs, labels_and_weights(parts.calibrate)[1], folds_of(pairs))
     if settings.stage != "screen":
@@ -203,11 +211,10 @@ def small_fit(
         return weights, fit_small(few, last_layers(few, weights, _read_by_cross_encoder(weights, settings)))
     head = ContradictionHead.load(path)
     known = _encoded([*parts.calibrate, *measured], head, settings)
-    examples = known.examples(parts.calibrate)
-    candidates = (
-        *last_layers(few, head, remembered(partial(_read_by_head, head, known))),
-        *new_weights(few, examples, known, head, replace(OF_FEW, seed=settings.seed)),
-    )
+    candidates = list(last_layers(few, head, remembered(partial(_read_by_head, head, known))))
+    if with_new:
+        options = replace(OF_FEW, seed=settings.seed)
+        candidates += new_weights(few, known.examples(parts.calibrate), known, head, options)
     return head, fit_small(few, candidates)
 
 
