@@ -79,7 +79,7 @@ def _figures(
         parts = undivided([LabelledFile(DataSet("drawn"), drawn)])
         settings = TrainSettings(seed=seed, cache_dir=cache_dir)
         others_too = [LabelledFile(DataSet("measured"), measured)]
-        _, fit = small_fit(SHIPPED_HEAD, parts, others_too, settings, with_new=with_new)
+        fit = small_fit(SHIPPED_HEAD, parts, others_too, settings, with_new=with_new)
         for trial in fit.best:
             accuracies[trial.candidate.kind].append(_accuracy(trial.candidate.fit(ALL).predict, measured))
         accuracies[CHOSEN].append(_accuracy(fit.model.predict, measured))

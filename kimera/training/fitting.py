@@ -196,17 +196,17 @@ def _fit_few(
     path: Path, parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
 ) -> _Fitted:
     """From weights that there are, what does best out of fold."""
-    known, small = small_fit(path, parts, measured, settings)
+    small = small_fit(path, parts, measured, settings)
+    weights = small.model.weights
     _say(f"note: {small.told()}")
     command = public_command(settings)
-    if isinstance(small.model.weights, ContradictionHead):
-        head = small.model.weights
-        described = small.described(description_of_head(head, OF_FEW))
-        return _Fitted(described, head.save, small.model.predict, [command], small=small)
-    earlier = _sources_of(known, settings)
+    if isinstance(weights, ContradictionHead):
+        described = small.described(description_of_head(weights, OF_FEW))
+        return _Fitted(described, weights.save, small.model.predict, [command], small=small)
+    earlier = _sources_of(weights, settings)
     weights = replace(
-        small.model.weights,
-        commands=(*known.commands, command),
+        weights,
+        commands=(*weights.commands, command),
         sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
     )
     described = small.described(description_of_cross_encoder(weights, FINE_TUNING[settings.stage]))

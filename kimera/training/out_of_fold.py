@@ -42,7 +42,7 @@ class LabelledPairs:
         object.__setattr__(self, "truth", np.array([pair.label == CONTRADICTION for pair in self.pairs]))
 
     def of(self, rows: np.ndarray) -> list[Pair]:
-        return [self.pairs[row] for row in np.flatnonzero(rows)]
+        return [self.pairs[row] for row in np.flatnonzero(rows).tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class SmallFit:
         for number, model in enumerate(self.chosen.models):
             rows = np.flatnonzero(fold == number)
             if len(rows):
-                probabilities[rows] = model.predict([pairs[row] for row in rows])
+                probabilities[rows] = model.predict([pairs[row] for row in rows.tolist()])
         return probabilities
 
     def described(self, description: Description) -> Description:

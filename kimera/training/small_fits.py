@@ -199,8 +199,8 @@ def small_fit(
     settings: TrainSettings,
     *,
     with_new: bool = True,
-) -> tuple[Weights, SmallFit]:
-    """(the weights at a path, what does best of what can be fitted from them).
+) -> SmallFit:
+    """What does best of what can be fitted from the weights at a path.
 
     measured: read later on. with_new: whether to try new weights, which takes the most time by far.
     """
@@ -208,14 +208,14 @@ def small_fit(
     few = LabelledPairs(pairs, labels_and_weights(parts.calibrate)[1], folds_of(pairs))
     if settings.stage != "screen":
         weights = CrossEncoderWeights.load(path)
-        return weights, fit_small(few, last_layers(few, weights, _read_by_cross_encoder(weights, settings)))
+        return fit_small(few, last_layers(few, weights, _read_by_cross_encoder(weights, settings)))
     head = ContradictionHead.load(path)
     known = _encoded([*parts.calibrate, *measured], head, settings)
     candidates = list(last_layers(few, head, remembered(partial(_read_by_head, head, known))))
     if with_new:
         options = replace(OF_FEW, seed=settings.seed)
         candidates += new_weights(few, known.examples(parts.calibrate), known, head, options)
-    return head, fit_small(few, candidates)
+    return fit_small(few, candidates)
 
 
 def _encoded(files: Sequence[LabelledFile], head: ContradictionHead, settings: TrainSettings) -> TextVectors:
