@@ -145,6 +145,12 @@ class ReactorSettings(ModelSettings, _WorkSettings):  # the fields of the last b
     cache_dir: str | None = changed(CacheSettings, "cache_dir", overrules=("no_cache",))
 
 
+HEAD_ALONE = (
+    "with --head that head alone gives the verdicts, no cross-encoder reads them; with --reactor both "
+    "a cross-encoder gives the verdicts, and the head's scores stand beside them"
+)
+
+
 def check_cache(settings: ReactorSettings) -> None:
     """Raises UserError for settings of the cache that contradict each other."""
     if settings.no_cache and (settings.cache_size or settings.cache_dir):
@@ -210,10 +216,13 @@ def reactor_of(settings: ReactorSettings, stages: Stages | None) -> Reactor:
     """The reactor of these settings. Raises `UserError` where `Reactor` does."""
     from kimera.reactor import Reactor  # as above
 
-    return Reactor(
+    reactor = Reactor(
         **models_of(settings),
         cache=cache_of(settings),
         stages=stages,
         symmetric=settings.symmetric,
         engine=engine_of(settings),
     )
+    if settings.head and stages is None and reactor.stages == "screen":
+        note(HEAD_ALONE)
+    return reactor

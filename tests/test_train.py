@@ -28,7 +28,14 @@ from kimera.reactor import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD, Reactor
 from kimera.train import build_parser, main
 from kimera.training.model_card import Figures, figures_table
 from kimera.training.train_settings import TrainSettings, public_command
-from kimera.training.training_data import LabelledFile, divide, split, too_small
+from kimera.training.training_data import (
+    LabelledFile,
+    divide,
+    divide_with_both_answers,
+    has_both_answers,
+    split,
+    too_small,
+)
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
@@ -75,6 +82,7 @@ def trained(tmp_path_factory) -> Path:
         data / "sources.json",
         "--out",
         out / "head.safetensors",
+        "--refit",
         "--epochs",
         3,
         "--cache-dir",
@@ -142,7 +150,16 @@ def test_bad_rows_are_dropped_and_counted_where_that_was_asked_for(tmp_path, cap
     """On the way it says on standard error, too, that the held-out halves are small."""
     rows = [{**labelled_rows()[0], "label": "perhaps"}, *labelled_rows()[1:], {"premise": "One text."}]
     path = write(tmp_path / "colours.jsonl", rows)
-    command = [str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--cache-dir", str(tmp_path)]
+    command = [
+        str(path),
+        "--out",
+        str(tmp_path / "head"),
+        "--epochs",
+        "1",
+        "--cache-dir",
+        str(tmp_path),
+        "--refit",
+    ]
     assert main(command) == 2
     assert "leave out such rows with --skip-bad-rows" in capsys.readouterr().err
     assert main([*command, "--skip-bad-rows"]) == 0
@@ -158,8 +175,38 @@ def test_bad_rows_are_dropped_and_counted_where_that_was_asked_for(tmp_path, cap
 def test_rows_without_a_label_are_left_out_and_counted(tmp_path, capsys):
     rows = [{**row, "label": None} if at in (0, 5) else row for at, row in enumerate(labelled_rows())]
     path = write(tmp_path / "colours.jsonl", [*rows, {**rows[1], "label": "-"}])
-    assert main([str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--no-cache"]) == 0
+    assert main([str(path), "--out", str(tmp_path / "head"), "--epochs", "1", "--no-cache", "--refit"]) == 0
     assert f"note: {path}: 3 of 601 rows have no label and are left out" in capsys.readouterr().err
+
+
+def test_from_few_pairs_what_was_tried_is_told_and_on_the_card(tmp_path, capsys):
+    path = write(tmp_path / "colours.jsonl", labelled_rows()[:60])
+    out = tmp_path / "head.safetensors"
+    assert main([str(path), "--out", str(out), "--cache-dir", str(tmp_path)]) == 0
+    told, card = capsys.readouterr().err, out.with_suffix(".md").read_text("utf-8")
+    for text in (told, card):
+        assert "60 pairs are too few for the usual fit." in text
+        assert re.search(r"\| (calibration|last layer) \(chosen\) \|", text)
+    assert "Training files, out of fold:" in card
+    assert "AdamW" not in card
+    assert "there before" in card
+    assert ContradictionHead.load(out).encoder == ContradictionHead.load(SHIPPED_HEAD).encoder
+
+
+def test_more_is_held_out_where_so_few_pairs_would_lack_an_answer():
+    """5 % of these premises lack a contradiction in a half, or have no pair at all."""
+    labels = ["contradiction" if number % 3 == 0 else "neutral" for number in range(60)]
+    file = LabelledFile(DataSet("a"), [Pair(str(n), f"b {n}", label=label) for n, label in enumerate(labels)])
+    parts = divide_with_both_answers([file], seed=0)
+    for part in (parts.learn, parts.calibrate, parts.report):
+        assert {pair.is_contradiction for pair in part[0].pairs} == {True, False}
+    assert not has_both_answers(divide([file], seed=0).report)
+
+
+def test_pairs_of_one_answer_are_refused():
+    file = LabelledFile(DataSet("a"), [Pair(str(n), "b", label="neutral") for n in range(60)])
+    with pytest.raises(UserError, match="the training part has 0 contradictions among 60 pairs"):
+        divide_with_both_answers([file], seed=0)
 
 
 @pytest.mark.parametrize(

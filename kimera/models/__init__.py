@@ -35,9 +35,12 @@ __all__ = [
     "Tokens",
     "TrainingSource",
     "Verified",
+    "averaged",
     "base_fingerprint",
+    "calibrated_probabilities",
     "calibration_error",
     "choose_runtime",
+    "contradiction_logit",
     "distinct",
     "embed",
     "equal_mass_bins",
@@ -69,7 +72,9 @@ if TYPE_CHECKING:
     from kimera.models.cached_outputs import distinct, through_cache
     from kimera.models.calibration import (
         CALIBRATION_BINS,
+        calibrated_probabilities,
         calibration_error,
+        contradiction_logit,
         equal_mass_bins,
         fit_calibration,
     )
@@ -87,7 +92,15 @@ if TYPE_CHECKING:
     from kimera.models.data_sets import DataSet, TrainingSource, parse_source, read_sources, sources_named_in
     from kimera.models.deep_base import DEEP_MODEL, DEEP_NAMES, has_deep_base
     from kimera.models.encoder import Embedded, Encoder, embed
-    from kimera.models.head import CLASSES, ContradictionHead, Examples, FitOptions, fit, three_way_loss
+    from kimera.models.head import (
+        CLASSES,
+        ContradictionHead,
+        Examples,
+        FitOptions,
+        averaged,
+        fit,
+        three_way_loss,
+    )
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.pair_model import logits_module
@@ -102,7 +115,14 @@ else:
         __name__,
         {
             "cached_outputs": ["distinct", "through_cache"],
-            "calibration": ["CALIBRATION_BINS", "calibration_error", "equal_mass_bins", "fit_calibration"],
+            "calibration": [
+                "CALIBRATION_BINS",
+                "calibrated_probabilities",
+                "calibration_error",
+                "contradiction_logit",
+                "equal_mass_bins",
+                "fit_calibration",
+            ],
             "checkpoints": ["find_checkpoint", "is_cached"],
             "cross_encoder": [
                 "CrossEncoder",
@@ -117,7 +137,15 @@ else:
             "data_sets": ["DataSet", "TrainingSource", "parse_source", "read_sources", "sources_named_in"],
             "deep_base": ["DEEP_MODEL", "DEEP_NAMES", "has_deep_base"],
             "encoder": ["Embedded", "Encoder", "embed"],
-            "head": ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"],
+            "head": [
+                "CLASSES",
+                "ContradictionHead",
+                "Examples",
+                "FitOptions",
+                "averaged",
+                "fit",
+                "three_way_loss",
+            ],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
             "pair_model": ["logits_module"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,15 @@ from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CLASSES", "ContradictionHead", "Examples", "FitOptions", "fit", "three_way_loss"]
+__all__ = [
+    "CLASSES",
+    "ContradictionHead",
+    "Examples",
+    "FitOptions",
+    "averaged",
+    "fit",
+    "three_way_loss",
+]
 
 CLASSES = (CONTRADICTION, ENTAILMENT, NEUTRAL)
 FORMAT = "kimera-contradiction-head-1"
@@ -65,16 +73,34 @@ class ContradictionHead:
 
     def logits(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """What the network says before calibration: float32 of shape (n, 3)."""
+        weights, bias = self.layers[-1]
         logits = np.empty((len(first), len(CLASSES)), dtype=np.float32)
+        for rows, hidden in self._hidden_blocks(first, second):
+            logits[rows] = hidden @ weights + bias
+        return logits
+
+    def hidden(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """What the last layer reads: float32 of shape (n, width)."""
+        hidden = np.empty((len(first), len(self.layers[-1][0])), dtype=np.float32)
+        for rows, block in self._hidden_blocks(first, second):
+            hidden[rows] = block
+        return hidden
+
+    def _hidden_blocks(self, first: np.ndarray, second: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         for start in range(0, len(first), ROWS_PER_BLOCK):
             rows = slice(start, start + ROWS_PER_BLOCK)
             u, v = first[rows], second[rows]
             hidden = np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
             for weights, bias in self.layers[:-1]:
                 hidden = np.maximum(hidden @ weights + bias, 0.0)
-            weights, bias = self.layers[-1]
-            logits[rows] = hidden @ weights + bias
-        return logits
+            yield rows, hidden
+
+    def shifted(self, shift: np.ndarray) -> ContradictionHead:
+        """The head with a shift, shape (width of `hidden`,), added to the last layer for contradiction."""
+        weights, bias = self.layers[-1]
+        moved = weights.copy()
+        moved[:, CLASSES.index(CONTRADICTION)] += shift
+        return replace(self, layers=(*self.layers[:-1], (_rounded(moved), bias)))
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file: float16 weights, and what they were fitted for as metadata."""
@@ -160,6 +186,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def of(self, rows: np.ndarray) -> Examples:
+        """Those of the rows, by their numbers or as booleans."""
+        return Examples(self.first[rows], self.second[rows], self.label[rows], self.weight[rows])
 
 
 @dataclass(frozen=True)
@@ -292,6 +322,28 @@ def _layers(network: torch.nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray]
     linear = [module for module in network if isinstance(module, nn.Linear)]
     parameters = [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in linear]
     return tuple((_rounded(weights), _rounded(bias)) for weights, bias in parameters)
+
+
+def averaged(heads: Sequence[ContradictionHead]) -> ContradictionHead:
+    """One head, side by side within, whose logits are the mean of theirs; it is not calibrated."""
+    layers = []
+    for number, parts in enumerate(zip(*(head.layers for head in heads), strict=True)):
+        weights = [part for part, _ in parts]
+        if number == len(heads[0].layers) - 1:
+            joined = np.concatenate(weights) / len(heads), np.mean([bias for _, bias in parts], axis=0)
+        else:
+            wide = np.concatenate(weights, axis=1) if number == 0 else _block_diagonal(weights)
+            joined = wide, np.concatenate([bias for _, bias in parts])
+        layers.append((_rounded(joined[0]), _rounded(joined[1])))
+    return replace(heads[0], layers=tuple(layers), slope=1.0, offset=0.0)
+
+
+def _block_diagonal(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = np.array([matrix.shape for matrix in matrices])
+    whole = np.zeros(shapes.sum(axis=0), dtype=np.float32)
+    for matrix, (row, column) in zip(matrices, np.cumsum(shapes, axis=0) - shapes, strict=True):
+        whole[row : row + matrix.shape[0], column : column + matrix.shape[1]] = matrix
+    return whole
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

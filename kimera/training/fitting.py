@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from kimera.errors import UserError
 from kimera.files import dropped_rows, reading_of
 from kimera.models import (
     CLASSES,
+    ContradictionHead,
     CrossEncoder,
     CrossEncoderWeights,
     DataSet,
     Encoder,
-    Examples,
     FitOptions,
     Tokenizer,
     TrainingSource,
@@ -48,9 +49,12 @@ from kimera.training.model_card import (
     description_of_head,
     figures_table,
 )
+from kimera.training.out_of_fold import SmallFit
+from kimera.training.small_fits import OF_FEW, small_fit
 from kimera.training.teaching import lessons, read_through_cache
 from kimera.training.train_settings import (
     AGREEMENT,
+    FEW_PAIRS,
     TrainSettings,
     check_settings,
     public_command,
@@ -59,11 +63,14 @@ from kimera.training.train_settings import (
 from kimera.training.training_data import (
     Division,
     LabelledFile,
-    divide,
+    TextVectors,
+    distinct_texts,
+    divide_with_both_answers,
     labels_and_weights,
     read_labelled,
     require_both_answers,
     too_small,
+    undivided,
 )
 
 
@@ -94,15 +101,21 @@ def _run(settings: TrainSettings) -> int:
     evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
     if bad_rows:
         note(dropped_rows(bad_rows))
-    parts = divide(training, settings.seed)
-    require_both_answers(parts.learn, "training")
-    require_both_answers(parts.calibrate, "calibration")
+    known_weights = _weights_for_few(training, settings)
+    if known_weights:
+        parts = undivided(training)
+        require_both_answers(parts.calibrate, "training")
+    else:
+        parts = divide_with_both_answers(training, settings.seed)
     everything = LabelledFile(DataSet("all"), [pair for file in parts.report for pair in file.pairs])
 
     if settings.stage == "bounds":
         return _fit_bounds(parts, settings)
     fit = _fit_screen if settings.stage == "screen" else _fit_cross_encoder
-    if small := too_small(parts):
+    if known_weights:
+        fit = functools.partial(_fit_few, known_weights)
+    small = "" if known_weights else too_small(parts)
+    if small:
         _say(f"note: {small}")
     fitted = fit(parts, [*parts.report, *evaluation], settings)
     try:
@@ -118,9 +131,13 @@ def _run(settings: TrainSettings) -> int:
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
         too_small=small,
-        held_out=[_measure(file, fitted.predict, premises) for file in (everything, *parts.report)],
+        held_out=[
+            _measure(file, fitted.small.out_of_fold if fitted.small else fitted.predict, premises)
+            for file in (everything, *parts.report)
+        ],
         evaluation=[_measure(file, fitted.predict, premises) for file in evaluation],
         commands=fitted.commands,
+        tried=fitted.small.tried() if fitted.small else "",
     )
     try:
         settings.card_path.write_text(card.render(), encoding="utf-8")
@@ -160,7 +177,7 @@ def _unwritable(error: OSError) -> UserError:
 class _Fitted:
     """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
 
-    earlier_sources: what the fits before it learnt from.
+    earlier_sources: what the fits before it learnt from. small: of a fit on few pairs, what was tried.
     """
 
     description: Description
@@ -168,32 +185,50 @@ class _Fitted:
     predict: Callable[[Sequence[Pair]], np.ndarray]
     commands: Sequence[str]
     earlier_sources: Sequence[TrainingSource] = ()
+    small: SmallFit | None = None
+
+
+def _weights_for_few(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
+    """Weights of which so few pairs can improve a part; None where new ones are fitted by the usual way."""
+    if settings.refit or settings.teacher or _pairs_in(training) >= FEW_PAIRS.get(settings.stage, 0):
+        return None
+    return settings.known_weights
+
+
+def _fit_few(
+    path: Path, parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
+) -> _Fitted:
+    """From weights that there are, what does best out of fold."""
+    small = small_fit(path, parts, measured, settings)
+    weights = small.model.weights
+    _say(f"note: {small.told()}")
+    command = public_command(settings)
+    if isinstance(weights, ContradictionHead):
+        described = small.described(description_of_head(weights, OF_FEW))
+        return _Fitted(described, weights.save, small.model.predict, [command], small=small)
+    earlier = _sources_of(weights, settings)
+    weights = replace(
+        weights,
+        commands=(*weights.commands, command),
+        sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
+    )
+    described = small.described(description_of_cross_encoder(weights, FINE_TUNING[settings.stage]))
+    return _Fitted(described, weights.save, small.model.predict, weights.commands, earlier, small)
 
 
 def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:
     """A head on sentence vectors. Every text is encoded once, also those that are only measured."""
-    files = [*parts.learn, *parts.calibrate, *measured]
-    rows: dict[str, int] = {}
-    for text in (text for file in files for pair in file.pairs for text in (pair.text1, pair.text2)):
-        rows.setdefault(text, len(rows))
-
-    def rows_of(pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
-        first, second = zip(*((rows[pair.text1], rows[pair.text2]) for pair in pairs), strict=True)
-        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
-
-    def examples(part: Sequence[LabelledFile]) -> Examples:
-        return Examples(*rows_of(pair for file in part for pair in file.pairs), *labels_and_weights(part))
-
-    learn, calibrate = examples(parts.learn), examples(parts.calibrate)
+    texts = distinct_texts([*parts.learn, *parts.calibrate, *measured])
     fit_options = FitOptions(epochs=settings.max_epochs, seed=settings.seed)
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
     with Encoder(settings.base, precision="float32") as encoder:
-        _say(f"{len(learn):,} pairs to learn from; {len(rows):,} distinct texts in all")
-        vectors = embed(list(rows), encoder, cache, workers=settings.mp, progress=True).vectors
+        _say(f"{_pairs_in(parts.learn):,} pairs to learn from; {len(texts):,} distinct texts in all")
+        vectors = embed(texts, encoder, cache, workers=settings.mp, progress=True).vectors
+        known = TextVectors(vectors, {text: row for row, text in enumerate(texts)})
         head = fit_head(
             vectors,
-            learn,
-            calibrate,
+            known.examples(parts.learn),
+            known.examples(parts.calibrate),
             encoder=encoder.fingerprint,
             encoder_name=public_name(encoder.name),
             options=fit_options,
@@ -201,10 +236,13 @@ def _fit_screen(parts: Division, measured: Sequence[LabelledFile], settings: Tra
         )
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
-        first, second = rows_of(pairs)
-        return head.predict(vectors[first], vectors[second])
+        return head.predict(*known.vectors_of(pairs))
 
     return _Fitted(description_of_head(head, fit_options), head.save, predict, [public_command(settings)])
+
+
+def _pairs_in(files: Sequence[LabelledFile]) -> int:
+    return sum(len(file.pairs) for file in files)
 
 
 def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings) -> _Fitted:

@@ -45,6 +45,21 @@ Each command starts from the weights of the one before, or learns from what they
 had other files or another seed, it may have learnt from pairs that are held out here.
 """
 
+DIVISION = """\
+Of each file, the pairs of a share of the premises (5 %, or more where so few would lack an answer; chosen by
+a hash of the premise and the seed) were held out,
+in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
+Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
+only measured: or of the other half) were left out: {left_out:,} in all.
+"""
+# Of a fit on few pairs.
+OUT_OF_FOLD = """\
+{tried}
+The figures below of the training files are out of fold: each pair is scored by a model that did not see its
+fold. The choice was made by the same folds, which favours what was chosen a little.
+"""
+HELD_OUT = "Held out from the training files, the half that was only measured:"
+
 TEMPLATE = """\
 # {heading}
 
@@ -55,8 +70,7 @@ measured is said to be so.
 
 {what}
 It gives the probabilities of {classes};
-P(contradiction) is calibrated by Platt's method (slope {slope:.4f}, offset {offset:.4f}) on pairs that the
-weights were not fitted on.
+P(contradiction) is calibrated by Platt's method (slope {slope:.4f}, offset {offset:.4f}) {calibrated_on}.
 {base_sentence}
 
 | | |
@@ -77,11 +91,7 @@ other if they cannot both be true.
 
 {sources}
 {earlier_sources}
-Of each file, the pairs of 5 % of the premises (chosen by a hash of the premise and the seed) were held out,
-in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
-Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
-only measured: or of the other half) were left out: {left_out:,} in all.
-{too_small}None of the texts is in the weights file.
+{division}{too_small}None of the texts is in the weights file.
 
 {choice}
 
@@ -103,7 +113,7 @@ three. Calibration error: expected, of P(contradiction), 15 bins of equal mass. 
 the distinct premises of the set, those that are also premises of pairs that the fit or its calibration saw.
 Scores were computed in float32.
 
-Held out from the training files, the half that was only measured:
+{held_out_is}
 
 {held_out}
 
@@ -151,6 +161,7 @@ class Description:
     fit: str
     limits: str
     window: str
+    calibrated_on: str = "on pairs that the\nweights were not fitted on"
 
 
 def description_of_head(head: ContradictionHead, options: FitOptions) -> Description:
@@ -241,6 +252,7 @@ class ModelCard:
     left_out: held-out pairs that were dropped because another part has their texts.
     too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
     commands: the command lines of the fits, without private paths; the last is the one described.
+    tried: of a fit on few pairs, what was tried and chosen.
     """
 
     model: Description
@@ -253,6 +265,7 @@ class ModelCard:
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
     commands: Sequence[str]
+    tried: str = ""
 
     def render(self) -> str:
         """The card as Markdown. Reads the weights file for its size and hash."""
@@ -266,15 +279,21 @@ class ModelCard:
             seed=self.seed,
             sources=_sources_table(self.sources),
             earlier_sources=_earlier_sources(self.earlier_sources, self.sources),
-            left_out=self.left_out,
+            division=self._division(),
             too_small=f"{textwrap.fill(self.too_small, 108)}\n" if self.too_small else "",
             commands="\n".join(map(_wrapped, self.commands)),
             earlier=EARLIER if len(self.commands) > 1 else "",
+            held_out_is="Training files, out of fold:" if self.tried else HELD_OUT,
             held_out=figures_table(self.held_out),
             weak=_weak_sentence(self.evaluation),
             evaluation=figures_table(self.evaluation) if self.evaluation else "None was measured.",
             reliability=_reliability_table([self.held_out[0], *self.evaluation]),
         )
+
+    def _division(self) -> str:
+        if not self.tried:
+            return DIVISION.format(left_out=self.left_out)
+        return OUT_OF_FOLD.format(tried=self.tried)
 
 
 def _weak_sentence(figures: Sequence[Figures]) -> str:

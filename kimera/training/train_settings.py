@@ -12,9 +12,10 @@ from typing import ClassVar, Literal
 from kimera.console import Groups, changed, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
-from kimera.models import DEEP_MODEL, DEFAULT_MODEL, parse_source
+from kimera.models import DEEP_MODEL, DEFAULT_MODEL, PACKAGED_NAMES, parse_source
 from kimera.reactor_settings import ModelSettings
 from kimera.reactor_stages import WEIGHTS
+from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
@@ -25,6 +26,8 @@ FILE_NAMES = {
     "deep": "deep.safetensors",
     "bounds": "stage_bounds.json",
 }
+# With fewer pairs, fits by the usual recipe did worse than the shipped weights, or differed by seed.
+FEW_PAIRS = {"screen": 3000, "verify": 1000, "deep": 1000}
 AGREEMENT = 0.99
 BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL, "bounds": DEEP_MODEL}
 
@@ -38,9 +41,14 @@ After an interruption of these two the same command continues.
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
 
-The pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise: one ends
-the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval. A
-held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
+Fewer than {FEW_PAIRS["screen"]:,} pairs are too few for new weights the usual way. Whatever does best
+out of fold is written: the shipped weights as they are, with a new calibration or a new last layer, or new
+weights, the average of a few seeds. Of verify and deep, below {FEW_PAIRS["verify"]:,} pairs, only the
+calibration is new, of the shipped weights or of those of --start. --refit fits new weights the usual way.
+
+Of more, the pairs of 5 % of the premises, chosen by a hash, are held out in two halves that share no premise:
+one ends the fit early and calibrates P(contradiction), the other is only measured, like the files of --eval.
+A held-out pair is left out if the fit saw the same two texts elsewhere, in either order. The card states how
 many, and how many premises of the measured sets the fit saw.
 
 The training part and the half that calibrates each need at least one contradiction and one other pair. If a
@@ -73,7 +81,7 @@ class TrainSettings(PairSettings):
     GROUPS: ClassVar[Groups] = {
         "": (
             *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
-            *("swap", "teacher", "deep_base", "new_pairs", "compile", "cache_dir", "no_cache"),
+            *("refit", "swap", "teacher", "deep_base", "new_pairs", "compile", "cache_dir", "no_cache"),
         ),
         "bounds between the stages (--stage bounds), of the shipped weights unless others are given": (
             *("agreement", *WEIGHTS.values()),
@@ -167,6 +175,12 @@ class TrainSettings(PairSettings):
         help="verify, deep: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
         "encoder's",
     )
+    refit: bool = option(
+        False,
+        "--refit",
+        help="fit new weights the usual way even from few pairs "
+        f"(fewer than {FEW_PAIRS['screen']:,}; verify, deep: {FEW_PAIRS['verify']:,})",
+    )
     swap: float = option(
         0.0,
         "--swap",
@@ -213,6 +227,14 @@ class TrainSettings(PairSettings):
     def base(self) -> str:
         """The model that the fit starts from."""
         return self.encoder or BASES[self.stage]
+
+    @property
+    def known_weights(self) -> Path | None:
+        """Weights of this stage that there are for this base: those of --start, or shipped ones."""
+        if self.start:
+            return self.start
+        shipped = {"screen": SHIPPED_HEAD, "verify": SHIPPED_CROSS_ENCODER}.get(self.stage)
+        return shipped if self.base in PACKAGED_NAMES else None
 
     @property
     def fine_tunes(self) -> bool:
@@ -264,6 +286,7 @@ def check_settings(settings: TrainSettings) -> None:
             **of_fits,
             "--mp": settings.mp,
             "--sources": settings.sources,
+            "--refit": settings.refit,
         },
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
@@ -330,6 +353,7 @@ def public_command(settings: TrainSettings) -> str:
     words += ["--teacher", public(settings.teacher)] if settings.teacher else []
     words += ["--new-pairs", str(settings.new_pairs)] if settings.new_pairs else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
+    words += ["--refit"] if settings.refit else []
     words += ["--compile"] if settings.compile else []
     stage = [] if settings.stage == "screen" else ["--stage", settings.stage]
     return f"python -m kimera.train {shlex.join([*stage, *words])}"

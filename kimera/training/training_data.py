@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -12,10 +13,12 @@ import numpy as np
 
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, read_pairs, spooled
-from kimera.models import DataSet, TrainingSource
+from kimera.models import DataSet, Examples, TrainingSource
 from kimera.pairs import LABELS, Pair
 
 HELD_OUT_SHARE = 0.05
+FOLDS = 5
+LARGER_SHARES = (0.1, 0.2, 0.4, 0.6)  # where so small a share of few pairs lacks one of the answers
 # Of 200 pairs with 30 contradictions an AUC of 0.8 is known to 0.1 either way (95 %; Hanley & McNeil 1982).
 ENOUGH_PAIRS, ENOUGH_CONTRADICTIONS = 200, 30
 
@@ -73,9 +76,26 @@ def read_labelled(
     return LabelledFile(known.get(path.name, DataSet(f"`{path.name}`")), pairs, weight)
 
 
-def divide(files: Sequence[LabelledFile], seed: int) -> Division:
+def divide_with_both_answers(files: Sequence[LabelledFile], seed: int) -> Division:
+    """`divide` with the smallest share held out that leaves contradictions and other pairs in every part.
+
+    Raises `UserError` if none does: the files lack an answer, or have too few premises.
+    """
+    require_both_answers(files, "training")
+    for share in (HELD_OUT_SHARE, *LARGER_SHARES):
+        parts = divide(files, seed, share)
+        if all(map(has_both_answers, (parts.learn, parts.calibrate, parts.report))):
+            return parts
+    # Of some files the half that is only measured has one answer, and the fit needs but the other two.
+    parts = divide(files, seed)
+    require_both_answers(parts.learn, "training")
+    require_both_answers(parts.calibrate, "calibration")
+    return parts
+
+
+def divide(files: Sequence[LabelledFile], seed: int, share: float = HELD_OUT_SHARE) -> Division:
     """Divide files as `split` does; drop held-out pairs whose two texts an earlier part of any file has."""
-    pairs = [split(file.pairs, seed) for file in files]
+    pairs = [split(file.pairs, seed, share) for file in files]
     learn, calibrate, report = (
         [replace(file, pairs=part) for file, part in zip(files, parts, strict=True)]
         for parts in zip(*pairs, strict=True)
@@ -86,17 +106,61 @@ def divide(files: Sequence[LabelledFile], seed: int) -> Division:
     return Division(learn, calibrate, report, dropped + also_dropped, sources)
 
 
-def split(pairs: Iterable[Pair], seed: int) -> tuple[list[Pair], list[Pair], list[Pair]]:
-    """(learn, calibrate, report) by a hash of the premise; the last two halve `HELD_OUT_SHARE`."""
+def undivided(files: Sequence[LabelledFile]) -> Division:
+    """All pairs calibrate, and all are measured: for fits that measure each pair out of fold."""
+    sources = [TrainingSource(file.data_set, len(file.pairs), file.weight) for file in files]
+    return Division([], list(files), list(files), 0, sources)
+
+
+def split(
+    pairs: Iterable[Pair], seed: int, share: float = HELD_OUT_SHARE
+) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """(learn, calibrate, report) by a hash of the premise; the last two halve the share."""
     learn: list[Pair] = []
     calibrate: list[Pair] = []
     report: list[Pair] = []
     for pair in pairs:
         content = f"{seed}\0{pair.text1}".encode("utf-8", "surrogatepass")
         draw = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
-        part = calibrate if draw < HELD_OUT_SHARE / 2 else report if draw < HELD_OUT_SHARE else learn
+        part = calibrate if draw < share / 2 else report if draw < share else learn
         part.append(pair)
     return learn, calibrate, report
+
+
+def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The fold of each pair, so that no text is in two folds, and folds are about as large.
+
+    No seed decides anything. Where texts chain more than half of the pairs together, only those of one
+    premise stay together, since such folds cannot be of a size.
+    """
+    group = chained(pairs)
+    if max(Counter(group).values()) > len(pairs) / 2:
+        group = [pair.text1 for pair in pairs]
+    sizes = [0] * FOLDS
+    fold: dict[str, int] = {}
+    for name, count in sorted(Counter(group).items(), key=lambda item: (-item[1], _hash(item[0]))):
+        fold[name] = sizes.index(min(sizes))
+        sizes[fold[name]] += count
+    return np.array([fold[name] for name in group], dtype=np.int64)
+
+
+def chained(pairs: Sequence[Pair]) -> list[str]:
+    """For each pair the name of its group: pairs that share a text, or that others chain together so."""
+    parent: dict[str, str] = {}
+
+    def root(text: str) -> str:
+        while parent.setdefault(text, text) != text:
+            parent[text] = text = parent[parent[text]]
+        return text
+
+    for pair in pairs:
+        first, second = sorted((root(pair.text1), root(pair.text2)))
+        parent[second] = first
+    return [root(pair.text1) for pair in pairs]
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def without_texts_of(
@@ -110,6 +174,11 @@ def without_texts_of(
     ]
     dropped = sum(len(file.pairs) - len(left.pairs) for file, left in zip(files, kept, strict=True))
     return kept, dropped
+
+
+def has_both_answers(files: Sequence[LabelledFile]) -> bool:
+    """Whether there are contradictions and other pairs."""
+    return len({pair.is_contradiction for file in files for pair in file.pairs}) == 2
 
 
 def require_both_answers(files: Sequence[LabelledFile], name: str) -> None:
@@ -138,6 +207,33 @@ def too_small(division: Division) -> str:
         f"Too small for figures to mean much (fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} "
         f"contradictions): {'; '.join(said)}."
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TextVectors:
+    """Sentence vectors of texts, float32 of shape (texts, dimension), and the row of each text."""
+
+    vectors: np.ndarray
+    row_of: Mapping[str, int]
+
+    def rows(self, pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the first and of the second texts: int64."""
+        first, second = zip(
+            *((self.row_of[pair.text1], self.row_of[pair.text2]) for pair in pairs), strict=True
+        )
+        return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
+
+    def vectors_of(self, pairs: Iterable[Pair]) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of the first and of the second texts."""
+        first, second = self.rows(pairs)
+        return self.vectors[first], self.vectors[second]
+
+    def examples(self, files: Sequence[LabelledFile]) -> Examples:
+        return Examples(*self.rows(pair for file in files for pair in file.pairs), *labels_and_weights(files))
+
+
+def distinct_texts(files: Sequence[LabelledFile]) -> list[str]:
+    return list(dict.fromkeys(text for f in files for pair in f.pairs for text in (pair.text1, pair.text2)))
 
 
 def labels_and_weights(files: Sequence[LabelledFile]) -> tuple[np.ndarray, np.ndarray]:
