@@ -1,0 +1,112 @@
+"""Long evidence: fits the rule for it on one half of the documents, and tells its figures on the other.
+
+python -m benchmarks.perf.long_texts --pairs FILE... --documentation FOLDER... [--fever FILE...]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.perf.long_text_set import KINDS, LongPair, long_pairs, parts
+from kimera.files.pair_files import read_pairs
+from kimera.models.calibration import calibration_error
+from kimera.models.long_texts import FEATURES, SHIPPED_RULE, LongTextRule, features, related_sentences
+from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
+from kimera.models.verification import verify
+from kimera.reactor import Reactor
+
+MIN_SENTENCES = 4  # of evidence that counts as long in a set of short ones
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", nargs="+", type=Path, required=True, help="labelled pairs, .jsonl.gz")
+    parser.add_argument("--documentation", nargs="+", type=Path, required=True, help="folders")
+    parser.add_argument("--fever", nargs="*", type=Path, default=[], help="pairs of evidence and claim")
+    parser.add_argument("--each", type=int, default=40, help="documents of each file of pairs")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    reactor = Reactor(stages="verify")
+    fitting, held_out = parts(long_pairs(options.pairs, options.documentation, options.each, options.seed))
+    print(f"{len(fitting)} pairs to fit on, {len(held_out)} held out")
+    rule = fitted(features_of(reactor, texts_of(fitting)), truth_of(fitting))
+    print(f"LongTextRule(weights={tuple(round(w, 3) for w in rule.weights)}, offset={rule.offset:.3f})")
+    print("\n".join(f"  {weight:+.3f} {name}" for weight, name in zip(rule.weights, FEATURES, strict=True)))
+    rows = features_of(reactor, texts_of(held_out))
+    tell("strongest passage", held_out, strongest_passage(reactor, texts_of(held_out)))
+    tell("rule as shipped", held_out, SHIPPED_RULE.scores(rows))
+    tell("rule as fitted here", held_out, rule.scores(rows))
+    for path in options.fever:
+        tell_fever(path, reactor, rule)
+    return 0
+
+
+def texts_of(pairs: Sequence[LongPair]) -> list[tuple[str, str]]:
+    return [(pair.evidence, pair.claim) for pair in pairs]
+
+
+def truth_of(pairs: Sequence[LongPair]) -> np.ndarray:
+    return np.array([pair.kind == "contradicted" for pair in pairs])
+
+
+def features_of(reactor: Reactor, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Of claims of one sentence, float64 of shape (n, features); of longer ones, of the strongest sentence."""
+    related = related_sentences(pairs, lambda texts: reactor.embed(texts).vectors, MAX_PASSAGE_PAIRS)
+    read = reactor.verify([text for of_pair in related for text in of_pair.texts]).probabilities
+    ends = np.cumsum([len(of_pair.texts) for of_pair in related])
+    rows = []
+    for of_pair, probabilities in zip(related, np.split(read, ends[:-1]), strict=True):
+        rows.append(features(probabilities, of_pair.cosine, of_pair.sentences))
+    return np.array(rows)
+
+
+def fitted(rows: np.ndarray, truth: np.ndarray) -> LongTextRule:
+    from sklearn.linear_model import LogisticRegression
+
+    spread = rows.std(axis=0)
+    model = LogisticRegression(C=1.0).fit(rows / spread, truth)
+    return LongTextRule(tuple((model.coef_[0] / spread).tolist()), float(model.intercept_[0]))
+
+
+def strongest_passage(reactor: Reactor, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """As without the rule: where the window is too small, the greatest of all pairs of passages."""
+    assert reactor.cross_encoder is not None
+    return verify(pairs, reactor.cross_encoder, reactor.cache).scores
+
+
+def tell(name: str, pairs: Sequence[LongPair], scores: np.ndarray) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    truth = truth_of(pairs)
+    print(f"\n{name}: AUC {roc_auc_score(truth, scores):.3f}, ", end="")
+    print(f"calibration error {calibration_error(scores, truth):.3f}; called a contradiction:")
+    for source in sorted({pair.source for pair in pairs}) + ["all"]:
+        cells = []
+        for kind in KINDS:
+            at = [row for row, p in enumerate(pairs) if p.kind == kind and source in (p.source, "all")]
+            cells.append(f"{kind} {(scores[at] >= 0.5).mean():.1%} of {len(at)}")
+        print(f"  {source}: {', '.join(cells)}")
+    at = [row for row, pair in enumerate(pairs) if pair.kind == "contradicted" and pair.sentences >= 40]
+    print(f"  among forty or more: contradicted {(scores[at] >= 0.5).mean():.1%} of {len(at)}")
+
+
+def tell_fever(path: Path, reactor: Reactor, rule: LongTextRule) -> None:
+    """The rule on evidence that is read at once today, and the other way round."""
+    from sklearn.metrics import roc_auc_score
+
+    every = [pair for pair in read_pairs(path) if pair.label is not None]
+    for least in (1, MIN_SENTENCES):
+        pairs = [pair for pair in every if len(sentences(pair.text1)) >= least][-2000:]
+        texts = [(pair.text1, pair.text2) for pair in pairs]
+        truth = [pair.is_contradiction for pair in pairs]
+        today, by_rule = strongest_passage(reactor, texts), rule.scores(features_of(reactor, texts))
+        print(f"{path.name}, {len(texts)} with {least} sentences or more: AUC as read today ", end="")
+        print(f"{roc_auc_score(truth, today):.3f}, by the rule {roc_auc_score(truth, by_rule):.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

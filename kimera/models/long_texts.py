@@ -1,0 +1,168 @@
+"""A text that is too long against another: the sentences that are related, read, and what they come to.
+
+A document holds hundreds of sentences that have nothing to do with a claim, and a cross-encoder, which learnt
+from pairs about one situation, calls many of those contradictions. So only the sentences nearest to each
+sentence of the shorter text are read, and a rule fitted on claims over documents weighs what was found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kimera.models.passages import joined_by_two, sentences
+
+NEAREST = 8  # sentences of the longer text that are read for each of the shorter
+MIN_WORDS = 4  # fewer are a heading, a number or a list's mark, which says nothing that could be contradicted
+EDGE = 1e-4  # probabilities nearer to 0 or 1 say no more than this
+RELATED_SLOPE = 6.0  # how much a cosine counts beside the logit of P(contradiction) when the strongest is chosen
+
+VectorsOf = Callable[[Sequence[str]], np.ndarray]
+
+_WORD = re.compile(r"[^\W\d_]{2,}|\b[aAI]\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """What is read of a pair of which one text at least is long.
+
+    texts: premise and hypothesis, one of the longer text (the evidence) and one of the shorter (the claim).
+    claim: of each of them, which sentence of the shorter text it has, int64 of shape (m,); cosine: of their
+    vectors, float32 of shape (m,). sentences: of the longer text, without fragments. is_swapped: whether the
+    longer text is the second of the pair.
+    """
+
+    texts: list[tuple[str, str]]
+    claim: np.ndarray
+    cosine: np.ndarray
+    sentences: int
+    is_swapped: bool
+
+    def as_given(self, place: int) -> tuple[str, str]:
+        """The texts at a place, in the order of the pair."""
+        first, second = self.texts[place]
+        return (second, first) if self.is_swapped else (first, second)
+
+
+@dataclass(frozen=True, slots=True)
+class LongTextRule:
+    """P(contradiction) of a claim against long evidence: a logistic function of `features`, in their order.
+
+    Fitted by `python -m benchmarks.perf.long_texts`; see docs/long-texts.md.
+    """
+
+    weights: tuple[float, ...]
+    offset: float
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """features: shape (n, len(weights)). Gives float64 of shape (n,)."""
+        values = features @ np.array(self.weights) + self.offset
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
+
+    def weigh(self, related: Related, probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+        """(the three probabilities of the whole pair, the place of the strongest of those that were read).
+
+        probabilities: of what was read, float of shape (m, 3). Of several sentences in the shorter text the
+        one that is contradicted most counts.
+        """
+        claims = [np.flatnonzero(related.claim == claim) for claim in np.unique(related.claim)]
+        rows = [features(probabilities[at], related.cosine[at], related.sentences) for at in claims]
+        scores = self.scores(np.array(rows))
+        most = int(scores.argmax())
+        at = claims[most]
+        entailment = (1.0 - scores[most]) * float(probabilities[at, 1].max())
+        whole = np.array([scores[most], entailment, 1.0 - scores[most] - entailment], dtype=np.float32)
+        return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
+
+
+SHIPPED_RULE = LongTextRule(weights=(1.0, 0.0, 0.0, 0.0, 0.0), offset=0.0)
+
+FEATURES = (
+    "logit of P(contradiction) of the strongest related sentence",
+    "its cosine to the claim",
+    "logit of the greatest P(entailment) of a sentence",
+    "the greatest cosine of a sentence",
+    "logarithm of the number of sentences",
+)
+
+
+def features(probabilities: np.ndarray, cosine: np.ndarray, sentences: int) -> np.ndarray:
+    """Of one claim and the m sentences read with it, `FEATURES`: float64 of shape (5,)."""
+    at = _strongest(probabilities, cosine)
+    return np.array(
+        [
+            _logit(probabilities[at, 0]),
+            cosine[at],
+            _logit(probabilities[:, 1].max()),
+            cosine.max(),
+            np.log(sentences),
+        ],
+        dtype=np.float64,
+    )
+
+
+def related_sentences(
+    pairs: Sequence[tuple[str, str]], vectors_of: VectorsOf, maximum: int, nearest: int = NEAREST
+) -> list[Related]:
+    """What to read of each pair; at most so many of one. vectors_of: unit vectors of texts, a row each."""
+    sides = [_sides(pair, maximum) for pair in pairs]
+    texts = list(dict.fromkeys(text for side in sides for part in (side.evidence, side.claims) for text in part))
+    places = {text: row for row, text in enumerate(texts)}
+    vectors = vectors_of(texts) if texts else np.empty((0, 0), np.float32)
+    found = []
+    for side in sides:
+        evidence, claims = (
+            vectors[[places[text] for text in part]] for part in (side.evidence, side.claims)
+        )
+        found.append(_nearest(side, claims @ evidence.T, min(nearest, max(1, maximum // len(side.claims)))))
+    return found
+
+
+def is_fragment(sentence: str) -> bool:
+    """Whether it is a heading, a number, a mark of a list: too few words to be a statement."""
+    return len(_WORD.findall(sentence)) < MIN_WORDS or sentence.startswith("#")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    evidence: list[str]
+    claims: list[str]
+    is_swapped: bool = field(default=False)
+
+
+def _sides(pair: tuple[str, str], maximum: int) -> _Sides:
+    first, second = (_statements(text) for text in pair)
+    is_swapped = len(second) > len(first)
+    evidence, claims = (second, first) if is_swapped else (first, second)
+    if len(claims) > 1:  # what stands in both is no news; a lone claim that does is answered by its copy
+        claims = [claim for claim in claims if claim not in set(evidence)] or claims
+    while len(claims) > maximum:
+        claims = joined_by_two(claims)
+    return _Sides(evidence, claims, is_swapped)
+
+
+def _statements(text: str) -> list[str]:
+    every = list(dict.fromkeys(sentences(text)))
+    return [sentence for sentence in every if not is_fragment(sentence)] or every
+
+
+def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
+    """cosines: of shape (claims, evidence)."""
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :nearest]
+    claim = np.repeat(np.arange(len(side.claims)), order.shape[1])
+    chosen = order.ravel()
+    texts = [(side.evidence[row], side.claims[at]) for row, at in zip(chosen, claim, strict=True)]
+    return Related(texts, claim, cosines[claim, chosen], len(side.evidence), side.is_swapped)
+
+
+def _strongest(probabilities: np.ndarray, cosine: np.ndarray) -> int:
+    """The place of the sentence that contradicts most and is related as well."""
+    return int((_logit(probabilities[:, 0]) + RELATED_SLOPE * cosine).argmax())
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    inside = np.clip(np.asarray(probability, dtype=np.float64), EDGE, 1.0 - EDGE)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
