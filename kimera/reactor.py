@@ -363,6 +363,7 @@ class Reactor(ClosedAtExit):
             symmetric=self.symmetric,
             workers=self._workers(workers),
             max_passage_pairs=max_passage_pairs,
+            vectors_of=lambda texts: self.embed(texts, workers).vectors,
             on_read=on_read,
         )
         self.stats = replace(

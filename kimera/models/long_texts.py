@@ -41,6 +41,10 @@ class Related:
     sentences: int
     is_swapped: bool
 
+    def of_each_claim(self) -> list[np.ndarray]:
+        """Of each sentence of the shorter text, the places of what is read with it."""
+        return [np.flatnonzero(self.claim == claim) for claim in np.unique(self.claim)]
+
     def as_given(self, place: int) -> tuple[str, str]:
         """The texts at a place, in the order of the pair."""
         first, second = self.texts[place]
@@ -68,9 +72,8 @@ class LongTextRule:
         probabilities: of what was read, float of shape (m, 3). Of several sentences in the shorter text the
         one that is contradicted most counts.
         """
-        claims = [np.flatnonzero(related.claim == claim) for claim in np.unique(related.claim)]
-        rows = [features(probabilities[at], related.cosine[at], related.sentences) for at in claims]
-        scores = self.scores(np.array(rows))
+        claims = related.of_each_claim()
+        scores = self.scores(claim_features(related, probabilities))
         most = int(scores.argmax())
         at = claims[most]
         entailment = (1.0 - scores[most]) * float(probabilities[at, 1].max())
@@ -78,7 +81,7 @@ class LongTextRule:
         return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
 
 
-SHIPPED_RULE = LongTextRule(weights=(1.0, 0.0, 0.0, 0.0, 0.0), offset=0.0)
+SHIPPED_RULE = LongTextRule(weights=(1.445, 9.567, -0.453, -3.743, -0.219), offset=-5.063)
 
 FEATURES = (
     "logit of P(contradiction) of the strongest related sentence",
@@ -87,6 +90,13 @@ FEATURES = (
     "the greatest cosine of a sentence",
     "logarithm of the number of sentences",
 )
+
+
+def claim_features(related: Related, probabilities: np.ndarray) -> np.ndarray:
+    """Of each sentence of the shorter text, `FEATURES`: float64 of shape (claims, 5)."""
+    return np.array(
+        [features(probabilities[at], related.cosine[at], related.sentences) for at in related.of_each_claim()]
+    )
 
 
 def features(probabilities: np.ndarray, cosine: np.ndarray, sentences: int) -> np.ndarray:
@@ -117,7 +127,8 @@ def related_sentences(
         evidence, claims = (
             vectors[[places[text] for text in part]] for part in (side.evidence, side.claims)
         )
-        found.append(_nearest(side, claims @ evidence.T, min(nearest, max(1, maximum // len(side.claims)))))
+        each = min(nearest, max(1, maximum // len(side.claims)))
+        found.append(_nearest(side, claims @ evidence.T, each))
     return found
 
 
@@ -150,12 +161,17 @@ def _statements(text: str) -> list[str]:
 
 
 def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
-    """cosines: of shape (claims, evidence)."""
+    """cosines: of shape (claims, evidence). Of a claim that stands there word for word, only its copy is read."""
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :nearest]
-    claim = np.repeat(np.arange(len(side.claims)), order.shape[1])
-    chosen = order.ravel()
-    texts = [(side.evidence[row], side.claims[at]) for row, at in zip(chosen, claim, strict=True)]
-    return Related(texts, claim, cosines[claim, chosen], len(side.evidence), side.is_swapped)
+    copies = {text: row for row, text in enumerate(side.evidence)}
+    chosen = [
+        (at, row)
+        for at, claim in enumerate(side.claims)
+        for row in ([copies[claim]] if claim in copies else order[at].tolist())
+    ]
+    claims, rows = np.array(chosen).T
+    texts = [(side.evidence[row], side.claims[at]) for at, row in chosen]
+    return Related(texts, claims, cosines[claims, rows], len(side.evidence), side.is_swapped)
 
 
 def _strongest(probabilities: np.ndarray, cosine: np.ndarray) -> int:
