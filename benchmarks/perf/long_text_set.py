@@ -23,6 +23,7 @@ Kind = Literal["verbatim", "supported", "contradicted", "unrelated"]
 KINDS: tuple[Kind, ...] = ("verbatim", "supported", "contradicted", "unrelated")
 SIZES = (10, 20, 30, 40)
 DOCUMENTATION = ("*.md", "*.rst", "*.txt", "README*", "*.html.md")
+SPARE = 2000  # rows of each set, for claims about something else and for documentation
 MAX_BYTES = 200_000
 MAX_CHARACTERS = 400  # of a sentence; longer ones are tables and code
 
@@ -52,12 +53,16 @@ def long_pairs(files: Sequence[Path], folders: Sequence[Path], each: int, seed: 
     """each: how many documents of each file of labelled pairs; of documentation as many as of all of these."""
     draw = random.Random(seed)
     made: list[LongPair] = []
-    everything = []
+    sets: list[tuple[str, list[_Labelled], list[_Labelled]]] = []
     for path in files:
-        rows = [row for row in _labelled(path) if not is_fragment(row.premise)]
+        rows = [row for row in _labelled(path) if _is_prose(row.premise) and not is_fragment(row.premise)]
         draw.shuffle(rows)
-        everything += rows[-2000:]
-        made += _joined(path.name.split(".jsonl")[0], rows[:-2000], each, len(made), draw)
+        sets.append((path.name.split(".jsonl")[0], rows[:-SPARE], rows[-SPARE:]))
+    for number, (source, rows, _) in enumerate(sets):
+        others = sets[number - 1][2]
+        made += _joined(source, rows, [row.hypothesis for row in others], each, len(made), draw)
+    everything = [row for _, _, spare in sets for row in spare]
+    draw.shuffle(everything)
     texts = _documentation(folders, each * len(files), draw)
     return made + _documented(texts, everything, len({pair.document for pair in made}), draw)
 
@@ -75,9 +80,12 @@ def _labelled(path: Path) -> Iterator[_Labelled]:
 
 
 def _joined(
-    source: str, rows: list[_Labelled], each: int, before: int, draw: random.Random
+    source: str, rows: list[_Labelled], others: list[str], each: int, before: int, draw: random.Random
 ) -> Iterator[LongPair]:
-    """Premises of one set as documents; no premise is in two of them."""
+    """Premises of one set as documents; no premise is in two of them.
+
+    Unrelated claims are another set's: where one set's captions are joined, those of others speak of them too.
+    """
     of_label: dict[str, list[_Labelled]] = {}
     fillers: dict[str, None] = {}
     for row in rows:
@@ -87,8 +95,8 @@ def _joined(
     used: set[str] = set()
     for number in range(each):
         size = SIZES[number % len(SIZES)]
-        entailed, contradicted, other = (
-            _next_unused(of_label[label], used) for label in ("entailment", "contradiction", "entailment")
+        entailed, contradicted = (
+            _next_unused(of_label[label], used) for label in ("entailment", "contradiction")
         )
         filling = []
         while len(filling) < size - 2:
@@ -102,10 +110,15 @@ def _joined(
             "verbatim": _ended(draw.choice(filling)),
             "supported": entailed.hypothesis,
             "contradicted": contradicted.hypothesis,
-            "unrelated": other.hypothesis,
+            "unrelated": others[number],
         }
         for kind in KINDS:
             yield LongPair(before // len(KINDS) + number, source, kind, size, evidence, claims[kind])
+
+
+def _is_prose(premise: str) -> bool:
+    """Whether its end is found again once it is joined with others: it starts and ends as sentences do."""
+    return premise[:1].isupper() and premise.endswith((".", "!", "?"))
 
 
 def _next_unused(rows: list[_Labelled], used: set[str]) -> _Labelled:
@@ -152,7 +165,7 @@ def _stretch(path: Path, size: int) -> list[str]:
 
 def _documented(
     texts: list[tuple[str, list[str]]], rows: list[_Labelled], first: int, draw: random.Random
-) -> Iterator[LongPair] | list[LongPair]:
+) -> list[LongPair]:
     """Documentation with two premises put in; contradictions are of these, or a sentence of its own negated."""
     made: list[LongPair] = []
     entailed = [row for row in rows if row.label == "entailment"]
@@ -172,7 +185,7 @@ def _documented(
             "unrelated": draw.choice(_statements_of(texts, number + 1)) if number % 4 < 2 else other.hypothesis,
         }
         made += [
-            LongPair(first + number, "documentation", kind, len(document), " ".join(document), claims[kind])
+            LongPair(first + number, "documentation", kind, len(document), "\n\n".join(document), claims[kind])
             for kind in KINDS
         ]
     return made

@@ -20,6 +20,8 @@ MIN_WORDS = 4  # fewer are a heading, a number or a list's mark, which says noth
 EDGE = 1e-4  # probabilities nearer to 0 or 1 say no more than this
 RELATED_SLOPE = 6.0  # how much a cosine counts beside the logit of P(contradiction) when the strongest is chosen
 
+STATED = (0.0, 1.0, 0.0)  # of a claim that stands in the evidence word for word
+
 VectorsOf = Callable[[Sequence[str]], np.ndarray]
 
 _WORD = re.compile(r"[^\W\d_]{2,}|\b[aAI]\b")
@@ -31,13 +33,15 @@ class Related:
 
     texts: premise and hypothesis, one of the longer text (the evidence) and one of the shorter (the claim).
     claim: of each of them, which sentence of the shorter text it has, int64 of shape (m,); cosine: of their
-    vectors, float32 of shape (m,). sentences: of the longer text, without fragments. is_swapped: whether the
+    vectors, float32 of shape (m,); is_copy: whether the evidence has it word for word, bool of shape (m,).
+    sentences: of the longer text, without fragments. is_swapped: whether the
     longer text is the second of the pair.
     """
 
     texts: list[tuple[str, str]]
     claim: np.ndarray
     cosine: np.ndarray
+    is_copy: np.ndarray
     sentences: int
     is_swapped: bool
 
@@ -94,6 +98,8 @@ FEATURES = (
 
 def claim_features(related: Related, probabilities: np.ndarray) -> np.ndarray:
     """Of each sentence of the shorter text, `FEATURES`: float64 of shape (claims, 5)."""
+    # Networks call some copies contradictions, of lists and code above all.
+    probabilities = np.where(related.is_copy[:, None], STATED, probabilities)
     return np.array(
         [features(probabilities[at], related.cosine[at], related.sentences) for at in related.of_each_claim()]
     )
@@ -163,15 +169,21 @@ def _statements(text: str) -> list[str]:
 def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
     """cosines: of shape (claims, evidence). Of a claim that stands there word for word, only its copy is read."""
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :nearest]
-    copies = {text: row for row, text in enumerate(side.evidence)}
+    copied = [_spaced(claim) in _spaced(" ".join(side.evidence)) for claim in side.claims]
     chosen = [
         (at, row)
-        for at, claim in enumerate(side.claims)
-        for row in ([copies[claim]] if claim in copies else order[at].tolist())
+        for at, is_copied in enumerate(copied)
+        for row in order[at, : 1 if is_copied else None].tolist()
     ]
     claims, rows = np.array(chosen).T
     texts = [(side.evidence[row], side.claims[at]) for at, row in chosen]
-    return Related(texts, claims, cosines[claims, rows], len(side.evidence), side.is_swapped)
+    return Related(
+        texts, claims, cosines[claims, rows], np.array(copied)[claims], len(side.evidence), side.is_swapped
+    )
+
+
+def _spaced(text: str) -> str:
+    return f" {' '.join(text.split())} "
 
 
 def _strongest(probabilities: np.ndarray, cosine: np.ndarray) -> int:
