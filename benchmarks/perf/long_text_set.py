@@ -182,10 +182,14 @@ def _documented(
             "verbatim": draw.choice(own),
             "supported": yes.hypothesis,
             "contradicted": draw.choice(negated) if by_rule else no.hypothesis,
-            "unrelated": draw.choice(_statements_of(texts, number + 1)) if number % 4 < 2 else other.hypothesis,
+            "unrelated": draw.choice(_statements_of(texts, number + 1))
+            if number % 4 < 2
+            else other.hypothesis,
         }
         made += [
-            LongPair(first + number, "documentation", kind, len(document), "\n\n".join(document), claims[kind])
+            LongPair(
+                first + number, "documentation", kind, len(document), "\n\n".join(document), claims[kind]
+            )
             for kind in KINDS
         ]
     return made

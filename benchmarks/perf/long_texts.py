@@ -113,7 +113,9 @@ def tell_fever(path: Path, reactor: Reactor, rule: LongTextRule) -> None:
         truth = [pair.is_contradiction for pair in pairs]
         today, by_rule = strongest_passage(reactor, texts), scores_of(rule, features_of(reactor, texts))
         print(f"{path.name}, {len(texts)} with {least} words or more: AUC as read today ", end="")
-        print(f"{roc_auc_score(truth, today):.3f}, by the rule {roc_auc_score(truth, by_rule):.3f}", flush=True)
+        print(
+            f"{roc_auc_score(truth, today):.3f}, by the rule {roc_auc_score(truth, by_rule):.3f}", flush=True
+        )
 
 
 if __name__ == "__main__":

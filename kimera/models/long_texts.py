@@ -18,7 +18,9 @@ from kimera.models.passages import joined_by_two, sentences
 NEAREST = 8  # sentences of the longer text that are read for each of the shorter
 MIN_WORDS = 4  # fewer are a heading, a number or a list's mark, which says nothing that could be contradicted
 EDGE = 1e-4  # probabilities nearer to 0 or 1 say no more than this
-RELATED_SLOPE = 6.0  # how much a cosine counts beside the logit of P(contradiction) when the strongest is chosen
+RELATED_SLOPE = (
+    6.0  # how much a cosine counts beside the logit of P(contradiction) when the strongest is chosen
+)
 
 STATED = (0.0, 1.0, 0.0)  # of a claim that stands in the evidence word for word
 
@@ -85,7 +87,7 @@ class LongTextRule:
         return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
 
 
-SHIPPED_RULE = LongTextRule(weights=(1.445, 9.567, -0.453, -3.743, -0.219), offset=-5.063)
+SHIPPED_RULE = LongTextRule(weights=(0.862, 7.341, -0.377, -0.023, -0.11), offset=-4.540)
 
 FEATURES = (
     "logit of P(contradiction) of the strongest related sentence",
@@ -125,14 +127,14 @@ def related_sentences(
 ) -> list[Related]:
     """What to read of each pair; at most so many of one. vectors_of: unit vectors of texts, a row each."""
     sides = [_sides(pair, maximum) for pair in pairs]
-    texts = list(dict.fromkeys(text for side in sides for part in (side.evidence, side.claims) for text in part))
+    texts = list(
+        dict.fromkeys(text for side in sides for part in (side.evidence, side.claims) for text in part)
+    )
     places = {text: row for row, text in enumerate(texts)}
     vectors = vectors_of(texts) if texts else np.empty((0, 0), np.float32)
     found = []
     for side in sides:
-        evidence, claims = (
-            vectors[[places[text] for text in part]] for part in (side.evidence, side.claims)
-        )
+        evidence, claims = (vectors[[places[text] for text in part]] for part in (side.evidence, side.claims))
         each = min(nearest, max(1, maximum // len(side.claims)))
         found.append(_nearest(side, claims @ evidence.T, each))
     return found
