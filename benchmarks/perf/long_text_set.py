@@ -50,8 +50,8 @@ class _Labelled:
 
 
 def long_pairs(files: Sequence[Path], folders: Sequence[Path], each: int, seed: int = 0) -> list[LongPair]:
-    """each: how many documents of each file of labelled pairs; of documentation as many as of all of these."""
-    draw = random.Random(seed)
+    """each: how many documents of each file of labelled pairs; of documentation as many as of all."""
+    draw = random.Random(seed)  # noqa: S311  # a sample, no secret
     made: list[LongPair] = []
     sets: list[tuple[str, list[_Labelled], list[_Labelled]]] = []
     for path in files:
@@ -166,7 +166,7 @@ def _stretch(path: Path, size: int) -> list[str]:
 def _documented(
     texts: list[tuple[str, list[str]]], rows: list[_Labelled], first: int, draw: random.Random
 ) -> list[LongPair]:
-    """Documentation with two premises put in; contradictions are of these, or a sentence of its own negated."""
+    """Documentation with two premises put in; contradicted is one of these, or a sentence of its own."""
     made: list[LongPair] = []
     entailed = [row for row in rows if row.label == "entailment"]
     contradicted = [row for row in rows if row.label == "contradiction"]
@@ -200,7 +200,7 @@ def _statements_of(texts: list[tuple[str, list[str]]], number: int) -> list[str]
 
 
 def _negated(sentence: str) -> str | None:
-    """A sentence with its first verb negated, where it has one of a few; None where it has none or a negation."""
+    """A sentence with its first verb negated; None where it has none of a few, or a negation."""
     if re.search(r"\b(not|no|never|none|if)\b|n't", sentence) or not _STATES.search(sentence):
         return None
     return _STATES.sub(lambda verb: f"{verb[0]} not", sentence, count=1)

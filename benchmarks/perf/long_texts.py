@@ -14,10 +14,11 @@ import numpy as np
 from benchmarks.perf.long_text_set import KINDS, LongPair, long_pairs, parts
 from kimera.files.pair_files import read_pairs
 from kimera.models.calibration import calibration_error
+from kimera.models.cross_encoder import CrossEncoder
 from kimera.models.long_texts import FEATURES, SHIPPED_RULE, LongTextRule, claim_features, related_sentences
 from kimera.models.passages import MAX_PASSAGE_PAIRS
 from kimera.models.verification import verify
-from kimera.reactor import Reactor
+from kimera.reactor import SHIPPED_CROSS_ENCODER, Reactor
 
 BASELINE_OF = 6  # one document in three of those held out, for it reads every sentence
 MIN_WORDS = 150  # of evidence that counts as long in a set of short ones
@@ -80,8 +81,7 @@ def fitted(of_pairs: Sequence[np.ndarray], truth: np.ndarray) -> LongTextRule:
 
 def strongest_passage(reactor: Reactor, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """As without the rule: where the window is too small, the greatest of all pairs of passages."""
-    assert reactor.cross_encoder is not None
-    return verify(pairs, reactor.cross_encoder, reactor.cache).scores
+    return verify(pairs, reactor.cross_encoder or CrossEncoder(SHIPPED_CROSS_ENCODER), reactor.cache).scores
 
 
 def tell(name: str, pairs: Sequence[LongPair], scores: np.ndarray) -> None:

@@ -169,7 +169,7 @@ def _statements(text: str) -> list[str]:
 
 
 def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
-    """cosines: of shape (claims, evidence). Of a claim that stands there word for word, only its copy is read."""
+    """cosines: of shape (claims, evidence). Of a claim that is copied, only the nearest sentence is read."""
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :nearest]
     copied = [_spaced(claim) in _spaced(" ".join(side.evidence)) for claim in side.claims]
     chosen = [

@@ -25,7 +25,7 @@ class Strongest:
     """Of a pair that is too long to be read at once, the two passages that contradict each other most.
 
     of: how many pairs of passages were read; cut: of how many of them the end was not, for they were too long
-    themselves. is_weighed: whether the score is the rule's for long texts, and not that of these two passages.
+    themselves. is_weighed: whether the score is the rule's for long texts, and not that of these two.
     """
 
     texts: tuple[str, str]
@@ -98,7 +98,7 @@ def verify(
 
     A pair that is too long for the model's window is read passage by passage. With `vectors_of` only the
     sentences nearest to those of the shorter text are read, and the score is that of `LongTextRule`. Without
-    it all are, the strongest contradiction counts, and its score is not calibrated: it is the greatest of many.
+    it all are, and the strongest contradiction counts, not calibrated: it is the greatest of many.
 
     symmetric: each pair is read in both orders, and the mean of the probabilities counts.
     max_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
