@@ -84,7 +84,7 @@ def _joined(
 ) -> Iterator[LongPair]:
     """Premises of one set as documents; no premise is in two of them.
 
-    Unrelated claims are another set's: where one set's captions are joined, those of others speak of them too.
+    Unrelated claims are another set's: joined captions speak of what other captions claim.
     """
     of_label: dict[str, list[_Labelled]] = {}
     fillers: dict[str, None] = {}
