@@ -1,4 +1,4 @@
-"""Names -> datasets: the embedded pairs, a file, or a dataset of the Hugging Face hub; all of it or a sample.
+"""Names -> datasets: embedded pairs, a file, or a dataset of the Hugging Face hub; all of it or a sample.
 
 A Dataset holds labels and positions, never texts: it reads its source again on every pass, and says so if
 the source is no longer what it was.
@@ -19,7 +19,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import EMBEDDED, DatasetSource, FileSource, HubLoader, HubSource, load_from_hub
+from benchmarks.data import (
+    EMBEDDED,
+    EMBEDDED_FILES,
+    DatasetSource,
+    FileSource,
+    HubLoader,
+    HubSource,
+    load_from_hub,
+)
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -126,7 +134,8 @@ def load_dataset(
 ) -> Dataset:
     """The dataset of this name, read through once.
 
-    name_or_path: `EMBEDDED`, a file of pairs (see kimera.files.pair_files), or `hf:NAME[@CONFIG][:SPLIT]`.
+    name_or_path: a name of `EMBEDDED_FILES`, a file of pairs (see kimera.files.pair_files), or
+        `hf:NAME[@CONFIG][:SPLIT]`.
     title: how messages and reports call a file; by default as it is named here.
     max_pairs: 0 for all pairs, else the size of a sample that `seed` alone determines (see `sample_mask`).
     shard: "I/N", of these every N-th from the I-th on.
@@ -153,7 +162,10 @@ def load_dataset(
         relations.append(_CLASS_OF.get(pair.label or "", NO_CLASS))
         texts.append(_hash(pair.text1))
         categories.append(_category_code(pair.category, names))
-    for note in (*_without_effect(source, format), *notes_on(source.table(), roles, counts)):
+    if source.name not in EMBEDDED_FILES:  # nobody can do anything about a column of these
+        for note in notes_on(source.table(), roles, counts):
+            on_note(note)
+    for note in _without_effect(source, format):
         on_note(note)
     labels = np.frombuffer(codes, dtype=np.int8)
     usable = labels != NO_LABEL if labelled_only and counts.labelled else np.ones(len(labels), dtype=bool)
@@ -244,22 +256,22 @@ def _find_source(
     name_or_path: str | Path, title: str, hub_loader: HubLoader, roles: Roles, format: TableFormat
 ) -> DatasetSource:
     name = str(name_or_path)
-    if name == EMBEDDED:
-        path = Path(str(files("benchmarks") / "data" / "kimera_pairs.jsonl"))
-        return FileSource(EMBEDDED, path, Roles(), TableFormat())
+    if name in EMBEDDED_FILES:
+        path = Path(str(files("benchmarks") / "data" / EMBEDDED_FILES[name]))
+        return FileSource(name, path, Roles(), TableFormat())
     if name.startswith("hf:"):
         return HubSource(name, hub_loader, roles)
     if os.path.exists(name):  # unlike Path's, false for a name that no file can have
         return FileSource(title or name, Path(name), roles, format)
     raise UserError(
-        f"{shorten(name)} is neither a file nor the name of a dataset; expected {EMBEDDED} (embedded), a file"
-        f" ({', '.join(EXTENSIONS)}), or hf:NAME[@CONFIG][:SPLIT] (needs the extra hf)"
+        f"{shorten(name)} is neither a file nor the name of a dataset; expected {EMBEDDED} or kimera-hard"
+        f" (embedded), a file ({', '.join(EXTENSIONS)}), or hf:NAME[@CONFIG][:SPLIT] (needs the extra hf)"
     )
 
 
 def _without_effect(source: DatasetSource, format: TableFormat | None) -> Iterator[str]:
     """A note on what the user says of how a file is written, where the source is none of the user's files."""
-    is_used = isinstance(source, FileSource) and source.name != EMBEDDED
+    is_used = isinstance(source, FileSource) and source.name not in EMBEDDED_FILES
     idle = [f"--{flag}" for flag, value in asdict(format or TableFormat()).items() if value and not is_used]
     if idle:
         yield f"{source.name}: is no file of yours, so these have no effect: {', '.join(idle)}"

@@ -46,8 +46,8 @@ class _SampleSettings:
         metavar="DATASET",
         identity=True,
         path=True,
-        help=f"{FILES}, - for standard input, hf:NAME[:SPLIT], or the embedded dataset {EMBEDDED} (the "
-        "default)",
+        help=f"{FILES}, - for standard input, hf:NAME[:SPLIT], or an embedded dataset: {EMBEDDED} (the "
+        "default) or kimera-hard",
     )
     max_pairs: int = option(
         50,

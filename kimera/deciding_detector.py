@@ -98,11 +98,13 @@ def given_to_stages(source: VerdictSource | None) -> Mapping[str, int]:
 
 def check_deciding(settings: ReactorSettings, name: LocalName) -> None:
     """Raises UserError for weights that would read nothing."""
-    if (settings.verify_weights or settings.deep_weights) and not any(map(is_reactor, stages_in([name]))):
-        raise UserError(
-            f"--verify-weights are those of the reactor's cross-encoder, and {name.title} decides; leave out "
-            "one of --verify-weights and --local"
-        )
+    given = {"--verify-weights": settings.verify_weights, "--deep-weights": settings.deep_weights}
+    for flag in (flag for flag, weights in given.items() if weights):
+        if not any(map(is_reactor, stages_in([name]))):
+            raise UserError(
+                f"{flag} are those of the reactor's cross-encoder, and {name.title} decides; leave out one "
+                f"of {flag} and --local"
+            )
 
 
 def finding_reactor(settings: ReactorSettings, name: LocalName, stages: Stages | None) -> Reactor:

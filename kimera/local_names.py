@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kimera.console import nearest
 from kimera.errors import UserError
-from kimera.reactor_settings import ReactorSettings, reactor_of
+from kimera.reactor_settings import ReactorSettings, of_stages, reactor_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -83,8 +83,11 @@ class LocalKind:
 
 def _reactor(asked: Asked) -> VerdictSource:
     require_stage(asked.rest)
-    stages: Any = STAGES[asked.rest] or asked.stages
-    return reactor_of(asked.settings, stages)
+    stages: Any = STAGES[asked.rest]
+    if stages is None:
+        return reactor_of(asked.settings, asked.stages)
+    # Its settings are those of all reactors of a run, of which this one may be a single stage.
+    return reactor_of(of_stages(asked.settings, stages), stages)
 
 
 def require_stage(rest: str) -> None:

@@ -23,6 +23,7 @@ from kimera.local_names import (
     stages_in,
 )
 from kimera.reactor_settings import ReactorSettings
+from kimera.reactor_stages import WEIGHTS
 
 if TYPE_CHECKING:
     from kimera.detectors import VerdictSource
@@ -127,6 +128,12 @@ def sources_of(
     }
 
 
+def _of_unused_stages(names: Sequence[LocalName]) -> set[str]:
+    """The weights of those that none of the reactors has; each names its stages."""
+    used = {stage for name in names if name.kind == REACTOR for stage in name.rest.split(",")}
+    return {setting for stage, setting in WEIGHTS.items() if stage not in used}
+
+
 def _told(given: Sequence[str]) -> dict[str, str]:
     """What a flag tells of each NLI model by its title; without a title, of all others."""
     return {title: value for title, _, value in (item.rpartition("=") for item in given)}
@@ -134,7 +141,11 @@ def _told(given: Sequence[str]) -> dict[str, str]:
 
 def may_be_fetched(name: LocalName) -> bool:
     """Whether making it may take the network."""
-    return any(stage.kind == MODEL and not os.path.isdir(stage.rest) for stage in stages_in([name]))
+    return any(
+        (stage.kind == MODEL and not os.path.isdir(stage.rest))
+        or (stage.kind == REACTOR and "deep" in stage.rest)
+        for stage in stages_in([name])
+    )
 
 
 def require_models(local: LocalSettings, names: Sequence[LocalName]) -> None:
@@ -159,11 +170,11 @@ def idle_options(names: Sequence[LocalName]) -> set[str]:
     """The settings, by name, that do nothing for any of these detectors."""
     stages = list(stages_in(names))
     kinds = {name.kind for name in stages}
-    of_reactor = {"reactor", "encoder", "head", "verify_weights", "deep_weights", "deep_base"}
+    of_reactor = {"reactor", "encoder", "head", "verify_weights", "deep_weights", "deep_base", "stage_bounds"}
     of_models = {"symmetric", "backend", "precision", "device", "no_cache", "cache_size", "cache_dir"}
     idle = set() if REACTOR in kinds else of_reactor
     if all(name.rest for name in stages if name.kind == REACTOR):
-        idle |= {"reactor"}
+        idle |= {"reactor", *_of_unused_stages(stages)}
     if not kinds & {REACTOR, MODEL}:
         idle |= of_models
     if FUNCTION not in kinds:

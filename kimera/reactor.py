@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, replace
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -45,7 +45,7 @@ from kimera.models import (
 )
 from kimera.pairs import EMPTY_TEXT, Failure, Pair, Verdict, pair_of
 from kimera.reactor_bounds import StageBounds
-from kimera.reactor_stages import Stage, Stages, stages_of
+from kimera.reactor_stages import ALL, WEIGHTS, Stage, Stages, stages_of
 from kimera.reactor_verdicts import Decided, ReactorStats, verdict_by_stage
 from kimera.shipped_weights import (
     SHIPPED_BOUNDS,
@@ -53,8 +53,8 @@ from kimera.shipped_weights import (
     SHIPPED_DEEP,
     SHIPPED_HEAD,
     base_of,
+    load_bounds,
     load_head,
-    made_cross_encoder,
     shipped_deep,
 )
 from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
@@ -91,7 +91,7 @@ class Reactor(ClosedAtExit):
     Texts that are too long together for a cross-encoder are read passage by passage.
     cross_encoder, deep: a `CrossEncoder`, or the path of weights for one; by default the shipped ones.
     deep_base: folder or name of the model that the deep one was made from. bounds: within which a pair is
-    left to the next stage; by default those of the shipped weights.
+    left to the next stage, or the path of a file of them; by default those of the shipped weights.
     backend, precision, device: of the encoder and the cross-encoders that are made here; see `Encoder`.
     engine: what runs the workers of those, see `Engine`; on "ray" None is one on each CPU.
     symmetric: cross-encoders read each pair in both orders and the mean counts, at twice the time.
@@ -113,7 +113,7 @@ class Reactor(ClosedAtExit):
         cross_encoder: CrossEncoder | str | Path | None = None,
         deep: CrossEncoder | str | Path | None = None,
         deep_base: str | Path = DEEP_MODEL,
-        bounds: StageBounds | None = None,
+        bounds: StageBounds | str | Path | None = None,
         symmetric: bool = False,
         backend: Backend | None = None,
         precision: Precision | None = None,
@@ -140,31 +140,26 @@ class Reactor(ClosedAtExit):
         )
         self.cross_encoder = self.deep = None
         if "verify" in used:
-            weights = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = made_cross_encoder(
-                weights, lambda path: make(path, base_of(path, self.encoder))
-            )
+            of = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
+            self.cross_encoder = of if isinstance(of, CrossEncoder) else make(of, base_of(of, self.encoder))
         if "deep" in used:
-            weights = shipped_deep() if deep is None else deep
-            self.deep = made_cross_encoder(weights, lambda path: make(path, deep_base))
+            of = shipped_deep() if deep is None else deep
+            self.deep = of if isinstance(of, CrossEncoder) else make(of, deep_base)
         self.bounds = None
-        if len(used) == 3:
-            self.bounds = bounds or StageBounds.load(SHIPPED_BOUNDS)
+        if used == ALL:
+            self.bounds = bounds if isinstance(bounds, StageBounds) else load_bounds(bounds)
             self.bounds.require(self.weights)
-        self._require_used(used, head=head, verify=cross_encoder, deep=deep, symmetric=symmetric)
+        given = {"screen": head, "verify": cross_encoder, "deep": deep}
+        _require_used(used, {stage for stage, weights in given.items() if weights is not None}, symmetric)
+        if bounds is not None and not self.bounds:
+            raise UserError(
+                "bounds apply to the stages screen, verify and deep together, not to fewer; leave out "
+                "--stage-bounds, or give all three stages (--reactor)"
+            )
         self.symmetric = symmetric
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
         self.stats = ReactorStats(workers_asked=workers)
-
-    def _require_used(self, used: tuple[Stage, ...], *, symmetric: bool, **given: object) -> None:
-        """Raise `UserError` for what was given and does nothing."""
-        given["screen"] = given.pop("head")
-        for stage, weights in given.items():
-            if weights is not None and stage not in used:
-                raise UserError(f"weights of {stage} were given, but only {' and '.join(used)} is used")
-        if symmetric and used == ("screen",):
-            raise UserError("symmetric applies to cross-encoders, but only screen is used")
 
     @property
     def deciding_stage(self) -> Stage:
@@ -216,7 +211,7 @@ class Reactor(ClosedAtExit):
         """What decides the verdicts and how they are computed, JSON-ready."""
         return {
             "stages": self.stages,
-            "encoder": self.encoder.name,
+            **({"encoder": self.encoder.name} if self.head else {}),
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
             "device": self.runtime.device,
@@ -234,24 +229,34 @@ class Reactor(ClosedAtExit):
 
     @property
     def trained_on(self) -> list[str] | None:
-        """Titles of the data sets that the deciding stage was fitted on, None where its weights do not tell.
+        """Titles of the data sets that the deciding stages were fitted on, None where weights do not tell.
 
         The shipped head was fitted on what the shipped cross-encoder was; heads record nothing themselves.
         """
-        if self._readers:
-            weights = self._readers[-1].weights
+        if self.bounds:
+            deciding = [reader.weights for reader in self._readers]
+        elif self._readers:
+            deciding = [self._readers[-1].weights]
         elif self._has_shipped_head:
-            weights = CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER)
+            deciding = [CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER)]
         else:
             return None
-        sources = weights.sources or sources_named_in(weights.commands, {})
-        return list(dict.fromkeys(source.data_set.heading for source in sources)) or None
+        sources = [weights.sources or sources_named_in(weights.commands, {}) for weights in deciding]
+        if not all(sources):
+            return None
+        return list(dict.fromkeys(source.data_set.heading for source in chain.from_iterable(sources)))
 
     def close(self) -> None:
         """End the worker processes. The reactor stays usable."""
         self.encoder.close()
         for reader in self._readers:
             reader.close()
+
+    def load(self) -> None:
+        """Load the models in this process now, which takes seconds; else their first texts do."""
+        self.encoder.load()
+        for reader in self._readers:
+            reader.load()
 
     def without_cache(self) -> Reactor:
         """The same models, with no cache and counts of its own."""
@@ -413,13 +418,13 @@ class Reactor(ClosedAtExit):
             verified = self.verify([pairs[place] for place in left.tolist()], workers, part)
             probabilities[left] = verified.probabilities
             for place, at in enumerate(left.tolist()):
-                stages[at] = self._reader_of(verified, place)
+                stages[at] = self.reader_of(verified, place)
                 if place in verified.strongest:
                     strongest[at] = verified.strongest[place]
         passages = map(strongest.get, range(len(pairs)))
         return list(map(Decided, stages, probabilities.tolist(), screen_scores, passages))
 
-    def _reader_of(self, verified: Verified, place: int) -> Stage:
+    def reader_of(self, verified: Verified, place: int) -> Stage:
         """The stage that gave the probabilities of a pair."""
         if verified.again is None:
             return self.deciding_stage
@@ -436,6 +441,18 @@ class Reactor(ClosedAtExit):
         first, second = rows.reshape(-1, 2).T
         vectors = self.embed(texts, workers, on_encoded).vectors
         return self.screen(vectors[first], vectors[second])
+
+
+def _require_used(used: Sequence[Stage], given: Set[str], symmetric: bool) -> None:
+    """Raise `UserError` for what was given and does nothing. given: stages whose weights were."""
+    for stage in (stage for stage in WEIGHTS if stage in given and stage not in used):
+        are, flag = "is" if len(used) == 1 else "are", f"--{WEIGHTS[stage].replace('_', '-')}"
+        raise UserError(
+            f"weights of {stage} were given ({flag}), but only {' and '.join(used)} {are} used; "
+            f"choose stages with {stage} (--reactor), or leave the weights out"
+        )
+    if symmetric and tuple(used) == ("screen",):
+        raise UserError("symmetric applies to cross-encoders, but only screen is used")
 
 
 def _part(

@@ -2,7 +2,7 @@
 
 Each stage costs about ten times what the one before it does and is surer. A pair whose calibrated score lies
 outside a stage's bounds is settled by that stage: there, of pairs held out of every fit, it gave the verdict
-of the deep stage alone in at least the stated share.
+of the deep stage alone in at least the stated share, by the lower limit of its interval.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import numpy as np
 
 from kimera.detectors import THRESHOLD
 from kimera.errors import UserError
+from kimera.files import write_text
 from kimera.reactor_stages import BOTH
+
+Z = 1.645  # the 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Bounds:
 class StageBounds:
     """Those of the two stages before deep.
 
-    agreement: the share of the pairs settled on either side of a stage that deep alone calls the same.
+    agreement: of the pairs settled on either side of a stage, the share that deep alone calls the same is at
+    least this by its lower limit at 95 %.
     weights: fingerprints of the weights that they were found with, by stage; with others they mean nothing.
     pairs: how many they were found on; to_deep: the share of those that deep read.
     """
@@ -48,7 +52,8 @@ class StageBounds:
     to_deep: float
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Write the file, whole or not at all."""
+        write_text(Path(path), json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> StageBounds:
@@ -107,13 +112,21 @@ def _bounds(scores: np.ndarray, says: np.ndarray, agreement: float) -> Bounds:
 
 
 def _low(scores: np.ndarray, agrees: np.ndarray, agreement: float) -> float:
-    """A bound below which at least `agreement` of the pairs agree, the greatest; 0 where there is none.
+    """The greatest bound below which the pairs agree in at least this share, by its lower limit at 95 %.
 
-    Half-way between two scores, and at most `THRESHOLD`, so that no stage overrules its own verdict.
+    The limit is Wilson's (1927), since the bound is chosen on the pairs that it is found on. 0 where there is
+    none. Half-way between two scores, and at most `THRESHOLD`, so that no stage overrules its own verdict.
     """
     order = np.argsort(scores, kind="stable")
     ordered = np.append(scores[order].astype(float), 1.0)
-    share = np.cumsum(agrees[order]) / np.arange(1, len(order) + 1)
+    share = _lower_limit(np.cumsum(agrees[order]), np.arange(1, len(order) + 1))
     middle = (ordered[:-1] + ordered[1:]) / 2
     good = np.flatnonzero((share >= agreement) & (ordered[:-1] < middle) & (middle <= THRESHOLD))
     return float(middle[good[-1]]) if len(good) else 0.0
+
+
+def _lower_limit(successes: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Wilson's one-sided lower limit of a share, at 95 %."""
+    p, spread = successes / n, Z**2 / n
+    limit: np.ndarray = (p + spread / 2 - np.sqrt(spread * (p * (1 - p) + spread / 4))) / (1 + spread)
+    return limit

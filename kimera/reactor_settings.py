@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from kimera.cache import CacheSettings
 from kimera.console import changed, note, option, whole
 from kimera.errors import UserError
 from kimera.models import DEEP_MODEL, DEFAULT_MODEL, Backend, Device, Precision
+from kimera.reactor_stages import ALL, WEIGHTS, Stages, stages_of
 from kimera.workers import EngineName
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class ModelSettings:
         path=True,
         help="folder of the model that the stage deep was made from (default: %(default)s, looked for in the "
         "Hugging Face cache, the installed packages and on the hub)",
+    )
+    stage_bounds: str | None = option(
+        None,
+        "--stage-bounds",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="bounds between the stages screen, verify and deep that kimera train --stage bounds wrote "
+        "(default: those of the shipped weights)",
     )
     encoder: str = option(
         DEFAULT_MODEL,
@@ -164,10 +174,20 @@ def models_of(settings: ModelSettings) -> dict[str, Any]:
         "cross_encoder": settings.verify_weights,
         "deep": settings.deep_weights,
         "deep_base": settings.deep_base,
+        "bounds": settings.stage_bounds,
         "backend": settings.backend,
         "precision": settings.precision,
         "device": settings.device,
     }
+
+
+def of_stages(settings: ReactorSettings, stages: Stages) -> ReactorSettings:
+    """The same without what only stages that are not used would take."""
+    used = stages_of(stages)
+    idle: dict[str, Any] = {name: None for stage, name in WEIGHTS.items() if stage not in used}
+    if used != ALL:
+        idle["stage_bounds"] = None
+    return replace(settings, **idle, symmetric=settings.symmetric and used != ("screen",))
 
 
 def cache_of(settings: ReactorSettings) -> EmbeddingCache | None:

@@ -13,10 +13,13 @@ HELP = (
     "as slow; screen,verify,deep: each settles what it is sure of, and deep reads the rest"
 )
 BOTH: tuple[Stage, ...] = ("screen", "verify")
+ALL: tuple[Stage, ...] = get_args(Stage)  # with bounds between them
+# By stage, the setting that names weights of one's own.
+WEIGHTS: dict[Stage, str] = {"screen": "head", "verify": "verify_weights", "deep": "deep_weights"}
 
 
 def stages_of(stages: Stages) -> tuple[Stage, ...]:
     """The names in it, in their order."""
     if stages == "both":
         return BOTH
-    return tuple(name for name in get_args(Stage) if name in stages.split(","))
+    return tuple(name for name in ALL if name in stages.split(","))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from kimera.console import as_called
@@ -11,11 +10,11 @@ from kimera.models import (
     DEFAULT_MODEL,
     PACKAGED_NAMES,
     ContradictionHead,
-    CrossEncoder,
     CrossEncoderWeights,
     Encoder,
     folder_digest,
 )
+from kimera.reactor_bounds import StageBounds
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
@@ -41,10 +40,15 @@ def base_of(weights: str | Path, encoder: Encoder) -> str:
     return encoder.name if is_base else DEFAULT_MODEL
 
 
-def made_cross_encoder(
-    weights: CrossEncoder | str | Path, make: Callable[[str | Path], CrossEncoder]
-) -> CrossEncoder:
-    return weights if isinstance(weights, CrossEncoder) else make(weights)
+def load_bounds(path: str | Path | None) -> StageBounds:
+    """Those of a file, or the shipped ones."""
+    if path is None and not SHIPPED_BOUNDS.is_file():
+        raise UserError(
+            "no bounds between the stages screen, verify and deep are shipped with this version. Find some "
+            f"and pass them: {as_called('kimera train')} FILE --stage bounds --deep-weights WEIGHTS; then "
+            "--stage-bounds BOUNDS on the command line, or Reactor(bounds=BOUNDS)"
+        )
+    return StageBounds.load(SHIPPED_BOUNDS if path is None else path)
 
 
 def shipped_deep() -> Path:

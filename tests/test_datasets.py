@@ -21,6 +21,7 @@ from benchmarks.data.dataset_sources import EMBEDDED, quiet_hub
 from benchmarks.datasets import load_dataset, sample_mask
 from kimera.console.installation import how_to_install
 from kimera.errors import UserError
+from kimera.files import Roles
 from kimera.files.tables import TableFormat
 
 
@@ -44,6 +45,15 @@ def test_the_embedded_dataset_is_found_by_name_from_any_folder(
     assert dataset.name == EMBEDDED
     assert dataset.labelled
     assert dataset.rows == dataset.available == len(list(dataset)) > 0
+
+
+def test_the_default_is_told_apart_by_grade_or_by_domain() -> None:
+    notes: list[str] = []
+    by_grade = load_dataset(on_note=notes.append)
+    by_domain = load_dataset(roles=Roles(category="domain"), on_note=notes.append)
+    assert set(by_grade.category_names) == {"plain", "moderate", "hard"}
+    assert set(by_domain.category_names) >= {"contract", "agent memory"}
+    assert notes == []
 
 
 def test_a_dataset_counts_what_it_holds_and_what_it_dropped(tmp_path: Path) -> None:
@@ -96,7 +106,7 @@ def test_an_unknown_name_is_refused_with_what_is_possible() -> None:
     with pytest.raises(UserError) as caught:
         load_dataset("kimera-pears")
     assert "'kimera-pears' is neither a file nor the name of a dataset" in str(caught.value)
-    assert all(name in str(caught.value) for name in (EMBEDDED, ".csv", "hf:NAME"))
+    assert all(name in str(caught.value) for name in (EMBEDDED, "kimera-hard", ".csv", "hf:NAME"))
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
@@ -249,7 +259,7 @@ def test_flags_of_files_are_said_to_do_nothing_to_other_datasets() -> None:
     notes: list[str] = []
     load_dataset(format=TableFormat(encoding="latin-1"), max_pairs=4, on_note=notes.append)
     load_dataset("hf:x", format=TableFormat(quoting="csv"), hub_loader=hub(test=Split(ROWS, CLASSES)))
-    assert notes == ["kimera-pairs: is no file of yours, so these have no effect: --encoding"]
+    assert notes == [f"{EMBEDDED}: is no file of yours, so these have no effect: --encoding"]
 
 
 def test_a_hub_datasets_class_names_name_its_labels() -> None:

@@ -13,6 +13,7 @@ from kimera.errors import UserError
 from kimera.models.cross_encoder import CrossEncoder
 from kimera.reactor import Reactor
 from kimera.reactor_bounds import Bounds, StageBounds, find_bounds
+from kimera.reactor_settings import ReactorSettings, of_stages
 
 PAIRS = [
     ("A man is sleeping on a sofa.", "A man is running a marathon."),
@@ -75,8 +76,22 @@ def test_bounds_of_other_weights_are_refused(deep: CrossEncoder) -> None:
 
 
 def test_weights_of_a_stage_that_is_not_used_are_refused(deep: CrossEncoder) -> None:
-    with pytest.raises(UserError, match="weights of deep were given, but only screen and verify is used"):
+    with pytest.raises(
+        UserError, match=r"weights of deep were given \(--deep-weights\), but only screen and verify are used"
+    ):
         Reactor(cache=None, deep=deep)
+
+
+def test_bounds_of_fewer_stages_are_refused() -> None:
+    with pytest.raises(UserError, match="bounds apply to the stages screen, verify and deep together"):
+        Reactor(cache=None, bounds=StageBounds(Bounds(0, 1), Bounds(0, 1), 0.99, {}, 1000, 0.5))
+
+
+def test_a_single_stage_of_a_run_gets_no_weights_of_the_others() -> None:
+    settings = ReactorSettings(deep_weights="deep.safetensors", head="head.safetensors", symmetric=True)
+    assert of_stages(settings, "verify") == ReactorSettings(symmetric=True)
+    assert of_stages(settings, "deep") == ReactorSettings(deep_weights="deep.safetensors", symmetric=True)
+    assert of_stages(settings, "screen") == ReactorSettings(head="head.safetensors")
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.9, 0.97, 0.99, 1.0]))

@@ -274,6 +274,7 @@ ONLY_READ = {
     "head",
     "verify_weights",
     "deep_weights",
+    "stage_bounds",
     "start",
 }
 

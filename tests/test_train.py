@@ -207,6 +207,7 @@ def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and
         known = re.escape(f"| {source.weight:g} | {licence} | {remarks} |")
         assert re.search(rf"\| {re.escape(title)} \| [\d,]+ {known}", card)
     assert "not stated" not in card
+    assert not {source.data_set.title for source in fits[1]} & {"kimera-everyday", "kimera-hard"}
     assert sources_named_in(["python -m kimera.train 'unclosed", ""], {}) == []
 
 

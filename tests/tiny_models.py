@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,40 +12,36 @@ from kimera.models.cross_encoder import base_fingerprint, model_folder, open_net
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.model_folders import DEFAULT_MODEL
 
+SIZES = {
+    "vocab_size": 30_522,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+}
+
 
 def write_tiny_model(folder: Path) -> Path:
-    import torch
     import transformers
 
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=30_522,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
+    return _write(
+        folder, transformers.BertModel, transformers.BertConfig(**SIZES, max_position_embeddings=64)
     )
-    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    shutil.copy(model_folder(DEFAULT_MODEL) / "tokenizer.json", folder)
-    return folder
 
 
 def write_tiny_mpnet(folder: Path) -> Path:
     """Of the deep stage's kind. Its vocabulary is the packaged model's, so that one tokenizer serves both."""
-    import torch
     import transformers
 
+    config = transformers.MPNetConfig(**SIZES, max_position_embeddings=66)
+    return _write(folder, transformers.MPNetModel, config)
+
+
+def _write(folder: Path, network: Any, config: Any) -> Path:
+    import torch
+
     torch.manual_seed(0)
-    config = transformers.MPNetConfig(
-        vocab_size=30_522,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=66,
-    )
-    transformers.MPNetModel(config, add_pooling_layer=False).save_pretrained(folder)
+    network(config, add_pooling_layer=False).save_pretrained(folder)
     shutil.copy(model_folder(DEFAULT_MODEL) / "tokenizer.json", folder)
     return folder
 

@@ -6,6 +6,7 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "EMBEDDED",
+    "EMBEDDED_FILES",
     "DatasetSource",
     "FileSource",
     "HubLoader",
@@ -17,6 +18,7 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.data.dataset_sources import (
         EMBEDDED,
+        EMBEDDED_FILES,
         DatasetSource,
         FileSource,
         HubLoader,
@@ -30,6 +32,7 @@ else:
         {
             "dataset_sources": [
                 "EMBEDDED",
+                "EMBEDDED_FILES",
                 "FileSource",
                 "HubLoader",
                 "HubSource",

@@ -18,8 +18,15 @@ from kimera.console import how_to_install, note
 from kimera.errors import UserError
 from kimera.files import Roles, Row, Table, TableFormat, Wanted, is_wanted, open_table, shorten
 
-EMBEDDED = "kimera-pairs"
-"""The name of the dataset that is shipped."""
+EMBEDDED = "kimera-everyday"
+"""The name of the dataset that is used where none is named."""
+
+EMBEDDED_FILES = {
+    EMBEDDED: "kimera_everyday.jsonl",
+    "kimera-hard": "kimera_pairs.jsonl",  # named as in the commands of the cards
+    "kimera-pairs": "kimera_pairs.jsonl",  # what kimera-hard was called up to 0.5.0, when runs recorded it
+}
+"""The datasets that are shipped, by name -> the file in this folder."""
 
 HubLoader = Callable[[str, str | None], Mapping[str, Any]]
 """(name, config) -> splits by name, each a `datasets.Dataset`. Raises UserError."""

@@ -5,8 +5,8 @@
     python -m benchmarks.perf.live_load load --reactor screen   without the cross-encoder
     python -m benchmarks.perf.live_load candidates              what the rule lets pass
 
-A server runs in a process of its own, on the same machine as its clients. Statements are those of the
-embedded dataset, numbered where there are more: in a long session each then has related ones, so that the
+A server runs in a process of its own, on the same machine as its clients. Statements are those of
+kimera-everyday, numbered where there are more: in a long session each then has related ones, so that the
 cross-encoder reads as many candidates as it may. In the load each session takes 50 statements, then its
 client connects anew.
 """
@@ -112,7 +112,7 @@ async def fill_and_measure(url: str, sizes: Sequence[int], measured: int) -> Non
 
 
 def candidate_recall() -> str:
-    """Of the embedded contradictions: is the first text, of all first texts, a candidate for the second?"""
+    """Of kimera-everyday's contradictions: is the first text, of all of them, a candidate for the second?"""
     from kimera.models.encoder import Encoder
     from kimera.reactor import SHIPPED_HEAD
 

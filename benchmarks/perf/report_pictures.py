@@ -1,4 +1,4 @@
-"""The pictures of a report in docs/: a run over the embedded dataset, photographed in a browser.
+"""The pictures of a report in docs/: a run over kimera-everyday, photographed in a browser.
 
 python -m benchmarks.perf.report_pictures [FOLDER]    (make pictures)
 

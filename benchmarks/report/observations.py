@@ -25,7 +25,7 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     tuned = detector.get("thresholds", {})
     if not {"cross_validated", "f1"} <= tuned.keys():
         return ""
-    called, is_better = _called_alike(detector), tuned["f1"] > detector.get("f1", 1.0)
+    called, is_better = _called_alike(detector), round(tuned["f1"], 3) > round(detector.get("f1", 1.0), 3)
     facts = [called] * bool(called)
     if not (called or is_better):
         return ""

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import EMBEDDED
+from benchmarks.data import EMBEDDED_FILES
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.judge import BUILT_IN
 from benchmarks.runs.journal import JournalReader, Record
@@ -27,7 +27,7 @@ JOURNAL = "journal.jsonl"
 HEADER_START = b'{"journal":'
 RUN_FILES = (JOURNAL, "results.csv", "summary.json", "summary.md", "report.html", "comparison.png")
 # What is no path, whatever lies in the current folder.
-NAMES = {EMBEDDED, *BUILT_IN, *PACKAGED_NAMES}
+NAMES = {*EMBEDDED_FILES, *BUILT_IN, *PACKAGED_NAMES}
 
 
 def new_run_folder(out: str | None, now: datetime, flag: str = "--out") -> Path:

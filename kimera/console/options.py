@@ -188,9 +188,15 @@ def _arguments(declared: Option) -> dict[str, Any]:
         arguments["dest"] = declared.name
     if declared.is_switch:
         return arguments | {"action": argparse.BooleanOptionalAction if declared.negatable else "store_true"}
-    named = {name: getattr(declared, name) for name in ("choices", "metavar", "nargs")}
+    named = {"choices": declared.choices, "metavar": _value_name(declared), "nargs": declared.nargs}
     arguments |= {name: value for name, value in named.items() if value}
     return arguments | {"type": declared.type} | ({"action": "append"} if declared.repeated else {})
+
+
+def _value_name(declared: Option) -> str | None:
+    """What stands for the value; argparse finds one itself, but for choices that have commas in them."""
+    choices = declared.choices or ()
+    return declared.metavar or ("|".join(choices) if any("," in choice for choice in choices) else None)
 
 
 def _add_old_name(group: TakesFlags, flag: str, dest: str, type: Callable[[str], object]) -> None:
@@ -366,7 +372,7 @@ def flag_table(settings: type[Settings]) -> str:
 
 def _row(declared: Option) -> str:
     choices = "{" + ",".join(declared.choices or ()) + "}"
-    value = declared.metavar or (choices if declared.choices else declared.name.upper())
+    value = _value_name(declared) or (choices if declared.choices else declared.name.upper())
     off = [f"--no-{declared.key}"] if declared.negatable else []
     flags = ", ".join([declared.flag, *declared.also, *off])
     words = " ".join(filter(None, [flags, "" if declared.is_switch else value]))

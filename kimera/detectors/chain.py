@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from kimera.detectors.chunk_progress import ChunkProgress
+from kimera.detectors.scores_file import ScoresFile
 from kimera.detectors.verdict_source import COUNTED, VerdictSource
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict
@@ -81,8 +82,11 @@ class Chain(VerdictSource):
 
     @property
     def counts(self) -> Mapping[str, float]:
-        """The sums over its stages; one that counts no reading reads each pair that it is given."""
-        counts = [{"read": self._given[name], **stage.counts} for name, stage in self.sources.items()]
+        """The sums over its stages; a stage that counts no reading reads each of its pairs; a file none."""
+        counts = [
+            {"read": 0 if isinstance(stage, ScoresFile) else self._given[name], **stage.counts}
+            for name, stage in self.sources.items()
+        ]
         summed = {
             name: sum(of.get(name, 0) for of in counts)
             for name in COUNTED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from kimera.console import nearest
 from kimera.detectors.answers import verdict_of_bool, verdict_of_score, why_no_distribution
-from kimera.detectors.run_columns import columns_of, detectors_in
+from kimera.detectors.run_columns import columns_of, detectors_in, is_of_run
 from kimera.detectors.score_names import GOLD, bare, hold_answers, known_in
 from kimera.detectors.verdict_source import THRESHOLD
 from kimera.errors import UserError
@@ -318,7 +318,9 @@ class RecordReader:
             neutral=self._class_share(row, NEUTRAL),
             relation=self._relation(row, verdict),
         )
-        if fault := why_no_distribution(verdict):
+        # A confidence is no probability, and what a run has written may be the greatest of passages.
+        is_probability = self._value(row, "score") is not None and not is_of_run(self._name("score"))
+        if is_probability and (fault := why_no_distribution(verdict)):
             raise BadCell(fault)
         return verdict
 

@@ -64,7 +64,7 @@ LABELS = (
     *OF_CONTRADICTION,
 )
 IDS = ("id", "pair_id", "uid", "row_id", "item_id", "example_id", "guid", "uuid")
-CATEGORIES = ("category", "genre", "topic", "domain")
+CATEGORIES = ("category", "genre", "topic", "grade", "domain")
 NO_LABEL = "none"
 """What --label takes where no column is one."""
 

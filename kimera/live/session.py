@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -54,6 +54,13 @@ class Session:
         self.statements.append(statement)
 
 
+class Answer(NamedTuple):
+    """P(contradiction) of two statements, and the stage that gave it."""
+
+    score: float
+    stage: str
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Of one new statement: earlier ones that are worth reading beside it, with the head's scores."""
@@ -93,12 +100,12 @@ class ContradictionFinder:
 
         Raises UserError where that fails: what fails on two plain sentences would hardly ever decide.
         """
-        self._reactor.embed(["a"])
         if self._detector:
+            self._reactor.encoder.load()
             for outcome in self._detector.stream([FIRST_PAIR]):
                 self._require_verdict(outcome)
-        elif self._reactor.deciding_stage != "screen":
-            self._reactor.verify([("a", "b")])
+        else:
+            self._reactor.load()
 
     def check(
         self,
@@ -119,10 +126,10 @@ class ContradictionFinder:
                 session.add(statement, vector)
         laters = [statement for _, statement in arrived]
         if self._stage == "screen":
-            scores = [candidates.scores for candidates in chosen]
+            answers = [[Answer(score, "screen") for score in candidates.scores] for candidates in chosen]
         else:
-            scores = self._scores_read(laters, chosen, on_read)
-        return list(map(self._found, laters, chosen, scores))
+            answers = self._answers_read(laters, chosen, on_read)
+        return list(map(self._found, laters, chosen, answers))
 
     @property
     def _stage(self) -> str:
@@ -144,13 +151,13 @@ class ContradictionFinder:
         statements = [session.statements[row] for row in rows]
         return Candidates(statements, cosines[rows].tolist(), scores.tolist())
 
-    def _scores_read(
+    def _answers_read(
         self,
         laters: Sequence[NumberedStatement],
         chosen: Sequence[Candidates],
         on_read: OnRead | None,
-    ) -> list[list[float]]:
-        """The scores of all candidates, read together; NaN where the detector failed."""
+    ) -> list[list[Answer]]:
+        """What is said of all candidates, read together; a score of NaN where the detector failed."""
         pairs = [
             (earlier.text, later.text)
             for later, candidates in zip(laters, chosen, strict=True)
@@ -158,13 +165,14 @@ class ContradictionFinder:
         ]
         if not pairs:
             return [[] for _ in chosen]
-        scores = iter(self._scores_of(pairs, on_read))
-        return [[next(scores) for _ in candidates.earlier] for candidates in chosen]
+        answers = iter(self._answers_of(pairs, on_read))
+        return [[next(answers) for _ in candidates.earlier] for candidates in chosen]
 
-    def _scores_of(self, pairs: Sequence[tuple[str, str]], on_read: OnRead | None) -> list[float]:
+    def _answers_of(self, pairs: Sequence[tuple[str, str]], on_read: OnRead | None) -> list[Answer]:
         if self._detector is None:
             verified = self._reactor.verify(pairs, on_read=on_read, max_passage_pairs=MAX_PASSAGE_PAIRS)
-            return list(verified.scores.tolist())
+            stages = (self._reactor.reader_of(verified, place) for place in range(len(pairs)))
+            return list(map(Answer, verified.scores.tolist(), stages))
         read = 0
 
         def on_progress(count: int) -> None:
@@ -175,7 +183,8 @@ class ContradictionFinder:
 
         outcomes = list(self._detector.stream([Pair(*texts) for texts in pairs], on_progress=on_progress))
         self._tell_failures(outcomes)
-        return [math.nan if isinstance(outcome, Failure) else outcome.score for outcome in outcomes]
+        scores = (math.nan if isinstance(outcome, Failure) else outcome.score for outcome in outcomes)
+        return [Answer(score, "local") for score in scores]
 
     def _require_verdict(self, outcome: Verdict | Failure) -> None:
         if isinstance(outcome, Failure):
@@ -191,11 +200,11 @@ class ContradictionFinder:
             first = f"{failures[0].kind}: {failures[0].message}"
             log.warning("%s failed on %d of %d pairs; %s", self._title, len(failures), len(outcomes), first)
 
-    def _found(self, later: NumberedStatement, chosen: Candidates, scores: Sequence[float]) -> Found:
+    def _found(self, later: NumberedStatement, chosen: Candidates, answers: Sequence[Answer]) -> Found:
         contradictions = [
-            Contradiction(earlier, later, score, self._stage, cosine, self._title)
-            for earlier, score, cosine in zip(chosen.earlier, scores, chosen.cosines, strict=True)
-            if score >= THRESHOLD
+            Contradiction(earlier, later, answer.score, answer.stage, cosine, self._title)
+            for earlier, answer, cosine in zip(chosen.earlier, answers, chosen.cosines, strict=True)
+            if answer.score >= THRESHOLD
         ]
         contradictions.sort(key=lambda contradiction: -contradiction.score)
-        return Found(contradictions, sum(map(math.isnan, scores)))
+        return Found(contradictions, sum(math.isnan(answer.score) for answer in answers))

@@ -106,12 +106,13 @@ class CrossEncoderWeights:
             return _checked(metadata, tensors)
         except FileNotFoundError as error:
             raise UserError(
-                f"there are no weights at {path}; fit some: {as_called('kimera train')} --stage verify --help"
+                f"there are no weights at {path}; fit some: {as_called('kimera train')} --stage verify, or "
+                "--stage deep"
             ) from error
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} does not hold a cross-encoder of this version of Kimera ({type(error).__name__}: "
-                f"{error}). Give a file that {as_called('kimera train')} --stage verify wrote."
+                f"{error}). Give a file that {as_called('kimera train')} wrote with --stage verify or deep."
             ) from error
 
     def require_base(self, fingerprint: str, name: str) -> None:
@@ -120,7 +121,8 @@ class CrossEncoderWeights:
             raise UserError(
                 f"this cross-encoder was made from {self.base_name!r} ({self.base}), not from {name!r} "
                 f"({fingerprint}). Use that model, or fit one for this: "
-                f"{as_called('kimera train')} FILE --stage verify --encoder NAME --out WEIGHTS"
+                f"{as_called('kimera train')} FILE --stage {'deep' if self.low_rank else 'verify'} --encoder "
+                "NAME --out WEIGHTS"
             )
 
     def _tensors(self) -> dict[str, np.ndarray]:

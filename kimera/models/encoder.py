@@ -45,7 +45,7 @@ TORCH_BATCH_SIZE = {"cpu": 64, "cuda": 128, "mps": 64}  # of what sentence-trans
 ONNX_BATCH_SIZE = 1024  # it takes the texts of one length together, of which more hold more
 GPU_BATCH_SIZE = 16_384  # of which batches of tokens are made, for all GPUs
 TEXTS_PER_TASK = 128  # of a worker process
-TEXTS_WORTH_A_POOL = 512  # fewer are done here sooner than processes start, which takes seconds
+TEXTS_WORTH_A_POOL = 480  # fewer are done here sooner than processes start, which takes seconds
 
 # Changes whenever this module would turn the same model and text into another vector.
 RECIPE = "float32-unit-1"

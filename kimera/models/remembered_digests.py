@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from kimera.files import write_text
 from kimera.models.model_folders import file_digest
 
 FILE_NAME = "digests.json"
@@ -46,7 +45,4 @@ class RememberedDigests:
         """Whole or not at all. Of two processes at once the last one's is kept, which costs a reading."""
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.folder) as own:
-                made = Path(own) / FILE_NAME
-                made.write_text(json.dumps(states, indent=1), encoding="utf-8")
-                os.replace(made, self.folder / FILE_NAME)
+            write_text(self.folder / FILE_NAME, json.dumps(states, indent=1))

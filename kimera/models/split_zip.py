@@ -49,7 +49,7 @@ def unpack(parts: Sequence[Path], members: Mapping[str, Path]) -> None:
                 for name, path in members.items():
                     with archive.open(name) as source, path.open("wb") as target:
                         shutil.copyfileobj(source, target, 1 << 20)
-        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, ValueError) as error:
             raise UserError(f"{parts[0]} and the parts after it are no whole zip ({error})") from None
 
 

@@ -59,10 +59,10 @@ class Verified:
         probabilities = self.probabilities.copy()
         probabilities[rows] = other.probabilities
         theirs = {int(rows[place]): strongest for place, strongest in other.strongest.items()}
+        read_again = set(rows.tolist())
         return Verified(
             probabilities,
-            {place: found for place, found in self.strongest.items() if place not in set(rows.tolist())}
-            | theirs,
+            {place: found for place, found in self.strongest.items() if place not in read_again} | theirs,
             self.read + other.read,
             self.from_cache + other.from_cache,
             max(self.workers_used, other.workers_used),

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from kimera.errors import UserError
 from kimera.models import (
+    DEEP_MODEL,
     CrossEncoderWeights,
     Tokens,
     fit_calibration,
@@ -74,7 +75,7 @@ class FineTuneOptions:
 
 FINE_TUNING = {
     "verify": FineTuneOptions(),
-    "deep": FineTuneOptions(epochs=2, learning_rate=3e-4, max_tokens=192, rank=32),
+    "deep": FineTuneOptions(learning_rate=3e-4, max_tokens=192, rank=32),
 }
 
 
@@ -164,7 +165,8 @@ class _Fit:
             ],
             fused=True,
         )
-        self.epoch_ends = np.cumsum([len(self._batches_of(epoch)) for epoch in range(options.epochs)])
+        drawn = (len(self._drawn(self._random(epoch))) for epoch in range(options.epochs))
+        self.epoch_ends = np.cumsum([-(-count // options.batch_size) for count in drawn])
         self.steps = int(self.epoch_ends[-1])
         self.step = 0
         self.best = self._learnt()
@@ -177,7 +179,13 @@ class _Fit:
         network, new_layers = open_network(folder, dropout=0.0 if options.rank else options.dropout)
         if options.rank:
             low_rank.adapt(network, options.rank, options.dropout)
+            if unknown := sorted(name for name in new_layers if not name.startswith(low_rank.HEAD)):
+                raise UserError(
+                    f"adapters cannot be fitted to this base: its layers {', '.join(unknown)} are new, and "
+                    f"only those of {low_rank.HEAD!r} are learnt. Give {DEEP_MODEL}, or a base of its kind"
+                )
             if start is not None:
+                low_rank.require_rank(start, options.rank)
                 load_tensors(network, {**low_rank.parameters_of(start.low_rank), **start.whole})
             return network, set() if start else new_layers
         self.before = {name: tensor for name, tensor in tensors_of(network).items() if name not in new_layers}
@@ -237,12 +245,19 @@ class _Fit:
 
     def _batches_of(self, epoch: int) -> list[np.ndarray]:
         """The rows of each batch of an epoch, in its order: each pair as often as its weight says."""
-        random = np.random.default_rng([self.options.seed, epoch])
-        weight = self.learn.weight
-        often = np.floor(weight).astype(int) + (random.random(len(weight)) < weight % 1)
-        rows = random.permutation(np.repeat(np.arange(len(weight)), often))
+        random = self._random(epoch)
+        rows = random.permutation(self._drawn(random))
         batches = _of_similar_length(rows, self.learn.tokens.lengths, self.options.batch_size)
         return [batches[index] for index in random.permutation(len(batches))]
+
+    def _random(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng([self.options.seed, epoch])
+
+    def _drawn(self, random: np.random.Generator) -> np.ndarray:
+        """The rows that an epoch reads: of a weight what is beyond its whole part is drawn."""
+        weight = self.learn.weight
+        often = np.floor(weight).astype(int) + (random.random(len(weight)) < weight % 1)
+        return np.repeat(np.arange(len(weight)), often)
 
     def _learn(self, forward: Callable[..., Any], rows: np.ndarray, swapped: np.ndarray) -> None:
         import torch  # only for a fit

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from kimera.models import (
 )
 from kimera.models import fit as fit_head
 from kimera.pairs import CONTRADICTION, LABELS, Pair
+from kimera.reactor_stages import Stages
 from kimera.training.fine_tuning import FINE_TUNING, LabelledTokens, fine_tune
 from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.model_card import (
@@ -131,7 +133,13 @@ def _run(settings: TrainSettings) -> int:
 
 def _fit_bounds(parts: Division, settings: TrainSettings) -> int:
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
-    bounds, told = fit_bounds(parts, settings.agreement or AGREEMENT, cache=cache, deep_base=settings.base)
+    models: dict[Stages, dict[str, Any]] = {
+        "screen": {"head": settings.head},
+        "verify": {"cross_encoder": settings.verify_weights},
+        "deep": {"deep": settings.deep_weights, "deep_base": settings.base},
+    }
+    agreement = AGREEMENT if settings.agreement is None else settings.agreement
+    bounds, told = fit_bounds(parts, agreement, models, cache)
     try:
         bounds.save(settings.weights_path)
     except OSError as error:
@@ -256,9 +264,12 @@ def _report(epoch: float, train_loss: float, held_out_loss: float) -> None:
 
 def _next_step(settings: TrainSettings) -> str:
     """The command that tries the fitted stage, and says what it is worth on other pairs."""
-    flag = {"screen": "--head", "verify": "--verify-weights", "deep": "--deep-weights"}[settings.stage]
-    command = as_called(f"kimera compare PAIRS --kimera-only --max-pairs 0 {flag}")
-    return f"to measure it on other pairs: {command} {shlex.quote(str(settings.weights_path))}"
+    flag = {"screen": "--head", "verify": "--verify-weights", "deep": "--reactor deep --deep-weights"}
+    base = {"deep": "--deep-base"}.get(settings.stage, "--encoder")
+    words = [flag[settings.stage], shlex.quote(str(settings.weights_path))]
+    words += [base, shlex.quote(settings.encoder)] if settings.encoder else []
+    command = as_called("kimera compare PAIRS --kimera-only --max-pairs 0")
+    return f"to measure it on other pairs: {command} {' '.join(words)}"
 
 
 def _say(line: str) -> None:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from kimera.cache import EmbeddingCache
 from kimera.pairs import Pair
 from kimera.reactor import Reactor
 from kimera.reactor_bounds import StageBounds, find_bounds
 from kimera.reactor_stages import Stages
 from kimera.training.training_data import Division, require_both_answers
 
-SINGLE: tuple[Stages, ...] = ("screen", "verify", "deep")
 
+def fit_bounds(
+    parts: Division, agreement: float, models: Mapping[Stages, dict[str, Any]], cache: EmbeddingCache | None
+) -> tuple[StageBounds, list[str]]:
+    """(the bounds; what they cost, in words). models: what `Reactor` takes for each stage alone.
 
-def fit_bounds(parts: Division, agreement: float, **models: Any) -> tuple[StageBounds, list[str]]:
-    """(the bounds of the weights that `Reactor` takes of `models`; what they cost, in words).
-
-    Found on both halves that are held out of every fit of the same files with the same seed.
+    Found on the half that fits of the same files with the same seed only measure.
     """
-    held_out = [*parts.calibrate, *parts.report]
-    require_both_answers(held_out, "held-out")
-    pairs = [pair for file in held_out for pair in file.pairs]
+    require_both_answers(parts.report, "held-out")
+    pairs = [pair for file in parts.report for pair in file.pairs]
     scores: dict[str, np.ndarray] = {}
     weights: dict[str, str] = {}
-    for stage in SINGLE:
-        theirs = {name: value for name, value in models.items() if stage == "deep" or name == "cache"}
-        with Reactor(stages=stage, **theirs) as reactor:
+    for stage, theirs in models.items():
+        with Reactor(stages=stage, cache=cache, **theirs) as reactor:
             scores[stage] = _scores(reactor, pairs)
             weights |= reactor.weights
     bounds = find_bounds(scores["screen"], scores["verify"], scores["deep"], agreement, weights)

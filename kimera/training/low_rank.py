@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kimera.errors import UserError
+from kimera.models import CrossEncoderWeights
+
 if TYPE_CHECKING:
     import torch
 
@@ -62,6 +65,16 @@ def parameters_of(low_rank: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict
         layer = name.removesuffix(".weight")
         parameters |= {f"{layer}.{B}": b.astype(np.float32) / SCALE, f"{layer}.{A}": a.astype(np.float32)}
     return parameters
+
+
+def require_rank(start: CrossEncoderWeights, rank: int) -> None:
+    """Raise `UserError` where weights to go on from are no adapters of this rank."""
+    ranks = sorted({b.shape[1] for b, _ in start.low_rank.values()})
+    if ranks != [rank] or start.differences:
+        held = f"adapters of rank {ranks[0]}" if ranks else "no adapters"
+        raise UserError(
+            f"--start: these weights hold {held}; a fit of the stage deep goes on from rank {rank}"
+        )
 
 
 def _half(values: np.ndarray) -> np.ndarray:

@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from kimera.console import Groups, option, options_of, parser_of, share, whole, words_of
+from kimera.console import Groups, changed, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
 from kimera.models import DEEP_MODEL, DEFAULT_MODEL, parse_source
+from kimera.reactor_settings import ModelSettings
+from kimera.reactor_stages import WEIGHTS
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
 STAGES = (*EPOCHS, "bounds")
-FILE_NAMES = {"screen": "head.safetensors", "verify": "verify.safetensors", "deep": "deep.safetensors"} | {
-    "bounds": "stage_bounds.json"
+FILE_NAMES = {
+    "screen": "head.safetensors",
+    "verify": "verify.safetensors",
+    "deep": "deep.safetensors",
+    "bounds": "stage_bounds.json",
 }
 AGREEMENT = 0.99
 BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL, "bounds": DEEP_MODEL}
@@ -65,21 +70,11 @@ class TrainSettings(PairSettings):
 
     GROUPS: ClassVar[Groups] = {
         "": (
-            *(
-                "files",
-                "eval",
-                "stage",
-                "agreement",
-                "out",
-                "card",
-                "sources",
-                "encoder",
-                "epochs",
-                "seed",
-                "mp",
-                "start",
-            ),
+            *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
             *("swap", "compile", "cache_dir", "no_cache"),
+        ),
+        "bounds between the stages (--stage bounds), of the shipped weights unless others are given": (
+            *("agreement", *WEIGHTS.values()),
         ),
         "how the files are read": (PairSettings,),
     }
@@ -109,16 +104,19 @@ class TrainSettings(PairSettings):
         "--agreement",
         type=share,
         metavar="SHARE",
-        help="bounds: how often a stage has to agree with deep where it settles pairs (default: "
-        f"{AGREEMENT:g})",
+        help=f"how often a stage has to agree with deep where it settles pairs (default: {AGREEMENT:g})",
     )
+    head: str | None = changed(ModelSettings, "head")
+    verify_weights: str | None = changed(ModelSettings, "verify_weights")
+    deep_weights: str | None = changed(ModelSettings, "deep_weights")
     out: Path | None = option(
         None,
         "--out",
         type=Path,
         metavar="WEIGHTS",
         outward=True,
-        help="file to write (default: head.safetensors, or verify.safetensors)",
+        help="file to write (default: head.safetensors, verify.safetensors, "
+        "deep.safetensors or stage_bounds.json)",
     )
     card: Path | None = option(
         None,
@@ -216,7 +214,7 @@ class TrainSettings(PairSettings):
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where an interrupted fit of the verify stage leaves its stand."""
+        """Where an interrupted fit of a cross-encoder leaves its stand."""
         return self.weights_path.with_name(f"{self.weights_path.name}.checkpoint")
 
 
@@ -228,7 +226,9 @@ def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
     of_vectors = {"--cache-dir": settings.cache_dir, "--no-cache": settings.no_cache}
     of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
-    of_bounds = {"--agreement": settings.agreement}
+    declared = options_of(TrainSettings)
+    of_weights = {declared[name].flag: getattr(settings, name) for name in WEIGHTS.values()}
+    of_bounds = {"--agreement": settings.agreement, **of_weights}
     of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
     other: dict[str, dict[str, object]] = {
         "screen": {**of_networks, **of_bounds},
@@ -238,8 +238,8 @@ def check_settings(settings: TrainSettings) -> None:
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
-    for flag, path in (("--start", settings.start), ("--sources", settings.sources)):
-        if path and not path.is_file():
+    for flag, path in {**of_weights, "--start": settings.start, "--sources": settings.sources}.items():
+        if path and not Path(path).is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
     if settings.stage == "bounds":

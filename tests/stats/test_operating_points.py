@@ -113,7 +113,7 @@ def test_nothing_right_has_no_price() -> None:
         ("MultiNLI, part of the training set (some rows tokenised)", ["MultiNLI"]),
         ("Counterfactually augmented NLI (revisions of SNLI)", ["SNLI"]),
         ("fever_symmetric.dev.jsonl.gz", ["FEVER"]),
-        ("kimera-pairs", []),
+        ("kimera-everyday", []),
         ("panlingua.csv", []),
         ("/home/hans/snli/pairs.csv", []),
         ("sick_leave.csv", []),

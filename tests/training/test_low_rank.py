@@ -95,6 +95,15 @@ def test_a_fit_goes_on_from_the_weights_of_an_earlier_one(
             np.testing.assert_array_equal(found, expected)
 
 
+def test_weights_of_another_rank_are_nothing_to_go_on_from(
+    folder: Path, fitted: CrossEncoderWeights, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UserError, match="these weights hold adapters of rank 4; a fit of the stage deep goes on from rank 8"
+    ):
+        fit(folder, tmp_path / "checkpoint", replace(ADAPTED, rank=8), start=fitted)
+
+
 def test_factors_that_do_not_fit_each_other_are_refused(fitted: CrossEncoderWeights, tmp_path: Path) -> None:
     name, (b, a) = next(iter(fitted.low_rank.items()))
     replace(fitted, low_rank={name: (b, a[:-1])}).save(tmp_path / "deep.safetensors")

@@ -328,14 +328,14 @@ def test_a_worker_with_another_kimera_says_so(reactor: Reactor) -> None:
 
 
 def compare(folder: Path, *flags: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """The reactor alone on 300 embedded pairs, in a process of its own; says whether ray was imported."""
+    """The reactor alone, on texts enough for workers, in another process; says whether ray was imported."""
     script = (
         f"import sys\n{before}\nfrom benchmarks.llm_compare import main\n"
         "code = main(sys.argv[1:])\nprint('with ray:', 'ray' in sys.modules)\nsys.exit(code)"
     )
-    command = [sys.executable, "-c", script, "--kimera-only", "--max-pairs", "300", "--no-viz", "--no-cache"]
+    command = [sys.executable, "-c", script, "kimera-hard", "--kimera-only", "--max-pairs", "300", "--no-viz"]
     return subprocess.run(
-        [*command, "--reactor", "screen", "--out", str(folder), *flags],
+        [*command, "--no-cache", "--reactor", "screen", "--out", str(folder), *flags],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
