@@ -25,6 +25,7 @@ from kimera.models import (
     CLASSES,
     DEEP_MODEL,
     DEFAULT_MODEL,
+    LONG_TEXT_RULE,
     MAX_PASSAGE_PAIRS,
     PACKAGED_NAMES,
     Backend,
@@ -189,13 +190,16 @@ class Reactor(ClosedAtExit):
     def fingerprints(self) -> dict[str, str]:
         """What decides the verdicts: the fingerprints of the parts that are used."""
         fingerprints: dict[str, str] = {}
+        # Cross-encoders need the encoder too: it chooses what is read of long texts.
+        fingerprints["encoder"] = self.encoder.output_fingerprint
         if self.head:
-            fingerprints["encoder"] = self.encoder.output_fingerprint
             fingerprints["head"] = self.head.fingerprint
         if self.cross_encoder:
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
         if self.deep:
             fingerprints["deep"] = self.deep.output_fingerprint
+        if self._readers:
+            fingerprints["long_texts"] = LONG_TEXT_RULE.fingerprint
         if self.bounds:
             fingerprints["bounds"] = self.bounds.fingerprint
         return fingerprints
@@ -211,7 +215,7 @@ class Reactor(ClosedAtExit):
         """What decides the verdicts and how they are computed, JSON-ready."""
         return {
             "stages": self.stages,
-            **({"encoder": self.encoder.name} if self.head else {}),
+            "encoder": self.encoder.name,
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
             "device": self.runtime.device,

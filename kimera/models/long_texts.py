@@ -7,6 +7,7 @@ sentence of the shorter text are read, and a rule fitted on claims over document
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ import numpy as np
 from kimera.models.passages import joined_by_two, sentences
 
 NEAREST = 8  # sentences of the longer text that are read for each of the shorter
+MAX_SENTENCE_BYTES = 400  # two such fit into a window of 256 tokens; longer ones are code, tables, other scripts
 MIN_WORDS = 4  # fewer are a heading, a number or a list's mark, which says nothing that could be contradicted
 EDGE = 1e-4  # probabilities nearer to 0 or 1 say no more than this
-RELATED_SLOPE = (
-    6.0  # how much a cosine counts beside the logit of P(contradiction) when the strongest is chosen
-)
+RELATED_SLOPE = 6.0  # what a cosine counts beside the logit of P(contradiction) where the strongest is chosen
+METHOD = 1  # to be raised where what is read or weighed changes and none of the numbers here does
 
+ENDS = ".!?"
 STATED = (0.0, 1.0, 0.0)  # of a claim that stands in the evidence word for word
 
 VectorsOf = Callable[[Sequence[str]], np.ndarray]
@@ -67,6 +69,13 @@ class LongTextRule:
     weights: tuple[float, ...]
     offset: float
 
+    @property
+    def fingerprint(self) -> str:
+        """Names all that decides the score of a long pair, but for the network and the encoder."""
+        numbers = (METHOD, NEAREST, MAX_SENTENCE_BYTES, MIN_WORDS, EDGE, RELATED_SLOPE, STATED)
+        said = repr((*numbers, self.weights, self.offset))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
     def scores(self, features: np.ndarray) -> np.ndarray:
         """features: shape (n, len(weights)). Gives float64 of shape (n,)."""
         values = features @ np.array(self.weights) + self.offset
@@ -87,7 +96,7 @@ class LongTextRule:
         return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
 
 
-SHIPPED_RULE = LongTextRule(weights=(0.862, 7.341, -0.377, -0.023, -0.11), offset=-4.540)
+LONG_TEXT_RULE = LongTextRule(weights=(0.862, 7.341, -0.377, -0.023, -0.11), offset=-4.540)
 
 FEATURES = (
     "logit of P(contradiction) of the strongest related sentence",
@@ -157,21 +166,37 @@ def _sides(pair: tuple[str, str], maximum: int) -> _Sides:
     is_swapped = len(second) > len(first)
     evidence, claims = (second, first) if is_swapped else (first, second)
     if len(claims) > 1:  # what stands in both is no news; a lone claim that does is answered by its copy
-        claims = [claim for claim in claims if claim not in set(evidence)] or claims
+        known = set(evidence)
+        claims = [claim for claim in claims if claim not in known] or claims
     while len(claims) > maximum:
         claims = joined_by_two(claims)
     return _Sides(evidence, claims, is_swapped)
 
 
 def _statements(text: str) -> list[str]:
-    every = list(dict.fromkeys(sentences(text)))
+    every = list(dict.fromkeys(part for whole in sentences(text) for part in split_sentence(whole)))
     return [sentence for sentence in every if not is_fragment(sentence)] or every
+
+
+def split_sentence(sentence: str, max_bytes: int = MAX_SENTENCE_BYTES) -> list[str]:
+    """Its parts of at most so many bytes of UTF-8: whole lines where they fit, else whole words."""
+    parts, start = [], 0
+    while start < len(sentence):
+        head = sentence[start : start + max_bytes].encode("utf-8", "replace")[:max_bytes]
+        part = head.decode("utf-8", "ignore")
+        if start + len(part) < len(sentence):
+            line, word = part.rfind("\n") + 1, part.rfind(" ") + 1
+            part = part[: line or word or len(part)]
+        start += len(part)
+        if stripped := part.strip():
+            parts.append(stripped)
+    return parts or [sentence]
 
 
 def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
     """cosines: of shape (claims, evidence). Of a claim that is copied, only the nearest sentence is read."""
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :nearest]
-    copied = [_spaced(claim) in _spaced(" ".join(side.evidence)) for claim in side.claims]
+    copied = _copied(side.claims, side.evidence)
     chosen = [
         (at, row)
         for at, is_copied in enumerate(copied)
@@ -184,8 +209,22 @@ def _nearest(side: _Sides, cosines: np.ndarray, nearest: int) -> Related:
     )
 
 
-def _spaced(text: str) -> str:
-    return f" {' '.join(text.split())} "
+def _copied(claims: Sequence[str], evidence: Sequence[str]) -> list[bool]:
+    """Which claims are whole sentences of the evidence, one or several.
+
+    A part of one does not count: "Nobody believes that Ann left." does not state "Ann left.".
+    """
+    known = {_bare(sentence) for sentence in evidence}
+    whole = f". {' '.join(' '.join(evidence).split())} "
+    return [
+        (bare := _bare(claim)) in known or any(f"{end} {bare}{mark} " in whole for end in ENDS for mark in ENDS)
+        for claim in claims
+    ]
+
+
+def _bare(sentence: str) -> str:
+    """With single blanks, and without the mark at its end."""
+    return " ".join(sentence.split()).rstrip(ENDS)
 
 
 def _strongest(probabilities: np.ndarray, cosine: np.ndarray) -> int:

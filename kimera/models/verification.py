@@ -11,7 +11,7 @@ import numpy as np
 from kimera.cache import EmbeddingCache
 from kimera.models.cached_outputs import cached_outputs, distinct
 from kimera.models.head import CLASSES
-from kimera.models.long_texts import SHIPPED_RULE, Related, VectorsOf, related_sentences
+from kimera.models.long_texts import LONG_TEXT_RULE, Related, VectorsOf, related_sentences
 from kimera.models.pair_model import PAIRS_PER_TASK, PairModel
 from kimera.models.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
@@ -136,7 +136,7 @@ class _Passages:
     def weighed(self, probabilities: np.ndarray) -> tuple[np.ndarray, int]:
         """(the probabilities of the whole, the place of the strongest); probabilities: shape (m, 3)."""
         if self.related is not None:
-            return SHIPPED_RULE.weigh(self.related, probabilities)
+            return LONG_TEXT_RULE.weigh(self.related, probabilities)
         most = int(probabilities[:, 0].argmax())
         return probabilities[most], most
 
