@@ -120,7 +120,9 @@ def tell_fever(path: Path, reactor: Reactor, rule: LongTextRule) -> None:
     for which, at in (("all", np.ones(len(pairs), bool)), ("too long", is_long)):
         told = ", ".join(f"{way} {roc_auc_score(truth[at], scores[at]):.3f}" for way, scores in ways.items())
         shares = [f"{(scores[at & ~truth] >= 0.5).mean():.1%}" for scores in (old, by_rule)]
-        print(f"{path.name}, {at.sum()} of {MIN_WORDS} words or more ({which}): AUC {told}; called a ", end="")
+        print(
+            f"{path.name}, {at.sum()} of {MIN_WORDS} words or more ({which}): AUC {told}; called a ", end=""
+        )
         print(f"contradiction of those that are none: old {shares[0]}, rule {shares[1]}", flush=True)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from kimera.models.passages import joined_by_two, sentences
 
 NEAREST = 8  # sentences of the longer text that are read for each of the shorter
-MAX_SENTENCE_BYTES = 400  # two such fit into a window of 256 tokens; longer ones are code, tables, other scripts
+MAX_SENTENCE_BYTES = 400  # two such fit into a window of 256 tokens; longer ones are code and tables
 MIN_WORDS = 4  # fewer are a heading, a number or a list's mark, which says nothing that could be contradicted
 EDGE = 1e-4  # probabilities nearer to 0 or 1 say no more than this
 RELATED_SLOPE = 6.0  # what a cosine counts beside the logit of P(contradiction) where the strongest is chosen
@@ -96,7 +96,7 @@ class LongTextRule:
         return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
 
 
-LONG_TEXT_RULE = LongTextRule(weights=(0.862, 7.341, -0.377, -0.023, -0.11), offset=-4.540)
+LONG_TEXT_RULE = LongTextRule(weights=(0.829, 7.58, -0.555, 1.309, -0.122), offset=-5.627)
 
 FEATURES = (
     "logit of P(contradiction) of the strongest related sentence",
@@ -217,7 +217,8 @@ def _copied(claims: Sequence[str], evidence: Sequence[str]) -> list[bool]:
     known = {_bare(sentence) for sentence in evidence}
     whole = f". {' '.join(' '.join(evidence).split())} "
     return [
-        (bare := _bare(claim)) in known or any(f"{end} {bare}{mark} " in whole for end in ENDS for mark in ENDS)
+        (bare := _bare(claim)) in known
+        or any(f"{end} {bare}{mark} " in whole for end in ENDS for mark in ENDS)
         for claim in claims
     ]
 
