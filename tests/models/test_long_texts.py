@@ -84,10 +84,3 @@ def test_an_entailment_answers_a_weak_contradiction_elsewhere():
     alone, _ = LONG_TEXT_RULE.weigh(related, np.array([[0.6, 0.0, 0.4], [0.0, 0.0, 1.0]]))
     answered, _ = LONG_TEXT_RULE.weigh(related, np.array([[0.6, 0.0, 0.4], [0.0, 1.0, 0.0]]))
     assert answered[0] < alone[0]
-
-
-@pytest.mark.slow
-def test_an_unrelated_claim_is_not_contradicted_by_a_long_document():
-    document = " ".join(f"Visitor number {n} bought a ticket and looked at the paintings." for n in range(60))
-    (verdict,) = Reactor(cache=None, stages="verify").detect([(document, "Bananas are yellow.")])
-    assert not verdict.contradiction

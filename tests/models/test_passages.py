@@ -50,14 +50,19 @@ def _whole_in_one(sentence: str, passages: set[str]) -> bool:
 
 @pytest.mark.slow
 def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
-    planted, harmless = Reactor(cache=None, stages="verify").detect(
-        [(LONG, CLAIM), (" ".join(FILLER), "The paintings were seen by visitors.")]
+    reactor = Reactor(cache=None, stages="verify")
+    planted, *harmless, short = reactor.detect(
+        [
+            (LONG, CLAIM),
+            (" ".join(FILLER), "The paintings were seen by visitors."),
+            (LONG, "Bananas are yellow."),
+            (PLANTED, CLAIM),
+        ]
     )
     assert planted.contradiction
     assert f'related sentences: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
-    (short,) = Reactor(cache=None, stages="verify").detect([(PLANTED, CLAIM)])
     assert "strongest" not in short.reasoning
-    assert not harmless.contradiction
+    assert not any(verdict.contradiction for verdict in harmless)
 
 
 def test_only_pairs_that_would_be_cut_are_split():
