@@ -172,6 +172,11 @@ class Reactor(ClosedAtExit):
         return [model for model in (self.cross_encoder, self.deep) if model]
 
     @property
+    def _weighs_long_texts(self) -> bool:
+        """Whether the rule for long texts is used; it was fitted on the packaged encoder's cosines."""
+        return bool(self._readers) and self.encoder.name in PACKAGED_NAMES
+
+    @property
     def runtime(self) -> Runtime:
         """Of the stage that gives the verdict."""
         return (self.deep or self.cross_encoder or self.encoder).runtime
@@ -190,15 +195,15 @@ class Reactor(ClosedAtExit):
     def fingerprints(self) -> dict[str, str]:
         """What decides the verdicts: the fingerprints of the parts that are used."""
         fingerprints: dict[str, str] = {}
-        # Cross-encoders need the encoder too: it chooses what is read of long texts.
-        fingerprints["encoder"] = self.encoder.output_fingerprint
+        if self.head or self._weighs_long_texts:
+            fingerprints["encoder"] = self.encoder.output_fingerprint
         if self.head:
             fingerprints["head"] = self.head.fingerprint
         if self.cross_encoder:
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
         if self.deep:
             fingerprints["deep"] = self.deep.output_fingerprint
-        if self._readers:
+        if self._weighs_long_texts:
             fingerprints["long_texts"] = LONG_TEXT_RULE.fingerprint
         if self.bounds:
             fingerprints["bounds"] = self.bounds.fingerprint
@@ -215,7 +220,7 @@ class Reactor(ClosedAtExit):
         """What decides the verdicts and how they are computed, JSON-ready."""
         return {
             "stages": self.stages,
-            "encoder": self.encoder.name,
+            **({"encoder": self.encoder.name} if self.head or self._weighs_long_texts else {}),
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
             "device": self.runtime.device,
@@ -372,7 +377,9 @@ class Reactor(ClosedAtExit):
             symmetric=self.symmetric,
             workers=self._workers(workers),
             max_passage_pairs=max_passage_pairs,
-            vectors_of=lambda texts: self.embed(texts, workers).vectors,
+            vectors_of=(lambda texts: self.embed(texts, workers).vectors)
+            if self._weighs_long_texts
+            else None,
             on_read=on_read,
         )
         self.stats = replace(
