@@ -1,6 +1,7 @@
 """Long evidence: fits the rule for it on one half of the documents, and tells its figures on the other.
 
-python -m benchmarks.perf.long_texts --pairs FILE... --documentation FOLDER... [--fever FILE...]
+python -m benchmarks.perf.long_texts --pairs FILE... --documentation FOLDER... [--unseen FILE...]
+    [--fever FILE...]
 """
 
 from __future__ import annotations
@@ -27,32 +28,46 @@ SAMPLE = 200  # of pairs of such a set
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", nargs="+", type=Path, required=True, help="labelled pairs, .jsonl.gz")
-    parser.add_argument("--documentation", nargs="+", type=Path, required=True, help="folders")
+    parser.add_argument("--pairs", nargs="*", type=Path, default=[], help="labelled pairs, .jsonl.gz")
+    parser.add_argument("--documentation", nargs="*", type=Path, default=[], help="folders")
+    parser.add_argument("--unseen", nargs="*", type=Path, default=[], help="pairs that nothing was fitted on")
     parser.add_argument("--fever", nargs="*", type=Path, default=[], help="pairs of evidence and claim")
     parser.add_argument("--each", type=int, default=40, help="documents of each file of pairs")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     reactor = Reactor(stages="verify")
-    fitting, held_out = parts(long_pairs(options.pairs, options.documentation, options.each, options.seed))
+    if options.pairs:
+        made = long_pairs(options.pairs, options.documentation, options.each, options.seed)
+        fit_and_tell(reactor, *parts(made))
+    if options.unseen:
+        unseen = long_pairs(options.unseen, [], options.each, options.seed)
+        tell_ways("unseen", reactor, unseen)
+    for path in options.fever:
+        tell_fever(path, reactor)
+    return 0
+
+
+def fit_and_tell(reactor: Reactor, fitting: Sequence[LongPair], held_out: Sequence[LongPair]) -> None:
+    """The rule fitted on the one part, and its figures and those of the ways as shipped on the other."""
     print(f"{len(fitting)} pairs to fit on, {len(held_out)} held out")
     rule = fitted(features_of(reactor, texts_of(fitting)), truth_of(fitting))
     print(f"LongTextRule(weights={tuple(round(w, 3) for w in rule.weights)}, offset={rule.offset:.3f})")
     print("\n".join(f"  {weight:+.3f} {name}" for weight, name in zip(rule.weights, FEATURES, strict=True)))
-    rows = features_of(reactor, texts_of(held_out))
-    tell("rule as shipped, on all pairs", held_out, scores_of(LONG_TEXT_RULE, rows))
-    tell("rule as fitted here, on all pairs", held_out, scores_of(rule, rows))
+    tell("rule as fitted here", held_out, scores_of(rule, features_of(reactor, texts_of(held_out))))
+    tell_ways("held out", reactor, held_out)
+
+
+def tell_ways(name: str, reactor: Reactor, pairs: Sequence[LongPair]) -> None:
+    """As shipped, and the old way: of all pairs, and of those that are not read at once."""
     model = reactor.cross_encoder or CrossEncoder(SHIPPED_CROSS_ENCODER)
-    is_long = model.too_long(texts_of(held_out))
-    tell("the reactor, which reads short pairs at once", held_out, reactor.verify(texts_of(held_out)).scores)
-    old = strongest_passage(reactor, texts_of(held_out))
-    tell("the old way, the strongest of all passages", held_out, old)
-    long_ones = [pair for pair, is_it in zip(held_out, is_long, strict=True) if is_it]
-    tell("too long, the rule as fitted here", long_ones, scores_of(rule, rows)[is_long])
-    tell("too long, the old way", long_ones, old[is_long])
-    for path in options.fever:
-        tell_fever(path, reactor, rule)
-    return 0
+    is_long = model.too_long(texts_of(pairs))
+    long_ones = [pair for pair, is_it in zip(pairs, is_long, strict=True) if is_it]
+    new = reactor.verify(texts_of(pairs)).scores
+    tell(f"{name}, as shipped", pairs, new)
+    tell(f"{name}, as shipped, the too long", long_ones, new[is_long])
+    old = strongest_passage(reactor, texts_of(pairs))
+    tell(f"{name}, the old way", pairs, old)
+    tell(f"{name}, the old way, the too long", long_ones, old[is_long])
 
 
 def texts_of(pairs: Sequence[LongPair]) -> list[tuple[str, str]]:
@@ -107,7 +122,7 @@ def tell(name: str, pairs: Sequence[LongPair], scores: np.ndarray) -> None:
     print(f"  among forty or more: contradicted {(scores[at] >= 0.5).mean():.1%} of {len(at)}")
 
 
-def tell_fever(path: Path, reactor: Reactor, rule: LongTextRule) -> None:
+def tell_fever(path: Path, reactor: Reactor) -> None:
     """Of evidence of many words, the old way, the rule where it is used, and the rule on all."""
     from sklearn.metrics import roc_auc_score
 
@@ -115,7 +130,7 @@ def tell_fever(path: Path, reactor: Reactor, rule: LongTextRule) -> None:
     pairs = random.Random(0).sample(every, min(SAMPLE, len(every)))  # noqa: S311  # a sample, no secret
     texts, truth = [(p.text1, p.text2) for p in pairs], np.array([p.is_contradiction for p in pairs])
     is_long = CrossEncoder(SHIPPED_CROSS_ENCODER).too_long(texts)
-    old, by_rule = strongest_passage(reactor, texts), scores_of(rule, features_of(reactor, texts))
+    old, by_rule = strongest_passage(reactor, texts), scores_of(LONG_TEXT_RULE, features_of(reactor, texts))
     ways = {"old way": old, "new way": np.where(is_long, by_rule, old), "rule on all": by_rule}
     for which, at in (("all", np.ones(len(pairs), bool)), ("too long", is_long)):
         told = ", ".join(f"{way} {roc_auc_score(truth[at], scores[at]):.3f}" for way, scores in ways.items())

@@ -216,7 +216,8 @@ def _passage_notes(who: str, detector: Detector) -> list[str]:
     return [
         f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. The "
         "reactor with its own encoder weighs the sentences that are related (docs/long-texts.md); of "
-        "other models the score is that of the strongest pair of passages, too high on average, and its quality is not known."
+        "other models the score is that of the strongest pair of passages, too high on average, and its "
+        "quality is not known."
     ]
 
 
