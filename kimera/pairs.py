@@ -82,7 +82,7 @@ class Verdict:
     wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
     score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
         judge stated none, so that 1.0 stands for the bare verdict; "passages" where texts were too long to be
-        read at once, so that it is the greatest of many and not calibrated.
+        read at once, so that it is made of what was read of them (see docs/long-texts.md).
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the

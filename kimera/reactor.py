@@ -141,7 +141,7 @@ class Reactor(ReactorModels):
         """What decides the verdicts and how they are computed, JSON-ready."""
         return {
             "stages": self.stages,
-            **({"encoder": self.encoder.name} if self.head else {}),
+            **({"encoder": self.encoder.name} if self.head or self._weighs_long_texts else {}),
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
             "device": self.runtime.device,
@@ -264,6 +264,9 @@ class Reactor(ReactorModels):
             symmetric=self.symmetric,
             workers=self._workers(workers),
             max_passage_pairs=max_passage_pairs,
+            vectors_of=(lambda texts: self.embed(texts, workers).vectors)
+            if self._weighs_long_texts
+            else None,
             on_read=on_read,
         )
         self.stats = replace(

@@ -11,6 +11,7 @@ from kimera.errors import UserError
 from kimera.models import (
     DEEP_MODEL,
     DEFAULT_MODEL,
+    LONG_TEXT_RULE,
     PACKAGED_NAMES,
     Backend,
     ContradictionHead,
@@ -97,6 +98,11 @@ class ReactorModels(ClosedAtExit):
         return [model for model in (self.cross_encoder, self.deep) if model]
 
     @property
+    def _weighs_long_texts(self) -> bool:
+        """Whether the rule for long texts is used; it was fitted on the packaged encoder's cosines."""
+        return bool(self._readers) and self.encoder.name in PACKAGED_NAMES
+
+    @property
     def runtime(self) -> Runtime:
         """Of the stage that gives the verdict."""
         return (self.deep or self.cross_encoder or self.encoder).runtime
@@ -115,14 +121,17 @@ class ReactorModels(ClosedAtExit):
     def fingerprints(self) -> dict[str, str]:
         """What decides the verdicts: the fingerprints of the parts that are used."""
         fingerprints: dict[str, str] = {}
-        if self.head:
+        if self.head or self._weighs_long_texts:
             fingerprints["encoder"] = self.encoder.output_fingerprint
+        if self.head:
             fingerprints["head"] = self.head.fingerprint
         if self.cross_encoder:
             fingerprints["cross_encoder"] = self.cross_encoder.output_fingerprint
         if self.deep:
             fingerprints["deep"] = self.deep.output_fingerprint
             fingerprints["deep_base"] = self.deep.base
+        if self._weighs_long_texts:
+            fingerprints["long_texts"] = LONG_TEXT_RULE.fingerprint
         if self.bounds:
             fingerprints["bounds"] = self.bounds.fingerprint
         return fingerprints

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -34,7 +34,21 @@ class Question:
 
 
 def answers(summary: Summary) -> tuple[Question, Question, Question]:
-    return _quality(summary), _cost(summary), _which_pairs(summary)
+    quality = _quality(summary)
+    said = replace(quality, conclusions=(*quality.conclusions, *_long_texts(summary)))
+    return said, _cost(summary), _which_pairs(summary)
+
+
+def _long_texts(summary: Summary) -> list[Conclusion]:
+    """Of how many pairs the texts were too long for a detector to read at once."""
+    return [
+        Conclusion(
+            f"{words.counted(long, 'pair')} had texts too long for {name} to read at once.",
+            "It read sentences of them instead; of such pairs it is less sure (docs/long-texts.md).",
+        )
+        for name, detector in summary["detectors"].items()
+        if (long := detector.get("score_sources", {}).get("passages"))
+    ]
 
 
 def _of_role(summary: Summary, role: str) -> list[str]:

@@ -206,9 +206,10 @@ def _passage_notes(who: str, detector: Detector) -> list[str]:
     if not long:
         return []
     return [
-        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. Their score is "
-        "that of the strongest pair of passages; such scores are too high on average, and their quality is "
-        "not known."
+        f"Long texts: {counted(long, 'pair')} could not be read at once by {who}. The "
+        "reactor with its own encoder weighs the sentences that are related (docs/long-texts.md); of "
+        "other models the score is that of the strongest pair of passages, too high on average, and its "
+        "quality is not known."
     ]
 
 

@@ -56,8 +56,10 @@ def verdict_of(
 def _told_passages(passages: Strongest) -> str:
     """What a verdict's reasoning says of a pair that was read passage by passage."""
     cut = f", {passages.cut} of them cut" if passages.cut else ""
+    chosen = "weighed, the strongest" if passages.is_weighed else "strongest"
+    what = "related sentences" if passages.is_weighed else "passages"
     return (
-        f"too long to be read at once; strongest of {passages.of} pairs of passages{cut}: "
+        f"too long to be read at once; {chosen} of {passages.of} pairs of {what}{cut}: "
         + " against ".join(map(_quoted, passages.texts))
     )
 

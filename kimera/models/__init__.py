@@ -10,6 +10,7 @@ __all__ = [
     "DEEP_MODEL",
     "DEEP_NAMES",
     "DEFAULT_MODEL",
+    "LONG_TEXT_RULE",
     "MAX_PASSAGE_PAIRS",
     "MIN_PARITY_PAIRS",
     "PACKAGED_NAMES",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
         three_way_loss,
     )
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
+    from kimera.models.long_texts import LONG_TEXT_RULE
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
     from kimera.models.pair_model import logits_module
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
@@ -146,6 +148,7 @@ else:
                 "fit",
                 "three_way_loss",
             ],
+            "long_texts": ["LONG_TEXT_RULE"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
             "pair_model": ["logits_module"],

@@ -24,9 +24,9 @@ def passage_pairs(pair: tuple[str, str], maximum: int = MAX_PASSAGE_PAIRS) -> li
     first, second = own[0] or first, own[1] or second
     while len(first) * len(second) > maximum:
         if len(first) >= len(second):
-            first = _joined_by_two(first)
+            first = joined_by_two(first)
         else:
-            second = _joined_by_two(second)
+            second = joined_by_two(second)
     return list(product(first, second))
 
 
@@ -37,5 +37,5 @@ def sentences(text: str) -> list[str]:
     return [sentence for part in sentencex.segment(LANGUAGE, clean) if (sentence := part.strip())] or [text]
 
 
-def _joined_by_two(parts: list[str]) -> list[str]:
+def joined_by_two(parts: list[str]) -> list[str]:
     return [" ".join(parts[start : start + 2]) for start in range(0, len(parts), 2)]

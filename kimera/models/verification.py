@@ -10,6 +10,8 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.models.cached_outputs import distinct, through_cache
+from kimera.models.head import CLASSES
+from kimera.models.long_texts import LONG_TEXT_RULE, Related, VectorsOf, related_sentences
 from kimera.models.pair_model import PAIRS_PER_TASK, PairModel
 from kimera.models.passages import MAX_PASSAGE_PAIRS, passage_pairs
 
@@ -23,12 +25,13 @@ class Strongest:
     """Of a pair that is too long to be read at once, the two passages that contradict each other most.
 
     of: how many pairs of passages were read; cut: of how many of them the end was not, for they were too long
-    themselves.
+    themselves. is_weighed: whether the score is the rule's for long texts, and not that of these two.
     """
 
     texts: tuple[str, str]
     of: int
     cut: int
+    is_weighed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,38 +91,71 @@ def verify(
     symmetric: bool = False,
     workers: int | None = None,
     max_passage_pairs: int = MAX_PASSAGE_PAIRS,
+    vectors_of: VectorsOf | None = None,
     on_read: Callable[[int, int], object] | None = None,
 ) -> Verified:
     """The probabilities of pairs: each distinct pair is looked up, or else read and added to the cache.
 
-    A pair that is too long for the model's window is read passage by passage, and the strongest contradiction
-    counts. Its score is not calibrated as those of short pairs are: it is the greatest of many.
+    A pair that is too long for the model's window is read passage by passage. With `vectors_of` only the
+    sentences nearest to those of the shorter text are read, and the score is that of `LongTextRule`. Without
+    it all are, and the strongest contradiction counts, not calibrated: it is the greatest of many.
 
     symmetric: each pair is read in both orders, and the mean of the probabilities counts.
     max_passage_pairs: what one pair of long texts may cost; fewer make longer passages.
+    vectors_of: the vectors of texts, by which sentences are related.
     on_read: is told after each batch how many pairs are read, and how many there are to read. What was read
     is kept also where the call is interrupted.
     """
     ordered = [*pairs, *((second, first) for first, second in pairs)] if symmetric else pairs
     long = model.too_long(ordered)
-    parts = [
-        passage_pairs(pair, max_passage_pairs) if is_long else [pair]
-        for pair, is_long in zip(ordered, long, strict=True)
-    ]
-    different, rows = distinct(part for of_pair in parts for part in of_pair)
+    parts = _passages(ordered, long, max_passage_pairs, vectors_of)
+    different, rows = distinct(text for part in parts for text in part.texts)
     made = through_cache(different, model, cache, workers=workers, on_batch=on_read)
     probabilities = model.calibrated(made.outputs)
     flat = iter(rows.tolist())
-    best = [_strongest_of(list(islice(flat, len(of_pair))), probabilities) for of_pair in parts]
+    read = [probabilities[list(islice(flat, len(part.texts)))] for part in parts]
+    said = [part.weighed(of_part) for part, of_part in zip(parts, read, strict=True)]
     # The mean is of probabilities, not of logits: those of one order are calibrated, not those of both.
-    mean = probabilities[best].reshape(1 + symmetric, len(pairs), probabilities.shape[1]).mean(axis=0)
+    every = np.array([row for row, _ in said], np.float32).reshape(1 + symmetric, len(pairs), len(CLASSES))
     strongest = {
-        place: Strongest(different[best[place]], len(parts[place]), int(model.too_long(parts[place]).sum()))
+        place: parts[place].strongest(said[place][1], int(model.too_long(parts[place].texts).sum()))
         for place in np.flatnonzero(long[: len(pairs)]).tolist()
     }
-    return Verified(mean, strongest, len(different) - made.from_cache, made.from_cache, made.workers_used)
+    return Verified(
+        every.mean(axis=0), strongest, len(different) - made.from_cache, made.from_cache, made.workers_used
+    )
 
 
-def _strongest_of(rows: list[int], probabilities: np.ndarray) -> int:
-    """The row with the greatest P(contradiction)."""
-    return rows[int(probabilities[rows, 0].argmax())]
+@dataclass(frozen=True, slots=True)
+class _Passages:
+    """What is read of a pair. related: where that is chosen and weighed by the rule for long texts."""
+
+    texts: list[tuple[str, str]]
+    related: Related | None = None
+
+    def weighed(self, probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+        """(the probabilities of the whole, the place of the strongest); probabilities: shape (m, 3)."""
+        if self.related is not None:
+            return LONG_TEXT_RULE.weigh(self.related, probabilities)
+        most = int(probabilities[:, 0].argmax())
+        return probabilities[most], most
+
+    def strongest(self, place: int, cut: int) -> Strongest:
+        texts = self.related.as_given(place) if self.related else self.texts[place]
+        return Strongest(texts, len(self.texts), cut, self.related is not None)
+
+
+def _passages(
+    pairs: Sequence[tuple[str, str]], long: np.ndarray, maximum: int, vectors_of: VectorsOf | None
+) -> list[_Passages]:
+    """Of each pair what is read. long: which are too long to be read at once, bool of shape (n,)."""
+    passages = [_Passages([pair]) for pair in pairs]
+    at = np.flatnonzero(long).tolist()
+    if vectors_of is None:
+        for place in at:
+            passages[place] = _Passages(passage_pairs(pairs[place], maximum))
+    elif at:
+        related = related_sentences([pairs[place] for place in at], vectors_of, maximum)
+        for place, of_pair in zip(at, related, strict=True):
+            passages[place] = _Passages(of_pair.texts, of_pair)
+    return passages

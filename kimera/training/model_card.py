@@ -239,8 +239,8 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; "
         f"{learnt}.{swapped}",
         limits=LIMITS_OF_ADAPTED if options.rank else LIMITS,
-        window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads sentences or "
-        "passages, each with each; the strongest counts, and its score is not calibrated.",
+        window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads the sentences that "
+        "are related, and a rule weighs them (docs/long-texts.md).",
     )
 
 

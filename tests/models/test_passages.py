@@ -50,15 +50,19 @@ def _whole_in_one(sentence: str, passages: set[str]) -> bool:
 
 @pytest.mark.slow
 def test_the_strongest_contradiction_in_a_long_text_counts_and_is_named():
-    planted, harmless = Reactor(cache=None, stages="verify").detect(
-        [(LONG, CLAIM), (" ".join(FILLER), "The paintings were seen by visitors.")]
+    reactor = Reactor(cache=None, stages="verify")
+    planted, *harmless, short = reactor.detect(
+        [
+            (LONG, CLAIM),
+            (" ".join(FILLER), "The paintings were seen by visitors."),
+            (LONG, "Bananas are yellow."),
+            (PLANTED, CLAIM),
+        ]
     )
     assert planted.contradiction
-    assert f'passages: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
-    (short,) = Reactor(cache=None, stages="verify").detect([(PLANTED, CLAIM)])
-    assert planted.score == pytest.approx(short.score, abs=1e-6)
+    assert f'related sentences: "{PLANTED}" against "{CLAIM}"' in planted.reasoning
     assert "strongest" not in short.reasoning
-    assert not harmless.contradiction
+    assert not any(verdict.contradiction for verdict in harmless)
 
 
 def test_only_pairs_that_would_be_cut_are_split():
@@ -88,7 +92,7 @@ def test_passages_that_are_themselves_too_long_are_said_to_be_cut():
 def test_the_score_of_a_long_pair_is_not_called_calibrated():
     [verdict] = Reactor(cache=None).detect([(LONG, CLAIM)])
     assert verdict.score_source == "passages"
-    assert "strongest of 61 pairs of passages" in verdict.reasoning
+    assert "weighed, the strongest of 8 pairs of related sentences" in verdict.reasoning
 
 
 @pytest.mark.slow

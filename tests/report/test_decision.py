@@ -16,7 +16,7 @@ from benchmarks.report.comparison_rows import comparison_groups
 from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
 from benchmarks.report.notes import notes
 from benchmarks.runs.run_result import RunResult
-from benchmarks.stats.results import DetectorResult
+from benchmarks.stats.results import SCORE_SOURCES, DetectorResult
 
 MANY = np.tile(LABELLED, 20)
 WORSE = np.where(np.arange(MANY.size) % 4 == 0, 1 - MANY, MANY).astype(np.int8)
@@ -28,6 +28,17 @@ def decided(run: RunResult, margin: float = 0.02) -> tuple[Question, Question, Q
 
 def claims(answer: Question) -> list[str]:
     return [finding.claim for finding in answer.conclusions]
+
+
+def test_that_texts_were_long_is_said_where_some_were() -> None:
+    sources = np.full(MANY.size, SCORE_SOURCES.index("calibrated"), np.uint8)
+    short = replace(reactor(MANY), score_sources=sources.copy())
+    sources[:3] = SCORE_SOURCES.index("passages")
+    said = [
+        any("3 pairs had texts too long" in claim for claim in claims(decided(run_of(MANY, one))[0]))
+        for one in (short, replace(short, score_sources=sources))
+    ]
+    assert said == [False, True]
 
 
 @pytest.mark.parametrize(
