@@ -70,7 +70,9 @@ def average_precision(found: np.ndarray, called: np.ndarray) -> float:
     if found[-1] in (0, called[-1]):
         return float("nan")
     precision = found / np.maximum(called, 1e-300)  # a resample may leave out the highest scores
-    return float((precision * np.diff(found, prepend=0)).sum() / found[-1])
+    hits = np.array(found)
+    hits[1:] -= found[:-1]  # as np.diff(found, prepend=0), which takes most of a bootstrap's time
+    return float((precision * hits).sum() / found[-1])
 
 
 def squared_error(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
