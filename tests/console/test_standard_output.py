@@ -16,8 +16,8 @@ COMPARE = ["benchmarks.llm_compare", "--kimera-only", "--max-pairs", "2", "--no-
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "KIMERA_CACHE_DIR": str(tmp_path / "cache")}
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def redirected(
@@ -54,7 +54,12 @@ def unread(command: list[str], tmp_path: Path, environment: dict[str, str]) -> t
 
 @pytest.mark.parametrize(
     "command",
-    [["kimera.cache", "stats"], ["kimera.cache", "clear"], ["kimera.console.completion", "bash"], COMPARE],
+    [
+        ["kimera.cache", "stats", "--cache-dir", "."],
+        ["kimera.cache", "clear", "--cache-dir", "."],
+        ["kimera.console.completion", "bash"],
+        COMPARE,
+    ],
     ids=" ".join,
 )
 def test_a_reader_that_has_gone_is_no_error(
