@@ -20,6 +20,7 @@ from simulators import QUICK, SimulatorThread
 from benchmarks.datasets import load_dataset
 from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main
+from benchmarks.simulator.process import SimulatorProcess
 from benchmarks.simulator.simulation import FAULTS, WITHHELD, SimulatorConfig, answers_for
 from kimera.cache.embedding_cache import MODELS, EmbeddingCache
 from kimera.cache.sqlite_files import default_folder
@@ -279,7 +280,7 @@ def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
     config = SimulatorConfig(latency_ms=5, retry_after_s=0.05, stall_s=30, **shares)
     options = ("--max-pairs", 300, "--async", 32, "--timeout", 0.5, "--max-retries", 2, "--out", "run")
     options = (*options, "--max-failed", 1)
-    with SimulatorThread(config, answers_for(dataset, load_prompt("same-event").question)) as judge:
+    with SimulatorProcess(config, answers_for(dataset, load_prompt("same-event").question)) as judge:
         done = compare(environment, tmp_path, "--judge-only", "--base-url", judge.base_url, *options)
         met = judge.stats()["outcomes"]
     assert done.returncode == 0, done.stderr
