@@ -157,7 +157,8 @@ SMALL_STEP = 6  # tests ask simulators of every kind in threads of their own
 def kind_of_endpoint(name: str) -> SimulatorConfig:
     settings = KINDS[name]
     refuses = REFUSED if "refusal_shape" in settings else ()
-    return SimulatorConfig(**{"latency_ms": 5.0, "refuses": refuses, **settings})
+    told: dict[str, Any] = {"latency_ms": 5.0, "refuses": refuses, **settings}
+    return SimulatorConfig(**told)
 
 
 def kinds(bench: Bench) -> Iterator[ProofFinding]:
