@@ -9,6 +9,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ VARIABLES = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
     "RAY_ADDRESS",
 )  # fmt: skip
+LONG = ("slow", "browser", "ray")
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
 LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
 
@@ -37,10 +39,19 @@ settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for the browser needs one: nobody has to say it twice."""
+    """Whoever asks for the browser needs one: nobody has to say it twice. Long files come first."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+    # A file is one process's work, and none should be left alone with a long one at the end.
+    long = Counter(item.path for item in items if any(map(item.get_closest_marker, LONG)))
+    items.sort(key=lambda item: -long[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Files are worked off in this order, not in that of how many tests they hold."""
+    config.option.loadscopereorder = False
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,6 @@ import site
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.slow  # whole runs, fits or installations
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ELSEWHERES = "raise RuntimeError('the package of another project')\n"
-# As where a package is not installed: looked for, and not found.
+# As where packages are not installed: looked for, and not found.
 HIDING = """\
 import sys
 from importlib.machinery import PathFinder
@@ -37,11 +36,11 @@ from importlib.machinery import PathFinder
 class Without(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] == {package!r} else PathFinder.find_spec(name, path, target)
+        return None if name.partition(".")[0] in {names!r} else PathFinder.find_spec(name, path, target)
 
     @classmethod
     def find_distributions(cls, *arguments):
-        return (found for found in PathFinder.find_distributions(*arguments) if found.name != {package!r})
+        return (found for found in PathFinder.find_distributions(*arguments) if found.name not in {names!r})
 
 
 sys.meta_path = [Without if finder is PathFinder else finder for finder in sys.meta_path]
@@ -212,7 +211,7 @@ def detectors_of(folder: Path) -> dict[str, dict[str, Any]]:
     [
         ["scan", "notes.md", "facts.csv", "--column", "text1", "--mp", "2"],
         ["judged-scan", "notes.md", *JUDGE, "--dry-run"],
-        ["train", "pairs.csv", *LABELS, "--workers", "2"],
+        ["train", "pairs.csv", *LABELS, "--workers", "2", "--epochs", "1"],
         ["cache", "stats"],
     ],
     ids=lambda words: words[0],
@@ -235,24 +234,36 @@ def write_labelled(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("extra", "package", "words"), NEEDING, ids=lambda value: str(value)[:60])
-@pytest.mark.parametrize("copy", ["wheel", "checkout"])
 def test_without_its_extra_a_command_says_what_to_install(
-    installed: Installed, folder: Path, copy: str, extra: str, package: str, words: list[str]
+    installed: Installed, folder: Path, extra: str, package: str, words: list[str]
 ) -> None:
+    remedy = f'pip install "kimera-reactor[{extra}]"'
+    assert_missing(folder, package, [installed.kimera, *words], remedy)
+
+
+def test_beside_a_checkout_the_remedy_is_that_of_a_checkout(folder: Path) -> None:
+    command = [sys.executable, "-m", "kimera.cli", "scan", "notes.md"]
+    assert_missing(folder, "markdown_it", command, f'pip install -e "{ROOT}[scan]"', ROOT)
+
+
+def assert_missing(folder: Path, package: str, command: list[str], remedy: str, *path: Path) -> None:
     write_labelled(folder / "labelled.csv")
-    (folder / "hiding").mkdir()
-    (folder / "hiding" / "sitecustomize.py").write_text(HIDING.format(package=package), encoding="utf-8")
-    path = [str(folder / "hiding")]
-    if copy == "wheel":
-        command, remedy = [installed.kimera], f'pip install "kimera-reactor[{extra}]"'
-    else:
-        path.append(str(ROOT))
-        command, remedy = [sys.executable, "-m", "kimera.cli"], f'pip install -e "{ROOT}[{extra}]"'
     no_hub = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "hub")}
-    done = run([*command, *words], folder, PYTHONPATH=os.pathsep.join(path), **no_hub)
+    done = run(command, folder, PYTHONPATH=path_of(hiding(folder, package), *path), **no_hub)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.rstrip().endswith(f"; run: {remedy}")
     assert "Traceback" not in done.stderr
+
+
+def hiding(folder: Path, *names: str) -> Path:
+    """What keeps processes that find it on their path from finding these packages."""
+    (folder / "hiding").mkdir()
+    (folder / "hiding" / "sitecustomize.py").write_text(HIDING.format(names=names), encoding="utf-8")
+    return folder / "hiding"
+
+
+def path_of(*folders: Path) -> str:
+    return os.pathsep.join(map(str, folders))
 
 
 def test_in_the_checkouts_own_folder_the_remedy_is_the_short_one() -> None:
@@ -350,7 +361,7 @@ def test_known_to_fail():
 
 def run_tests(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     """The tests of a folder, under the conftest.py of these tests."""
-    path = f"{ROOT / 'tests'}{os.pathsep}{ROOT}"
+    path = path_of(ROOT / "tests", ROOT)
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, "--rootdir", "."]
     return run([*command, "test_skipping.py"], folder, CI=ci, PYTHONPATH=path)
 
@@ -374,49 +385,26 @@ def test_a_file_of_tests_is_not_skipped_in_ci_either(tmp_path: Path) -> None:
     assert "could not import 'no_such_library'" in done.stdout
 
 
-@pytest.fixture(scope="module")
-def python_without_httpx() -> Iterator[str]:
-    """A throwaway environment with this one's packages (hard links, not copies) and httpx uninstalled."""
-    folder = Path(tempfile.mkdtemp(dir=sys.prefix, prefix="without-httpx-"))
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-        shutil.rmtree(site)
-        shutil.copytree(sysconfig.get_path("purelib"), site, copy_function=os.link, symlinks=True)
-        python = str(folder / "bin" / "python")
-        subprocess.run(
-            [python, "-m", "pip", "uninstall", "--yes", "--quiet", "httpx", "httpx-aiohttp"], check=True
-        )
-        yield python
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+HTTPX = ("httpx", "httpx_aiohttp", "httpx-aiohttp")
 
 
-def test_without_httpx_the_reactor_runs(python_without_httpx: str, tmp_path: Path) -> None:
-    done = run(
-        [python_without_httpx, "-m", "benchmarks.llm_compare", "--async", "8", "--kimera-only"]
-        + ["--max-pairs", "2", "--no-viz", "--out", "run"],
-        tmp_path,
-        PYTHONPATH=str(ROOT),
-    )
+def test_without_httpx_the_reactor_runs(tmp_path: Path) -> None:
+    flags = ["--async", "8", "--kimera-only", "--max-pairs", "2", "--no-viz", "--out", "run"]
+    command = [sys.executable, "-m", "benchmarks.llm_compare", *flags]
+    done = run(command, tmp_path, PYTHONPATH=path_of(hiding(tmp_path, *HTTPX), ROOT))
     assert done.returncode == 0, done.stderr
 
 
-def test_without_httpx_async_says_so_and_becomes_sync(python_without_httpx: str, tmp_path: Path) -> None:
-    gone = run([python_without_httpx, "-c", "import httpx"], tmp_path)
-    assert "ModuleNotFoundError" in gone.stderr
-    done = run(
-        [python_without_httpx, "-m", "benchmarks.llm_compare", "--async", "8", "--simulate", "--judge-only"]
-        + ["--max-pairs", "4", "--no-viz", "--out", "run"],
-        tmp_path,
-        PYTHONPATH=str(ROOT),
+def test_without_httpx_async_says_so_and_becomes_sync(tmp_path: Path) -> None:
+    flags = ["--async", "8", "--simulate", "--judge-only", "--max-pairs", "4", "--no-viz", "--out", "run"]
+    script = (
+        "import sys; from importlib.util import find_spec; assert not find_spec('httpx'); "
+        "from benchmarks.llm_compare import main; sys.exit(main(sys.argv[1:]))"
     )
+    command = [sys.executable, "-c", script, *flags]
+    done = run(command, tmp_path, PYTHONPATH=path_of(hiding(tmp_path, *HTTPX), ROOT))
     assert done.returncode == 0, done.stderr
     assert "httpx is not installed" in done.stderr
-    judge = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"]["simulated-judge"]
-    assert (judge["mode"], judge["answered"], judge["concurrency"], judge["concurrency_used"]) == (
-        "sync",
-        4,
-        8,
-        1,
-    )
+    judge = detectors_of(tmp_path / "run")["simulated-judge"]
+    told = [judge[name] for name in ("mode", "answered", "concurrency", "concurrency_used")]
+    assert told == ["sync", 4, 8, 1]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from commands import ended
+from simulators import QUICK, SimulatorThread
 
 from benchmarks.datasets import load_dataset
 from benchmarks.judge.prompts import load_prompt
@@ -53,12 +54,10 @@ def compare(
     return ended(main, [*arguments, *([] if viz else ["--no-viz"])], cwd, {**environment, **more})
 
 
-def judge_of(max_pairs: int) -> SimulatorProcess:
-    """A judge without faults or latency that knows this many of the embedded pairs."""
+def judge_of(max_pairs: int, config: SimulatorConfig = QUICK) -> SimulatorThread:
+    """A judge that knows this many of the embedded pairs; by default without faults or latency."""
     dataset = load_dataset(max_pairs=max_pairs)
-    return SimulatorProcess(
-        SimulatorConfig(latency_ms=0), answers_for(dataset, load_prompt("same-event").question)
-    )
+    return SimulatorThread(config, answers_for(dataset, load_prompt("same-event").question))
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -254,7 +253,7 @@ def test_without_labels_metrics_are_absent_not_invented(environment: dict[str, s
 
 def test_the_key_is_in_no_output_and_no_file(environment: dict[str, str], tmp_path: Path) -> None:
     key = "sk-very-secret-1234567890"
-    with SimulatorProcess(SimulatorConfig(latency_ms=0, api_key="another"), {}) as judge:
+    with SimulatorThread(SimulatorConfig(latency_ms=0, api_key="another"), {}) as judge:
         done = compare(
             environment,
             tmp_path,
@@ -406,7 +405,7 @@ def test_failed_pairs_are_told_last_and_end_in_a_failure_if_they_are_too_many(
 ) -> None:
     dataset = load_dataset(max_pairs=20)
     withholding = SimulatorConfig(latency_ms=0, content_filter=0.5)
-    with SimulatorProcess(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
+    with SimulatorThread(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
         options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--async", 2)
         done = compare(environment, tmp_path, *options, "--max-failed", allowed, "--out", "run")
     last = done.stderr.splitlines()[-1]
@@ -421,7 +420,7 @@ def test_failed_pairs_are_told_last_and_end_in_a_failure_if_they_are_too_many(
 def test_a_run_that_goes_on_in_sync_mode_says_so(environment: dict[str, str], tmp_path: Path) -> None:
     dataset = load_dataset(max_pairs=20)
     withholding = SimulatorConfig(latency_ms=0, content_filter=0.5)
-    with SimulatorProcess(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
+    with SimulatorThread(withholding, answers_for(dataset, load_prompt("same-event").question)) as judge:
         options = ("--judge-only", "--base-url", judge.base_url, "--max-pairs", 20, "--max-failed", 1)
         compare(environment, tmp_path, *options, "--async", 4, "--out", "run")
         done = compare(environment, tmp_path, "--resume", "run", "--async", 1)

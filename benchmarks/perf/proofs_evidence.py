@@ -25,13 +25,16 @@ MARGIN = 0.02
 RISK = 0.02
 ERRORS = 0.05  # of the simulated judge
 MANY = 2_000_000  # pairs that stand for all pairs
+REPEATED_SMALL = 25  # times, which shows that a proof runs, and a gross error
 MAX_REJECTED = 0.064  # of what should be 5 %, in 1,000 repetitions
 
 
 def coverage(bench: Bench) -> Iterator[ProofFinding]:
     """Every 95 % interval holds what is true of all pairs about as often as it says."""
     for n in (200,) if bench.small else (200, 1000):
-        for name, share in _covered(n, bench.size(1000, 60), bench.size(MANY, MANY // 10)).items():
+        for name, share in _covered(
+            n, bench.size(1000, REPEATED_SMALL), bench.size(MANY, MANY // 10)
+        ).items():
             held = 0.92 <= share <= 0.98 if not bench.small else share >= 0.85
             yield ProofFinding(f"95 % interval of {name}, n={n:,}", "92 to 98 %", f"{share:.1%}", held)
 
@@ -57,7 +60,7 @@ def scored(random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray,
 
 def tests_of_two(bench: Bench) -> Iterator[ProofFinding]:
     """Tests reject as often as they may where they should not, and often where they should."""
-    repetitions = bench.size(1000, 60)
+    repetitions = bench.size(1000, REPEATED_SMALL)
     maximum = MAX_REJECTED if not bench.small else 0.15
     for n in (200, 1000):
         share = _claimed(n, 0.0, repetitions, lambda p, _: p < 0.05)
@@ -99,7 +102,7 @@ def _claimed(
 
 def cascade_bounds(bench: Bench) -> Iterator[ProofFinding]:
     """The bounds of a cascade hold on the pairs beside its sample; the judge errs at random on 5 %."""
-    repetitions = bench.size(1000, 60)
+    repetitions = bench.size(1000, REPEATED_SMALL)
     for n, maximum in ((1000, None), (5000, None), (5000, 0.3)):
         for name, share in _broken(n, maximum, repetitions).items():
             limited = "" if maximum is None else f", at most {maximum:.0%} sent"

@@ -151,26 +151,32 @@ KINDS: dict[str, dict[str, Any]] = {
     "filters in other words": {"content_filter": 0.2, "foreign_filters": True},
 }
 REFUSED = ("max_completion_tokens", "temperature", "response_format")
+SMALL_STEP = 6  # tests ask simulators of every kind in threads of their own
+
+
+def kind_of_endpoint(name: str) -> SimulatorConfig:
+    settings = KINDS[name]
+    refuses = REFUSED if "refusal_shape" in settings else ()
+    told: dict[str, Any] = {"latency_ms": 5.0, "refuses": refuses, **settings}
+    return SimulatorConfig(**told)
 
 
 def kinds(bench: Bench) -> Iterator[ProofFinding]:
     """Ways to refuse, by shape: every pair that can be answered is, and what never heals is asked once."""
-    pairs = bench.size(200, 20)
+    pairs, step = bench.size(200, 20), bench.size(1, SMALL_STEP)
+    tried = list(KINDS)[::step]
     unanswered: list[str] = []
-    for name, settings in KINDS.items():
-        refuses = REFUSED if "refusal_shape" in settings else ()
-        told: dict[str, Any] = {"latency_ms": 5.0, "refuses": refuses, **settings}
-        config = SimulatorConfig(**told)
-        run = _judge(bench, config, pairs, 4)
+    for name in tried:
+        run = _judge(bench, kind_of_endpoint(name), pairs, 4)
         withheld = run.detector.errors.get("content_filter", 0)
         if int(run.detector.answered.sum()) + withheld < pairs or (withheld and "filters" not in name):
             unanswered.append(f"{name}: {run.detector.errors}")
     shown = f" ({unanswered[0]})" if unanswered else ""
-    share = f"{len(KINDS) - len(unanswered)} of {len(KINDS)}"
+    share = f"{len(tried) - len(unanswered)} of {len(tried)}"
     yield ProofFinding(
         "kinds of endpoint of which every pair that can be answered is", "all", share + shown, not unanswered
     )
-    for gone in GONE[1:]:
+    for gone in GONE[1::step]:
         run = _judge(bench, SimulatorConfig(latency_ms=5.0, gone=gone), pairs, 1)
         requests = run.stats["requests"]
         yield ProofFinding(f"requests until the run ends, {gone} gone", "1", f"{requests}", requests == 1)

@@ -68,12 +68,12 @@ class Ranking:
     def counts(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(contradictions, pairs) that score at least a threshold, as it falls over the distinct scores.
 
-        weights: float64 (n,), how often a resample has each pair, in their order; None for once.
+        weights: float64 (..., n), how often a resample has each pair, in their order; None for once.
         """
         if weights is None:
             return np.cumsum(self._truth)[self._last_of_ties], self._last_of_ties + 1
-        hits = np.cumsum(weights * self._truth)
-        return hits[self._last_of_ties], np.cumsum(weights)[self._last_of_ties]
+        hits, called = np.cumsum(weights * self._truth, axis=-1), np.cumsum(weights, axis=-1)
+        return hits.take(self._last_of_ties, axis=-1), called.take(self._last_of_ties, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class OfScores:
 class OfRanking:
     """Of the order of the scores: of the counts of a `Ranking`."""
 
-    formula: Callable[[np.ndarray, np.ndarray], float]
+    formula: Callable[[np.ndarray, np.ndarray], Floats]
 
     def value(self, truth: np.ndarray, verdicts: np.ndarray, scores: np.ndarray) -> float:
-        return self.formula(*Ranking(truth, scores).counts())
+        return float(self.formula(*Ranking(truth, scores).counts()))
 
 
 @dataclass(frozen=True)

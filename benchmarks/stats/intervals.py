@@ -6,8 +6,9 @@ the variance is taken over. `clusters` is int64 (n,), numbers from 0 without gap
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ RANKED = {figure.name: figure.of for figure in QUALITY if isinstance(figure.of, 
 LOSSES = {figure.name: figure.of for figure in QUALITY if isinstance(figure.of, MeanLoss)}
 RESAMPLED = (*RANKED, *LOSSES)
 NUMBERS_AT_ONCE = 4_000_000  # of a bootstrap's table of draws
+NUMBERS_IN_CACHE = 20_000  # of a table of resamples
 NEIGHBOURS = (1, 2, 3, 2, 1)  # weights of a bin and of two on either side
 PATTERN_KNOWN = 0.8  # of the error that is allowed; the rest is for the smoothed gaps' own (by simulation)
 MAX_UNDEFINED = 0.05  # share of draws in which a metric may have no value
@@ -221,17 +223,15 @@ class WeightedScores:
     def intervals(self, seed: int, draws: int = DRAWS, level: float = LEVEL) -> dict[str, Interval | str]:
         """BCa intervals of `RESAMPLED`, or the reason why there is none."""
         random = np.random.default_rng(seed)
-        everyone = np.ones(self._size)
+        everyone = np.ones((1, self._size))
         resamples = (
             np.bincount(random.integers(self._size, size=self._size), minlength=self._size)
             for _ in range(draws)
         )
-        drawn = np.array([self._figures(times) for times in resamples])
+        drawn = self._figures_of_all(resamples)
         groups = np.arange(self._size) % min(self._size, MAX_GROUPS)
-        left_out = np.array(
-            [self._figures(everyone * (groups != group)) for group in range(groups.max() + 1)]
-        )
-        estimates = self._figures(everyone)
+        left_out = self._figures_of_all(groups != group for group in range(groups.max() + 1))
+        (estimates,) = self._figures(everyone)
         intervals: dict[str, Interval | str] = {}
         for column, name in enumerate(RESAMPLED):
             try:
@@ -241,14 +241,19 @@ class WeightedScores:
                 intervals[name] = str(reason)
         return intervals
 
-    def _figures(self, times: np.ndarray) -> list[float]:
-        """Those of `RESAMPLED`. times: how often each cluster is there."""
-        weights = times[self._clusters].astype(np.float64)
-        if not weights.any():
-            return [float("nan")] * len(RESAMPLED)
+    def _figures_of_all(self, resamples: Iterator[np.ndarray]) -> np.ndarray:
+        """Of so many at once that their tables stay in a processor's cache."""
+        rows = max(1, NUMBERS_IN_CACHE // len(self._clusters))
+        blocks = iter(lambda: list(islice(resamples, rows)), [])
+        return np.concatenate([self._figures(np.array(block)) for block in blocks])
+
+    def _figures(self, times: np.ndarray) -> np.ndarray:
+        """Those of `RESAMPLED`, float64 (r, figures). times: (r, clusters), how often each is there."""
+        weights = times.take(self._clusters, axis=1).astype(np.float64)
         ranked = self._ranking.counts(weights)
-        losses = (self._losses @ weights) / weights.sum()
-        return [*(figure.formula(*ranked) for figure in RANKED.values()), *losses.tolist()]
+        with np.errstate(invalid="ignore"):  # of a resample that holds nothing: NaN
+            losses = (weights @ self._losses.T) / weights.sum(axis=1, keepdims=True)
+        return np.column_stack([*(figure.formula(*ranked) for figure in RANKED.values()), losses])
 
 
 def calibration_error_interval(

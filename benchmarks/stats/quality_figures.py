@@ -65,12 +65,15 @@ def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(times_above(truth, scores)[positive].sum() / (positive.sum() * (~positive).sum()))
 
 
-def average_precision(found: np.ndarray, called: np.ndarray) -> float:
-    """Of the counts of a `Ranking`, without interpolation."""
-    if found[-1] in (0, called[-1]):
-        return float("nan")
+def average_precision(found: np.ndarray, called: np.ndarray) -> Floats:
+    """Of the counts of a `Ranking`, without interpolation: shape (..., thresholds) to (...)."""
+    all_found = found[..., -1]
     precision = found / np.maximum(called, 1e-300)  # a resample may leave out the highest scores
-    return float((precision * np.diff(found, prepend=0)).sum() / found[-1])
+    hits = np.array(found)
+    hits[..., 1:] -= found[..., :-1]
+    with np.errstate(invalid="ignore"):
+        mean = (precision * hits).sum(axis=-1) / all_found
+    return np.where((all_found == 0) | (all_found == called[..., -1]), np.nan, mean)
 
 
 def squared_error(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:

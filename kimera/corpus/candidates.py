@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from usearch.index import Index
 
 ROWS_PER_BLOCK = 4096
+EXACT_ROWS = 512  # fewer are all compared sooner than the graph's process starts
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64  # of the graph (Malkov and Yashunin 2018)
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’-][^\W_]+)*")  # 3.5, 14:30 and 2026-01-31 are words too
 
@@ -68,11 +69,15 @@ def nearest(
 ) -> np.ndarray:
     """Of each unit vector the `count` nearest others, nearest first: int32 of shape (n, count).
 
-    -1 where there are fewer. Approximate: a graph of small worlds. It is built by one thread, so that the
-    same vectors give the same neighbours; on_progress is told of rows twice, as they go in and are looked up.
+    -1 where there are fewer. Exact for up to EXACT_ROWS rows; of more, approximate: a graph of small worlds.
+    It is built by one thread, so that the same vectors give the same neighbours. on_progress is told of rows
+    twice, as they go in and are looked up.
     """
     if find_spec("usearch") is None:
         raise UserError(f"finding neighbours needs usearch; run: {how_to_install('scan')}")
+    if len(vectors) <= EXACT_ROWS:
+        on_progress(2 * len(vectors))
+        return _nearest_of_few(vectors, count)
     blocks = [(at, vectors[at : at + ROWS_PER_BLOCK]) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
     tasks = [(at, block, asked) for asked in (0, min(count + 1, len(vectors))) for at, block in blocks]
     neighbours = np.full((len(vectors), count), -1, dtype=np.int32)
@@ -84,6 +89,13 @@ def nearest(
                 neighbours[at : at + len(block)] = _others(keys, np.arange(at, at + len(block)), count)
             on_progress(len(block))
     return neighbours
+
+
+def _nearest_of_few(vectors: np.ndarray, count: int) -> np.ndarray:
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, : min(count, len(vectors) - 1)]
+    return np.pad(order.astype(np.int32), ((0, 0), (0, count - order.shape[1])), constant_values=-1)
 
 
 class _Search:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import IO, cast
@@ -37,7 +37,6 @@ _SAMPLE = 1 << 16
 _STRAY_BYTE = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of a byte that is not valid
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # what cp932 makes of most single bytes of Latin letters
-_NOT_ASCII_LINE = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _MARKS = (  # UTF-32's begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -138,7 +137,8 @@ def _narrow_encoding(start: bytes, file: IO[bytes]) -> Encoding:
         stray += strays
         valid += len(text) - len(text.encode("ascii", "ignore")) - strays
         if len(sample) < _SAMPLE:
-            sample += b"".join(_NOT_ASCII_LINE.findall(block))[: _SAMPLE - len(sample)]
+            telling = (line for line in BytesIO(block) if not line.isascii())
+            sample += b"".join(telling)[: _SAMPLE - len(sample)]
     return Encoding() if stray <= valid else _guess(bytes(sample))
 
 

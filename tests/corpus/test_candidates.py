@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimera.corpus.candidates import ROWS_PER_BLOCK, nearest, rare_word_pairs, related_pairs, screen
+from kimera.corpus.candidates import (
+    EXACT_ROWS,
+    ROWS_PER_BLOCK,
+    nearest,
+    rare_word_pairs,
+    related_pairs,
+    screen,
+)
 from kimera.corpus.scan_rule import Rule
 from kimera.models.head import ContradictionHead
 from kimera.reactor import SHIPPED_HEAD
@@ -33,13 +40,20 @@ def related(texts: list[str], vectors: np.ndarray, rule: Rule) -> list[tuple[int
 
 
 def test_neighbours_are_the_nearest_others_in_order() -> None:
-    vectors = unit_vectors(500)
+    vectors = unit_vectors(EXACT_ROWS + 100)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
     exact = np.argsort(-cosines, axis=1)[:, :8]
     found = nearest(vectors, 8)
-    assert (found != np.arange(500)[:, None]).all()
+    assert (found != np.arange(len(vectors))[:, None]).all()
     assert np.mean([len(set(a) & set(b)) for a, b in zip(found, exact, strict=True)]) > 7.8
+
+
+def test_the_neighbours_of_few_vectors_are_exact() -> None:
+    vectors = unit_vectors(EXACT_ROWS)
+    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.fill_diagonal(cosines, -2)
+    assert (nearest(vectors, 8) == np.argsort(-cosines, axis=1)[:, :8]).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
@@ -62,7 +76,7 @@ def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: floa
     code = (
         "import numpy as np\nfrom kimera.corpus.candidates import nearest\n"
         "vectors = np.random.default_rng(0).normal(size=(4096, 64)).astype(np.float32)\n"
-        "nearest(vectors[:10], 3)\nprint(flush=True)\nwhile True:\n    nearest(vectors, 30)"
+        "nearest(vectors[:1000], 3)\nprint(flush=True)\nwhile True:\n    nearest(vectors, 30)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
@@ -76,7 +90,7 @@ def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: floa
 
 
 def test_finding_neighbours_loads_nothing_that_torch_would_hang_beside() -> None:
-    nearest(unit_vectors(5), 2)
+    nearest(unit_vectors(EXACT_ROWS + 1), 2)
     assert "usearch" not in sys.modules
 
 

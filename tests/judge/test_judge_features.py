@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from benchmarks.judge.prompts import Prompt
 from benchmarks.judge.retries import RetryPolicy
 from benchmarks.judge.transports import HttpxTransport
 from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.perf.proofs_judge import KINDS, kind_of_endpoint
+from benchmarks.simulator.simulation import GONE
 from kimera.pairs import Failure, Verdict
 
 PROMPT = Prompt("test", "1", "", question("{text1}", "{text2}"))
@@ -130,6 +133,24 @@ def test_an_endpoint_that_refuses_parameters_is_asked_without_them() -> None:
     assert client.endpoint.form.optional == ()
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_every_pair_is_answered_in_whatever_shape_an_endpoint_refuses(name: str) -> None:
+    """But those that it withholds for their content."""
+    with SimulatorThread(kind_of_endpoint(name)) as judge:
+        outcomes, _ = outcomes_of(judge, 12, max_concurrent=4)
+    failed = Counter(outcome.result.kind for outcome in outcomes if isinstance(outcome.result, Failure))
+    assert set(failed) <= ({"content_filter"} if "filters" in name else set())
+    assert answered(outcomes) == 12 - failed.total()
+
+
+@pytest.mark.parametrize("gone", GONE[1:])
+def test_what_is_gone_for_good_is_asked_for_once(gone: str) -> None:
+    with SimulatorThread(replace(QUICK, gone=gone)) as judge:
+        outcomes, _ = outcomes_of(judge, 12, max_concurrent=1)
+        assert judge.stats()["requests"] == 1
+    assert answered(outcomes) == 0
+
+
 def test_a_judge_that_thinks_first_gets_more_room() -> None:
     with SimulatorThread(replace(QUICK, reasoning_tokens=3_000)) as judge:
         outcomes, client = outcomes_of(judge, 10, max_concurrent=2)
@@ -142,7 +163,9 @@ def test_headers_of_the_users_own_are_sent() -> None:
     with RawServer(saying(http_reply(400, b"{}"))) as server:
 
         async def run() -> None:
-            async with AsyncOpenAIClient(base_url=server.url, headers={"X-Team": "blue"}) as client:
+            async with AsyncOpenAIClient(
+                base_url=server.url, headers={"X-Team": "blue"}, policy=SOON
+            ) as client:
                 assert isinstance((await client.judge("a", "b")).result, Failure)
 
         asyncio.run(run())

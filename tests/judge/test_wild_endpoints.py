@@ -325,19 +325,19 @@ def test_a_reset_told_as_a_moment_says_when_to_come_back(serve: Serve, name: str
 @pytest.mark.parametrize(
     "reply",
     [
-        canned(429, [{"error": {"message": "Quota used up", "details": [{"retryDelay": "0.6s"}]}}]),
-        canned(429, {"error": {"message": "Rate limit. Please try again in 600 milliseconds."}}),
-        canned(429, {"error": {"message": "slow"}, "retry_after_ms": 600}),
-        canned(503, {"error": "The model is currently loading", "estimated_time": 0.6}),
+        canned(429, [{"error": {"message": "Quota used up", "details": [{"retryDelay": "0.3s"}]}}]),
+        canned(429, {"error": {"message": "Rate limit. Please try again in 300 milliseconds."}}),
+        canned(429, {"error": {"message": "slow"}, "retry_after_ms": 300}),
+        canned(503, {"error": "The model is currently loading", "estimated_time": 0.3}),
         canned(
-            200, {"choices": [{"error": {"message": "try again in 0.6s", "code": "rate_limit_exceeded"}}]}
+            200, {"choices": [{"error": {"message": "try again in 0.3s", "code": "rate_limit_exceeded"}}]}
         ),
-        canned(200, {"error": {"message": GATEWAY, "code": 429, "metadata": {"retry_after": 0.6}}}),
+        canned(200, {"error": {"message": GATEWAY, "code": 429, "metadata": {"retry_after": 0.3}}}),
     ],
 )
 def test_no_pair_is_asked_again_before_the_endpoint_said(serve: Serve, reply: Canned) -> None:
     moments: dict[str, list[float]] = {}
-    answer = for_a_while(0.5, reply)
+    answer = for_a_while(0.2, reply)
 
     def noting(asked: Asked) -> Canned:
         moments.setdefault(asked.question, []).append(time.monotonic())
@@ -346,7 +346,7 @@ def test_no_pair_is_asked_again_before_the_endpoint_said(serve: Serve, reply: Ca
     assert run(serve(noting)) == {True: PAIRS}
     again = [asked[1] - asked[0] for asked in moments.values() if len(asked) > 1]
     assert again
-    assert min(again) >= 0.6
+    assert min(again) >= 0.3
 
 
 @pytest.mark.parametrize(

@@ -90,22 +90,22 @@ HUB_SCRIPT = """
 import sys
 from kimera.detectors import NLIModel
 from kimera.errors import UserError
-try:
-    detector = NLIModel(sys.argv[1], revision=sys.argv[2] or None, precision="float32", cache=None)
-    [verdict] = detector.detect([("a dog sleeps", "no dog sleeps")])
-    print(verdict.score, detector.settings["revision"], "torch" in sys.modules, "transformers" in sys.modules)
-except UserError as error:
-    print(error)
+for name, _, revision in (word.partition("@") for word in sys.argv[1:]):
+    try:
+        detector = NLIModel(name, revision=revision or None, precision="float32", cache=None)
+        [verdict] = detector.detect([("a dog sleeps", "no dog sleeps")])
+        frameworks = "torch" in sys.modules, "transformers" in sys.modules
+        print(verdict.score, detector.settings["revision"], *frameworks)
+    except UserError as error:
+        print(error)
 """
 
 
-def from_hub(
-    name: str, revision: str, cache: Path, address: str = NOBODY
-) -> subprocess.CompletedProcess[str]:
-    """The first verdict of a model by its name, of the hub at this address."""
+def from_hub(cache: Path, *names: str, address: str = NOBODY) -> subprocess.CompletedProcess[str]:
+    """A line for each model (NAME or NAME@REVISION): its first verdict; of the hub at this address."""
     environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": address}
     environment.pop("HF_HUB_OFFLINE", None)
-    command = [sys.executable, "-c", HUB_SCRIPT, name, revision]
+    command = [sys.executable, "-c", HUB_SCRIPT, *names]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
 
 
@@ -116,15 +116,15 @@ def test_a_name_is_fetched_from_the_hub_once(nli_model: Callable[..., Path], tmp
     shutil.copytree(nli_model("bert"), folder / "checkpoint-10")
     cache = tmp_path / "cache"
     with hub_of("somebody/nli", folder) as (address, asked):
-        fetched = from_hub("somebody/nli", "", cache, address)
+        fetched = from_hub(cache, "somebody/nli", address=address)
         assert fetched.stdout.split()[1] == COMMIT, fetched.stderr
         assert f"/somebody/nli/resolve/{COMMIT}/model.safetensors" in asked
         assert not [path for path in asked if "pytorch_model" in path or "checkpoint-10/" in path]
         asked.clear()
-        again = from_hub("somebody/nli", "main", cache, address)
-        assert (again.stdout.split()[:2], asked) == (fetched.stdout.split()[:2], [])
-        missing = from_hub("somebody/other", "", cache, address)
-        assert "no public model of the Hugging Face hub" in missing.stdout
+        again = from_hub(cache, "somebody/nli@main", "somebody/other", address=address)
+        assert again.stdout.split()[:2] == fetched.stdout.split()[:2]
+        assert not [path for path in asked if "somebody/nli" in path]
+        assert "no public model of the Hugging Face hub" in again.stdout
 
 
 @pytest.mark.slow
@@ -138,10 +138,9 @@ def test_a_name_is_looked_for_in_the_local_cache_of_the_hub(
     [expected] = NLIModel(nli_model("bert"), precision="float32", cache=None).detect(
         [("a dog sleeps", "no dog sleeps")]
     )
-    cached = from_hub("somebody/nli", "", tmp_path)
+    cached = from_hub(tmp_path, "somebody/nli", "somebody/other")
     assert isinstance(expected, Verdict)
-    assert cached.stdout.split() == [str(expected.score), COMMIT, "False", "False"]
+    assert cached.stdout.splitlines()[0].split() == [str(expected.score), COMMIT, "False", "False"]
     assert f"revision {COMMIT}, from the local cache of the Hugging Face hub" in cached.stderr
-    missing = from_hub("somebody/other", "", tmp_path)
-    assert "the hub cannot be reached" in missing.stdout
-    assert "hf download somebody/other" in missing.stdout
+    assert "the hub cannot be reached" in cached.stdout
+    assert "hf download somebody/other" in cached.stdout

@@ -67,7 +67,7 @@ def test_the_report_bills_what_was_served(bench: Bench) -> None:
     assert missed(proofs_judge.cost, bench) == []
 
 
-def test_every_pair_is_answered_in_whatever_shape_an_endpoint_refuses(bench: Bench) -> None:
+def test_of_some_kinds_of_endpoint_every_pair_is_answered(bench: Bench) -> None:
     assert missed(proofs_judge.kinds, bench) == []
 
 

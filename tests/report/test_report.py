@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import re
@@ -15,7 +16,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import GUESSES, LABELLED, RUNS, SOME_FAILED, UNLABELLED, judge, reactor, rows_of, run_of
+from made_runs import (
+    GUESSES,
+    LABELLED,
+    RUNS,
+    SOME_FAILED,
+    UNLABELLED,
+    judge,
+    reactor,
+    rows_of,
+    run_of,
+    summary_of,
+)
 
 from benchmarks.report import (
     build_summary,
@@ -56,15 +68,25 @@ EVERY_LATENCY = {"mean", "p50", "p95", "p99"}
 
 
 @pytest.fixture(params=RUNS)
-def run(request: pytest.FixtureRequest) -> RunResult:
-    return RUNS[request.param]()
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def run(kind: str) -> RunResult:
+    return RUNS[kind]()
+
+
+@pytest.fixture
+def summary(kind: str) -> dict[str, Any]:
+    return summary_of(kind)
 
 
 # summary.json
 
 
-def test_each_metric_is_a_number_or_absent_with_a_reason(run: RunResult) -> None:
-    for detector in build_summary(run)["detectors"].values():
+def test_each_metric_is_a_number_or_absent_with_a_reason(summary: dict[str, Any]) -> None:
+    for detector in summary["detectors"].values():
         absent = detector["absent"]
         for holder, names, prefix in (
             (detector, EVERY_METRIC, ""),
@@ -75,8 +97,7 @@ def test_each_metric_is_a_number_or_absent_with_a_reason(run: RunResult) -> None
                 assert absent.get(prefix + name, "a reason")
 
 
-def test_every_interval_stands_beside_its_figure(run: RunResult) -> None:
-    summary = build_summary(run)
+def test_every_interval_stands_beside_its_figure(summary: dict[str, Any]) -> None:
     for detector in summary["detectors"].values():
         for name, (low, high) in detector["intervals"].items():
             assert low <= high
@@ -98,29 +119,28 @@ def test_who_is_better_is_said_with_its_test() -> None:
     assert "20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)" in few
 
 
-def test_the_summary_is_strict_json(run: RunResult) -> None:
-    summary = build_summary(run)
+def test_the_summary_is_strict_json(summary: dict[str, Any]) -> None:
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
 def test_the_summary_tells_what_was_asked_for_and_used() -> None:
-    detectors = build_summary(RUNS["two detectors"]())["detectors"]
+    detectors = summary_of("two detectors")["detectors"]
     assert (detectors["kimera"]["workers"], detectors["kimera"]["workers_used"]) == (4, 2)
     assert (detectors["gpt-4o-mini"]["concurrency"], detectors["gpt-4o-mini"]["concurrency_used"]) == (8, 8)
 
 
 def test_failed_pairs_are_counted_by_kind() -> None:
-    detector = build_summary(RUNS["two detectors"]())["detectors"]["gpt-4o-mini"]
+    detector = summary_of("two detectors")["detectors"]["gpt-4o-mini"]
     assert (detector["answered"], detector["failed"], detector["errors"]) == (17, 3, {"timeout": 3})
 
 
 def test_every_two_detectors_have_an_agreement() -> None:
-    agreement = build_summary(RUNS["four detectors"]())["agreement"]
+    agreement = summary_of("four detectors")["agreement"]
     assert len({(entry["a"], entry["b"]) for entry in agreement}) == 6
 
 
 def test_counts_of_the_dataset_are_those_of_the_pairs_that_ran() -> None:
-    assert build_summary(RUNS["one pair"]())["dataset"]["labelled"] == 1
+    assert summary_of("one pair")["dataset"]["labelled"] == 1
 
 
 def test_contradictions_are_counted_where_there_are_labels_and_nowhere_else() -> None:
@@ -141,10 +161,10 @@ def sources(*names: str) -> np.ndarray:
 
 def test_scores_are_counted_by_where_they_come_from() -> None:
     told = replace(judge(SOME_FAILED[:4]), score_sources=sources("stated", "verdict", "stated", ""))
-    assert summary_of(told, LABELLED[:4])["score_sources"] == {"stated": 2, "verdict": 1}
+    assert told_of(told, LABELLED[:4])["score_sources"] == {"stated": 2, "verdict": 1}
 
 
-def summary_of(detector: DetectorResult, labels: np.ndarray = LABELLED) -> dict[str, Any]:
+def told_of(detector: DetectorResult, labels: np.ndarray = LABELLED) -> dict[str, Any]:
     return build_summary(run_of(labels, detector))["detectors"][detector.name]
 
 
@@ -158,9 +178,9 @@ UNPRICED = dict.fromkeys(("dollars", *(figure.name for figure in COSTS)), "no pr
 
 def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
     gaps = np.tile(np.array([1, FAILED], dtype=np.int8), (20, 1))
-    once = summary_of(judge(LABELLED))
-    repeated = summary_of(replace(judge(LABELLED, repeat=2), variants=gaps))
-    swapped = summary_of(replace(judge(LABELLED, swap=True), variants=gaps))
+    once = told_of(judge(LABELLED))
+    repeated = told_of(replace(judge(LABELLED, repeat=2), variants=gaps))
+    swapped = told_of(replace(judge(LABELLED, swap=True), variants=gaps))
     gap = "no pair was answered every time"
     assert once["absent"] == {**COARSE, **UNPRICED}
     assert repeated["absent"] == {**COARSE, **UNPRICED, "stability.flip_rate": gap}
@@ -169,7 +189,7 @@ def test_only_what_was_asked_of_a_judge_is_reported_as_missing() -> None:
 
 def test_a_server_without_logprobs_leaves_a_reason_for_the_missing_comparison() -> None:
     asked = replace(judge(LABELLED), settings={"logprobs": True}, stated=np.full(20, 0.7))
-    absent = summary_of(replace(asked, score_sources=sources(*["stated"] * 20)))["absent"]
+    absent = told_of(replace(asked, score_sources=sources(*["stated"] * 20)))["absent"]
     none = dict.fromkeys(
         ("calibration.brier", "calibration.brier_stated"), "no answer came with usable logprobs"
     )
@@ -179,7 +199,7 @@ def test_a_server_without_logprobs_leaves_a_reason_for_the_missing_comparison() 
 def test_confidences_are_compared_on_the_pairs_that_have_both() -> None:
     asked = replace(judge(LABELLED), settings={"logprobs": True}, stated=np.full(20, 0.5))
     some = replace(asked, score_sources=sources(*["logprobs"] * 15, *["verdict"] * 5))
-    told = summary_of(some)
+    told = told_of(some)
     assert told["calibration"]["pairs"] == 15
     assert told["calibration"]["brier_stated"] == pytest.approx(0.25)
     assert "on the 15 labelled pairs that have both kinds" in flat(
@@ -192,7 +212,7 @@ def flat(told: str) -> str:
 
 
 def test_a_judge_with_replies_from_a_cache_has_no_pairs_a_second() -> None:
-    cached = summary_of(replace(judge(LABELLED), from_cache=3))
+    cached = told_of(replace(judge(LABELLED), from_cache=3))
     assert "pairs_per_s" not in cached
     assert cached["absent"] == {**COARSE, **UNPRICED, "pairs_per_s": "replies came from the cache"}
 
@@ -200,14 +220,13 @@ def test_a_judge_with_replies_from_a_cache_has_no_pairs_a_second() -> None:
 # The terminal
 
 
-def test_the_text_fits_a_hundred_columns_of_printable_characters(run: RunResult) -> None:
-    for line in render_text(build_summary(run), colour=False).splitlines():
+def test_the_text_fits_a_hundred_columns_of_printable_characters(summary: dict[str, Any]) -> None:
+    for line in render_text(summary, colour=False).splitlines():
         assert len(line) <= 100
         assert line.isprintable()
 
 
-def test_colour_changes_nothing_but_bold_headings(run: RunResult) -> None:
-    summary = build_summary(run)
+def test_colour_changes_nothing_but_bold_headings(summary: dict[str, Any]) -> None:
     bold = render_text(summary, colour=True)
     assert "\x1b[1m" in bold
     assert re.sub(r"\x1b\[[01]m", "", bold) == render_text(summary, colour=False)
@@ -216,7 +235,7 @@ def test_colour_changes_nothing_but_bold_headings(run: RunResult) -> None:
 @pytest.mark.parametrize("render", [lambda summary: render_text(summary, False), render_markdown])
 class TestBothRenderings:
     def test_a_simulated_judge_is_called_so_wherever_it_is_named(self, render: Callable) -> None:
-        told = flat(render(build_summary(RUNS["two detectors"]())))
+        told = flat(render(summary_of("two detectors")))
         assert told.count("gpt-4o-mini") == told.count("gpt-4o-mini (simulated)") > 0
         assert "not from a language model" in told
 
@@ -225,14 +244,14 @@ class TestBothRenderings:
         assert "simulat" not in render(build_summary(run)).lower()
 
     def test_few_labels_are_called_a_smoke_test(self, render: Callable) -> None:
-        assert "smoke test" in render(build_summary(RUNS["two detectors"]()))
+        assert "smoke test" in render(summary_of("two detectors"))
 
     def test_two_hundred_labels_carry_no_warning(self, render: Callable) -> None:
         many = np.tile(LABELLED, 10)
         assert "Few labels" not in render(build_summary(run_of(many, reactor(many), judge(many))))
 
     def test_missing_metrics_come_with_their_reason(self, render: Callable) -> None:
-        assert "no pair carries a label" in render(build_summary(RUNS["no labels"]()))
+        assert "no pair carries a label" in render(summary_of("no labels"))
 
     @pytest.mark.parametrize(
         ("how", "cell"),
@@ -255,9 +274,7 @@ class TestBothRenderings:
         assert row.strip("| ").removeprefix("mode").strip("| ") == cell
 
     def test_processes_asked_for_and_not_used_are_shown(self, render: Callable) -> None:
-        assert "2 processes (4 requested: not enough work for more)" in render(
-            build_summary(RUNS["one detector"]())
-        )
+        assert "2 processes (4 requested: not enough work for more)" in render(summary_of("one detector"))
 
     @pytest.mark.parametrize(
         ("encoded", "from_cache", "cell"),
@@ -299,7 +316,7 @@ class TestBothRenderings:
         assert "15 of 20 texts and 10 of 40 pairs came from the cache, so its time" in told
 
     def test_failed_pairs_come_with_their_kinds_and_the_remedy(self, render: Callable) -> None:
-        told = flat(render(build_summary(RUNS["two detectors"]())))
+        told = flat(render(summary_of("two detectors")))
         assert "3 of 20 pairs of gpt-4o-mini (simulated) failed (timeout 3)" in told
         assert "--resume asks about them again" in told
 
@@ -315,7 +332,7 @@ class TestBothRenderings:
         assert "$0.0014 if the judge were real (simulated)" in told
 
     def test_amortised_latency_is_called_so(self, render: Callable) -> None:
-        assert "0.9 ms a pair, amortised" in render(build_summary(RUNS["one detector"]()))
+        assert "0.9 ms a pair, amortised" in render(summary_of("one detector"))
 
 
 @pytest.mark.slow
@@ -328,7 +345,7 @@ def test_many_detectors_keep_the_text_at_a_hundred_columns_and_lose_no_name() ->
 
 
 def test_hostile_names_stay_text_in_markdown() -> None:
-    told = render_markdown(build_summary(RUNS["hostile names"]()))
+    told = render_markdown(summary_of("hostile names"))
     assert "<script" not in told
     assert not re.search(r"(?<!\\)`|(?<!\\)\[|https?:/|\x1b", told)
     assert len(re.findall(r"^#+ ", told, re.M)) == len(re.findall(r"^#+ (?:Kimera|[A-Z“])", told, re.M))
@@ -465,9 +482,11 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_figure_is_drawn_for_every_kind_of_run(run: RunResult, tmp_path: Path) -> None:
+def test_a_figure_is_drawn_for_every_kind_of_run(
+    run: RunResult, summary: dict[str, Any], tmp_path: Path
+) -> None:
     path = tmp_path / "comparison.png"
-    draw_comparison(build_summary(run), run, path)
+    draw_comparison(summary, run, path)
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     are_many = len(run.detectors) > 4  # and have a row each
@@ -545,35 +564,46 @@ def without(part: dict[str, Any], figure: str) -> None:
     part["absent"][figure] = "the moon is full"
 
 
-def everything() -> tuple[dict[str, Any], RunResult]:
-    run = run_of(LABELLED, reactor(GUESSES), EVERYTHING)
-    return build_summary(run, prevalence=0.1), run
+WHOLE_RUN = run_of(LABELLED, reactor(GUESSES), EVERYTHING)
+
+
+@pytest.fixture(scope="module")
+def whole_summary() -> dict[str, Any]:
+    return build_summary(WHOLE_RUN, prevalence=0.1)
+
+
+@pytest.fixture
+def everything(whole_summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a run that has each figure; the test's own, to take some away."""
+    return copy.deepcopy(whole_summary)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("figure", figures_that_may_be_absent("detector"))
-def test_whichever_figure_of_a_detector_is_absent_every_format_says_so(tmp_path: Path, figure: str) -> None:
-    summary, run = everything()
-    for part in summary["detectors"].values():
+def test_whichever_figure_of_a_detector_is_absent_every_format_says_so(
+    figure: str, everything: dict[str, Any], tmp_path: Path
+) -> None:
+    for part in everything["detectors"].values():
         without(part, figure)
-    for text in (render_text(summary, colour=False), render_markdown(summary)):
+    for text in (render_text(everything, colour=False), render_markdown(everything)):
         assert "the moon is full" in " ".join(text.split())
-    assert "the moon is full" in render_page(summary, run, PairTable())
+    assert "the moon is full" in render_page(everything, WHOLE_RUN, PairTable())
     if figure in QUALITY:  # the others are in no picture
-        draw_comparison(summary, run, tmp_path / "comparison.png")
+        draw_comparison(everything, WHOLE_RUN, tmp_path / "comparison.png")
 
 
 @pytest.mark.parametrize("figure", figures_that_may_be_absent("agreement"))
-def test_whichever_figure_of_two_detectors_is_absent_every_format_says_so(figure: str) -> None:
-    summary, run = everything()
-    (entry,) = summary["agreement"]
+def test_whichever_figure_of_two_detectors_is_absent_every_format_says_so(
+    figure: str, everything: dict[str, Any]
+) -> None:
+    (entry,) = everything["agreement"]
     without(entry, figure)
-    for text in (render_text(summary, colour=False), render_markdown(summary)):
+    for text in (render_text(everything, colour=False), render_markdown(everything)):
         assert "the moon is full" in " ".join(text.split())
-    assert "the moon is full" in render_page(summary, run, PairTable())
+    assert "the moon is full" in render_page(everything, WHOLE_RUN, PairTable())
 
 
-def test_a_figure_without_a_label_is_called_by_its_name() -> None:
-    summary, _ = everything()
-    summary["detectors"]["kimera"]["absent"]["brand_new.figure_of_merit"] = "the moon is full"
-    assert "No brand new: figure of merit for kimera: the moon is full." in render_text(summary, colour=False)
+def test_a_figure_without_a_label_is_called_by_its_name(everything: dict[str, Any]) -> None:
+    everything["detectors"]["kimera"]["absent"]["brand_new.figure_of_merit"] = "the moon is full"
+    told = render_text(everything, colour=False)
+    assert "No brand new: figure of merit for kimera: the moon is full." in told

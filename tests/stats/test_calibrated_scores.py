@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -35,6 +35,7 @@ def test_a_known_distortion_is_undone_to_the_noise(method: MapName) -> None:
 
 
 @each_method
+@settings(max_examples=20)
 @given(fold=st.integers(0, FOLDS - 1), seed=st.integers(0, 5))
 def test_the_labels_of_a_fold_do_not_change_its_scores(method: MapName, fold: int, seed: int) -> None:
     labels, _, scores = distorted(300, seed)
