@@ -61,7 +61,7 @@ def test_ctrl_c_during_the_imports_of_a_command_is_130_without_a_traceback(
 def test_however_often_it_is_pressed_the_reactor_on_processes_ends_without_a_traceback(
     tmp_path: Path, wait_for: str, times: int
 ) -> None:
-    rows = ({"text1": f"Door {n} is open.", "text2": f"Door {n} is shut."} for n in range(1_500))
+    rows = ({"text1": f"Door {n} is open.", "text2": f"Door {n} is shut."} for n in range(3_000))
     (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     flags = ["--kimera-only", "--mp", "2", "--max-pairs", "0", "--no-viz", "--no-cache", "--out", "run"]
     command = [sys.executable, "-m", "benchmarks.llm_compare", "pairs.jsonl", *flags]
