@@ -72,4 +72,4 @@ def read_through_cache(
             bar.update(len(read) - of + done - bar.n)
 
         logits = through_cache(read, model, cache, on_batch=advance).outputs
-    return model.calibrated(logits)[rows]
+    return np.asarray(model.calibrated(logits)[rows])
