@@ -201,10 +201,20 @@ class Reactor(ClosedAtExit):
         return fingerprints
 
     def take_settings(self, settings: Mapping[str, Any]) -> None:
-        """There is nothing to take: its precision is settled when it is made, and `fingerprints` name it."""
+        """Go on in the number formats that these `settings` of an earlier object say it took.
+
+        They are settled when it is made, but for a network that cannot be made for onnxruntime: torch computes
+        that in float32. Raises `UserError` where it cannot go on so.
+        """
+        encoder = self.encoder if self.head else None
+        parts = {"encoder": encoder, "cross_encoder": self.cross_encoder, "deep": self.deep}
+        for name, model in parts.items():
+            mark = settings.get(f"{name}_fingerprint")
+            if model and mark:
+                model.go_on_from(mark)
 
     def settle(self, pairs: Sequence[Pair]) -> None:
-        """There is nothing left to settle, as above."""
+        """There is nothing to settle by pairs."""
 
     @property
     def settings(self) -> dict[str, Any]:
