@@ -203,8 +203,8 @@ class Reactor(ClosedAtExit):
     def take_settings(self, settings: Mapping[str, Any]) -> None:
         """Go on in the number formats that these `settings` of an earlier object say it took.
 
-        They are settled when it is made, but for a network that cannot be made for onnxruntime: torch computes
-        that in float32. Raises `UserError` where it cannot go on so.
+        They are settled when it is made, but for a network that cannot be made for onnxruntime: torch takes
+        that over, in float32. Raises `UserError` where it cannot go on so.
         """
         encoder = self.encoder if self.head else None
         parts = {"encoder": encoder, "cross_encoder": self.cross_encoder, "deep": self.deep}
@@ -224,6 +224,7 @@ class Reactor(ClosedAtExit):
             **({"encoder": self.encoder.name} if self.head else {}),
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
+            "backend_reason": self.runtime.reason,
             "device": self.runtime.device,
             "symmetric": self.symmetric,
             **{f"{part}_fingerprint": mark for part, mark in self.fingerprints.items()},

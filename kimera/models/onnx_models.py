@@ -96,7 +96,7 @@ def open_onnx(
         return OnnxModel(prepared(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 (torch and onnxruntime raise a dozen kinds; each leaves torch)
+    except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
         why = f"no network for onnxruntime could be made ({type(error).__name__}: {error})"
         if is_bound:
             raise UserError(
