@@ -131,10 +131,20 @@ class Reactor(ReactorModels):
         self.stats = ReactorStats(workers_asked=workers)
 
     def take_settings(self, settings: Mapping[str, Any]) -> None:
-        """There is nothing to take: its precision is settled when it is made, and `fingerprints` name it."""
+        """Go on in the number formats that these `settings` of an earlier object say it took.
+
+        They are settled when it is made, but for a network that cannot be made for onnxruntime: torch takes
+        that over, in float32. Raises `UserError` where it cannot go on so.
+        """
+        encoder = self.encoder if self.head else None
+        parts = {"encoder": encoder, "cross_encoder": self.cross_encoder, "deep": self.deep}
+        for name, model in parts.items():
+            mark = settings.get(f"{name}_fingerprint")
+            if model and mark:
+                model.go_on_from(mark)
 
     def settle(self, pairs: Sequence[Pair]) -> None:
-        """There is nothing left to settle, as above."""
+        """There is nothing to settle by pairs."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -144,6 +154,7 @@ class Reactor(ReactorModels):
             **({"encoder": self.encoder.name} if self.head or self._weighs_long_texts else {}),
             "precision": self.runtime.precision,
             "backend": self.runtime.backend,
+            "backend_reason": self.runtime.reason,
             "device": self.runtime.device,
             "symmetric": self.symmetric,
             **({"deep_base_from": self.deep.origin} if self.deep else {}),

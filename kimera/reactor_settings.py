@@ -78,7 +78,8 @@ class ModelSettings:
         "--backend",
         choices=get_args(Backend),
         identity=True,
-        help="library that computes (default: onnx; torch on a GPU and for models that onnx cannot run)",
+        help="library that computes the networks (default: onnx on a CPU; torch on a GPU, and for a network "
+        "that onnx cannot run)",
     )
     precision: Precision | None = option(
         None,

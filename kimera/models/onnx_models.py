@@ -83,18 +83,25 @@ def open_onnx(
     precision: Precision,
     build: Callable[[], onnx.ModelProto],
     threads: int | None,
+    *,
+    is_bound: bool = False,
 ) -> OnnxModel | None:
     """The network on onnxruntime; None with a warning where that fails, so that torch has to do the work.
 
-    For the arguments see `prepared` and `OnnxModel`.
-    Raises `UserError` where `build` does: the model itself is at fault.
+    is_bound: whether outputs that were made with it before have to be gone on with. For the other arguments
+    see `prepared` and `OnnxModel`.
+    Raises `UserError` where `build` does: the model itself is at fault; and where it fails and `is_bound`.
     """
     try:
         return OnnxModel(prepared(folder, name, fingerprint, precision, build), threads)
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 (torch and onnxruntime raise a dozen kinds; each leaves torch)
+    except Exception as error:  # torch and onnxruntime raise a dozen kinds; each leaves torch
         why = f"no network for onnxruntime could be made ({type(error).__name__}: {error})"
+        if is_bound:
+            raise UserError(
+                f"{why}, and earlier verdicts of this run were made with one, in {precision}. Begin a new run"
+            ) from error
         warnings.warn(f"{why}; torch is used, in float32", stacklevel=5)
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kimera.errors import UserError
@@ -18,11 +18,15 @@ Device: TypeAlias = Literal["cpu", "cuda", "mps", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """backend: the library. precision: the number format of weights and sums. device: never "auto"."""
+    """backend: the library. precision: the number format of weights and sums. device: never "auto".
+
+    reason: why this backend, for people; two runtimes that differ in it alone are equal.
+    """
 
     backend: Backend
     precision: Precision
     device: Device
+    reason: str = field(default="", compare=False)
 
     @property
     def on_gpu(self) -> bool:
@@ -43,17 +47,19 @@ class Runtime:
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
-TORCH_ON_CPU = Runtime("torch", "float32", "cpu")
+TORCH_ON_CPU = Runtime("torch", "float32", "cpu", "onnxruntime cannot run this network")
 
 
 def choose_runtime(backend: Backend | None, precision: Precision | None, device: Device) -> Runtime:
     """What was asked for, with what suits the rest: onnxruntime in int8 on a CPU, torch in float16 on a GPU.
 
-    device: "auto" takes a GPU where torch sees one, which means to import it. Raises `UserError` for what
-    cannot go together, and for a device that is not there.
+    Why no other library: docs/performance.md, "Which library computes". device: "auto" takes a GPU where
+    torch sees one, which means to import it. Raises `UserError` for what cannot go together, and for a device
+    that is not there.
     """
     if device != "cpu":
         device = _present(device)
+    reason = "as asked" if backend else "default on a CPU" if device == "cpu" else "only torch runs on a GPU"
     backend = backend or ("onnx" if device == "cpu" else "torch")
     if backend == "onnx" and device != "cpu":
         raise UserError(
@@ -64,7 +70,7 @@ def choose_runtime(backend: Backend | None, precision: Precision | None, device:
         raise UserError(
             f"the precision {precision} is not one of {backend} on {device}; give {' or '.join(possible)}"
         )
-    return Runtime(backend, precision, device)
+    return Runtime(backend, precision, device, reason)
 
 
 def _present(device: Device) -> Device:

@@ -56,6 +56,7 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
         self._given_cache_dir = cache_dir
         self.cache_dir = Path(cache_dir) if cache_dir is not None else default_folder()
         self.threads = threads
+        self._is_bound = False
         self._loaded_s = 0.0
         self._pool = engine.pool(self._prepared, self.doing, worth=worth, per_task=per_task)
 
@@ -127,10 +128,29 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
         if self.runtime.backend != "onnx":
             return None
         precision = self.runtime.precision
-        model = open_onnx(self.cache_dir, self.kind, fingerprint, precision, build, self.threads)
+        model = open_onnx(
+            self.cache_dir, self.kind, fingerprint, precision, build, self.threads, is_bound=self._is_bound
+        )
         if model is None:
             self.runtime = TORCH_ON_CPU
         return model
+
+    def go_on_from(self, output_fingerprint: str) -> None:
+        """Make outputs as those were made that go by this name, or none.
+
+        Raises `UserError` where that cannot be had here. Without this call a model whose network cannot be
+        made for onnxruntime turns to torch in float32, and outputs of two sorts would stand side by side.
+        """
+        asked = self.runtime
+        if self.output_fingerprint != output_fingerprint and asked.backend == "onnx":
+            self.runtime = TORCH_ON_CPU  # onnxruntime may have failed then
+        if self.output_fingerprint != output_fingerprint:
+            self.runtime = asked
+            raise UserError(
+                f"the {self.kind} {self.name} would compute on {asked.backend} in {asked.precision}, and "
+                "earlier verdicts of this run were made otherwise. Begin a new run"
+            )
+        self._is_bound = True
 
     def settle(self) -> None:
         """Find out whether onnxruntime can do the work, before `output_fingerprint` is relied on."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_models import random_weights, write_tiny_model
 
+from kimera.errors import UserError
 from kimera.models.cross_encoder import CrossEncoder
 from kimera.models.cross_encoder_weights import CrossEncoderWeights
 from kimera.models.row_quantisation import quantise_rows
@@ -113,6 +114,25 @@ def test_where_no_network_can_be_made_torch_does_the_work(
         np.testing.assert_allclose(
             found, CrossEncoder(weights, folder, backend="torch").logits(PAIRS), atol=1e-5
         )
+
+
+def test_what_goes_on_from_earlier_outputs_is_computed_as_they_were(
+    folder: Path, weights: CrossEncoderWeights, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    int8, exact, again, other = (
+        CrossEncoder(weights, folder, precision=precision, cache_dir=cache_dir)
+        for precision in ("int8", "float32", "int8", "int8")
+    )
+    again.go_on_from(int8.output_fingerprint)
+    assert again.runtime == int8.runtime
+    other.go_on_from(exact.output_fingerprint)  # as where onnxruntime had failed
+    assert other.runtime == TORCH_ON_CPU
+    with pytest.raises(UserError, match="would compute on onnx in float32, and earlier verdicts"):
+        exact.go_on_from(int8.output_fingerprint)
+    assert exact.runtime.backend == "onnx"
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as where that package is broken
+    with pytest.raises(UserError, match=r"no network .* were made with one, in int8\. Begin a new run"):
+        again.logits(PAIRS)
 
 
 def test_where_no_file_can_be_written_the_network_works_from_memory(

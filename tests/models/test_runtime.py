@@ -25,6 +25,13 @@ def test_a_cpu_runs_onnxruntime_in_int8_unless_told_otherwise():
     assert choose_runtime("torch", "float16", "cpu") == Runtime("torch", "float16", "cpu")
 
 
+def test_a_runtime_says_why_it_was_taken_and_that_makes_no_other_of_it():
+    default, asked = choose_runtime(None, None, "cpu"), choose_runtime("onnx", "int8", "cpu")
+    assert (default.reason, asked.reason) == ("default on a CPU", "as asked")
+    assert default == asked
+    assert Reactor(backend="onnx", cache=None).settings["backend_reason"] == "as asked"
+
+
 @pytest.mark.parametrize(
     ("backend", "precision", "remedy"),
     [

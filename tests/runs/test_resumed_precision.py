@@ -1,8 +1,9 @@
-"""A run whose NLI model settles on a precision by its first pairs goes on in that precision."""
+"""A run goes on in the number format that it began with, or not at all."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ran(model: Path) -> int:
-    flags = ["--max-pairs", "0", "--local-only", "--no-cache", "--no-viz", "--quiet", "--out", "run"]
-    return main(["pairs.jsonl", "--local", f"nli={model}", *flags])
+    return compared("--local", f"nli={model}", "--max-pairs", "0")
+
+
+def compared(*flags: str) -> int:
+    return main(["pairs.jsonl", "--local-only", "--no-cache", "--no-viz", "--quiet", "--out", "run", *flags])
 
 
 def resumed() -> int:
@@ -109,3 +113,17 @@ def test_a_chain_passes_on_what_its_stages_had_settled(nli_model: Callable[..., 
     first.sources["a"].take_settings({"backend": "onnx", "precision": "float32"})
     again.take_settings(json.loads(json.dumps(first.settings)))
     assert [source.settings["precision"] for source in again.sources.values()] == ["float32", UNSETTLED]
+
+
+@pytest.mark.slow
+def test_a_run_of_the_reactor_never_turns_to_another_number_format(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compared("--reactor", "verify", "--max-pairs", "8") == 0
+    before = scores()
+    cut_short(4)
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "onnxruntime", None)  # as where that package is damaged
+        assert resumed() == 1
+    assert "earlier verdicts of this run were made with one, in int8" in capsys.readouterr().err
+    assert scores() == dict(list(before.items())[:4])  # kept, and none of another sort beside them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,6 +14,8 @@ from made_runs import RUNS
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
 from benchmarks.stats.schema import figures, load_schema
+from kimera.models import Backend, Precision
+from kimera.reactor_stages import Stages
 
 SIMULATED = ("--simulate", "--judge-only", "--max-pairs", "20", "--async")
 REAL_RUNS = {
@@ -41,6 +43,12 @@ def faults(validator: Draft202012Validator, summary: Any) -> list[str]:
 def written_by(arguments: tuple[str, ...], folder: Path, code: int = 0) -> Any:
     assert main([*arguments, "--no-viz", "--quiet", "--json", "--out", str(folder)]) == code
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_the_schema_knows_every_choice_of_the_reactor() -> None:
+    settings = load_schema()["$defs"]["settings"]["properties"]
+    for name, choices in {"stages": Stages, "backend": Backend, "precision": Precision}.items():
+        assert settings[name]["enum"] == list(get_args(choices))
 
 
 @pytest.mark.slow
