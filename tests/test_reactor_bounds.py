@@ -59,7 +59,15 @@ def test_a_pair_has_the_score_of_the_stage_that_settled_it(deep: CrossEncoder) -
         assert outcomes[place].score == pytest.approx(by_stage[stage][place], abs=1e-6)
     assert reactor.counts["to_deep"] == 2
     assert reactor.settings["stages"] == "screen,verify,deep"
-    assert set(reactor.fingerprints) == {"encoder", "head", "cross_encoder", "deep", "deep_base", "bounds"}
+    assert set(reactor.fingerprints) == {
+        "encoder",
+        "head",
+        "cross_encoder",
+        "deep",
+        "deep_base",
+        "bounds",
+        "long_texts",
+    }
     assert reactor.settings["deep_base_from"] == "folder"
 
 
