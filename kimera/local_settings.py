@@ -144,10 +144,9 @@ def to_be_fetched(
 ) -> list[str]:
     """Models that are not on this machine, so that making these detectors would fetch them from the hub.
 
-    stages: of a reactor whose name asks for none. Raises UserError where weights of deep are missing.
+    stages: of a reactor whose name asks for none.
     """
     from kimera.models import DEEP_MODEL, DEEP_NAMES, has_deep_base, is_cached  # --help need not wait for it
-    from kimera.shipped_weights import shipped_deep
 
     revisions = _told(local.revision)
     wanted: list[str] = []
@@ -156,8 +155,6 @@ def to_be_fetched(
             revision = revisions.get(stage.title, revisions.get(""))
             wanted += [stage.rest] * (not is_cached(stage.rest, revision))
         if stage.kind == REACTOR and "deep" in (stage.rest or stages or ""):
-            if settings.deep_weights is None:
-                shipped_deep()
             is_named = settings.deep_base in DEEP_NAMES
             wanted += [DEEP_MODEL] * (is_named and not has_deep_base())
     return list(dict.fromkeys(wanted))

@@ -25,7 +25,13 @@ from kimera.models import (
 )
 from kimera.reactor_bounds import StageBounds
 from kimera.reactor_stages import ALL, WEIGHTS, Stage, Stages, stages_of
-from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, base_of, load_bounds, load_head, shipped_deep
+from kimera.shipped_weights import (
+    SHIPPED_BOUNDS,
+    SHIPPED_CROSS_ENCODER,
+    SHIPPED_DEEP,
+    base_of,
+    load_head,
+)
 from kimera.workers import LOCAL, ClosedAtExit, Engine, EngineName, as_engine
 
 __all__ = ["ReactorModels"]
@@ -73,11 +79,12 @@ class ReactorModels(ClosedAtExit):
             of = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
             self.cross_encoder = of if isinstance(of, CrossEncoder) else make(of, base_of(of, self.encoder))
         if "deep" in used:
-            of = shipped_deep() if deep is None else deep
+            of = SHIPPED_DEEP if deep is None else deep
             self.deep = of if isinstance(of, CrossEncoder) else make(of, deep_base)
         self.bounds = None
         if used == ALL:
-            self.bounds = bounds if isinstance(bounds, StageBounds) else load_bounds(bounds)
+            of_stages = SHIPPED_BOUNDS if bounds is None else bounds
+            self.bounds = of_stages if isinstance(of_stages, StageBounds) else StageBounds.load(of_stages)
             self.bounds.require(self.weights)
         given = {"screen": head, "verify": cross_encoder, "deep": deep}
         _require_used(used, {stage for stage, weights in given.items() if weights is not None}, symmetric)

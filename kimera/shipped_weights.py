@@ -14,7 +14,6 @@ from kimera.models import (
     Encoder,
     folder_digest,
 )
-from kimera.reactor_bounds import StageBounds
 
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
@@ -38,24 +37,3 @@ def base_of(weights: str | Path, encoder: Encoder) -> str:
         return DEFAULT_MODEL
     is_base = CrossEncoderWeights.load(weights).base == folder_digest(encoder.folder, encoder.name)
     return encoder.name if is_base else DEFAULT_MODEL
-
-
-def load_bounds(path: str | Path | None) -> StageBounds:
-    """Those of a file, or the shipped ones."""
-    if path is None and not SHIPPED_BOUNDS.is_file():
-        raise UserError(
-            "no bounds between the stages screen, verify and deep are shipped with this version. Find some "
-            f"and pass them: {as_called('kimera train')} FILE --stage bounds --deep-weights WEIGHTS; then "
-            "--stage-bounds BOUNDS on the command line, or Reactor(bounds=BOUNDS)"
-        )
-    return StageBounds.load(SHIPPED_BOUNDS if path is None else path)
-
-
-def shipped_deep() -> Path:
-    if not SHIPPED_DEEP.is_file():
-        raise UserError(
-            "no weights of the stage deep are shipped with this version. Fit some and pass them: "
-            f"{as_called('kimera train')} FILE --stage deep --out WEIGHTS; then --deep-weights WEIGHTS on "
-            "the command line, or Reactor(deep=WEIGHTS)"
-        )
-    return SHIPPED_DEEP

@@ -61,12 +61,9 @@ def test_training_refuses_values_as_every_command_does(
     assert f"argument {flag}: {told}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [["--mp", "2"], ["--no-cache"], ["--cache-dir", "x"]])
-def test_flags_of_the_screen_are_refused_with_the_cross_encoder(
-    flags: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["pairs.csv", "--stage", "verify", *flags]) == 2
-    assert f"{flags[0]} has no effect with --stage verify" in capsys.readouterr().err
+def test_flags_of_the_screen_are_refused_with_the_cross_encoder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pairs.csv", "--stage", "verify", "--mp", "2"]) == 2
+    assert "--mp has no effect with --stage verify" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

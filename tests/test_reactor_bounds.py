@@ -1,6 +1,7 @@
 """The stages before deep settle what they are sure of, within a stated agreement with deep alone."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from tiny_models import random_weights, write_tiny_model
 
 from kimera.errors import UserError
+from kimera.models import DEEP_MODEL, ContradictionHead, CrossEncoderWeights
 from kimera.models.cross_encoder import CrossEncoder
+from kimera.models.deep_base import DEEP_FINGERPRINT
 from kimera.reactor import Reactor
 from kimera.reactor_bounds import Bounds, StageBounds, find_bounds
 from kimera.reactor_settings import ReactorSettings, of_stages
+from kimera.shipped_weights import SHIPPED_BOUNDS, SHIPPED_CROSS_ENCODER, SHIPPED_DEEP, SHIPPED_HEAD
 
 PAIRS = [
     ("A man is sleeping on a sofa.", "A man is running a marathon."),
@@ -35,6 +39,22 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
 def bounded(deep: CrossEncoder, screen: Bounds, verify: Bounds) -> Reactor:
     anything = StageBounds(screen, verify, 0.99, {}, 1000, 0.5)
     return Reactor(cache=None, stages="screen,verify,deep", deep=deep, bounds=anything)
+
+
+def test_what_ships_of_deep_goes_together() -> None:
+    """Its weights are of the published base, and the bounds between the stages of the weights that ship."""
+    deep = CrossEncoderWeights.load(SHIPPED_DEEP)
+    assert (deep.base, deep.base_name) == (DEEP_FINGERPRINT, DEEP_MODEL)
+    weights = {
+        "screen": ContradictionHead.load(SHIPPED_HEAD),
+        "verify": CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER),
+        "deep": deep,
+    }
+    bounds = StageBounds.load(SHIPPED_BOUNDS)
+    bounds.require({stage: part.fingerprint for stage, part in weights.items()})
+    assert set(bounds.weights) == set(weights)
+    card = SHIPPED_DEEP.with_name("DEEP_CARD.md").read_text(encoding="utf-8")
+    assert sha256(SHIPPED_DEEP.read_bytes()).hexdigest() in card
 
 
 def test_deep_alone_decides_on_every_pair(deep: CrossEncoder) -> None:

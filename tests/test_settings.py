@@ -276,6 +276,7 @@ ONLY_READ = {
     "deep_weights",
     "stage_bounds",
     "start",
+    "teacher",
 }
 
 

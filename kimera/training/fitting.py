@@ -130,6 +130,7 @@ def _run(settings: TrainSettings) -> int:
         sources=parts.sources,
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
+        precision=fitted.precision,
         too_small=small,
         held_out=[
             _measure(file, fitted.small.out_of_fold if fitted.small else fitted.predict, premises)
@@ -178,6 +179,7 @@ class _Fitted:
     """What a fit gave: what the card says of it, how it is written, its probabilities, its commands.
 
     earlier_sources: what the fits before it learnt from. small: of a fit on few pairs, what was tried.
+    precision: the number format of the probabilities.
     """
 
     description: Description
@@ -186,6 +188,7 @@ class _Fitted:
     commands: Sequence[str]
     earlier_sources: Sequence[TrainingSource] = ()
     small: SmallFit | None = None
+    precision: str = "float32"
 
 
 def _weights_for_few(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
@@ -292,7 +295,8 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
         return read_through_cache([(p.text1, p.text2) for p in pairs], cross_encoder, cache, "measuring")
 
     described = description_of_cross_encoder(weights, fit_options)
-    return _Fitted(described, weights.save, predict, weights.commands, earlier)
+    precision = cross_encoder.runtime.precision
+    return _Fitted(described, weights.save, predict, weights.commands, earlier, precision=precision)
 
 
 def _learnt_from(
@@ -300,7 +304,7 @@ def _learnt_from(
 ) -> LabelledTokens:
     """The pairs to learn from, and new ones, with what a teacher says of them."""
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
-    with CrossEncoder(teacher, settings.deep_base or teacher.base_name) as model:
+    with CrossEncoder(teacher, settings.deep_base) as model:
         found = lessons(parts.learn, model, settings.new_pairs, settings.seed, cache)
     return LabelledTokens(tokenizer.of_pairs(found.texts), found.label, found.weight, found.taught)
 

@@ -111,7 +111,7 @@ AUC: area under the ROC curve, contradiction against the rest; swapped: with the
 other order. Accuracy: three classes, where the set has
 three. Calibration error: expected, of P(contradiction), 15 bins of equal mass. Premises also in training: of
 the distinct premises of the set, those that are also premises of pairs that the fit or its calibration saw.
-Scores were computed in float32.
+Scores were computed in {precision}.
 
 {held_out_is}
 
@@ -250,6 +250,7 @@ class ModelCard:
 
     sources: of the fit described; earlier_sources: of the fits before it, from whose weights it went on.
     left_out: held-out pairs that were dropped because another part has their texts.
+    precision: the number format in which the scores of the figures were computed.
     too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
     commands: the command lines of the fits, without private paths; the last is the one described.
     tried: of a fit on few pairs, what was tried and chosen.
@@ -261,6 +262,7 @@ class ModelCard:
     sources: Sequence[TrainingSource]
     earlier_sources: Sequence[TrainingSource]
     left_out: int
+    precision: str
     too_small: str
     held_out: Sequence[Figures]
     evaluation: Sequence[Figures]
@@ -277,6 +279,7 @@ class ModelCard:
             weights_size=len(content),
             weights_hash=sha256(content).hexdigest(),
             seed=self.seed,
+            precision=self.precision,
             sources=_sources_table(self.sources),
             earlier_sources=_earlier_sources(self.earlier_sources, self.sources),
             division=self._division(),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from kimera.training.out_of_fold import (
     Weights,
     fit_small,
 )
+from kimera.training.train_settings import TrainSettings
 from kimera.training.training_data import (
     FOLDS,
     Division,
@@ -47,9 +47,6 @@ from kimera.training.training_data import (
     folds_of,
     labels_and_weights,
 )
-
-if TYPE_CHECKING:
-    from kimera.training.train_settings import TrainSettings  # which shows this module's figures
 
 # How strongly slope and offset are held to the old ones, in pairs that speak for them.
 HOLDS = (300.0, 100.0, 30.0, 10.0, 3.0)

@@ -196,9 +196,7 @@ class TrainSettings(PairSettings):
         metavar="WEIGHTS",
         help="verify: learn also from what the deep stage with these weights says of each pair",
     )
-    deep_base: str | None = changed(
-        ModelSettings, "deep_base", default=None, help="base of the teacher (default: as its weights name it)"
-    )
+    deep_base: str = changed(ModelSettings, "deep_base")
     new_pairs: int = option(
         0,
         "--new-pairs",
@@ -269,7 +267,7 @@ def check_settings(settings: TrainSettings) -> None:
     of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
     of_lessons = {
         "--teacher": settings.teacher,
-        "--deep-base": settings.deep_base,
+        "--deep-base": settings.deep_base != DEEP_MODEL,
         "--new-pairs": settings.new_pairs,
     }
     declared = options_of(TrainSettings)
