@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "AUTO",
     "BUILT_IN",
     "CHAT_COMPLETIONS",
+    "CHOICES",
     "DEFAULT_JUDGE",
     "DEFAULT_PROMPT",
     "DEFAULT_PROTOCOL",
@@ -54,6 +56,7 @@ __all__ = [
     "open_transport",
     "parse_price",
     "price_of",
+    "protocol_at",
     "protocol_named",
     "resolved_base_url",
     "resolved_key",
@@ -91,7 +94,14 @@ if TYPE_CHECKING:
         worst_case,
     )
     from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
-    from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
+    from benchmarks.judge.protocols import (
+        AUTO,
+        CHOICES,
+        DEFAULT_PROTOCOL,
+        PROTOCOLS,
+        protocol_at,
+        protocol_named,
+    )
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
@@ -132,7 +142,14 @@ else:
                 "worst_case",
             ],
             "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
-            "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
+            "protocols": [
+                "AUTO",
+                "CHOICES",
+                "DEFAULT_PROTOCOL",
+                "PROTOCOLS",
+                "protocol_at",
+                "protocol_named",
+            ],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],

@@ -185,7 +185,7 @@ class Endpoint:
         return reply_key(self.base_url, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
-        url = self.protocol.url(self.base_url)
+        url = self.protocol.url(self.base_url, self.model)
         self.rates.note_sent(turn)
         try:
             reply = await transport.post(url, self._headers, body, self.timeout_s)

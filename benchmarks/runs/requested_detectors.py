@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
+    AUTO,
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     CostLimit,
@@ -23,6 +24,7 @@ from benchmarks.judge import (
     httpx_available,
     parse_price,
     price_of,
+    protocol_at,
     protocol_named,
     resolved_base_url,
     resolved_key,
@@ -115,8 +117,8 @@ def _default_model(settings: RunSettings) -> str:
         return SIMULATED_NAME
     if model := os.environ.get("KIMERA_MODEL"):
         return model
-    if settings.protocol != DEFAULT_PROTOCOL:
-        raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
+    if (name := protocol_of(settings).name) != DEFAULT_PROTOCOL:
+        raise UserError(f"--protocol {name} has no default model: name the judge's with --model")
     return DEFAULT_JUDGE
 
 
@@ -294,6 +296,11 @@ def detectors_of(
     simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
+    if settings.protocol == AUTO and (guessed := protocol_of(settings)).name != DEFAULT_PROTOCOL:
+        note(
+            f"{settings.base_url} is asked over --protocol {guessed.name}, which belongs to that host, with "
+            f"the key in {guessed.api.key_variable}; --protocol chat-completions asks as before"
+        )
     cascade = cascade_of(settings)
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)
@@ -306,8 +313,10 @@ def detectors_of(
 
 
 def protocol_of(settings: RunSettings) -> ChatProtocol:
-    """How the API of its judges speaks; the simulator speaks one of them, whatever the settings name."""
-    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else settings.protocol)
+    """How the API of its judges speaks; the simulator speaks them all."""
+    if settings.protocol != AUTO:
+        return protocol_named(settings.protocol)
+    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else protocol_at(settings.base_url))
 
 
 def _client(

@@ -25,7 +25,11 @@ SURE = -1e-4  # log probability of every token that settles nothing
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply and the name under which it is counted. share_sent: below 1 the connection is cut."""
+    """An HTTP reply and the name under which it is counted.
+
+    share_sent: below 1 the connection is cut. error: what the body tells, where it is a refusal; each dialect
+    words it in its own way.
+    """
 
     outcome: str
     body: bytes
@@ -33,6 +37,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     share_sent: float = 1.0
+    error: ApiError | None = None
 
 
 class ApiError(NamedTuple):
@@ -83,7 +88,8 @@ CONTENT_FILTER = ApiError(
 
 def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
     fields = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
-    return Reply(error.outcome, json.dumps({"error": fields}).encode(), error.status, headers or {})
+    body = json.dumps({"error": fields}).encode()
+    return Reply(error.outcome, body, error.status, headers or {}, error=error)
 
 
 @dataclass(frozen=True, slots=True)

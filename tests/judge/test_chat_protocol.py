@@ -42,7 +42,7 @@ class Plain:
     name = "plain"
     api = Api("Nobody", "PLAIN_KEY", "PLAIN_URL", "http://judge.invalid")
 
-    def url(self, base_url: str) -> str:
+    def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/ask"
 
     def headers(self, key: str) -> dict[str, str]:
@@ -203,9 +203,9 @@ def test_two_runs_over_different_protocols_are_told_apart(
 
 
 def test_a_run_without_a_protocol_in_its_journal_was_one_of_chat_completions() -> None:
-    assert RunSettings().protocol == CHAT_COMPLETIONS.name
-    settings = settings_in({"options": {"judge_only": True, "models": ["m"]}})
-    assert protocol_of(settings) is CHAT_COMPLETIONS
+    options = {"judge_only": True, "models": ["m"], "base_url": "https://api.anthropic.com/v1"}
+    assert protocol_of(settings_in({"options": options})) is CHAT_COMPLETIONS
+    assert protocol_of(RunSettings(base_url=options["base_url"])).name == "anthropic"
 
 
 def test_the_key_and_the_base_url_come_from_the_variables_of_that_api(
@@ -292,12 +292,12 @@ def test_every_listed_protocol_is_found_by_the_name_that_it_gives_itself() -> No
     assert [protocol_named(name).name for name in PROTOCOLS] == list(PROTOCOLS)
 
 
-def test_the_simulator_is_asked_as_it_understands_whatever_the_flag_says(
-    plain: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--simulate", "--judge-only", "--protocol", "plain", "--max-pairs", "2", "--no-viz"]
-    assert main([*flags, "--out", str(tmp_path / "run")]) == 0
-    assert "without effect beside --simulate: --protocol" in capsys.readouterr().err
+def test_a_simulated_run_asks_over_the_protocol_that_it_names(tmp_path: Path) -> None:
+    flags = ["--simulate", "--judge-only", "--protocol", "anthropic", "--max-pairs", "2", "--no-viz"]
+    assert main([*flags, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    (judged,) = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"].values()
+    assert (judged["simulated"], judged["answered"]) == (True, 2)
+    assert judged["settings"]["protocol"] == "anthropic"
 
 
 @pytest.mark.parametrize("module", [*MODULES, FACE], ids=lambda path: path.stem)

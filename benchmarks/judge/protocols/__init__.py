@@ -6,8 +6,11 @@ protocol calls itself, and the module and the value behind it.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kimera.errors import UserError
 
@@ -17,7 +20,21 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOL = "chat-completions"
 PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
+    "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
 }
+AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
+CHOICES: Mapping[str, object] = ChainMap(PROTOCOLS, {AUTO: ("", "")})  # what --protocol takes
+# Where nothing but one protocol is spoken, by host and beginning of the path.
+_SPOKEN_AT = (("api.anthropic.com", "", "anthropic"),)
+
+
+def protocol_at(base_url: str | None) -> str:
+    """The name of the protocol that is spoken there, as far as that is certain; else the default."""
+    parts = urlsplit(base_url or "")
+    return next(
+        (name for host, path, name in _SPOKEN_AT if parts.hostname == host and parts.path.startswith(path)),
+        DEFAULT_PROTOCOL,
+    )
 
 
 def protocol_named(name: str) -> ChatProtocol:

@@ -48,7 +48,7 @@ class ChatCompletions:
         base_url_hint="it usually ends in /v1",
     )
 
-    def url(self, base_url: str) -> str:
+    def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/chat/completions"
 
     def headers(self, key: str) -> dict[str, str]:

@@ -1,0 +1,9 @@
+"""The APIs that the simulated judge speaks, each in a file of its own: as `--protocol` names them."""
+
+from __future__ import annotations
+
+from benchmarks.simulator.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from benchmarks.simulator.dialects.chat_completions import CHAT_COMPLETIONS
+from benchmarks.simulator.dialects.dialect import Dialect
+
+DIALECTS: tuple[Dialect, ...] = (CHAT_COMPLETIONS, ANTHROPIC_MESSAGES)

@@ -1,0 +1,120 @@
+"""The providers' own SDKs: their types take our requests, and they read what the simulator says.
+
+They are no dependency: `make sdks` installs them beside, and runs these tests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from simulators import QUESTIONS, QUICK, SimulatorThread
+
+from benchmarks.judge import ChatProtocol, protocol_named
+from benchmarks.judge.prompts import repair_request
+from benchmarks.judge.request_form import RequestForm
+
+NEEDS = "needs the provider's own SDK: make sdks"
+MESSAGES = [{"role": "system", "content": "You judge."}, {"role": "user", "content": QUESTIONS[0]}]
+REPAIRED = MESSAGES + repair_request("Perhaps.")
+ROOM = replace(QUICK, cached_share=0.5, reasoning_tokens=3)
+MODEL = "a-model"
+KEY = "k-0123456789abcdef"
+
+
+def forms_of(protocol: ChatProtocol) -> Iterator[RequestForm]:
+    """Each way in which a pair may be asked about, with a system message of its own."""
+    form: RequestForm | None = protocol.first_form(logprobs=True)
+    while form:
+        yield from (replace(form, classes=classes) for classes in (2, 3))
+        form = form.next_format()
+
+
+def requests_over(name: str) -> Iterator[dict[str, Any]]:
+    protocol = protocol_named(name)
+    for form in forms_of(protocol):
+        for messages in (MESSAGES, REPAIRED):
+            yield json.loads(protocol.body(messages, MODEL, form))
+
+
+def without_system(name: str) -> dict[str, Any]:
+    protocol = protocol_named(name)
+    form = replace(protocol.first_form(logprobs=True), system_role=False)
+    body: dict[str, Any] = json.loads(protocol.body(MESSAGES, MODEL, form))
+    return body
+
+
+def plain(value: Any) -> Any:
+    """With the iterables that a validated request holds as lists, which validates them as well."""
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return [plain(member) for member in value]
+    return value
+
+
+def validated(request_type: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """What a type of the SDK takes of a request: all of it, where the request is one of its own."""
+    pydantic = pytest.importorskip("pydantic", reason=NEEDS)
+    taken: dict[str, Any] = plain(pydantic.TypeAdapter(request_type).validate_python(body))
+    return taken
+
+
+@pytest.fixture(scope="module")
+def anthropic() -> Any:
+    return pytest.importorskip("anthropic", reason=NEEDS)
+
+
+def test_anthropics_types_take_our_requests(anthropic: Any) -> None:
+    request_type = anthropic.types.message_create_params.MessageCreateParamsNonStreaming
+    for body in (*requests_over("anthropic"), without_system("anthropic")):
+        assert validated(request_type, body) == body
+
+
+def test_anthropics_sdk_reads_what_the_simulator_says(anthropic: Any) -> None:
+    protocol = protocol_named("anthropic")
+    with SimulatorThread(ROOM) as judge:
+        root = judge.base_url.removesuffix("/v1")
+        with anthropic.Anthropic(
+            base_url=root, api_key=KEY, max_retries=0, _strict_response_validation=True
+        ) as client:
+            for body in requests_over("anthropic"):
+                raw = client.messages.with_raw_response.create(**body)
+                message, ours = raw.parse(), protocol.read(raw.read())
+                told = message.usage
+                last = message.content[-1]
+                assert ours.text == (last.text if last.type == "text" else json.dumps(last.input))
+                assert ours.usage.as_tuple() == (
+                    told.input_tokens + told.cache_creation_input_tokens + told.cache_read_input_tokens,
+                    told.output_tokens,
+                    told.cache_read_input_tokens,
+                    told.output_tokens_details.thinking_tokens,
+                )
+            assert [model.id for model in client.models.list()] == ["simulated-judge"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "kind"),
+    [
+        ({"rate_limited": 1.0}, "RateLimitError", "rate_limit_error"),
+        ({"server_error": 1.0}, "InternalServerError", "api_error"),
+        ({"gone": "unknown"}, "NotFoundError", "not_found_error"),
+        ({"quota_exhausted": True}, "PaymentRequiredError", "billing_error"),
+        ({"api_key": "another"}, "AuthenticationError", "authentication_error"),
+        ({"refuses": ("json_schema",)}, "BadRequestError", "invalid_request_error"),
+    ],
+)
+def test_anthropics_sdk_knows_the_simulators_errors(
+    anthropic: Any, changes: dict[str, Any], error: str, kind: str
+) -> None:
+    body = next(requests_over("anthropic"))
+    with (
+        SimulatorThread(replace(QUICK, **changes)) as judge,
+        pytest.raises(getattr(anthropic, error)) as caught,
+    ):
+        root = judge.base_url.removesuffix("/v1")
+        anthropic.Anthropic(base_url=root, api_key=KEY, max_retries=0).messages.create(**body)
+    assert caught.value.body["error"]["type"] in (kind, "overloaded_error")
