@@ -169,7 +169,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
     """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs."""
     logprobs = None
     if top_logprobs is not None:
-        logprobs = {"content": _token_logprobs(said, top_logprobs), "refusal": None}
+        logprobs = {"content": token_logprobs(said, top_logprobs), "refusal": None}
     message = {"role": "assistant", "content": said.content, "refusal": said.refusal}
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": said.finish_reason}
     body = {
@@ -194,7 +194,7 @@ _TOKEN = re.compile(r" ?\w+|[^\w\s]+|\s")
 _OPPOSITES = {"true": "false", "false": "true", "yes": "No", "no": "Yes"}
 
 
-def _token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
+def token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
     """The content's tokens; the first to state a verdict has its probability, its opposite the rest."""
     tokens: list[dict[str, Any]] = []
     settled = said.probability is None

@@ -19,6 +19,7 @@ from kimera.pairs import Failure, Verdict
 PROMPT = Prompt("test", "1", "You judge.", "First: {text1} Second: {text2} Reply in JSON.")
 ASKED = PAIRS[:40]
 KEY = "k-0123456789abcdef"
+HAVE_LOGPROBS = ("chat-completions", "responses")
 protocols = pytest.mark.parametrize("name", PROTOCOLS)
 # What each may go wrong with and still say what it cost; what says nothing, and may have been billed.
 COUNTED = SimulatorConfig(
@@ -113,6 +114,13 @@ def test_a_model_that_is_gone_is_answered_with_those_there_are(name: str) -> Non
     with SimulatorThread(replace(QUICK, gone="unknown")) as judge:
         failure = next(one for one in ask(judge, name)["results"] if one.kind == "unknown_model")
     assert "it offers simulated-judge" in failure.message
+
+
+@protocols
+def test_probabilities_of_tokens_are_scores_where_the_api_gives_them(name: str) -> None:
+    with SimulatorThread(QUICK) as judge:
+        sources = {one.score_source for one in ask(judge, name, logprobs=True)["results"]}
+    assert sources == {"logprobs" if name in HAVE_LOGPROBS else "stated"}
 
 
 @pytest.mark.parametrize(

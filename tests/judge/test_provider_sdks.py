@@ -111,10 +111,70 @@ def test_anthropics_sdk_knows_the_simulators_errors(
     anthropic: Any, changes: dict[str, Any], error: str, kind: str
 ) -> None:
     body = next(requests_over("anthropic"))
-    with (
-        SimulatorThread(replace(QUICK, **changes)) as judge,
-        pytest.raises(getattr(anthropic, error)) as caught,
-    ):
+    with SimulatorThread(replace(QUICK, **changes)) as judge:
         root = judge.base_url.removesuffix("/v1")
-        anthropic.Anthropic(base_url=root, api_key=KEY, max_retries=0).messages.create(**body)
+        client = anthropic.Anthropic(base_url=root, api_key=KEY, max_retries=0)
+        with pytest.raises(getattr(anthropic, error)) as caught:
+            client.messages.create(**body)
     assert caught.value.body["error"]["type"] in (kind, "overloaded_error")
+
+
+@pytest.fixture(scope="module")
+def openai() -> Any:
+    return pytest.importorskip("openai", reason=NEEDS)
+
+
+def openai_client(openai: Any, judge: SimulatorThread) -> Any:
+    settings = {"base_url": judge.base_url, "api_key": KEY, "max_retries": 0}
+    return openai.OpenAI(**settings, _strict_response_validation=True)
+
+
+def test_openais_types_take_our_requests(openai: Any) -> None:
+    from openai.types import chat, responses
+
+    types = {
+        "chat-completions": chat.completion_create_params.CompletionCreateParamsNonStreaming,
+        "responses": responses.response_create_params.ResponseCreateParamsNonStreaming,
+    }
+    for name, request_type in types.items():
+        for body in (*requests_over(name), without_system(name)):
+            assert validated(request_type, body) == body
+
+
+def test_openais_sdk_reads_the_simulators_responses(openai: Any) -> None:
+    protocol = protocol_named("responses")
+    with SimulatorThread(ROOM) as judge, openai_client(openai, judge) as client:
+        for body in requests_over("responses"):
+            raw = client.responses.with_raw_response.create(**body)
+            response, ours = raw.parse(), protocol.read(raw.content)
+            assert (ours.text, ours.finish_reason) == (response.output_text, response.status)
+            assert ours.usage.as_tuple() == (
+                response.usage.input_tokens,
+                response.usage.output_tokens,
+                response.usage.input_tokens_details.cached_tokens,
+                response.usage.output_tokens_details.reasoning_tokens,
+            )
+            (part,) = response.output[-1].content
+            assert ours.logprobs == tuple((token.token, token.logprob) for token in part.logprobs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed: int) -> None:
+    protocol = protocol_named("responses")
+    body = next(requests_over("responses"))
+    for changes in ({"cut_short": 1.0}, {"content_filter": 1.0}):
+        with (
+            SimulatorThread(replace(ROOM, seed=seed, **changes)) as judge,
+            openai_client(openai, judge) as client,
+        ):
+            try:
+                raw = client.responses.with_raw_response.create(**body)
+            except openai.BadRequestError as error:
+                assert error.code == "content_filter"
+                continue
+            response, ours = raw.parse(), protocol.read(raw.content)
+            if response.status == "incomplete":
+                reason = response.incomplete_details.reason
+                assert ours.finish_reason == {"max_output_tokens": "length"}.get(reason, reason)
+            else:
+                assert ours.refusal == response.output[-1].content[0].refusal

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOL = "chat-completions"
 PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
+    "responses": ("openai_responses", "OPENAI_RESPONSES"),
     "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
 }
 AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default

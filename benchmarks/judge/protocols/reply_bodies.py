@@ -61,6 +61,20 @@ def counted(usage: Usage, text: str) -> Usage:
     return replace(usage, completion=None) if text and not usage.completion else usage
 
 
+def logprobs_in(tokens: Any) -> tuple[tuple[str, float], ...]:
+    """What can be used of them; none where any is malformed, since the verdict's would not be found."""
+    try:
+        return tuple((_token(token["token"]), float(token["logprob"])) for token in tokens or ())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return ()
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a token that is not text")
+    return value
+
+
 def behind_version(base_url: str, version: str, path: str) -> str:
     """The address of a path, behind the folder of the API's version where the base URL ends in none."""
     last = base_url.rpartition("/")[2]

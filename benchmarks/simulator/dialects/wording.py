@@ -48,6 +48,12 @@ def has_relation(schema: object, texts: Texts) -> bool:
     return isinstance(properties, dict) and "relation" in properties
 
 
+def unsupported(param: str, more: str = "") -> ApiError:
+    """As OpenAI words it."""
+    message = f"Unsupported parameter: '{param}' is not supported with this model.{more}"
+    return extra_inputs(message)._replace(code="unsupported_parameter", param=param)
+
+
 def extra_inputs(message: str) -> ApiError:
     return ApiError("refused_parameter", 400, message)
 
