@@ -16,7 +16,7 @@ from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.dialects.dialect import Dialect
 from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError
-from benchmarks.simulator.shapes import FORMAT_FAILED, GONE, too_many_tokens
+from benchmarks.simulator.shapes import GONE, too_many_tokens
 from benchmarks.simulator.simulation import (
     GoldAnswer,
     SimulatorConfig,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 MODEL = "simulated-judge"
+CUT = ("truncated", "cut_short")
+VERSIONS = ("v1", "v1beta")
 MAX_BODY_BYTES = 16 * 2**20
 
 
@@ -139,8 +141,6 @@ class Simulator:
                 return error_reply(replies.RATE_LIMITED, self._retry_after())
             case "server_error":
                 return error_reply(dialect.fault(form))
-            case "format_failed":
-                return error_reply(FORMAT_FAILED)
             case "dropped" | "stalled":
                 return Reply(fault, b"", share_sent=0.0)
             case "html_body":
@@ -149,10 +149,10 @@ class Simulator:
                 return replies.hostile_reply(form)
             case "malformed":
                 return self._complete(call, Said(fault, replies.MALFORMED_CONTENT), dialect)
-        said = self._judge(call, dialect)
+        said = dialect.format_failed() if fault == "format_failed" else self._judge(call, dialect)
         if isinstance(said, ApiError):
             return error_reply(said)
-        return self._complete(call, _cut(said, fault) if fault else said, dialect)
+        return self._complete(call, _cut(said, fault) if fault in CUT else said, dialect)
 
     def _judge(self, call: Call, dialect: Dialect) -> Said | ApiError:
         """What the judge has to say of a pair when nothing goes wrong on the way."""
@@ -246,8 +246,10 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     for dialect in DIALECTS:
-        app.router.add_post(f"/v1{dialect.path}", partial(simulator.judge, dialect=dialect))
-    app.router.add_get("/v1/models", _models)
+        for version in VERSIONS:
+            app.router.add_post(f"/{version}{dialect.path}", partial(simulator.judge, dialect=dialect))
+    for version in VERSIONS:
+        app.router.add_get(f"/{version}/models", _models)
     app.router.add_get("/stats", stats)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)

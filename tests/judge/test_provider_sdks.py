@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulators import QUESTIONS, QUICK, SimulatorThread
+from simulators import QUESTIONS, QUICK, SimulatorThread, connect
 
 from benchmarks.judge import ChatProtocol, protocol_named
 from benchmarks.judge.prompts import repair_request
 from benchmarks.judge.request_form import RequestForm
+from benchmarks.simulator.dialects.gemini import GEMINI
 
 NEEDS = "needs the provider's own SDK: make sdks"
 MESSAGES = [{"role": "system", "content": "You judge."}, {"role": "user", "content": QUESTIONS[0]}]
@@ -61,6 +62,13 @@ def validated(request_type: Any, body: dict[str, Any]) -> dict[str, Any]:
     pydantic = pytest.importorskip("pydantic", reason=NEEDS)
     taken: dict[str, Any] = plain(pydantic.TypeAdapter(request_type).validate_python(body))
     return taken
+
+
+def post_to(judge: SimulatorThread, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    connection = connect(judge)
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    return response.status, response.read()
 
 
 @pytest.fixture(scope="module")
@@ -159,22 +167,121 @@ def test_openais_sdk_reads_the_simulators_responses(openai: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed: int) -> None:
+@pytest.mark.parametrize("fault", ["cut_short", "content_filter"])
+def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed: int, fault: str) -> None:
     protocol = protocol_named("responses")
     body = next(requests_over("responses"))
-    for changes in ({"cut_short": 1.0}, {"content_filter": 1.0}):
-        with (
-            SimulatorThread(replace(ROOM, seed=seed, **changes)) as judge,
-            openai_client(openai, judge) as client,
-        ):
-            try:
-                raw = client.responses.with_raw_response.create(**body)
-            except openai.BadRequestError as error:
-                assert error.code == "content_filter"
-                continue
+    config = replace(ROOM, seed=seed, **{fault: 1.0})
+    with SimulatorThread(config) as judge, openai_client(openai, judge) as client:
+        try:
+            raw = client.responses.with_raw_response.create(**body)
+        except openai.BadRequestError as error:
+            told = error.code
+        else:
             response, ours = raw.parse(), protocol.read(raw.content)
-            if response.status == "incomplete":
-                reason = response.incomplete_details.reason
-                assert ours.finish_reason == {"max_output_tokens": "length"}.get(reason, reason)
-            else:
-                assert ours.refusal == response.output[-1].content[0].refusal
+            details, said = response.incomplete_details, response.output[-1].content[0]
+            told = details.reason if details else said.type
+            assert (ours.finish_reason == "length") == (told == "max_output_tokens")
+            assert bool(ours.refusal) == (told == "refusal")
+    assert (
+        told in {"cut_short": ["max_output_tokens"], "content_filter": ["content_filter", "refusal"]}[fault]
+    )
+
+
+@pytest.fixture(scope="module")
+def genai() -> Any:
+    return pytest.importorskip("google.genai", reason=NEEDS)
+
+
+def genai_client(genai: Any, judge: SimulatorThread) -> Any:
+    root = judge.base_url.removesuffix("/v1")
+    return genai.Client(api_key=KEY, http_options={"base_url": root})
+
+
+def as_sent(genai: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """What the SDK would send, by its own types, for the content and the settings of one of our requests."""
+    types = genai.types
+    settings = types.GenerationConfig(**body["generationConfig"])
+    config = types.GenerateContentConfig(
+        **{name: getattr(settings, name) for name in settings.model_fields_set},
+        system_instruction=types.Content(**body["systemInstruction"])
+        if "systemInstruction" in body
+        else None,
+    )
+    return {
+        "model": MODEL,
+        "contents": [types.Content(**content) for content in body["contents"]],
+        "config": config,
+    }
+
+
+def test_googles_sdk_would_send_our_requests(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    read = GEMINI.read
+
+    def noting(body: bytes, model: str, config: Any) -> Any:
+        sent.append(json.loads(body))
+        return read(body, model, config)
+
+    monkeypatch.setattr(GEMINI, "read", noting)
+    with SimulatorThread(ROOM) as judge:
+        client = genai_client(genai, judge)
+        for body in requests_over("gemini"):
+            client.models.generate_content(**as_sent(genai, body))
+            theirs = sent.pop()
+            assert theirs.pop("systemInstruction")["parts"] == body.pop("systemInstruction")["parts"]
+            if schema := theirs["generationConfig"].get("responseSchema"):
+                # Either spelling is taken; the others are as the API's own page has them.
+                schema["propertyOrdering"] = schema.pop("property_ordering")
+            assert theirs == body
+
+
+def test_googles_sdk_reads_what_the_simulator_says(genai: Any) -> None:
+    protocol = protocol_named("gemini")
+    with SimulatorThread(ROOM) as judge:
+        client = genai_client(genai, judge)
+        for body in requests_over("gemini"):
+            response = client.models.generate_content(**as_sent(genai, body))
+            _, raw = post_to(judge, "/v1beta/models/a-model:generateContent", body)
+            ours, told = protocol.read(raw), response.usage_metadata
+            assert ours.text == response.text
+            assert ours.usage.as_tuple() == (
+                told.prompt_token_count,
+                told.candidates_token_count + told.thoughts_token_count,
+                told.cached_content_token_count,
+                told.thoughts_token_count,
+            )
+        assert [model.name for model in client.models.list()] == ["models/simulated-judge"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_googles_sdk_reads_what_filters_withhold(genai: Any, seed: int) -> None:
+    body = next(requests_over("gemini"))
+    with SimulatorThread(replace(ROOM, seed=seed, content_filter=1.0)) as judge:
+        client = genai_client(genai, judge)
+        response = client.models.generate_content(**as_sent(genai, body))
+        _, raw = post_to(judge, "/v1beta/models/a-model:generateContent", body)
+    ours = protocol_named("gemini").read(raw)
+    if response.candidates:
+        assert ours.finish_reason == response.candidates[0].finish_reason.value
+    else:
+        assert ours.refusal == response.prompt_feedback.block_reason.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "status"),
+    [
+        ({"rate_limited": 1.0}, 429, "RESOURCE_EXHAUSTED"),
+        ({"gone": "unknown"}, 404, "NOT_FOUND"),
+        ({"api_key": "another"}, 400, "INVALID_ARGUMENT"),
+    ],
+)
+def test_googles_sdk_knows_the_simulators_errors(
+    genai: Any, changes: dict[str, Any], code: int, status: str
+) -> None:
+    body = next(requests_over("gemini"))
+    with SimulatorThread(replace(QUICK, **changes)) as judge:
+        client = genai_client(genai, judge)
+        with pytest.raises(genai.errors.APIError) as caught:
+            client.models.generate_content(**as_sent(genai, body))
+    assert (caught.value.code, caught.value.status) == (code, status)

@@ -6,6 +6,7 @@ protocol calls itself, and the module and the value behind it.
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Mapping
 from importlib import import_module
@@ -22,20 +23,23 @@ PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
     "responses": ("openai_responses", "OPENAI_RESPONSES"),
     "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
+    "gemini": ("gemini", "GEMINI"),
 }
 AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
 CHOICES: Mapping[str, object] = ChainMap(PROTOCOLS, {AUTO: ("", "")})  # what --protocol takes
-# Where nothing but one protocol is spoken, by host and beginning of the path.
-_SPOKEN_AT = (("api.anthropic.com", "", "anthropic"),)
+# Where nothing but one protocol is spoken: host and path.
+_SPOKEN_AT = {
+    r"api\.anthropic\.com(/v1)?": "anthropic",
+    r"generativelanguage\.googleapis\.com(/v\d\w*)?": "gemini",  # chat completions are behind /openai
+}
 
 
 def protocol_at(base_url: str | None) -> str:
     """The name of the protocol that is spoken there, as far as that is certain; else the default."""
     parts = urlsplit(base_url or "")
-    return next(
-        (name for host, path, name in _SPOKEN_AT if parts.hostname == host and parts.path.startswith(path)),
-        DEFAULT_PROTOCOL,
-    )
+    place = f"{parts.hostname}{parts.path.rstrip('/')}"
+    names = (name for pattern, name in _SPOKEN_AT.items() if re.fullmatch(pattern, place))
+    return next(names, DEFAULT_PROTOCOL)
 
 
 def protocol_named(name: str) -> ChatProtocol:

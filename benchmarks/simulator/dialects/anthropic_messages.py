@@ -12,6 +12,7 @@ from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
 from benchmarks.simulator.dialects.wording import bearer_key, extra_inputs, has_relation, read_question
 from benchmarks.simulator.replies import REFUSAL, SERVER_ERROR, ApiError, Reply, Said
 from benchmarks.simulator.requests import Call
+from benchmarks.simulator.shapes import FORMAT_FAILED
 from benchmarks.simulator.simulation import SimulatorConfig
 from benchmarks.simulator.throttling import Level
 
@@ -51,6 +52,9 @@ class AnthropicMessages:
 
     def fault(self, form: float) -> ApiError:
         return OVERLOADED if form < 0.5 else BROKEN
+
+    def format_failed(self) -> Said | ApiError:
+        return FORMAT_FAILED
 
     def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
         content: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ from benchmarks.simulator import replies
 from benchmarks.simulator.dialects.wording import bearer_key, openai_limit_headers
 from benchmarks.simulator.replies import ApiError, Reply, Said, completion_body
 from benchmarks.simulator.requests import Call, read_call
-from benchmarks.simulator.shapes import reshaped
+from benchmarks.simulator.shapes import FORMAT_FAILED, reshaped
 from benchmarks.simulator.simulation import SimulatorConfig
 from benchmarks.simulator.throttling import Level
 
@@ -32,6 +32,9 @@ class ChatCompletions:
 
     def fault(self, form: float) -> ApiError:
         return replies.SERVER_ERROR
+
+    def format_failed(self) -> Said | ApiError:
+        return FORMAT_FAILED
 
     def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
         return completion_body(number, call.model, said, usage, call.top_logprobs)

@@ -44,6 +44,10 @@ class Dialect(Protocol):
         """One of the ways in which its servers fail; form: from 0 to 1, settles which."""
         ...
 
+    def format_failed(self) -> Said | ApiError:
+        """What comes where the model's reply did not keep to its format."""
+        ...
+
     def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes: ...
 
     def refusal(self, reply: Reply, config: SimulatorConfig) -> Reply:

@@ -21,6 +21,7 @@ from benchmarks.simulator.replies import (
     token_logprobs,
 )
 from benchmarks.simulator.requests import Call
+from benchmarks.simulator.shapes import FORMAT_FAILED
 from benchmarks.simulator.simulation import SimulatorConfig
 from benchmarks.simulator.throttling import Level
 
@@ -52,6 +53,9 @@ class OpenAIResponses:
 
     def fault(self, form: float) -> ApiError:
         return (SERVER_ERROR, BUSY, FAILED)[int(form * 3)]
+
+    def format_failed(self) -> Said | ApiError:
+        return FORMAT_FAILED
 
     def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
         reply = _response(number, call.model)
