@@ -62,6 +62,7 @@ __all__ = [
     "resolved_key",
     "unasked_in",
     "unstated",
+    "without_reply_format",
     "worst_case",
 ]
 
@@ -93,7 +94,14 @@ if TYPE_CHECKING:
         price_of,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.prompts import (
+        BUILT_IN,
+        DEFAULT_JUDGE,
+        DEFAULT_PROMPT,
+        Prompt,
+        load_prompt,
+        without_reply_format,
+    )
     from benchmarks.judge.protocols import (
         AUTO,
         CHOICES,
@@ -141,7 +149,14 @@ else:
                 "price_of",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "prompts": [
+                "BUILT_IN",
+                "DEFAULT_JUDGE",
+                "DEFAULT_PROMPT",
+                "Prompt",
+                "load_prompt",
+                "without_reply_format",
+            ],
             "protocols": [
                 "AUTO",
                 "CHOICES",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from benchmarks.judge import without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
@@ -248,8 +249,12 @@ class GoldAnswer(NamedTuple):
 
 
 def answer_key(message: str) -> bytes:
-    """The 16 bytes by which a user message is known: its BLAKE2b digest."""
-    return hashlib.blake2b(message.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+    """The 16 bytes by which a user message is known: a BLAKE2b digest.
+
+    Without the words on the form of a reply, since an API whose replies are no text is not sent these.
+    """
+    asked = without_reply_format(message).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(asked, digest_size=KEY_BYTES).digest()
 
 
 def answers_for(

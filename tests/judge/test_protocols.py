@@ -20,6 +20,7 @@ PROMPT = Prompt("test", "1", "You judge.", "First: {text1} Second: {text2} Reply
 ASKED = PAIRS[:40]
 KEY = "k-0123456789abcdef"
 HAVE_LOGPROBS = ("chat-completions", "responses", "gemini")
+DECIDE = ("decisions",)
 protocols = pytest.mark.parametrize("name", PROTOCOLS)
 # What each may go wrong with and still say what it cost; what says nothing, and may have been billed.
 COUNTED = SimulatorConfig(
@@ -68,7 +69,8 @@ def test_the_simulator_speaks_every_protocol() -> None:
 
 @protocols
 def test_faults_and_filters_cost_no_pair_and_every_token_is_counted(name: str) -> None:
-    with SimulatorThread(COUNTED) as judge:
+    config = replace(COUNTED, abstained=0.0) if name in DECIDE else COUNTED  # these are unsure, and say so
+    with SimulatorThread(config) as judge:
         run = ask(judge, name)
         told = judge.stats(keys=True)
     assert verdicts(run["results"]) == gold(run["results"])
@@ -116,10 +118,18 @@ def test_a_model_that_is_gone_is_answered_with_those_there_are(name: str) -> Non
 
 
 @protocols
+def test_three_classes_are_told_apart(name: str) -> None:
+    with SimulatorThread(QUICK) as judge:
+        results = ask(judge, name, prompt=replace(PROMPT, classes=3))["results"]
+    assert [one.three_way for one in results] == [pair.label for pair in ASKED]
+
+
+@protocols
 def test_probabilities_of_tokens_are_scores_where_the_api_gives_them(name: str) -> None:
     with SimulatorThread(QUICK) as judge:
         sources = {one.score_source for one in ask(judge, name, logprobs=True)["results"]}
-    assert sources == {"logprobs" if name in HAVE_LOGPROBS else "stated"}
+    other = "decision" if name in DECIDE else "stated"
+    assert sources == {"logprobs" if name in HAVE_LOGPROBS else other}
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,12 @@ def openai_client(openai: Any, judge: SimulatorThread) -> Any:
 
 
 def test_openais_types_take_our_requests(openai: Any) -> None:
-    from openai.types import chat, responses
+    from openai.types import chat, decision_create_params, responses
 
     types = {
         "chat-completions": chat.completion_create_params.CompletionCreateParamsNonStreaming,
         "responses": responses.response_create_params.ResponseCreateParamsNonStreaming,
+        "decisions": decision_create_params.DecisionCreateParams,
     }
     for name, request_type in types.items():
         for body in (*requests_over(name), without_system(name)):
@@ -186,6 +187,22 @@ def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed:
     assert (
         told in {"cut_short": ["max_output_tokens"], "content_filter": ["content_filter", "refusal"]}[fault]
     )
+
+
+@pytest.mark.parametrize("share_withheld", [0.0, 1.0])
+def test_openais_sdk_reads_the_simulators_decisions(openai: Any, share_withheld: float) -> None:
+    protocol = protocol_named("decisions")
+    config = replace(ROOM, seed=1, content_filter=share_withheld)
+    with SimulatorThread(config) as judge, openai_client(openai, judge) as client:
+        for body in requests_over("decisions"):
+            raw = client.decisions.with_raw_response.create(**body)
+            (answer,), ours = raw.parse().answers, protocol.read(raw.content)
+            assert bool(ours.refusal) == (answer.type == "refusal") == bool(share_withheld)
+            if answer.type == "predicate":
+                assert ours.decision.probability == answer.probability
+            elif answer.type == "choice":
+                assert ours.decision.relation == answer.choice
+            assert ours.usage.prompt == raw.parse().usage.input_tokens
 
 
 @pytest.fixture(scope="module")

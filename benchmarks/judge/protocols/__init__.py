@@ -22,6 +22,7 @@ DEFAULT_PROTOCOL = "chat-completions"
 PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
     "responses": ("openai_responses", "OPENAI_RESPONSES"),
+    "decisions": ("openai_decisions", "OPENAI_DECISIONS"),
     "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
     "gemini": ("gemini", "GEMINI"),
 }

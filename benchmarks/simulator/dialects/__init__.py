@@ -6,6 +6,13 @@ from benchmarks.simulator.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from benchmarks.simulator.dialects.chat_completions import CHAT_COMPLETIONS
 from benchmarks.simulator.dialects.dialect import Dialect
 from benchmarks.simulator.dialects.gemini import GEMINI
+from benchmarks.simulator.dialects.openai_decisions import OPENAI_DECISIONS
 from benchmarks.simulator.dialects.openai_responses import OPENAI_RESPONSES
 
-DIALECTS: tuple[Dialect, ...] = (CHAT_COMPLETIONS, ANTHROPIC_MESSAGES, OPENAI_RESPONSES, GEMINI)
+DIALECTS: tuple[Dialect, ...] = (
+    CHAT_COMPLETIONS,
+    ANTHROPIC_MESSAGES,
+    OPENAI_RESPONSES,
+    OPENAI_DECISIONS,
+    GEMINI,
+)
