@@ -50,7 +50,7 @@ sdks:
 	$(MAKE) sdk-tests VENV=$(VENV)-sdks
 
 sdk-tests: $(VENV)/installed-dev
-	$(BIN)/python -m pip --disable-pip-version-check install --upgrade anthropic openai google-genai
+	$(BIN)/python -m pip --disable-pip-version-check install --upgrade anthropic openai google-genai systemone-client
 	$(PYTEST) tests/judge/test_provider_sdks.py
 
 # Measures the judge pipeline and the statistics at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.

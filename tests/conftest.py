@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 VARIABLES = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
     "RAY_ADDRESS", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY",
-    "GOOGLE_GEMINI_BASE_URL",
+    "GOOGLE_GEMINI_BASE_URL", "SYSTEMONE_API_KEY", "SYSTEMONE_BASE_URL",
+    "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION",
 )  # fmt: skip
 # What no installation mends: another operating system, a GPU, a user for whom files have no permissions. The
 # providers' SDKs are installed beside, since they are no dependency.

@@ -70,11 +70,18 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
-    """Raises UserError where no judge can be asked, or not as a cascade.
+    """Says over which protocol it is asked, where that is guessed.
+
+    Raises UserError where no judge can be asked, or not as a cascade.
 
     ways_without: what can be done where there is none, for the message.
     """
     protocol = protocol_of(settings)
+    if settings.protocol == AUTO and protocol.name != DEFAULT_PROTOCOL and not settings.kimera_only:
+        note(
+            f"--protocol {protocol.name} is what {settings.base_url} speaks; its key is read from "
+            f"{protocol.api.key_variable}"
+        )
     configured = resolved_key(settings.api_key, protocol)
     elsewhere = settings.base_url or os.environ.get(protocol.api.base_url_variable)
     if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
@@ -296,11 +303,6 @@ def detectors_of(
     simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
-    if settings.protocol == AUTO and (guessed := protocol_of(settings)).name != DEFAULT_PROTOCOL:
-        note(
-            f"{settings.base_url} is asked over --protocol {guessed.name}, which belongs to that host, with "
-            f"the key in {guessed.api.key_variable}; --protocol chat-completions asks as before"
-        )
     cascade = cascade_of(settings)
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)

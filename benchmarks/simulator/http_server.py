@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 MODEL = "simulated-judge"
 CUT = ("truncated", "cut_short")
-VERSIONS = ("v1", "v1beta")
+VERSIONS = ("/v1", "/v1beta", "")
 MAX_BODY_BYTES = 16 * 2**20
 
 
@@ -247,9 +247,9 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     for dialect in DIALECTS:
         for version in VERSIONS:
-            app.router.add_post(f"/{version}{dialect.path}", partial(simulator.judge, dialect=dialect))
+            app.router.add_post(f"{version}{dialect.path}", partial(simulator.judge, dialect=dialect))
     for version in VERSIONS:
-        app.router.add_get(f"/{version}/models", _models)
+        app.router.add_get(f"{version}/models", _models)
     app.router.add_get("/stats", stats)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)

@@ -277,6 +277,17 @@ def test_the_models_on_offer_are_read_where_that_api_lists_them() -> None:
     assert "it offers beta, alpha" in str(outcome.result)
 
 
+def test_a_protocol_that_is_guessed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--base-url", "https://api.anthropic.com", "--judge-only", "--max-pairs", "2", "--dry-run"]
+    assert main([*flags, "--model", "claude-haiku-4-5"]) == 0
+    told = capsys.readouterr()
+    assert "--protocol anthropic is what https://api.anthropic.com speaks" in told.err
+    assert "ANTHROPIC_API_KEY" in told.err
+    assert "no price known" not in told.out
+    assert main([*flags, "--protocol", "chat-completions"]) == 0
+    assert "--protocol" not in capsys.readouterr().err
+
+
 def test_an_unknown_protocol_is_refused_with_those_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -189,6 +189,18 @@ def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed:
     )
 
 
+def test_openais_client_of_azure_asks_at_the_same_place(openai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol = protocol_named("azure")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-06-01")
+    with SimulatorThread(replace(ROOM, api_key=KEY)) as judge:
+        root = judge.base_url.removesuffix("/v1")
+        client = openai.AzureOpenAI(azure_endpoint=root, api_key=KEY, max_retries=0)
+        raw = client.chat.completions.with_raw_response.create(**next(requests_over("azure")))
+        assert str(raw.http_request.url) == protocol.url(root, MODEL)
+        assert raw.http_request.headers["api-key"] == protocol.headers(KEY)["api-key"]
+        assert protocol.read(raw.content).text == raw.parse().choices[0].message.content
+
+
 @pytest.mark.parametrize("share_withheld", [0.0, 1.0])
 def test_openais_sdk_reads_the_simulators_decisions(openai: Any, share_withheld: float) -> None:
     protocol = protocol_named("decisions")
@@ -203,6 +215,34 @@ def test_openais_sdk_reads_the_simulators_decisions(openai: Any, share_withheld:
             elif answer.type == "choice":
                 assert ours.decision.relation == answer.choice
             assert ours.usage.prompt == raw.parse().usage.input_tokens
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_client_of_system_one_asks_and_reads_the_same(classes: int) -> None:
+    systemone = pytest.importorskip("systemone", reason=NEEDS)
+    protocol = protocol_named("systemone")
+    form = replace(protocol.first_form(logprobs=False), classes=classes)
+    body = json.loads(protocol.body(MESSAGES, MODEL, form))
+    ((name, question),) = body["questions"].items()
+    kind = {2: systemone.Noul, 3: systemone.Choice}[classes]
+    asked = kind(**{field: value for field, value in question.items() if field != "type"})
+    assert asked.to_dict() == question
+    with SimulatorThread(ROOM) as judge:
+        client = systemone.Client(judge.base_url.removesuffix("/v1"), api_key=KEY)
+        response = client.system_one(body["state"], {name: asked}, MODEL)
+    ours = protocol.read(json.dumps(response.raw).encode())
+    theirs = {2: response.nouls, 3: response.choices}[classes][name]
+    if classes == 2:
+        assert ours.decision.probability == theirs.noul
+    else:
+        assert (ours.decision.relation, ours.decision.probability) == (
+            theirs.choice,
+            theirs.probabilities["contradiction"],
+        )
+    assert (ours.usage.prompt, ours.usage.completion) == (
+        response.usage.input_tokens,
+        response.usage.output_tokens,
+    )
 
 
 @pytest.fixture(scope="module")

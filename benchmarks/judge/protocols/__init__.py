@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOL = "chat-completions"
 PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
+    "azure": ("azure_chat_completions", "AZURE_CHAT_COMPLETIONS"),
     "responses": ("openai_responses", "OPENAI_RESPONSES"),
     "decisions": ("openai_decisions", "OPENAI_DECISIONS"),
     "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
     "gemini": ("gemini", "GEMINI"),
+    "systemone": ("system_one", "SYSTEM_ONE"),
 }
 AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
 CHOICES: Mapping[str, object] = ChainMap(PROTOCOLS, {AUTO: ("", "")})  # what --protocol takes
 # Where nothing but one protocol is spoken: host and path.
 _SPOKEN_AT = {
     r"api\.anthropic\.com(/v1)?": "anthropic",
+    r"api\.typesafe\.ai(/v1)?": "systemone",
+    r"[\w-]+\.openai\.azure\.com(/openai)?": "azure",  # chat completions are behind /openai/v1
     r"generativelanguage\.googleapis\.com(/v\d\w*)?": "gemini",  # chat completions are behind /openai
 }
 
