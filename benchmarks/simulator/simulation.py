@@ -154,7 +154,7 @@ class SimulatorConfig:
     )
     refuses: tuple[str, ...] = _option("--refuses", (), "parameters refused with 400, separated by commas")
     refusal_shape: str = _option(
-        "--refusal-shape", "openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}"
+        "--refusal-shape", "openai", f"shape of chat completions' error messages: {', '.join(REFUSAL_SHAPES)}"
     )
     wait_in_body: bool = _option(
         "--wait-in-body", False, "state in the body, not in headers, how long to wait"
