@@ -203,9 +203,10 @@ def test_two_runs_over_different_protocols_are_told_apart(
 
 
 def test_a_run_without_a_protocol_in_its_journal_was_one_of_chat_completions() -> None:
-    options = {"judge_only": True, "models": ["m"], "base_url": "https://api.anthropic.com/v1"}
+    base_url = "https://api.anthropic.com/v1"
+    options = {"judge_only": True, "models": ["m"], "base_url": base_url}
     assert protocol_of(settings_in({"options": options})) is CHAT_COMPLETIONS
-    assert protocol_of(RunSettings(base_url=options["base_url"])).name == "anthropic"
+    assert protocol_of(RunSettings(base_url=base_url)).name == "anthropic"
 
 
 def test_the_key_and_the_base_url_come_from_the_variables_of_that_api(

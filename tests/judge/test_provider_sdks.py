@@ -172,7 +172,8 @@ def test_openais_sdk_reads_the_simulators_responses(openai: Any) -> None:
 def test_openais_sdk_reads_responses_that_are_cut_or_withheld(openai: Any, seed: int, fault: str) -> None:
     protocol = protocol_named("responses")
     body = next(requests_over("responses"))
-    config = replace(ROOM, seed=seed, **{fault: 1.0})
+    changes: dict[str, Any] = {"seed": seed, fault: 1.0}
+    config = replace(ROOM, **changes)
     with SimulatorThread(config) as judge, openai_client(openai, judge) as client:
         try:
             raw = client.responses.with_raw_response.create(**body)
@@ -208,7 +209,8 @@ def test_openais_sdk_reads_the_simulators_decisions(openai: Any, share_withheld:
     with SimulatorThread(config) as judge, openai_client(openai, judge) as client:
         for body in requests_over("decisions"):
             raw = client.decisions.with_raw_response.create(**body)
-            (answer,), ours = raw.parse().answers, protocol.read(raw.content)
+            ours: Any = protocol.read(raw.content)
+            (answer,) = raw.parse().answers
             assert bool(ours.refusal) == (answer.type == "refusal") == bool(share_withheld)
             if answer.type == "predicate":
                 assert ours.decision.probability == answer.probability
@@ -230,7 +232,7 @@ def test_a_client_of_system_one_asks_and_reads_the_same(classes: int) -> None:
     with SimulatorThread(ROOM) as judge:
         client = systemone.Client(judge.base_url.removesuffix("/v1"), api_key=KEY)
         response = client.system_one(body["state"], {name: asked}, MODEL)
-    ours = protocol.read(json.dumps(response.raw).encode())
+    ours: Any = protocol.read(json.dumps(response.raw).encode())
     theirs = {2: response.nouls, 3: response.choices}[classes][name]
     if classes == 2:
         assert ours.decision.probability == theirs.noul

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,7 +28,8 @@ PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     "systemone": ("system_one", "SYSTEM_ONE"),
 }
 AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
-CHOICES: Mapping[str, object] = ChainMap(PROTOCOLS, {AUTO: ("", "")})  # what --protocol takes
+# What --protocol takes; a protocol that is listed later is taken too.
+CHOICES: ChainMap[str, tuple[str, str] | ChatProtocol] = ChainMap(PROTOCOLS, {AUTO: ("", "")})
 # Where nothing but one protocol is spoken: host and path.
 _SPOKEN_AT = {
     r"api\.anthropic\.com(/v1)?": "anthropic",
