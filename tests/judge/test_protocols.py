@@ -94,6 +94,16 @@ def test_broken_connections_and_bodies_cost_no_pair(name: str) -> None:
     assert (len(told["asked"]), set(told["asked"].values())) == (40, {1})
 
 
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name not in DECIDE])
+def test_what_a_model_does_not_take_is_left_out(name: str) -> None:
+    config = replace(QUICK, refuses=("temperature", "json_schema", "logprobs"))
+    with SimulatorThread(config) as judge:
+        run = ask(judge, name, FEW, logprobs=True)
+        told = judge.stats()["outcomes"]
+    assert run["stats"]["answered"] == len(FEW)
+    assert told["refused_parameter"] > 0
+
+
 @protocols
 def test_a_key_that_is_refused_ends_the_run_and_is_shown_nowhere(name: str) -> None:
     with SimulatorThread(replace(QUICK, api_key="another-key-altogether")) as judge:
