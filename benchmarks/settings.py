@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
+from benchmarks.judge import AUTO, CHOICES, DEFAULT_JUDGE, DEFAULT_PROMPT
 from kimera.console import (
     CommandLine,
     Groups,
@@ -166,12 +166,13 @@ class JudgeSettings:
         f"{DEFAULT_JUDGE})",
     )
     protocol: str = option(
-        DEFAULT_PROTOCOL,
+        AUTO,
         "--protocol",
-        choices=PROTOCOLS,
+        choices=CHOICES,
         identity=True,
         outward=True,
-        help="which API the judge's endpoint speaks (default: %(default)s)",
+        help="which API the judge's endpoint speaks; auto takes the one that belongs to the host of "
+        "--base-url where that is certain, else chat-completions (default: %(default)s)",
     )
     base_url: str | None = option(
         None,
@@ -419,7 +420,7 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
     "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
-    "simulate": ["protocol", "base_url", "api_key"],
+    "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
 }
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "AUTO",
     "BUILT_IN",
     "CHAT_COMPLETIONS",
+    "CHOICES",
     "DEFAULT_JUDGE",
     "DEFAULT_PROMPT",
     "DEFAULT_PROTOCOL",
@@ -54,11 +56,13 @@ __all__ = [
     "open_transport",
     "parse_price",
     "price_of",
+    "protocol_at",
     "protocol_named",
     "resolved_base_url",
     "resolved_key",
     "unasked_in",
     "unstated",
+    "without_reply_format",
     "worst_case",
 ]
 
@@ -90,8 +94,22 @@ if TYPE_CHECKING:
         price_of,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
-    from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
+    from benchmarks.judge.prompts import (
+        BUILT_IN,
+        DEFAULT_JUDGE,
+        DEFAULT_PROMPT,
+        Prompt,
+        load_prompt,
+        without_reply_format,
+    )
+    from benchmarks.judge.protocols import (
+        AUTO,
+        CHOICES,
+        DEFAULT_PROTOCOL,
+        PROTOCOLS,
+        protocol_at,
+        protocol_named,
+    )
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
@@ -131,8 +149,22 @@ else:
                 "price_of",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
-            "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
+            "prompts": [
+                "BUILT_IN",
+                "DEFAULT_JUDGE",
+                "DEFAULT_PROMPT",
+                "Prompt",
+                "load_prompt",
+                "without_reply_format",
+            ],
+            "protocols": [
+                "AUTO",
+                "CHOICES",
+                "DEFAULT_PROTOCOL",
+                "PROTOCOLS",
+                "protocol_at",
+                "protocol_named",
+            ],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],

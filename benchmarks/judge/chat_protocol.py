@@ -4,7 +4,7 @@
 | --- | --- |
 | `name` | what `--protocol` and a summary call it |
 | `api` | whose API it is, for messages; the variables of its key and base URL; the base URL of its maker |
-| `url` | where a request is posted to, behind a base URL |
+| `url` | where a request to a model is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
 | `first_form` | what the first request asks for: formats, names of the limit, what can be left out |
 | `body` | a request that asks for what a form says, in the API's own words |
@@ -45,7 +45,7 @@ class ChatProtocol(Protocol):
     @property
     def api(self) -> Api: ...
 
-    def url(self, base_url: str) -> str: ...
+    def url(self, base_url: str, model: str) -> str: ...
 
     def headers(self, key: str) -> dict[str, str]:
         """Those that only this API wants; none shows a key that is empty."""

@@ -182,10 +182,12 @@ class Endpoint:
     def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
         """What a reply is kept under: the first form's request, which a later run starts from again."""
         first = self.protocol.body(messages, self.model, self._first_form, sample)
-        return reply_key(self.base_url, first, sample)
+        named = self.protocol.url(self.base_url, self.model)  # some name the model there, and not in the body
+        is_named = named != self.protocol.url(self.base_url, "")
+        return reply_key(named if is_named else self.base_url, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
-        url = self.protocol.url(self.base_url)
+        url = self.protocol.url(self.base_url, self.model)
         self.rates.note_sent(turn)
         try:
             reply = await transport.post(url, self._headers, body, self.timeout_s)

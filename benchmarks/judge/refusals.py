@@ -18,7 +18,7 @@ from benchmarks.judge.waits import body_wait_s, never_today, server_wait_s
 PARTS = {
     "format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
     r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)"
-    r"|text format"
+    r"|text format|output config|tool choice|input schema"
     r"|format type",
     "limit": r"max(?:imum)? (?:completion |output |new |generated |generation )?tokens?|max (?:new )?length"
     r"|max completion|num predict|output token limit",

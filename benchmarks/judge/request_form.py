@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.judge.refusals import Refusal
 
 PLAIN_TEXT = "text"  # the last of all formats: none is asked for
+DECISION = "decision"  # a probability, and no text
 FIRST_MAX_TOKENS = 1024
 MAX_TOKENS = 16_384
 MIN_TOKENS = 256  # a verdict takes less
@@ -62,7 +63,7 @@ class RequestForm:
     @property
     def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
-        return self.max_tokens if self.limit_parameter else MAX_TOKENS
+        return self.max_tokens if self.limit_parameter or self.reply_format == DECISION else MAX_TOKENS
 
     def next_format(self) -> RequestForm | None:
         """One step down the ladder of reply formats, or None at its foot."""
@@ -141,6 +142,12 @@ class RequestForm:
     def changes_to(self, other: RequestForm) -> str:
         """What the other does otherwise, in words."""
         return ", ".join(_changes(self, other))
+
+
+# What a model of decisions is asked; nothing of it can be left out.
+DECISION_FORM = RequestForm(
+    formats=(DECISION,), limit_parameters=("",), max_tokens=MIN_TOKENS, says_stream=False
+)
 
 
 def _changes(before: RequestForm, after: RequestForm) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
+    AUTO,
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     CostLimit,
@@ -23,6 +24,7 @@ from benchmarks.judge import (
     httpx_available,
     parse_price,
     price_of,
+    protocol_at,
     protocol_named,
     resolved_base_url,
     resolved_key,
@@ -68,11 +70,18 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
-    """Raises UserError where no judge can be asked, or not as a cascade.
+    """Says over which protocol it is asked, where that is guessed.
+
+    Raises UserError where no judge can be asked, or not as a cascade.
 
     ways_without: what can be done where there is none, for the message.
     """
     protocol = protocol_of(settings)
+    if settings.protocol == AUTO and protocol.name != DEFAULT_PROTOCOL and not settings.kimera_only:
+        note(
+            f"--protocol {protocol.name} is what {settings.base_url} speaks; its key is read from "
+            f"{protocol.api.key_variable}"
+        )
     configured = resolved_key(settings.api_key, protocol)
     elsewhere = settings.base_url or os.environ.get(protocol.api.base_url_variable)
     if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
@@ -115,8 +124,8 @@ def _default_model(settings: RunSettings) -> str:
         return SIMULATED_NAME
     if model := os.environ.get("KIMERA_MODEL"):
         return model
-    if settings.protocol != DEFAULT_PROTOCOL:
-        raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
+    if (name := protocol_of(settings).name) != DEFAULT_PROTOCOL:
+        raise UserError(f"--protocol {name} has no default model: name the judge's with --model")
     return DEFAULT_JUDGE
 
 
@@ -306,8 +315,10 @@ def detectors_of(
 
 
 def protocol_of(settings: RunSettings) -> ChatProtocol:
-    """How the API of its judges speaks; the simulator speaks one of them, whatever the settings name."""
-    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else settings.protocol)
+    """How the API of its judges speaks; the simulator speaks them all."""
+    if settings.protocol != AUTO:
+        return protocol_named(settings.protocol)
+    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else protocol_at(settings.base_url))
 
 
 def _client(

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible judge on loopback: answers from labels, with latency, limits and faults on demand.
+"""A judge on loopback that speaks every protocol: answers from labels, with limits and faults on demand.
 
 It stands in for an LLM where none may be asked: in tests, in `--simulate`, and by hand
 (`python -m benchmarks.simulator`).
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser_of(
         SimulateSettings,
         "simulate",
-        description="A simulated judge on loopback that speaks OpenAI's chat completions.",
+        description="A simulated judge on loopback that speaks every --protocol of a comparison.",
     )
 
 
@@ -78,6 +78,7 @@ async def _serve_until_interrupted(
         print(f"A simulated judge that knows {len(answers)} questions listens on {root}/v1. To ask it:")
         key = "THE_KEY_YOU_SET" if config.api_key else "simulated"
         print(f"  export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={key}")
+        print("It speaks every --protocol at that base URL.")
         print(f"Counters are at {root}/stats. Ctrl-C stops it.", flush=True)
         await asyncio.Event().wait()
 

@@ -25,7 +25,11 @@ SURE = -1e-4  # log probability of every token that settles nothing
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply and the name under which it is counted. share_sent: below 1 the connection is cut."""
+    """An HTTP reply and the name under which it is counted.
+
+    share_sent: below 1 the connection is cut. error: what the body tells, where it is a refusal; each dialect
+    words it in its own way.
+    """
 
     outcome: str
     body: bytes
@@ -33,6 +37,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     share_sent: float = 1.0
+    error: ApiError | None = None
 
 
 class ApiError(NamedTuple):
@@ -83,7 +88,8 @@ CONTENT_FILTER = ApiError(
 
 def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
     fields = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
-    return Reply(error.outcome, json.dumps({"error": fields}).encode(), error.status, headers or {})
+    body = json.dumps({"error": fields}).encode()
+    return Reply(error.outcome, body, error.status, headers or {}, error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
     """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs."""
     logprobs = None
     if top_logprobs is not None:
-        logprobs = {"content": _token_logprobs(said, top_logprobs), "refusal": None}
+        logprobs = {"content": token_logprobs(said, top_logprobs), "refusal": None}
     message = {"role": "assistant", "content": said.content, "refusal": said.refusal}
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": said.finish_reason}
     body = {
@@ -188,7 +194,7 @@ _TOKEN = re.compile(r" ?\w+|[^\w\s]+|\s")
 _OPPOSITES = {"true": "false", "false": "true", "yes": "No", "no": "Yes"}
 
 
-def _token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
+def token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
     """The content's tokens; the first to state a verdict has its probability, its opposite the rest."""
     tokens: list[dict[str, Any]] = []
     settled = said.probability is None

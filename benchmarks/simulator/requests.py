@@ -24,7 +24,8 @@ class Call:
     """A request for one verdict.
 
     key: of its first user message, which holds the pair. is_repair: another user message follows.
-    asks_relation: whether the reply is to state one of three classes.
+    asks_relation: whether the reply is to state one of three classes. reply_format: how the reply is wanted,
+    in the words of its dialect, where that matters.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
     """
 
@@ -35,6 +36,7 @@ class Call:
     token_limit: int | None
     top_logprobs: int | None
     asks_relation: bool = False
+    reply_format: str = ""
 
 
 def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) -> Call:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from benchmarks.judge import without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
@@ -153,7 +154,7 @@ class SimulatorConfig:
     )
     refuses: tuple[str, ...] = _option("--refuses", (), "parameters refused with 400, separated by commas")
     refusal_shape: str = _option(
-        "--refusal-shape", "openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}"
+        "--refusal-shape", "openai", f"shape of chat completions' error messages: {', '.join(REFUSAL_SHAPES)}"
     )
     wait_in_body: bool = _option(
         "--wait-in-body", False, "state in the body, not in headers, how long to wait"
@@ -248,8 +249,12 @@ class GoldAnswer(NamedTuple):
 
 
 def answer_key(message: str) -> bytes:
-    """The 16 bytes by which a user message is known: its BLAKE2b digest."""
-    return hashlib.blake2b(message.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+    """The 16 bytes by which a user message is known: a BLAKE2b digest.
+
+    Without the words on the form of a reply, since an API whose replies are no text is not sent these.
+    """
+    asked = without_reply_format(message).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(asked, digest_size=KEY_BYTES).digest()
 
 
 def answers_for(
