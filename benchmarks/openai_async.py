@@ -150,23 +150,21 @@ class AsyncOpenAIClient:
 
     def settings(self) -> dict[str, Any]:
         """What determines the verdicts, JSON-ready, without the key."""
-        protocol = self.endpoint.protocol.name
-        return {
-            "model": self.endpoint.model,
-            **({"protocol": protocol} if protocol != CHAT_COMPLETIONS.name else {}),
-            "base_url": self.endpoint.base_url,
-            "prompt": {
-                "name": self.prompt.name,
-                "version": self.prompt.version,
-                "sha256": self.prompt.sha256,
-            },
-            **({"classes": self.prompt.classes} if self.prompt.classes != 2 else {}),
-            "reply_format": self.endpoint.form.reply_format,
-            **dict(self.endpoint.form.optional),
-            "timeout_s": self.endpoint.timeout_s,
-            "max_retries": self.policy.max_retries,
-            **({"learnt": list(learnt)} if (learnt := self.endpoint.adaptation.learnt) else {}),
+        asked_with = self.endpoint.settings()
+        named = {
+            name: asked_with.pop(name) for name in ("model", "protocol", "base_url") if name in asked_with
         }
+        return {
+            **named,
+            **self.prompt.settings(),
+            **asked_with,
+            "max_retries": self.policy.max_retries,
+        }
+
+    async def look_up_notice(self) -> None:
+        """Asks the list of models whether this one is ending; `endpoint.notice` says so, if it is."""
+        if self._transport is not None:
+            await self.endpoint.look_up_notice(self._transport)
 
     @property
     def stopping(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.judge.adaptation import Adaptation
@@ -15,7 +16,8 @@ from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
-from benchmarks.judge.offered_models import offer_clause, offered_models
+from benchmarks.judge.notices import notice_in
+from benchmarks.judge.offered_models import Offer, offer_clause, offered_models
 from benchmarks.judge.pricing import is_local
 from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
@@ -82,7 +84,10 @@ class Endpoint:
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
-        self._offered: list[str] | None = None  # models, once they were asked for
+        self._offer: Offer | None = None  # the list of models, once it was asked for
+        self._was_looked_at = False  # a reply's headers; what one says of the model's end, all say
+        self.notice = ""
+        self.on_notice: Callable[[str], None] = lambda _: None
         own = {**protocol.headers(key), **(headers or {})}
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
@@ -94,6 +99,20 @@ class Endpoint:
     def form(self) -> RequestForm:
         """How requests are written, but for pairs that need it otherwise."""
         return self.adaptation.form
+
+    def settings(self) -> dict[str, Any]:
+        """What determines its replies and what was learnt of it, JSON-ready, without the key."""
+        protocol, learnt = self.protocol.name, self.adaptation.learnt
+        return {
+            "model": self.model,
+            **({"protocol": protocol} if protocol != DEFAULT_PROTOCOL else {}),
+            "base_url": self.base_url,
+            "reply_format": self.form.reply_format,
+            **dict(self.form.optional),
+            "timeout_s": self.timeout_s,
+            **({"learnt": list(learnt)} if learnt else {}),
+            **({"notice": self.notice} if self.notice else {}),
+        }
 
     def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
@@ -150,18 +169,32 @@ class Endpoint:
         return error
 
     async def _offers(self, transport: Transport, error: JudgeError) -> str:
-        """Which models there are, where the one that was asked is not; asked once, and only then."""
+        """Which models there are, where the one that was asked is not."""
         if not kind_of(error.kind).is_elsewhere:
             return ""
-        if self._offered is None:
-            self._offered = []
+        return offer_clause(await self._listed(transport), self.model)
+
+    async def look_up_notice(self, transport: Transport) -> None:
+        """Has `notice` say what the list of models tells of this one's end, where no reply told of it."""
+        if not self.notice:
+            self._take_notice((await self._listed(transport)).notice(self.model))
+
+    async def _listed(self, transport: Transport) -> Offer:
+        """The list of models; asked for once."""
+        if self._offer is None:
+            self._offer = Offer()
             try:
-                self._offered = await offered_models(
+                self._offer = await offered_models(
                     transport, self.protocol, self.base_url, self._headers, self.timeout_s
                 )
             except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
                 internal_error(ours, self.redact)
-        return offer_clause(self._offered, self.model)
+        return self._offer
+
+    def _take_notice(self, notice: str) -> None:
+        if notice and not self.notice:
+            self.notice = self.redact(notice)
+            self.on_notice(self.notice)
 
     def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
         """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
@@ -195,6 +228,9 @@ class Endpoint:
                 raise error.but(kind="unreachable") from None
             raise
         self._silences = -math.inf  # it has replied, so it is there
+        if not self._was_looked_at and reply.status < 300:
+            self._was_looked_at = True
+            self._take_notice(notice_in(reply.headers))
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status

@@ -203,7 +203,7 @@ KINDS = (
         "pair and run",
         "ends the run",
         "the model or the deployment is unknown, retired or not available to this key",
-        "check --model",
+        "choose another one with --model NAME, or KIMERA_MODEL in the environment",
         is_elsewhere=True,
     ),
     FailureKind(

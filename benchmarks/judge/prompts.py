@@ -103,6 +103,11 @@ class Prompt:
     def sha256(self) -> str:
         return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
 
+    def settings(self) -> dict[str, Any]:
+        """What it is, JSON-ready."""
+        named = {"name": self.name, "version": self.version, "sha256": self.sha256}
+        return {"prompt": named, **({"classes": self.classes} if self.classes != 2 else {})}
+
     def question(self, text1: str, text2: str) -> str:
         """The user message. One pass, so that a text that holds "{text2}" stays text."""
         texts = {"text1": text1, "text2": text2}

@@ -54,6 +54,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _limit_notes,
             _spared_notes,
             _place_notes,
+            _end_notes,
         ):
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
@@ -284,6 +285,12 @@ def _place_notes(who: str, detector: Detector) -> list[str]:
     where = " and ".join(f"{printable(place)} ({count:,})" for place, count in places.items())
     on = counted(total, "pair")
     return [f"Replies of {who} had their text in {where} instead of content on {on}."] * bool(total)
+
+
+def _end_notes(who: str, detector: Detector) -> list[str]:
+    if not (notice := detector["settings"].get("notice")):
+        return []
+    return [f"End of {who}: its endpoint says {printable(notice)}. A later run needs another model."]
 
 
 def _limit_notes(who: str, detector: Detector) -> list[str]:

@@ -151,6 +151,7 @@ class JudgeDetector:
                 _keep_limit_changes(client, recorder)
                 if not quiet:
                     client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
+                client.endpoint.on_notice = partial(_tell_notice, self._name)
                 with _stopping_on_ctrl_c(client):
                     for chosen in rounds:
                         bar.total += int((recorder.variants[chosen] < 0).sum())
@@ -158,6 +159,8 @@ class JudgeDetector:
                         await self._ask(dataset, recorder, chosen, record)
                         if client.stopping:
                             break
+                if client.endpoint.adaptation.has_answered and not (client.stopping or self._simulated):
+                    await client.look_up_notice()  # now that it delays no pair
         recorder.end(used=client.peak_in_flight)
         return client.stopped_by
 
@@ -179,6 +182,13 @@ class JudgeDetector:
 
 def _tell_learnt(name: str, learnt: str) -> None:
     tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
+
+
+def _tell_notice(name: str, notice: str) -> None:
+    tqdm.write(
+        f"note: the endpoint says of {name}: {notice}; choose another model with --model in time",
+        file=sys.stderr,
+    )
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

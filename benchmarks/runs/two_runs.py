@@ -212,7 +212,7 @@ def _facts_of_run(run: FinishedRun) -> Part:
 
 def _facts(detector: DetectorResult) -> Part:
     """What may make its verdicts or its speed differ; not what a run merely counted."""
-    kept = {name: value for name, value in detector.settings.items() if name not in COUNTED}
+    kept = {name: value for name, value in detector.settings.items() if name not in (*COUNTED, "notice")}
     if detector.simulated:
         kept.pop("base_url", None)  # a port that the system chose
     if "found_in" in kept:

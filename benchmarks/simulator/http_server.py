@@ -13,7 +13,7 @@ from benchmarks.judge import Usage
 from benchmarks.simulator import replies
 from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError, read_call
-from benchmarks.simulator.shapes import FORMAT_FAILED, GONE, reshaped, too_many_tokens
+from benchmarks.simulator.shapes import FORMAT_FAILED, gone_error, reshaped, too_many_tokens
 from benchmarks.simulator.simulation import (
     GoldAnswer,
     SimulatorConfig,
@@ -96,7 +96,16 @@ class Simulator:
         reply = reshaped(
             reply, config.refusal_shape, wait_in_body=config.wait_in_body, inside_200=config.errors_in_200
         )
-        return await _send(request, reply, self._limits.headers())
+        return await _send(request, reply, {**self._limits.headers(), **replies.end_headers(config.ends_on)})
+
+    async def models(self, _: web.Request) -> web.Response:
+        """GET /v1/models."""
+        from aiohttp import web  # takes long, and --help need not wait for it
+
+        return web.Response(
+            body=replies.models_body(self._config.models or (MODEL,), self._config.ends_on),
+            content_type="application/json",
+        )
 
     def _admit(self, body: bytes, authorization: str) -> Call:
         """Reads a request and charges it. Raises RefusedError where it is not let in."""
@@ -104,7 +113,7 @@ class Simulator:
         if config.api_key and authorization != f"Bearer {config.api_key}":
             raise RefusedError(error_reply(replies.UNAUTHORIZED))
         if config.gone:
-            raise RefusedError(error_reply(GONE[config.gone]))
+            raise RefusedError(error_reply(gone_error(config.gone, body)))
         if config.quota_exhausted:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
         if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
@@ -225,13 +234,9 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(simulator.stats(keys=request.query.get("keys") == "1"))
 
-    async def models(_: web.Request) -> web.Response:
-        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "kimera"}
-        return web.json_response({"object": "list", "data": [model]})
-
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_post("/v1/chat/completions", simulator.chat)
-    app.router.add_get("/v1/models", models)
+    app.router.add_get("/v1/models", simulator.models)
     app.router.add_get("/stats", stats)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)

@@ -7,8 +7,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
@@ -182,6 +184,20 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "system_fingerprint": SIMULATED_FINGERPRINT,
     }
     return json.dumps(body).encode()
+
+
+def models_body(names: Sequence[str], ends_on: str = "") -> bytes:
+    """The list of models. ends_on: the day on which all of them end, ISO; empty where none does."""
+    end = {"deprecation": f"{ends_on}T00:00:00Z"} if ends_on else {}
+    models = [{"id": name, "object": "model", "created": 0, "owned_by": "kimera", **end} for name in names]
+    return json.dumps({"object": "list", "data": models}).encode()
+
+
+def end_headers(ends_on: str) -> dict[str, str]:
+    """What replies say of a model's end, as RFC 8594 has it."""
+    if not ends_on:
+        return {}
+    return {"Sunset": format_datetime(datetime.fromisoformat(ends_on).replace(tzinfo=UTC), usegmt=True)}
 
 
 _TOKEN = re.compile(r" ?\w+|[^\w\s]+|\s")

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple, TypeVar
 
 from kimera.console import option, share
@@ -31,7 +32,7 @@ FAULTS = (
 )
 # In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
 REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
-GONE = ("", "unknown", "retired", "deployment", "address")
+GONE = ("", "unknown", "retired", "deployment", "address", "openai", "vllm", "ollama", "llama.cpp", "azure")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
 # Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
@@ -163,6 +164,10 @@ class SimulatorConfig:
         "--max-reply-tokens", 0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
     )
     gone: str = _option("--gone", "", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
+    models: tuple[str, ...] = _option("--models", (), "models that GET /models lists, separated by commas")
+    ends_on: str = _option(
+        "--ends-on", "", "state in headers and in the list of models that these end on this day, 2026-12-31"
+    )
     foreign_filters: bool = _option(
         "--foreign-filters", False, "report withheld pairs in other words than OpenAI's"
     )
@@ -200,9 +205,18 @@ class SimulatorConfig:
         for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
             if getattr(self, name) not in known:
                 raise UserError(f"simulator: {name} is {getattr(self, name)!r}; choose of {', '.join(known)}")
+        if self.ends_on and not _is_day(self.ends_on):
+            raise UserError(f"simulator: ends_on is {self.ends_on!r}; give a day such as 2026-12-31")
         for name in self.refuses:
             if name not in REFUSABLE:
                 raise UserError(f"simulator: refuses {name!r}; it can refuse {', '.join(REFUSABLE)}")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 _QUANTITIES = (
