@@ -71,7 +71,7 @@ class AsyncOpenAIClient:
         then one request at a time. One that is given stays open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
-    protocol: how the endpoint's API speaks.
+    protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
 
     Use it as an async context manager:
 
@@ -97,6 +97,7 @@ class AsyncOpenAIClient:
         replies: ReplyCache | None = None,
         logprobs: bool = False,
         protocol: ChatProtocol = CHAT_COMPLETIONS,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
@@ -116,6 +117,7 @@ class AsyncOpenAIClient:
             logprobs=logprobs,
             protocol=protocol,
             classes=self.prompt.classes,
+            parameters=params,
         )
         self.policy = policy or RetryPolicy(max_retries=max_retries)
         self.max_concurrent = slots

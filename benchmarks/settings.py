@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
+from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS, parameter
 from kimera.console import (
     CommandLine,
     Groups,
@@ -205,6 +205,18 @@ class JudgeSettings:
         metavar="N",
         help="maximum number of retries for a pair after a fault or an unusable reply; rate limits (429) are "
         "retried up to four times as often (default: %(default)s)",
+    )
+    params: tuple[str, ...] = option(
+        (),
+        "--param",
+        type=parameter,
+        repeated=True,
+        metavar="[MODEL:]NAME=VALUE",
+        identity=True,
+        help="parameter to send with every request, or with those to one model: reasoning_effort=low, "
+        "service_tier=flex, top_p=0.9, chat_template_kwargs.enable_thinking=false; may be given several "
+        "times. The value is read as JSON if it is that, dots lead into objects, and what the endpoint "
+        "refuses ends the run",
     )
     prompt: str = option(
         DEFAULT_PROMPT,

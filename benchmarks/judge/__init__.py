@@ -44,6 +44,7 @@ __all__ = [
     "asks_of",
     "billed_usage",
     "estimate",
+    "form_beside",
     "httpx_available",
     "in_dollars",
     "internal_error",
@@ -52,6 +53,8 @@ __all__ = [
     "kind_of",
     "load_prompt",
     "open_transport",
+    "parameter",
+    "parameters_for",
     "parse_price",
     "price_of",
     "protocol_named",
@@ -60,6 +63,7 @@ __all__ = [
     "unasked_in",
     "unstated",
     "worst_case",
+    "written_into",
 ]
 
 if TYPE_CHECKING:
@@ -78,6 +82,7 @@ if TYPE_CHECKING:
         unasked_in,
     )
     from benchmarks.judge.internal_errors import internal_error
+    from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -119,6 +124,7 @@ else:
                 "unasked_in",
             ],
             "internal_errors": ["internal_error"],
+            "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",

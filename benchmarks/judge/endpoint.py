@@ -18,11 +18,12 @@ from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
 from benchmarks.judge.notices import notice_in
 from benchmarks.judge.offered_models import Offer, offer_clause, offered_models
+from benchmarks.judge.parameters import form_beside, in_words, leaves, require_allowed, written_into
 from benchmarks.judge.pricing import is_local
 from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
 from benchmarks.judge.redaction import Secrets, secrets_in
-from benchmarks.judge.refusals import read_refusal
+from benchmarks.judge.refusals import GIVEN, Refusal, field_pattern, read_refusal
 from benchmarks.judge.reply_cache import ReplyCache, reply_key
 from benchmarks.judge.request_form import RequestForm
 from benchmarks.judge.transports import HttpReply, Transport
@@ -64,7 +65,9 @@ class Endpoint:
         logprobs: bool = False,
         protocol: ChatProtocol | None = None,
         classes: int = 2,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
+        """parameters: of each request, over what the protocol writes, nested as in its body."""
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
         host = urlsplit(base_url).hostname
@@ -79,7 +82,12 @@ class Endpoint:
         self.model = model
         self.timeout_s = timeout_s
         self.protocol = protocol
-        self._first_form = replace(protocol.first_form(logprobs=logprobs), classes=classes)
+        self.parameters = dict(parameters or {})
+        require_allowed(self.parameters)
+        self._given = [path for path, _ in leaves(self.parameters)]
+        self._fields = field_pattern(self._given)
+        first = replace(protocol.first_form(logprobs=logprobs), classes=classes)
+        self._first_form = form_beside(first, self.parameters)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies
@@ -109,6 +117,7 @@ class Endpoint:
             "base_url": self.base_url,
             "reply_format": self.form.reply_format,
             **dict(self.form.optional),
+            **({"params": self.parameters} if self.parameters else {}),
             "timeout_s": self.timeout_s,
             **({"learnt": list(learnt)} if learnt else {}),
             **({"notice": self.notice} if self.notice else {}),
@@ -119,8 +128,10 @@ class Endpoint:
         terms = terms or PairTerms()
         form = self.adaptation.form_for(terms)
         question = next((message["content"] for message in messages if message["role"] == "user"), "")
-        body = self.protocol.body(messages, self.model, form, sample)
-        return Request(body, form, terms, question)
+        return Request(self._body(messages, form, sample), form, terms, question)
+
+    def _body(self, messages: list[dict[str, str]], form: RequestForm, sample: int) -> bytes:
+        return written_into(self.protocol.body(messages, self.model, form, sample), self.parameters)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -162,11 +173,34 @@ class Endpoint:
             question=request.question,
             now=time.time(),
             has_answered=self.adaptation.has_answered,
+            fields=self._fields,
         )
-        error = self.adaptation.note_refusal(refusal, request.form, request.terms)
+        error = self._refused_parameter(refusal, request.form) or self.adaptation.note_refusal(
+            refusal, request.form, request.terms
+        )
+        if error.kind == "refused" and self.parameters:
+            error = error.but(message=f"{error.message}; sent with --param {in_words(self.parameters)}")
         if reply.status == 200:
             return error.but(message=f"{error.message} (inside a reply of status 200)")
         return error
+
+    def _refused_parameter(self, refusal: Refusal, used: RequestForm) -> JudgeError | None:
+        """The end of the run, where a refusal is of what the user gave: that is never left out in silence.
+
+        What it names of ours besides is left out first, if it comes first.
+        """
+        named = [name for name in refusal.names if name.startswith(GIVEN)]
+        error = refusal.error
+        if not named or self.adaptation.has_answered or not kind_of(error.kind).may_name_a_part:
+            return None
+        if kind_of(error.kind).is_fault or error.status == 401:
+            return None
+        if refusal.names[0] != named[0] and used.after_refusal(refusal) is not None:
+            return None
+        path = self._given[int(named[0].removeprefix(GIVEN))]
+        value = next(value for there, value in leaves(self.parameters) if there == path)
+        given = in_words({".".join(path): value})
+        return error.but(kind="parameter", message=f"{error.message} (of --param {given})")
 
     async def _offers(self, transport: Transport, error: JudgeError) -> str:
         """Which models there are, where the one that was asked is not."""
@@ -214,8 +248,7 @@ class Endpoint:
 
     def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
         """What a reply is kept under: the first form's request, which a later run starts from again."""
-        first = self.protocol.body(messages, self.model, self._first_form, sample)
-        return reply_key(self.base_url, first, sample)
+        return reply_key(self.base_url, self._body(messages, self._first_form, sample), sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
         url = self.protocol.url(self.base_url)

@@ -38,7 +38,8 @@ class RequestForm:
     tried; an empty name asks for no limit. limit_at: which of them is used. max_allowed: what `max_tokens`
     may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
-    beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
+    beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3. given_limit: on
+    the reply's tokens, where the user gave one in words of the API; nothing here changes that.
     """
 
     formats: tuple[str, ...]
@@ -50,6 +51,7 @@ class RequestForm:
     says_stream: bool = True
     system_role: bool = True
     classes: int = 2
+    given_limit: int = 0
 
     @property
     def reply_format(self) -> str:
@@ -62,7 +64,7 @@ class RequestForm:
     @property
     def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
-        return self.max_tokens if self.limit_parameter else MAX_TOKENS
+        return self.given_limit or (self.max_tokens if self.limit_parameter else MAX_TOKENS)
 
     def next_format(self) -> RequestForm | None:
         """One step down the ladder of reply formats, or None at its foot."""
@@ -136,7 +138,7 @@ class RequestForm:
     def after_truncation(self) -> RequestForm | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = min(self.max_tokens * GROWTH, self.max_allowed)
-        return self.with_room(raised) if raised > self.max_tokens else None
+        return self.with_room(raised) if raised > self.max_tokens and not self.given_limit else None
 
     def changes_to(self, other: RequestForm) -> str:
         """What the other does otherwise, in words."""

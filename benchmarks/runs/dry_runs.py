@@ -8,7 +8,17 @@ import numpy as np
 
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import judge_info
-from benchmarks.judge import START, Price, Prompt, estimate, in_dollars, worst_case
+from benchmarks.judge import (
+    START,
+    Price,
+    Prompt,
+    estimate,
+    form_beside,
+    in_dollars,
+    parameters_for,
+    worst_case,
+    written_into,
+)
 from benchmarks.runs.requested_detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
@@ -59,9 +69,10 @@ def _enough(
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
     protocol = protocol_of(settings)
-    form = protocol.first_form(logprobs=False)
+    given = parameters_for(settings.params, model, judges_of(settings))
+    form = form_beside(protocol.first_form(logprobs=False), given)
     asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
-    longest = max(len(protocol.body(messages, model, form)) for messages in asked)
+    longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (

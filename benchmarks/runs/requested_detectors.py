@@ -21,6 +21,7 @@ from benchmarks.judge import (
     RateLimits,
     ReplyCache,
     httpx_available,
+    parameters_for,
     parse_price,
     price_of,
     protocol_named,
@@ -89,6 +90,8 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
+    for model in judges:  # what makes no sense is refused before anything is asked
+        parameters_for(settings.params, model, judges)
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:
@@ -335,8 +338,11 @@ def _client(
         replies=replies,
         logprobs=settings.logprobs,
         protocol=protocol_of(settings),
+        params=parameters_for(settings.params, model, judges_of(settings)),
     )
     price = price_for(settings, model, client.endpoint.base_url)
+    if "service_tier" in client.endpoint.parameters and price and not settings.price:
+        note(f"dollars of {model} are those of standard processing; give --price for its service_tier")
     if settings.max_cost and price:
         client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
     return client, price

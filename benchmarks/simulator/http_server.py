@@ -189,7 +189,14 @@ class Simulator:
         if said.outcome == "answered":
             self._answered[call.key] += 1
         self._completions += 1
-        body = replies.completion_body(self._completions, call.model, said, usage, call.top_logprobs)
+        body = replies.completion_body(
+            self._completions,
+            call.model,
+            said,
+            usage,
+            call.top_logprobs,
+            reasoning_beside=self._config.reasoning_beside,
+        )
         return Reply(said.outcome, body, share_sent=0.5 if said.outcome == "truncated" else 1.0)
 
 

@@ -161,8 +161,19 @@ def bounded(
     return cut, Usage(prompt_tokens, limit, cached, min(thought, limit))
 
 
-def completion_body(number: int, model: str, said: Said, usage: Usage, top_logprobs: int | None) -> bytes:
-    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs."""
+def completion_body(
+    number: int,
+    model: str,
+    said: Said,
+    usage: Usage,
+    top_logprobs: int | None,
+    *,
+    reasoning_beside: bool = False,
+) -> bytes:
+    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs.
+
+    reasoning_beside: the tokens of the completion are counted without those of its reasoning.
+    """
     logprobs = None
     if top_logprobs is not None:
         logprobs = {"content": _token_logprobs(said, top_logprobs), "refusal": None}
@@ -176,7 +187,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "choices": [choice],
         "usage": {
             "prompt_tokens": usage.prompt,
-            "completion_tokens": usage.completion,
+            "completion_tokens": (usage.completion or 0) - (usage.reasoning or 0) * reasoning_beside,
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
             "prompt_tokens_details": {"cached_tokens": usage.cached},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},

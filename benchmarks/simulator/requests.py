@@ -109,7 +109,9 @@ def refused_parameters(payload: Mapping[str, Any], refuses: Collection[str]) -> 
             case "max_tokens" | "max_completion_tokens":
                 other = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
                 yield _unsupported(name, f" Use '{other}' instead.")
-            case "seed" | "logprobs":
+            case "temperature":
+                continue
+            case _:
                 yield _unsupported(name)
 
 

@@ -44,6 +44,10 @@ REFUSABLE = (
     "max_completion_tokens",
     "seed",
     "logprobs",
+    "reasoning_effort",
+    "service_tier",
+    "top_p",
+    "verbosity",
 )
 KEY_BYTES = 16
 
@@ -172,6 +176,9 @@ class SimulatorConfig:
         "--foreign-filters", False, "report withheld pairs in other words than OpenAI's"
     )
     reasoning_tokens: int = _option("--reasoning-tokens", 0, "tokens spent on thinking before each answer")
+    reasoning_beside: bool = _option(
+        "--reasoning-beside", False, "count those beside the completion's tokens, as xAI does, not in them"
+    )
     cached_share: float = _option(
         "--cached-share", 0.0, "share of the prompt's tokens that come from the cache"
     )

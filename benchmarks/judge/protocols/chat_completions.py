@@ -220,11 +220,15 @@ def read_usage(value: Any) -> Usage:
         return Usage(None, completion or None, None, None)
     in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
     in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
+    reasoning = _first_count(in_completion | value, "reasoning_tokens")
+    total = whole_number(value.get("total_tokens"))
+    if reasoning and completion is not None and total == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts it beside the completion, and bills it as such
     return Usage(
         prompt,
         completion,
         _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
-        _first_count(in_completion | value, "reasoning_tokens"),
+        reasoning,
     )
 
 
