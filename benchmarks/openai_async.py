@@ -117,6 +117,7 @@ class AsyncOpenAIClient:
             logprobs=logprobs,
             protocol=protocol,
             classes=self.prompt.classes,
+            reasoning_first=self.prompt.reasoning_first,
             parameters=params,
         )
         self.policy = policy or RetryPolicy(max_retries=max_retries)
@@ -200,7 +201,13 @@ class AsyncOpenAIClient:
         client was stopped before there was an outcome.
         """
         question = self.prompt.messages(text1, text2)
-        asking = Asking(question, self.policy, self._rng, classes=self.prompt.classes)
+        asking = Asking(
+            question,
+            self.policy,
+            self._rng,
+            classes=self.prompt.classes,
+            reasoning_first=self.prompt.reasoning_first,
+        )
         terms = PairTerms()
         try:
             return await self._ask(asking, sample, terms)

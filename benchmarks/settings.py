@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS, parameter
+from benchmarks.judge import (
+    DEFAULT_JUDGE,
+    DEFAULT_PROMPT,
+    DEFAULT_PROTOCOL,
+    PROTOCOLS,
+    REASONING_FIRST,
+    REASONING_LAST,
+    parameter,
+)
 from kimera.console import (
     CommandLine,
     Groups,
@@ -236,6 +244,15 @@ class JudgeSettings:
         identity=True,
         help="how many classes to ask the judge for: 2, contradiction or not, or 3, contradiction, "
         "entailment or neutral (default: %(default)s)",
+    )
+    reasoning: str = option(
+        REASONING_LAST,
+        "--reasoning",
+        choices=(REASONING_LAST, REASONING_FIRST),
+        identity=True,
+        help="whether the judge states its verdict first and its reasoning last, or reasons first: which is "
+        "slower and dearer, may help a model that does not think by itself, and makes --logprobs measure "
+        "less (default: %(default)s)",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),

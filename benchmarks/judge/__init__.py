@@ -13,6 +13,8 @@ __all__ = [
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
     "PROTOCOLS",
+    "REASONING_FIRST",
+    "REASONING_LAST",
     "SIMULATED_FINGERPRINT",
     "START",
     "UNKNOWN",
@@ -60,6 +62,7 @@ __all__ = [
     "protocol_named",
     "resolved_base_url",
     "resolved_key",
+    "typical_completion_tokens",
     "unasked_in",
     "unstated",
     "worst_case",
@@ -93,9 +96,18 @@ if TYPE_CHECKING:
         is_local,
         parse_price,
         price_of,
+        typical_completion_tokens,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
+    from benchmarks.judge.prompts import (
+        BUILT_IN,
+        DEFAULT_JUDGE,
+        DEFAULT_PROMPT,
+        REASONING_FIRST,
+        REASONING_LAST,
+        Prompt,
+        load_prompt,
+    )
     from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
@@ -135,9 +147,18 @@ else:
                 "is_local",
                 "parse_price",
                 "price_of",
+                "typical_completion_tokens",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
+            "prompts": [
+                "BUILT_IN",
+                "DEFAULT_JUDGE",
+                "DEFAULT_PROMPT",
+                "Prompt",
+                "REASONING_FIRST",
+                "REASONING_LAST",
+                "load_prompt",
+            ],
             "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],

@@ -65,6 +65,7 @@ class Endpoint:
         logprobs: bool = False,
         protocol: ChatProtocol | None = None,
         classes: int = 2,
+        reasoning_first: bool = False,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         """parameters: of each request, over what the protocol writes, nested as in its body."""
@@ -86,7 +87,8 @@ class Endpoint:
         require_allowed(self.parameters)
         self._given = [path for path, _ in leaves(self.parameters)]
         self._fields = field_pattern(self._given)
-        first = replace(protocol.first_form(logprobs=logprobs), classes=classes)
+        asked = {"classes": classes, "reasoning_first": reasoning_first}
+        first = replace(protocol.first_form(logprobs=logprobs), **asked)
         self._first_form = form_beside(first, self.parameters)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.refusals import Refusal
 
 PLAIN_TEXT = "text"  # the last of all formats: none is asked for
@@ -38,8 +39,9 @@ class RequestForm:
     tried; an empty name asks for no limit. limit_at: which of them is used. max_allowed: what `max_tokens`
     may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
-    beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3. given_limit: on
-    the reply's tokens, where the user gave one in words of the API; nothing here changes that.
+    beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
+    reasoning_first: whether that has the reasoning ahead of the verdict. given_limit: on the reply's tokens,
+    where the user gave one in words of the API; nothing here changes that.
     """
 
     formats: tuple[str, ...]
@@ -51,7 +53,13 @@ class RequestForm:
     says_stream: bool = True
     system_role: bool = True
     classes: int = 2
+    reasoning_first: bool = False
     given_limit: int = 0
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of the reply, its fields in the order in which they are to be written."""
+        return reply_schema(self.classes, self.reasoning_first)
 
     @property
     def reply_format(self) -> str:

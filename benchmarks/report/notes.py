@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.data import families_of
-from benchmarks.judge import unasked_in
+from benchmarks.judge import REASONING_FIRST, unasked_in
 from benchmarks.report.words import (
     Detector,
     cached_parts,
@@ -54,6 +54,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _limit_notes,
             _spared_notes,
             _place_notes,
+            _order_notes,
             _end_notes,
         ):
             lines += about(names[name], detector)
@@ -285,6 +286,18 @@ def _place_notes(who: str, detector: Detector) -> list[str]:
     where = " and ".join(f"{printable(place)} ({count:,})" for place, count in places.items())
     on = counted(total, "pair")
     return [f"Replies of {who} had their text in {where} instead of content on {on}."] * bool(total)
+
+
+def _order_notes(who: str, detector: Detector) -> list[str]:
+    if detector["settings"].get("reasoning") != REASONING_FIRST:
+        return []
+    measured = (
+        " Its scores from log-probabilities measure less than with the verdict first: they say how sure it "
+        "was after its own reasoning, whatever that was."
+        if detector["score_sources"].get("logprobs")
+        else ""
+    )
+    return [f"Replies of {who}: its reasoning first, and then its verdict.{measured}"]
 
 
 def _end_notes(who: str, detector: Detector) -> list[str]:

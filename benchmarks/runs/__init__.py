@@ -50,6 +50,7 @@ __all__ = [
     "pairs_of_run",
     "planned",
     "price_for",
+    "prompt_of",
     "protocol_of",
     "require_told_again",
     "resumed_settings",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         local_words,
         planned,
         price_for,
+        prompt_of,
         protocol_of,
         require_told_again,
     )
@@ -124,6 +126,7 @@ else:
                 "require_told_again",
                 "planned",
                 "price_for",
+                "prompt_of",
                 "protocol_of",
             ],
             "dry_runs": ["dry_run"],

@@ -16,6 +16,7 @@ from benchmarks.judge import (
     form_beside,
     in_dollars,
     parameters_for,
+    typical_completion_tokens,
     worst_case,
     written_into,
 )
@@ -38,7 +39,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
             for pair in dataset
             for _ in range(askings)
         )
-        expected = estimate(texts, price)
+        expected = estimate(texts, price, typical_completion_tokens(prompt.reasoning_first))
         cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
         print(
             f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "

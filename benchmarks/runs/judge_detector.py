@@ -17,7 +17,16 @@ from tqdm import tqdm
 from benchmarks.cascade import plan_in, sides_in
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo, judge_info
-from benchmarks.judge import INTERRUPTED, Ask, Outcome, Price, asks_of, estimate, judge_all
+from benchmarks.judge import (
+    INTERRUPTED,
+    Ask,
+    Outcome,
+    Price,
+    asks_of,
+    estimate,
+    judge_all,
+    typical_completion_tokens,
+)
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.recorder import Recorder
 from benchmarks.stats import title_of
@@ -112,7 +121,8 @@ class JudgeDetector:
             "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
             for pair in dataset
         )
-        whole = estimate(texts, self._options.price).dollars
+        length = typical_completion_tokens(self._client.prompt.reasoning_first)
+        whole = estimate(texts, self._options.price, length).dollars
         return None if whole is None else whole * self.info.variants / max(1, len(dataset))
 
     def _announce(

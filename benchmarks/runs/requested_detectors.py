@@ -15,12 +15,14 @@ from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, 
 from benchmarks.judge import (
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
+    REASONING_FIRST,
     CostLimit,
     Price,
     Prompt,
     RateLimits,
     ReplyCache,
     httpx_available,
+    load_prompt,
     parameters_for,
     parse_price,
     price_of,
@@ -306,6 +308,12 @@ def detectors_of(
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
     return detectors
+
+
+def prompt_of(settings: RunSettings) -> Prompt:
+    """What its judges are asked. Raises UserError for a file that cannot be used so."""
+    first = settings.reasoning == REASONING_FIRST
+    return load_prompt(settings.prompt, settings.classes, reasoning_first=first)
 
 
 def protocol_of(settings: RunSettings) -> ChatProtocol:

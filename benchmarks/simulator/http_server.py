@@ -162,9 +162,11 @@ class Simulator:
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
             return replies.withheld(form, self._config.foreign_filters)
+        first = call.reasoning_first and (call.is_repair or not self._config.ignores_order)
         if withheld == "abstained" or gold is None:
             relation = NEUTRAL if call.asks_relation else None
-            return Said("abstained", replies.verdict_json(None, 0.5, relation=relation))
+            content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
+            return Said("abstained", content)
         contradiction, confidence = draw_verdict(
             self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
         )
@@ -173,7 +175,7 @@ class Simulator:
         relation = (
             draw_relation(self._config, pair, contradiction, gold_relation) if call.asks_relation else None
         )
-        content = replies.verdict_json(contradiction, confidence, reasoning, relation)
+        content = replies.verdict_json(contradiction, confidence, reasoning, relation, reasoning_first=first)
         if self._config.ignores_schema and not call.is_repair:
             content = replies.without_schema(contradiction, content, form)
         return Said("answered", content, probability=confidence)

@@ -100,13 +100,19 @@ class Said:
 
 
 def verdict_json(
-    contradiction: bool | None, confidence: float, reasoning: str = REASONING, relation: str | None = None
+    contradiction: bool | None,
+    confidence: float,
+    reasoning: str = REASONING,
+    relation: str | None = None,
+    *,
+    reasoning_first: bool = False,
 ) -> str:
     """The reply that the schema asks for.
 
     contradiction: None where the judge cannot tell. relation: None where it was not asked for.
     """
-    stated: dict[str, Any] = {"contradiction": bool(contradiction)}
+    stated: dict[str, Any] = {"reasoning": reasoning} if reasoning_first else {}
+    stated["contradiction"] = bool(contradiction)
     if relation is not None:
         stated["relation"] = relation
     stated |= {"confidence": confidence, "reasoning": reasoning}

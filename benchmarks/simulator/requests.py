@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.simulator.replies import BAD_REQUEST, ApiError, Reply, error_reply, tokens_in
 from benchmarks.simulator.simulation import answer_key
+
+_FIELD = re.compile(r'"(contradiction|relation|reasoning)"')
 
 
 class RefusedError(Exception):
@@ -25,6 +28,7 @@ class Call:
 
     key: of its first user message, which holds the pair. is_repair: another user message follows.
     asks_relation: whether the reply is to state one of three classes.
+    reasoning_first: whether it is to give its reasoning ahead of its verdict.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
     """
 
@@ -35,6 +39,7 @@ class Call:
     token_limit: int | None
     top_logprobs: int | None
     asks_relation: bool = False
+    reasoning_first: bool = False
 
 
 def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) -> Call:
@@ -53,6 +58,7 @@ def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) 
         error = next(strict_errors(payload, "".join(text for _, text in texts)), None)
     if error:
         raise RefusedError(error_reply(error))
+    fields = _fields_of_reply(payload, (text for _, text in texts))
     return Call(
         key,
         model,
@@ -60,19 +66,24 @@ def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) 
         is_repair=len(questions) > 1,
         token_limit=_whole(payload.get("max_completion_tokens", payload.get("max_tokens"))),
         top_logprobs=(_whole(payload.get("top_logprobs")) or 0) if payload.get("logprobs") is True else None,
-        asks_relation=_asks_relation(payload, (text for _, text in texts)),
+        asks_relation="relation" in fields,
+        reasoning_first=0 <= _place(fields, "reasoning") < _place(fields, "contradiction"),
     )
 
 
-def _asks_relation(payload: Mapping[str, Any], texts: Iterable[str]) -> bool:
+def _fields_of_reply(payload: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
     """By the schema of the reply; by the messages, as a model does, where no schema is sent."""
     wanted = payload.get("response_format")
     named = wanted.get("json_schema") if isinstance(wanted, dict) else None
     schema = named.get("schema") if isinstance(named, dict) else None
     if not isinstance(schema, dict):
-        return any('"relation"' in text for text in texts)
+        return _FIELD.findall("\n".join(texts))
     properties = schema.get("properties")
-    return isinstance(properties, dict) and "relation" in properties
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def _place(fields: Sequence[str], name: str) -> int:
+    return fields.index(name) if name in fields else -1
 
 
 def _text(content: str | list[dict[str, str]]) -> str:

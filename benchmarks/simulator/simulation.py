@@ -156,6 +156,9 @@ class SimulatorConfig:
     ignores_schema: bool = _option(
         "--ignores-schema", False, "answer in prose or fenced JSON unless asked to repair that"
     )
+    ignores_order: bool = _option(
+        "--ignores-order", False, "state the verdict ahead of the reasoning unless asked to repair that"
+    )
     refuses: tuple[str, ...] = _option("--refuses", (), "parameters refused with 400, separated by commas")
     refusal_shape: str = _option(
         "--refusal-shape", "openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}"

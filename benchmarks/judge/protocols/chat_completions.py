@@ -16,7 +16,6 @@ from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in
 from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
@@ -100,7 +99,7 @@ def _parameters(model: str, form: RequestForm, sample: int) -> str:
     if "seed" in payload:
         payload["seed"] = sample
     if form.reply_format == "json_schema":
-        schema = {"name": "verdict", "strict": True, "schema": reply_schema(form.classes)}
+        schema = {"name": "verdict", "strict": True, "schema": form.schema}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif form.reply_format == "json_object":
         payload["response_format"] = {"type": "json_object"}
