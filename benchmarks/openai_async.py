@@ -153,20 +153,16 @@ class AsyncOpenAIClient:
 
     def settings(self) -> dict[str, Any]:
         """What determines the verdicts, JSON-ready, without the key."""
-        asked_with = self.endpoint.settings()
-        named = {
-            name: asked_with.pop(name) for name in ("model", "protocol", "base_url") if name in asked_with
-        }
         return {
-            **named,
+            **self.endpoint.address(),
             **self.prompt.settings(),
-            **asked_with,
+            **self.endpoint.settings(),
             "max_retries": self.policy.max_retries,
         }
 
     async def look_up_notice(self) -> None:
         """Asks the list of models whether this one is ending; `endpoint.notice` says so, if it is."""
-        if self._transport is not None:
+        if self._transport:
             await self.endpoint.look_up_notice(self._transport)
 
     @property

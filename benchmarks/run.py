@@ -43,6 +43,7 @@ from benchmarks.runs import (
     prompt_of,
     protocol_of,
     rows_of,
+    with_examples,
 )
 from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
@@ -79,6 +80,8 @@ def run_comparison(
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
         dataset = _load_dataset(settings, spool, f"--resume {settings.resume}" if header else "")
+        if not settings.kimera_only:
+            prompt = with_examples(prompt, settings, dataset, note)
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kimera.models import MapName
     from kimera.reactor_stages import Stages
 
+DEFAULT_SHOTS = 4
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
 
 
@@ -253,6 +254,24 @@ class JudgeSettings:
         help="whether the judge states its verdict first and its reasoning last, or reasons first: which is "
         "slower and dearer, may help a model that does not think by itself, and makes --logprobs measure "
         "less (default: %(default)s)",
+    )
+    examples: str | None = option(
+        None,
+        "--examples",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="labelled pairs of which a few are shown to the judge with their answers; none that this run "
+        "judges is shown",
+    )
+    shots: int | None = option(
+        None,
+        "--shots",
+        type=whole(1),
+        metavar="K",
+        identity=True,
+        help="how many of --examples to show, as many of each answer; --seed decides which (default: "
+        f"{DEFAULT_SHOTS})",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),

@@ -46,6 +46,7 @@ __all__ = [
     "asks_of",
     "billed_usage",
     "estimate",
+    "examples_of",
     "form_beside",
     "httpx_available",
     "in_dollars",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         kind_of,
         unasked_in,
     )
+    from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
     from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
@@ -135,6 +137,7 @@ else:
                 "kind_of",
                 "unasked_in",
             ],
+            "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
             "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],

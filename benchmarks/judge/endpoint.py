@@ -40,7 +40,8 @@ MAX_MESSAGE = 500
 class Request:
     """A request as it will be sent.
 
-    terms: of the pair that it is about. question: that pair, as it is asked about.
+    terms: of the pair that it is about. question: that pair as it is asked about, and whatever else
+    the user's side says.
     """
 
     body: bytes
@@ -87,8 +88,8 @@ class Endpoint:
         require_allowed(self.parameters)
         self._given = [path for path, _ in leaves(self.parameters)]
         self._fields = field_pattern(self._given)
-        asked = {"classes": classes, "reasoning_first": reasoning_first}
-        first = replace(protocol.first_form(logprobs=logprobs), **asked)
+        first = protocol.first_form(logprobs=logprobs)
+        first = replace(first, classes=classes, reasoning_first=reasoning_first)
         self._first_form = form_beside(first, self.parameters)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
@@ -110,13 +111,15 @@ class Endpoint:
         """How requests are written, but for pairs that need it otherwise."""
         return self.adaptation.form
 
+    def address(self) -> dict[str, str]:
+        """Who is asked, JSON-ready, without the key."""
+        protocol = {"protocol": self.protocol.name} if self.protocol.name != DEFAULT_PROTOCOL else {}
+        return {"model": self.model, **protocol, "base_url": self.base_url}
+
     def settings(self) -> dict[str, Any]:
-        """What determines its replies and what was learnt of it, JSON-ready, without the key."""
-        protocol, learnt = self.protocol.name, self.adaptation.learnt
+        """How it is asked and what was learnt of it, JSON-ready."""
+        learnt = self.adaptation.learnt
         return {
-            "model": self.model,
-            **({"protocol": protocol} if protocol != DEFAULT_PROTOCOL else {}),
-            "base_url": self.base_url,
             "reply_format": self.form.reply_format,
             **dict(self.form.optional),
             **({"params": self.parameters} if self.parameters else {}),
@@ -129,7 +132,7 @@ class Endpoint:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
         terms = terms or PairTerms()
         form = self.adaptation.form_for(terms)
-        question = next((message["content"] for message in messages if message["role"] == "user"), "")
+        question = "\n".join(message["content"] for message in messages if message["role"] == "user")
         return Request(self._body(messages, form, sample), form, terms, question)
 
     def _body(self, messages: list[dict[str, str]], form: RequestForm, sample: int) -> bytes:

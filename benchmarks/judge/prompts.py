@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.judge.few_shot import Examples
 from kimera.errors import UserError
 
 REPLY_FORMAT = """\
@@ -42,7 +43,8 @@ Reply with one JSON object and nothing else, its fields in this order:
 "relation": "contradiction", "entailment" or "neutral", "confidence": a number from 0.5 to 1, \
 "cannot_tell": false}
 Reason first, and decide by that. "relation" is "contradiction" if and only if the statements contradict \
-each other, "entailment" if they do not and statement 2 must be true where statement 1 is, and "neutral" otherwise.
+each other, "entailment" if they do not and statement 2 must be true where statement 1 is, and "neutral" \
+otherwise.
 "confidence" is how sure you are of your answer to "contradiction", whichever it is. If you really cannot \
 tell, reply
 {"reasoning": "why", "contradiction": false, "relation": "neutral", "confidence": 0.5, \
@@ -112,6 +114,7 @@ class Prompt:
 
     classes: how many the reply is asked to tell apart: 2, or 3 where it states a relation as well.
     reasoning_first: whether the reply is asked to reason before it states its verdict, and not behind it.
+    examples: shown ahead of each question, None for none.
     """
 
     name: str
@@ -120,10 +123,17 @@ class Prompt:
     user: str
     classes: int = 2
     reasoning_first: bool = False
+    examples: Examples | None = None
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
+        shown = f"\0{self.examples.sha256}" if self.examples else ""
+        return hashlib.sha256(f"{self.system}\0{self.user}{shown}".encode()).hexdigest()
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of the reply."""
+        return reply_schema(self.classes, self.reasoning_first)
 
     def settings(self) -> dict[str, Any]:
         """What it is, JSON-ready."""
@@ -132,6 +142,7 @@ class Prompt:
             "prompt": named,
             **({"classes": self.classes} if self.classes != 2 else {}),
             **({"reasoning": REASONING_FIRST} if self.reasoning_first else {}),
+            **({"examples": self.examples.settings()} if self.examples else {}),
         }
 
     def question(self, text1: str, text2: str) -> str:
@@ -141,7 +152,8 @@ class Prompt:
 
     def messages(self, text1: str, text2: str) -> list[dict[str, str]]:
         system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, {"role": "user", "content": self.question(text1, text2)}]
+        shown = self.examples.messages() if self.examples else []
+        return [*system, *shown, {"role": "user", "content": self.question(text1, text2)}]
 
 
 def reply_format(classes: int, reasoning_first: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ class Reply:
     confidence: float | None
     reasoning: str
     relation: str | None = None
-    reasons_first: bool = False
+    reasons_first: bool = dataclasses.field(default=False, compare=False)
 
 
 class ReplyError(ValueError):

@@ -55,6 +55,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _spared_notes,
             _place_notes,
             _order_notes,
+            _example_notes,
             _end_notes,
         ):
             lines += about(names[name], detector)
@@ -298,6 +299,13 @@ def _order_notes(who: str, detector: Detector) -> list[str]:
         else ""
     )
     return [f"Replies of {who}: its reasoning first, and then its verdict.{measured}"]
+
+
+def _example_notes(who: str, detector: Detector) -> list[str]:
+    if not (examples := detector["settings"].get("examples")):
+        return []
+    shown = counted(examples["shots"], "labelled example")
+    return [f"Examples: {who} was shown {shown} of {printable(examples['name'])} ahead of each pair."]
 
 
 def _end_notes(who: str, detector: Detector) -> list[str]:

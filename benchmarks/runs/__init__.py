@@ -55,6 +55,7 @@ __all__ = [
     "require_told_again",
     "resumed_settings",
     "rows_of",
+    "with_examples",
     "write_candidates",
 ]
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.comparison import Comparison, compare
     from benchmarks.runs.detector import Detector, detectors_header
     from benchmarks.runs.dry_runs import dry_run
+    from benchmarks.runs.examples import with_examples
     from benchmarks.runs.finished_run import FinishedRun, open_run
     from benchmarks.runs.journal import Journal, JournalReader
     from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
@@ -130,6 +132,7 @@ else:
                 "protocol_of",
             ],
             "dry_runs": ["dry_run"],
+            "examples": ["with_examples"],
             "finished_run": ["FinishedRun", "open_run"],
             "journal": ["Journal", "JournalReader"],
             "judge_detector": ["JudgeDetector", "JudgeOptions"],

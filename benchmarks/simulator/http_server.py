@@ -118,7 +118,7 @@ class Simulator:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
         if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
             raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
-        call = read_call(body, config.refuses, config.strict)
+        call = read_call(body, config.refuses, config.strict, self._answers)
         if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
             raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
         if call.key not in self._answers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class RefusedError(Exception):
 class Call:
     """A request for one verdict.
 
-    key: of its first user message, which holds the pair. is_repair: another user message follows.
+    key: of the last user message that is known, or of the first: it holds the pair, behind examples if there
+    are any. is_repair: another user message follows.
     asks_relation: whether the reply is to state one of three classes.
     reasoning_first: whether it is to give its reasoning ahead of its verdict.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
@@ -42,13 +43,23 @@ class Call:
     reasoning_first: bool = False
 
 
-def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) -> Call:
-    """Reads a chat completions request. Raises RefusedError for what is none, or asks for what is refused."""
+def read_call(
+    body: bytes,
+    refuses: Collection[str] = (),
+    strict: bool = False,
+    known: Container[bytes] = frozenset(),
+) -> Call:
+    """Reads a chat completions request. known: the keys of messages that hold a pair.
+
+    Raises RefusedError for what is no such request, or asks for what is refused.
+    """
     try:
         payload = json.loads(body)
         texts = [(message["role"], _text(message["content"])) for message in payload["messages"]]
         questions = [text for role, text in texts if role == "user"]
-        key, model = answer_key(questions[0]), payload["model"]
+        keys, model = [answer_key(text) for text in questions], payload["model"]
+        place = max((place for place, key in enumerate(keys) if key in known), default=0)
+        key = keys[place]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise RefusedError(error_reply(BAD_REQUEST)) from None
     if not isinstance(model, str):
@@ -63,7 +74,7 @@ def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) 
         key,
         model,
         prompt_tokens=max(1, sum(tokens_in(text) for _, text in texts)),
-        is_repair=len(questions) > 1,
+        is_repair=place < len(questions) - 1,
         token_limit=_whole(payload.get("max_completion_tokens", payload.get("max_tokens"))),
         top_logprobs=(_whole(payload.get("top_logprobs")) or 0) if payload.get("logprobs") is True else None,
         asks_relation="relation" in fields,
