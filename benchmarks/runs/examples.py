@@ -32,7 +32,7 @@ def with_examples(
         return prompt
     shots = DEFAULT_SHOTS if settings.shots is None else settings.shots
     file = Path(settings.examples).name
-    labelled = [pair for pair in load_dataset(settings.examples, **reading_of(settings)) if pair.label]
+    labelled = _labelled(settings)
     if not labelled:
         raise UserError(
             f"--examples {settings.examples}: none of its pairs has a label; an example needs one"
@@ -52,6 +52,14 @@ def with_examples(
     rng = random.Random(settings.seed)  # noqa: S311 - a sample, not cryptography
     drawn = _drawn(by_answer, shots, rng, settings.examples)
     return replace(prompt, examples=examples_of(file, drawn, prompt.question, prompt.schema["required"]))
+
+
+def _labelled(settings: RunSettings) -> list[Pair]:
+    """The pairs of the file that have a label, read as the run's own pairs are."""
+    try:
+        return [pair for pair in load_dataset(str(settings.examples), **reading_of(settings)) if pair.label]
+    except UserError as error:
+        raise UserError(f"--examples: {error}") from None
 
 
 def _drawn(by_answer: dict[str, list[Pair]], shots: int, rng: random.Random, file: str) -> list[Pair]:
