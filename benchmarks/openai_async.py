@@ -72,6 +72,7 @@ class AsyncOpenAIClient:
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
     protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
+    sampled: without our temperature of 0, so that the same question may be answered otherwise another time.
 
     Use it as an async context manager:
 
@@ -98,6 +99,7 @@ class AsyncOpenAIClient:
         logprobs: bool = False,
         protocol: ChatProtocol = CHAT_COMPLETIONS,
         params: Mapping[str, Any] | None = None,
+        sampled: bool = False,
     ) -> None:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
@@ -118,6 +120,7 @@ class AsyncOpenAIClient:
             protocol=protocol,
             classes=self.prompt.classes,
             reasoning_first=self.prompt.reasoning_first,
+            sampled=sampled,
             parameters=params,
         )
         self.policy = policy or RetryPolicy(max_retries=max_retries)

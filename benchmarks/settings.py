@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -43,6 +44,13 @@ if TYPE_CHECKING:
 
 DEFAULT_SHOTS = 4
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
+
+
+def _odd(text: str) -> int:
+    """Of votes, so that there is a majority."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 3 and int(text) % 2):
+        raise ArgumentTypeError(f"{text!r} is not an odd number of at least 3")
+    return int(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +305,15 @@ class JudgeSettings:
         identity=True,
         help="ask about each pair K times and report how often verdicts change (default: %(default)s)",
     )
+    votes: int | None = option(
+        None,
+        "--votes",
+        type=_odd,
+        metavar="K",
+        identity=True,
+        help="ask about each pair K times, an odd number, at the model's own temperature: the majority is "
+        "the verdict, and the share of votes its score",
+    )
     swap: bool = option(
         False,
         "--swap",
@@ -469,6 +486,7 @@ WITHOUT_EFFECT = {
     "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
     "simulate": ["protocol", "base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
+    "votes": ["logprobs"],
 }
 
 

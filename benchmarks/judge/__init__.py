@@ -43,6 +43,7 @@ __all__ = [
     "Transport",
     "Turn",
     "Usage",
+    "VotingClient",
     "asks_of",
     "billed_usage",
     "estimate",
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transports import Transport, httpx_available, open_transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import UNKNOWN, Usage, unstated
+    from benchmarks.judge.votes import VotingClient
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -171,5 +173,6 @@ else:
             "transports": ["Transport", "httpx_available", "open_transport"],
             "trials": ["PairTerms"],
             "usage": ["UNKNOWN", "Usage", "unstated"],
+            "votes": ["VotingClient"],
         },
     )

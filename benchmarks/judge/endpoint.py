@@ -67,9 +67,13 @@ class Endpoint:
         protocol: ChatProtocol | None = None,
         classes: int = 2,
         reasoning_first: bool = False,
+        sampled: bool = False,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        """parameters: of each request, over what the protocol writes, nested as in its body."""
+        """sampled: whether replies to one question should differ, so that no temperature of 0 is asked for.
+
+        parameters: of each request, over what the protocol writes, nested as in its body.
+        """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
         host = urlsplit(base_url).hostname
@@ -90,6 +94,7 @@ class Endpoint:
         self._fields = field_pattern(self._given)
         first = protocol.first_form(logprobs=logprobs)
         first = replace(first, classes=classes, reasoning_first=reasoning_first)
+        first = (sampled and first.without("temperature")) or first
         self._first_form = form_beside(first, self.parameters)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()

@@ -56,6 +56,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _place_notes,
             _order_notes,
             _example_notes,
+            _vote_notes,
             _end_notes,
         ):
             lines += about(names[name], detector)
@@ -306,6 +307,16 @@ def _example_notes(who: str, detector: Detector) -> list[str]:
         return []
     shown = counted(examples["shots"], "labelled example")
     return [f"Examples: {who} was shown {shown} of {printable(examples['name'])} ahead of each pair."]
+
+
+def _vote_notes(who: str, detector: Detector) -> list[str]:
+    if not (votes := detector["settings"].get("votes")):
+        return []
+    return [
+        f"Votes: each verdict of {who} is that of the majority of {votes} askings, and its score the share "
+        "of them. Latency, requests, tokens and cost are those of all askings together; compare with a run "
+        "without --votes (kimera diff) to see what they bought."
+    ]
 
 
 def _end_notes(who: str, detector: Detector) -> list[str]:

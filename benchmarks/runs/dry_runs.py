@@ -34,6 +34,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
         price = price_for(settings, model, base_url)
         askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
+        askings *= settings.votes or 1
         texts = (
             "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
             for pair in dataset

@@ -22,6 +22,7 @@ from benchmarks.judge import (
     Ask,
     Outcome,
     Price,
+    VotingClient,
     asks_of,
     estimate,
     judge_all,
@@ -41,6 +42,7 @@ class JudgeOptions:
     """How a judge is asked and what ends it. repeat, swap: see `benchmarks.judge.asks_of`.
 
     cascade: whose dear side it is, after the cheap one has run; without one it is asked about all pairs.
+    votes: how many askings make up one verdict; None: each is one.
     """
 
     repeat: int = 1
@@ -49,6 +51,7 @@ class JudgeOptions:
     max_error_rate: float | None = None
     price: Price | None = None
     cascade: DetectorInfo | None = None
+    votes: int | None = None
 
 
 class JudgeDetector:
@@ -78,7 +81,11 @@ class JudgeDetector:
             repeat=options.repeat,
             swap=options.swap,
             # logprobs as asked for, also where the endpoint refused them
-            settings={**client.settings(), "logprobs": options.logprobs},
+            settings={
+                **client.settings(),
+                "logprobs": options.logprobs,
+                **({"votes": options.votes} if options.votes else {}),
+            },
             price=asdict(options.price) if options.price else None,
         )
 
@@ -123,7 +130,8 @@ class JudgeDetector:
         )
         length = typical_completion_tokens(self._client.prompt.reasoning_first)
         whole = estimate(texts, self._options.price, length).dollars
-        return None if whole is None else whole * self.info.variants / max(1, len(dataset))
+        askings = self.info.variants * (self._options.votes or 1)
+        return None if whole is None else whole * askings / max(1, len(dataset))
 
     def _announce(
         self, cheap: str, pairs: np.ndarray, is_sample: bool, recorder: Recorder, dollars: float | None
@@ -187,7 +195,8 @@ class JudgeDetector:
             return bool(chosen[index]) and recorder.wants(index, variant)
 
         asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
-        await judge_all(self._client, asks, record, options.max_error_rate)
+        client = VotingClient(self._client, options.votes) if options.votes else self._client
+        await judge_all(client, asks, record, options.max_error_rate)
 
 
 def _tell_learnt(name: str, learnt: str) -> None:

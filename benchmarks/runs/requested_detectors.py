@@ -303,7 +303,13 @@ def detectors_of(
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, cascade
+            settings.repeat,
+            settings.swap,
+            settings.logprobs,
+            settings.max_error_rate,
+            price,
+            cascade,
+            settings.votes,
         )
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
@@ -347,6 +353,7 @@ def _client(
         logprobs=settings.logprobs,
         protocol=protocol_of(settings),
         params=parameters_for(settings.params, model, judges_of(settings)),
+        sampled=settings.votes is not None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if "service_tier" in client.endpoint.parameters and price and not settings.price:
