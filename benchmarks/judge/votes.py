@@ -21,16 +21,10 @@ class VotingClient:
     """
 
     def __init__(self, client: JudgeClient, votes: int) -> None:
+        self.slots: Slots = client.slots
+        self.max_concurrent = client.max_concurrent
         self._client = client
         self._votes = votes
-
-    @property
-    def slots(self) -> Slots:
-        return self._client.slots
-
-    @property
-    def max_concurrent(self) -> int:
-        return self._client.max_concurrent
 
     @property
     def mode(self) -> str:
