@@ -34,6 +34,7 @@ SCORE_SOURCES = (  # of a `Verdict`
     "verdict",
     "passages",
     "decision",
+    "votes",
 )
 NO_CLASS = -1  # among indices into `RELATIONS`: none of them
 NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
@@ -89,8 +90,9 @@ class Verdict:
     wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
     score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
         judge stated none, so that 1.0 stands for the bare verdict; "passages" where texts were too long to be
-        read at once, so that it is made of what was read of them (see docs/long-texts.md); "decision" where it is the
-        probability that a model of decisions gives, which writes no text.
+        read at once, so that it is made of what was read of them (see docs/long-texts.md); "decision" where
+        it is the probability that a model of decisions gives, which writes no text; "votes" for a share of
+        askings.
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the

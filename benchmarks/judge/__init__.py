@@ -15,6 +15,8 @@ __all__ = [
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
     "PROTOCOLS",
+    "REASONING_FIRST",
+    "REASONING_LAST",
     "SIMULATED_FINGERPRINT",
     "START",
     "UNKNOWN",
@@ -43,9 +45,12 @@ __all__ = [
     "Transport",
     "Turn",
     "Usage",
+    "VotingClient",
     "asks_of",
     "billed_usage",
     "estimate",
+    "examples_of",
+    "form_beside",
     "httpx_available",
     "in_dollars",
     "internal_error",
@@ -54,16 +59,20 @@ __all__ = [
     "kind_of",
     "load_prompt",
     "open_transport",
+    "parameter",
+    "parameters_for",
     "parse_price",
     "price_of",
     "protocol_at",
     "protocol_named",
     "resolved_base_url",
     "resolved_key",
+    "typical_completion_tokens",
     "unasked_in",
     "unstated",
     "without_reply_format",
     "worst_case",
+    "written_into",
 ]
 
 if TYPE_CHECKING:
@@ -81,7 +90,9 @@ if TYPE_CHECKING:
         kind_of,
         unasked_in,
     )
+    from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
+    from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -92,12 +103,15 @@ if TYPE_CHECKING:
         is_local,
         parse_price,
         price_of,
+        typical_completion_tokens,
         worst_case,
     )
     from benchmarks.judge.prompts import (
         BUILT_IN,
         DEFAULT_JUDGE,
         DEFAULT_PROMPT,
+        REASONING_FIRST,
+        REASONING_LAST,
         Prompt,
         load_prompt,
         without_reply_format,
@@ -118,6 +132,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transports import Transport, httpx_available, open_transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import UNKNOWN, Usage, unstated
+    from benchmarks.judge.votes import VotingClient
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -136,7 +151,9 @@ else:
                 "kind_of",
                 "unasked_in",
             ],
+            "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
+            "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",
@@ -147,6 +164,7 @@ else:
                 "is_local",
                 "parse_price",
                 "price_of",
+                "typical_completion_tokens",
                 "worst_case",
             ],
             "prompts": [
@@ -154,6 +172,8 @@ else:
                 "DEFAULT_JUDGE",
                 "DEFAULT_PROMPT",
                 "Prompt",
+                "REASONING_FIRST",
+                "REASONING_LAST",
                 "load_prompt",
                 "without_reply_format",
             ],
@@ -173,5 +193,6 @@ else:
             "transports": ["Transport", "httpx_available", "open_transport"],
             "trials": ["PairTerms"],
             "usage": ["UNKNOWN", "Usage", "unstated"],
+            "votes": ["VotingClient"],
         },
     )

@@ -26,7 +26,7 @@ class Asking:
     """The attempts at one pair.
 
     `messages` is what the next attempt sends; `outcome` is there once `note` gave None. classes: how many the
-    question asks to tell apart, 2 or 3.
+    question asks to tell apart, 2 or 3. reasoning_first: whether it asks to reason ahead of the verdict.
     """
 
     def __init__(
@@ -37,9 +37,11 @@ class Asking:
         clock: Callable[[], float] = time.perf_counter,
         *,
         classes: int = 2,
+        reasoning_first: bool = False,
     ) -> None:
         self.messages = question
         self._classes = classes
+        self._reasoning_first = reasoning_first
         self._question = question
         self._policy = policy
         self._rng = rng
@@ -116,7 +118,9 @@ class Asking:
                 "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
             )
         try:
-            reply = _decided(completion.decision) or parse_reply(completion.text, self._classes)
+            reply = _decided(completion.decision) or parse_reply(
+                completion.text, self._classes, reasoning_first=self._reasoning_first
+            )
         except ReplyError as error:
             truncated = completion.finish_reason == "length" and error.kind == "unparseable"
             return JudgeError("truncated" if truncated else error.kind, str(error), status=200)
@@ -144,7 +148,8 @@ class Asking:
                 return None
             self._repairs += 1
             unclear = self._last.text if self._last and error.kind == "unparseable" else ""
-            self.messages = self._question + (repair_request(unclear, self._classes) if unclear else [])
+            again = repair_request(unclear, self._classes, self._reasoning_first) if unclear else []
+            self.messages = self._question + again
             return 0.0
         is_limit = kind_of(error.kind).is_limit
         if not may_retry and not is_limit:

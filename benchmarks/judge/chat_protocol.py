@@ -58,7 +58,9 @@ class ChatProtocol(Protocol):
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
         """sample: which of several askings of the same question; each has a seed of its own, if any does.
 
-        The same arguments give the same bytes: kept replies are found by them.
+        form.schema is that of the reply, its fields in the order in which they are to be written. What a user
+        gives with --param is put into the body afterwards. The same arguments give the same bytes: kept
+        replies are found by them.
         """
         ...
 

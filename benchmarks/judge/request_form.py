@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.refusals import Refusal
 
 PLAIN_TEXT = "text"  # the last of all formats: none is asked for
@@ -40,6 +41,8 @@ class RequestForm:
     may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
     beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
+    reasoning_first: whether that has the reasoning ahead of the verdict. given_limit: on the reply's tokens,
+    where the user gave one in words of the API; nothing here changes that.
     """
 
     formats: tuple[str, ...]
@@ -51,6 +54,13 @@ class RequestForm:
     says_stream: bool = True
     system_role: bool = True
     classes: int = 2
+    reasoning_first: bool = False
+    given_limit: int = 0
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of the reply, its fields in the order in which they are to be written."""
+        return reply_schema(self.classes, self.reasoning_first)
 
     @property
     def reply_format(self) -> str:
@@ -63,6 +73,8 @@ class RequestForm:
     @property
     def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
+        if self.given_limit:
+            return self.given_limit
         return self.max_tokens if self.limit_parameter or self.reply_format == DECISION else MAX_TOKENS
 
     def next_format(self) -> RequestForm | None:
@@ -137,7 +149,7 @@ class RequestForm:
     def after_truncation(self) -> RequestForm | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = min(self.max_tokens * GROWTH, self.max_allowed)
-        return self.with_room(raised) if raised > self.max_tokens else None
+        return self.with_room(raised) if raised > self.max_tokens and not self.given_limit else None
 
     def changes_to(self, other: RequestForm) -> str:
         """What the other does otherwise, in words."""

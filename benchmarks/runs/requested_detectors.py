@@ -16,12 +16,15 @@ from benchmarks.judge import (
     AUTO,
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
+    REASONING_FIRST,
     CostLimit,
     Price,
     Prompt,
     RateLimits,
     ReplyCache,
     httpx_available,
+    load_prompt,
+    parameters_for,
     parse_price,
     price_of,
     protocol_at,
@@ -98,6 +101,8 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
+    for model in judges:  # what makes no sense is refused before anything is asked
+        parameters_for(settings.params, model, judges)
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:
@@ -307,11 +312,23 @@ def detectors_of(
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, cascade
+            settings.repeat,
+            settings.swap,
+            settings.logprobs,
+            settings.max_error_rate,
+            price,
+            cascade,
+            settings.votes,
         )
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
     return detectors
+
+
+def prompt_of(settings: RunSettings) -> Prompt:
+    """What its judges are asked. Raises UserError for a file that cannot be used so."""
+    first = settings.reasoning == REASONING_FIRST
+    return load_prompt(settings.prompt, settings.classes, reasoning_first=first)
 
 
 def protocol_of(settings: RunSettings) -> ChatProtocol:
@@ -346,8 +363,12 @@ def _client(
         replies=replies,
         logprobs=settings.logprobs,
         protocol=protocol_of(settings),
+        params=parameters_for(settings.params, model, judges_of(settings)),
+        sampled=settings.votes is not None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
+    if "service_tier" in client.endpoint.parameters and price and not settings.price:
+        note(f"dollars of {model} are those of standard processing; give --price for its service_tier")
     if settings.max_cost and price:
         client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
     return client, price

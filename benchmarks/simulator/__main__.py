@@ -63,10 +63,11 @@ def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, GoldAnswer]:
 
 
 def _prompts(name: str) -> list[Prompt]:
-    """As a client that asks for two classes words it, and one that asks for three, where it words that."""
+    """As clients word it that ask for two classes or three, and for the reasoning last or first."""
     prompts = [load_prompt(name)]
-    with contextlib.suppress(UserError):  # a file of two classes, which --classes 3 of a client refuses too
-        prompts.append(load_prompt(name, classes=3))
+    for classes, first in ((3, False), (2, True), (3, True)):
+        with contextlib.suppress(UserError):  # a file that does not ask so, which a client refuses too
+            prompts.append(load_prompt(name, classes, reasoning_first=first))
     return prompts
 
 

@@ -16,7 +16,7 @@ from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.dialects.dialect import Dialect
 from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError
-from benchmarks.simulator.shapes import GONE, too_many_tokens
+from benchmarks.simulator.shapes import gone_error, too_many_tokens
 from benchmarks.simulator.simulation import (
     GoldAnswer,
     SimulatorConfig,
@@ -105,20 +105,29 @@ class Simulator:
             self._outcomes[outcome] += 1
         if reply.error:
             reply = dialect.refusal(reply, self._config)
-        return await _send(request, reply, dialect.limit_headers(self._limits.levels()))
+        told = {**dialect.limit_headers(self._limits.levels()), **replies.end_headers(self._config.ends_on)}
+        return await _send(request, reply, told)
+
+    async def models(self, request: web.Request) -> web.Response:
+        """The list of the API whose header is there; chat completions' without one of theirs."""
+        from aiohttp import web  # takes long, and --help need not wait for it
+
+        shown = [dialect for dialect in DIALECTS if dialect.mark in request.headers] or DIALECTS
+        config = self._config
+        return web.json_response(shown[0].models(config.models or (MODEL,), config.ends_on))
 
     def _admit(self, body: bytes, request: web.Request, dialect: Dialect) -> Call:
         """Reads a request and charges it. Raises RefusedError where it is not let in."""
-        config = self._config
+        config, model = self._config, request.match_info.get("model", "")
         if config.api_key and dialect.key_in(request.headers) != config.api_key:
             raise RefusedError(error_reply(replies.UNAUTHORIZED))
         if config.gone:
-            raise RefusedError(error_reply(GONE[config.gone]))
+            raise RefusedError(error_reply(gone_error(config.gone, body, model)))
         if config.quota_exhausted:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
         if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
             raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
-        call = dialect.read(body, request.match_info.get("model", ""), config)
+        call = dialect.read(body, model, config, self._answers)
         if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
             raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
         if call.key not in self._answers:
@@ -160,9 +169,11 @@ class Simulator:
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
             return dialect.withheld(form, self._config)
+        first = call.reasoning_first and (call.is_repair or not self._config.ignores_order)
         if withheld == "abstained" or gold is None:
             relation = NEUTRAL if call.asks_relation else None
-            return Said("abstained", replies.verdict_json(None, 0.5, relation=relation))
+            content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
+            return Said("abstained", content)
         contradiction, confidence = draw_verdict(
             self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
         )
@@ -171,7 +182,7 @@ class Simulator:
         relation = (
             draw_relation(self._config, pair, contradiction, gold_relation) if call.asks_relation else None
         )
-        content = replies.verdict_json(contradiction, confidence, reasoning, relation)
+        content = replies.verdict_json(contradiction, confidence, reasoning, relation, reasoning_first=first)
         if self._config.ignores_schema and not call.is_repair:
             content = replies.without_schema(contradiction, content, form)
         return Said("answered", content, probability=confidence)
@@ -187,7 +198,7 @@ class Simulator:
         if said.outcome == "answered":
             self._answered[call.key] += 1
         self._completions += 1
-        body = dialect.completion(self._completions, call, said, usage)
+        body = dialect.completion(self._completions, call, said, usage, self._config)
         return Reply(said.outcome, body, share_sent=0.5 if said.outcome == "truncated" else 1.0)
 
 
@@ -201,14 +212,6 @@ def _cut(said: Said, fault: str) -> Said:
         return replace(said, outcome=fault)
     content = said.content or ""
     return replace(said, outcome=fault, content=content[: len(content) // 2], finish_reason="length")
-
-
-async def _models(request: web.Request) -> web.Response:
-    """The list of the API whose header is there; chat completions' without one of theirs."""
-    from aiohttp import web  # takes long, and --help need not wait for it
-
-    shown = [dialect for dialect in DIALECTS if dialect.mark in request.headers]
-    return web.json_response((shown or DIALECTS)[0].models([MODEL]))
 
 
 async def _send(request: web.Request, reply: Reply, headers: Mapping[str, str]) -> web.StreamResponse:
@@ -249,7 +252,7 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
         for version in VERSIONS:
             app.router.add_post(f"{version}{dialect.path}", partial(simulator.judge, dialect=dialect))
     for version in VERSIONS:
-        app.router.add_get(f"{version}/models", _models)
+        app.router.add_get(f"{version}/models", simulator.models)
     app.router.add_get("/stats", stats)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)

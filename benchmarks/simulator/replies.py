@@ -9,6 +9,8 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
@@ -104,13 +106,19 @@ class Said:
 
 
 def verdict_json(
-    contradiction: bool | None, confidence: float, reasoning: str = REASONING, relation: str | None = None
+    contradiction: bool | None,
+    confidence: float,
+    reasoning: str = REASONING,
+    relation: str | None = None,
+    *,
+    reasoning_first: bool = False,
 ) -> str:
     """The reply that the schema asks for.
 
     contradiction: None where the judge cannot tell. relation: None where it was not asked for.
     """
-    stated: dict[str, Any] = {"contradiction": bool(contradiction)}
+    stated: dict[str, Any] = {"reasoning": reasoning} if reasoning_first else {}
+    stated["contradiction"] = bool(contradiction)
     if relation is not None:
         stated["relation"] = relation
     stated |= {"confidence": confidence, "reasoning": reasoning}
@@ -165,8 +173,19 @@ def bounded(
     return cut, Usage(prompt_tokens, limit, cached, min(thought, limit))
 
 
-def completion_body(number: int, model: str, said: Said, usage: Usage, top_logprobs: int | None) -> bytes:
-    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs."""
+def completion_body(
+    number: int,
+    model: str,
+    said: Said,
+    usage: Usage,
+    top_logprobs: int | None,
+    *,
+    reasoning_beside: bool = False,
+) -> bytes:
+    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs.
+
+    reasoning_beside: the tokens of the completion are counted without those of its reasoning.
+    """
     logprobs = None
     if top_logprobs is not None:
         logprobs = {"content": token_logprobs(said, top_logprobs), "refusal": None}
@@ -180,7 +199,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "choices": [choice],
         "usage": {
             "prompt_tokens": usage.prompt,
-            "completion_tokens": usage.completion,
+            "completion_tokens": (usage.completion or 0) - (usage.reasoning or 0) * reasoning_beside,
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
             "prompt_tokens_details": {"cached_tokens": usage.cached},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
@@ -188,6 +207,13 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "system_fingerprint": SIMULATED_FINGERPRINT,
     }
     return json.dumps(body).encode()
+
+
+def end_headers(ends_on: str) -> dict[str, str]:
+    """What replies say of a model's end, as RFC 8594 has it."""
+    if not ends_on:
+        return {}
+    return {"Sunset": format_datetime(datetime.fromisoformat(ends_on).replace(tzinfo=UTC), usegmt=True)}
 
 
 _TOKEN = re.compile(r" ?\w+|[^\w\s]+|\s")

@@ -12,7 +12,6 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, texts_in
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -109,7 +108,7 @@ ANTHROPIC_MESSAGES = AnthropicMessages()
 def _parameters(model: str, form: RequestForm) -> str:
     """All but the messages, as the rest of a JSON object."""
     payload: dict[str, Any] = {"model": model, "max_tokens": form.max_tokens, **dict(form.optional)}
-    schema = reply_schema(form.classes)
+    schema = form.schema
     if form.reply_format == "json_schema":
         payload["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     elif form.reply_format == "tool":

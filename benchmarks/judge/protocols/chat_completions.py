@@ -16,7 +16,6 @@ from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in
 from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.protocols.reply_bodies import logprobs_in
 from benchmarks.judge.rates import StatedLimit
@@ -101,7 +100,7 @@ def _parameters(model: str, form: RequestForm, sample: int) -> str:
     if "seed" in payload:
         payload["seed"] = sample
     if form.reply_format == "json_schema":
-        schema = {"name": "verdict", "strict": True, "schema": reply_schema(form.classes)}
+        schema = {"name": "verdict", "strict": True, "schema": form.schema}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif form.reply_format == "json_object":
         payload["response_format"] = {"type": "json_object"}
@@ -222,11 +221,15 @@ def read_usage(value: Any) -> Usage:
         return Usage(None, completion or None, None, None)
     in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
     in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
+    reasoning = _first_count(in_completion | value, "reasoning_tokens")
+    total = whole_number(value.get("total_tokens"))
+    if reasoning and completion is not None and total == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts it beside the completion, and bills it as such
     return Usage(
         prompt,
         completion,
         _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
-        _first_count(in_completion | value, "reasoning_tokens"),
+        reasoning,
     )
 
 

@@ -14,7 +14,6 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -125,7 +124,7 @@ def _parameters(form: RequestForm, sample: int) -> str:
     if form.reply_format != PLAIN_TEXT:
         config["responseMimeType"] = "application/json"
     if form.reply_format == "json_schema":
-        config["responseSchema"] = _schema(reply_schema(form.classes))
+        config["responseSchema"] = _schema(form.schema)
     return json.dumps({"generationConfig": config})[1:]
 
 

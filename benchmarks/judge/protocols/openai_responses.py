@@ -13,7 +13,6 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
@@ -107,7 +106,7 @@ def _parameters(model: str, form: RequestForm) -> str:
     if form.limit_parameter:
         payload[form.limit_parameter] = form.max_tokens
     if form.reply_format == "json_schema":
-        schema = {"name": "verdict", "strict": True, "schema": reply_schema(form.classes)}
+        schema = {"name": "verdict", "strict": True, "schema": form.schema}
         payload["text"] = {"format": {"type": "json_schema", **schema}}
     elif form.reply_format == "json_object":
         payload["text"] = {"format": {"type": "json_object"}}

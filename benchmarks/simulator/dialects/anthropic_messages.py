@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
-from benchmarks.simulator.dialects.wording import bearer_key, extra_inputs, has_relation, read_question
+from benchmarks.simulator.dialects.wording import bearer_key, extra_inputs, read_question, with_fields
 from benchmarks.simulator.replies import REFUSAL, SERVER_ERROR, ApiError, Reply, Said
 from benchmarks.simulator.requests import Call
 from benchmarks.simulator.shapes import FORMAT_FAILED
@@ -44,8 +44,8 @@ class AnthropicMessages:
     def key_in(self, headers: Mapping[str, str]) -> str:
         return headers.get("x-api-key", "") or bearer_key(headers)  # the SDK's of today sends the latter
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
-        return read_question(body, _call, lambda payload: _errors(payload, config))
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
+        return read_question(body, _call, lambda payload: _errors(payload, config), known)
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
         return Said("content_filter", None, "refusal", REFUSAL if form < 0.5 else None)
@@ -56,7 +56,7 @@ class AnthropicMessages:
     def format_failed(self) -> Said | ApiError:
         return FORMAT_FAILED
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
+    def completion(self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig) -> bytes:
         content: list[dict[str, Any]] = []
         reason = {"stop": "end_turn", "length": "max_tokens"}.get(said.finish_reason, said.finish_reason)
         if said.content and call.reply_format == "tool" and _is_object(said.content):
@@ -101,8 +101,10 @@ class AnthropicMessages:
             headers[f"anthropic-ratelimit-{unit}-reset"] = full_at.strftime("%Y-%m-%dT%H:%M:%SZ")
         return headers
 
-    def models(self, names: list[str]) -> object:
+    def models(self, names: Sequence[str], ends_on: str) -> object:
         about = {"type": "model", "created_at": "2026-01-01T00:00:00Z", "lifecycle": "active"}
+        if ends_on:
+            about |= {"lifecycle": "deprecated", "deprecation": f"{ends_on}T00:00:00Z"}
         listed = [{"id": name, "display_name": name, **about} for name in names]
         return {"data": listed, "has_more": False, "first_id": names[0], "last_id": names[-1]}
 
@@ -120,7 +122,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
         reply_format, schema = "tool", payload["tools"][0]["input_schema"]
     texts = [("system", _text(payload.get("system", ""))), *messages]
     call = Call(b"", payload["model"], 0, False, payload["max_tokens"], None, reply_format=reply_format)
-    return texts, replace(call, asks_relation=has_relation(schema, texts))
+    return texts, with_fields(call, schema, texts)
 
 
 def _text(content: str | list[dict[str, str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from benchmarks.judge import Usage
 from benchmarks.simulator import replies
@@ -24,8 +24,8 @@ class ChatCompletions:
     def key_in(self, headers: Mapping[str, str]) -> str:
         return bearer_key(headers)
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
-        return read_call(body, config.refuses, config.strict)
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
+        return read_call(body, config.refuses, config.strict, known)
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
         return replies.withheld(form, config.foreign_filters)
@@ -36,8 +36,9 @@ class ChatCompletions:
     def format_failed(self) -> Said | ApiError:
         return FORMAT_FAILED
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
-        return completion_body(number, call.model, said, usage, call.top_logprobs)
+    def completion(self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig) -> bytes:
+        beside = config.reasoning_beside
+        return completion_body(number, call.model, said, usage, call.top_logprobs, reasoning_beside=beside)
 
     def refusal(self, reply: Reply, config: SimulatorConfig) -> Reply:
         return reshaped(
@@ -47,9 +48,10 @@ class ChatCompletions:
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]:
         return openai_limit_headers(levels)
 
-    def models(self, names: list[str]) -> object:
-        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "kimera"} for name in names]
-        return {"object": "list", "data": listed}
+    def models(self, names: Sequence[str], ends_on: str) -> object:
+        end = {"deprecation": f"{ends_on}T00:00:00Z"} if ends_on else {}
+        about = {"object": "model", "created": 0, "owned_by": "kimera", **end}
+        return {"object": "list", "data": [{"id": name, **about} for name in names]}
 
 
 CHAT_COMPLETIONS = ChatCompletions()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
 
 from benchmarks.judge import Usage
@@ -32,8 +32,11 @@ class Dialect(Protocol):
         """The key that a client shows; empty without one."""
         ...
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
-        """model: that of the path, if it holds one. Raises RefusedError for what is none of its requests."""
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
+        """model: that of the path, if it holds one. known: the keys of messages that hold a pair.
+
+        Raises RefusedError for what is none of its requests.
+        """
         ...
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
@@ -48,7 +51,9 @@ class Dialect(Protocol):
         """What comes where the model's reply did not keep to its format."""
         ...
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes: ...
+    def completion(
+        self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig
+    ) -> bytes: ...
 
     def refusal(self, reply: Reply, config: SimulatorConfig) -> Reply:
         """A reply that tells an error, in its own words. `reply.error` is there."""
@@ -56,6 +61,6 @@ class Dialect(Protocol):
 
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]: ...
 
-    def models(self, names: list[str]) -> object:
-        """The list of models, JSON-ready."""
+    def models(self, names: Sequence[str], ends_on: str) -> object:
+        """The list of models, JSON-ready. ends_on: the day on which they all end; empty where none does."""
         ...

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
-from benchmarks.simulator.dialects.wording import extra_inputs, has_relation, read_question
+from benchmarks.simulator.dialects.wording import extra_inputs, read_question, with_fields
 from benchmarks.simulator.replies import SERVER_ERROR, ApiError, Reply, Said, token_logprobs
 from benchmarks.simulator.requests import Call
 from benchmarks.simulator.simulation import SimulatorConfig
@@ -51,9 +51,9 @@ class Gemini:
     def key_in(self, headers: Mapping[str, str]) -> str:
         return headers.get(self.mark, "")
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
         return read_question(
-            body, lambda payload: _call(payload, model), lambda payload: _errors(payload, config)
+            body, lambda payload: _call(payload, model), lambda payload: _errors(payload, config), known
         )
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
@@ -66,7 +66,7 @@ class Gemini:
     def format_failed(self) -> Said | ApiError:
         return Said("format_failed", None, "MALFORMED_RESPONSE")
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
+    def completion(self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig) -> bytes:
         reason = {"stop": "STOP", "length": "MAX_TOKENS"}.get(said.finish_reason, said.finish_reason)
         reply: dict[str, Any] = {"modelVersion": SIMULATED_FINGERPRINT, "responseId": f"simulated-{number}"}
         if reason == _BLOCKED_PROMPT:
@@ -106,7 +106,7 @@ class Gemini:
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]:
         return {}
 
-    def models(self, names: list[str]) -> object:
+    def models(self, names: Sequence[str], ends_on: str) -> object:
         methods = ["generateContent"]
         return {
             "models": [{"name": f"models/{name}", "supportedGenerationMethods": methods} for name in names]
@@ -122,7 +122,7 @@ def _call(payload: dict[str, Any], model: str) -> tuple[list[tuple[str, str]], C
     config = payload.get("generationConfig", {})
     top = 0 if config.get("responseLogprobs") else None
     call = Call(b"", model, 0, False, config.get("maxOutputTokens"), top)
-    return texts, replace(call, asks_relation=has_relation(config.get("responseSchema"), texts))
+    return texts, with_fields(call, config.get("responseSchema"), texts)
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
 from benchmarks.simulator.dialects.chat_completions import CHAT_COMPLETIONS
-from benchmarks.simulator.dialects.wording import has_relation, read_question, unsupported
+from benchmarks.simulator.dialects.wording import read_question, unsupported, with_fields
 from benchmarks.simulator.replies import (
     CONTENT_FILTER,
     REFUSAL,
@@ -43,8 +43,8 @@ class OpenAIResponses:
     def key_in(self, headers: Mapping[str, str]) -> str:
         return CHAT_COMPLETIONS.key_in(headers)
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
-        return read_question(body, _call, lambda payload: _errors(payload, config))
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
+        return read_question(body, _call, lambda payload: _errors(payload, config), known)
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
         if form < 1 / 3:
@@ -57,7 +57,7 @@ class OpenAIResponses:
     def format_failed(self) -> Said | ApiError:
         return FORMAT_FAILED
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
+    def completion(self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig) -> bytes:
         reply = _response(number, call.model)
         if usage.reasoning:
             reply["output"].append({"id": f"rs_simulated_{number}", "type": "reasoning", "summary": []})
@@ -84,8 +84,8 @@ class OpenAIResponses:
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]:
         return CHAT_COMPLETIONS.limit_headers(levels)
 
-    def models(self, names: list[str]) -> object:
-        return CHAT_COMPLETIONS.models(names)
+    def models(self, names: Sequence[str], ends_on: str) -> object:
+        return CHAT_COMPLETIONS.models(names, ends_on)
 
 
 OPENAI_RESPONSES = OpenAIResponses()
@@ -100,7 +100,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     top = payload.get("top_logprobs") or 0 if "include" in payload else None
     call = Call(b"", payload["model"], 0, False, payload.get("max_output_tokens"), top)
     schema = payload.get("text", {}).get("format", {}).get("schema")
-    return texts, replace(call, asks_relation=has_relation(schema, texts))
+    return texts, with_fields(call, schema, texts)
 
 
 def _text(content: str | list[dict[str, str]]) -> str:

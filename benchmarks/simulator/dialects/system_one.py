@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +30,8 @@ class SystemOne:
     def key_in(self, headers: Mapping[str, str]) -> str:
         return CHAT_COMPLETIONS.key_in(headers)
 
-    def read(self, body: bytes, model: str, config: SimulatorConfig) -> Call:
-        return read_question(body, _call, lambda payload: _errors(payload, config))
+    def read(self, body: bytes, model: str, config: SimulatorConfig, known: Container[bytes]) -> Call:
+        return read_question(body, _call, lambda payload: _errors(payload, config), known)
 
     def withheld(self, form: float, config: SimulatorConfig) -> Said | ApiError:
         return CONTENT_FILTER
@@ -42,7 +42,7 @@ class SystemOne:
     def format_failed(self) -> Said | ApiError:
         return FORMAT_FAILED
 
-    def completion(self, number: int, call: Call, said: Said, usage: Usage) -> bytes:
+    def completion(self, number: int, call: Call, said: Said, usage: Usage, config: SimulatorConfig) -> bytes:
         answers: dict[str, Any] = {}
         if decision := decided(said):
             answers[call.reply_format] = {"type": "noul", "noul": decision.probability}
@@ -63,8 +63,8 @@ class SystemOne:
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]:
         return {}
 
-    def models(self, names: list[str]) -> object:
-        return CHAT_COMPLETIONS.models(names)
+    def models(self, names: Sequence[str], ends_on: str) -> object:
+        return CHAT_COMPLETIONS.models(names, ends_on)
 
 
 SYSTEM_ONE = SystemOne()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from benchmarks.simulator.replies import BAD_REQUEST, ApiError, error_reply, tokens_in
-from benchmarks.simulator.requests import Call, RefusedError
-from benchmarks.simulator.simulation import answer_key
+from benchmarks.simulator.requests import Call, RefusedError, fields_of, pair_among, stands_first
 from benchmarks.simulator.throttling import Level, duration
 
 Texts = list[tuple[str, str]]
@@ -19,17 +18,18 @@ def read_question(
     body: bytes,
     read: Callable[[dict[str, Any]], tuple[Texts, Call]],
     errors: Callable[[dict[str, Any]], Iterator[ApiError]],
+    known: Container[bytes],
 ) -> Call:
     """The call that a request makes, with the key and the tokens of its messages.
 
-    read: gives the messages as (role, text), and the call without these. errors: what is refused. Raises
-    RefusedError for what is none of the API's requests, and for the first error.
+    read: gives the messages as (role, text), and the call without these. errors: what is refused. known: the
+    keys of messages that hold a pair. Raises RefusedError for what is none of the API's requests, and for the
+    first error.
     """
     try:
         payload = json.loads(body)
         texts, call = read(payload)
-        questions = [text for role, text in texts if role == "user"]
-        key = answer_key(questions[0])
+        key, is_repair = pair_among(texts, known)
         if not isinstance(call.model, str):
             raise TypeError("a model without a name")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -37,15 +37,13 @@ def read_question(
     if error := next(errors(payload), None):
         raise RefusedError(error_reply(error))
     tokens = sum(tokens_in(text) for _, text in texts)
-    return replace(call, key=key, prompt_tokens=max(1, tokens), is_repair=len(questions) > 1)
+    return replace(call, key=key, prompt_tokens=max(1, tokens), is_repair=is_repair)
 
 
-def has_relation(schema: object, texts: Texts) -> bool:
-    """Whether three classes are asked for: by the schema, by the messages where there is none."""
-    if not isinstance(schema, dict):
-        return any('"relation"' in text for _, text in texts)
-    properties = schema.get("properties")
-    return isinstance(properties, dict) and "relation" in properties
+def with_fields(call: Call, schema: object, texts: Texts) -> Call:
+    """The same, with what the schema asks for; or the messages, where there is none."""
+    fields = fields_of(schema, (text for _, text in texts))
+    return replace(call, asks_relation="relation" in fields, reasoning_first=stands_first(fields))
 
 
 def unsupported(param: str, more: str = "") -> ApiError:
