@@ -49,6 +49,7 @@ from benchmarks.judge import (
     kind_of,
     load_prompt,
     open_transport,
+    require_text,
     resolved_base_url,
     resolved_key,
 )
@@ -108,6 +109,12 @@ class AsyncOpenAIClient:
             warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
             slots, max_concurrent = 1, 1
         self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
+        require_text(
+            protocol,
+            reasoning_first=self.prompt.reasoning_first,
+            examples=self.prompt.examples is not None,
+            votes=sampled,
+        )
         self.endpoint = Endpoint(
             resolved_base_url(base_url, protocol),
             resolved_key(api_key, protocol),

@@ -65,6 +65,7 @@ __all__ = [
     "price_of",
     "protocol_at",
     "protocol_named",
+    "require_text",
     "resolved_base_url",
     "resolved_key",
     "typical_completion_tokens",
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.api import Api
     from benchmarks.judge.asking import Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
-    from benchmarks.judge.chat_protocol import ChatProtocol
+    from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
     from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
     from benchmarks.judge.failures import (
@@ -141,7 +142,7 @@ else:
             "api": ["Api"],
             "asking": ["Asking"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
-            "chat_protocol": ["ChatProtocol"],
+            "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
             "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],
             "failures": [

@@ -32,6 +32,7 @@ from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.request_form import RequestForm
+from kimera.errors import UserError
 
 Messages = list[dict[str, str]]
 
@@ -81,3 +82,21 @@ class ChatProtocol(Protocol):
     def read_models(self, body: bytes) -> list[str]:
         """Of any bytes; empty for what is no such list. `offered_models.names_in` reads the usual ones."""
         ...
+
+
+def require_text(
+    protocol: ChatProtocol, *, reasoning_first: bool = False, examples: bool = False, votes: bool = False
+) -> None:
+    """Raises UserError where this is asked for of an API that gives a probability and writes nothing."""
+    if protocol.first_form(logprobs=False).writes_text:
+        return
+    for flag, is_asked, reason in (
+        ("--reasoning first", reasoning_first, "it writes no reasoning"),
+        ("--examples", examples, "a request holds one pair and no earlier turns"),
+        ("--votes", votes, "no answer is drawn, so asking again would say the same"),
+    ):
+        if is_asked:
+            raise UserError(
+                f"{flag} does not go with --protocol {protocol.name}, which gives a probability and no text: "
+                f"{reason}; leave it out, or choose a protocol whose models write"
+            )

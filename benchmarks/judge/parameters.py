@@ -22,7 +22,7 @@ _KEY = "a key does not belong in settings, which are written down; set its varia
 # By their normalised names; a dot leads into an object.
 _RESERVED = {
     **dict.fromkeys(("messages", "input", "prompt", "system", "instructions", "contents"), _QUESTION),
-    "systeminstruction": _QUESTION,
+    **dict.fromkeys(("systeminstruction", "questions", "state"), _QUESTION),
     "model": "--model names it",
     **dict.fromkeys(("stream", "streamoptions"), "replies are read whole"),
     **dict.fromkeys(("n", "bestof", "candidatecount", "generationconfig.candidatecount"), _ONE),
@@ -32,11 +32,14 @@ _RESERVED = {
     **dict.fromkeys(("guidedjson", "guidedregex", "guidedchoice", "guidedgrammar", "grammar"), _FORMAT),
     **dict.fromkeys(("jsonschema", "structuredoutputs", "modalities", "audio", "echo"), _FORMAT),
     **dict.fromkeys(
-        (f"generationconfig.response{part}" for part in ("schema", "jsonschema", "mimetype", "modalities")),
+        (
+            f"generationconfig.response{part}"
+            for part in ("schema", "jsonschema", "format", "mimetype", "modalities")
+        ),
         _FORMAT,
     ),
-    "logprobs": "--logprobs asks for them",
-    **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall"), _TOOLS),
+    **dict.fromkeys(("logprobs", "include", "generationconfig.responselogprobs"), "--logprobs asks for them"),
+    **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
     **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
     **dict.fromkeys(("apikey", "key", "authorization", "token", "secret", "password"), _KEY),
 }
@@ -121,6 +124,8 @@ def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
         name, names = ".".join(path), [_normal(part) for part in path]
         starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
         yield from (f"{name} cannot be given: {_RESERVED[start]}" for start in starts if start in _RESERVED)
+        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in _RESERVED):
+            yield f"{name} cannot be given as a whole, since Kimera sets a part of it; give {name}.NAME=VALUE"
         is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
         if names[-1] in _LIMITS and not is_whole:
             yield f"{name} takes a whole number above 0, not {value!r}"

@@ -67,6 +67,11 @@ class RequestForm:
         return self.formats[0]
 
     @property
+    def writes_text(self) -> bool:
+        """Whether a reply is one of words, and not a probability alone."""
+        return self.reply_format != DECISION
+
+    @property
     def limit_parameter(self) -> str:
         return self.limit_parameters[self.limit_at]
 
@@ -75,7 +80,7 @@ class RequestForm:
         """How long a reply may become, as far as this can bound it."""
         if self.given_limit:
             return self.given_limit
-        return self.max_tokens if self.limit_parameter or self.reply_format == DECISION else MAX_TOKENS
+        return self.max_tokens if self.limit_parameter or not self.writes_text else MAX_TOKENS
 
     def next_format(self) -> RequestForm | None:
         """One step down the ladder of reply formats, or None at its foot."""

@@ -29,6 +29,7 @@ from benchmarks.judge import (
     price_of,
     protocol_at,
     protocol_named,
+    require_text,
     resolved_base_url,
     resolved_key,
 )
@@ -103,6 +104,13 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         raise UserError("--cascade takes one judge; give --model once")
     for model in judges:  # what makes no sense is refused before anything is asked
         parameters_for(settings.params, model, judges)
+    if judges:
+        require_text(
+            protocol,
+            reasoning_first=settings.reasoning == REASONING_FIRST,
+            examples=settings.examples is not None,
+            votes=settings.votes is not None,
+        )
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from servers import Canned, ScriptedJudge, judge, kinds
 
-from benchmarks.judge import load_prompt, protocol_named
+from benchmarks.judge import load_prompt, protocol_named, require_text
 from benchmarks.judge.completions import decision_of
+from benchmarks.llm_compare import main
+from benchmarks.openai_async import AsyncOpenAIClient
+from kimera.errors import UserError
 
 Serve = Callable[[Any], ScriptedJudge]
 DECISIONS = protocol_named("decisions")
@@ -65,3 +68,36 @@ def test_nothing_is_said_of_the_form_of_a_reply(serve: Serve, classes: int) -> N
 def test_of_three_classes_contradiction_takes_half(shares: tuple[float, ...], relation: str) -> None:
     names = ("contradiction", "entailment", "neutral")
     assert decision_of(dict(zip(names, shares, strict=True))).relation == relation
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"reasoning_first": True}, "--reasoning first does not go with --protocol decisions"),
+        ({"examples": True}, "--examples does not go with"),
+        ({"votes": True}, "--votes does not go with"),
+    ],
+)
+def test_what_takes_a_text_is_not_asked_of_a_model_of_decisions(asked: dict[str, bool], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        require_text(DECISIONS, **asked)
+    require_text(protocol_named("gemini"), **asked)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--reasoning", "first"], ["--votes", "3"], ["--examples", "few.csv"]], ids=" ".join
+)
+@pytest.mark.parametrize("protocol", ["decisions", "systemone"])
+def test_such_a_flag_ends_the_command_before_anything_is_asked(
+    flags: list[str], protocol: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--judge-only", "--simulate", "--protocol", protocol, "--model", "m", "--dry-run"]
+    assert main([*asked, *flags]) == 2
+    assert flags[0] in (told := capsys.readouterr().err)
+    assert f"does not go with --protocol {protocol}" in told
+
+
+def test_neither_is_it_in_python() -> None:
+    prompt = load_prompt("same-event", reasoning_first=True)
+    with pytest.raises(UserError, match="it writes no reasoning"):
+        AsyncOpenAIClient("k", "m", protocol=DECISIONS, prompt=prompt)

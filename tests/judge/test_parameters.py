@@ -16,9 +16,10 @@ from simulators import ANSWERS, PAIRS, QUICK, SimulatorThread, question
 
 from benchmarks.diff import main as diff
 from benchmarks.judge.attempts import Outcome
-from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
+from benchmarks.judge.parameters import form_beside, leaves, parameter, parameters_for, written_into
 from benchmarks.judge.pricing import Price
 from benchmarks.judge.prompts import Prompt
+from benchmarks.judge.protocols import PROTOCOLS, protocol_named
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
@@ -88,6 +89,10 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
         ("response_format.type=text", "read by their format"),
         ('text={"format": {"type": "text"}}', "text.format.type cannot be given"),
         ("generationConfig.candidateCount=2", "--repeat"),
+        ("generationConfig.response_schema={}", "read by their format"),
+        ("generationConfig=null", "give generationConfig.NAME=VALUE"),
+        ("output_config=low", "give output_config.NAME=VALUE"),
+        ("questions=[]", "the question is that of --prompt"),
         ("logprobs=true", "--logprobs"),
         ("api_key=sk-1", "--header"),
         ("max_tokens=many", "whole number above 0"),
@@ -99,6 +104,19 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
 def test_what_would_break_the_run_is_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=says):
         parameter(text)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_all_that_a_protocol_writes_is_refused_or_left_out_beside_what_is_given(name: str) -> None:
+    protocol = protocol_named(name)
+    first = protocol.first_form(logprobs=True)
+    messages = [{"role": "system", "content": "?"}, {"role": "user", "content": "?"}]
+    known = {*dict(first.optional), *first.limit_parameters}
+    for form in (first, *first.reductions()):
+        for path, value in leaves(json.loads(protocol.body(messages, "m", form))):
+            if path[-1] not in known and value != {}:
+                with pytest.raises(argparse.ArgumentTypeError):
+                    parameter(f"{'.'.join(path)}={json.dumps(value)}")
 
 
 # What is sent

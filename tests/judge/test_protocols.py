@@ -10,7 +10,8 @@ import pytest
 from servers import QUICK as QUICKLY
 from simulators import PAIRS, QUICK, SimulatorThread
 
-from benchmarks.judge import PROTOCOLS, Prompt, protocol_at, protocol_named
+from benchmarks.judge import PROTOCOLS, Prompt, examples_of, protocol_at, protocol_named
+from benchmarks.judge.prompts import reply_format
 from benchmarks.openai_async import run_async_benchmark
 from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.simulation import SimulatorConfig
@@ -23,6 +24,14 @@ HAVE_LOGPROBS = ("chat-completions", "azure", "responses", "gemini")
 DECIDE = ("decisions", "systemone")
 UNTOLD = {"systemone": {"cached": None, "reasoning": None}}  # what an API says nothing of
 protocols = pytest.mark.parametrize("name", PROTOCOLS)
+# What each API calls the limit on a reply's tokens.
+LIMITS: dict[str, dict[str, Any]] = {
+    "chat-completions": {"max_completion_tokens": 300},
+    "azure": {"max_completion_tokens": 300},
+    "responses": {"max_output_tokens": 300},
+    "anthropic": {"max_tokens": 300},
+    "gemini": {"generationConfig": {"maxOutputTokens": 300}},
+}
 # What each may go wrong with and still say what it cost; what says nothing, and may have been billed.
 COUNTED = SimulatorConfig(
     latency_ms=0,
@@ -131,6 +140,24 @@ def test_three_classes_are_told_apart(name: str) -> None:
     with SimulatorThread(QUICK) as judge:
         results = ask(judge, name, FEW, prompt=replace(PROMPT, classes=3))["results"]
     assert [one.three_way for one in results] == [pair.label for pair in FEW]
+
+
+def test_the_limit_is_known_of_every_protocol_that_writes() -> None:
+    assert {*LIMITS, *DECIDE} == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize("refuses", [(), ("json_schema",), ("json_schema", "response_format")])
+@pytest.mark.parametrize("name", LIMITS)
+def test_reasoning_first_examples_and_a_given_limit_reach_the_judge(name: str, refuses: tuple[str]) -> None:
+    prompt = replace(PROMPT, system=reply_format(2, True), reasoning_first=True)
+    shown = examples_of("few.csv", ASKED[20:24], prompt.question, prompt.schema["required"])
+    # A higher limit than the given one would be refused, a reply in the other order asked for again.
+    with SimulatorThread(replace(QUICK, refuses=refuses, max_reply_tokens=300)) as judge:
+        run = ask(judge, name, FEW, prompt=replace(prompt, examples=shown), params=LIMITS[name])
+        told = judge.stats()["outcomes"]
+    assert verdicts(run["results"]) == [pair.is_contradiction for pair in FEW]
+    assert told["answered"] == len(FEW)
+    assert (told.get("refused_parameter", 0) > 0) is bool(refuses)
 
 
 @protocols
