@@ -160,6 +160,16 @@ def test_reasoning_first_examples_and_a_given_limit_reach_the_judge(name: str, r
     assert (told.get("refused_parameter", 0) > 0) is bool(refuses)
 
 
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_given_parameter_that_is_refused_ends_the_run(name: str) -> None:
+    given = {"generationConfig": {"topP": 0.9}} if name == "gemini" else {"top_p": 0.9}
+    with SimulatorThread(replace(QUICK, refuses=("top_p",))) as judge:
+        results = ask(judge, name, FEW, params=given)["results"]
+    assert {one.kind for one in results} <= {"parameter", "not_asked"}
+    (message,) = {one.message for one in results if one.kind == "parameter"}
+    assert "0.9)" in message
+
+
 @protocols
 def test_probabilities_of_tokens_are_scores_where_the_api_gives_them(name: str) -> None:
     with SimulatorThread(QUICK) as judge:

@@ -34,6 +34,7 @@ _REFUSED = {
     "max_tokens": ("maxOutputTokens",),
     "max_completion_tokens": (),
     "logprobs": ("responseLogprobs",),
+    "top_p": ("topP",),
 }
 _KNOWN = (
     "temperature topP topK seed candidateCount maxOutputTokens stopSequences responseMimeType responseSchema "
