@@ -1,7 +1,7 @@
 """What an endpoint says of a model's end: in a reply's headers, or beside its name in the list of models.
 
 No provider's fields are known here: whatever is named after a deprecation, a retirement or a sunset counts,
-in RFC 8594's and RFC 9745's headers and in the lists of Mistral, Azure, Groq and OpenRouter alike.
+in RFC 8594's and RFC 9745's headers and in the lists of several providers alike.
 """
 
 from __future__ import annotations
