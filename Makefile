@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint $(L
 PYTEST := $(BIN)/python -m pytest -rs
 SAY := @printf '\n== %s\n'
 
-.PHONY: compare test quick fuzz lowest coverage prove pictures lock clean
+.PHONY: compare test quick fuzz lowest coverage sdks sdk-tests prove pictures lock clean
 
 compare: $(VENV)/installed
 	$(SAY) "The reactor and a simulated judge on kimera-everyday, the embedded dataset"
@@ -43,6 +43,15 @@ lowest:
 # Which lines the tests run, those of processes that they start too.
 coverage: $(VENV)/installed-dev
 	$(PYTEST) -n 2 --dist loadfile --cov --cov-report term --cov-report html
+
+# The formats of the protocols against the types and clients of the providers' own SDKs, which are installed into a place
+# of their own, in the newest version: a published format that has changed shows here.
+sdks:
+	$(MAKE) sdk-tests VENV=$(VENV)-sdks
+
+sdk-tests: $(VENV)/installed-dev
+	$(BIN)/python -m pip --disable-pip-version-check install --upgrade anthropic openai google-genai systemone-client
+	$(PYTEST) tests/judge/test_provider_sdks.py
 
 # Measures the judge pipeline and the statistics at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judge import in_dollars, load_prompt
+from benchmarks.judge import in_dollars
 from benchmarks.run import run_comparison
 from benchmarks.runs import (
     CANDIDATES,
@@ -31,6 +31,7 @@ from benchmarks.runs import (
     new_run_folder,
     open_run,
     price_for,
+    prompt_of,
     require_told_again,
     resumed_settings,
     write_candidates,
@@ -92,7 +93,7 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
     check_judge(comparison, {as_called(way): gives for way, gives in WAYS_WITHOUT.items()})
-    load_prompt(comparison.prompt, comparison.classes)
+    prompt_of(comparison)
     for model in judges_of(comparison):
         price_for(comparison, model, judges_base_url(comparison))
     accepted_findings(settings)

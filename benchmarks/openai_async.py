@@ -49,6 +49,7 @@ from benchmarks.judge import (
     kind_of,
     load_prompt,
     open_transport,
+    require_text,
     resolved_base_url,
     resolved_key,
 )
@@ -71,7 +72,8 @@ class AsyncOpenAIClient:
         then one request at a time. One that is given stays open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
-    protocol: how the endpoint's API speaks.
+    protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
+    sampled: without our temperature of 0, so that the same question may be answered otherwise another time.
 
     Use it as an async context manager:
 
@@ -97,6 +99,8 @@ class AsyncOpenAIClient:
         replies: ReplyCache | None = None,
         logprobs: bool = False,
         protocol: ChatProtocol = CHAT_COMPLETIONS,
+        params: Mapping[str, Any] | None = None,
+        sampled: bool = False,
     ) -> None:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
@@ -105,6 +109,12 @@ class AsyncOpenAIClient:
             warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
             slots, max_concurrent = 1, 1
         self.prompt = prompt or load_prompt(DEFAULT_PROMPT)
+        require_text(
+            protocol,
+            reasoning_first=self.prompt.reasoning_first,
+            examples=self.prompt.examples is not None,
+            votes=sampled,
+        )
         self.endpoint = Endpoint(
             resolved_base_url(base_url, protocol),
             resolved_key(api_key, protocol),
@@ -116,6 +126,9 @@ class AsyncOpenAIClient:
             logprobs=logprobs,
             protocol=protocol,
             classes=self.prompt.classes,
+            reasoning_first=self.prompt.reasoning_first,
+            sampled=sampled,
+            parameters=params,
         )
         self.policy = policy or RetryPolicy(max_retries=max_retries)
         self.max_concurrent = slots
@@ -150,23 +163,17 @@ class AsyncOpenAIClient:
 
     def settings(self) -> dict[str, Any]:
         """What determines the verdicts, JSON-ready, without the key."""
-        protocol = self.endpoint.protocol.name
         return {
-            "model": self.endpoint.model,
-            **({"protocol": protocol} if protocol != CHAT_COMPLETIONS.name else {}),
-            "base_url": self.endpoint.base_url,
-            "prompt": {
-                "name": self.prompt.name,
-                "version": self.prompt.version,
-                "sha256": self.prompt.sha256,
-            },
-            **({"classes": self.prompt.classes} if self.prompt.classes != 2 else {}),
-            "reply_format": self.endpoint.form.reply_format,
-            **dict(self.endpoint.form.optional),
-            "timeout_s": self.endpoint.timeout_s,
+            **self.endpoint.address(),
+            **self.prompt.settings(),
+            **self.endpoint.settings(),
             "max_retries": self.policy.max_retries,
-            **({"learnt": list(learnt)} if (learnt := self.endpoint.adaptation.learnt) else {}),
         }
+
+    async def look_up_notice(self) -> None:
+        """Asks the list of models whether this one is ending; `endpoint.notice` says so, if it is."""
+        if self._transport:
+            await self.endpoint.look_up_notice(self._transport)
 
     @property
     def stopping(self) -> bool:
@@ -200,7 +207,13 @@ class AsyncOpenAIClient:
         client was stopped before there was an outcome.
         """
         question = self.prompt.messages(text1, text2)
-        asking = Asking(question, self.policy, self._rng, classes=self.prompt.classes)
+        asking = Asking(
+            question,
+            self.policy,
+            self._rng,
+            classes=self.prompt.classes,
+            reasoning_first=self.prompt.reasoning_first,
+        )
         terms = PairTerms()
         try:
             return await self._ask(asking, sample, terms)

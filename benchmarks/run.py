@@ -16,7 +16,7 @@ from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import Prompt, kind_of, load_prompt, unasked_in
+from benchmarks.judge import Prompt, kind_of, unasked_in
 from benchmarks.report import write_report
 from benchmarks.runs import (
     JOURNAL,
@@ -40,8 +40,10 @@ from benchmarks.runs import (
     new_run_folder,
     pairs_of_run,
     planned,
+    prompt_of,
     protocol_of,
     rows_of,
+    with_examples,
 )
 from benchmarks.settings import RunSettings
 from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
@@ -74,10 +76,12 @@ def run_comparison(
     cascade = next((info for info in infos if info.sides), None)
     gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
-    prompt = load_prompt(settings.prompt, settings.classes)
+    prompt = prompt_of(settings)
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
         dataset = _load_dataset(settings, spool, f"--resume {settings.resume}" if header else "")
+        if not settings.kimera_only:
+            prompt = with_examples(prompt, settings, dataset, note)
         if header:  # a path may read differently from where the run goes on
             dataset = replace(dataset, name=header["dataset"]["name"])
         else:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmarks.data import EMBEDDED
-from benchmarks.judge import DEFAULT_JUDGE, DEFAULT_PROMPT, DEFAULT_PROTOCOL, PROTOCOLS
+from benchmarks.judge import (
+    AUTO,
+    CHOICES,
+    DEFAULT_JUDGE,
+    DEFAULT_PROMPT,
+    REASONING_FIRST,
+    REASONING_LAST,
+    parameter,
+)
 from kimera.console import (
     CommandLine,
     Groups,
@@ -33,7 +42,15 @@ if TYPE_CHECKING:
     from kimera.models import MapName
     from kimera.reactor_stages import Stages
 
+DEFAULT_SHOTS = 4
 FAIL_IF = "exit with code 3 if this is true, or if the figure is absent; may be given several times"
+
+
+def _odd(text: str) -> int:
+    """Of votes, so that there is a majority."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 3 and int(text) % 2):
+        raise ArgumentTypeError(f"{text!r} is not an odd number of at least 3")
+    return int(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +183,13 @@ class JudgeSettings:
         f"{DEFAULT_JUDGE})",
     )
     protocol: str = option(
-        DEFAULT_PROTOCOL,
+        AUTO,
         "--protocol",
-        choices=PROTOCOLS,
+        choices=CHOICES,
         identity=True,
         outward=True,
-        help="which API the judge's endpoint speaks (default: %(default)s)",
+        help="which API the judge's endpoint speaks; auto takes the one that belongs to the host of "
+        "--base-url where that is certain, else chat-completions (default: %(default)s)",
     )
     base_url: str | None = option(
         None,
@@ -206,6 +224,18 @@ class JudgeSettings:
         help="maximum number of retries for a pair after a fault or an unusable reply; rate limits (429) are "
         "retried up to four times as often (default: %(default)s)",
     )
+    params: tuple[str, ...] = option(
+        (),
+        "--param",
+        type=parameter,
+        repeated=True,
+        metavar="[MODEL:]NAME=VALUE",
+        identity=True,
+        help="parameter to send with every request, or with those to one model: reasoning_effort=low, "
+        "service_tier=flex, top_p=0.9, chat_template_kwargs.enable_thinking=false; may be given several "
+        "times. The value is read as JSON if it is that, dots lead into objects, and what the endpoint "
+        "refuses ends the run",
+    )
     prompt: str = option(
         DEFAULT_PROMPT,
         "--prompt",
@@ -224,6 +254,33 @@ class JudgeSettings:
         identity=True,
         help="how many classes to ask the judge for: 2, contradiction or not, or 3, contradiction, "
         "entailment or neutral (default: %(default)s)",
+    )
+    reasoning: str = option(
+        REASONING_LAST,
+        "--reasoning",
+        choices=(REASONING_LAST, REASONING_FIRST),
+        identity=True,
+        help="whether the judge states its verdict first and its reasoning last, or reasons first: which is "
+        "slower and dearer, may help a model that does not think by itself, and makes --logprobs measure "
+        "less (default: %(default)s)",
+    )
+    examples: str | None = option(
+        None,
+        "--examples",
+        metavar="FILE",
+        identity=True,
+        path=True,
+        help="labelled pairs of which a few are shown to the judge with their answers; none that this run "
+        "judges is shown",
+    )
+    shots: int | None = option(
+        None,
+        "--shots",
+        type=whole(1),
+        metavar="K",
+        identity=True,
+        help="how many of --examples to show, as many of each answer; --seed decides which (default: "
+        f"{DEFAULT_SHOTS})",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),
@@ -248,6 +305,15 @@ class JudgeSettings:
         metavar="K",
         identity=True,
         help="ask about each pair K times and report how often verdicts change (default: %(default)s)",
+    )
+    votes: int | None = option(
+        None,
+        "--votes",
+        type=_odd,
+        metavar="K",
+        identity=True,
+        help="ask about each pair K times, an odd number, at the model's own temperature: the majority is "
+        "the verdict, and the share of votes its score",
     )
     swap: bool = option(
         False,
@@ -419,8 +485,9 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
     "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
-    "simulate": ["protocol", "base_url", "api_key"],
+    "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
+    "votes": ["logprobs"],
 }
 
 

@@ -27,7 +27,15 @@ NEUTRAL = "neutral"
 NOT_CONTRADICTION = "not_contradiction"
 LABELS = (CONTRADICTION, ENTAILMENT, NEUTRAL, NOT_CONTRADICTION)
 RELATIONS = (CONTRADICTION, ENTAILMENT, NEUTRAL)  # the three classes of natural language inference
-SCORE_SOURCES = ("calibrated", "stated", "logprobs", "verdict", "passages")  # of a `Verdict`
+SCORE_SOURCES = (  # of a `Verdict`
+    "calibrated",
+    "stated",
+    "logprobs",
+    "verdict",
+    "passages",
+    "decision",
+    "votes",
+)
 NO_CLASS = -1  # among indices into `RELATIONS`: none of them
 NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
 
@@ -82,7 +90,9 @@ class Verdict:
     wait_ms: what the pair waited beside that: failed attempts and the pauses before retries.
     score_source: where the confidence comes from: "calibrated", "stated" or "logprobs"; "verdict" where a
         judge stated none, so that 1.0 stands for the bare verdict; "passages" where texts were too long to be
-        read at once, so that it is made of what was read of them (see docs/long-texts.md).
+        read at once, so that it is made of what was read of them (see docs/long-texts.md); "decision" where
+        it is the probability that a model of decisions gives, which writes no text; "votes" for a share of
+        askings.
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the

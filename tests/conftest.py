@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 VARIABLES = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE",
-    "RAY_ADDRESS",
+    "RAY_ADDRESS", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL", "SYSTEMONE_API_KEY", "SYSTEMONE_BASE_URL",
+    "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION",
 )  # fmt: skip
 LONG = ("slow", "browser", "ray")
-# What no installation mends: another operating system, a GPU, a user for whom files have no permissions.
-LAWFUL_SKIP = re.compile(r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device")
+# What no installation mends: another operating system, a GPU, a user for whom files have no permissions. The
+# providers' SDKs are installed beside, since they are no dependency.
+LAWFUL_SKIP = re.compile(
+    r"POSIX|Windows|macOS|root may write everywhere|no (cuda|mps) device|the provider's own SDK"
+)
 
 # The same examples each day, so that a failure is due to a change; `make fuzz` draws new ones.
 settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True)

@@ -269,6 +269,7 @@ ONLY_READ = {
     "dataset",
     "files",
     "eval",
+    "examples",
     "prompt",
     "sources",
     "head",

@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "AUTO",
     "BUILT_IN",
     "CHAT_COMPLETIONS",
+    "CHOICES",
     "DEFAULT_JUDGE",
     "DEFAULT_PROMPT",
     "DEFAULT_PROTOCOL",
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
     "PROTOCOLS",
+    "REASONING_FIRST",
+    "REASONING_LAST",
     "SIMULATED_FINGERPRINT",
     "START",
     "UNKNOWN",
@@ -41,9 +45,12 @@ __all__ = [
     "Transport",
     "Turn",
     "Usage",
+    "VotingClient",
     "asks_of",
     "billed_usage",
     "estimate",
+    "examples_of",
+    "form_beside",
     "httpx_available",
     "in_dollars",
     "internal_error",
@@ -52,14 +59,21 @@ __all__ = [
     "kind_of",
     "load_prompt",
     "open_transport",
+    "parameter",
+    "parameters_for",
     "parse_price",
     "price_of",
+    "protocol_at",
     "protocol_named",
+    "require_text",
     "resolved_base_url",
     "resolved_key",
+    "typical_completion_tokens",
     "unasked_in",
     "unstated",
+    "without_reply_format",
     "worst_case",
+    "written_into",
 ]
 
 if TYPE_CHECKING:
@@ -67,7 +81,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.api import Api
     from benchmarks.judge.asking import Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
-    from benchmarks.judge.chat_protocol import ChatProtocol
+    from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
     from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
     from benchmarks.judge.failures import (
@@ -77,7 +91,9 @@ if TYPE_CHECKING:
         kind_of,
         unasked_in,
     )
+    from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
+    from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -88,10 +104,27 @@ if TYPE_CHECKING:
         is_local,
         parse_price,
         price_of,
+        typical_completion_tokens,
         worst_case,
     )
-    from benchmarks.judge.prompts import BUILT_IN, DEFAULT_JUDGE, DEFAULT_PROMPT, Prompt, load_prompt
-    from benchmarks.judge.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
+    from benchmarks.judge.prompts import (
+        BUILT_IN,
+        DEFAULT_JUDGE,
+        DEFAULT_PROMPT,
+        REASONING_FIRST,
+        REASONING_LAST,
+        Prompt,
+        load_prompt,
+        without_reply_format,
+    )
+    from benchmarks.judge.protocols import (
+        AUTO,
+        CHOICES,
+        DEFAULT_PROTOCOL,
+        PROTOCOLS,
+        protocol_at,
+        protocol_named,
+    )
     from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
@@ -100,6 +133,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transports import Transport, httpx_available, open_transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import UNKNOWN, Usage, unstated
+    from benchmarks.judge.votes import VotingClient
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -108,7 +142,7 @@ else:
             "api": ["Api"],
             "asking": ["Asking"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
-            "chat_protocol": ["ChatProtocol"],
+            "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
             "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],
             "failures": [
@@ -118,7 +152,9 @@ else:
                 "kind_of",
                 "unasked_in",
             ],
+            "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
+            "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",
@@ -129,10 +165,27 @@ else:
                 "is_local",
                 "parse_price",
                 "price_of",
+                "typical_completion_tokens",
                 "worst_case",
             ],
-            "prompts": ["BUILT_IN", "DEFAULT_JUDGE", "DEFAULT_PROMPT", "Prompt", "load_prompt"],
-            "protocols": ["DEFAULT_PROTOCOL", "PROTOCOLS", "protocol_named"],
+            "prompts": [
+                "BUILT_IN",
+                "DEFAULT_JUDGE",
+                "DEFAULT_PROMPT",
+                "Prompt",
+                "REASONING_FIRST",
+                "REASONING_LAST",
+                "load_prompt",
+                "without_reply_format",
+            ],
+            "protocols": [
+                "AUTO",
+                "CHOICES",
+                "DEFAULT_PROTOCOL",
+                "PROTOCOLS",
+                "protocol_at",
+                "protocol_named",
+            ],
             "protocols.chat_completions": ["CHAT_COMPLETIONS"],
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],
@@ -141,5 +194,6 @@ else:
             "transports": ["Transport", "httpx_available", "open_transport"],
             "trials": ["PairTerms"],
             "usage": ["UNKNOWN", "Usage", "unstated"],
+            "votes": ["VotingClient"],
         },
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.judge.attempts import Attempt, Outcome
-from benchmarks.judge.completions import Completion
+from benchmarks.judge.completions import Completion, Decision
 from benchmarks.judge.errors_inside import FILTERED
 from benchmarks.judge.failures import REPAIRED, JudgeError, kind_of
 from benchmarks.judge.prompts import repair_request
@@ -26,7 +26,7 @@ class Asking:
     """The attempts at one pair.
 
     `messages` is what the next attempt sends; `outcome` is there once `note` gave None. classes: how many the
-    question asks to tell apart, 2 or 3.
+    question asks to tell apart, 2 or 3. reasoning_first: whether it asks to reason ahead of the verdict.
     """
 
     def __init__(
@@ -37,9 +37,11 @@ class Asking:
         clock: Callable[[], float] = time.perf_counter,
         *,
         classes: int = 2,
+        reasoning_first: bool = False,
     ) -> None:
         self.messages = question
         self._classes = classes
+        self._reasoning_first = reasoning_first
         self._question = question
         self._policy = policy
         self._rng = rng
@@ -116,11 +118,13 @@ class Asking:
                 "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
             )
         try:
-            reply = parse_reply(completion.text, self._classes)
+            reply = _decided(completion.decision) or parse_reply(
+                completion.text, self._classes, reasoning_first=self._reasoning_first
+            )
         except ReplyError as error:
             truncated = completion.finish_reason == "length" and error.kind == "unparseable"
             return JudgeError("truncated" if truncated else error.kind, str(error), status=200)
-        self._stated = reply.confidence
+        self._stated = None if completion.decision else reply.confidence
         confidence, source = _confidence(completion, reply)
         wait_ms = round(max(0.0, self._elapsed_s() * 1000 - latency_ms), 3)
         self._result = Verdict(
@@ -144,7 +148,8 @@ class Asking:
                 return None
             self._repairs += 1
             unclear = self._last.text if self._last and error.kind == "unparseable" else ""
-            self.messages = self._question + (repair_request(unclear, self._classes) if unclear else [])
+            again = repair_request(unclear, self._classes, self._reasoning_first) if unclear else []
+            self.messages = self._question + again
             return 0.0
         is_limit = kind_of(error.kind).is_limit
         if not may_retry and not is_limit:
@@ -164,8 +169,18 @@ class Asking:
         return self._clock() - self._begun
 
 
+def _decided(decision: Decision | None) -> Reply | None:
+    if decision is None:
+        return None
+    is_contradiction = decision.probability >= 0.5
+    sureness = decision.probability if is_contradiction else 1.0 - decision.probability
+    return Reply(is_contradiction, sureness, "", decision.relation)
+
+
 def _confidence(completion: Completion, reply: Reply) -> tuple[float, str]:
     """(confidence, score_source): the verdict's token if its probability came along, else what was stated."""
+    if completion.decision and reply.confidence is not None:
+        return reply.confidence, "decision"
     probability = verdict_probability(completion.logprobs)
     if probability is not None:
         return probability, "logprobs"

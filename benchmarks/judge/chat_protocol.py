@@ -4,7 +4,7 @@
 | --- | --- |
 | `name` | what `--protocol` and a summary call it |
 | `api` | whose API it is, for messages; the variables of its key and base URL; the base URL of its maker |
-| `url` | where a request is posted to, behind a base URL |
+| `url` | where a request to a model is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
 | `first_form` | what the first request asks for: formats, names of the limit, what can be left out |
 | `body` | a request that asks for what a form says, in the API's own words |
@@ -32,6 +32,7 @@ from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.request_form import RequestForm
+from kimera.errors import UserError
 
 Messages = list[dict[str, str]]
 
@@ -45,7 +46,7 @@ class ChatProtocol(Protocol):
     @property
     def api(self) -> Api: ...
 
-    def url(self, base_url: str) -> str: ...
+    def url(self, base_url: str, model: str) -> str: ...
 
     def headers(self, key: str) -> dict[str, str]:
         """Those that only this API wants; none shows a key that is empty."""
@@ -58,7 +59,9 @@ class ChatProtocol(Protocol):
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
         """sample: which of several askings of the same question; each has a seed of its own, if any does.
 
-        The same arguments give the same bytes: kept replies are found by them.
+        form.schema is that of the reply, its fields in the order in which they are to be written. What a user
+        gives with --param is put into the body afterwards. The same arguments give the same bytes: kept
+        replies are found by them.
         """
         ...
 
@@ -79,3 +82,21 @@ class ChatProtocol(Protocol):
     def read_models(self, body: bytes) -> list[str]:
         """Of any bytes; empty for what is no such list. `offered_models.names_in` reads the usual ones."""
         ...
+
+
+def require_text(
+    protocol: ChatProtocol, *, reasoning_first: bool = False, examples: bool = False, votes: bool = False
+) -> None:
+    """Raises UserError where this is asked for of an API that gives a probability and writes nothing."""
+    if protocol.first_form(logprobs=False).writes_text:
+        return
+    for flag, is_asked, reason in (
+        ("--reasoning first", reasoning_first, "it writes no reasoning"),
+        ("--examples", examples, "a request holds one pair and no earlier turns"),
+        ("--votes", votes, "no answer is drawn, so asking again would say the same"),
+    ):
+        if is_asked:
+            raise UserError(
+                f"{flag} does not go with --protocol {protocol.name}, which gives a probability and no text: "
+                f"{reason}; leave it out, or choose a protocol whose models write"
+            )

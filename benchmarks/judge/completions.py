@@ -9,11 +9,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.judge.usage import Usage
+from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL
 
 # Names of what a message holds: thoughts; what may hold the text of a part; the arguments of a call.
 THOUGHTS = re.compile(r"reason|think|thought", re.IGNORECASE)
 TEXTS = ("text", "content", "value", "parts", "output_text")
 ARGUMENTS = ("arguments", "input", "parameters", "args")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a model of decisions says: P(contradiction), and which of three classes, where it was asked that.
+
+    relation: contradiction from a probability of 0.5, else the likelier of the other two.
+    """
+
+    probability: float
+    relation: str | None = None
+
+
+def decision_of(stated: Any) -> Decision:
+    """Of P(contradiction), or of the probabilities of all three classes by name.
+
+    Raises ValueError, TypeError or KeyError for what is none.
+    """
+    if not isinstance(stated, dict):
+        return Decision(_probability(stated))
+    contradiction = _probability(stated[CONTRADICTION])
+    others = {name: _probability(stated[name]) for name in (NEUTRAL, ENTAILMENT)}
+    other = max(others, key=lambda name: others[name])
+    return Decision(contradiction, CONTRADICTION if contradiction >= 0.5 else other)
+
+
+def _probability(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("no probability")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +54,7 @@ class Completion:
     finish_reason: in the API's own word, but "length" where the reply was cut off at its limit of tokens.
     found_in: where the text stood if not in the message's content, such as "reasoning_content"; empty if it
     did. logprobs: (token, natural logarithm of its probability) of each token of the text, where they were
-    asked for.
+    asked for. decision: what is said instead of a text.
     """
 
     text: str
@@ -35,6 +66,7 @@ class Completion:
     body: bytes = field(default=b"", repr=False)
     from_cache: bool = False
     found_in: str = ""
+    decision: Decision | None = None
 
 
 def texts_in(value: Any) -> Iterator[str]:

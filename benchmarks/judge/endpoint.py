@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.judge.adaptation import Adaptation
@@ -15,12 +16,14 @@ from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
-from benchmarks.judge.offered_models import offer_clause, offered_models
+from benchmarks.judge.notices import notice_in
+from benchmarks.judge.offered_models import Offer, offer_clause, offered_models
+from benchmarks.judge.parameters import form_beside, in_words, leaves, require_allowed, written_into
 from benchmarks.judge.pricing import is_local
 from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
 from benchmarks.judge.redaction import Secrets, secrets_in
-from benchmarks.judge.refusals import read_refusal
+from benchmarks.judge.refusals import GIVEN, Refusal, field_pattern, read_refusal
 from benchmarks.judge.reply_cache import ReplyCache, reply_key
 from benchmarks.judge.request_form import RequestForm
 from benchmarks.judge.transports import HttpReply, Transport
@@ -37,7 +40,8 @@ MAX_MESSAGE = 500
 class Request:
     """A request as it will be sent.
 
-    terms: of the pair that it is about. question: that pair, as it is asked about.
+    terms: of the pair that it is about. question: that pair as it is asked about, and whatever else
+    the user's side says.
     """
 
     body: bytes
@@ -62,7 +66,14 @@ class Endpoint:
         logprobs: bool = False,
         protocol: ChatProtocol | None = None,
         classes: int = 2,
+        reasoning_first: bool = False,
+        sampled: bool = False,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
+        """sampled: whether replies to one question should differ, so that no temperature of 0 is asked for.
+
+        parameters: of each request, over what the protocol writes, nested as in its body.
+        """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
         host = urlsplit(base_url).hostname
@@ -77,12 +88,22 @@ class Endpoint:
         self.model = model
         self.timeout_s = timeout_s
         self.protocol = protocol
-        self._first_form = replace(protocol.first_form(logprobs=logprobs), classes=classes)
+        self.parameters = dict(parameters or {})
+        require_allowed(self.parameters)
+        self._given = [path for path, _ in leaves(self.parameters)]
+        self._fields = field_pattern(self._given)
+        first = protocol.first_form(logprobs=logprobs)
+        first = replace(first, classes=classes, reasoning_first=reasoning_first)
+        first = (sampled and first.without("temperature")) or first
+        self._first_form = form_beside(first, self.parameters)
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
-        self._offered: list[str] | None = None  # models, once they were asked for
+        self._offer: Offer | None = None  # the list of models, once it was asked for
+        self._was_looked_at = False  # a reply's headers; what one says of the model's end, all say
+        self.notice = ""
+        self.on_notice: Callable[[str], None] = lambda _: None
         own = {**protocol.headers(key), **(headers or {})}
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
@@ -95,13 +116,32 @@ class Endpoint:
         """How requests are written, but for pairs that need it otherwise."""
         return self.adaptation.form
 
+    def address(self) -> dict[str, str]:
+        """Who is asked, JSON-ready, without the key."""
+        protocol = {"protocol": self.protocol.name} if self.protocol.name != DEFAULT_PROTOCOL else {}
+        return {"model": self.model, **protocol, "base_url": self.base_url}
+
+    def settings(self) -> dict[str, Any]:
+        """How it is asked and what was learnt of it, JSON-ready."""
+        learnt = self.adaptation.learnt
+        return {
+            "reply_format": self.form.reply_format,
+            **dict(self.form.optional),
+            **({"params": self.parameters} if self.parameters else {}),
+            "timeout_s": self.timeout_s,
+            **({"learnt": list(learnt)} if learnt else {}),
+            **({"notice": self.notice} if self.notice else {}),
+        }
+
     def write(self, messages: list[dict[str, str]], sample: int, terms: PairTerms | None = None) -> Request:
         """The request as this endpoint takes it. sample: which of several askings of the same question."""
         terms = terms or PairTerms()
         form = self.adaptation.form_for(terms)
-        question = next((message["content"] for message in messages if message["role"] == "user"), "")
-        body = self.protocol.body(messages, self.model, form, sample)
-        return Request(body, form, terms, question)
+        question = "\n".join(message["content"] for message in messages if message["role"] == "user")
+        return Request(self._body(messages, form, sample), form, terms, question)
+
+    def _body(self, messages: list[dict[str, str]], form: RequestForm, sample: int) -> bytes:
+        return written_into(self.protocol.body(messages, self.model, form, sample), self.parameters)
 
     async def send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         """One attempt. Raises JudgeError; kind "adapting": the next attempt will be written otherwise.
@@ -143,25 +183,62 @@ class Endpoint:
             question=request.question,
             now=time.time(),
             has_answered=self.adaptation.has_answered,
+            fields=self._fields,
         )
-        error = self.adaptation.note_refusal(refusal, request.form, request.terms)
+        error = self._refused_parameter(refusal, request.form) or self.adaptation.note_refusal(
+            refusal, request.form, request.terms
+        )
+        if error.kind == "refused" and self.parameters:
+            error = error.but(message=f"{error.message}; sent with --param {in_words(self.parameters)}")
         if reply.status == 200:
             return error.but(message=f"{error.message} (inside a reply of status 200)")
         return error
 
+    def _refused_parameter(self, refusal: Refusal, used: RequestForm) -> JudgeError | None:
+        """The end of the run, where a refusal is of what the user gave: that is never left out in silence.
+
+        What it names of ours besides is left out first, if it comes first.
+        """
+        named = [name for name in refusal.names if name.startswith(GIVEN)]
+        error = refusal.error
+        if not named or self.adaptation.has_answered or not kind_of(error.kind).may_name_a_part:
+            return None
+        if kind_of(error.kind).is_fault or error.status == 401:
+            return None
+        if refusal.names[0] != named[0] and used.after_refusal(refusal) is not None:
+            return None
+        path = self._given[int(named[0].removeprefix(GIVEN))]
+        value = next(value for there, value in leaves(self.parameters) if there == path)
+        given = in_words({".".join(path): value})
+        return error.but(kind="parameter", message=f"{error.message} (of --param {given})")
+
     async def _offers(self, transport: Transport, error: JudgeError) -> str:
-        """Which models there are, where the one that was asked is not; asked once, and only then."""
+        """Which models there are, where the one that was asked is not."""
         if not kind_of(error.kind).is_elsewhere:
             return ""
-        if self._offered is None:
-            self._offered = []
+        return offer_clause(await self._listed(transport), self.model)
+
+    async def look_up_notice(self, transport: Transport) -> None:
+        """Has `notice` say what the list of models tells of this one's end, where no reply told of it."""
+        if not self.notice:
+            self._take_notice((await self._listed(transport)).notice(self.model))
+
+    async def _listed(self, transport: Transport) -> Offer:
+        """The list of models; asked for once."""
+        if self._offer is None:
+            self._offer = Offer()
             try:
-                self._offered = await offered_models(
+                self._offer = await offered_models(
                     transport, self.protocol, self.base_url, self._headers, self.timeout_s
                 )
             except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
                 internal_error(ours, self.redact)
-        return offer_clause(self._offered, self.model)
+        return self._offer
+
+    def _take_notice(self, notice: str) -> None:
+        if notice and not self.notice:
+            self.notice = self.redact(notice)
+            self.on_notice(self.notice)
 
     def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
         """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
@@ -181,11 +258,13 @@ class Endpoint:
 
     def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
         """What a reply is kept under: the first form's request, which a later run starts from again."""
-        first = self.protocol.body(messages, self.model, self._first_form, sample)
-        return reply_key(self.base_url, first, sample)
+        first = self._body(messages, self._first_form, sample)
+        named = self.protocol.url(self.base_url, self.model)  # some name the model there, and not in the body
+        is_named = named != self.protocol.url(self.base_url, "")
+        return reply_key(named if is_named else self.base_url, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
-        url = self.protocol.url(self.base_url)
+        url = self.protocol.url(self.base_url, self.model)
         self.rates.note_sent(turn)
         try:
             reply = await transport.post(url, self._headers, body, self.timeout_s)
@@ -195,6 +274,9 @@ class Endpoint:
                 raise error.but(kind="unreachable") from None
             raise
         self._silences = -math.inf  # it has replied, so it is there
+        if not self._was_looked_at and reply.status < 300:
+            self._was_looked_at = True
+            self._take_notice(notice_in(reply.headers))
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status

@@ -7,7 +7,7 @@
     │   ├── a fault      server_error
     │   ├── the account  auth  forbidden  quota
     │   ├── the address  unknown_model  wrong_url
-    │   └── the request  bad_request  adapting  refused
+    │   └── the request  bad_request  adapting  parameter  refused
     ├── no use of it     bad_response  format_failed  unparseable  truncated
     ├── withheld         abstained  content_filter
     ├── an error of ours internal
@@ -203,7 +203,7 @@ KINDS = (
         "pair and run",
         "ends the run",
         "the model or the deployment is unknown, retired or not available to this key",
-        "check --model",
+        "choose another one with --model NAME, or KIMERA_MODEL in the environment",
         is_elsewhere=True,
     ),
     FailureKind(
@@ -213,6 +213,13 @@ KINDS = (
         "404, 405, 410 or 3xx before any pair was answered: the API is not at this URL",
         "check --base-url{base_url_hint}",
         is_elsewhere=True,
+    ),
+    FailureKind(
+        "parameter",
+        "pair and run",
+        "ends the run",
+        "a refusal that names a parameter which `--param` gave, before any pair was answered",
+        "change that --param, or leave it out",
     ),
     FailureKind(
         "refused",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 TOKENS_PER_PRICE = 1_000_000
 BYTES_PER_TOKEN = 4  # of English; most tokenizers are within a third of it
+REASONED_COMPLETION_TOKENS = 120  # of a few sentences and a verdict
 TYPICAL_COMPLETION_TOKENS = 50  # a verdict and a sentence; a judge that thinks first writes far more
 # What the chat format may add to the bytes of a request: role marks, and a system message of the provider's.
 CHAT_OVERHEAD_TOKENS = 256
@@ -114,6 +115,10 @@ class Estimate:
     prompt_tokens: int
     completion_tokens: int
     dollars: float | None
+
+
+def typical_completion_tokens(reasoning_first: bool) -> int:
+    return REASONED_COMPLETION_TOKENS if reasoning_first else TYPICAL_COMPLETION_TOKENS
 
 
 def estimate(

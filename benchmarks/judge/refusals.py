@@ -7,7 +7,7 @@ names, and by common words for what can be wrong (a model, an account, a filter,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.judge.error_bodies import ErrorBody, in_words, read_error_body
@@ -18,7 +18,7 @@ from benchmarks.judge.waits import body_wait_s, never_today, server_wait_s
 PARTS = {
     "format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
     r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)"
-    r"|text format"
+    r"|text format|output config|tool choice|input schema"
     r"|format type",
     "limit": r"max(?:imum)? (?:completion |output |new |generated |generation )?tokens?|max (?:new )?length"
     r"|max completion|num predict|output token limit",
@@ -29,7 +29,11 @@ PARTS = {
     "system": r"system (?:role|messages?|prompts?|instructions?)|developer instructions?|role system"
     r"|roles must alternate|(?:messages )?\d+ role",
 }
-_FIELD = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in PARTS.items()))
+_FIELDS = "|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in PARTS.items())
+_FIELD = re.compile(_FIELDS)
+GIVEN = "given"  # begins what `Refusal.names` calls a parameter of the user's
+# Parameters by words that any message may hold: they count where a refusal points at them or quotes them.
+_COMMON = {"user", "stop", "store", "metadata", "provider", "route", "reasoning", "text", "options"}
 _WEAK_FORMAT = re.compile(r"\b(?:schema|json|grammar|format|additional properties|strict)\b")
 _QUOTED = re.compile(r"(?<!\w)(['\"`])(.{1,200}?)\1(?!\w)")
 
@@ -138,6 +142,17 @@ _ON_A_PARAMETER = re.compile(
 _UNUSABLE_ADDRESS = {404, 405, 410}
 
 
+def field_pattern(given: Iterable[Sequence[str]]) -> re.Pattern[str]:
+    """Finds PARTS, and before them parameters of the user's, each a path of names; GIVEN0 is the first."""
+    groups = []
+    for number, path in enumerate(given):
+        whole, last = in_words(".".join(path)), in_words(path[-1])
+        words = "|".join(re.escape(name) for name in dict.fromkeys((whole, last)) if name)
+        if words:
+            groups.append(rf"(?P<{GIVEN}{number}>\b(?:{words})\b)")
+    return re.compile("|".join((*groups, _FIELDS)))
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What a refusal says, as far as it can be told.
@@ -169,14 +184,17 @@ def read_refusal(
     question: str = "",
     now: float = 0.0,
     has_answered: bool = False,
+    fields: re.Pattern[str] = _FIELD,
 ) -> Refusal:
     """The refusal that a status, headers and a body mean. question: the pair, whose own texts prove nothing.
+
+    fields: of `field_pattern`, where the request holds parameters of the user's.
 
     has_answered: whether the endpoint has answered any pair: then words alone do not end a run.
     """
     stated = body if isinstance(body, ErrorBody) else read_error_body(body)
     said = _said(stated, model, question)
-    names = tuple(_names(stated, question, has_answered=has_answered))
+    names = tuple(_names(stated, question, fields, has_answered=has_answered))
     kind = _kind_of(status, stated, said, names, has_answered)
     limited = kind_of(kind).has_resets
     waits = (server_wait_s(headers or {}, now, limited), body_wait_s(stated, now, limited))
@@ -220,7 +238,7 @@ def _said(told: ErrorBody, model: str, question: str) -> str:
     return " ".join(re.sub(r"[_\"'`’*:,()\[\]-]+", " ", text.lower()).split())
 
 
-def _names(told: ErrorBody, question: str, *, has_answered: bool) -> Iterator[str]:
+def _names(told: ErrorBody, question: str, fields: re.Pattern[str], *, has_answered: bool) -> Iterator[str]:
     """Which of PARTS it is about: what it points at, then what it quotes, then what it mentions.
 
     Words that only may mean the reply's format count until the endpoint has answered.
@@ -235,9 +253,10 @@ def _names(told: ErrorBody, question: str, *, has_answered: bool) -> Iterator[st
         (" . ".join((sentences, *told.codes)), False),
     ):
         plain = " ".join(in_words(word) for word in re.split(r"\s+", text) if word) if text else ""
-        for match in _FIELD.finditer(plain):
+        for match in fields.finditer(plain):
             name = str(match.lastgroup)
-            if name not in seen and (is_certain or not set(match[0].split()) <= asked):
+            is_common = name.startswith(GIVEN) and match[0] in _COMMON
+            if name not in seen and (is_certain or not (is_common or set(match[0].split()) <= asked)):
                 seen.add(name)
                 yield name
     if has_answered:

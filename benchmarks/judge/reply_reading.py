@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -15,12 +16,16 @@ from benchmarks.judge.thinking import without_thoughts
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a reply states. `confidence` and `relation` (of three classes) are None where it states none."""
+    """What a reply states. `confidence` and `relation` (of three classes) are None where it states none.
+
+    reasons_first: whether it gives reasons ahead of its verdict.
+    """
 
     contradiction: bool
     confidence: float | None
     reasoning: str
     relation: str | None = None
+    reasons_first: bool = dataclasses.field(default=False, compare=False)
 
 
 class ReplyError(ValueError):
@@ -31,15 +36,20 @@ class ReplyError(ValueError):
         self.kind = kind
 
 
-def parse_reply(text: str, classes: int = 2) -> Reply:
+def parse_reply(text: str, classes: int = 2, *, reasoning_first: bool = False) -> Reply:
     """Reads a verdict from JSON, strict or loose, fenced or inside prose, a bare yes or no, a clear sentence.
 
     classes: how many were asked for; of 3, the relation is read as well, where one is stated. Never guesses:
     raises ReplyError where no verdict is stated, where two are stated that differ, where the relation says
-    otherwise than the verdict, and where the judge says that it cannot tell.
+    otherwise than the verdict, and where the judge says that it cannot tell; with reasoning_first also where
+    no reasoning stands ahead of the verdict.
     """
     text = text[:MAX_REPLY_CHARS]
-    stated = _verdicts_in(text)
+    stated = _verdicts_in(text, reasoning_first)
+    if reasoning_first and not any(reply.reasons_first for reply in stated):
+        raise ReplyError(
+            "unparseable", f"no reasoning stands ahead of the verdict in the reply {_shorten(text)}"
+        )
     if classes != 3:  # nobody asked for a relation: what a field of that name says is anybody's guess
         return replace(stated[-1], relation=None) if stated[-1].relation else stated[-1]
     relations = [reply.relation for reply in stated if reply.relation]
@@ -48,12 +58,12 @@ def parse_reply(text: str, classes: int = 2) -> Reply:
     return replace(stated[-1], relation=relations[-1]) if relations else stated[-1]
 
 
-def _verdicts_in(text: str) -> list[Reply]:
+def _verdicts_in(text: str, reasoning_first: bool = False) -> list[Reply]:
     """What the reply states, once or several times, always the same verdict. Raises ReplyError."""
     if (plain := _plain_reply(text.strip())) is not None:
         return [plain]
     text = spoken(text)
-    stated = _json_replies(text) or list(_prose_verdicts(_outside_verdict_objects(text)))
+    stated = _json_replies(text, reasoning_first) or list(_prose_verdicts(_outside_verdict_objects(text)))
     verdicts = {reply.contradiction if reply else None for reply in stated}
     if verdicts == {None} or (not verdicts and _ABSTAINS.fullmatch(_plain(text))):
         raise ReplyError("abstained", "the judge says that it cannot tell")
@@ -103,6 +113,7 @@ def is_json_reply(text: str) -> bool:
 
 MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaway reply is not worth reading
 MAX_PROSE_CHARS = 5_000
+MIN_REASONING_CHARS = 40  # of prose; "Here is my verdict:" is none
 MAX_LOOSE_OBJECTS = 10  # of braces that are no JSON; each may have to be read to the text's end
 MAX_WRAPPINGS = 4
 
@@ -127,8 +138,11 @@ _ABSTAINS = re.compile(
 )
 
 
-def _json_replies(text: str) -> list[Reply | None]:
+def _json_replies(text: str, reasoning_first: bool = False) -> list[Reply | None]:
     """The verdicts of the JSON objects in a text; None for one that abstains.
+
+    reasoning_first: whether what stands ahead of them is the reasoning that was asked for, which may weigh
+    and take back.
 
     Only outermost objects count, and only whole ones: what is inside another may be a draft or an example.
     Sentences behind the last verdict may state another one, and so may objects that cannot be read, or that
@@ -147,12 +161,20 @@ def _json_replies(text: str) -> list[Reply | None]:
         if verdict and (_SUPPOSED_BEFORE.search(before[-100:]) or _SUPPOSED_AFTER.match(text, after)):
             unread |= {reply.contradiction for reply in _reply_of(verdict) if reply}
         elif verdict and not _EXAMPLE.search(_clause(before)):
-            replies += _reply_of(verdict)
-    if _RETRACTED.search(outside + text[end:]):
+            replies += (_with_reasons(reply, outside) for reply in _reply_of(verdict))
+    if _RETRACTED.search(("" if reasoning_first else outside) + text[end:]):
         return []
     said = {reply.contradiction for reply in replies if reply}
     others = unread.union(reply.contradiction for reply in _prose_verdicts(text[end:])) - said
     return [*replies, *(Reply(other, None, "") for other in others if said)]
+
+
+def _with_reasons(reply: Reply | None, before: str) -> Reply | None:
+    """A verdict without reasons of its own has those that are said ahead of it."""
+    reasons = " ".join(before.split())
+    if reply is None or reply.reasoning.strip() or len(reasons) < MIN_REASONING_CHARS:
+        return reply
+    return replace(reply, reasoning=reasons[:MAX_PROSE_CHARS], reasons_first=True)
 
 
 def _outside_verdict_objects(text: str) -> str:
@@ -282,11 +304,14 @@ def _reply_of(value: dict[str, Any]) -> Iterator[Reply | None]:
         yield None
     elif isinstance(stated, bool):
         reasoning = value.get("reasoning")
+        reasoning = reasoning if isinstance(reasoning, str) else ""
+        order = list(value)
         yield Reply(
             stated,
             _confidence(value.get("confidence")),
-            reasoning if isinstance(reasoning, str) else "",
+            reasoning,
             relation_of(value.get("relation")),
+            reasons_first=bool(reasoning.strip()) and order.index("reasoning") < order.index("contradiction"),
         )
 
 
@@ -397,6 +422,7 @@ def _prose_verdicts(text: str) -> Iterator[Reply]:
     fields = [_field(lines, number) for number in range(len(lines))]
     answers = [_WORDS[field[1].lower()] for field in fields if field]
     leads: list[bool] = []
+    ahead: list[str] = []  # sentences before the first that states something
     for sentence in _sentences(
         " ".join(line for line, field in zip(lines, fields, strict=True) if not field)
     ):
@@ -409,8 +435,16 @@ def _prose_verdicts(text: str) -> Iterator[Reply]:
             answers.append(True)
         elif "contradict" in claim.lower() or _RETRACTED.search(claim):
             return
+        if not (answers or leads):
+            ahead.append(sentence)
     if answers:
-        yield from (Reply(answer, None, text[:300]) for answer in dict.fromkeys(answers + leads))
+        first_field = next((number for number, field in enumerate(fields) if field), None)
+        reasons = " ".join(ahead if first_field is None else lines[:first_field])
+        has_reasons = len(reasons.strip()) >= MIN_REASONING_CHARS
+        yield from (
+            Reply(answer, None, text[:300], reasons_first=has_reasons)
+            for answer in dict.fromkeys(answers + leads)
+        )
 
 
 def _field(lines: list[str], number: int) -> re.Match[str] | None:

@@ -20,9 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.refusals import Refusal
 
 PLAIN_TEXT = "text"  # the last of all formats: none is asked for
+DECISION = "decision"  # a probability, and no text
 FIRST_MAX_TOKENS = 1024
 MAX_TOKENS = 16_384
 MIN_TOKENS = 256  # a verdict takes less
@@ -39,6 +41,8 @@ class RequestForm:
     may grow to. optional: parameters that can be left out, by the names of the API. says_stream: whether it
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
     beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
+    reasoning_first: whether that has the reasoning ahead of the verdict. given_limit: on the reply's tokens,
+    where the user gave one in words of the API; nothing here changes that.
     """
 
     formats: tuple[str, ...]
@@ -50,10 +54,22 @@ class RequestForm:
     says_stream: bool = True
     system_role: bool = True
     classes: int = 2
+    reasoning_first: bool = False
+    given_limit: int = 0
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of the reply, its fields in the order in which they are to be written."""
+        return reply_schema(self.classes, self.reasoning_first)
 
     @property
     def reply_format(self) -> str:
         return self.formats[0]
+
+    @property
+    def writes_text(self) -> bool:
+        """Whether a reply is one of words, and not a probability alone."""
+        return self.reply_format != DECISION
 
     @property
     def limit_parameter(self) -> str:
@@ -62,7 +78,9 @@ class RequestForm:
     @property
     def max_billed_tokens(self) -> int:
         """How long a reply may become, as far as this can bound it."""
-        return self.max_tokens if self.limit_parameter else MAX_TOKENS
+        if self.given_limit:
+            return self.given_limit
+        return self.max_tokens if self.limit_parameter or not self.writes_text else MAX_TOKENS
 
     def next_format(self) -> RequestForm | None:
         """One step down the ladder of reply formats, or None at its foot."""
@@ -136,11 +154,17 @@ class RequestForm:
     def after_truncation(self) -> RequestForm | None:
         """More room for a judge that was cut off, as one that thinks first may be; None at the most."""
         raised = min(self.max_tokens * GROWTH, self.max_allowed)
-        return self.with_room(raised) if raised > self.max_tokens else None
+        return self.with_room(raised) if raised > self.max_tokens and not self.given_limit else None
 
     def changes_to(self, other: RequestForm) -> str:
         """What the other does otherwise, in words."""
         return ", ".join(_changes(self, other))
+
+
+# What a model of decisions is asked; nothing of it can be left out.
+DECISION_FORM = RequestForm(
+    formats=(DECISION,), limit_parameters=("",), max_tokens=MIN_TOKENS, says_stream=False
+)
 
 
 def _changes(before: RequestForm, after: RequestForm) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.data import families_of
-from benchmarks.judge import unasked_in
+from benchmarks.judge import REASONING_FIRST, unasked_in
 from benchmarks.report.comparison_rows import cached_parts, failed_of, is_cached, kinds_of_failure
 from benchmarks.report.words import Detector, counted, printable, titles
 from benchmarks.stats import TWO_WAY_LABELS
@@ -46,6 +46,10 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _limit_notes,
             _spared_notes,
             _place_notes,
+            _order_notes,
+            _example_notes,
+            _vote_notes,
+            _end_notes,
         ):
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
@@ -277,6 +281,41 @@ def _place_notes(who: str, detector: Detector) -> list[str]:
     where = " and ".join(f"{printable(place)} ({count:,})" for place, count in places.items())
     on = counted(total, "pair")
     return [f"Replies of {who} had their text in {where} instead of content on {on}."] * bool(total)
+
+
+def _order_notes(who: str, detector: Detector) -> list[str]:
+    if detector["settings"].get("reasoning") != REASONING_FIRST:
+        return []
+    measured = (
+        " Its scores from log-probabilities measure less than with the verdict first: they say how sure it "
+        "was after its own reasoning, whatever that was."
+        if detector["score_sources"].get("logprobs")
+        else ""
+    )
+    return [f"Replies of {who}: its reasoning first, and then its verdict.{measured}"]
+
+
+def _example_notes(who: str, detector: Detector) -> list[str]:
+    if not (examples := detector["settings"].get("examples")):
+        return []
+    shown = counted(examples["shots"], "labelled example")
+    return [f"Examples: {who} was shown {shown} of {printable(examples['name'])} ahead of each pair."]
+
+
+def _vote_notes(who: str, detector: Detector) -> list[str]:
+    if not (votes := detector["settings"].get("votes")):
+        return []
+    return [
+        f"Votes: each verdict of {who} is that of the majority of {votes} askings, and its score the share "
+        "of them. Latency, requests, tokens and cost are those of all askings together; compare with a run "
+        "without --votes (kimera diff) to see what they bought."
+    ]
+
+
+def _end_notes(who: str, detector: Detector) -> list[str]:
+    if not (notice := detector["settings"].get("notice")):
+        return []
+    return [f"End of {who}: its endpoint says {printable(notice)}. A later run needs another model."]
 
 
 def _limit_notes(who: str, detector: Detector) -> list[str]:

@@ -50,10 +50,12 @@ __all__ = [
     "pairs_of_run",
     "planned",
     "price_for",
+    "prompt_of",
     "protocol_of",
     "require_told_again",
     "resumed_settings",
     "rows_of",
+    "with_examples",
     "write_candidates",
 ]
 
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.comparison import Comparison, compare
     from benchmarks.runs.detector import Detector, detectors_header
     from benchmarks.runs.dry_runs import dry_run
+    from benchmarks.runs.examples import with_examples
     from benchmarks.runs.finished_run import FinishedRun, open_run
     from benchmarks.runs.journal import Journal, JournalReader
     from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
         local_words,
         planned,
         price_for,
+        prompt_of,
         protocol_of,
         require_told_again,
     )
@@ -124,9 +128,11 @@ else:
                 "require_told_again",
                 "planned",
                 "price_for",
+                "prompt_of",
                 "protocol_of",
             ],
             "dry_runs": ["dry_run"],
+            "examples": ["with_examples"],
             "finished_run": ["FinishedRun", "open_run"],
             "journal": ["Journal", "JournalReader"],
             "judge_detector": ["JudgeDetector", "JudgeOptions"],

@@ -8,7 +8,18 @@ import numpy as np
 
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import judge_info
-from benchmarks.judge import START, Price, Prompt, estimate, in_dollars, worst_case
+from benchmarks.judge import (
+    START,
+    Price,
+    Prompt,
+    estimate,
+    form_beside,
+    in_dollars,
+    parameters_for,
+    typical_completion_tokens,
+    worst_case,
+    written_into,
+)
 from benchmarks.runs.requested_detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
@@ -23,12 +34,13 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
         price = price_for(settings, model, base_url)
         askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
+        askings *= settings.votes or 1
         texts = (
             "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
             for pair in dataset
             for _ in range(askings)
         )
-        expected = estimate(texts, price)
+        expected = estimate(texts, price, typical_completion_tokens(prompt.reasoning_first))
         cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
         print(
             f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
@@ -59,9 +71,10 @@ def _enough(
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
     protocol = protocol_of(settings)
-    form = protocol.first_form(logprobs=False)
+    given = parameters_for(settings.params, model, judges_of(settings))
+    form = form_beside(protocol.first_form(logprobs=False), given)
     asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
-    longest = max(len(protocol.body(messages, model, form)) for messages in asked)
+    longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     return (

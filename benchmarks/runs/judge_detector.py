@@ -17,7 +17,17 @@ from tqdm import tqdm
 from benchmarks.cascade import plan_in, sides_in
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo, judge_info
-from benchmarks.judge import INTERRUPTED, Ask, Outcome, Price, asks_of, estimate, judge_all
+from benchmarks.judge import (
+    INTERRUPTED,
+    Ask,
+    Outcome,
+    Price,
+    VotingClient,
+    asks_of,
+    estimate,
+    judge_all,
+    typical_completion_tokens,
+)
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.recorder import Recorder
 from benchmarks.stats import title_of
@@ -32,6 +42,7 @@ class JudgeOptions:
     """How a judge is asked and what ends it. repeat, swap: see `benchmarks.judge.asks_of`.
 
     cascade: whose dear side it is, after the cheap one has run; without one it is asked about all pairs.
+    votes: how many askings make up one verdict; None: each is one.
     """
 
     repeat: int = 1
@@ -40,6 +51,7 @@ class JudgeOptions:
     max_error_rate: float | None = None
     price: Price | None = None
     cascade: DetectorInfo | None = None
+    votes: int | None = None
 
 
 class JudgeDetector:
@@ -69,7 +81,11 @@ class JudgeDetector:
             repeat=options.repeat,
             swap=options.swap,
             # logprobs as asked for, also where the endpoint refused them
-            settings={**client.settings(), "logprobs": options.logprobs},
+            settings={
+                **client.settings(),
+                "logprobs": options.logprobs,
+                **({"votes": options.votes} if options.votes else {}),
+            },
             price=asdict(options.price) if options.price else None,
         )
 
@@ -112,8 +128,10 @@ class JudgeDetector:
             "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
             for pair in dataset
         )
-        whole = estimate(texts, self._options.price).dollars
-        return None if whole is None else whole * self.info.variants / max(1, len(dataset))
+        length = typical_completion_tokens(self._client.prompt.reasoning_first)
+        whole = estimate(texts, self._options.price, length).dollars
+        askings = self.info.variants * (self._options.votes or 1)
+        return None if whole is None else whole * askings / max(1, len(dataset))
 
     def _announce(
         self, cheap: str, pairs: np.ndarray, is_sample: bool, recorder: Recorder, dollars: float | None
@@ -151,6 +169,7 @@ class JudgeDetector:
                 _keep_limit_changes(client, recorder)
                 if not quiet:
                     client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
+                client.endpoint.on_notice = partial(_tell_notice, self._name)
                 with _stopping_on_ctrl_c(client):
                     for chosen in rounds:
                         bar.total += int((recorder.variants[chosen] < 0).sum())
@@ -158,6 +177,8 @@ class JudgeDetector:
                         await self._ask(dataset, recorder, chosen, record)
                         if client.stopping:
                             break
+                if client.endpoint.adaptation.has_answered and not (client.stopping or self._simulated):
+                    await client.look_up_notice()  # now that it delays no pair
         recorder.end(used=client.peak_in_flight)
         return client.stopped_by
 
@@ -174,11 +195,19 @@ class JudgeDetector:
             return bool(chosen[index]) and recorder.wants(index, variant)
 
         asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
-        await judge_all(self._client, asks, record, options.max_error_rate)
+        client = VotingClient(self._client, options.votes) if options.votes else self._client
+        await judge_all(client, asks, record, options.max_error_rate)
 
 
 def _tell_learnt(name: str, learnt: str) -> None:
     tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
+
+
+def _tell_notice(name: str, notice: str) -> None:
+    tqdm.write(
+        f"note: the endpoint says of {name}: {notice}; choose another model with --model in time",
+        file=sys.stderr,
+    )
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

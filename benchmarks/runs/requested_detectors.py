@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING
 from benchmarks.cascade import CascadePlan
 from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
 from benchmarks.judge import (
+    AUTO,
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
+    REASONING_FIRST,
     CostLimit,
     Price,
     Prompt,
     RateLimits,
     ReplyCache,
     httpx_available,
+    load_prompt,
+    parameters_for,
     parse_price,
     price_of,
+    protocol_at,
     protocol_named,
+    require_text,
     resolved_base_url,
     resolved_key,
 )
@@ -68,11 +74,18 @@ SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0
 
 
 def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
-    """Raises UserError where no judge can be asked, or not as a cascade.
+    """Says over which protocol it is asked, where that is guessed.
+
+    Raises UserError where no judge can be asked, or not as a cascade.
 
     ways_without: what can be done where there is none, for the message.
     """
     protocol = protocol_of(settings)
+    if settings.protocol == AUTO and protocol.name != DEFAULT_PROTOCOL and not settings.kimera_only:
+        note(
+            f"--protocol {protocol.name} is what {settings.base_url} speaks; its key is read from "
+            f"{protocol.api.key_variable}"
+        )
     configured = resolved_key(settings.api_key, protocol)
     elsewhere = settings.base_url or os.environ.get(protocol.api.base_url_variable)
     if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
@@ -89,6 +102,15 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     judges = [] if settings.kimera_only else judges_of(settings)
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
+    for model in judges:  # what makes no sense is refused before anything is asked
+        parameters_for(settings.params, model, judges)
+    if judges:
+        require_text(
+            protocol,
+            reasoning_first=settings.reasoning == REASONING_FIRST,
+            examples=settings.examples is not None,
+            votes=settings.votes is not None,
+        )
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:
@@ -115,8 +137,8 @@ def _default_model(settings: RunSettings) -> str:
         return SIMULATED_NAME
     if model := os.environ.get("KIMERA_MODEL"):
         return model
-    if settings.protocol != DEFAULT_PROTOCOL:
-        raise UserError(f"--protocol {settings.protocol} has no default model: name the judge's with --model")
+    if (name := protocol_of(settings).name) != DEFAULT_PROTOCOL:
+        raise UserError(f"--protocol {name} has no default model: name the judge's with --model")
     return DEFAULT_JUDGE
 
 
@@ -298,16 +320,30 @@ def detectors_of(
     for model in judges_of(settings):
         client, price = _client(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
-            settings.repeat, settings.swap, settings.logprobs, settings.max_error_rate, price, cascade
+            settings.repeat,
+            settings.swap,
+            settings.logprobs,
+            settings.max_error_rate,
+            price,
+            cascade,
+            settings.votes,
         )
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
     return detectors
 
 
+def prompt_of(settings: RunSettings) -> Prompt:
+    """What its judges are asked. Raises UserError for a file that cannot be used so."""
+    first = settings.reasoning == REASONING_FIRST
+    return load_prompt(settings.prompt, settings.classes, reasoning_first=first)
+
+
 def protocol_of(settings: RunSettings) -> ChatProtocol:
-    """How the API of its judges speaks; the simulator speaks one of them, whatever the settings name."""
-    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else settings.protocol)
+    """How the API of its judges speaks; the simulator speaks them all."""
+    if settings.protocol != AUTO:
+        return protocol_named(settings.protocol)
+    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else protocol_at(settings.base_url))
 
 
 def _client(
@@ -335,8 +371,12 @@ def _client(
         replies=replies,
         logprobs=settings.logprobs,
         protocol=protocol_of(settings),
+        params=parameters_for(settings.params, model, judges_of(settings)),
+        sampled=settings.votes is not None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
+    if "service_tier" in client.endpoint.parameters and price and not settings.price:
+        note(f"dollars of {model} are those of standard processing; give --price for its service_tier")
     if settings.max_cost and price:
         client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
     return client, price

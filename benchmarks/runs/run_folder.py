@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.data import EMBEDDED_FILES
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.judge import BUILT_IN
+from benchmarks.judge import BUILT_IN, DEFAULT_PROTOCOL
 from benchmarks.runs.journal import JournalReader, Record
-from benchmarks.runs.requested_detectors import NAMING, local_words, way_on
+from benchmarks.runs.requested_detectors import NAMING, local_words, protocol_of, way_on
 from benchmarks.settings import RunSettings
 from kimera.console import CommandLine, Option, options_of, settings_of
 from kimera.errors import UserError
@@ -90,6 +90,7 @@ def header_of(settings: RunSettings, created: str, identity: dict[str, Any]) -> 
         for name, declared in options_of(RunSettings).items()
         if not (declared.secret or declared.one_session)
     }
+    kept["protocol"] = protocol_of(settings).name  # what may be guessed for auto is that of another version
     header_names = sorted(name for name, _ in settings.headers)
     return {"created": created, **identity, "options": kept, "header_names": header_names}
 
@@ -213,7 +214,7 @@ def _options_in(header: Record) -> dict[str, Any]:
 
 def settings_in(header: Record) -> RunSettings:
     """The settings that a run was begun with. header: as `header_in` gives it."""
-    settings = settings_of(RunSettings, header["options"])
+    settings = settings_of(RunSettings, {"protocol": DEFAULT_PROTOCOL, **header["options"]})
     # Without --model the judge was named by what is the default where the run began.
     return replace(settings, models=settings.models or tuple(header.get("judge", {}).get("models", ())))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import pairs_at
-from benchmarks.judge import DEFAULT_PROTOCOL
+from benchmarks.judge import DEFAULT_PROTOCOL, REASONING_LAST
 from benchmarks.runs.finished_run import FinishedRun
 from benchmarks.runs.journal import JournalReader
 from benchmarks.runs.matching import Common, Pairing
@@ -212,7 +212,7 @@ def _facts_of_run(run: FinishedRun) -> Part:
 
 def _facts(detector: DetectorResult) -> Part:
     """What may make its verdicts or its speed differ; not what a run merely counted."""
-    kept = {name: value for name, value in detector.settings.items() if name not in COUNTED}
+    kept = {name: value for name, value in detector.settings.items() if name not in (*COUNTED, "notice")}
     if detector.simulated:
         kept.pop("base_url", None)  # a port that the system chose
     if "found_in" in kept:
@@ -220,7 +220,8 @@ def _facts(detector: DetectorResult) -> Part:
     if "system_fingerprints" in kept:
         kept["system_fingerprints"] = ", ".join(sorted(kept["system_fingerprints"]))
     if detector.info.role == "judge":
-        kept.setdefault("protocol", DEFAULT_PROTOCOL)  # which no run writes down
+        kept.setdefault("protocol", DEFAULT_PROTOCOL)  # which no run writes down, no more than this
+        kept.setdefault("reasoning", REASONING_LAST)
     asked = {"repeat": detector.info.repeat, "swap": detector.info.swap}
     ran = {"mode": detector.mode, "asked": detector.asked, **asked}
     return {**_flat(kept), **ran}

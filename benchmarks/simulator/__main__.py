@@ -1,4 +1,4 @@
-"""An OpenAI-compatible judge on loopback: answers from labels, with latency, limits and faults on demand.
+"""A judge on loopback that speaks every protocol: answers from labels, with limits and faults on demand.
 
 It stands in for an LLM where none may be asked: in tests, in `--simulate`, and by hand
 (`python -m benchmarks.simulator`).
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser_of(
         SimulateSettings,
         "simulate",
-        description="A simulated judge on loopback that speaks OpenAI's chat completions.",
+        description="A simulated judge on loopback that speaks every --protocol of a comparison.",
     )
 
 
@@ -63,10 +63,11 @@ def _answers_for_dataset(settings: SimulateSettings) -> dict[bytes, GoldAnswer]:
 
 
 def _prompts(name: str) -> list[Prompt]:
-    """As a client that asks for two classes words it, and one that asks for three, where it words that."""
+    """As clients word it that ask for two classes or three, and for the reasoning last or first."""
     prompts = [load_prompt(name)]
-    with contextlib.suppress(UserError):  # a file of two classes, which --classes 3 of a client refuses too
-        prompts.append(load_prompt(name, classes=3))
+    for classes, first in ((3, False), (2, True), (3, True)):
+        with contextlib.suppress(UserError):  # a file that does not ask so, which a client refuses too
+            prompts.append(load_prompt(name, classes, reasoning_first=first))
     return prompts
 
 
@@ -78,6 +79,7 @@ async def _serve_until_interrupted(
         print(f"A simulated judge that knows {len(answers)} questions listens on {root}/v1. To ask it:")
         key = "THE_KEY_YOU_SET" if config.api_key else "simulated"
         print(f"  export OPENAI_BASE_URL={root}/v1 OPENAI_API_KEY={key}")
+        print("It speaks every --protocol at that base URL.")
         print(f"Counters are at {root}/stats. Ctrl-C stops it.", flush=True)
         await asyncio.Event().wait()
 

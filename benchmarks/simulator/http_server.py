@@ -7,13 +7,16 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.judge import Usage
 from benchmarks.simulator import replies
+from benchmarks.simulator.dialects import DIALECTS
+from benchmarks.simulator.dialects.dialect import Dialect
 from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
-from benchmarks.simulator.requests import Call, RefusedError, read_call
-from benchmarks.simulator.shapes import FORMAT_FAILED, GONE, reshaped, too_many_tokens
+from benchmarks.simulator.requests import Call, RefusedError
+from benchmarks.simulator.shapes import gone_error, too_many_tokens
 from benchmarks.simulator.simulation import (
     GoldAnswer,
     SimulatorConfig,
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 MODEL = "simulated-judge"
+CUT = ("truncated", "cut_short")
+VERSIONS = ("/v1", "/v1beta", "")
 MAX_BODY_BYTES = 16 * 2**20
 
 
@@ -48,7 +53,8 @@ class Simulator:
         self._answered: Counter[bytes] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._requests = self._in_flight = self._max_in_flight = self._completions = 0
-        self._usage = Usage()
+        self._usage: dict[str, Usage] = {}
+        self._asked_over: Counter[str] = Counter()
 
     def stats(self, keys: bool = False) -> dict[str, Any]:
         """Requests for a verdict since the start: their outcomes add up to those no longer in flight.
@@ -56,8 +62,8 @@ class Simulator:
         Outcomes are "answered", the names in `FAULTS` and `WITHHELD`, the refusals (see `ApiError`),
         "over_requests", "over_tokens" and "over_cap" for the limits, "over_length" for a completion that did
         not fit into the client's limit, and "abandoned" where the client went first. Tokens are those of
-        every completion sent, whole or cut. keys: also "asked", how often each message (its key in
-        hexadecimal) was answered.
+        every completion sent, whole or cut. "protocols": the same requests and tokens by the API that they
+        came over. keys: also "asked", how often each message (its key in hexadecimal) was answered.
         """
         asked = {key.hex(): count for key, count in self._answered.items()}
         return {
@@ -65,18 +71,23 @@ class Simulator:
             "in_flight": self._in_flight,
             "max_in_flight": self._max_in_flight,
             "outcomes": dict(self._outcomes),
-            **{f"{part}_tokens": count for part, count in self._usage.as_dict().items()},
+            **_tokens(sum(self._usage.values(), Usage())),
+            "protocols": {
+                name: {"requests": count, **_tokens(self._usage.get(name, Usage()))}
+                for name, count in self._asked_over.items()
+            },
             **({"asked": asked} if keys else {}),
         }
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions: identify the pair, draw a fault, wait, reply."""
+    async def judge(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
+        """Identify the pair, draw a fault, wait, reply."""
         self._requests += 1
+        self._asked_over[dialect.name] += 1
         self._in_flight += 1
         self._max_in_flight = max(self._max_in_flight, self._in_flight)
         outcome = "abandoned"
         try:
-            call = self._admit(await request.read(), request.headers.get("Authorization", ""))
+            call = self._admit(await request.read(), request, dialect)
             attempt = self._attempts[call.key] = self._attempts[call.key] + 1
             fault, form = draw_fault(self._config, call.key, attempt)
             if fault == "stalled":
@@ -84,7 +95,7 @@ class Simulator:
             if fault != "rate_limited":  # a limiter refuses at the door
                 async with self._turn:
                     await asyncio.sleep(self._wait_s(call.key, attempt, fault))
-            reply = self._reply(call, fault, form)
+            reply = self._reply(call, fault, form, dialect)
             outcome = reply.outcome
         except RefusedError as refusal:
             reply = refusal.reply
@@ -92,24 +103,31 @@ class Simulator:
         finally:
             self._in_flight -= 1
             self._outcomes[outcome] += 1
-        config = self._config
-        reply = reshaped(
-            reply, config.refusal_shape, wait_in_body=config.wait_in_body, inside_200=config.errors_in_200
-        )
-        return await _send(request, reply, self._limits.headers())
+        if reply.error:
+            reply = dialect.refusal(reply, self._config)
+        told = {**dialect.limit_headers(self._limits.levels()), **replies.end_headers(self._config.ends_on)}
+        return await _send(request, reply, told)
 
-    def _admit(self, body: bytes, authorization: str) -> Call:
-        """Reads a request and charges it. Raises RefusedError where it is not let in."""
+    async def models(self, request: web.Request) -> web.Response:
+        """The list of the API whose header is there; chat completions' without one of theirs."""
+        from aiohttp import web  # takes long, and --help need not wait for it
+
+        shown = [dialect for dialect in DIALECTS if dialect.mark in request.headers] or DIALECTS
         config = self._config
-        if config.api_key and authorization != f"Bearer {config.api_key}":
+        return web.json_response(shown[0].models(config.models or (MODEL,), config.ends_on))
+
+    def _admit(self, body: bytes, request: web.Request, dialect: Dialect) -> Call:
+        """Reads a request and charges it. Raises RefusedError where it is not let in."""
+        config, model = self._config, request.match_info.get("model", "")
+        if config.api_key and dialect.key_in(request.headers) != config.api_key:
             raise RefusedError(error_reply(replies.UNAUTHORIZED))
         if config.gone:
-            raise RefusedError(error_reply(GONE[config.gone]))
+            raise RefusedError(error_reply(gone_error(config.gone, body, model)))
         if config.quota_exhausted:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
         if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
             raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
-        call = read_call(body, config.refuses, config.strict)
+        call = dialect.read(body, model, config, self._answers)
         if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
             raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
         if call.key not in self._answers:
@@ -126,14 +144,12 @@ class Simulator:
     def _retry_after(self) -> dict[str, str]:
         return {"Retry-After": f"{self._config.retry_after_s:g}"}
 
-    def _reply(self, call: Call, fault: str | None, form: float) -> Reply:
+    def _reply(self, call: Call, fault: str | None, form: float, dialect: Dialect) -> Reply:
         match fault:
             case "rate_limited":
                 return error_reply(replies.RATE_LIMITED, self._retry_after())
             case "server_error":
-                return error_reply(replies.SERVER_ERROR)
-            case "format_failed":
-                return error_reply(FORMAT_FAILED)
+                return error_reply(dialect.fault(form))
             case "dropped" | "stalled":
                 return Reply(fault, b"", share_sent=0.0)
             case "html_body":
@@ -141,21 +157,23 @@ class Simulator:
             case "hostile":
                 return replies.hostile_reply(form)
             case "malformed":
-                return self._complete(call, Said(fault, replies.MALFORMED_CONTENT))
-        said = self._judge(call)
+                return self._complete(call, Said(fault, replies.MALFORMED_CONTENT), dialect)
+        said = dialect.format_failed() if fault == "format_failed" else self._judge(call, dialect)
         if isinstance(said, ApiError):
             return error_reply(said)
-        return self._complete(call, _cut(said, fault) if fault else said)
+        return self._complete(call, _cut(said, fault) if fault in CUT else said, dialect)
 
-    def _judge(self, call: Call) -> Said | ApiError:
+    def _judge(self, call: Call, dialect: Dialect) -> Said | ApiError:
         """What the judge has to say of a pair when nothing goes wrong on the way."""
         gold, pair, gold_relation = self._answers[call.key]
         withheld, form = draw_withheld(self._config, pair)
         if withheld == "content_filter":
-            return replies.withheld(form, self._config.foreign_filters)
+            return dialect.withheld(form, self._config)
+        first = call.reasoning_first and (call.is_repair or not self._config.ignores_order)
         if withheld == "abstained" or gold is None:
             relation = NEUTRAL if call.asks_relation else None
-            return Said("abstained", replies.verdict_json(None, 0.5, relation=relation))
+            content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
+            return Said("abstained", content)
         contradiction, confidence = draw_verdict(
             self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
         )
@@ -164,24 +182,28 @@ class Simulator:
         relation = (
             draw_relation(self._config, pair, contradiction, gold_relation) if call.asks_relation else None
         )
-        content = replies.verdict_json(contradiction, confidence, reasoning, relation)
+        content = replies.verdict_json(contradiction, confidence, reasoning, relation, reasoning_first=first)
         if self._config.ignores_schema and not call.is_repair:
             content = replies.without_schema(contradiction, content, form)
         return Said("answered", content, probability=confidence)
 
-    def _complete(self, call: Call, said: Said) -> Reply:
+    def _complete(self, call: Call, said: Said, dialect: Dialect) -> Reply:
         """Puts it into a completion, with the tokens that it costs."""
         cached = int(call.prompt_tokens * self._config.cached_share)
         said, usage = replies.bounded(
             said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
         )
         self._limits.settle(usage.completion or 0)
-        self._usage += usage
+        self._usage[dialect.name] = self._usage.get(dialect.name, Usage()) + usage
         if said.outcome == "answered":
             self._answered[call.key] += 1
         self._completions += 1
-        body = replies.completion_body(self._completions, call.model, said, usage, call.top_logprobs)
+        body = dialect.completion(self._completions, call, said, usage, self._config)
         return Reply(said.outcome, body, share_sent=0.5 if said.outcome == "truncated" else 1.0)
+
+
+def _tokens(usage: Usage) -> dict[str, int | None]:
+    return {f"{part}_tokens": count for part, count in usage.as_dict().items()}
 
 
 def _cut(said: Said, fault: str) -> Said:
@@ -225,13 +247,12 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(simulator.stats(keys=request.query.get("keys") == "1"))
 
-    async def models(_: web.Request) -> web.Response:
-        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "kimera"}
-        return web.json_response({"object": "list", "data": [model]})
-
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.router.add_post("/v1/chat/completions", simulator.chat)
-    app.router.add_get("/v1/models", models)
+    for dialect in DIALECTS:
+        for version in VERSIONS:
+            app.router.add_post(f"{version}{dialect.path}", partial(simulator.judge, dialect=dialect))
+    for version in VERSIONS:
+        app.router.add_get(f"{version}/models", simulator.models)
     app.router.add_get("/stats", stats)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)

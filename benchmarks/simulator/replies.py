@@ -9,6 +9,8 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 
 from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
@@ -25,7 +27,11 @@ SURE = -1e-4  # log probability of every token that settles nothing
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply and the name under which it is counted. share_sent: below 1 the connection is cut."""
+    """An HTTP reply and the name under which it is counted.
+
+    share_sent: below 1 the connection is cut. error: what the body tells, where it is a refusal; each dialect
+    words it in its own way.
+    """
 
     outcome: str
     body: bytes
@@ -33,6 +39,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     share_sent: float = 1.0
+    error: ApiError | None = None
 
 
 class ApiError(NamedTuple):
@@ -83,7 +90,8 @@ CONTENT_FILTER = ApiError(
 
 def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
     fields = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
-    return Reply(error.outcome, json.dumps({"error": fields}).encode(), error.status, headers or {})
+    body = json.dumps({"error": fields}).encode()
+    return Reply(error.outcome, body, error.status, headers or {}, error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +106,19 @@ class Said:
 
 
 def verdict_json(
-    contradiction: bool | None, confidence: float, reasoning: str = REASONING, relation: str | None = None
+    contradiction: bool | None,
+    confidence: float,
+    reasoning: str = REASONING,
+    relation: str | None = None,
+    *,
+    reasoning_first: bool = False,
 ) -> str:
     """The reply that the schema asks for.
 
     contradiction: None where the judge cannot tell. relation: None where it was not asked for.
     """
-    stated: dict[str, Any] = {"contradiction": bool(contradiction)}
+    stated: dict[str, Any] = {"reasoning": reasoning} if reasoning_first else {}
+    stated["contradiction"] = bool(contradiction)
     if relation is not None:
         stated["relation"] = relation
     stated |= {"confidence": confidence, "reasoning": reasoning}
@@ -159,11 +173,22 @@ def bounded(
     return cut, Usage(prompt_tokens, limit, cached, min(thought, limit))
 
 
-def completion_body(number: int, model: str, said: Said, usage: Usage, top_logprobs: int | None) -> bytes:
-    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs."""
+def completion_body(
+    number: int,
+    model: str,
+    said: Said,
+    usage: Usage,
+    top_logprobs: int | None,
+    *,
+    reasoning_beside: bool = False,
+) -> bytes:
+    """The body of a chat completion. top_logprobs: how many alternatives a token, None for no logprobs.
+
+    reasoning_beside: the tokens of the completion are counted without those of its reasoning.
+    """
     logprobs = None
     if top_logprobs is not None:
-        logprobs = {"content": _token_logprobs(said, top_logprobs), "refusal": None}
+        logprobs = {"content": token_logprobs(said, top_logprobs), "refusal": None}
     message = {"role": "assistant", "content": said.content, "refusal": said.refusal}
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": said.finish_reason}
     body = {
@@ -174,7 +199,7 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
         "choices": [choice],
         "usage": {
             "prompt_tokens": usage.prompt,
-            "completion_tokens": usage.completion,
+            "completion_tokens": (usage.completion or 0) - (usage.reasoning or 0) * reasoning_beside,
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
             "prompt_tokens_details": {"cached_tokens": usage.cached},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
@@ -184,11 +209,18 @@ def completion_body(number: int, model: str, said: Said, usage: Usage, top_logpr
     return json.dumps(body).encode()
 
 
+def end_headers(ends_on: str) -> dict[str, str]:
+    """What replies say of a model's end, as RFC 8594 has it."""
+    if not ends_on:
+        return {}
+    return {"Sunset": format_datetime(datetime.fromisoformat(ends_on).replace(tzinfo=UTC), usegmt=True)}
+
+
 _TOKEN = re.compile(r" ?\w+|[^\w\s]+|\s")
 _OPPOSITES = {"true": "false", "false": "true", "yes": "No", "no": "Yes"}
 
 
-def _token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
+def token_logprobs(said: Said, top: int) -> list[dict[str, Any]]:
     """The content's tokens; the first to state a verdict has its probability, its opposite the rest."""
     tokens: list[dict[str, Any]] = []
     settled = said.probability is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.simulator.replies import BAD_REQUEST, ApiError, Reply, error_reply, tokens_in
 from benchmarks.simulator.simulation import answer_key
+
+_FIELD = re.compile(r'"(contradiction|relation|reasoning)"')
 
 
 class RefusedError(Exception):
@@ -23,8 +26,11 @@ class RefusedError(Exception):
 class Call:
     """A request for one verdict.
 
-    key: of its first user message, which holds the pair. is_repair: another user message follows.
+    key: of the last user message that is known, or of the first: it holds the pair, behind examples if there
+    are any. is_repair: another user message follows.
     asks_relation: whether the reply is to state one of three classes.
+    reasoning_first: whether it is to give its reasoning ahead of its verdict. reply_format: how the reply is
+    wanted, in the words of its dialect, where that matters.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
     """
 
@@ -35,15 +41,25 @@ class Call:
     token_limit: int | None
     top_logprobs: int | None
     asks_relation: bool = False
+    reasoning_first: bool = False
+    reply_format: str = ""
 
 
-def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) -> Call:
-    """Reads a chat completions request. Raises RefusedError for what is none, or asks for what is refused."""
+def read_call(
+    body: bytes,
+    refuses: Collection[str] = (),
+    strict: bool = False,
+    known: Container[bytes] = frozenset(),
+) -> Call:
+    """Reads a chat completions request. known: the keys of messages that hold a pair.
+
+    Raises RefusedError for what is no such request, or asks for what is refused.
+    """
     try:
         payload = json.loads(body)
         texts = [(message["role"], _text(message["content"])) for message in payload["messages"]]
-        questions = [text for role, text in texts if role == "user"]
-        key, model = answer_key(questions[0]), payload["model"]
+        model = payload["model"]
+        key, is_repair = pair_among(texts, known)
     except (ValueError, LookupError, TypeError, RecursionError):
         raise RefusedError(error_reply(BAD_REQUEST)) from None
     if not isinstance(model, str):
@@ -53,26 +69,44 @@ def read_call(body: bytes, refuses: Collection[str] = (), strict: bool = False) 
         error = next(strict_errors(payload, "".join(text for _, text in texts)), None)
     if error:
         raise RefusedError(error_reply(error))
+    wanted = payload.get("response_format")
+    named = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = named.get("schema") if isinstance(named, dict) else None
+    fields = fields_of(schema, (text for _, text in texts))
     return Call(
         key,
         model,
         prompt_tokens=max(1, sum(tokens_in(text) for _, text in texts)),
-        is_repair=len(questions) > 1,
+        is_repair=is_repair,
         token_limit=_whole(payload.get("max_completion_tokens", payload.get("max_tokens"))),
         top_logprobs=(_whole(payload.get("top_logprobs")) or 0) if payload.get("logprobs") is True else None,
-        asks_relation=_asks_relation(payload, (text for _, text in texts)),
+        asks_relation="relation" in fields,
+        reasoning_first=stands_first(fields),
     )
 
 
-def _asks_relation(payload: Mapping[str, Any], texts: Iterable[str]) -> bool:
-    """By the schema of the reply; by the messages, as a model does, where no schema is sent."""
-    wanted = payload.get("response_format")
-    named = wanted.get("json_schema") if isinstance(wanted, dict) else None
-    schema = named.get("schema") if isinstance(named, dict) else None
+def pair_among(texts: Sequence[tuple[str, str]], known: Container[bytes]) -> tuple[bytes, bool]:
+    """(the key of the last user message that is known, or of the first; whether another one follows).
+
+    Raises IndexError where no message is the user's.
+    """
+    keys = [answer_key(text) for role, text in texts if role == "user"]
+    place = max((place for place, key in enumerate(keys) if key in known), default=0)
+    return keys[place], place < len(keys) - 1
+
+
+def fields_of(schema: object, texts: Iterable[str]) -> list[str]:
+    """What a reply is to state, in its order: by its schema; without one by the messages, as a model does."""
     if not isinstance(schema, dict):
-        return any('"relation"' in text for text in texts)
-    properties = schema.get("properties")
-    return isinstance(properties, dict) and "relation" in properties
+        return _FIELD.findall("\n".join(texts))
+    fields = schema.get("propertyOrdering") or schema.get("properties")
+    return list(fields) if isinstance(fields, dict | list) else []
+
+
+def stands_first(fields: Sequence[str]) -> bool:
+    """Whether the reasoning is to stand ahead of the verdict."""
+    places = [fields.index(name) if name in fields else -1 for name in ("reasoning", "contradiction")]
+    return 0 <= places[0] < places[1]
 
 
 def _text(content: str | list[dict[str, str]]) -> str:
@@ -109,7 +143,9 @@ def refused_parameters(payload: Mapping[str, Any], refuses: Collection[str]) -> 
             case "max_tokens" | "max_completion_tokens":
                 other = "max_tokens" if name == "max_completion_tokens" else "max_completion_tokens"
                 yield _unsupported(name, f" Use '{other}' instead.")
-            case "seed" | "logprobs":
+            case "temperature":
+                continue
+            case _:
                 yield _unsupported(name)
 
 

@@ -38,10 +38,39 @@ GONE = {
     "retired": ApiError("model_gone", 400, "This model was retired and is no longer available."),
     "deployment": ApiError("model_gone", 404, "There is no such deployment.", code="DeploymentNotFound"),
     "address": ApiError("model_gone", 404, "Nothing is served under this address."),
+    # As these word it, "{model}" being the name that was asked for.
+    "openai": ApiError(
+        "model_gone",
+        404,
+        "The model `{model}` does not exist or you do not have access to it.",
+        code="model_not_found",
+    ),
+    "vllm": ApiError(
+        "model_gone", 404, "The model `{model}` does not exist.", "NotFoundError", param="model"
+    ),
+    "ollama": ApiError("model_gone", 404, 'model "{model}" not found, try pulling it first', "api_error"),
+    "llama.cpp": ApiError("model_gone", 400, "model not found: {model}"),
+    "azure": ApiError(
+        "model_gone",
+        404,
+        "The API deployment for this resource does not exist. If you created the deployment within the last "
+        "5 minutes, please wait a moment and try again.",
+        code="DeploymentNotFound",
+    ),
 }
 FORMAT_FAILED = ApiError(
     "format_failed", 400, "The JSON that the model generated is not valid.", code="json_validate_failed"
 )
+
+
+def gone_error(what: str, body: bytes, model: str) -> ApiError:
+    """The refusal of GONE. body: the request's, whose model some quote. model: of its address, if any."""
+    error = GONE[what]
+    try:
+        model = model or str(json.loads(body)["model"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        model = ""
+    return error._replace(message=error.message.replace("{model}", model))
 
 
 def too_many_tokens(limit: int) -> ApiError:

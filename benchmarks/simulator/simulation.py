@@ -10,8 +10,10 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple, TypeVar
 
+from benchmarks.judge import without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
@@ -31,7 +33,7 @@ FAULTS = (
 )
 # In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
 REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
-GONE = ("", "unknown", "retired", "deployment", "address")
+GONE = ("", "unknown", "retired", "deployment", "address", "openai", "vllm", "ollama", "llama.cpp", "azure")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
 # Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
@@ -43,6 +45,10 @@ REFUSABLE = (
     "max_completion_tokens",
     "seed",
     "logprobs",
+    "reasoning_effort",
+    "service_tier",
+    "top_p",
+    "verbosity",
 )
 KEY_BYTES = 16
 
@@ -151,9 +157,12 @@ class SimulatorConfig:
     ignores_schema: bool = _option(
         "--ignores-schema", False, "answer in prose or fenced JSON unless asked to repair that"
     )
+    ignores_order: bool = _option(
+        "--ignores-order", False, "state the verdict ahead of the reasoning unless asked to repair that"
+    )
     refuses: tuple[str, ...] = _option("--refuses", (), "parameters refused with 400, separated by commas")
     refusal_shape: str = _option(
-        "--refusal-shape", "openai", f"shape of the error messages: {', '.join(REFUSAL_SHAPES)}"
+        "--refusal-shape", "openai", f"shape of chat completions' error messages: {', '.join(REFUSAL_SHAPES)}"
     )
     wait_in_body: bool = _option(
         "--wait-in-body", False, "state in the body, not in headers, how long to wait"
@@ -163,10 +172,17 @@ class SimulatorConfig:
         "--max-reply-tokens", 0, "refuse requests whose limit on the reply's tokens is higher; 0 refuses none"
     )
     gone: str = _option("--gone", "", f"refuse every request because this is gone: {', '.join(GONE[1:])}")
+    models: tuple[str, ...] = _option("--models", (), "models that GET /models lists, separated by commas")
+    ends_on: str = _option(
+        "--ends-on", "", "state in headers and in the list of models that these end on this day, 2026-12-31"
+    )
     foreign_filters: bool = _option(
         "--foreign-filters", False, "report withheld pairs in other words than OpenAI's"
     )
     reasoning_tokens: int = _option("--reasoning-tokens", 0, "tokens spent on thinking before each answer")
+    reasoning_beside: bool = _option(
+        "--reasoning-beside", False, "count those beside the completion's tokens, as xAI does, not in them"
+    )
     cached_share: float = _option(
         "--cached-share", 0.0, "share of the prompt's tokens that come from the cache"
     )
@@ -200,9 +216,18 @@ class SimulatorConfig:
         for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
             if getattr(self, name) not in known:
                 raise UserError(f"simulator: {name} is {getattr(self, name)!r}; choose of {', '.join(known)}")
+        if self.ends_on and not _is_day(self.ends_on):
+            raise UserError(f"simulator: ends_on is {self.ends_on!r}; give a day such as 2026-12-31")
         for name in self.refuses:
             if name not in REFUSABLE:
                 raise UserError(f"simulator: refuses {name!r}; it can refuse {', '.join(REFUSABLE)}")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 _QUANTITIES = (
@@ -248,8 +273,12 @@ class GoldAnswer(NamedTuple):
 
 
 def answer_key(message: str) -> bytes:
-    """The 16 bytes by which a user message is known: its BLAKE2b digest."""
-    return hashlib.blake2b(message.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+    """The 16 bytes by which a user message is known: a BLAKE2b digest.
+
+    Without the words on the form of a reply, since an API whose replies are no text is not sent these.
+    """
+    asked = without_reply_format(message).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(asked, digest_size=KEY_BYTES).digest()
 
 
 def answers_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from benchmarks.simulator.replies import RATE_LIMITED, Reply, error_reply
 from benchmarks.simulator.simulation import SimulatorConfig
@@ -37,6 +38,14 @@ class Bucket:
         self._level = self.level() - amount
 
 
+class Level(NamedTuple):
+    """How a limit stands: what it allows a minute, what is left of it, when all of it will be there again."""
+
+    per_minute: int
+    remaining: int
+    full_in_s: float
+
+
 class RateLimiter:
     """Both limits. A request takes itself and its prompt's tokens at the door, its completion's later."""
 
@@ -63,14 +72,13 @@ class RateLimiter:
         if "tokens" in self._buckets:
             self._buckets["tokens"].take(completion_tokens)
 
-    def headers(self) -> dict[str, str]:
-        """OpenAI's headers, empty where there is no limit or none is told."""
-        headers = {}
-        for unit, bucket in self._buckets.items() if self._tells else ():
-            headers[f"x-ratelimit-limit-{unit}"] = str(bucket.per_minute)
-            headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, math.floor(bucket.level())))
-            headers[f"x-ratelimit-reset-{unit}"] = duration(bucket.full_in_s())
-        return headers
+    def levels(self) -> dict[str, Level]:
+        """By "requests" and "tokens", of those that are limited; empty where none is told."""
+        return {
+            unit: Level(bucket.per_minute, max(0, math.floor(bucket.level())), bucket.full_in_s())
+            for unit, bucket in self._buckets.items()
+            if self._tells
+        }
 
 
 def _too_fast(model: str, what: str, per_minute: int, wait_s: float) -> Reply:

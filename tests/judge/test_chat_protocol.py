@@ -42,7 +42,7 @@ class Plain:
     name = "plain"
     api = Api("Nobody", "PLAIN_KEY", "PLAIN_URL", "http://judge.invalid")
 
-    def url(self, base_url: str) -> str:
+    def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/ask"
 
     def headers(self, key: str) -> dict[str, str]:
@@ -88,6 +88,7 @@ ON_THE_WIRE = (
     "x-ratelimit-",
     "max_completion",
 )
+OF_OTHERS = ("anthropic", "x-api-key", "x-goog", "gemini", "generateContent", "systemone", "azure")
 ITS_NAMES = ("chat completion", "OPENAI_", "OpenAI's", "api.openai.com", "/models", "/v1")
 
 
@@ -203,9 +204,10 @@ def test_two_runs_over_different_protocols_are_told_apart(
 
 
 def test_a_run_without_a_protocol_in_its_journal_was_one_of_chat_completions() -> None:
-    assert RunSettings().protocol == CHAT_COMPLETIONS.name
-    settings = settings_in({"options": {"judge_only": True, "models": ["m"]}})
-    assert protocol_of(settings) is CHAT_COMPLETIONS
+    base_url = "https://api.anthropic.com/v1"
+    options = {"judge_only": True, "models": ["m"], "base_url": base_url}
+    assert protocol_of(settings_in({"options": options})) is CHAT_COMPLETIONS
+    assert protocol_of(RunSettings(base_url=base_url)).name == "anthropic"
 
 
 def test_the_key_and_the_base_url_come_from_the_variables_of_that_api(
@@ -277,6 +279,17 @@ def test_the_models_on_offer_are_read_where_that_api_lists_them() -> None:
     assert "it offers beta, alpha" in str(outcome.result)
 
 
+def test_a_protocol_that_is_guessed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--base-url", "https://api.anthropic.com", "--judge-only", "--max-pairs", "2", "--dry-run"]
+    assert main([*flags, "--model", "claude-haiku-4-5"]) == 0
+    told = capsys.readouterr()
+    assert "--protocol anthropic is what https://api.anthropic.com speaks" in told.err
+    assert "ANTHROPIC_API_KEY" in told.err
+    assert "no price known" not in told.out
+    assert main([*flags, "--protocol", "chat-completions"]) == 0
+    assert "--protocol" not in capsys.readouterr().err
+
+
 def test_an_unknown_protocol_is_refused_with_those_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -292,16 +305,17 @@ def test_every_listed_protocol_is_found_by_the_name_that_it_gives_itself() -> No
     assert [protocol_named(name).name for name in PROTOCOLS] == list(PROTOCOLS)
 
 
-def test_the_simulator_is_asked_as_it_understands_whatever_the_flag_says(
-    plain: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--simulate", "--judge-only", "--protocol", "plain", "--max-pairs", "2", "--no-viz"]
-    assert main([*flags, "--out", str(tmp_path / "run")]) == 0
-    assert "without effect beside --simulate: --protocol" in capsys.readouterr().err
+def test_a_simulated_run_asks_over_the_protocol_that_it_names(tmp_path: Path) -> None:
+    flags = ["--simulate", "--judge-only", "--protocol", "anthropic", "--max-pairs", "2", "--no-viz"]
+    assert main([*flags, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    (judged,) = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"].values()
+    assert (judged["simulated"], judged["answered"]) == (True, 2)
+    assert judged["settings"]["protocol"] == "anthropic"
 
 
 @pytest.mark.parametrize("module", [*MODULES, FACE], ids=lambda path: path.stem)
-def test_nothing_else_of_the_pipeline_knows_a_word_of_chat_completions(module: Path) -> None:
+def test_nothing_else_of_the_pipeline_knows_a_word_of_any_protocol(module: Path) -> None:
     source = module.read_text(encoding="utf-8")
     words = ON_THE_WIRE if module == FACE else ON_THE_WIRE + ITS_NAMES
     assert [word for word in words if word in source] == []
+    assert [word for word in OF_OTHERS if word.lower() in source.lower()] == []

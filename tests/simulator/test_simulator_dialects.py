@@ -230,8 +230,8 @@ def test_a_strict_endpoint_wants_the_word_json_for_a_json_object() -> None:
 
 
 def test_a_parameter_that_it_cannot_refuse_is_named() -> None:
-    with pytest.raises(UserError, match="'top_p'"):
-        SimulatorConfig(refuses=("top_p",))
+    with pytest.raises(UserError, match="'stop'"):
+        SimulatorConfig(refuses=("stop",))
 
 
 # Usage

@@ -6,8 +6,11 @@ protocol calls itself, and the module and the value behind it.
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from importlib import import_module
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kimera.errors import UserError
 
@@ -17,7 +20,31 @@ if TYPE_CHECKING:
 DEFAULT_PROTOCOL = "chat-completions"
 PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
     DEFAULT_PROTOCOL: ("chat_completions", "CHAT_COMPLETIONS"),
+    "azure": ("azure_chat_completions", "AZURE_CHAT_COMPLETIONS"),
+    "responses": ("openai_responses", "OPENAI_RESPONSES"),
+    "decisions": ("openai_decisions", "OPENAI_DECISIONS"),
+    "anthropic": ("anthropic_messages", "ANTHROPIC_MESSAGES"),
+    "gemini": ("gemini", "GEMINI"),
+    "systemone": ("system_one", "SYSTEM_ONE"),
 }
+AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
+# What --protocol takes; a protocol that is listed later is taken too.
+CHOICES: ChainMap[str, tuple[str, str] | ChatProtocol] = ChainMap(PROTOCOLS, {AUTO: ("", "")})
+# Where nothing but one protocol is spoken: host and path.
+_SPOKEN_AT = {
+    r"api\.anthropic\.com(/v1)?": "anthropic",
+    r"api\.typesafe\.ai(/v1)?": "systemone",
+    r"[\w-]+\.openai\.azure\.com(/openai)?": "azure",  # chat completions are behind /openai/v1
+    r"generativelanguage\.googleapis\.com(/v\d\w*)?": "gemini",  # chat completions are behind /openai
+}
+
+
+def protocol_at(base_url: str | None) -> str:
+    """The name of the protocol that is spoken there, as far as that is certain; else the default."""
+    parts = urlsplit(base_url or "")
+    place = f"{parts.hostname}{parts.path.rstrip('/')}"
+    names = (name for pattern, name in _SPOKEN_AT.items() if re.fullmatch(pattern, place))
+    return next(names, DEFAULT_PROTOCOL)
 
 
 def protocol_named(name: str) -> ChatProtocol:

@@ -16,8 +16,8 @@ from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in
 from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
+from benchmarks.judge.protocols.reply_bodies import logprobs_in
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
@@ -48,7 +48,7 @@ class ChatCompletions:
         base_url_hint="it usually ends in /v1",
     )
 
-    def url(self, base_url: str) -> str:
+    def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/chat/completions"
 
     def headers(self, key: str) -> dict[str, str]:
@@ -100,7 +100,7 @@ def _parameters(model: str, form: RequestForm, sample: int) -> str:
     if "seed" in payload:
         payload["seed"] = sample
     if form.reply_format == "json_schema":
-        schema = {"name": "verdict", "strict": True, "schema": reply_schema(form.classes)}
+        schema = {"name": "verdict", "strict": True, "schema": form.schema}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif form.reply_format == "json_object":
         payload["response_format"] = {"type": "json_object"}
@@ -142,6 +142,7 @@ def read_completion(body: bytes) -> Completion:
         if isinstance(message, str):
             message = {"content": message}
         text, found_in = _said(message, is_cut_off=choice.get("finish_reason") == "length")
+        logprobs = choice.get("logprobs")
         if text and not usage.completion:  # a zero there is that of a server that does not count
             usage = replace(usage, completion=None)
         return Completion(
@@ -150,7 +151,7 @@ def read_completion(body: bytes) -> Completion:
             refusal=_text(message.get("refusal")),
             usage=usage,
             system_fingerprint=_text(reply.get("system_fingerprint"))[:100],
-            logprobs=_logprobs(choice.get("logprobs")),
+            logprobs=logprobs_in(logprobs.get("content")) if isinstance(logprobs, dict) else (),
             body=body,
             found_in=found_in,
         )
@@ -220,11 +221,15 @@ def read_usage(value: Any) -> Usage:
         return Usage(None, completion or None, None, None)
     in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
     in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
+    reasoning = _first_count(in_completion | value, "reasoning_tokens")
+    total = whole_number(value.get("total_tokens"))
+    if reasoning and completion is not None and total == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts it beside the completion, and bills it as such
     return Usage(
         prompt,
         completion,
         _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
-        _first_count(in_completion | value, "reasoning_tokens"),
+        reasoning,
     )
 
 
@@ -235,21 +240,6 @@ def _first_count(value: dict[str, Any], *names: str) -> int | None:
 def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
     members: Iterator[Any] = (value.get(name) for name in names)
     return next((details for details in members if isinstance(details, dict)), {})
-
-
-def _logprobs(value: Any) -> tuple[tuple[str, float], ...]:
-    """What can be used of them; none where any is malformed, since the verdict's would not be found."""
-    tokens = value.get("content") if isinstance(value, dict) else None
-    try:
-        return tuple((_token(token["token"]), float(token["logprob"])) for token in tokens or ())
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return ()
-
-
-def _token(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a token that is not text")
-    return value
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,199 @@
+"""Parameters of a request that its user gives: what --param takes, and how they get into any API's body."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kimera.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.judge.request_form import RequestForm
+
+_QUESTION = "the question is that of --prompt"
+_FORMAT = "replies are read by their format, which Kimera sets"
+_ONE = "one reply to a request is read; --repeat asks several times"
+_TOOLS = "a judge calls no tools"
+_ALONE = "each pair is asked about by itself"
+_KEY = "a key does not belong in settings, which are written down; set its variable, or give --header"
+# By their normalised names; a dot leads into an object.
+_RESERVED = {
+    **dict.fromkeys(("messages", "input", "prompt", "system", "instructions", "contents"), _QUESTION),
+    **dict.fromkeys(("systeminstruction", "questions", "state"), _QUESTION),
+    "model": "--model names it",
+    **dict.fromkeys(("stream", "streamoptions"), "replies are read whole"),
+    **dict.fromkeys(("n", "bestof", "candidatecount", "generationconfig.candidatecount"), _ONE),
+    **dict.fromkeys(
+        ("responseformat", "format", "text.format", "outputformat", "outputconfig.format"), _FORMAT
+    ),
+    **dict.fromkeys(("guidedjson", "guidedregex", "guidedchoice", "guidedgrammar", "grammar"), _FORMAT),
+    **dict.fromkeys(("jsonschema", "structuredoutputs", "modalities", "audio", "echo"), _FORMAT),
+    **dict.fromkeys(
+        (
+            f"generationconfig.response{part}"
+            for part in ("schema", "jsonschema", "format", "mimetype", "modalities")
+        ),
+        _FORMAT,
+    ),
+    **dict.fromkeys(("logprobs", "include", "generationconfig.responselogprobs"), "--logprobs asks for them"),
+    **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
+    **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
+    **dict.fromkeys(("apikey", "key", "authorization", "token", "secret", "password"), _KEY),
+}
+_LIMITS = {"maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "numpredict"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """model: whose requests it belongs to, empty for all judges. path: its name, a part for each object."""
+
+    model: str
+    path: tuple[str, ...]
+    value: Any
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+
+def parameter(text: str) -> str:
+    """The text, if it is [MODEL:]NAME=VALUE. Raises ArgumentTypeError with the reason why it is not taken."""
+    _read(text)
+    return text
+
+
+def parameters_for(texts: Sequence[str], model: str, models: Sequence[str]) -> dict[str, Any]:
+    """What the requests to one model are given, as nested JSON; its own over what is given to all.
+
+    models: the judges of the run. Raises UserError for a model that is none of them, and for what contradicts
+    itself.
+    """
+    given = [_read(text) for text in texts]
+    for text, one in zip(texts, given, strict=True):
+        if one.model and one.model not in models:
+            raise UserError(
+                f"--param {text}: no judge of this run is called {one.model!r}; they are {', '.join(models)}"
+            )
+    whole: dict[str, Any] = {}
+    for scope in ("", model):
+        own: dict[str, Any] = {}
+        for one in (one for one in given if one.model == scope):
+            _put(own, one)
+        _merge(whole, own)
+    return whole
+
+
+def _read(text: str) -> Parameter:
+    left, separator, value = text.partition("=")
+    model, _, name = left.strip().rpartition(":")
+    path = tuple(name.strip().split("."))
+    if not separator or not all(path) or not (left.isprintable() and value.isprintable()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form NAME=VALUE or MODEL:NAME=VALUE, such as reasoning_effort=low"
+        )
+    read = Parameter(model.strip(), path, _value(value))
+    for reason in _reasons(_nested(path, read.value)):
+        raise argparse.ArgumentTypeError(reason)
+    return read
+
+
+def _value(text: str) -> Any:
+    """JSON where it is, else the text itself."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def require_allowed(given: Mapping[str, Any]) -> None:
+    """Raises UserError for nested parameters that a request may not be given."""
+    for reason in _reasons(given):
+        raise UserError(f"a request's parameters: {reason}")
+
+
+def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
+    """Why what is given is not taken."""
+    for path, value in leaves(given):
+        name, names = ".".join(path), [_normal(part) for part in path]
+        starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
+        yield from (f"{name} cannot be given: {_RESERVED[start]}" for start in starts if start in _RESERVED)
+        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in _RESERVED):
+            yield f"{name} cannot be given as a whole, since Kimera sets a part of it; give {name}.NAME=VALUE"
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if names[-1] in _LIMITS and not is_whole:
+            yield f"{name} takes a whole number above 0, not {value!r}"
+
+
+def _put(whole: dict[str, Any], one: Parameter) -> None:
+    """Raises UserError where another of the same scope says something of the same name."""
+    holder = whole
+    for part in one.path[:-1]:
+        holder = holder.setdefault(part, {})
+        if not isinstance(holder, dict):
+            raise UserError(
+                f"--param {one.name}: {part} is given a value of its own as well; give one of both"
+            )
+    if one.path[-1] in holder:
+        raise UserError(f"--param {one.name} is given twice; give it once")
+    holder[one.path[-1]] = one.value
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    return {path[0]: _nested(path[1:], value) if len(path) > 1 else value}
+
+
+def _merge(whole: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Puts what is given over what is there; objects become one."""
+    for name, value in given.items():
+        there = whole.get(name)
+        if isinstance(there, dict) and isinstance(value, Mapping):
+            _merge(there, value)
+        else:
+            whole[name] = json.loads(json.dumps(value)) if isinstance(value, Mapping) else value
+
+
+def leaves(given: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each path of names in nested parameters, and its value."""
+    for name, value in given.items():
+        path = (*before, str(name))
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, path)
+        else:
+            yield path, value
+
+
+def in_words(given: Mapping[str, Any]) -> str:
+    """As flags give them: a=1, b.c=text."""
+    return ", ".join(
+        f"{'.'.join(path)}={value if isinstance(value, str) else json.dumps(value)}"
+        for path, value in leaves(given)
+    )
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def form_beside(form: RequestForm, given: Mapping[str, Any]) -> RequestForm:
+    """The form without what is given anyway: no default of ours beside it, and no limit of ours."""
+    values = {_normal(path[-1]): value for path, value in leaves(given)}
+    optional = tuple(item for item in form.optional if _normal(item[0]) not in values)
+    limit = next((values[name] for name in values if name in _LIMITS), 0)
+    limited: dict[str, Any] = {"limit_parameters": ("",), "given_limit": limit} if limit else {}
+    return replace(form, optional=optional, **limited)
+
+
+def written_into(body: bytes, given: Mapping[str, Any]) -> bytes:
+    """A request's body with what is given in it, over what the protocol wrote."""
+    if not given:
+        return body
+    whole = json.loads(body)
+    _merge(whole, given)
+    return json.dumps(whole).encode()
