@@ -98,7 +98,7 @@ def _joined(
         entailed, contradicted = (
             _next_unused(of_label[label], used) for label in ("entailment", "contradiction")
         )
-        filling = []
+        filling: list[str] = []
         while len(filling) < size - 2:
             if (premise := next(rest)) not in used:
                 filling.append(premise)

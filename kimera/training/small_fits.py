@@ -155,7 +155,7 @@ def new_weights(
 
     like: names the encoder of the vectors. options: of the first seed.
     """
-    names = {"encoder": like.encoder, "encoder_name": like.encoder_name}
+    fit_to = partial(fit, known.vectors, encoder=like.encoder, encoder_name=like.encoder_name)
 
     def fit_without(left_out: int) -> Model:
         # Each seed has a fold of its own to end its fit, and their average is calibrated on these.
@@ -165,7 +165,7 @@ def new_weights(
             learn = (few.fold != end) & (few.fold != left_out)
             of_seed = replace(options, seed=options.seed + member)
             ended_by = examples.of(few.fold == end)
-            heads.append(fit(known.vectors, examples.of(learn), ended_by, options=of_seed, **names))
+            heads.append(fit_to(examples.of(learn), ended_by, options=of_seed))
         average = _calibrated(averaged(heads), heads, [few.fold == end for end in ends])
         return Model(partial(predict, average), average, [partial(predict, head) for head in heads])
 
