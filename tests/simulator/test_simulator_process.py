@@ -270,10 +270,10 @@ def test_by_hand_it_answers_whoever_asks_for_two_classes_or_for_three(
 
 
 def test_a_setting_that_makes_no_sense_is_a_clear_error_by_hand(dataset: Path) -> None:
-    with start("-m", "benchmarks.simulator", "--dataset", dataset, "--refuses", "top_p") as process:
+    with start("-m", "benchmarks.simulator", "--dataset", dataset, "--refuses", "top_k") as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert errors.startswith("error: simulator: refuses 'top_p'")
+    assert errors.startswith("error: simulator: refuses 'top_k'")
 
 
 def test_a_port_in_use_is_a_clear_error(judge: SimulatorProcess, dataset: Path) -> None:
