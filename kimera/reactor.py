@@ -136,7 +136,7 @@ class Reactor(ReactorModels):
         They are settled when it is made, but for a network that cannot be made for onnxruntime: torch takes
         that over, in float32. Raises `UserError` where it cannot go on so.
         """
-        encoder = self.encoder if self.head else None
+        encoder = self.encoder if self.head or self._weighs_long_texts else None
         parts = {"encoder": encoder, "cross_encoder": self.cross_encoder, "deep": self.deep}
         for name, model in parts.items():
             mark = settings.get(f"{name}_fingerprint")

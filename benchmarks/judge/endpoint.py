@@ -104,7 +104,9 @@ class Endpoint:
         self._was_looked_at = False  # a reply's headers; what one says of the model's end, all say
         self.notice = ""
         self.on_notice: Callable[[str], None] = lambda _: None
-        own = {**protocol.headers(key), **(headers or {})}
+        given = {name.lower() for name in headers or {}}
+        usual = {name: value for name, value in protocol.headers(key).items() if name.lower() not in given}
+        own = {**usual, **(headers or {})}
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
 

@@ -87,6 +87,7 @@ class LongTextRule:
         probabilities: of what was read, float of shape (m, 3). Of several sentences in the shorter text the
         one that is contradicted most counts.
         """
+        probabilities = _as_stated(related, probabilities)
         claims = related.of_each_claim()
         scores = self.scores(claim_features(related, probabilities))
         most = int(scores.argmax())
@@ -109,11 +110,15 @@ FEATURES = (
 
 def claim_features(related: Related, probabilities: np.ndarray) -> np.ndarray:
     """Of each sentence of the shorter text, `FEATURES`: float64 of shape (claims, 5)."""
-    # Networks call some copies contradictions, of lists and code above all.
-    probabilities = np.where(related.is_copy[:, None], STATED, probabilities)
+    probabilities = _as_stated(related, probabilities)
     return np.array(
         [features(probabilities[at], related.cosine[at], related.sentences) for at in related.of_each_claim()]
     )
+
+
+def _as_stated(related: Related, probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities, of copies `STATED`: networks call some contradictions, of lists and code above all."""
+    return np.where(related.is_copy[:, None], STATED, probabilities)
 
 
 def features(probabilities: np.ndarray, cosine: np.ndarray, sentences: int) -> np.ndarray:

@@ -199,13 +199,16 @@ class _Fit:
             for begin, end in zip(begins, self.epoch_ends, strict=True)
             for share in (0.5, 1.0)
         }
+        if self._has_ended:  # and was interrupted before its weights were safe
+            return
         saved_at = time.monotonic()
         progress = {"total": self.steps, "initial": self.step, "desc": "fine-tuning", "unit": "batch"}
         with _DeferredInterrupt() as interrupt, tqdm(**progress, file=sys.stderr) as bar:
             for rows, swapped in self._batches():
                 self._learn(forward, rows, swapped)
                 bar.update()
-                if self.step in evaluate_at and self._is_over(report):
+                is_over = self.step in evaluate_at and self._is_over(report)
+                if is_over and not interrupt.asked:
                     return
                 if interrupt.asked or time.monotonic() - saved_at > self.options.checkpoint_every_s:
                     save()
@@ -276,6 +279,11 @@ class _Fit:
         if held_out_loss < self.best_loss:
             self.best, self.best_loss = self._learnt(), held_out_loss
             self.evaluations_since_best = 0
+        return self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether it got no better for so long that no step follows."""
         return self.evaluations_since_best > self.options.patience
 
     def save(self, path: Path, mark: str) -> None:

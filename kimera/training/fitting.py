@@ -83,8 +83,9 @@ def fit_stage(settings: TrainSettings) -> int:
 
 
 def _way_on(settings: TrainSettings) -> str:
-    """What an interrupted fit has kept: a checkpoint, or the vectors of what was encoded."""
-    kept = settings.checkpoint_path.exists() if settings.fine_tunes else not settings.no_cache
+    """What an interrupted fit has kept: a checkpoint, or what is in the cache."""
+    by_cache = (settings.teacher or not settings.fine_tunes) and not settings.no_cache
+    kept = by_cache or settings.checkpoint_path.exists()
     if kept:
         return "to continue, give the same command again"
     return "nothing was kept, so the same command starts again from the beginning"
@@ -295,6 +296,7 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
         return read_through_cache([(p.text1, p.text2) for p in pairs], cross_encoder, cache, "measuring")
 
     described = description_of_cross_encoder(weights, fit_options)
+    cross_encoder.settle()
     precision = cross_encoder.runtime.precision
     return _Fitted(described, weights.save, predict, weights.commands, earlier, precision=precision)
 

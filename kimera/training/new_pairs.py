@@ -18,7 +18,8 @@ SHARES = {"near": 0.5, "crossed": 0.1, "swapped": 0.2, "negated": 0.2}
 
 _STATES = re.compile(r"\b(is|are|was|were|has|have|can|could|will|would|should|must|may|does|do|did)\b")
 _DENIES = re.compile(r"\b(?:not|never)\s+|n't\b")
-_NO = re.compile(r"\b(?:no|none|nobody|nothing|neither|nor|without)\b|n't\b", re.IGNORECASE)
+_NO = re.compile(r"\b(?:no|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
+_NO_RULE = re.compile(r"\b(?:ca|wo|sha)n['’]t\b|n’t\b|\bnot\b\W*$", re.IGNORECASE)
 
 Texts: TypeAlias = tuple[str, str]
 VectorsOf: TypeAlias = Callable[[Sequence[str]], np.ndarray]
@@ -49,6 +50,8 @@ def new_pairs(pairs: Sequence[Pair], count: int, seed: int, vectors_of: VectorsO
 
 def negated(text: str) -> str | None:
     """A statement that denies what `text` states, or states what it denies; None where no rule fits."""
+    if _NO_RULE.search(text):
+        return None
     if len(_DENIES.findall(text)) == 1:
         return _DENIES.sub("", text)
     if _NO.search(text) or not _STATES.search(text):

@@ -12,10 +12,10 @@ from typing import ClassVar, Literal
 from kimera.console import Groups, changed, option, options_of, parser_of, share, whole, words_of
 from kimera.errors import UserError
 from kimera.files import KINDS_OF_TABLES, PairSettings
-from kimera.models import DEEP_MODEL, DEFAULT_MODEL, PACKAGED_NAMES, parse_source
+from kimera.models import DEEP_MODEL, DEEP_NAMES, DEFAULT_MODEL, PACKAGED_NAMES, parse_source
 from kimera.reactor_settings import ModelSettings
 from kimera.reactor_stages import WEIGHTS
-from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_HEAD
+from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_DEEP, SHIPPED_HEAD
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
@@ -231,8 +231,12 @@ class TrainSettings(PairSettings):
         """Weights of this stage that there are for this base: those of --start, or shipped ones."""
         if self.start:
             return self.start
-        shipped = {"screen": SHIPPED_HEAD, "verify": SHIPPED_CROSS_ENCODER}.get(self.stage)
-        return shipped if self.base in PACKAGED_NAMES else None
+        shipped, names = {
+            "screen": (SHIPPED_HEAD, PACKAGED_NAMES),
+            "verify": (SHIPPED_CROSS_ENCODER, PACKAGED_NAMES),
+            "deep": (SHIPPED_DEEP, DEEP_NAMES),
+        }.get(self.stage, (None, ()))
+        return shipped if self.base in names else None
 
     @property
     def fine_tunes(self) -> bool:

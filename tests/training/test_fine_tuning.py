@@ -204,6 +204,8 @@ def test_a_fit_ends_once_it_gets_no_better(folder: Path, tmp_path: Path) -> None
     options = replace(OPTIONS, learning_rate=0.0, new_layers_rate=0.0, patience=1)
     fit(folder, tmp_path / "checkpoint", options, lambda epoch, *_: evaluated.append(epoch))
     assert evaluated == [0.5, 1.0, 1.5]
+    fit(folder, tmp_path / "checkpoint", options, lambda epoch, *_: evaluated.append(epoch))
+    assert evaluated == [0.5, 1.0, 1.5]  # after an interruption before its weights were safe, too
 
 
 def test_a_fit_goes_on_from_other_weights(folder: Path, fitted: CrossEncoderWeights, tmp_path: Path) -> None:

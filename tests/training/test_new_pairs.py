@@ -55,6 +55,10 @@ def test_half_of_them_join_near_texts() -> None:
         ("The shop is not open.", "The shop is open."),
         ("It wasn't late.", "It was late."),
         ("Nobody is there.", None),
+        ("She can't swim.", None),
+        ("She can’t swim.", None),
+        ("He is not.", None),
+        ("Ann cannot swim and may leave.", None),
         ("Rain falls.", None),
     ],
 )

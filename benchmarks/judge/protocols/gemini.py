@@ -38,7 +38,8 @@ _FIRST = RequestForm(
     says_stream=False,
 )
 _ROLES = {"assistant": "model"}
-_WITHHELD = {"MODEL_ARMOR"}  # beside those whose name says so
+_WITHHELD = {"MODEL_ARMOR", "ESCALATION"}  # beside those whose name says so
+_CUT = {"MAX_TOKENS", "CONTINUATION"}
 
 
 class Gemini:
@@ -87,7 +88,7 @@ class Gemini:
             reason = text_of(candidate.get("finishReason"))
             return Completion(
                 text=text,
-                finish_reason="length" if reason == "MAX_TOKENS" else reason,
+                finish_reason="length" if reason in _CUT else reason,
                 refusal=blocked or (reason if reason in _WITHHELD else ""),
                 usage=counted(usage, text),
                 system_fingerprint=text_of(reply.get("modelVersion"))[:100],
