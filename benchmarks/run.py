@@ -101,7 +101,9 @@ def run_comparison(
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
         about_detectors = detectors_header(detectors, cascade)
-        new_header = None if header else header_of(settings, created, identity) | about_detectors
+        # What auto stands for today another version may guess otherwise.
+        as_begun = replace(settings, protocol=protocol_of(settings).name)
+        new_header = None if header else header_of(as_begun, created, identity) | about_detectors
         # The folder exists from here on: what goes wrong now ends a run that can go on.
         try:
             if not settings.quiet:

@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.data import EMBEDDED_FILES
 from benchmarks.datasets import Dataset, load_dataset
-from benchmarks.judge import BUILT_IN, DEFAULT_PROTOCOL
+from benchmarks.judge import AUTO, BUILT_IN, DEFAULT_PROTOCOL
 from benchmarks.runs.journal import JournalReader, Record
-from benchmarks.runs.requested_detectors import NAMING, local_words, protocol_of, way_on
+from benchmarks.runs.requested_detectors import NAMING, local_words, way_on
 from benchmarks.settings import RunSettings
 from kimera.console import CommandLine, Option, options_of, settings_of
 from kimera.errors import UserError
@@ -90,7 +90,6 @@ def header_of(settings: RunSettings, created: str, identity: dict[str, Any]) -> 
         for name, declared in options_of(RunSettings).items()
         if not (declared.secret or declared.one_session)
     }
-    kept["protocol"] = protocol_of(settings).name  # what may be guessed for auto is that of another version
     header_names = sorted(name for name, _ in settings.headers)
     return {"created": created, **identity, "options": kept, "header_names": header_names}
 
@@ -113,6 +112,8 @@ def resumed_settings(
     header = header_in(folder)
     saved = settings_in(header)
     stated = {name: (value, getattr(told.settings, name)) for name, value in _stated(told).items()}
+    if told.settings.protocol == AUTO:  # it is what it stood for when the run began
+        stated.pop("protocol", None)
     for name, (declared, value) in stated.items():
         began = getattr(saved, name)
         if declared.identity and _kept(declared, value) != began:
