@@ -30,7 +30,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(0, 10**9),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "str": st.text(),
-    "tuple[str, ...]": st.lists(st.text()).map(tuple),
+    # A word that is a path here comes back as the whole path, which another test holds.
+    "tuple[str, ...]": st.lists(st.text().filter(lambda word: word not in {".", "..", "/"})).map(tuple),
     "tuple[tuple[str, str], ...]": st.lists(st.tuples(st.text(), st.text())).map(tuple),
     "int | Literal['auto']": st.integers(1, 99) | st.just("auto"),
 }
