@@ -8,6 +8,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.judge import (
     CHAT_COMPLETIONS,
     DEFAULT_JUDGE,
     DEFAULT_PROMPT,
+    FIRST_BATCH_SIZE,
     INTERRUPTED,
     MAX_IN_FLIGHT,
     UNKNOWN,
@@ -23,6 +25,8 @@ from benchmarks.judge import (
     Ask,
     Asking,
     Attempt,
+    BatchOptions,
+    BatchTransport,
     ChatProtocol,
     Completion,
     CostLimit,
@@ -42,6 +46,7 @@ from benchmarks.judge import (
     Turn,
     Usage,
     asks_of,
+    batch_api_at,
     billed_usage,
     httpx_available,
     internal_error,
@@ -74,6 +79,7 @@ class AsyncOpenAIClient:
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
     protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
     sampled: without our temperature of 0, so that the same question may be answered otherwise another time.
+    batch: asks through the provider's batch API, answered later and cheaper; max_concurrent does not count.
 
     Use it as an async context manager:
 
@@ -101,7 +107,10 @@ class AsyncOpenAIClient:
         protocol: ChatProtocol = CHAT_COMPLETIONS,
         params: Mapping[str, Any] | None = None,
         sampled: bool = False,
+        batch: BatchOptions | None = None,
     ) -> None:
+        if batch:
+            max_concurrent, policy = batch.size, policy or RetryPolicy.of_batches(max_retries)
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
             raise UserError("max_concurrent must be at least 1, timeout above 0, max_retries at least 0")
@@ -132,12 +141,16 @@ class AsyncOpenAIClient:
         )
         self.policy = policy or RetryPolicy(max_retries=max_retries)
         self.max_concurrent = slots
-        self.slots = Slots(slots)
+        # The first batch is a small one: what is wrong with a request is learnt from it.
+        self.slots = Slots(min(slots, FIRST_BATCH_SIZE) if batch else slots)
+        self.batch = batch
+        self._batch_api = batch_api_at(protocol, self.endpoint.base_url, model) if batch else None
         self.adaptive = AdaptiveLimit(self.slots) if max_concurrent == "auto" else None
         self.cost_limit = cost_limit
         self.stopped_by: Failure | None = None
         self.peak_in_flight = 0
         self._in_flight = 0
+        self._batches: BatchTransport | None = None
         self._given = transport
         self._transport = transport
         self._budget = RetryBudget()
@@ -149,16 +162,27 @@ class AsyncOpenAIClient:
 
     async def __aenter__(self) -> AsyncOpenAIClient:
         if self._transport is None:
-            self._transport = open_transport(self.max_concurrent, proxies=not self.endpoint.is_local)
+            connections = 1 if self.batch else self.max_concurrent
+            self._transport = open_transport(connections, proxies=not self.endpoint.is_local)
+            if self.batch and self._batch_api:
+                self._transport = self._batches = BatchTransport(
+                    self._transport,
+                    self._batch_api,
+                    self.batch,
+                    self.endpoint.timeout_s,
+                    self.endpoint.clean,
+                )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._transport is not None and self._given is None:
             await self._transport.aclose()
-            self._transport = None
+            self._transport = self._batches = None
 
     @property
     def mode(self) -> str:
+        if self.batch:
+            return "batch"
         return "async" if self.max_concurrent > 1 else "sync"
 
     def settings(self) -> dict[str, Any]:
@@ -180,9 +204,11 @@ class AsyncOpenAIClient:
         return self._stopping.is_set()
 
     def stop(self, reason: Failure) -> None:
-        """No further attempt starts; those in flight finish. The first reason stands."""
+        """No further attempt starts; those in flight finish, but for batches'. The first reason stands."""
         self.stopped_by = self.stopped_by or reason
         self._stopping.set()
+        if self._batches:  # which may have hours to go
+            self._batches.leave()
 
     async def detect_contradiction_async(self, text1: str, text2: str) -> tuple[bool, float, str, float]:
         """(is_contradiction, confidence, reasoning, latency_ms). Raises JudgeError for want of a verdict."""
@@ -216,9 +242,9 @@ class AsyncOpenAIClient:
         )
         terms = PairTerms()
         try:
-            return await self._ask(asking, sample, terms)
+            return replace(await self._ask(asking, sample, terms), batched=tuple(terms.batched))
         except InterruptedAskingError:
-            if not asking.attempts:
+            if not asking.attempts or self.batch:  # what a batch brought is in its ledger
                 raise
             return asking.give_up()  # what was paid for so far is in its attempts
         except JudgeError as ours:  # ends the pair: nothing is paid for it again
@@ -300,6 +326,8 @@ class AsyncOpenAIClient:
             try:
                 answer = await self._send(transport, request, turn)
                 attempt = _attempt_of(answer, begun)
+                if self.batch and attempt.status == 200:
+                    self.slots.limit = self.max_concurrent
             finally:  # a request that is cancelled may have been answered, and billed, all the same
                 if self.cost_limit and reserved:
                     self.cost_limit.settle(reserved, billed_usage(attempt), replied=attempt.status == 200)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from benchmarks.data import EMBEDDED
 from benchmarks.judge import (
     AUTO,
+    BATCH_SIZE,
     CHOICES,
     DEFAULT_JUDGE,
     DEFAULT_PROMPT,
@@ -32,6 +33,7 @@ from kimera.console import (
     whole,
     whole_or_auto,
 )
+from kimera.errors import UserError
 from kimera.files import FILES, PairSettings
 from kimera.local_names import absolute_name
 from kimera.local_settings import LocalSettings
@@ -454,8 +456,8 @@ class RunSettings(
     GROUPS: ClassVar[Groups] = {
         "pairs": (_SampleSettings, PairSettings),
         "detectors": (_DetectorSettings,),
-        "judge": (JudgeSettings, "simulate"),
-        "limits and cost of the judge": (LimitSettings,),
+        "judge": (JudgeSettings, "simulate", "batch", "batch_size"),
+        "limits and cost of the judge": (LimitSettings, "batch_price"),
         "local detectors": (LocalSettings,),
         "reactor": ("reactor", ReactorSettings),
         "output": (_OutputSettings,),
@@ -465,6 +467,26 @@ class RunSettings(
         "--simulate",
         identity=True,
         help="use a simulated judge on this machine, which answers from the labels, instead of a model",
+    )
+    batch: bool = option(
+        False,
+        "--batch",
+        identity=True,
+        help="ask through the provider's batch API, at half the price: answered within a day, often sooner; "
+        "leave with Ctrl-C, and collect with --resume",
+    )
+    batch_size: int = option(
+        BATCH_SIZE,
+        "--batch-size",
+        type=whole(1),
+        metavar="N",
+        help="requests of one batch at most; all of them are held in memory (default: %(default)s)",
+    )
+    batch_price: str | None = option(
+        None,
+        "--batch-price",
+        metavar="IN,OUT",
+        help="price of batches, in dollars per million tokens (default: half of --price or the list price)",
     )
     reactor: Stages | None = option(
         None,
@@ -480,7 +502,8 @@ class RunSettings(
         return self.simulate and not self.kimera_only
 
 
-_JUDGES = (*options_of(JudgeSettings), "simulate", *options_of(LimitSettings))
+_BATCHES = ("batch_size", "batch_price")
+_JUDGES = (*options_of(JudgeSettings), "simulate", "batch", *_BATCHES, *options_of(LimitSettings))
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
@@ -488,6 +511,7 @@ WITHOUT_EFFECT = {
     "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
     "votes": ["logprobs"],
+    "batch": ["concurrency", "timeout", "rpm", "tpm"],
 }
 
 
@@ -499,6 +523,10 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
     settings that contradict each other.
     """
     check_cache(told.settings)
+    if {"batch", "concurrency"} <= told.flags:
+        raise UserError(
+            "--batch and --async contradict each other: a batch is answered as its provider likes"
+        )
     declared = options_of(RunSettings)
     for name, idle in WITHOUT_EFFECT.items():
         flags = [declared[other].flag for other in idle if other in told.flags]

@@ -6,12 +6,14 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "AUTO",
+    "BATCH_SIZE",
     "BUILT_IN",
     "CHAT_COMPLETIONS",
     "CHOICES",
     "DEFAULT_JUDGE",
     "DEFAULT_PROMPT",
     "DEFAULT_PROTOCOL",
+    "FIRST_BATCH_SIZE",
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
     "PROTOCOLS",
@@ -25,6 +27,9 @@ __all__ = [
     "Ask",
     "Asking",
     "Attempt",
+    "BatchLedger",
+    "BatchOptions",
+    "BatchTransport",
     "ChatProtocol",
     "Completion",
     "CostLimit",
@@ -47,6 +52,7 @@ __all__ = [
     "Usage",
     "VotingClient",
     "asks_of",
+    "batch_api_at",
     "billed_usage",
     "estimate",
     "examples_of",
@@ -81,6 +87,14 @@ if TYPE_CHECKING:
     from benchmarks.judge.api import Api
     from benchmarks.judge.asking import Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
+    from benchmarks.judge.batches import batch_api_at
+    from benchmarks.judge.batches.batch_ledger import BatchLedger
+    from benchmarks.judge.batches.batch_transport import (
+        BATCH_SIZE,
+        FIRST_BATCH_SIZE,
+        BatchOptions,
+        BatchTransport,
+    )
     from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
     from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
@@ -142,6 +156,14 @@ else:
             "api": ["Api"],
             "asking": ["Asking"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
+            "batches": ["batch_api_at"],
+            "batches.batch_ledger": ["BatchLedger"],
+            "batches.batch_transport": [
+                "BATCH_SIZE",
+                "BatchOptions",
+                "BatchTransport",
+                "FIRST_BATCH_SIZE",
+            ],
             "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
             "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],

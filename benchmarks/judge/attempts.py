@@ -28,7 +28,8 @@ class Outcome:
 
     raw: the last reply's text, empty if none came. stated_confidence: as the judge put it, before clamping,
     also where the verdict's confidence comes from logprobs. from_cache: the reply was not paid for again.
-    found_in: where the reply stood, if not in the message's content.
+    found_in: where the reply stood, if not in the message's content. batched: the names of the replies, where
+    they came in batches.
     """
 
     result: Verdict | Failure
@@ -38,6 +39,7 @@ class Outcome:
     stated_confidence: float | None = None
     from_cache: bool = False
     found_in: str = ""
+    batched: tuple[str, ...] = ()
 
     @property
     def is_answer(self) -> bool:

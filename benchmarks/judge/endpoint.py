@@ -14,7 +14,7 @@ from benchmarks.judge.adaptation import Adaptation
 from benchmarks.judge.chat_protocol import ChatProtocol
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
-from benchmarks.judge.failures import JudgeError, kind_of
+from benchmarks.judge.failures import InterruptedAskingError, JudgeError, kind_of
 from benchmarks.judge.internal_errors import internal_error
 from benchmarks.judge.notices import notice_in
 from benchmarks.judge.offered_models import Offer, offer_clause, offered_models
@@ -157,6 +157,8 @@ class Endpoint:
             offered = await self._offers(transport, error)
             message = self.redact(error.message)[:MAX_MESSAGE]  # cut last: half a key is not found
             raise error.but(message=message + self.redact(offered)) from None
+        except InterruptedAskingError:
+            raise
         except Exception as error:  # whatever it is, it costs its pair, and no other request
             raise internal_error(error, self.redact, status=200) from error
         finally:
@@ -170,6 +172,7 @@ class Endpoint:
 
     async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         reply = await self._post(transport, request.body, turn)
+        request.terms.batched += (reply.name,) if reply.name else ()
         if error_reply := self.protocol.read_error(reply.status, reply.headers, reply.body):
             raise self._refusal(error_reply, reply, request)
         completion = self.protocol.read(reply.body)
@@ -283,6 +286,10 @@ class Endpoint:
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status
         return replace(reply, status=status, body=self._secrets.out_of_body(reply.body))
+
+    def clean(self, body: bytes) -> bytes:
+        """A reply's body without them."""
+        return self._secrets.out_of_body(body)
 
     def redact(self, text: str) -> str:
         """A message without the secrets of this endpoint."""

@@ -3,11 +3,11 @@
     a pair without a verdict
     ├── no reply         timeout  connection  tls  unreachable  cancelled
     ├── a refusal
-    │   ├── come back    rate_limited  long_wait
+    │   ├── come back    rate_limited  long_wait  expired
     │   ├── a fault      server_error
     │   ├── the account  auth  forbidden  quota
     │   ├── the address  unknown_model  wrong_url
-    │   └── the request  bad_request  adapting  parameter  refused
+    │   └── the request  bad_request  adapting  parameter  refused  batch_refused
     ├── no use of it     bad_response  format_failed  unparseable  truncated
     ├── withheld         abstained  content_filter
     ├── an error of ours internal
@@ -95,6 +95,13 @@ KINDS = (
         "429, as the status or inside a 200",
         is_limit=True,
         has_resets=True,
+    ),
+    FailureKind(
+        "expired",
+        "pair",
+        "retried",
+        "the batch ended before this request was processed, which costs nothing",
+        is_limit=True,
     ),
     FailureKind(
         "server_error",
@@ -227,6 +234,13 @@ KINDS = (
         "ends the run",
         "no pair was ever answered, and for two pairs every form of the request was refused",
         "the endpoint's own message is above; check --model and --base-url",
+    ),
+    FailureKind(
+        "batch_refused",
+        "pair and run",
+        "ends the run",
+        "the endpoint takes no batches, has refused this one, or it was cancelled there",
+        "leave out --batch, or mend what the message says and continue with --resume",
     ),
     FailureKind(
         "max_cost", "run", "ends the run", "the next request might cost more than is left of `--max-cost`"

@@ -107,9 +107,9 @@ async def judge_all(
     """Asks everything and hands each outcome to `record` the moment it exists.
 
     Memory does not grow with the number of pairs: workers pull from the iterator. There are twice as many as
-    slots, so that pairs which wait for a retry leave no slot empty; sync mode has one. What ended the run
-    early, if anything did, is given to `client.stop`. An error of `asks` or `record` ends every worker and
-    is raised.
+    slots, so that pairs which wait for a retry leave no slot empty; in sync mode and in batches none waits.
+    What ended the run early, if anything did, is given to `client.stop`. An error of `asks` or `record` ends
+    every worker and is raised.
     """
     source = iter(asks)
     errors = ErrorWindow(max_error_rate)
@@ -141,7 +141,7 @@ async def judge_all(
             elif errors.passed(not outcome.is_answer):
                 client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
 
-    workers = client.max_concurrent * 2 if client.mode == "async" else 1
+    workers = client.max_concurrent * (2 if client.mode == "async" else 1)
     with _rare_collections():
         tasks = [asyncio.create_task(work()) for _ in range(workers)]
         try:

@@ -47,6 +47,10 @@ class Price:
         dollars = (prompt - cached) * self.input + cached * self.cached_input + completion * self.output
         return dollars / TOKENS_PER_PRICE
 
+    def halved(self) -> Price:
+        """That of batches, at every provider whose batches are asked for here."""
+        return Price(input=self.input / 2, cached_input=self.cached_input / 2, output=self.output / 2)
+
     def costs(self, tokens: np.ndarray) -> np.ndarray:
         """Dollars, float64 (n,), of n pairs: tokens (n, 3), of the prompt, the completion, and cached."""
         prompt, completion, cached = tokens.astype(np.float64).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import deque
@@ -30,6 +31,11 @@ class RetryPolicy:
     refusal_cap_s: float = 10.0
     longest_server_wait_s: float = 120.0
     max_pair_s: float = 600.0
+
+    @classmethod
+    def of_batches(cls, max_retries: int) -> RetryPolicy:
+        """Without waits or a bound on time, so that what is asked again is in the next batch together."""
+        return cls(max_retries, base_s=0.0, max_pair_s=math.inf, longest_server_wait_s=math.inf)
 
     def wait_s(
         self, error: JudgeError, retries: int, refusals: int, elapsed_s: float, rng: random.Random

@@ -29,11 +29,12 @@ MAX_BODY_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """`headers` has its names in lower case."""
+    """headers: with names in lower case. name: of the request in its batch, where it was one of a batch."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    name: str = ""
 
 
 class Transport(Protocol):
@@ -43,7 +44,11 @@ class Transport(Protocol):
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> HttpReply: ...
 
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply: ...
+    async def get(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpReply:
+        """max_bytes: of the reply's body; a longer one is an error of kind "bad_response"."""
+        ...
 
     async def aclose(self) -> None: ...
 
@@ -90,11 +95,19 @@ class HttpxTransport:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         return await self._exchange("POST", url, headers, body, timeout_s)
 
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        return await self._exchange("GET", url, headers, None, timeout_s)
+    async def get(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpReply:
+        return await self._exchange("GET", url, headers, None, timeout_s, max_bytes)
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> HttpReply:
         try:
             request = self._httpx.Request(method, self._parse_url(url), headers=headers, content=body)
@@ -105,7 +118,7 @@ class HttpxTransport:
                     received = bytearray()
                     async for chunk in response.aiter_raw():
                         received += chunk
-                        _check_size(len(received))
+                        _check_size(len(received), max_bytes)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -115,7 +128,7 @@ class HttpxTransport:
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
         }
-        return HttpReply(response.status_code, headers, _decoded(headers, bytes(received)))
+        return HttpReply(response.status_code, headers, _decoded(headers, bytes(received), max_bytes))
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -155,15 +168,15 @@ def _proxy_of(url: str) -> httpx.Proxy | None:
     return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _decoded(headers: Mapping[str, str], body: bytes) -> bytes:
+def _decoded(headers: Mapping[str, str], body: bytes, max_bytes: int) -> bytes:
     """The body without a compression that was not asked for; what cannot be decoded stays as it is."""
     if headers.get("content-encoding", "").strip().lower() not in {"gzip", "x-gzip", "deflate"}:
         return body
     try:
-        decoded = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES + 1)
+        decoded = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, max_bytes + 1)
     except zlib.error:
         return body
-    _check_size(len(decoded))
+    _check_size(len(decoded), max_bytes)
     return decoded
 
 
@@ -177,27 +190,35 @@ class UrllibTransport:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         return await self._exchange("POST", url, headers, body, timeout_s)
 
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        return await self._exchange("GET", url, headers, None, timeout_s)
+    async def get(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpReply:
+        return await self._exchange("GET", url, headers, None, timeout_s, max_bytes)
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> HttpReply:
         request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
         try:
             async with asyncio.timeout(timeout_s):  # urllib's own bound is one for each read
-                return await _in_daemon_thread(functools.partial(self._send, request, timeout_s))
+                return await _in_daemon_thread(functools.partial(self._send, request, timeout_s, max_bytes))
         except TimeoutError:
             raise JudgeError("timeout", f"no whole reply within {timeout_s:g} s") from None
 
-    def _send(self, request: urllib.request.Request, timeout_s: float) -> HttpReply:
+    def _send(self, request: urllib.request.Request, timeout_s: float, max_bytes: int) -> HttpReply:
         try:
             try:
                 response = self._opener.open(request, timeout=timeout_s)
             except urllib.error.HTTPError as error:  # any status but 2xx: a reply all the same
                 response = error
             with response:
-                body = response.read(MAX_BODY_BYTES + 1)
+                body = response.read(max_bytes + 1)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 status = response.status
         except TimeoutError:
@@ -206,11 +227,11 @@ class UrllibTransport:
             if isinstance(getattr(error, "reason", None), TimeoutError):
                 raise TimeoutError from None
             raise _transport_error(error) from None
-        _check_size(len(body))
+        _check_size(len(body), max_bytes)
         promised = headers.get("content-length", "")
         if promised.isdigit() and len(body) < int(promised):  # read(amount) does not tell
             raise JudgeError("connection", f"the reply ended after {len(body)} of {promised} bytes")
-        return HttpReply(status, headers, _decoded(headers, body))
+        return HttpReply(status, headers, _decoded(headers, body, max_bytes))
 
     async def aclose(self) -> None:
         self._opener.close()
@@ -223,9 +244,9 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_BODY_BYTES:
-        raise JudgeError("bad_response", f"the reply is longer than {MAX_BODY_BYTES} bytes", status=200)
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise JudgeError("bad_response", f"the reply is longer than {most} bytes", status=200)
 
 
 def _transport_error(error: BaseException) -> JudgeError:

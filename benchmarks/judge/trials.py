@@ -21,7 +21,7 @@ class PairTerms:
     """What one pair needs otherwise than the run, and what it has met.
 
     max_tokens: its own limit, 0 for the run's. max_allowed: what that may grow to. format_steps: how far down
-    the ladder of formats it alone has gone.
+    the ladder of formats it alone has gone. batched: the names of its replies, where they came in batches.
     """
 
     max_tokens: int = 0
@@ -31,6 +31,7 @@ class PairTerms:
     faults: int = 0
     was_asked_again: bool = False
     was_tried: bool = False
+    batched: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)

@@ -110,4 +110,5 @@ def _joined(result: Verdict | Failure, outcomes: Sequence[Outcome]) -> Outcome:
         system_fingerprint=last.system_fingerprint,
         from_cache=all(outcome.from_cache for outcome in outcomes),
         found_in=next((outcome.found_in for outcome in outcomes if outcome.found_in), ""),
+        batched=tuple(name for outcome in outcomes for name in outcome.batched),
     )

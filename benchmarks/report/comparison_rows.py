@@ -70,6 +70,8 @@ def _in_flight(detector: Detector) -> str:
     asked, used = detector["concurrency"], detector["concurrency_used"]
     if detector["mode"] == "sync":
         return "sync, one at a time" + (f" ({asked} requested)" if asked != 1 else "")
+    if detector["mode"] == "batch":
+        return "in batches"
     if not used:  # every reply came from the cache, or the pass was cut off before it could say
         return f"async, {asked} requested"
     if asked == "auto":

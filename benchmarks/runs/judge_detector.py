@@ -20,6 +20,7 @@ from benchmarks.detector_info import DetectorInfo, judge_info
 from benchmarks.judge import (
     INTERRUPTED,
     Ask,
+    BatchLedger,
     Outcome,
     Price,
     VotingClient,
@@ -34,6 +35,8 @@ from benchmarks.stats import title_of
 from kimera.console import interrupt_once, progress_bar
 from kimera.pairs import Failure
 
+BATCHES = "batches"  # the folder of a run in which they are written down
+LEAVING = "leaving; batches that were submitted go on, and --resume collects their replies"
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
 
 
@@ -165,6 +168,14 @@ class JudgeDetector:
                 recorder.record_outcome(ask, outcome)
                 bar.update()
 
+            if self._client.batch:
+                self._client.batch = replace(
+                    self._client.batch,
+                    ledger=BatchLedger(recorder.folder / BATCHES),
+                    answered=recorder.batched,
+                    say=_say_nothing if quiet else partial(_tell, self._name),
+                    on_state=bar.set_postfix_str,
+                )
             async with self._client as client:
                 _keep_limit_changes(client, recorder)
                 if not quiet:
@@ -199,6 +210,14 @@ class JudgeDetector:
         await judge_all(client, asks, record, options.max_error_rate)
 
 
+def _tell(name: str, message: str) -> None:
+    tqdm.write(f"{name}: {message}", file=sys.stderr)
+
+
+def _say_nothing(message: str) -> None:
+    pass
+
+
 def _tell_learnt(name: str, learnt: str) -> None:
     tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
 
@@ -228,7 +247,7 @@ def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
         client.stop(INTERRUPTED)
         loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, interrupt_once)
-        tqdm.write(STOPPING, file=sys.stderr)
+        tqdm.write(LEAVING if client.batch else STOPPING, file=sys.stderr)
 
     try:
         loop.add_signal_handler(signal.SIGINT, first)

@@ -45,6 +45,7 @@ class Outcomes:
         (n, 3), of the prompt, the completion, and cached ones.
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
+    batched: names of the replies that came in batches.
     stated_dollars: float64 (n,), what a file says that a pair cost, NaN where it says nothing.
     classes: int8 (n,), which of `kimera.pairs.RELATIONS` each verdict is, NO_CLASS where it does not tell.
     tells_classes: whether a verdict tells P(entailment) or P(neutral), or states one of three classes.
@@ -75,6 +76,7 @@ class Outcomes:
         self.stated_dollars = np.full(size, np.nan)
         self.busy_s = 0.0
         self.attempts = 0
+        self.batched: set[str] = set()
         self.attempt_errors: Counter[str] = Counter()
         self.from_cache = 0
         self.tells_classes = False
@@ -180,6 +182,7 @@ class Outcomes:
                 self.replies += 1
                 self.uncounted.update(name for name, count in usage.as_dict().items() if count is None)
         self.from_cache += bool(record.get("from_cache"))
+        self.batched.update(record.get("batched", ()))
         self.stated_dollars[index] = record.get("dollars", np.nan)
         if fingerprint := record.get("system_fingerprint"):
             self.fingerprints[fingerprint] += 1

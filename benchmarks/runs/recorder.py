@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.detector_info import DetectorInfo
@@ -24,6 +25,11 @@ class Recorder(Outcomes):
         self._journal = journal
         self._begun = time.perf_counter()
         self._messages: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def folder(self) -> Path:
+        """Where the journal lies."""
+        return self._journal.path.parent
 
     @property
     def commonest_failure(self) -> str:
@@ -88,6 +94,8 @@ class Recorder(Outcomes):
             details["found_in"] = outcome.found_in
         if outcome.from_cache:
             details["from_cache"] = True
+        if outcome.batched:  # its time was that of others
+            details |= {"batched": list(outcome.batched), "untimed": True}
         self._append(ask, outcome.result, details)
 
     def record_limit(self, change: LimitChange) -> None:

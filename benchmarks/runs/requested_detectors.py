@@ -17,6 +17,7 @@ from benchmarks.judge import (
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     REASONING_FIRST,
+    BatchOptions,
     CostLimit,
     Price,
     Prompt,
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
     from benchmarks.judge import Api, ChatProtocol
     from benchmarks.runs.detector import Detector
-    from benchmarks.settings import LimitSettings
     from kimera.console import CommandLine
     from kimera.detectors import VerdictSource
 
@@ -373,6 +373,7 @@ def _client(
         protocol=protocol_of(settings),
         params=parameters_for(settings.params, model, judges_of(settings)),
         sampled=settings.votes is not None,
+        batch=BatchOptions(size=settings.batch_size) if settings.batch else None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if "service_tier" in client.endpoint.parameters and price and not settings.price:
@@ -382,9 +383,11 @@ def _client(
     return client, price
 
 
-def price_for(settings: LimitSettings, model: str, base_url: str) -> Price | None:
+def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
     """None where it is not known. Raises UserError where --max-cost needs it."""
     price = parse_price(settings.price) if settings.price else price_of(model, base_url)
+    if settings.batch:
+        price = parse_price(settings.batch_price) if settings.batch_price else price and price.halved()
     if settings.max_cost and not price:
         raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
     return price

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.judge import Usage
 from benchmarks.simulator import replies
+from benchmarks.simulator.batches import Batches
 from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.dialects.dialect import Dialect
 from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
@@ -37,15 +38,16 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 MODEL = "simulated-judge"
 CUT = ("truncated", "cut_short")
+OF_A_CONNECTION = ("dropped", "stalled", "truncated", "html_body", "hostile")
 VERSIONS = ("/v1", "/v1beta", "")
-MAX_BODY_BYTES = 16 * 2**20
+MAX_BODY_BYTES = 64 * 2**20
 
 
 class Simulator:
     """The judge: its state is how often each pair was asked and answered, the limits, and the counters."""
 
     def __init__(self, config: SimulatorConfig, answers: Mapping[bytes, GoldAnswer]) -> None:
-        self._config = config
+        self.config = self._config = config
         self._answers = answers
         self._limits = RateLimiter(config)
         self._turn = asyncio.Lock() if config.one_at_a_time else contextlib.nullcontext()
@@ -108,6 +110,20 @@ class Simulator:
         told = {**dialect.limit_headers(self._limits.levels()), **replies.end_headers(self._config.ends_on)}
         return await _send(request, reply, told)
 
+    def answer(self, body: bytes, dialect: Dialect) -> Reply:
+        """To a request of a batch: no wait, no limit; where a connection would fail, the server does."""
+        self._requests += 1
+        self._asked_over[dialect.name] += 1
+        try:
+            call = self._read(body, "", dialect)
+            attempt = self._attempts[call.key] = self._attempts[call.key] + 1
+            fault, form = draw_fault(self._config, call.key, attempt)
+            reply = self._reply(call, "server_error" if fault in OF_A_CONNECTION else fault, form, dialect)
+        except RefusedError as refusal:
+            reply = refusal.reply
+        self._outcomes[reply.outcome] += 1
+        return dialect.refusal(reply, self._config) if reply.error else reply
+
     async def models(self, request: web.Request) -> web.Response:
         """The list of the API whose header is there; chat completions' without one of theirs."""
         from aiohttp import web  # takes long, and --help need not wait for it
@@ -118,22 +134,28 @@ class Simulator:
 
     def _admit(self, body: bytes, request: web.Request, dialect: Dialect) -> Call:
         """Reads a request and charges it. Raises RefusedError where it is not let in."""
-        config, model = self._config, request.match_info.get("model", "")
+        config = self._config
         if config.api_key and dialect.key_in(request.headers) != config.api_key:
             raise RefusedError(error_reply(replies.UNAUTHORIZED))
+        if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
+            raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
+        call = self._read(body, request.match_info.get("model", ""), dialect)
+        if refusal := self._limits.admit(call.model, call.prompt_tokens):
+            raise RefusedError(refusal)
+        return call
+
+    def _read(self, body: bytes, model: str, dialect: Dialect) -> Call:
+        """Raises RefusedError for what nobody would be answered. model: that of the path, if it holds one."""
+        config = self._config
         if config.gone:
             raise RefusedError(error_reply(gone_error(config.gone, body, model)))
         if config.quota_exhausted:
             raise RefusedError(error_reply(replies.QUOTA_EXHAUSTED))
-        if config.max_in_flight_cap and self._in_flight > config.max_in_flight_cap:
-            raise RefusedError(error_reply(replies.OVER_CAP, self._retry_after()))
         call = dialect.read(body, model, config, self._answers)
         if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
             raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
         if call.key not in self._answers:
             raise RefusedError(error_reply(replies.UNKNOWN_PAIR))
-        if refusal := self._limits.admit(call.model, call.prompt_tokens):
-            raise RefusedError(refusal)
         return call
 
     def _wait_s(self, key: bytes, attempt: int, fault: str | None) -> float:
@@ -244,8 +266,11 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
     """
     from aiohttp import web  # takes long, and --help need not wait for it
 
+    batches = Batches(simulator.answer, simulator.config)
+
     async def stats(request: web.Request) -> web.Response:
-        return web.json_response(simulator.stats(keys=request.query.get("keys") == "1"))
+        counted = simulator.stats(keys=request.query.get("keys") == "1")
+        return web.json_response(counted | {"batches": batches.sizes})
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     for dialect in DIALECTS:
@@ -254,6 +279,8 @@ async def listening(simulator: Simulator, port: int = 0) -> AsyncIterator[int]:
     for version in VERSIONS:
         app.router.add_get(f"{version}/models", simulator.models)
     app.router.add_get("/stats", stats)
+    for version in VERSIONS:
+        batches.add_to(app.router, version)
     # A client that hangs up ends its request here too, and the end of the server waits for none.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)
     await runner.setup()

@@ -189,6 +189,15 @@ class SimulatorConfig:
     quota_exhausted: bool = _option(
         "--quota-exhausted", False, "refuse everything with 429 insufficient_quota"
     )
+    batch_s: float = _option("--batch-s", 1.0, "seconds until a batch has ended")
+    batch_expired: float = _option(
+        "--batch-expired", 0.0, "share of a batch's requests that it ends without having processed"
+    )
+    batch_dropped: float = _option(
+        "--batch-dropped",
+        0.0,
+        "share of new batches that are taken, but whose connection is cut before a reply",
+    )
     api_key: str = option(
         "",
         "--api-key",
@@ -198,7 +207,7 @@ class SimulatorConfig:
     )
 
     def __post_init__(self) -> None:
-        shares = ("error_rate", "flip_rate", "hostile_text", "cached_share", *WITHHELD, *FAULTS)
+        shares = (*_SHARES, *WITHHELD, *FAULTS)
         for name in shares:
             if not 0.0 <= getattr(self, name) <= 1.0:  # also refuses NaN
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; expected a share from 0 to 1")
@@ -230,6 +239,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
+_SHARES = ("error_rate", "flip_rate", "hostile_text", "cached_share", "batch_expired", "batch_dropped")
 _QUANTITIES = (
     "latency_ms",
     "spread_ms",
@@ -241,6 +251,7 @@ _QUANTITIES = (
     "max_in_flight_cap",
     "reasoning_tokens",
     "max_reply_tokens",
+    "batch_s",
 )
 
 PROFILES = {

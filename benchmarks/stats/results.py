@@ -35,7 +35,7 @@ class DetectorResult:
     verdicts: int8 (n,), 1 contradiction, 0 not, FAILED where the detector gave no verdict.
     scores: float64 (n,), P(contradiction), NaN where it failed.
     latency_ms, wait_ms: float64 (n,), as `kimera.pairs.Verdict` defines them, NaN where it failed.
-    mode: "single", "mp" or "ray" where it is local, "sync" or "async" for a judge.
+    mode: "single", "mp" or "ray" where it is local, "sync", "async" or "batch" for a judge.
     asked, used: how many processes (local) or requests in flight (judge) were asked for, which
         may be "auto", and used.
     done_s: float32 (n,), seconds into the run at which the answer was there, NaN where it failed or came from

@@ -70,7 +70,7 @@ class _BrokenList:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         return HttpReply(404, {}, b'{"error": {"message": "no such model", "code": "model_not_found"}}')
 
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+    async def get(self, url: str, *_: object) -> HttpReply:
         raise RuntimeError("the list is broken")
 
     async def aclose(self) -> None:

@@ -1,0 +1,89 @@
+"""Anthropic's message batches: the requests in one post, their replies in one file.
+
+POST /v1/messages/batches, GET /v1/messages/batches/{id}, GET /v1/messages/batches/{id}/results.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from benchmarks.judge.batches.batch_api import BatchRequest, BatchState, not_processed
+from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.transports import HttpReply
+
+MAX_LISTED = 100
+CLOCKS_DIFFER_S = 120.0
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class AnthropicBatches:
+    """messages_url: where a single request would be posted to."""
+
+    max_requests = 100_000
+    max_bytes = 240 * 2**20  # 256 MB are allowed
+
+    def __init__(self, messages_url: str) -> None:
+        self._url = f"{messages_url}/batches"
+
+    async def create(self, calls: Calls, requests: Sequence[BatchRequest], mark: str) -> str:
+        lines = (
+            b'{"custom_id": ' + json.dumps(request.name).encode() + b', "params": ' + request.body + b"}"
+            for request in requests
+        )
+        made = await calls.post(self._url, b'{"requests": [' + b",\n".join(lines) + b"]}", repeats=False)
+        return str(json.loads(made)["id"])
+
+    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+        """A batch holds no mark: the last one of as many requests, made since."""
+        listed = json.loads(await calls.get(f"{self._url}?limit={MAX_LISTED}"))
+        for batch in listed["data"]:
+            made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
+            if made_s > begun_s - CLOCKS_DIFFER_S and sum(_counts(batch).values()) == size:
+                return str(batch["id"])
+        return None
+
+    async def state(self, calls: Calls, batch_id: str) -> BatchState:
+        batch = json.loads(await calls.get(f"{self._url}/{batch_id}"))
+        counts = _counts(batch)
+        total = sum(counts.values())
+        return BatchState(
+            is_over=batch["processing_status"] == "ended",
+            done=total - counts.get("processing", 0),
+            total=total,
+            was_cancelled=counts.get("canceled", 0) > 0,
+        )
+
+    async def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
+        content = await calls.get(f"{self._url}/{batch_id}/results", self.max_bytes * 2)
+        for line in content.splitlines():
+            if line.strip():
+                told = json.loads(line)
+                yield str(told["custom_id"]), _reply(told["result"], batch_id)
+
+
+def _counts(batch: dict[str, Any]) -> dict[str, int]:
+    return {name: int(count or 0) for name, count in batch["request_counts"].items()}
+
+
+def _reply(result: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:
+    if result["type"] == "succeeded":
+        return HttpReply(200, {}, json.dumps(result["message"]).encode())
+    if result["type"] == "errored":
+        error = result["error"]
+        kind = (error.get("error") or error).get("type")
+        return HttpReply(_STATUSES.get(kind, 500), {}, json.dumps(error).encode())
+    return not_processed(batch_id)

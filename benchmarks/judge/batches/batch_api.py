@@ -1,0 +1,72 @@
+"""How a provider's batch API speaks: what is to be written for another one, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.failures import JudgeError
+from benchmarks.judge.transports import HttpReply
+from benchmarks.judge.usage import Usage
+
+UNBILLED = 408  # a status for requests that were not answered: whatever they cost comes with their replies
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """One request of a batch. name: by which its reply is known, [a-zA-Z0-9_-]{1,64}."""
+
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How far a batch is: `done` of `total` requests.
+
+    failure: why the provider took none of its requests, empty if it did not say so. is_full: whether that is
+    because other batches wait there, so that it may be taken later. was_cancelled: by whoever holds the key.
+    """
+
+    is_over: bool
+    done: int
+    total: int
+    failure: str = ""
+    is_full: bool = False
+    was_cancelled: bool = False
+
+
+class BatchApi(Protocol):
+    """One API, at one endpoint. It holds no state but addresses."""
+
+    max_requests: int
+    max_bytes: int
+
+    async def create(self, calls: Calls, requests: Sequence[BatchRequest], mark: str) -> str:
+        """Submits a batch and gives its id. mark: begins the name of each request, and is the batch's own.
+
+        Raises JudgeError where no reply came, so that nobody knows, and RefusedCallError for a refusal.
+        """
+        ...
+
+    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+        """The id of a batch that was submitted with this mark, if there is one.
+
+        size: its requests. begun_s: when it was about to be submitted, in seconds since 1970. Where the API
+        lists no marks, the batch that this may be: the names in its replies will tell.
+        """
+        ...
+
+    async def state(self, calls: Calls, batch_id: str) -> BatchState: ...
+
+    def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
+        """(name, reply) of each request of a batch that is over; JudgeError for one that was not."""
+        ...
+
+
+def not_processed(batch_id: str) -> JudgeError:
+    """What becomes of a request that the provider left undone: it was not billed, and is asked again."""
+    message = f"batch {batch_id} ended before this request was processed"
+    return JudgeError("expired", message, status=UNBILLED, usage=Usage())

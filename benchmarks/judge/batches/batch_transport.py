@@ -1,0 +1,363 @@
+"""A transport that gathers requests into batches, and gives each the reply that comes of it.
+
+Who posts waits for its reply as with any transport, for minutes or for hours; so retries, repairs and what is
+learnt of an endpoint are what they are without batches. What is waiting is submitted once nothing more has
+come for a moment, since then everybody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from benchmarks.judge.batches.batch_api import UNBILLED, BatchApi, BatchRequest, BatchState, not_processed
+from benchmarks.judge.batches.batch_ledger import BatchLedger, SubmittedBatch, digest_of
+from benchmarks.judge.batches.calls import Calls, Patience, RefusedCallError
+from benchmarks.judge.failures import FATAL, InterruptedAskingError, JudgeError
+from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
+from benchmarks.judge.usage import Usage
+
+BATCH_SIZE = 10_000
+FIRST_BATCH_SIZE = 10  # what is wrong with a request is learnt from few
+MARK_BYTES = 6
+LOOKS = 3  # for a batch of which nobody knows whether it was taken
+BYTES_AROUND = 200  # a request, in the file of a batch
+ABOUT_THE_ACCOUNT = (401, 402, 403, 429)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds, and how waits between looks grow.
+
+    quiet_s: without anything new until what waits is submitted. first_look_s, longest_look_s: between looks
+    at a batch. full_s: until a provider that has no room is asked again.
+    """
+
+    quiet_s: float = 0.5
+    first_look_s: float = 1.0
+    longest_look_s: float = 60.0
+    full_s: float = 60.0
+    growth: float = 1.3
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """One request that somebody waits for."""
+
+    digest: str
+    body: bytes
+    reply: asyncio.Future[HttpReply]
+
+
+@dataclass
+class BatchOptions:
+    """How batches are made. ledger: where they are written down. size: requests of one at most.
+
+    answered: names of replies that an earlier session has recorded. say: is told of each batch; on_state: how
+    far the one is that was looked at last.
+    """
+
+    ledger: BatchLedger = field(default_factory=BatchLedger)
+    size: int = BATCH_SIZE
+    answered: Collection[str] = ()
+    say: Callable[[str], None] = lambda message: None
+    on_state: Callable[[str], None] = lambda message: None
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience = field(default_factory=Patience)
+
+
+class BatchTransport:
+    """Over another transport, which it closes. clean: takes secrets out of a reply before it is kept."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        api: BatchApi,
+        options: BatchOptions,
+        timeout_s: float,
+        clean: Callable[[bytes], bytes] = lambda body: body,
+    ) -> None:
+        self._transport = transport
+        self._api = api
+        self._options = options
+        self._ledger = options.ledger
+        self._timeout_s = timeout_s
+        self._clean = clean
+        self._calls: Calls | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._submitter: asyncio.Task[None] | None = None
+        self._awaited: dict[tuple[str, int], asyncio.Future[HttpReply]] = {}
+        self._followed: set[str] = set()
+        self._submitted = 0
+        self._left = False
+        self._unclaimed: defaultdict[str, deque[tuple[SubmittedBatch, int]]] = defaultdict(deque)
+        for batch in self._ledger:
+            self._offer(batch)
+
+    def _offer(self, batch: SubmittedBatch) -> None:
+        """What an earlier session has sent, and not recorded, is there for whoever asks the same."""
+        for number, digest in enumerate(batch.digests):
+            is_lost = batch.is_over and number not in batch.replies
+            if not is_lost and batch.name_of(number) not in self._options.answered:
+                self._unclaimed[digest].append((batch, number))
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        """The reply, its `name` that of the request in its batch. No time-out applies.
+
+        Raises JudgeError "expired" for a request that the provider did not process, and
+        InterruptedAskingError after `leave`.
+        """
+        if self._left:
+            raise InterruptedAskingError
+        self._calls = self._calls or Calls(
+            self._transport, headers, self._timeout_s, self._options.say, self._options.patience
+        )
+        digest = digest_of(url, body)
+        future: asyncio.Future[HttpReply] = asyncio.get_running_loop().create_future()
+        claimed = self._claim(digest)
+        if claimed is None:
+            self._enqueue(_Waiting(digest, body, future), self._calls)
+            return await future
+        batch, number = claimed
+        if batch.is_over:
+            return _named(batch, number)
+        self._awaited[batch.mark, number] = future
+        self._begin_to_follow(batch, self._calls)
+        return await future
+
+    def _claim(self, digest: str) -> tuple[SubmittedBatch, int] | None:
+        """The batch and the number of such a request that was sent earlier, if nobody else waits for it."""
+        left = self._unclaimed.get(digest)
+        while left:
+            batch, number = left.popleft()
+            if batch in self._ledger and (not batch.is_over or number in batch.replies):
+                return batch, number
+        return None
+
+    def _enqueue(self, waiting: _Waiting, calls: Calls) -> None:
+        if self._submitter is None:
+            self._submitter = self._start(self._submit_what_waits(calls))
+        self._queue.append(waiting)
+        self._news.set()
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpReply:
+        return await self._transport.get(url, headers, timeout_s, max_bytes)
+
+    def leave(self) -> None:
+        """Nobody waits any longer. What was submitted goes on at the provider, and the ledger knows it."""
+        self._left = True
+        for future in (*self._awaited.values(), *(waiting.reply for waiting in self._queue)):
+            if not future.done():
+                future.set_exception(InterruptedAskingError())
+        self._queue.clear()
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._transport.aclose()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _submit_what_waits(self, calls: Calls) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._quiet()
+            while self._queue:
+                self._start(self._carry(self._next_batch(), calls))
+
+    async def _quiet(self) -> None:
+        """Returns once nothing was added for a while, or a batch is full."""
+        seen = -1
+        while seen != len(self._queue) and len(self._queue) < self._options.size:
+            seen = len(self._queue)
+            await asyncio.sleep(self._options.pace.quiet_s)
+
+    def _next_batch(self) -> list[_Waiting]:
+        chosen: list[_Waiting] = []
+        size = 0
+        most = min(self._options.size, self._api.max_requests)
+        while self._queue and len(chosen) < most:
+            size += len(self._queue[0].body) + BYTES_AROUND
+            if chosen and size > self._api.max_bytes:
+                break
+            chosen.append(self._queue.popleft())
+        return chosen
+
+    async def _carry(self, waiting: list[_Waiting], calls: Calls) -> None:
+        """Sees requests through a batch, or through another one for as long as the provider has no room."""
+        while (full := await self._once(waiting, calls)) is not None:
+            self._options.say(f"{full}; submitting again in {self._options.pace.full_s:.0f} s")
+            await asyncio.sleep(self._options.pace.full_s)
+
+    async def _once(self, waiting: list[_Waiting], calls: Calls) -> str | None:
+        """What the provider says where it has no room now; None when all have a reply or an error."""
+        batch = SubmittedBatch(
+            secrets.token_hex(MARK_BYTES), time.time(), tuple(each.digest for each in waiting)
+        )
+        for number, each in enumerate(waiting):
+            self._awaited[batch.mark, number] = each.reply
+        requests = [BatchRequest(batch.name_of(number), each.body) for number, each in enumerate(waiting)]
+        with self._told_to_all(batch):
+            self._ledger.begin(batch)
+            self._ledger.created(batch, await self._created(batch, requests, calls))
+            self._submitted += 1
+            self._options.say(
+                f"batch {self._submitted}, of {len(waiting):,} requests, is submitted as {batch.id}"
+            )
+            return await self._follow(batch, calls)
+        return None
+
+    async def _created(self, batch: SubmittedBatch, requests: list[BatchRequest], calls: Calls) -> str:
+        """Its id, once it is known to be taken. It is submitted again only if the provider has none."""
+        while True:
+            try:
+                return await self._api.create(calls, requests, batch.mark)
+            except JudgeError as error:
+                if error.kind in FATAL:
+                    raise
+            found = await self._found(batch, calls)
+            if found:
+                return found
+
+    async def _found(self, batch: SubmittedBatch, calls: Calls) -> str | None:
+        """Looks for a batch that may have been taken, for a while: it may be on its way."""
+        known = {other.id for other in self._ledger}
+        for look in range(LOOKS):
+            if look:
+                await asyncio.sleep(self._options.pace.first_look_s)
+            found = await self._api.find(calls, batch.mark, len(batch.digests), batch.begun_s)
+            if found and found not in known:
+                return found
+        return None
+
+    def _begin_to_follow(self, batch: SubmittedBatch, calls: Calls) -> None:
+        if batch.mark not in self._followed:
+            self._followed.add(batch.mark)
+            self._start(self._go_on_with(batch, calls))
+
+    async def _go_on_with(self, batch: SubmittedBatch, calls: Calls) -> None:
+        """Follows a batch of an earlier session, if the provider has it."""
+        with self._told_to_all(batch):
+            if not batch.id:
+                found = await self._found(batch, calls)
+                if not found:
+                    self._ledger.drop(batch)
+                    self._deliver(batch)
+                    return
+                self._ledger.created(batch, found)
+            self._options.say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
+            if await self._follow(batch, calls) is not None:
+                self._deliver(batch)
+
+    async def _follow(self, batch: SubmittedBatch, calls: Calls) -> str | None:
+        """Waits for its end, and gives each request its reply; as `_once`."""
+        state = await self._ended(batch, calls)
+        if state.failure:
+            self._ledger.drop(batch)
+            if state.is_full:
+                return state.failure
+            raise JudgeError("batch_refused", f"batch {batch.id} failed: {state.failure}")
+        replies = await self._replies(batch, calls)
+        if replies is None:
+            self._ledger.drop(batch)
+        else:
+            self._ledger.keep(batch, replies)
+        missing = len(batch.digests) - len(batch.replies)
+        if missing:
+            self._options.say(f"batch {batch.id} ended without a reply to {missing:,} requests")
+        self._deliver(batch)
+        if state.was_cancelled:
+            raise JudgeError("batch_refused", f"batch {batch.id} was cancelled at the provider")
+        return None
+
+    async def _ended(self, batch: SubmittedBatch, calls: Calls) -> BatchState:
+        pace = self._options.pace
+        wait_s = pace.first_look_s
+        while True:
+            state = await self._api.state(calls, batch.id)
+            self._options.on_state(f"{batch.id}: {state.done:,} of {state.total:,}")
+            if state.is_over:
+                return state
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * pace.growth, pace.longest_look_s)
+
+    async def _replies(self, batch: SubmittedBatch, calls: Calls) -> dict[int, HttpReply] | None:
+        """By the number of the request; None for a batch that is none of ours."""
+        replies: dict[int, HttpReply] = {}
+        is_ours = False
+        async for name, reply in self._api.replies(calls, batch.id):
+            number = batch.number_in(name)
+            is_ours |= number is not None
+            if number is not None and isinstance(reply, HttpReply):
+                replies[number] = replace(reply, body=self._clean(reply.body))
+        return replies if is_ours else None
+
+    def _deliver(self, batch: SubmittedBatch) -> None:
+        """Verdicts first: who counts faults sees a batch, and not the order of its file."""
+        in_order = sorted(range(len(batch.digests)), key=lambda number: _is_refused(batch, number))
+        for number in in_order:
+            future = self._awaited.pop((batch.mark, number), None)
+            if future is None:
+                continue
+            if number in batch.replies:
+                _settle(future, _named(batch, number))
+            else:
+                _settle(future, not_processed(batch.id or batch.mark))
+
+    @contextlib.contextmanager
+    def _told_to_all(self, batch: SubmittedBatch) -> Iterator[None]:
+        """Whatever ends this batch early ends its requests: one has the error, the others were never asked.
+
+        What was submitted is asked for by a later session, so that nothing is lost or counted twice.
+        """
+        told: HttpReply | Exception
+        try:
+            yield
+            return
+        except RefusedCallError as error:
+            self._ledger.drop(batch)
+            is_account = error.reply.status in ABOUT_THE_ACCOUNT  # which is read as of any request
+            told = error.reply if is_account else JudgeError("batch_refused", str(error))
+        except JudgeError as error:
+            told = error
+        except Exception as error:  # noqa: BLE001 (raised where the replies are waited for)
+            told = error
+        if isinstance(told, JudgeError):
+            told = told.but(status=UNBILLED, usage=Usage())
+        for number in range(len(batch.digests)):
+            future = self._awaited.pop((batch.mark, number), None)
+            if future is not None and not future.done():
+                _settle(future, told)
+                told = InterruptedAskingError()
+
+
+def _named(batch: SubmittedBatch, number: int) -> HttpReply:
+    return replace(batch.replies[number], name=batch.name_of(number))
+
+
+def _is_refused(batch: SubmittedBatch, number: int) -> bool:
+    return number not in batch.replies or batch.replies[number].status >= 300
+
+
+def _settle(future: asyncio.Future[HttpReply], told: HttpReply | Exception) -> None:
+    if future.done():  # nobody waits any longer
+        return
+    if isinstance(told, Exception):
+        future.set_exception(told)
+    else:
+        future.set_result(told)
