@@ -456,7 +456,7 @@ class RunSettings(
     GROUPS: ClassVar[Groups] = {
         "pairs": (_SampleSettings, PairSettings),
         "detectors": (_DetectorSettings,),
-        "judge": (JudgeSettings, "simulate", "batch", "batch_size"),
+        "judge": (JudgeSettings, "simulate", "batch", "batch_requests"),
         "limits and cost of the judge": (LimitSettings, "batch_price"),
         "local detectors": (LocalSettings,),
         "reactor": ("reactor", ReactorSettings),
@@ -475,9 +475,9 @@ class RunSettings(
         help="ask through the provider's batch API, at half the price: answered within a day, often sooner; "
         "leave with Ctrl-C, and collect with --resume",
     )
-    batch_size: int = option(
+    batch_requests: int = option(
         BATCH_SIZE,
-        "--batch-size",
+        "--batch-requests",
         type=whole(1),
         metavar="N",
         help="requests of one batch at most; all of them are held in memory (default: %(default)s)",
@@ -502,7 +502,7 @@ class RunSettings(
         return self.simulate and not self.kimera_only
 
 
-_BATCHES = ("batch_size", "batch_price")
+_BATCHES = ("batch_requests", "batch_price")
 _JUDGES = (*options_of(JudgeSettings), "simulate", "batch", *_BATCHES, *options_of(LimitSettings))
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
 WITHOUT_EFFECT = {

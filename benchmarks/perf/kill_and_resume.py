@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -22,6 +24,8 @@ from benchmarks.simulator.simulation import SimulatorConfig, answer_key, answers
 IN_FLIGHT = 16
 # Verdicts, confidences and reasonings that differ from pair to pair, so that a mix-up shows.
 JUDGE = SimulatorConfig(latency_ms=20.0, spread_ms=5.0, error_rate=0.2, hostile_text=0.3)
+ONE_AT_A_TIME = ("--async", str(IN_FLIGHT))
+BATCHED = ("--batch", "--batch-requests", "200")
 COMPARED = ("contradiction", "score", "reasoning", "error")
 START_TIMEOUT_S = 60.0
 Row = tuple[str, ...]
@@ -44,26 +48,40 @@ class Killed:
     same: bool
 
 
-def kill_and_resume(pair_file: Path, kills: int, seed: int, folder: Path) -> list[Killed]:
-    """Kills so many runs, each at a moment drawn from the time that an undisturbed one takes."""
+def kill_and_resume(
+    pair_file: Path, kills: int, seed: int, folder: Path, *, batched: bool = False
+) -> list[Killed]:
+    """Kills so many runs, each at a moment drawn from the time that an undisturbed one takes.
+
+    batched: whether they ask in batches, some of which end before all was processed, or are taken in silence.
+    """
+    how = BATCHED if batched else ONE_AT_A_TIME
+    config = replace(JUDGE, batch_s=0.5, batch_expired=0.05, batch_dropped=0.2) if batched else JUDGE
     dataset = load_dataset(pair_file)
     question = load_prompt(DEFAULT_PROMPT).question
     keys = {pair.id: answer_key(question(pair.text1, pair.text2)).hex() for pair in dataset}
     rng = Random(seed)  # noqa: S311 - no secrets here
-    with SimulatorProcess(JUDGE, answers_for(dataset, question)) as judge:
+    with SimulatorProcess(config, answers_for(dataset, question)) as judge:
         undisturbed = folder / "undisturbed"
-        _start(pair_file, judge, undisturbed).wait()
+        _start(pair_file, judge, undisturbed, how).wait()
         summary = json.loads((undisturbed / "summary.json").read_text(encoding="utf-8"))
         span_s = summary["detectors"][MODEL]["wall_s"]
         expected = _results(undisturbed)
         return [
-            _kill_one(pair_file, judge, folder / f"killed-{number}", rng.uniform(0, span_s), keys, expected)
+            _kill_one(
+                partial(_start, pair_file, judge, folder / f"killed-{number}", how),
+                judge,
+                folder / f"killed-{number}",
+                rng.uniform(0, span_s),
+                keys,
+                expected,
+            )
             for number in range(kills)
         ]
 
 
 def _kill_one(
-    pair_file: Path,
+    start: Callable[[], subprocess.Popen[bytes]],
     judge: SimulatorProcess,
     folder: Path,
     after_s: float,
@@ -71,7 +89,7 @@ def _kill_one(
     expected: list[Row],
 ) -> Killed:
     before = Counter(judge.stats(keys=True)["asked"])
-    process = _start(pair_file, judge, folder)
+    process = start()
     _wait_for_first_question(process, folder / JOURNAL)
     time.sleep(after_s)
     process.kill()
@@ -92,8 +110,10 @@ def _kill_one(
     )
 
 
-def _start(pair_file: Path, judge: SimulatorProcess, folder: Path) -> subprocess.Popen[bytes]:
-    endpoint = ("--base-url", judge.base_url, "--model", MODEL, "--async", str(IN_FLIGHT))
+def _start(
+    pair_file: Path, judge: SimulatorProcess, folder: Path, how: tuple[str, ...]
+) -> subprocess.Popen[bytes]:
+    endpoint = ("--base-url", judge.base_url, "--model", MODEL, *how)
     what = (str(pair_file), "--max-pairs", "0", "--judge-only", "--no-viz")
     return _llm_compare(*what, *endpoint, "--out", str(folder))
 

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,21 +101,22 @@ def faults(bench: Bench) -> Iterator[ProofFinding]:
     )
 
 
-def killed(bench: Bench) -> Iterator[ProofFinding]:
+def killed(bench: Bench, batched: bool = False) -> Iterator[ProofFinding]:
     """SIGKILL at random moments, then --resume: nothing lost, nothing paid for twice, the same results."""
     pairs, kills = bench.size(2_000, 300), bench.size(20, 1)
-    runs = kill_and_resume(bench.pair_file(pairs), kills, SEED, bench.folder)
+    runs = kill_and_resume(bench.pair_file(pairs), kills, SEED, bench.folder, batched=batched)
     lost, again = sum(run.lost for run in runs), sum(run.asked_again for run in runs)
     maximum = max(run.in_flight_again for run in runs)
     same = sum(run.same and not run.unasked for run in runs)
     held = sorted(run.answered for run in runs)
-    where = f"{kills} kills of a run of {pairs:,} pairs"
+    where = f"{kills} kills of a run of {pairs:,} pairs{' in batches' * batched}"
+    twice = 0 if batched else IN_FLIGHT
     yield ProofFinding(
         f"{where}: answers lost", "0", f"{lost} of {held[0]:,} to {held[-1]:,} at each kill", lost == 0
     )
     yield ProofFinding(f"{where}: answered pairs asked again", "0", f"{again}", again == 0)
     yield ProofFinding(
-        f"{where}: others answered twice", f"at most {IN_FLIGHT} each", f"{maximum}", maximum <= IN_FLIGHT
+        f"{where}: others answered twice", f"at most {twice} each", f"{maximum}", maximum <= twice
     )
     yield ProofFinding(f"{where}: same results as undisturbed", f"{kills}", f"{same}", same == kills)
 
@@ -286,6 +288,7 @@ PROOFS: dict[str, Proof] = {
     "hidden-cap": hidden_cap,
     "faults": faults,
     "killed": killed,
+    "killed-batches": partial(killed, batched=True),
     "cost": cost,
     "replies": replies,
     "kinds": kinds,

@@ -373,7 +373,7 @@ def _client(
         protocol=protocol_of(settings),
         params=parameters_for(settings.params, model, judges_of(settings)),
         sampled=settings.votes is not None,
-        batch=BatchOptions(size=settings.batch_size) if settings.batch else None,
+        batch=BatchOptions(size=settings.batch_requests) if settings.batch else None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if "service_tier" in client.endpoint.parameters and price and not settings.price:

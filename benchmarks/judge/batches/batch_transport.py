@@ -23,7 +23,7 @@ from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
 from benchmarks.judge.usage import Usage
 
 BATCH_SIZE = 10_000
-FIRST_BATCH_SIZE = 10  # what is wrong with a request is learnt from few
+FIRST_BATCH_SIZE = 1  # what is wrong with requests is learnt from one
 MARK_BYTES = 6
 LOOKS = 3  # for a batch of which nobody knows whether it was taken
 BYTES_AROUND = 200  # a request, in the file of a batch
