@@ -151,8 +151,8 @@ class AsyncOpenAIClient:
         self.peak_in_flight = 0
         self._in_flight = 0
         self._batches: BatchTransport | None = None
-        self._given = transport
         self._transport = transport
+        self._opened: Transport | None = None
         self._budget = RetryBudget()
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._stopping = asyncio.Event()
@@ -163,21 +163,21 @@ class AsyncOpenAIClient:
     async def __aenter__(self) -> AsyncOpenAIClient:
         if self._transport is None:
             connections = 1 if self.batch else self.max_concurrent
-            self._transport = open_transport(connections, proxies=not self.endpoint.is_local)
-            if self.batch and self._batch_api:
-                self._transport = self._batches = BatchTransport(
-                    self._transport,
-                    self._batch_api,
-                    self.batch,
-                    self.endpoint.timeout_s,
-                    self.endpoint.clean,
-                )
+            self._opened = open_transport(connections, proxies=not self.endpoint.is_local)
+            self._transport = self._opened
+        if self.batch and self._batch_api and self._batches is None:
+            self._batches = BatchTransport(
+                self._transport, self._batch_api, self.batch, self.endpoint.timeout_s, self.endpoint.clean
+            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._transport is not None and self._given is None:
-            await self._transport.aclose()
-            self._transport = self._batches = None
+        if self._batches:
+            await self._batches.aclose()
+            self._batches = None
+        if self._opened:
+            await self._opened.aclose()
+            self._transport = self._opened = None
 
     @property
     def mode(self) -> str:
@@ -308,7 +308,7 @@ class AsyncOpenAIClient:
         self, request: Request, asking: Asking, first: bool
     ) -> tuple[Completion | JudgeError, float]:
         """What one request in the slot brought, and its milliseconds. The slot is given back."""
-        transport = self._transport
+        transport = self._batches or self._transport
         if transport is None:
             self.slots.release()
             raise RuntimeError("open the client first: async with AsyncOpenAIClient() as client: ...")

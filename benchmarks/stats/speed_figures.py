@@ -69,6 +69,7 @@ def _pairs_per_s(one: OneDetector) -> float:
 
 def _mean_in_flight(one: OneDetector) -> float:
     _require_time(one)
+    require(one.detector.mode != "batch", "it was asked in batches")
     return mean_in_flight(one.detector.busy_s, _at_work_s(one))
 
 

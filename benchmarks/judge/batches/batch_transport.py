@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from benchmarks.judge.batches.batch_api import UNBILLED, BatchApi, BatchRequest, BatchState, not_processed
@@ -72,7 +72,7 @@ class BatchOptions:
 
 
 class BatchTransport:
-    """Over another transport, which it closes. clean: takes secrets out of a reply before it is kept."""
+    """Over another transport, which stays open. clean: takes secrets out of a reply before it is kept."""
 
     def __init__(
         self,
@@ -164,7 +164,6 @@ class BatchTransport:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._transport.aclose()
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -257,12 +256,12 @@ class BatchTransport:
                 found = await self._found(batch, calls)
                 if not found:
                     self._ledger.drop(batch)
-                    self._deliver(batch)
+                    self._deliver(batch, range(len(batch.digests)))
                     return
                 self._ledger.created(batch, found)
             self._options.say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
             if await self._follow(batch, calls) is not None:
-                self._deliver(batch)
+                self._deliver(batch, range(len(batch.digests)))
 
     async def _follow(self, batch: SubmittedBatch, calls: Calls) -> str | None:
         """Waits for its end, and gives each request its reply; as `_once`."""
@@ -280,9 +279,10 @@ class BatchTransport:
         missing = len(batch.digests) - len(batch.replies)
         if missing:
             self._options.say(f"batch {batch.id} ended without a reply to {missing:,} requests")
-        self._deliver(batch)
         if state.was_cancelled:
+            self._deliver(batch, batch.replies)
             raise JudgeError("batch_refused", f"batch {batch.id} was cancelled at the provider")
+        self._deliver(batch, range(len(batch.digests)))
         return None
 
     async def _ended(self, batch: SubmittedBatch, calls: Calls) -> BatchState:
@@ -299,18 +299,17 @@ class BatchTransport:
     async def _replies(self, batch: SubmittedBatch, calls: Calls) -> dict[int, HttpReply] | None:
         """By the number of the request; None for a batch that is none of ours."""
         replies: dict[int, HttpReply] = {}
-        is_ours = False
         async for name, reply in self._api.replies(calls, batch.id):
             number = batch.number_in(name)
-            is_ours |= number is not None
-            if number is not None and isinstance(reply, HttpReply):
+            if number is None:
+                return None
+            if isinstance(reply, HttpReply):
                 replies[number] = replace(reply, body=self._clean(reply.body))
-        return replies if is_ours else None
+        return replies
 
-    def _deliver(self, batch: SubmittedBatch) -> None:
+    def _deliver(self, batch: SubmittedBatch, numbers: Iterable[int]) -> None:
         """Verdicts first: who counts faults sees a batch, and not the order of its file."""
-        in_order = sorted(range(len(batch.digests)), key=lambda number: _is_refused(batch, number))
-        for number in in_order:
+        for number in sorted(numbers, key=lambda number: _is_refused(batch, number)):
             future = self._awaited.pop((batch.mark, number), None)
             if future is None:
                 continue
