@@ -16,7 +16,7 @@ from servers import ScriptedJudge, verdict
 
 from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.judge.retries import RetryPolicy
-from benchmarks.judge.transports import UrllibTransport
+from benchmarks.judge.urllib_transport import UrllibTransport
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from benchmarks.openai_sync import run_sync_benchmark
 from benchmarks.simulator.process import SimulatorProcess
@@ -122,10 +122,10 @@ def test_every_module_of_the_pipeline_imports_without_httpx() -> None:
         import importlib, json
         names = "judge.asking judge.endpoint judge.failures judge.pipeline judge.prompts "
         names += "judge.protocols.chat_completions judge.retries judge.slots judge.transports "
-        names += "openai_async openai_sync runs.journal"
+        names += "judge.urllib_transport openai_async openai_sync runs.journal"
         print(json.dumps([importlib.import_module(f"benchmarks.{name}").__name__ for name in names.split()]))
         """
-    assert len(run_without_httpx(script)) == 12
+    assert len(run_without_httpx(script)) == 13
 
 
 def test_importing_the_client_imports_no_http_library() -> None:

@@ -144,7 +144,8 @@ if TYPE_CHECKING:
     from benchmarks.judge.reply_cache import ReplyCache
     from benchmarks.judge.retries import RetryBudget, RetryPolicy
     from benchmarks.judge.slots import Slots
-    from benchmarks.judge.transports import Transport, httpx_available, open_transport
+    from benchmarks.judge.transport_choice import httpx_available, open_transport
+    from benchmarks.judge.transports import Transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import UNKNOWN, Usage, unstated
     from benchmarks.judge.votes import VotingClient
@@ -213,7 +214,8 @@ else:
             "reply_cache": ["ReplyCache"],
             "retries": ["RetryBudget", "RetryPolicy"],
             "slots": ["Slots"],
-            "transports": ["Transport", "httpx_available", "open_transport"],
+            "transport_choice": ["httpx_available", "open_transport"],
+            "transports": ["Transport"],
             "trials": ["PairTerms"],
             "usage": ["UNKNOWN", "Usage", "unstated"],
             "votes": ["VotingClient"],

@@ -26,7 +26,8 @@ from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.pricing import Price
 from benchmarks.judge.prompts import Prompt, load_prompt
 from benchmarks.judge.protocols import protocol_named
-from benchmarks.judge.transports import HttpReply, Transport, open_transport
+from benchmarks.judge.transport_choice import open_transport
+from benchmarks.judge.transports import HttpReply, Transport
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark

@@ -13,11 +13,11 @@ from servers import HOST, RawServer, http_reply, saying
 from simulators import PAIRS, QUICK, SimulatorThread, question
 
 from benchmarks.judge.attempts import Outcome
+from benchmarks.judge.httpx_transport import HttpxTransport
 from benchmarks.judge.pipeline import asks_of, judge_all
 from benchmarks.judge.pricing import CostLimit, Price
 from benchmarks.judge.prompts import Prompt
 from benchmarks.judge.retries import RetryPolicy
-from benchmarks.judge.transports import HttpxTransport
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf.proofs_judge import KINDS, kind_of_endpoint
 from benchmarks.simulator.simulation import GONE

@@ -15,18 +15,29 @@ from pathlib import Path
 import pytest
 from servers import HOST, RawServer, dripping, http_reply, saying, silent, unused_port
 
+from benchmarks.judge.aiohttp_transport import AiohttpTransport
 from benchmarks.judge.failures import JudgeError
-from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, HttpxTransport, Transport, UrllibTransport
+from benchmarks.judge.httpx_transport import HttpxTransport
+from benchmarks.judge.transport_choice import open_transport
+from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
+from benchmarks.judge.urllib_transport import UrllibTransport
 from kimera.errors import UserError
 
 Opener = Callable[[], Transport]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["httpx", "urllib"])
+OPENERS: dict[str, Opener] = {
+    "aiohttp": lambda: AiohttpTransport(1),
+    "httpx": lambda: HttpxTransport(1),
+    "urllib": UrllibTransport,
+}
+
+
+@pytest.fixture(params=OPENERS)
 def opener(request: pytest.FixtureRequest) -> Opener:
     """Opens the transport under test; to be called inside an event loop."""
-    return (lambda: HttpxTransport(1)) if request.param == "httpx" else UrllibTransport
+    return OPENERS[request.param]
 
 
 def post(opener: Opener, url: str, body: bytes = b"{}", timeout_s: float = 20, times: int = 1) -> HttpReply:
@@ -95,15 +106,15 @@ def test_a_silent_server_is_a_time_out(opener: Opener) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("transport", ["HttpxTransport(1)", "UrllibTransport()"])
+@pytest.mark.parametrize("transport", ["aiohttp", "httpx", "urllib"])
 def test_a_program_ends_although_a_server_drips_for_ever(transport: str) -> None:
     script = f"""
         import asyncio, sys
-        from benchmarks.judge.transports import *
+        from benchmarks.judge.{transport}_transport import {transport.capitalize()}Transport
         from benchmarks.judge.failures import JudgeError
 
         async def main():
-            transport = {transport}
+            transport = {transport.capitalize()}Transport({"" if transport == "urllib" else 1})
             try:
                 await transport.post(sys.argv[1], {{}}, b"", 0.2)
             except JudgeError as error:
@@ -212,14 +223,15 @@ def test_a_handshake_that_is_cut_off_is_a_connection_error(opener: Opener) -> No
         assert failure(opener, f"https://{HOST}:{listener.getsockname()[1]}/v1").kind == "connection"
 
 
-def test_httpx_keeps_connections_and_opens_no_more_than_it_may() -> None:
+@pytest.mark.parametrize("kind", [AiohttpTransport, HttpxTransport])
+def test_connections_are_kept_and_no_more_are_opened_than_may_be(kind: Callable[[int], Transport]) -> None:
     def talk_on(server: RawServer, connection: socket.socket) -> None:
         connection.sendall(http_reply(200, b"ok"))
         while server.read_request(connection):
             connection.sendall(http_reply(200, b"ok"))
 
     async def run(url: str) -> list[HttpReply]:
-        transport = HttpxTransport(3)
+        transport = kind(3)
         try:
             return [
                 reply
@@ -243,14 +255,15 @@ def test_a_netrc_adds_nothing_to_a_request(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("NETRC", str(netrc))
     with RawServer(saying(http_reply(200, b"from the proxy"))) as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
-        assert post(lambda: HttpxTransport(1), "http://judge.example/v1").body == b"from the proxy"
+        assert post(lambda: open_transport(1), "http://judge.example/v1").body == b"from the proxy"
         monkeypatch.setenv("no_proxy", "judge.example")
-        assert failure(lambda: HttpxTransport(1), "http://judge.example/v1").kind == "connection"
+        assert failure(lambda: open_transport(1), "http://judge.example/v1").kind == "connection"
     assert len(proxy.requests) == 1
     assert b"sk-secret" in proxy.requests[0]
 
 
 def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
-    with pytest.raises(UserError, match="SSL_CERT_FILE"):
-        HttpxTransport(1)
+    for kind in (AiohttpTransport, HttpxTransport):
+        with pytest.raises(UserError, match="SSL_CERT_FILE"):
+            kind(1)

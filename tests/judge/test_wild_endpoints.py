@@ -16,7 +16,8 @@ import pytest
 from servers import HOST, Asked, Canned, ScriptedJudge, completion, error, verdict
 
 from benchmarks.judge.retries import RetryPolicy
-from benchmarks.judge.transports import HttpReply, UrllibTransport
+from benchmarks.judge.transports import HttpReply
+from benchmarks.judge.urllib_transport import UrllibTransport
 from benchmarks.openai_async import AsyncOpenAIClient, run_async_benchmark
 from kimera.pairs import Failure
 
