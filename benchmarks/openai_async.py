@@ -242,7 +242,8 @@ class AsyncOpenAIClient:
         )
         terms = PairTerms()
         try:
-            return replace(await self._ask(asking, sample, terms), batched=tuple(terms.batched))
+            outcome = await self._ask(asking, sample, terms)
+            return replace(outcome, batched=terms.batched) if terms.batched else outcome
         except InterruptedAskingError:
             if not asking.attempts or self.batch:  # what a batch brought is in its ledger
                 raise

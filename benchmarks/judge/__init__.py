@@ -21,6 +21,7 @@ __all__ = [
     "REASONING_LAST",
     "SIMULATED_FINGERPRINT",
     "START",
+    "TOKENS",
     "UNKNOWN",
     "AdaptiveLimit",
     "Api",
@@ -147,7 +148,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transport_choice import httpx_available, open_transport
     from benchmarks.judge.transports import Transport
     from benchmarks.judge.trials import PairTerms
-    from benchmarks.judge.usage import UNKNOWN, Usage, unstated
+    from benchmarks.judge.usage import TOKENS, UNKNOWN, Usage, unstated
     from benchmarks.judge.votes import VotingClient
 else:
     __getattr__ = at_first_use(
@@ -217,7 +218,7 @@ else:
             "transport_choice": ["httpx_available", "open_transport"],
             "transports": ["Transport"],
             "trials": ["PairTerms"],
-            "usage": ["UNKNOWN", "Usage", "unstated"],
+            "usage": ["TOKENS", "UNKNOWN", "Usage", "unstated"],
             "votes": ["VotingClient"],
         },
     )

@@ -163,12 +163,19 @@ class Endpoint:
             raise internal_error(error, self.redact, status=200) from error
         finally:
             self.adaptation.note_reply()
-        return replace(
-            completion,
-            text=self._secrets.out_of_reply(completion.text),
-            refusal=self.redact(completion.refusal),
-            system_fingerprint=self.redact(completion.system_fingerprint),
-        )
+        return self._without_secrets(completion)
+
+    def _without_secrets(self, completion: Completion) -> Completion:
+        """The same where there are none, which is nearly always: a copy costs as much as looking."""
+        text = self._secrets.out_of_reply(completion.text)
+        refusal, fingerprint = self.redact(completion.refusal), self.redact(completion.system_fingerprint)
+        if (text, refusal, fingerprint) == (
+            completion.text,
+            completion.refusal,
+            completion.system_fingerprint,
+        ):
+            return completion
+        return replace(completion, text=text, refusal=refusal, system_fingerprint=fingerprint)
 
     async def _send(self, transport: Transport, request: Request, turn: Turn) -> Completion:
         reply = await self._post(transport, request.body, turn)
@@ -285,7 +292,7 @@ class Endpoint:
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status
-        return replace(reply, status=status, body=self._secrets.out_of_body(reply.body))
+        return HttpReply(status, reply.headers, self._secrets.out_of_body(reply.body), reply.name)
 
     def clean(self, body: bytes) -> bytes:
         """A reply's body without them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Of both together; unknown where one of them is."""
+        if None not in (mine := self.as_tuple()) and None not in (theirs := other.as_tuple()):
+            return Usage(*map(operator.add, mine, theirs))
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(None if a is None or b is None else a + b for a, b in pairs))
 
@@ -26,6 +29,8 @@ class Usage:
 
     def filled(self, other: Usage) -> Usage:
         """With the numbers of `other` where these are unknown."""
+        if None not in self.as_tuple():
+            return self
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(other if own is None else own for own, other in pairs))
 
@@ -41,6 +46,7 @@ class Usage:
         return self.prompt, self.completion, self.cached, self.reasoning
 
 
+MAX_COUNT = 2**40
 TOKENS = ("prompt", "completion", "cached", "reasoning")
 UNKNOWN = Usage(None, None, None, None)
 
@@ -52,11 +58,13 @@ def unstated(status: int | None) -> Usage:
 
 def whole_number(value: Any) -> int | None:
     """A count, however it is written; None for what is none."""
+    if type(value) is int and 0 <= value < MAX_COUNT:  # as nearly always
+        return value
     if isinstance(value, str) and len(value) < 20 and value.strip().isascii():
         try:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_COUNT:
         return None
     return int(value) if value == int(value) else None

@@ -23,6 +23,7 @@ FORMAT = 1
 SYNC_EVERY_S = 1.0
 VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
 Record = dict[str, Any]
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))  # json.dumps would make one each time
 
 
 class Journal:
@@ -46,7 +47,7 @@ class Journal:
 
     def append(self, record: Record) -> int:
         """Writes one line and gives its offset. It raises OSError where the disk takes no more."""
-        line = json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        line = _ENCODER.encode(record).encode() + b"\n"
         offset = self._end
         try:
             written = os.write(self._file, line)

@@ -14,7 +14,16 @@ import numpy as np
 from benchmarks.cascade import sides_in, with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
-from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
+from benchmarks.judge import (
+    SIMULATED_FINGERPRINT,
+    TOKENS,
+    UNKNOWN,
+    Price,
+    Usage,
+    in_dollars,
+    is_local,
+    unstated,
+)
 from benchmarks.runs.journal import JournalReader, Record, result_of
 from benchmarks.runs.run_result import RunResult
 from benchmarks.runs.stage_counts import StageCounts
@@ -167,20 +176,23 @@ class Outcomes:
         self.classes[index] = NO_CLASS if name is None else RELATIONS.index(name)
 
     def _note_cost(self, index: int, record: Record) -> None:
+        counted = [0] * len(TOKENS)
         for attempt in record.get("attempts", ()):
             if attempt[2]:
                 self.attempt_errors[attempt[2]] += 1
             self.attempts += 1
             self.busy_s += attempt[0] / 1000
             usage = _usage_of(attempt)
-            self.usage += usage.filled(Usage())
-            row = self.tokens_of_pair[index]
-            for column, tokens in enumerate(usage.as_tuple()[: len(row)]):
-                row[column] += np.uint64(tokens or 0)
             self.maybe_billed += not usage.is_known
-            if attempt[1] == 200:
-                self.replies += 1
-                self.uncounted.update(name for name, count in usage.as_dict().items() if count is None)
+            self.replies += attempt[1] == 200
+            for place, tokens in enumerate(usage.as_tuple()):
+                counted[place] += tokens or 0
+                if tokens is None and attempt[1] == 200:
+                    self.uncounted[TOKENS[place]] += 1
+        if any(counted):
+            self.usage += Usage(*counted)
+            of_pair = self.tokens_of_pair[index]
+            of_pair += np.array(counted[: of_pair.size], dtype=np.uint64)
         self.from_cache += bool(record.get("from_cache"))
         self.batched.update(record.get("batched", ()))
         self.stated_dollars[index] = record.get("dollars", np.nan)
