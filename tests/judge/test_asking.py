@@ -11,7 +11,7 @@ from servers import Canned, completion, verdict
 
 from benchmarks.judge.asking import MAX_REPAIRS, Asking
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.failures import FATAL, RETRIED, JudgeError
+from benchmarks.judge.failures import FATAL, RETRIED, JudgeError, kind_of
 from benchmarks.judge.protocols.chat_completions import read_completion
 from benchmarks.judge.retries import RetryPolicy
 from benchmarks.judge.usage import Usage
@@ -84,7 +84,7 @@ def test_a_fault_is_retried_until_the_policy_gives_up(kind: str) -> None:
     attempts = 1
     while pair.note(JudgeError(kind, "again"), 1.0) is not None:
         attempts += 1
-    assert attempts == (21 if kind == "rate_limited" else 6)
+    assert attempts == (21 if kind_of(kind).is_limit else 6)
     assert pair.outcome.result == Failure(kind, "again", 0.0)
     assert [attempt.error for attempt in pair.outcome.attempts] == [kind] * attempts
 
