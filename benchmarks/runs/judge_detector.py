@@ -102,7 +102,6 @@ class JudgeDetector:
         first = next((chosen for chosen in rounds if (recorder.variants[chosen] < 0).any()), None)
         if first is None:
             return None
-        recorder.begin(mode=self._client.mode, asked=self._asked)
         return asyncio.run(self._run(dataset, recorder, chain([first], rounds), quiet))
 
     def _rounds(
@@ -176,7 +175,8 @@ class JudgeDetector:
                     say=_say_nothing if quiet else partial(_tell, self._name),
                     on_state=bar.set_postfix_str,
                 )
-            async with self._client as client:
+            async with self._client as client:  # modules and certificates are loaded before the clock starts
+                recorder.begin(mode=client.mode, asked=self._asked)
                 _keep_limit_changes(client, recorder)
                 if not quiet:
                     client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
