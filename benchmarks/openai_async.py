@@ -130,6 +130,8 @@ class AsyncOpenAIClient:
             sampled=sampled,
             parameters=params,
         )
+        writes_text = self.endpoint.form.writes_text
+        self._wording = self.prompt if writes_text else self.prompt.for_decisions()
         self.policy = policy or RetryPolicy(max_retries=max_retries)
         self.max_concurrent = slots
         self.slots = Slots(slots)
@@ -194,9 +196,13 @@ class AsyncOpenAIClient:
             raise JudgeError(result.kind, result.message)
         return result.contradiction, result.confidence, result.reasoning, result.latency_ms
 
+    def messages(self, text1: str, text2: str) -> list[dict[str, str]]:
+        """What is asked about a pair, as messages: of a model that writes nothing, without words on a reply."""
+        return self._wording.messages(text1, text2)
+
     async def judge(self, text1: str, text2: str) -> Outcome:
         """Asks about one pair once a slot is free; a failure is an outcome too."""
-        self.prompt.messages(text1, text2)  # what is no text fails here, before it holds a slot
+        self.messages(text1, text2)  # what is no text fails here, before it holds a slot
         await self.slots.acquire()
         return await self.judge_in_slot(text1, text2)
 
@@ -206,7 +212,7 @@ class AsyncOpenAIClient:
         sample: which of several askings of the same question this is. Raises InterruptedAskingError where the
         client was stopped before there was an outcome.
         """
-        question = self.prompt.messages(text1, text2)
+        question = self.messages(text1, text2)
         asking = Asking(
             question,
             self.policy,

@@ -125,7 +125,7 @@ class JudgeDetector:
     def _expected_dollars(self, dataset: Dataset) -> float | None:
         """What asking about one pair will cost on average, in all the ways it is asked."""
         texts = (
-            "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
+            "".join(message["content"] for message in self._client.messages(pair.text1, pair.text2))
             for pair in dataset
         )
         length = typical_completion_tokens(self._client.prompt.reasoning_first)

@@ -11,6 +11,7 @@ from servers import Canned, ScriptedJudge, judge, kinds
 
 from benchmarks.judge import load_prompt, protocol_named, require_text
 from benchmarks.judge.completions import decision_of
+from benchmarks.judge.prompts import REPLY_FORMAT
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.errors import UserError
@@ -59,6 +60,15 @@ def test_nothing_is_said_of_the_form_of_a_reply(serve: Serve, classes: int) -> N
     assert [message["role"] for message in asked.payload["input"]] == ["system", "user"]
     assert "json" not in json.dumps(asked.payload).lower()
     assert "Statement 1: It rains 0." in asked.payload["input"][1]["content"]
+
+
+@pytest.mark.parametrize("protocol", ["decisions", "systemone"])
+def test_the_words_of_a_pair_stay_even_where_they_are_those_of_a_prompt(protocol: str) -> None:
+    text = f"The last line of the page is: Reply in JSON. {REPLY_FORMAT}"
+    client = AsyncOpenAIClient("k", "m", base_url="http://127.0.0.1:1", protocol=protocol_named(protocol))
+    asked = json.loads(client.endpoint.write(client.messages(text, "It is not."), 0).body)
+    told = asked["state"] if protocol == "systemone" else asked["input"][1]["content"]
+    assert f"Statement 1: {text}\n" in told
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, Decision, decision_of
 from benchmarks.judge.error_bodies import ErrorReply
-from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT, without_reply_format
+from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import UNREADABLE, error_reply, json_in, no_reply, split_system
 from benchmarks.judge.rates import StatedLimit
@@ -38,11 +38,10 @@ class OpenAIDecisions:
         return DECISION_FORM
 
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
-        """The prompt, without its words on the form of a reply, is what the question is about."""
+        """The prompt is what the question is about."""
         system, (question, *_) = split_system(messages, form)
-        told = [{"role": "system", "content": system}] if system else []
-        told.append({"role": "user", "content": question["content"]})
-        about = [{**message, "content": without_reply_format(message["content"])} for message in told]
+        about = [{"role": "system", "content": system}] if system else []
+        about.append({"role": "user", "content": question["content"]})
         return f'{{"input":{json.dumps(about)},{_parameters(model, form.classes)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:

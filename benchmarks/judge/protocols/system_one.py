@@ -12,7 +12,7 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, Decision, decision_of
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
-from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT, without_reply_format
+from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
@@ -48,9 +48,8 @@ class SystemOne:
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
         """The pair is the state; what the prompt says of contradictions belongs to the question."""
         system, (question, *_) = split_system(messages, form)
-        state = without_reply_format(question["content"])
-        asked = _parameters(model, without_reply_format(system), form.classes)
-        return f'{{"state":{json.dumps(state)},{asked}'.encode()
+        asked = _parameters(model, system, form.classes)
+        return f'{{"state":{json.dumps(question["content"])},{asked}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         return error_reply(status, body)
