@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.judge.redaction import is_credential
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _RESERVED = {
     **dict.fromkeys(("logprobs", "include", "generationconfig.responselogprobs"), "--logprobs asks for them"),
     **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
     **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
-    **dict.fromkeys(("apikey", "key", "authorization", "token", "secret", "password"), _KEY),
 }
 _LIMITS = {"maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "numpredict"}
 
@@ -120,6 +120,7 @@ def require_allowed(given: Mapping[str, Any]) -> None:
 
 def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
     """Why what is given is not taken."""
+    yield from (f"{name} cannot be given: {_KEY}" for name in _names_in(given) if is_credential(name))
     for path, value in leaves(given):
         name, names = ".".join(path), [_normal(part) for part in path]
         starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
@@ -129,6 +130,17 @@ def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
         is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
         if names[-1] in _LIMITS and not is_whole:
             yield f"{name} takes a whole number above 0, not {value!r}"
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """Of all members, those of objects within lists among them."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            yield str(name)
+            yield from _names_in(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _names_in(member)
 
 
 def _put(whole: dict[str, Any], one: Parameter) -> None:

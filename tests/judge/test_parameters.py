@@ -94,7 +94,6 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
         ("output_config=low", "give output_config.NAME=VALUE"),
         ("questions=[]", "the question is that of --prompt"),
         ("logprobs=true", "--logprobs"),
-        ("api_key=sk-1", "--header"),
         ("max_tokens=many", "whole number above 0"),
         ("top_p", "not of the form NAME=VALUE"),
         ("a..b=1", "not of the form NAME=VALUE"),
@@ -104,6 +103,29 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
 def test_what_would_break_the_run_is_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=says):
         parameter(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api_key=sk-1",
+        "extra_headers.authorization=Bearer sk-1",
+        "provider.apiKey=sk-1",
+        'data_sources=[{"parameters": {"authentication": {"type": "api_key", "key": "sk-1"}}}]',
+        'data_sources=[{"parameters": {"authentication": {"access_token": "sk-1"}}}]',
+        "store.connection_string=sk-1",
+        "azure.client_secret=sk-1",
+    ],
+)
+def test_a_key_is_refused_wherever_it_stands_and_not_quoted(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="a key does not belong in settings") as refused:
+        parameter(text)
+    assert "sk-1" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["prompt_cache_key", "max_tokens", "thinking.budget_tokens", "eos_token", "monkey"])
+def test_what_only_sounds_like_a_key_is_taken(name: str) -> None:
+    assert parameter(f"{name}=5") == f"{name}=5"
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
