@@ -43,7 +43,6 @@ _RESERVED = {
     **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
     **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
 }
-_LIMITS = {"maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "numpredict"}
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,11 @@ def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
     """Why what is given is not taken."""
     yield from (f"{name} cannot be given: {_KEY}" for name in _names_in(given) if is_credential(name))
     for path, value in leaves(given):
-        name, names = ".".join(path), [_normal(part) for part in path]
+        name, names = ".".join(path), _normal_path(path)
         starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
         yield from (f"{name} cannot be given: {_RESERVED[start]}" for start in starts if start in _RESERVED)
         if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in _RESERVED):
             yield f"{name} cannot be given as a whole, since Kimera sets a part of it; give {name}.NAME=VALUE"
-        is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
-        if names[-1] in _LIMITS and not is_whole:
-            yield f"{name} takes a whole number above 0, not {value!r}"
 
 
 def _names_in(value: Any) -> Iterator[str]:
@@ -194,12 +190,27 @@ def _normal(name: str) -> str:
 
 
 def form_beside(form: RequestForm, given: Mapping[str, Any]) -> RequestForm:
-    """The form without what is given anyway: no default of ours beside it, and no limit of ours."""
-    values = {_normal(path[-1]): value for path, value in leaves(given)}
-    optional = tuple(item for item in form.optional if _normal(item[0]) not in values)
-    limit = next((values[name] for name in values if name in _LIMITS), 0)
-    limited: dict[str, Any] = {"limit_parameters": ("",), "given_limit": limit} if limit else {}
-    return replace(form, optional=optional, **limited)
+    """The form without what is given anyway: no default of ours beside it, and no limit of ours.
+
+    Raises UserError for a limit that is none.
+    """
+    values = {_normal_path(path): value for path, value in leaves(given)}
+
+    def path_of(name: str) -> tuple[str, ...]:
+        return _normal_path((*form.parameters_in, name))
+
+    form = replace(form, optional=tuple(item for item in form.optional if path_of(item[0]) not in values))
+    for name in filter(None, form.limit_parameters):
+        if path_of(name) in values:
+            limit = values[path_of(name)]
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0:
+                raise UserError(f"--param {name} takes a whole number above 0, not {limit!r}")
+            return replace(form, limit_parameters=("",), given_limit=limit)
+    return form
+
+
+def _normal_path(path: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(_normal, path))
 
 
 def written_into(body: bytes, given: Mapping[str, Any]) -> bytes:

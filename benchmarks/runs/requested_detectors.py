@@ -22,6 +22,7 @@ from benchmarks.judge import (
     Prompt,
     RateLimits,
     ReplyCache,
+    form_beside,
     httpx_available,
     load_prompt,
     parameters_for,
@@ -103,7 +104,7 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
     for model in judges:  # what makes no sense is refused before anything is asked
-        parameters_for(settings.params, model, judges)
+        form_beside(protocol.first_form(logprobs=False), parameters_for(settings.params, model, judges))
     if judges:
         require_text(
             protocol,

@@ -94,7 +94,6 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
         ("output_config=low", "give output_config.NAME=VALUE"),
         ("questions=[]", "the question is that of --prompt"),
         ("logprobs=true", "--logprobs"),
-        ("max_tokens=many", "whole number above 0"),
         ("top_p", "not of the form NAME=VALUE"),
         ("a..b=1", "not of the form NAME=VALUE"),
         ("=1", "not of the form NAME=VALUE"),
@@ -155,6 +154,30 @@ def test_what_is_given_stands_in_place_of_our_own_default() -> None:
     assert "temperature" not in dict(form.optional), "what is given is none of ours, to be left out"
     assert form.max_billed_tokens == 300
     assert form.after_truncation() is None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "limit", "other"),
+    [
+        ("chat-completions", "max_tokens", "reasoning.max_tokens"),
+        ("responses", "max_output_tokens", "max_tokens"),
+        ("anthropic", "max_tokens", "fallback.max_tokens"),
+        ("gemini", "generation_config.max_output_tokens", "maxOutputTokens"),
+    ],
+)
+def test_only_the_limit_of_the_api_takes_the_place_of_ours(protocol: str, limit: str, other: str) -> None:
+    first = protocol_named(protocol).first_form(logprobs=False)
+    assert form_beside(first, of(f"{limit}=300")).max_billed_tokens == 300
+    beside = form_beside(first, of(f"{other}=2000"))
+    assert (beside.limit_parameter, beside.given_limit) == (first.limit_parameter, 0)
+    with pytest.raises(UserError, match="takes a whole number above 0, not 'many'"):
+        form_beside(first, of(f"{limit}=many"))
+
+
+def test_a_default_is_left_out_only_beside_one_of_its_place() -> None:
+    first = protocol_named("gemini").first_form(logprobs=False)
+    assert form_beside(first, of("temperature=1")) == first
+    assert "temperature" not in dict(form_beside(first, of("generationConfig.temperature=1")).optional)
 
 
 def test_each_request_carries_it(serve: Serve) -> None:

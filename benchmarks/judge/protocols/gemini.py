@@ -36,6 +36,7 @@ _FIRST = RequestForm(
     limit_parameters=("maxOutputTokens", ""),
     optional=(("temperature", 0), ("seed", 0)),
     says_stream=False,
+    parameters_in=("generationConfig",),
 )
 _ROLES = {"assistant": "model"}
 _WITHHELD = {"MODEL_ARMOR", "ESCALATION"}  # beside those whose name says so
