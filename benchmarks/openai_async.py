@@ -197,7 +197,7 @@ class AsyncOpenAIClient:
         return result.contradiction, result.confidence, result.reasoning, result.latency_ms
 
     def messages(self, text1: str, text2: str) -> list[dict[str, str]]:
-        """What is asked about a pair, as messages: of a model that writes nothing, without words on a reply."""
+        """What is asked about a pair; where nothing is written in reply, without words on its form."""
         return self._wording.messages(text1, text2)
 
     async def judge(self, text1: str, text2: str) -> Outcome:

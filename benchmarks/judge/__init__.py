@@ -45,9 +45,9 @@ __all__ = [
     "Transport",
     "Turn",
     "Usage",
-    "VotingClient",
     "asks_of",
     "billed_usage",
+    "decided",
     "estimate",
     "examples_of",
     "form_beside",
@@ -133,7 +133,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transports import Transport, httpx_available, open_transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import UNKNOWN, Usage, unstated
-    from benchmarks.judge.votes import VotingClient
+    from benchmarks.judge.votes import decided
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -194,6 +194,6 @@ else:
             "transports": ["Transport", "httpx_available", "open_transport"],
             "trials": ["PairTerms"],
             "usage": ["UNKNOWN", "Usage", "unstated"],
-            "votes": ["VotingClient"],
+            "votes": ["decided"],
         },
     )

@@ -170,9 +170,7 @@ class Prompt:
 
         They are taken out of the template, since a pair may hold the same words as its own.
         """
-        return replace(
-            self, system=without_reply_format(self.system), user=without_reply_format(self.user)
-        )
+        return replace(self, system=without_reply_format(self.system), user=without_reply_format(self.user))
 
 
 def reply_format(classes: int, reasoning_first: bool = False) -> str:

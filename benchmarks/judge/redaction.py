@@ -65,7 +65,7 @@ def _whole_words(secrets: list[str]) -> re.Pattern[str] | None:
 
 
 def is_credential(parameter: str) -> bool:
-    """Whether a parameter of this name holds a key: "encoded_api_key" does, and "prompt_cache_key" does not."""
+    """Whether a parameter of this name holds a key: "encoded_api_key" does, "prompt_cache_key" does not."""
     return bool(_CREDENTIAL_PARAMETER.search(in_words(parameter)))
 
 

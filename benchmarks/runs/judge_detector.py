@@ -22,7 +22,6 @@ from benchmarks.judge import (
     Ask,
     Outcome,
     Price,
-    VotingClient,
     asks_of,
     estimate,
     judge_all,
@@ -162,8 +161,8 @@ class JudgeDetector:
         with progress_bar(title, 0, quiet=quiet) as bar:
 
             def record(ask: Ask, outcome: Outcome) -> None:
-                recorder.record_outcome(ask, outcome)
-                bar.update()
+                if recorder.record_outcome(ask, outcome):
+                    bar.update()
 
             async with self._client as client:
                 _keep_limit_changes(client, recorder)
@@ -191,12 +190,11 @@ class JudgeDetector:
     ) -> None:
         options = self._options
 
-        def wanted(index: int, variant: int) -> bool:
-            return bool(chosen[index]) and recorder.wants(index, variant)
+        def wanted(ask: Ask) -> bool:
+            return bool(chosen[ask.index]) and recorder.wants(ask.index, ask.variant, ask.vote)
 
-        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
-        client = VotingClient(self._client, options.votes) if options.votes else self._client
-        await judge_all(client, asks, record, options.max_error_rate)
+        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted, options.votes or 1)
+        await judge_all(self._client, asks, record, options.max_error_rate)
 
 
 def _tell_learnt(name: str, learnt: str) -> None:

@@ -16,6 +16,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import SIMULATED_FINGERPRINT, UNKNOWN, Price, Usage, in_dollars, is_local, unstated
 from benchmarks.runs.journal import JournalReader, Record, result_of
+from benchmarks.runs.open_votes import OpenVotes
 from benchmarks.runs.run_result import RunResult
 from benchmarks.runs.stage_counts import StageCounts
 from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
@@ -38,6 +39,7 @@ class Outcomes:
     info: what the detector is, as it described itself last. about: the journal's last line on that, if any.
     sampled: of a cascade's dear side, how many pairs it was asked about as a random sample.
     found_in: how many replies stood elsewhere than in the message's content, by where.
+    open_votes: where several askings decide together, those on pairs that have no verdict.
     stages: of a chain, which pairs came to which of its stages.
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
@@ -78,6 +80,7 @@ class Outcomes:
         self.attempt_errors: Counter[str] = Counter()
         self.from_cache = 0
         self.tells_classes = False
+        self.open_votes = OpenVotes()
         self.stages = StageCounts(size)
         self.passes: list[Record] = []
         self.limit_changes: list[tuple[float, int, str]] = []
@@ -102,9 +105,9 @@ class Outcomes:
         """Seconds from the beginning of each pass to its last outcome, added up."""
         return self._earlier_s + self._last_s
 
-    def wants(self, index: int, variant: int = 0) -> bool:
+    def wants(self, index: int, variant: int = 0, vote: int = 0) -> bool:
         """Whether this has no verdict yet: it was never asked, or failed."""
-        return bool(self.variants[index, variant] < 0)
+        return bool(self.variants[index, variant] < 0) and not self.open_votes.has(index, variant, vote)
 
     def take(self, offset: int, record: Record) -> None:
         """Takes a line of the journal, which stands at this offset, into account."""
@@ -137,6 +140,11 @@ class Outcomes:
         index, variant = record["index"], record.get("variant", 0)
         self._last_s = max(self._last_s, record["s"])
         self._note_cost(index, record)
+        if "vote" in record:
+            self.open_votes.note(record, result)
+            return
+        if isinstance(result, Verdict):
+            self.open_votes.drop(index, variant)
         self.variants[index, variant] = result.contradiction if isinstance(result, Verdict) else FAILED
         if variant:
             return

@@ -122,7 +122,9 @@ def test_a_key_is_refused_wherever_it_stands_and_not_quoted(text: str) -> None:
     assert "sk-1" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["prompt_cache_key", "max_tokens", "thinking.budget_tokens", "eos_token", "monkey"])
+@pytest.mark.parametrize(
+    "name", ["prompt_cache_key", "max_tokens", "thinking.budget_tokens", "eos_token", "monkey"]
+)
 def test_what_only_sounds_like_a_key_is_taken(name: str) -> None:
     assert parameter(f"{name}=5") == f"{name}=5"
 
