@@ -57,6 +57,7 @@ __all__ = [
     "is_local",
     "judge_all",
     "kind_of",
+    "leaves",
     "load_prompt",
     "open_transport",
     "parameter",
@@ -65,6 +66,7 @@ __all__ = [
     "price_of",
     "protocol_at",
     "protocol_named",
+    "repriced_by",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -93,7 +95,8 @@ if TYPE_CHECKING:
     )
     from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
-    from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
+    from benchmarks.judge.parameter_rules import repriced_by
+    from benchmarks.judge.parameters import form_beside, leaves, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -154,7 +157,8 @@ else:
             ],
             "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
-            "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
+            "parameter_rules": ["repriced_by"],
+            "parameters": ["form_beside", "leaves", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",

@@ -89,7 +89,7 @@ class Endpoint:
         self.timeout_s = timeout_s
         self.protocol = protocol
         self.parameters = dict(parameters or {})
-        require_allowed(self.parameters)
+        require_allowed(self.parameters, protocol.rules)
         self._given = [path for path, _ in leaves(self.parameters)]
         self._fields = field_pattern(self._given)
         first = protocol.first_form(logprobs=logprobs)

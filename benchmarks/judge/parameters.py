@@ -8,41 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.judge.parameter_rules import ParameterRules, normal
 from benchmarks.judge.redaction import is_credential
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.judge.request_form import RequestForm
 
-_QUESTION = "the question is that of --prompt"
-_FORMAT = "replies are read by their format, which Kimera sets"
-_ONE = "one reply to a request is read; --repeat asks several times"
-_TOOLS = "a judge calls no tools"
-_ALONE = "each pair is asked about by itself"
 _KEY = "a key does not belong in settings, which are written down; set its variable, or give --header"
-# By their normalised names; a dot leads into an object.
-_RESERVED = {
-    **dict.fromkeys(("messages", "input", "prompt", "system", "instructions", "contents"), _QUESTION),
-    **dict.fromkeys(("systeminstruction", "questions", "state"), _QUESTION),
-    "model": "--model names it",
-    **dict.fromkeys(("stream", "streamoptions"), "replies are read whole"),
-    **dict.fromkeys(("n", "bestof", "candidatecount", "generationconfig.candidatecount"), _ONE),
-    **dict.fromkeys(
-        ("responseformat", "format", "text.format", "outputformat", "outputconfig.format"), _FORMAT
-    ),
-    **dict.fromkeys(("guidedjson", "guidedregex", "guidedchoice", "guidedgrammar", "grammar"), _FORMAT),
-    **dict.fromkeys(("jsonschema", "structuredoutputs", "modalities", "audio", "echo"), _FORMAT),
-    **dict.fromkeys(
-        (
-            f"generationconfig.response{part}"
-            for part in ("schema", "jsonschema", "format", "mimetype", "modalities")
-        ),
-        _FORMAT,
-    ),
-    **dict.fromkeys(("logprobs", "include", "generationconfig.responselogprobs"), "--logprobs asks for them"),
-    **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
-    **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
-}
 
 
 @dataclass(frozen=True)
@@ -64,11 +37,13 @@ def parameter(text: str) -> str:
     return text
 
 
-def parameters_for(texts: Sequence[str], model: str, models: Sequence[str]) -> dict[str, Any]:
+def parameters_for(
+    texts: Sequence[str], model: str, models: Sequence[str], rules: ParameterRules
+) -> dict[str, Any]:
     """What the requests to one model are given, as nested JSON; its own over what is given to all.
 
-    models: the judges of the run. Raises UserError for a model that is none of them, and for what contradicts
-    itself.
+    models: the judges of the run. rules: of the API's protocol. Raises UserError for a model that is none of
+    them, for what contradicts itself, and for what cannot be given.
     """
     given = [_read(text) for text in texts]
     for text, one in zip(texts, given, strict=True):
@@ -82,6 +57,7 @@ def parameters_for(texts: Sequence[str], model: str, models: Sequence[str]) -> d
         for one in (one for one in given if one.model == scope):
             _put(own, one)
         _merge(whole, own)
+    require_allowed(whole, rules)
     return whole
 
 
@@ -94,8 +70,8 @@ def _read(text: str) -> Parameter:
             f"{text!r} is not of the form NAME=VALUE or MODEL:NAME=VALUE, such as reasoning_effort=low"
         )
     read = Parameter(model.strip(), path, _value(value))
-    for reason in _reasons(_nested(path, read.value)):
-        raise argparse.ArgumentTypeError(reason)
+    for shown in _credentials_in(_nested(path, read.value)):
+        raise argparse.ArgumentTypeError(shown)
     return read
 
 
@@ -111,20 +87,23 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
-def require_allowed(given: Mapping[str, Any]) -> None:
+def require_allowed(given: Mapping[str, Any], rules: ParameterRules) -> None:
     """Raises UserError for nested parameters that a request may not be given."""
-    for reason in _reasons(given):
-        raise UserError(f"a request's parameters: {reason}")
+    for reason in (*_credentials_in(given), *_reasons(given, rules.taken)):
+        raise UserError(f"--param {reason}")
 
 
-def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
+def _credentials_in(given: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{name} cannot be given: {_KEY}" for name in _names_in(given) if is_credential(name))
+
+
+def _reasons(given: Mapping[str, Any], taken: Mapping[str, str]) -> Iterator[str]:
     """Why what is given is not taken."""
-    yield from (f"{name} cannot be given: {_KEY}" for name in _names_in(given) if is_credential(name))
     for path, value in leaves(given):
         name, names = ".".join(path), _normal_path(path)
         starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
-        yield from (f"{name} cannot be given: {_RESERVED[start]}" for start in starts if start in _RESERVED)
-        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in _RESERVED):
+        yield from (f"{name} cannot be given: {taken[start]}" for start in starts if start in taken)
+        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in taken):
             yield f"{name} cannot be given as a whole, since Kimera sets a part of it; give {name}.NAME=VALUE"
 
 
@@ -185,10 +164,6 @@ def in_words(given: Mapping[str, Any]) -> str:
     )
 
 
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
-
-
 def form_beside(form: RequestForm, given: Mapping[str, Any]) -> RequestForm:
     """The form without what is given anyway: no default of ours beside it, and no limit of ours.
 
@@ -210,7 +185,7 @@ def form_beside(form: RequestForm, given: Mapping[str, Any]) -> RequestForm:
 
 
 def _normal_path(path: Sequence[str]) -> tuple[str, ...]:
-    return tuple(map(_normal, path))
+    return tuple(map(normal, path))
 
 
 def written_into(body: bytes, given: Mapping[str, Any]) -> bytes:

@@ -24,6 +24,8 @@ from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_u
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.runs.requested_judges import price_for
+from benchmarks.settings import RunSettings
 from kimera.errors import UserError
 from kimera.pairs import Failure, Verdict
 
@@ -32,8 +34,13 @@ PROMPT = Prompt("test", "1", "", question("{text1}", "{text2}"))
 FLAGS = ["--judge-only", "--max-pairs", "3", "--no-viz", "--quiet"]
 
 
-def of(*texts: str, model: str = "m", models: tuple[str, ...] = ("m", "other")) -> dict[str, Any]:
-    return parameters_for(texts, model, models)
+def of(
+    *texts: str,
+    model: str = "m",
+    models: tuple[str, ...] = ("m", "other"),
+    protocol: str = "chat-completions",
+) -> dict[str, Any]:
+    return parameters_for(tuple(map(parameter, texts)), model, models, protocol_named(protocol).rules)
 
 
 # What is read
@@ -80,27 +87,30 @@ def test_what_contradicts_itself_is_refused(texts: list[str], says: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("protocol", "text", "says"),
     [
-        ("messages=[]", "the question is that of --prompt"),
-        ("model=gpt-5", "--model names it"),
-        ("Stream=true", "read whole"),
-        ("n=2", "--repeat"),
-        ("response_format.type=text", "read by their format"),
-        ('text={"format": {"type": "text"}}', "text.format.type cannot be given"),
-        ("generationConfig.candidateCount=2", "--repeat"),
-        ("generationConfig.response_schema={}", "read by their format"),
-        ("generationConfig=null", "give generationConfig.NAME=VALUE"),
-        ("output_config=low", "give output_config.NAME=VALUE"),
-        ("questions=[]", "the question is that of --prompt"),
-        ("logprobs=true", "--logprobs"),
-        ("top_p", "not of the form NAME=VALUE"),
-        ("a..b=1", "not of the form NAME=VALUE"),
-        ("=1", "not of the form NAME=VALUE"),
+        ("azure", "messages=[]", "the question is that of --prompt"),
+        ("chat-completions", "model=gpt-5", "--model names it"),
+        ("chat-completions", "Stream=true", "read whole"),
+        ("chat-completions", "n=2", "--repeat"),
+        ("chat-completions", "response_format.type=text", "read by their format"),
+        ("chat-completions", "logprobs=true", "--logprobs"),
+        ("responses", 'text={"format": {"type": "text"}}', "text.format.type cannot be given"),
+        ("gemini", "generationConfig.candidateCount=2", "--repeat"),
+        ("gemini", "generationConfig.response_schema={}", "read by their format"),
+        ("gemini", "generationConfig=null", "give generationConfig.NAME=VALUE"),
+        ("anthropic", "output_config=low", "give output_config.NAME=VALUE"),
+        ("decisions", "questions=[]", "the question is that of --prompt"),
     ],
 )
-def test_what_would_break_the_run_is_refused_with_the_reason(text: str, says: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match=says):
+def test_what_would_break_the_run_is_refused_with_the_reason(protocol: str, text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        of(text, protocol=protocol)
+
+
+@pytest.mark.parametrize("text", ["top_p", "a..b=1", "=1"])
+def test_what_has_no_name_or_no_value_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="not of the form NAME=VALUE"):
         parameter(text)
 
 
@@ -138,8 +148,27 @@ def test_all_that_a_protocol_writes_is_refused_or_left_out_beside_what_is_given(
     for form in (first, *first.reductions()):
         for path, value in leaves(json.loads(protocol.body(messages, "m", form))):
             if path[-1] not in known and value != {}:
-                with pytest.raises(argparse.ArgumentTypeError):
-                    parameter(f"{'.'.join(path)}={json.dumps(value)}")
+                with pytest.raises(UserError):
+                    of(f"{'.'.join(path)}={json.dumps(value)}", protocol=name)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "model", "given", "names"),
+    [
+        ("chat-completions", "gpt-4o", "service_tier=flex", "service_tier"),
+        ("anthropic", "claude-sonnet-4-5", "cache_control.type=ephemeral", "cache_control.type"),
+        ("gemini", "gemini-2.5-flash", "service_tier=priority", "service_tier"),
+    ],
+)
+def test_a_parameter_that_changes_the_price_needs_one_beside_a_limit_on_the_cost(
+    protocol: str, model: str, given: str, names: str
+) -> None:
+    run = RunSettings(protocol=protocol, models=(model,), params=(given,), max_cost=1.0)
+    url = protocol_named(protocol).api.default_base_url
+    with pytest.raises(UserError, match=f"needs the price of {model} with its {names}"):
+        price_for(run, model, url)
+    assert price_for(replace(run, price="1,2"), model, url)
+    assert price_for(replace(run, params=("top_p=1",)), model, url)
 
 
 # What is sent
@@ -169,11 +198,11 @@ def test_what_is_given_stands_in_place_of_our_own_default() -> None:
 )
 def test_only_the_limit_of_the_api_takes_the_place_of_ours(protocol: str, limit: str, other: str) -> None:
     first = protocol_named(protocol).first_form(logprobs=False)
-    assert form_beside(first, of(f"{limit}=300")).max_billed_tokens == 300
-    beside = form_beside(first, of(f"{other}=2000"))
+    assert form_beside(first, of(f"{limit}=300", protocol=protocol)).max_billed_tokens == 300
+    beside = form_beside(first, of(f"{other}=2000", protocol=protocol))
     assert (beside.limit_parameter, beside.given_limit) == (first.limit_parameter, 0)
     with pytest.raises(UserError, match="takes a whole number above 0, not 'many'"):
-        form_beside(first, of(f"{limit}=many"))
+        form_beside(first, of(f"{limit}=many", protocol=protocol))
 
 
 def test_a_default_is_left_out_only_beside_one_of_its_place() -> None:

@@ -12,6 +12,7 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, texts_in
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import FORMAT, MODEL, QUESTION, TOOLS, WHOLE, ParameterRules, taken
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -40,6 +41,20 @@ _LIMIT_HEADERS = {
 }
 
 
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "messages system",
+            WHOLE: "stream",
+            FORMAT: "output_config.format output_format",
+            TOOLS: "tools tool_choice mcp_servers",
+        }
+    ),
+    repricing=("service_tier", "speed", "inference_geo", "cache_control"),
+)
+
+
 class AnthropicMessages:
     """The ChatProtocol of Anthropic's Messages."""
 
@@ -50,6 +65,7 @@ class AnthropicMessages:
         base_url_variable="ANTHROPIC_BASE_URL",
         default_base_url="https://api.anthropic.com",
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return behind_version(base_url, "v1", "/messages")

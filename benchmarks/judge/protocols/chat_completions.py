@@ -16,6 +16,17 @@ from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in
 from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    ONE,
+    QUESTION,
+    TOOLS,
+    WHOLE,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.protocols.reply_bodies import logprobs_in
 from benchmarks.judge.rates import StatedLimit
@@ -36,6 +47,23 @@ _LIMIT_HEADERS = {
 _UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
 
 
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "messages prompt system",
+            WHOLE: "stream stream_options",
+            ONE: "n best_of",
+            FORMAT: "response_format format guided_json guided_regex guided_choice guided_grammar grammar "
+            "json_schema structured_outputs modalities audio echo",
+            LOGPROBS: "logprobs",
+            TOOLS: "tools tool_choice functions function_call",
+        }
+    ),
+    repricing=("service_tier", "web_search_options", "plugins"),
+)
+
+
 class ChatCompletions:
     """The ChatProtocol of OpenAI's chat completions."""
 
@@ -47,6 +75,7 @@ class ChatCompletions:
         default_base_url="https://api.openai.com/v1",
         base_url_hint="it usually ends in /v1",
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/chat/completions"

@@ -14,6 +14,16 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    ONE,
+    QUESTION,
+    TOOLS,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -43,6 +53,23 @@ _WITHHELD = {"MODEL_ARMOR", "ESCALATION"}  # beside those whose name says so
 _CUT = {"MAX_TOKENS", "CONTINUATION"}
 
 
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "contents systemInstruction",
+            ONE: "generationConfig.candidateCount",
+            FORMAT: "generationConfig.responseSchema generationConfig.responseJsonSchema "
+            "generationConfig.responseFormat generationConfig.responseMimeType "
+            "generationConfig.responseModalities",
+            LOGPROBS: "generationConfig.responseLogprobs",
+            TOOLS: "tools toolConfig",
+        }
+    ),
+    repricing=("serviceTier", "cachedContent"),
+)
+
+
 class Gemini:
     """The ChatProtocol of Google's generateContent."""
 
@@ -53,6 +80,7 @@ class Gemini:
         base_url_variable="GOOGLE_GEMINI_BASE_URL",
         default_base_url="https://generativelanguage.googleapis.com",
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         resource = model if "/" in model else f"models/{model}"

@@ -11,6 +11,7 @@ from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, Decision, decision_of
 from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.parameter_rules import MODEL, QUESTION, ParameterRules, taken
 from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import UNREADABLE, error_reply, json_in, no_reply, split_system
@@ -21,11 +22,15 @@ from benchmarks.judge.usage import UNKNOWN
 NAME = "contradiction"
 
 
+_RULES = ParameterRules(taken({MODEL: "model", QUESTION: "input questions"}), repricing=("service_tier",))
+
+
 class OpenAIDecisions:
     """The ChatProtocol of OpenAI's decisions."""
 
     name = "decisions"
     api: Api = CHAT_COMPLETIONS.api
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/decisions"

@@ -13,6 +13,17 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    ALONE,
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    QUESTION,
+    TOOLS,
+    WHOLE,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
@@ -37,11 +48,28 @@ _FIRST = RequestForm(
 _STATUS_OF_CODE = {"server_error": 500, "rate_limit_exceeded": 429}
 
 
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "input instructions prompt",
+            WHOLE: "stream stream_options",
+            FORMAT: "text.format response_format",
+            LOGPROBS: "include",
+            TOOLS: "tools tool_choice",
+            ALONE: "background conversation previous_response_id",
+        }
+    ),
+    repricing=("service_tier",),
+)
+
+
 class OpenAIResponses:
     """The ChatProtocol of OpenAI's Responses."""
 
     name = "responses"
     api: Api = CHAT_COMPLETIONS.api
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/responses"

@@ -12,6 +12,7 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, Decision, decision_of
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import MODEL, QUESTION, ParameterRules, taken
 from benchmarks.judge.prompts import RELATION_CHOICES, RELATION_QUESTION, STATEMENT
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import (
@@ -29,11 +30,15 @@ from benchmarks.judge.usage import UNKNOWN
 NAME = "contradiction"
 
 
+_RULES = ParameterRules(taken({MODEL: "model", QUESTION: "state questions"}))
+
+
 class SystemOne:
     """The ChatProtocol of System One: a state, questions by name, an answer to each."""
 
     name = "systemone"
     api = Api(provider="System One", key_variable="SYSTEMONE_API_KEY", base_url_variable="SYSTEMONE_BASE_URL")
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return behind_version(base_url, "v1", "/systemone")
