@@ -67,6 +67,7 @@ __all__ = [
     "protocol_at",
     "protocol_named",
     "repriced_by",
+    "request_mark",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
     from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
-    from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
+    from benchmarks.judge.endpoint import Endpoint, Request, request_mark, resolved_base_url, resolved_key
     from benchmarks.judge.failures import (
         INTERRUPTED,
         InterruptedAskingError,
@@ -147,7 +148,7 @@ else:
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
             "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
-            "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],
+            "endpoint": ["Endpoint", "Request", "request_mark", "resolved_base_url", "resolved_key"],
             "failures": [
                 "INTERRUPTED",
                 "InterruptedAskingError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import time
@@ -22,7 +24,7 @@ from benchmarks.judge.parameters import form_beside, in_words, leaves, require_a
 from benchmarks.judge.pricing import is_local
 from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
-from benchmarks.judge.redaction import Secrets, secrets_in
+from benchmarks.judge.redaction import Secrets, plain_headers, secrets_in
 from benchmarks.judge.refusals import GIVEN, Refusal, field_pattern, read_refusal
 from benchmarks.judge.reply_cache import ReplyCache, reply_key
 from benchmarks.judge.request_form import RequestForm
@@ -108,6 +110,7 @@ class Endpoint:
         usual = {name: value for name, value in protocol.headers(key).items() if name.lower() not in given}
         own = {**usual, **(headers or {})}
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
+        self._mark = request_mark(protocol, headers or {})
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
 
     def __repr__(self) -> str:
@@ -263,7 +266,8 @@ class Endpoint:
         first = self._body(messages, self._first_form, sample)
         named = self.protocol.url(self.base_url, self.model)  # some name the model there, and not in the body
         is_named = named != self.protocol.url(self.base_url, "")
-        return reply_key(named if is_named else self.base_url, first, sample)
+        address = named if is_named else self.base_url
+        return reply_key(f"{address} {self._mark}" if self._mark else address, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
         url = self.protocol.url(self.base_url, self.model)
@@ -287,6 +291,15 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """A message without the secrets of this endpoint."""
         return self._secrets.out_of_message(text)
+
+
+def request_mark(protocol: ChatProtocol, headers: Mapping[str, str]) -> str:
+    """Tells requests apart that headers have answered otherwise, such as an API's version; no key is in it.
+
+    headers: of the user's. Empty where there are none, and the API wants none.
+    """
+    told = {**plain_headers(protocol.headers("")), **plain_headers(headers)}
+    return hashlib.sha256(json.dumps(sorted(told.items())).encode()).hexdigest() if told else ""
 
 
 def resolved_base_url(base_url: str | None, protocol: ChatProtocol) -> str:

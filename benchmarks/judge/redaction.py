@@ -69,6 +69,11 @@ def is_credential(parameter: str) -> bool:
     return bool(_CREDENTIAL_PARAMETER.search(in_words(parameter)))
 
 
+def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not named like a credential, by their names in lower case."""
+    return {name.lower(): value for name, value in headers.items() if not _CREDENTIAL.search(name)}
+
+
 def secrets_in(key: str, headers: Mapping[str, str]) -> Iterator[str]:
     """The key, each header's value that shows it, and what headers hold that are named like one."""
     if key:

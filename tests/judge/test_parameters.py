@@ -16,6 +16,7 @@ from simulators import ANSWERS, PAIRS, QUICK, SimulatorThread, question
 
 from benchmarks.diff import main as diff
 from benchmarks.judge.attempts import Outcome
+from benchmarks.judge.endpoint import request_mark
 from benchmarks.judge.parameters import form_beside, leaves, parameter, parameters_for, written_into
 from benchmarks.judge.pricing import Price
 from benchmarks.judge.prompts import Prompt
@@ -308,6 +309,33 @@ def test_a_kept_reply_belongs_to_its_parameters(
     for run, given in enumerate(["top_p=0.5", "top_p=0.5", "top_p=0.6"]):
         assert main([*flags, "--param", given, "--out", str(tmp_path / str(run))]) == 0
     assert [asked.payload["top_p"] for asked in server.asked] == [0.5] * 3 + [0.6] * 3
+
+
+def test_a_kept_reply_and_a_run_belong_to_their_headers_and_no_key_does(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KIMERA_CACHE_DIR", str(tmp_path))
+    server = serve(verdict())
+    flags = [*FLAGS, "--max-pairs", "1", "--base-url", server.base_url, "--cache-replies"]
+    beta = [
+        ["--header", f"x-beta: {value}", "--header", f"x-auth: {key}"] for value, key in ("ab", "ac", "bc")
+    ]
+    for run, headers in enumerate(beta):
+        assert main([*flags, *headers, "--out", str(tmp_path / str(run))]) == 0
+    assert [asked.headers["x-beta"] for asked in server.asked] == ["a", "b"]
+    resumed = ["--resume", str(tmp_path / "0"), "--quiet", "--no-viz"]
+    assert main([*resumed, *beta[1]]) == 0
+    assert main([*resumed, *beta[2]]) == 2
+    assert "changed since this run began: request (values of --header" in capsys.readouterr().err
+
+
+def test_the_version_of_an_api_is_a_part_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    anthropic = protocol_named("anthropic")
+    assert request_mark(anthropic, {}) != request_mark(anthropic, {"Anthropic-Version": "2023-06-01"})
+    assert request_mark(CHAT_COMPLETIONS, {"x-api-key": "k"}) == request_mark(CHAT_COMPLETIONS, {}) == ""
+    azure = protocol_named("azure").url("", "")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2030-01-01")
+    assert protocol_named("azure").url("", "") != azure
 
 
 # Tokens
