@@ -193,6 +193,8 @@ class Endpoint:
         error = self._refused_parameter(refusal, request.form) or self.adaptation.note_refusal(
             refusal, request.form, request.terms
         )
+        if error_reply.usage and error_reply.usage.is_known:
+            error = error.but(usage=error_reply.usage)
         if error.kind == "refused" and self.parameters:
             error = error.but(message=f"{error.message}; sent with --param {in_words(self.parameters)}")
         if reply.status == 200:

@@ -297,9 +297,7 @@ def detectors_of(
     ]
     if settings.kimera_only:
         return detectors
-    simulator = (
-        stack.enter_context(simulated(dataset, prompt, settings.swap)) if settings.simulate else None
-    )
+    simulator = stack.enter_context(simulated(dataset, prompt, settings.swap)) if settings.simulate else None
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
     cascade = cascade_of(settings)

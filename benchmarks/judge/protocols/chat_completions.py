@@ -284,8 +284,9 @@ def error_inside(body: bytes) -> ErrorReply | None:
     error = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
     if error is None:
         return None
-    said = body_of(error)
-    return ErrorReply(said.status or status_in_words(said), said)
+    said, usage = body_of(error), _usage_in(value) if isinstance(value, dict) else None
+    status = said.status or status_in_words(said)
+    return ErrorReply(status, said, read_usage(usage) if usage else None)
 
 
 def _error_in(value: Any) -> Any:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.error_bodies import ErrorReply, body_of
 from benchmarks.judge.offered_models import names_in
 from benchmarks.judge.parameter_rules import (
     FORMAT,
@@ -103,7 +103,7 @@ class Gemini:
         return f'{asked}"contents":{json.dumps(contents)},{_parameters(form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
-        return error_reply(status, body)
+        return error_reply(status, body) or _closed_account(body)
 
     def read(self, body: bytes) -> Completion:
         usage = UNKNOWN
@@ -167,6 +167,18 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
         "required": schema["required"],
         "propertyOrdering": list(fields),
     }
+
+
+def _closed_account(body: bytes) -> ErrorReply | None:
+    """The refusal of an account that may not generate, which comes as the end of a candidate."""
+    try:
+        reason = json_in(body)["candidates"][0]["finishReason"]
+    except UNREADABLE:
+        return None
+    if reason != "PUP_LIMITED_DISABLED":
+        return None
+    said = "the account is limited or disabled for violations of the Prohibited Use Policy"
+    return ErrorReply(402, body_of({"error": {"message": f"{said} ({reason})"}}))
 
 
 def _block_reason(reply: dict[str, Any]) -> str:
