@@ -20,14 +20,13 @@ from benchmarks.judge import (
     CostLimit,
     Prompt,
     ReplyCache,
-    form_beside,
     require_text,
     resolved_key,
 )
 from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
-from benchmarks.runs.requested_judges import client_of, parameters_of, protocol_of, simulated
+from benchmarks.runs.requested_judges import check_parameters, client_of, protocol_of, simulated
 from benchmarks.settings import RunSettings
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import as_called, nearest, note, options_of, words_of
@@ -91,7 +90,7 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
     for model in judges:  # what makes no sense is refused before anything is asked
-        form_beside(protocol.first_form(logprobs=False), parameters_of(settings, model))
+        check_parameters(settings, model)
     if judges:
         require_text(
             protocol,

@@ -15,6 +15,7 @@ from benchmarks.judge import (
     Prompt,
     RateLimits,
     ReplyCache,
+    form_beside,
     httpx_available,
     leaves,
     load_prompt,
@@ -72,6 +73,21 @@ def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
             "standard processing; give --price IN,OUT"
         )
     return price
+
+
+def check_parameters(settings: RunSettings, model: str) -> None:
+    """Says where --logprobs does nothing. Raises UserError for parameters that make no sense in this run."""
+    protocol = protocol_of(settings)
+    first = protocol.first_form(logprobs=settings.logprobs)
+    ours = dict(first.optional)
+    left = dict(form_beside(first, parameters_of(settings, model)).optional)
+    if settings.votes and "seed" in ours and "seed" not in left:
+        raise UserError(
+            "--param seed does not go with --votes: with one seed all votes would say the same; leave it "
+            "out, and each vote gets a seed of its own"
+        )
+    if settings.logprobs and "logprobs" not in ours:
+        note(f"--logprobs does nothing here: --protocol {protocol.name} has no probabilities of tokens")
 
 
 def _repricing(settings: RunSettings, model: str) -> str:

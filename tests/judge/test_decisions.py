@@ -107,6 +107,13 @@ def test_such_a_flag_ends_the_command_before_anything_is_asked(
     assert f"does not go with --protocol {protocol}" in told
 
 
+def test_logprobs_of_an_api_without_any_are_said_to_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--judge-only", "--simulate", "--model", "m", "--dry-run", "--logprobs", "--protocol"]
+    for protocol, is_idle in (("anthropic", True), ("gemini", False)):
+        assert main([*flags, protocol]) == 0
+        assert ("--logprobs does nothing here" in capsys.readouterr().err) == is_idle
+
+
 def test_neither_is_it_in_python() -> None:
     prompt = load_prompt("same-event", reasoning_first=True)
     with pytest.raises(UserError, match="it writes no reasoning"):

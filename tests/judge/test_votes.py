@@ -114,6 +114,12 @@ def test_each_vote_has_a_seed_of_its_own(serve: Serve, tmp_path: Path) -> None:
     assert {asked.payload["temperature"] for asked in server.asked} == {0.7}
 
 
+def test_one_seed_for_all_votes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*FLAGS, "--protocol", "gemini", "--model", "m", "--simulate", "--dry-run"]
+    assert main([*flags, "--param", "generationConfig.seed=7"]) == 2
+    assert "with one seed all votes would say the same" in capsys.readouterr().err
+
+
 def test_a_run_that_ends_among_the_votes_goes_on(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
