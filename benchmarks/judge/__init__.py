@@ -50,7 +50,7 @@ __all__ = [
     "decided",
     "estimate",
     "examples_of",
-    "form_beside",
+    "form_asked_first",
     "httpx_available",
     "in_dollars",
     "internal_error",
@@ -86,7 +86,14 @@ if TYPE_CHECKING:
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
     from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
-    from benchmarks.judge.endpoint import Endpoint, Request, request_mark, resolved_base_url, resolved_key
+    from benchmarks.judge.endpoint import (
+        Endpoint,
+        Request,
+        form_asked_first,
+        request_mark,
+        resolved_base_url,
+        resolved_key,
+    )
     from benchmarks.judge.failures import (
         INTERRUPTED,
         InterruptedAskingError,
@@ -97,7 +104,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
     from benchmarks.judge.parameter_rules import repriced_by
-    from benchmarks.judge.parameters import form_beside, leaves, parameter, parameters_for, written_into
+    from benchmarks.judge.parameters import leaves, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -148,7 +155,14 @@ else:
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
             "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
-            "endpoint": ["Endpoint", "Request", "request_mark", "resolved_base_url", "resolved_key"],
+            "endpoint": [
+                "Endpoint",
+                "Request",
+                "form_asked_first",
+                "request_mark",
+                "resolved_base_url",
+                "resolved_key",
+            ],
             "failures": [
                 "INTERRUPTED",
                 "InterruptedAskingError",
@@ -159,7 +173,7 @@ else:
             "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
             "parameter_rules": ["repriced_by"],
-            "parameters": ["form_beside", "leaves", "parameter", "parameters_for", "written_into"],
+            "parameters": ["leaves", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",

@@ -94,10 +94,14 @@ class Endpoint:
         require_allowed(self.parameters, protocol.rules)
         self._given = [path for path, _ in leaves(self.parameters)]
         self._fields = field_pattern(self._given)
-        first = protocol.first_form(logprobs=logprobs)
-        first = replace(first, classes=classes, reasoning_first=reasoning_first)
-        first = (sampled and first.without("temperature")) or first
-        self._first_form = form_beside(first, self.parameters)
+        self._first_form = form_asked_first(
+            protocol,
+            self.parameters,
+            classes=classes,
+            reasoning_first=reasoning_first,
+            logprobs=logprobs,
+            sampled=sampled,
+        )
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies
@@ -293,6 +297,21 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """A message without the secrets of this endpoint."""
         return self._secrets.out_of_message(text)
+
+
+def form_asked_first(
+    protocol: ChatProtocol,
+    parameters: Mapping[str, Any],
+    *,
+    classes: int = 2,
+    reasoning_first: bool = False,
+    logprobs: bool = False,
+    sampled: bool = False,
+) -> RequestForm:
+    """What the first request asks for. All as for `Endpoint`; raises UserError for a limit that is none."""
+    form = protocol.first_form(logprobs=logprobs)
+    form = replace(form, classes=classes, reasoning_first=reasoning_first)
+    return form_beside((sampled and form.without("temperature")) or form, parameters)
 
 
 def request_mark(protocol: ChatProtocol, headers: Mapping[str, str]) -> str:

@@ -75,11 +75,11 @@ def _dated(what: str, told: str) -> str:
 
 
 def _moment(told: str) -> datetime | None:
-    """Of RFC 9745's "@1688169599", a number of seconds, an ISO or an HTTP date."""
+    """Of RFC 9745's "@1688169599", an ISO date such as "20261021", a number of seconds, or an HTTP date."""
     digits = told.removeprefix("@").partition(".")[0]
     readings: tuple[Callable[[], datetime], ...] = (
-        lambda: datetime.fromtimestamp(int(digits), UTC),
         lambda: datetime.fromisoformat(told.strip('"')),
+        lambda: datetime.fromtimestamp(int(digits), UTC),
         lambda: parsedate_to_datetime(told),
     )
     for read in readings:

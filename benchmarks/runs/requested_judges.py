@@ -15,7 +15,7 @@ from benchmarks.judge import (
     Prompt,
     RateLimits,
     ReplyCache,
-    form_beside,
+    form_asked_first,
     httpx_available,
     leaves,
     load_prompt,
@@ -78,9 +78,8 @@ def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
 def check_parameters(settings: RunSettings, model: str) -> None:
     """Says where --logprobs does nothing. Raises UserError for parameters that make no sense in this run."""
     protocol = protocol_of(settings)
-    first = protocol.first_form(logprobs=settings.logprobs)
-    ours = dict(first.optional)
-    left = dict(form_beside(first, parameters_of(settings, model)).optional)
+    ours = dict(protocol.first_form(logprobs=settings.logprobs).optional)
+    left = dict(form_asked_first(protocol, parameters_of(settings, model)).optional)
     if settings.votes and "seed" in ours and "seed" not in left:
         raise UserError(
             "--param seed does not go with --votes: with one seed all votes would say the same; leave it "

@@ -95,6 +95,7 @@ def test_headers_tell_of_a_models_end(headers: dict[str, str], says: str) -> Non
         ({"id": "m", "lifecycle_status": "deprecated"}, "deprecated"),
         ({"id": "m", "lifecycle_status": "generally-available", "status": "succeeded"}, ""),
         ({"id": "m", "deprecation": {"fine_tune": 1, "inference": 1798675200}}, "deprecated on 2026-12-31"),
+        ({"id": "m", "deprecated_at": "20261021"}, "deprecated on 2026-10-21"),
         ({"id": "m", "active": False}, "no longer active"),
         ("m", ""),
     ],

@@ -14,17 +14,19 @@ import pytest
 from servers import Canned, ScriptedJudge, judge, verdict
 from simulators import ANSWERS, PAIRS, QUICK, SimulatorThread, question
 
+from benchmarks.datasets import load_dataset
 from benchmarks.diff import main as diff
 from benchmarks.judge.attempts import Outcome
 from benchmarks.judge.endpoint import request_mark
 from benchmarks.judge.parameters import form_beside, leaves, parameter, parameters_for, written_into
-from benchmarks.judge.pricing import Price
-from benchmarks.judge.prompts import Prompt
+from benchmarks.judge.pricing import CHAT_OVERHEAD_TOKENS, Price
+from benchmarks.judge.prompts import Prompt, load_prompt
 from benchmarks.judge.protocols import PROTOCOLS, protocol_named
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
+from benchmarks.runs.dry_runs import dry_run
 from benchmarks.runs.requested_judges import price_for
 from benchmarks.settings import RunSettings
 from kimera.errors import UserError
@@ -336,6 +338,23 @@ def test_the_version_of_an_api_is_a_part_of_the_request(monkeypatch: pytest.Monk
     azure = protocol_named("azure").url("", "")
     monkeypatch.setenv("OPENAI_API_VERSION", "2030-01-01")
     assert protocol_named("azure").url("", "") != azure
+
+
+def test_a_dry_run_reckons_with_the_request_as_it_will_be_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.csv").write_text("text1,text2\nIt rains.,It is dry.\n")
+    settings = RunSettings(
+        dataset=str(tmp_path / "one.csv"), models=("m",), base_url="http://127.0.0.1:1", classes=3, votes=3,
+        logprobs=True, reasoning="first", price="1000000,0", judge_only=True,
+    )  # fmt: skip
+    prompt = load_prompt("same-event", 3, reasoning_first=True)
+    assert dry_run(settings, load_dataset(settings.dataset), prompt) == 0
+    client = AsyncOpenAIClient(
+        "k", "m", base_url=settings.base_url or "", prompt=prompt, logprobs=True, sampled=True
+    )
+    longest = len(client.endpoint.write(client.messages("It rains.", "It is dry."), 0).body)
+    assert f"reserves up to ${longest + CHAT_OVERHEAD_TOKENS:.4f}" in capsys.readouterr().out
 
 
 # Tokens

@@ -152,9 +152,9 @@ def test_an_account_that_was_closed_ends_the_run(serve: Serve) -> None:
     assert "Prohibited Use Policy" in str(outcomes[0].result)
 
 
-@pytest.mark.parametrize("base_url", ["https://g.example", "https://g.example/v1beta"])
+@pytest.mark.parametrize("base_url", ["https://v100", "https://v100/v1beta"])
 def test_the_model_stands_in_geminis_address(base_url: str) -> None:
-    assert GEMINI.url(base_url, "gemini-x") == "https://g.example/v1beta/models/gemini-x:generateContent"
+    assert GEMINI.url(base_url, "gemini-x") == "https://v100/v1beta/models/gemini-x:generateContent"
     assert GEMINI.url(base_url, "tunedModels/a b").endswith("/v1beta/tunedModels/a%20b:generateContent")
 
 
