@@ -38,7 +38,9 @@ def notice_of(entry: Any) -> str:
 
 
 def _clause(about: Mapping[str, Any]) -> str:
-    return ", ".join(dict.fromkeys(_parts(about)))[:MAX_WORDS]
+    parts = list(dict.fromkeys(_parts(about)))
+    told = (part for part in parts if not any(other.startswith(f"{part} on ") for other in parts))
+    return ", ".join(told)[:MAX_WORDS]
 
 
 def _parts(about: Mapping[str, Any]) -> Iterator[str]:
