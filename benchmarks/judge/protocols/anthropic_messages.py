@@ -64,6 +64,7 @@ class AnthropicMessages:
         key_variable="ANTHROPIC_API_KEY",
         base_url_variable="ANTHROPIC_BASE_URL",
         default_base_url="https://api.anthropic.com",
+        spoken_at=r"api\.anthropic\.com(/v1)?",
     )
     rules = _RULES
 

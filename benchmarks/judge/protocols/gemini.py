@@ -79,6 +79,7 @@ class Gemini:
         key_variable="GEMINI_API_KEY",
         base_url_variable="GOOGLE_GEMINI_BASE_URL",
         default_base_url="https://generativelanguage.googleapis.com",
+        spoken_at=r"generativelanguage\.googleapis\.com(/v\d\w*)?",  # chat completions are behind /openai
     )
     rules = _RULES
 

@@ -37,7 +37,12 @@ class SystemOne:
     """The ChatProtocol of System One: a state, questions by name, an answer to each."""
 
     name = "systemone"
-    api = Api(provider="System One", key_variable="SYSTEMONE_API_KEY", base_url_variable="SYSTEMONE_BASE_URL")
+    api = Api(
+        provider="System One",
+        key_variable="SYSTEMONE_API_KEY",
+        base_url_variable="SYSTEMONE_BASE_URL",
+        spoken_at=r"api\.typesafe\.ai(/v1)?",
+    )
     rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
