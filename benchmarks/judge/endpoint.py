@@ -93,7 +93,7 @@ class Endpoint:
         self.parameters = dict(parameters or {})
         require_allowed(self.parameters, protocol.rules)
         self._given = [path for path, _ in leaves(self.parameters)]
-        self._fields = field_pattern(self._given)
+        self._fields = field_pattern(self._given, protocol.rules.words)
         self._first_form = form_asked_first(
             protocol,
             self.parameters,

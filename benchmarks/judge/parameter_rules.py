@@ -20,11 +20,13 @@ class ParameterRules:
     """Parameters by name; a dot leads into an object, and case, hyphens and underlines say nothing.
 
     taken: those that cannot be given, each with the reason. repricing: those that change what a token costs,
-    so that list prices say little.
+    so that list prices say little. words: what refusals call parts of a request in this API alone, patterns
+    by the names of `refusals.PARTS`; a blank stands for any separator.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
     repricing: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 def taken(reasons: Mapping[str, str]) -> Mapping[str, str]:

@@ -52,6 +52,7 @@ _RULES = ParameterRules(
         }
     ),
     repricing=("service_tier", "speed", "inference_geo", "cache_control"),
+    words={"format": "output config|tool choice|input schema"},
 )
 
 

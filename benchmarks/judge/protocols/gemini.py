@@ -67,6 +67,7 @@ _RULES = ParameterRules(
         }
     ),
     repricing=("serviceTier", "cachedContent"),
+    words={"format": "response mime type", "system": "system instructions?"},
 )
 
 

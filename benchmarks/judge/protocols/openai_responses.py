@@ -66,6 +66,7 @@ _RULES = ParameterRules(
         }
     ),
     repricing=("service_tier",),
+    words={"format": "text format|format type", "system": "(?:developer|system) instructions?"},
 )
 
 
