@@ -39,8 +39,6 @@ _LIMIT_HEADERS = {
     unit: (f"anthropic-ratelimit-{unit}-limit", f"anthropic-ratelimit-{unit}-remaining")
     for unit in ("requests", "tokens")
 }
-
-
 _RULES = ParameterRules(
     taken(
         {

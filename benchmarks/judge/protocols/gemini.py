@@ -51,8 +51,6 @@ _FIRST = RequestForm(
 _ROLES = {"assistant": "model"}
 _WITHHELD = {"MODEL_ARMOR", "ESCALATION"}  # beside those whose name says so
 _CUT = {"MAX_TOKENS", "CONTINUATION"}
-
-
 _RULES = ParameterRules(
     taken(
         {

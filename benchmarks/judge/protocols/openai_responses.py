@@ -51,8 +51,6 @@ _STATUS_OF_CODE = {
     "data_residency_mismatch": 403,  # the key's project may not be served there
 }
 _WITHHELD = {"bio_policy", "misalignment_policy_violation"}
-
-
 _RULES = ParameterRules(
     taken(
         {

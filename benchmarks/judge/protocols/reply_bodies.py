@@ -41,11 +41,11 @@ def error_reply(status: int, body: bytes) -> ErrorReply | None:
     return ErrorReply(said.status or status_in_words(said), said)
 
 
-def no_reply(noun: str, body: bytes, usage: Usage = UNKNOWN) -> JudgeError:
-    """The error for a body that is none of what the noun names."""
+def no_reply(noun: str, body: bytes, usage: Usage = UNKNOWN, base_url_hint: str = "") -> JudgeError:
+    """The error for a body that is none of what the noun names. base_url_hint: how a base URL is to be."""
     shown = body[:200].decode("utf-8", "replace")
     is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
-    hint = "; it is a web page, so check --base-url" if is_page else ""
+    hint = f"; it is a web page, so check --base-url{base_url_hint}" if is_page else ""
     return JudgeError("bad_response", f"not {noun}{hint}: {shown!r}", status=200, usage=usage)
 
 
