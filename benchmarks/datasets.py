@@ -82,6 +82,7 @@ class Dataset:
     categories: NDArray[np.int32] = field(repr=False)
     category_names: tuple[str, ...] = field(repr=False)
     _chosen: NDArray[np.bool_] = field(repr=False)
+    _of_all_shards: NDArray[np.bool_] = field(repr=False)
     _read: Callable[[], Iterator[Pair]] = field(repr=False)
 
     def __iter__(self) -> Iterator[Pair]:
@@ -89,6 +90,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def of_all_shards(self) -> Iterator[Pair]:
+        """The pairs of this part and of the others; without `shard` the same as iterating."""
+        return compress(self._read(), self._of_all_shards)
 
     @property
     def pairs(self) -> int:
@@ -172,6 +177,7 @@ def load_dataset(
     chosen = usable.copy()
     chosen[usable] = sample_mask(labels[usable], max_pairs, seed)
     sampled = not chosen[usable].all()
+    of_all_shards = chosen
     if shard:
         chosen = _part_of(chosen, shard)
     return Dataset(
@@ -190,6 +196,7 @@ def load_dataset(
         categories=np.frombuffer(categories, dtype=np.int32)[chosen],
         category_names=tuple(names),
         _chosen=chosen,
+        _of_all_shards=of_all_shards,
         _read=read,
     )
 

@@ -139,8 +139,10 @@ class AsyncOpenAIClient:
             sampled=sampled,
             parameters=params,
         )
+        writes_text = self.endpoint.form.writes_text
+        self._wording = self.prompt if writes_text else self.prompt.for_decisions()
         self.policy = policy or RetryPolicy(max_retries=max_retries)
-        self.max_concurrent = slots
+        self.max_concurrent = self.endpoint.adaptation.slots = slots
         # The first batch is a small one: what is wrong with a request is learnt from it.
         self.slots = Slots(min(slots, FIRST_BATCH_SIZE) if batch else slots)
         self.batch = batch
@@ -220,9 +222,13 @@ class AsyncOpenAIClient:
             raise JudgeError(result.kind, result.message)
         return result.contradiction, result.confidence, result.reasoning, result.latency_ms
 
+    def messages(self, text1: str, text2: str) -> list[dict[str, str]]:
+        """What is asked about a pair; where nothing is written in reply, without words on its form."""
+        return self._wording.messages(text1, text2)
+
     async def judge(self, text1: str, text2: str) -> Outcome:
         """Asks about one pair once a slot is free; a failure is an outcome too."""
-        self.prompt.messages(text1, text2)  # what is no text fails here, before it holds a slot
+        self.messages(text1, text2)  # what is no text fails here, before it holds a slot
         await self.slots.acquire()
         return await self.judge_in_slot(text1, text2)
 
@@ -232,7 +238,7 @@ class AsyncOpenAIClient:
         sample: which of several askings of the same question this is. Raises InterruptedAskingError where the
         client was stopped before there was an outcome.
         """
-        question = self.prompt.messages(text1, text2)
+        question = self.messages(text1, text2)
         asking = Asking(
             question,
             self.policy,

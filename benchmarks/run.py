@@ -16,7 +16,7 @@ from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
-from benchmarks.judge import Prompt, kind_of, unasked_in
+from benchmarks.judge import Prompt, kind_of, request_mark, unasked_in
 from benchmarks.report import write_report
 from benchmarks.runs import (
     JOURNAL,
@@ -198,6 +198,9 @@ def _identity(
             "models": judges_of(settings),
             "base_url": "simulated" if settings.simulate else judges_base_url(settings),
         }
+        protocol = protocol_of(settings)
+        address = protocol.url("", "")  # the version of the API may stand in it
+        identity["request"] = {"url": address, "headers": request_mark(protocol, dict(settings.headers))}
         identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
     for name, source in sources.items():
         marks: dict[str, Any] = dict(source.fingerprints)

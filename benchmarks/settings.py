@@ -235,8 +235,8 @@ class JudgeSettings:
         identity=True,
         help="parameter to send with every request, or with those to one model: reasoning_effort=low, "
         "service_tier=flex, top_p=0.9, chat_template_kwargs.enable_thinking=false; may be given several "
-        "times. The value is read as JSON if it is that, dots lead into objects, and what the endpoint "
-        "refuses ends the run",
+        "times. The value is read as JSON if it is that, dots lead into objects, and a refusal of it "
+        "before the first answer ends the run",
     )
     prompt: str = option(
         DEFAULT_PROMPT,

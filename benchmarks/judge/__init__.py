@@ -51,19 +51,20 @@ __all__ = [
     "Transport",
     "Turn",
     "Usage",
-    "VotingClient",
     "asks_of",
     "batch_api_at",
     "billed_usage",
+    "decided",
     "estimate",
     "examples_of",
-    "form_beside",
+    "form_asked_first",
     "httpx_available",
     "in_dollars",
     "internal_error",
     "is_local",
     "judge_all",
     "kind_of",
+    "leaves",
     "load_prompt",
     "open_transport",
     "parameter",
@@ -72,6 +73,8 @@ __all__ = [
     "price_of",
     "protocol_at",
     "protocol_named",
+    "repriced_by",
+    "request_mark",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -98,7 +101,14 @@ if TYPE_CHECKING:
     )
     from benchmarks.judge.chat_protocol import ChatProtocol, require_text
     from benchmarks.judge.completions import Completion
-    from benchmarks.judge.endpoint import Endpoint, Request, resolved_base_url, resolved_key
+    from benchmarks.judge.endpoint import (
+        Endpoint,
+        Request,
+        form_asked_first,
+        request_mark,
+        resolved_base_url,
+        resolved_key,
+    )
     from benchmarks.judge.failures import (
         INTERRUPTED,
         InterruptedAskingError,
@@ -108,7 +118,8 @@ if TYPE_CHECKING:
     )
     from benchmarks.judge.few_shot import examples_of
     from benchmarks.judge.internal_errors import internal_error
-    from benchmarks.judge.parameters import form_beside, parameter, parameters_for, written_into
+    from benchmarks.judge.parameter_rules import repriced_by
+    from benchmarks.judge.parameters import leaves, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
@@ -149,7 +160,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.transports import Transport
     from benchmarks.judge.trials import PairTerms
     from benchmarks.judge.usage import TOKENS, UNKNOWN, Usage, unstated
-    from benchmarks.judge.votes import VotingClient
+    from benchmarks.judge.votes import decided
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -168,7 +179,14 @@ else:
             ],
             "chat_protocol": ["ChatProtocol", "require_text"],
             "completions": ["Completion"],
-            "endpoint": ["Endpoint", "Request", "resolved_base_url", "resolved_key"],
+            "endpoint": [
+                "Endpoint",
+                "Request",
+                "form_asked_first",
+                "request_mark",
+                "resolved_base_url",
+                "resolved_key",
+            ],
             "failures": [
                 "INTERRUPTED",
                 "InterruptedAskingError",
@@ -178,7 +196,8 @@ else:
             ],
             "few_shot": ["examples_of"],
             "internal_errors": ["internal_error"],
-            "parameters": ["form_beside", "parameter", "parameters_for", "written_into"],
+            "parameter_rules": ["repriced_by"],
+            "parameters": ["leaves", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",
@@ -219,6 +238,6 @@ else:
             "transports": ["Transport"],
             "trials": ["PairTerms"],
             "usage": ["TOKENS", "UNKNOWN", "Usage", "unstated"],
-            "votes": ["VotingClient"],
+            "votes": ["decided"],
         },
     )

@@ -15,7 +15,9 @@ from benchmarks.judge.reply_reading import is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.trials import MAX_TRIALS, PairTerms, Trial
 
-SCOUT_S = 0.25  # how long the first request goes ahead of the others: what refuses all refuses one
+# How long the first request goes ahead of the others, since what refuses all refuses one: the longer, the more
+# others there are. A run of few at a time would lose a part of its speed by it.
+SCOUT_S, SCOUT_S_A_SLOT = 0.25, 0.005
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
 # What a 5xx may name for it to be believed: words such as "stream" stand in the message of any fault.
@@ -25,11 +27,13 @@ _NAMED_BY_FAULTS = {"format", "temperature", "seed", "logprobs", "limit"}
 class Adaptation:
     """The form of the run, the terms of pairs that need another one, and the trial that is on, if one is.
 
-    on_learnt: is told in a sentence what is done otherwise from now on; `learnt` keeps these.
+    on_learnt: is told in a sentence what is done otherwise from now on; `learnt` keeps these. slots: how many
+    pairs are asked at a time.
     """
 
     def __init__(self, first: RequestForm) -> None:
         self.form = first
+        self.slots = 1
         self.learnt: list[str] = []
         self.on_learnt: Callable[[str], None] = lambda _: None
         self.has_answered = False
@@ -73,7 +77,7 @@ class Adaptation:
             await self._trial.over.wait()
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SCOUT_S):
+            async with asyncio.timeout(min(SCOUT_S, SCOUT_S_A_SLOT * self.slots)):
                 await self._heard.wait()
         self._heard.set()
 

@@ -6,6 +6,7 @@
 | `api` | whose API it is, for messages; the variables of its key and base URL; the base URL of its maker |
 | `url` | where a request to a model is posted to, behind a base URL |
 | `headers` | how the key is shown, and what else the API wants to be told with each request |
+| `rules` | which parameters a user cannot give with each request, and which change its price |
 | `first_form` | what the first request asks for: formats, names of the limit, what can be left out |
 | `body` | a request that asks for what a form says, in the API's own words |
 | `read_error` | what a refusal says, whatever its status; None for a reply that is none |
@@ -30,6 +31,7 @@ from typing import Protocol
 from benchmarks.judge.api import Api
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.parameter_rules import ParameterRules
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.request_form import RequestForm
 from kimera.errors import UserError
@@ -45,6 +47,9 @@ class ChatProtocol(Protocol):
 
     @property
     def api(self) -> Api: ...
+
+    @property
+    def rules(self) -> ParameterRules: ...
 
     def url(self, base_url: str, model: str) -> str: ...
 

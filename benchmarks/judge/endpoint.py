@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import time
@@ -22,7 +24,7 @@ from benchmarks.judge.parameters import form_beside, in_words, leaves, require_a
 from benchmarks.judge.pricing import is_local
 from benchmarks.judge.protocols import DEFAULT_PROTOCOL, protocol_named
 from benchmarks.judge.rates import RateLimits, Turn
-from benchmarks.judge.redaction import Secrets, secrets_in
+from benchmarks.judge.redaction import Secrets, plain_headers, secrets_in
 from benchmarks.judge.refusals import GIVEN, Refusal, field_pattern, read_refusal
 from benchmarks.judge.reply_cache import ReplyCache, reply_key
 from benchmarks.judge.request_form import RequestForm
@@ -89,13 +91,17 @@ class Endpoint:
         self.timeout_s = timeout_s
         self.protocol = protocol
         self.parameters = dict(parameters or {})
-        require_allowed(self.parameters)
+        require_allowed(self.parameters, protocol.rules)
         self._given = [path for path, _ in leaves(self.parameters)]
-        self._fields = field_pattern(self._given)
-        first = protocol.first_form(logprobs=logprobs)
-        first = replace(first, classes=classes, reasoning_first=reasoning_first)
-        first = (sampled and first.without("temperature")) or first
-        self._first_form = form_beside(first, self.parameters)
+        self._fields = field_pattern(self._given, protocol.rules.words)
+        self._first_form = form_asked_first(
+            protocol,
+            self.parameters,
+            classes=classes,
+            reasoning_first=reasoning_first,
+            logprobs=logprobs,
+            sampled=sampled,
+        )
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
         self._replies = replies
@@ -108,6 +114,7 @@ class Endpoint:
         usual = {name: value for name, value in protocol.headers(key).items() if name.lower() not in given}
         own = {**usual, **(headers or {})}
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
+        self._mark = request_mark(protocol, headers or {})
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
 
     def __repr__(self) -> str:
@@ -200,6 +207,8 @@ class Endpoint:
         error = self._refused_parameter(refusal, request.form) or self.adaptation.note_refusal(
             refusal, request.form, request.terms
         )
+        if error_reply.usage and error_reply.usage.is_known:
+            error = error.but(usage=error_reply.usage)
         if error.kind == "refused" and self.parameters:
             error = error.but(message=f"{error.message}; sent with --param {in_words(self.parameters)}")
         if reply.status == 200:
@@ -273,7 +282,8 @@ class Endpoint:
         first = self._body(messages, self._first_form, sample)
         named = self.protocol.url(self.base_url, self.model)  # some name the model there, and not in the body
         is_named = named != self.protocol.url(self.base_url, "")
-        return reply_key(named if is_named else self.base_url, first, sample)
+        address = named if is_named else self.base_url
+        return reply_key(f"{address} {self._mark}" if self._mark else address, first, sample)
 
     async def _post(self, transport: Transport, body: bytes, turn: Turn) -> HttpReply:
         url = self.protocol.url(self.base_url, self.model)
@@ -301,6 +311,30 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """A message without the secrets of this endpoint."""
         return self._secrets.out_of_message(text)
+
+
+def form_asked_first(
+    protocol: ChatProtocol,
+    parameters: Mapping[str, Any],
+    *,
+    classes: int = 2,
+    reasoning_first: bool = False,
+    logprobs: bool = False,
+    sampled: bool = False,
+) -> RequestForm:
+    """What the first request asks for. All as for `Endpoint`; raises UserError for a limit that is none."""
+    form = protocol.first_form(logprobs=logprobs)
+    form = replace(form, classes=classes, reasoning_first=reasoning_first)
+    return form_beside((sampled and form.without("temperature")) or form, parameters)
+
+
+def request_mark(protocol: ChatProtocol, headers: Mapping[str, str]) -> str:
+    """Tells requests apart that headers have answered otherwise, such as an API's version; no key is in it.
+
+    headers: of the user's. Empty where there are none, and the API wants none.
+    """
+    told = {**plain_headers(protocol.headers("")), **plain_headers(headers)}
+    return hashlib.sha256(json.dumps(sorted(told.items())).encode()).hexdigest() if told else ""
 
 
 def resolved_base_url(base_url: str | None, protocol: ChatProtocol) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from benchmarks.judge.usage import Usage
+
 MAX_LEAVES = 500  # an error says what it has to say in a few
 MAX_DEPTH = 12
 MAX_TRIES = 50  # at reading JSON in one text
@@ -97,10 +99,14 @@ class ErrorBody:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """A refusal: the status that it has, or would have had, and what it says."""
+    """A refusal: the status that it has, or would have had, and what it says.
+
+    usage: of what had been written before it failed, where it says so; without it a refusal costs nothing.
+    """
 
     status: int
     said: ErrorBody
+    usage: Usage | None = None
 
 
 def read_error_body(body: bytes) -> ErrorBody:

@@ -38,7 +38,9 @@ def notice_of(entry: Any) -> str:
 
 
 def _clause(about: Mapping[str, Any]) -> str:
-    return ", ".join(dict.fromkeys(_parts(about)))[:MAX_WORDS]
+    parts = list(dict.fromkeys(_parts(about)))
+    told = (part for part in parts if not any(other.startswith(f"{part} on ") for other in parts))
+    return ", ".join(told)[:MAX_WORDS]
 
 
 def _parts(about: Mapping[str, Any]) -> Iterator[str]:
@@ -75,11 +77,11 @@ def _dated(what: str, told: str) -> str:
 
 
 def _moment(told: str) -> datetime | None:
-    """Of RFC 9745's "@1688169599", a number of seconds, an ISO or an HTTP date."""
+    """Of RFC 9745's "@1688169599", an ISO date such as "20261021", a number of seconds, or an HTTP date."""
     digits = told.removeprefix("@").partition(".")[0]
     readings: tuple[Callable[[], datetime], ...] = (
-        lambda: datetime.fromtimestamp(int(digits), UTC),
         lambda: datetime.fromisoformat(told.strip('"')),
+        lambda: datetime.fromtimestamp(int(digits), UTC),
         lambda: parsedate_to_datetime(told),
     )
     for read in readings:

@@ -8,42 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.judge.parameter_rules import ParameterRules, normal
+from benchmarks.judge.redaction import is_credential
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.judge.request_form import RequestForm
 
-_QUESTION = "the question is that of --prompt"
-_FORMAT = "replies are read by their format, which Kimera sets"
-_ONE = "one reply to a request is read; --repeat asks several times"
-_TOOLS = "a judge calls no tools"
-_ALONE = "each pair is asked about by itself"
 _KEY = "a key does not belong in settings, which are written down; set its variable, or give --header"
-# By their normalised names; a dot leads into an object.
-_RESERVED = {
-    **dict.fromkeys(("messages", "input", "prompt", "system", "instructions", "contents"), _QUESTION),
-    **dict.fromkeys(("systeminstruction", "questions", "state"), _QUESTION),
-    "model": "--model names it",
-    **dict.fromkeys(("stream", "streamoptions"), "replies are read whole"),
-    **dict.fromkeys(("n", "bestof", "candidatecount", "generationconfig.candidatecount"), _ONE),
-    **dict.fromkeys(
-        ("responseformat", "format", "text.format", "outputformat", "outputconfig.format"), _FORMAT
-    ),
-    **dict.fromkeys(("guidedjson", "guidedregex", "guidedchoice", "guidedgrammar", "grammar"), _FORMAT),
-    **dict.fromkeys(("jsonschema", "structuredoutputs", "modalities", "audio", "echo"), _FORMAT),
-    **dict.fromkeys(
-        (
-            f"generationconfig.response{part}"
-            for part in ("schema", "jsonschema", "format", "mimetype", "modalities")
-        ),
-        _FORMAT,
-    ),
-    **dict.fromkeys(("logprobs", "include", "generationconfig.responselogprobs"), "--logprobs asks for them"),
-    **dict.fromkeys(("tools", "toolchoice", "toolconfig", "functions", "functioncall", "mcpservers"), _TOOLS),
-    **dict.fromkeys(("background", "conversation", "previousresponseid"), _ALONE),
-    **dict.fromkeys(("apikey", "key", "authorization", "token", "secret", "password"), _KEY),
-}
-_LIMITS = {"maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "numpredict"}
 
 
 @dataclass(frozen=True)
@@ -65,11 +37,13 @@ def parameter(text: str) -> str:
     return text
 
 
-def parameters_for(texts: Sequence[str], model: str, models: Sequence[str]) -> dict[str, Any]:
+def parameters_for(
+    texts: Sequence[str], model: str, models: Sequence[str], rules: ParameterRules
+) -> dict[str, Any]:
     """What the requests to one model are given, as nested JSON; its own over what is given to all.
 
-    models: the judges of the run. Raises UserError for a model that is none of them, and for what contradicts
-    itself.
+    models: the judges of the run. rules: of the API's protocol. Raises UserError for a model that is none of
+    them, for what contradicts itself, and for what cannot be given.
     """
     given = [_read(text) for text in texts]
     for text, one in zip(texts, given, strict=True):
@@ -83,6 +57,7 @@ def parameters_for(texts: Sequence[str], model: str, models: Sequence[str]) -> d
         for one in (one for one in given if one.model == scope):
             _put(own, one)
         _merge(whole, own)
+    require_allowed(whole, rules)
     return whole
 
 
@@ -95,8 +70,8 @@ def _read(text: str) -> Parameter:
             f"{text!r} is not of the form NAME=VALUE or MODEL:NAME=VALUE, such as reasoning_effort=low"
         )
     read = Parameter(model.strip(), path, _value(value))
-    for reason in _reasons(_nested(path, read.value)):
-        raise argparse.ArgumentTypeError(reason)
+    for shown in _credentials_in(_nested(path, read.value)):
+        raise argparse.ArgumentTypeError(shown)
     return read
 
 
@@ -112,23 +87,35 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
-def require_allowed(given: Mapping[str, Any]) -> None:
+def require_allowed(given: Mapping[str, Any], rules: ParameterRules) -> None:
     """Raises UserError for nested parameters that a request may not be given."""
-    for reason in _reasons(given):
-        raise UserError(f"a request's parameters: {reason}")
+    for reason in (*_credentials_in(given), *_reasons(given, rules.taken)):
+        raise UserError(f"--param {reason}")
 
 
-def _reasons(given: Mapping[str, Any]) -> Iterator[str]:
+def _credentials_in(given: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{name} cannot be given: {_KEY}" for name in _names_in(given) if is_credential(name))
+
+
+def _reasons(given: Mapping[str, Any], taken: Mapping[str, str]) -> Iterator[str]:
     """Why what is given is not taken."""
     for path, value in leaves(given):
-        name, names = ".".join(path), [_normal(part) for part in path]
+        name, names = ".".join(path), _normal_path(path)
         starts = (".".join(names[:count]) for count in range(1, len(names) + 1))
-        yield from (f"{name} cannot be given: {_RESERVED[start]}" for start in starts if start in _RESERVED)
-        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in _RESERVED):
+        yield from (f"{name} cannot be given: {taken[start]}" for start in starts if start in taken)
+        if not isinstance(value, Mapping) and any(own.startswith(f"{'.'.join(names)}.") for own in taken):
             yield f"{name} cannot be given as a whole, since Kimera sets a part of it; give {name}.NAME=VALUE"
-        is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
-        if names[-1] in _LIMITS and not is_whole:
-            yield f"{name} takes a whole number above 0, not {value!r}"
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """Of all members, those of objects within lists among them."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            yield str(name)
+            yield from _names_in(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _names_in(member)
 
 
 def _put(whole: dict[str, Any], one: Parameter) -> None:
@@ -177,17 +164,28 @@ def in_words(given: Mapping[str, Any]) -> str:
     )
 
 
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
-
-
 def form_beside(form: RequestForm, given: Mapping[str, Any]) -> RequestForm:
-    """The form without what is given anyway: no default of ours beside it, and no limit of ours."""
-    values = {_normal(path[-1]): value for path, value in leaves(given)}
-    optional = tuple(item for item in form.optional if _normal(item[0]) not in values)
-    limit = next((values[name] for name in values if name in _LIMITS), 0)
-    limited: dict[str, Any] = {"limit_parameters": ("",), "given_limit": limit} if limit else {}
-    return replace(form, optional=optional, **limited)
+    """The form without what is given anyway: no default of ours beside it, and no limit of ours.
+
+    Raises UserError for a limit that is none.
+    """
+    values = {_normal_path(path): value for path, value in leaves(given)}
+
+    def path_of(name: str) -> tuple[str, ...]:
+        return _normal_path((*form.parameters_in, name))
+
+    form = replace(form, optional=tuple(item for item in form.optional if path_of(item[0]) not in values))
+    for name in filter(None, form.limit_parameters):
+        if path_of(name) in values:
+            limit = values[path_of(name)]
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0:
+                raise UserError(f"--param {name} takes a whole number above 0, not {limit!r}")
+            return replace(form, limit_parameters=("",), given_limit=limit)
+    return form
+
+
+def _normal_path(path: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(normal, path))
 
 
 def written_into(body: bytes, given: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
 from benchmarks.judge.attempts import Outcome
@@ -18,13 +19,23 @@ from kimera.pairs import Failure, Pair
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question about a pair. variant 0 is the pair as it stands, asked once; others repeat or swap it."""
+    """One question about a pair. variant 0 is the pair as it stands, asked once; others repeat or swap it.
+
+    vote: which of so many `votes` that decide together; 0 of 1 decides alone.
+    """
 
     index: int
     pair: Pair
     variant: int = 0
     repeat: int = 0
     swapped: bool = False
+    vote: int = 0
+    votes: int = 1
+
+    @property
+    def sample(self) -> int:
+        """Which of all askings of the same two texts in the same order it is."""
+        return self.repeat * self.votes + self.vote
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -36,14 +47,18 @@ def asks_of(
     pairs: Iterable[tuple[int, Pair]],
     repeat: int = 1,
     swap: bool = False,
-    wanted: Callable[[int, int], bool] = lambda index, variant: True,
+    wanted: Callable[[Ask], bool] = lambda ask: True,
+    votes: int = 1,
 ) -> Iterator[Ask]:
-    """Each (index, pair) `repeat` times, with `swap` as often in the other order; those that are wanted."""
+    """Each (index, pair) `repeat` times, with `swap` as often in the other order; those that are wanted.
+
+    votes: how many times each of these is asked, for what most answers say.
+    """
     orders = (False, True) if swap else (False,)
     for index, pair in pairs:
-        for variant, (swapped, number) in enumerate((order, k) for order in orders for k in range(repeat)):
-            if wanted(index, variant):
-                yield Ask(index, pair, variant, number, swapped)
+        for variant, (swapped, number) in enumerate(product(orders, range(repeat))):
+            asks = (Ask(index, pair, variant, number, swapped, vote, votes) for vote in range(votes))
+            yield from filter(wanted, asks)
 
 
 class JudgeClient(Protocol):
@@ -131,7 +146,7 @@ async def judge_all(
                 client.slots.release()
                 return
             try:
-                outcome = await client.judge_in_slot(*ask.texts, sample=ask.repeat)
+                outcome = await client.judge_in_slot(*ask.texts, sample=ask.sample)
             except InterruptedAskingError:
                 return
             record(ask, outcome)

@@ -144,10 +144,12 @@ def estimate(
 def billed_usage(attempt: Attempt) -> Usage:
     """The tokens that an attempt is billed for, as far as they are known.
 
-    A request that the endpoint refused (a status other than 200) costs nothing. One whose reply did not come
-    whole may have been answered, and billed, all the same; so was a reply that states no tokens.
+    A request that the endpoint refused (a status other than 200) costs nothing but what it says. One whose
+    reply did not come whole may have been answered, and billed, all the same; so was a reply that states no
+    tokens.
     """
-    return attempt.usage if attempt.status == 200 else unstated(attempt.status)
+    is_stated = attempt.status == 200 or bool(attempt.usage.prompt)
+    return attempt.usage if is_stated else unstated(attempt.status)
 
 
 def in_dollars(dollars: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,13 @@ class Prompt:
         shown = self.examples.messages() if self.examples else []
         return [*system, *shown, {"role": "user", "content": self.question(text1, text2)}]
 
+    def for_decisions(self) -> Prompt:
+        """The same without the words on what a reply is to look like, for a model that writes none.
+
+        They are taken out of the template, since a pair may hold the same words as its own.
+        """
+        return replace(self, system=without_reply_format(self.system), user=without_reply_format(self.user))
+
 
 def reply_format(classes: int, reasoning_first: bool = False) -> str:
     """What a reply is to look like, in words."""
@@ -246,7 +253,7 @@ def load_prompt(name_or_path: str, classes: int = 2, *, reasoning_first: bool = 
 
 
 def without_reply_format(text: str) -> str:
-    """A message without the words on what a reply is to look like, for a model that writes none."""
+    """A text without the words on what a reply is to look like."""
     formats = (reply_format(classes, first) for classes in (2, 3) for first in (False, True))
     for words in (*formats, _IN_JSON):
         text = text.replace(words, "")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from benchmarks.judge.error_bodies import in_words
 from kimera.console import MASK
 
 MIN_SECRET = 4  # what is shorter stands in any text by chance
 MIN_ANYWHERE = 8  # from here on also inside of a longer word; what is shorter counts as a whole word only
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+# The same of parameters, many of which have "key" or "token" in their names and are no secret.
+_CREDENTIAL_PARAMETER = re.compile(
+    r"\b(?:auth|authorization|bearer|cookies?|credentials?|secrets?|passwords?|passwd|passphrase)\b"
+    r"|\bconnection string\b|api ?keys?\b|(?<!\bcache )\bkey$|(?<!\beos )(?<!\bbos )(?<!\bpad )\btoken$"
+)
 _LIKE_A_KEY = re.compile(r"[\d_=]|[a-z][A-Z]|[A-Za-z]{20}")
 _ORDINARY = re.compile(r"[A-Za-z][a-z]*|[A-Z]+|[\d.]+")  # "none", "TRUE", "1234": as a made-up key may be
 
@@ -56,6 +62,16 @@ def _whole_words(secrets: list[str]) -> re.Pattern[str] | None:
     if not secrets:
         return None
     return re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, secrets))})(?![^\W_])")
+
+
+def is_credential(parameter: str) -> bool:
+    """Whether a parameter of this name holds a key: "encoded_api_key" does, "prompt_cache_key" does not."""
+    return bool(_CREDENTIAL_PARAMETER.search(in_words(parameter)))
+
+
+def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not named like a credential, by their names in lower case."""
+    return {name.lower(): value for name, value in headers.items() if not _CREDENTIAL.search(name)}
 
 
 def secrets_in(key: str, headers: Mapping[str, str]) -> Iterator[str]:

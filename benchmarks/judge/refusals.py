@@ -14,23 +14,20 @@ from benchmarks.judge.error_bodies import ErrorBody, in_words, read_error_body
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.waits import body_wait_s, never_today, server_wait_s
 
-# Each part of a request by the words for it in any API; separators are blanks, hyphens, dots or underlines.
+# Each part of a request by the words for it in many APIs; separators are blanks, hyphens, dots or underlines.
+# Those of one API stand in its `ParameterRules`.
 PARTS = {
-    "format": r"response (?:format|schema|mime type|json schema)|json schema|json object|json mode"
-    r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)"
-    r"|text format|output config|tool choice|input schema"
-    r"|format type",
+    "format": r"response (?:format|schema|json schema)|json schema|json object|json mode"
+    r"|structured (?:outputs?|generation|response)|guided (?:json|decoding)|output (?:schema|format)",
     "limit": r"max(?:imum)? (?:completion |output |new |generated |generation )?tokens?|max (?:new )?length"
     r"|max completion|num predict|output token limit",
     "temperature": r"temperature",
     "seed": r"(?:random )?seed",
     "logprobs": r"(?:top )?log ?probs?|log probabilit(?:y|ies)",
     "stream": r"(?<!non )stream(?:ing)?",
-    "system": r"system (?:role|messages?|prompts?|instructions?)|developer instructions?|role system"
+    "system": r"system (?:role|messages?|prompts?)|role system"
     r"|roles must alternate|(?:messages )?\d+ role",
 }
-_FIELDS = "|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in PARTS.items())
-_FIELD = re.compile(_FIELDS)
 GIVEN = "given"  # begins what `Refusal.names` calls a parameter of the user's
 # Parameters by words that any message may hold: they count where a refusal points at them or quotes them.
 _COMMON = {"user", "stop", "store", "metadata", "provider", "route", "reasoning", "text", "options"}
@@ -142,15 +139,23 @@ _ON_A_PARAMETER = re.compile(
 _UNUSABLE_ADDRESS = {404, 405, 410}
 
 
-def field_pattern(given: Iterable[Sequence[str]]) -> re.Pattern[str]:
-    """Finds PARTS, and before them parameters of the user's, each a path of names; GIVEN0 is the first."""
+def field_pattern(given: Iterable[Sequence[str]], own: Mapping[str, str]) -> re.Pattern[str]:
+    """Finds PARTS, and before them parameters of the user's, each a path of names; GIVEN0 is the first.
+
+    own: further words for some of PARTS, as patterns.
+    """
     groups = []
     for number, path in enumerate(given):
         whole, last = in_words(".".join(path)), in_words(path[-1])
         words = "|".join(re.escape(name) for name in dict.fromkeys((whole, last)) if name)
         if words:
             groups.append(rf"(?P<{GIVEN}{number}>\b(?:{words})\b)")
-    return re.compile("|".join((*groups, _FIELDS)))
+    for name, words in PARTS.items():
+        groups.append(rf"(?P<{name}>\b(?:{'|'.join(filter(None, (words, own.get(name))))})\b)")
+    return re.compile("|".join(groups))
+
+
+_FIELD = field_pattern((), {})
 
 
 @dataclass(frozen=True)

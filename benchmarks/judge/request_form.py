@@ -42,7 +42,8 @@ class RequestForm:
     is said that no event stream is wanted. system_role: whether the system message is one of its own, or the
     beginning of the question. classes: how many the schema of the reply tells apart, 2 or 3.
     reasoning_first: whether that has the reasoning ahead of the verdict. given_limit: on the reply's tokens,
-    where the user gave one in words of the API; nothing here changes that.
+    where the user gave one in words of the API; nothing here changes that. parameters_in: the objects of the
+    body, one within the other, that hold the limit and what is optional; none where it holds these itself.
     """
 
     formats: tuple[str, ...]
@@ -56,6 +57,7 @@ class RequestForm:
     classes: int = 2
     reasoning_first: bool = False
     given_limit: int = 0
+    parameters_in: tuple[str, ...] = ()
 
     @property
     def schema(self) -> dict[str, Any]:

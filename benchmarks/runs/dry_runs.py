@@ -13,14 +13,14 @@ from benchmarks.judge import (
     Price,
     Prompt,
     estimate,
-    form_beside,
+    form_asked_first,
     in_dollars,
-    parameters_for,
     typical_completion_tokens,
     worst_case,
     written_into,
 )
-from benchmarks.runs.requested_detectors import judges_base_url, judges_of, plan_of, price_for, protocol_of
+from benchmarks.runs.requested_detectors import judges_of, plan_of
+from benchmarks.runs.requested_judges import judges_base_url, parameters_of, price_for, protocol_of
 from benchmarks.settings import RunSettings
 from kimera.console import DONE
 from kimera.errors import UserError
@@ -71,9 +71,17 @@ def _enough(
 ) -> str:
     """Which --max-cost does not get in the way of a run that is expected to cost so much."""
     protocol = protocol_of(settings)
-    given = parameters_for(settings.params, model, judges_of(settings))
-    form = form_beside(protocol.first_form(logprobs=False), given)
-    asked = (prompt.messages(pair.text1, pair.text2) for pair in dataset)
+    given = parameters_of(settings, model)
+    form = form_asked_first(
+        protocol,
+        given,
+        classes=prompt.classes,
+        reasoning_first=prompt.reasoning_first,
+        logprobs=settings.logprobs,
+        sampled=settings.votes is not None,
+    )
+    wording = prompt if form.writes_text else prompt.for_decisions()
+    asked = (wording.messages(pair.text1, pair.text2) for pair in dataset)
     longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1

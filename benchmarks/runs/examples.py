@@ -22,6 +22,7 @@ def with_examples(
 ) -> Prompt:
     """The prompt with the examples that the settings ask for, which none of the dataset's pairs is.
 
+    Neither is any pair of the other shards, so that these show the same examples.
     The pairs that are judged stay the same with and without examples, so that runs can be compared: it is the
     file that lends only what is not judged. tell: is told how many of its pairs are. Raises UserError for a
     file with too few others.
@@ -45,7 +46,7 @@ def with_examples(
             f"{len(labelled) - len(left):,} of the {len(labelled):,} labelled pairs of {file} are judged in "
             "this run, so they are not shown as examples"
         )
-    free = _distinct(left)
+    free = _distinct(left, prompt.classes)
     by_answer = {
         answer: [pair for pair in free if _answer(pair, prompt.classes) == answer] for answer in answers
     }
@@ -87,17 +88,17 @@ def _answer(pair: Pair, classes: int) -> str:
 
 
 def _judged_among(pairs: Iterable[Pair], dataset: Dataset) -> set[tuple[str, ...]]:
-    """The keys of these pairs that the dataset has too; memory is that of the examples."""
+    """The keys of these pairs that the dataset has too, in any shard; memory is that of the examples."""
     known = {_key(pair) for pair in pairs}
-    return known.intersection(map(_key, dataset))
+    return known.intersection(map(_key, dataset.of_all_shards()))
 
 
-def _distinct(pairs: Iterable[Pair]) -> list[Pair]:
+def _distinct(pairs: Iterable[Pair], classes: int) -> list[Pair]:
     """Each pair once, whatever its order; those that the file labels in two ways are left out."""
-    labels: dict[tuple[str, ...], set[bool | None]] = {}
+    labels: dict[tuple[str, ...], set[str]] = {}
     first: dict[tuple[str, ...], Pair] = {}
     for pair in pairs:
-        labels.setdefault(_key(pair), set()).add(pair.is_contradiction)
+        labels.setdefault(_key(pair), set()).add(_answer(pair, classes))
         first.setdefault(_key(pair), pair)
     return [pair for key, pair in first.items() if len(labels[key]) == 1]
 

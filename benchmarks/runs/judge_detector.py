@@ -23,7 +23,6 @@ from benchmarks.judge import (
     BatchLedger,
     Outcome,
     Price,
-    VotingClient,
     asks_of,
     estimate,
     judge_all,
@@ -127,7 +126,7 @@ class JudgeDetector:
     def _expected_dollars(self, dataset: Dataset) -> float | None:
         """What asking about one pair will cost on average, in all the ways it is asked."""
         texts = (
-            "".join(message["content"] for message in self._client.prompt.messages(pair.text1, pair.text2))
+            "".join(message["content"] for message in self._client.messages(pair.text1, pair.text2))
             for pair in dataset
         )
         length = typical_completion_tokens(self._client.prompt.reasoning_first)
@@ -164,8 +163,8 @@ class JudgeDetector:
         with progress_bar(title, 0, quiet=quiet) as bar:
 
             def record(ask: Ask, outcome: Outcome) -> None:
-                recorder.record_outcome(ask, outcome)
-                bar.update()
+                if recorder.record_outcome(ask, outcome):
+                    bar.update()
 
             if self._client.batch:
                 self._client.batch = replace(
@@ -202,12 +201,11 @@ class JudgeDetector:
     ) -> None:
         options = self._options
 
-        def wanted(index: int, variant: int) -> bool:
-            return bool(chosen[index]) and recorder.wants(index, variant)
+        def wanted(ask: Ask) -> bool:
+            return bool(chosen[ask.index]) and recorder.wants(ask.index, ask.variant, ask.vote)
 
-        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted)
-        client = VotingClient(self._client, options.votes) if options.votes else self._client
-        await judge_all(client, asks, record, options.max_error_rate)
+        asks = asks_of(enumerate(dataset), options.repeat, options.swap, wanted, options.votes or 1)
+        await judge_all(self._client, asks, record, options.max_error_rate)
 
 
 def _tell(name: str, message: str) -> None:

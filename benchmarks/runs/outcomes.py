@@ -25,6 +25,7 @@ from benchmarks.judge import (
     unstated,
 )
 from benchmarks.runs.journal import JournalReader, Record, result_of
+from benchmarks.runs.open_votes import OpenVotes
 from benchmarks.runs.run_result import RunResult
 from benchmarks.runs.stage_counts import StageCounts
 from benchmarks.stats import FAILED, NO_FEE, NO_PRICE, SCORE_SOURCES, DetectorResult
@@ -47,6 +48,7 @@ class Outcomes:
     info: what the detector is, as it described itself last. about: the journal's last line on that, if any.
     sampled: of a cascade's dear side, how many pairs it was asked about as a random sample.
     found_in: how many replies stood elsewhere than in the message's content, by where.
+    open_votes: where several askings decide together, those on pairs that have no verdict.
     stages: of a chain, which pairs came to which of its stages.
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
@@ -89,6 +91,7 @@ class Outcomes:
         self.attempt_errors: Counter[str] = Counter()
         self.from_cache = 0
         self.tells_classes = False
+        self.open_votes = OpenVotes()
         self.stages = StageCounts(size)
         self.passes: list[Record] = []
         self.limit_changes: list[tuple[float, int, str]] = []
@@ -113,9 +116,9 @@ class Outcomes:
         """Seconds from the beginning of each pass to its last outcome, added up."""
         return self._earlier_s + self._last_s
 
-    def wants(self, index: int, variant: int = 0) -> bool:
+    def wants(self, index: int, variant: int = 0, vote: int = 0) -> bool:
         """Whether this has no verdict yet: it was never asked, or failed."""
-        return bool(self.variants[index, variant] < 0)
+        return bool(self.variants[index, variant] < 0) and not self.open_votes.has(index, variant, vote)
 
     def take(self, offset: int, record: Record) -> None:
         """Takes a line of the journal, which stands at this offset, into account."""
@@ -148,6 +151,11 @@ class Outcomes:
         index, variant = record["index"], record.get("variant", 0)
         self._last_s = max(self._last_s, record["s"])
         self._note_cost(index, record)
+        if "vote" in record:
+            self.open_votes.note(record, result)
+            return
+        if isinstance(result, Verdict):
+            self.open_votes.drop(index, variant)
         self.variants[index, variant] = result.contradiction if isinstance(result, Verdict) else FAILED
         if variant:
             return
@@ -185,10 +193,10 @@ class Outcomes:
             usage = _usage_of(attempt)
             self.maybe_billed += not usage.is_known
             self.replies += attempt[1] == 200
-            for place, tokens in enumerate(usage.as_tuple()):
-                counted[place] += tokens or 0
+            for column, tokens in enumerate(usage.as_tuple()):
+                counted[column] += tokens or 0
                 if tokens is None and attempt[1] == 200:
-                    self.uncounted[TOKENS[place]] += 1
+                    self.uncounted[TOKENS[column]] += 1
         if any(counted):
             self.usage += Usage(*counted)
             of_pair = self.tokens_of_pair[index]

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import Ask, LimitChange, Outcome, kind_of
 from benchmarks.runs.journal import Journal, Record, result_record
+from benchmarks.runs.open_votes import OpenPair
 from benchmarks.runs.outcomes import Outcomes
 from kimera.pairs import Failure, Pair, Verdict
 
@@ -50,9 +51,16 @@ class Recorder(Outcomes):
         """A pass over the pairs begins; the times of its records count from here. how: its mode."""
         self._begun = time.perf_counter()
         self._write({"began": self.name, "how": how})
+        self.open_votes.begin_again()
+        for pair in self.open_votes:
+            if pair.is_full:  # the session before was killed between the last vote and this
+                self._decide(pair)
 
     def end(self, **found: Any) -> None:
         """The pass has ended. found: what it is worth to keep of it, JSON-ready."""
+        for pair in self.open_votes:
+            if pair.was_asked and not pair.is_full:
+                self._decide(pair)
         self._write({"ended": self.name, "found": found})
 
     def record_verdict(
@@ -77,8 +85,8 @@ class Recorder(Outcomes):
         }
         self._append(Ask(index, pair), result, details)
 
-    def record_outcome(self, ask: Ask, outcome: Outcome) -> None:
-        """A judge's outcome of one question, with all that it cost."""
+    def record_outcome(self, ask: Ask, outcome: Outcome) -> bool:
+        """A judge's outcome of one question, with all that it cost. Gives whether it was the last vote."""
         details: Record = {
             "raw": outcome.raw[:20_000],
             "attempts": [
@@ -96,7 +104,15 @@ class Recorder(Outcomes):
             details["from_cache"] = True
         if outcome.batched:  # its time was that of others
             details |= {"batched": list(outcome.batched), "untimed": True}
-        self._append(ask, outcome.result, details)
+        if ask.votes == 1:
+            self._append(ask, outcome.result, details)
+            return True
+        self._append(ask, outcome.result, {"vote": ask.vote, "votes": ask.votes, **details})
+        pair = self.open_votes.at(ask.index, ask.variant)
+        is_last = pair is not None and pair.is_full
+        if pair and is_last:
+            self._decide(pair)
+        return is_last
 
     def record_limit(self, change: LimitChange) -> None:
         """One change of the requests that --async auto allows in flight."""
@@ -104,13 +120,22 @@ class Recorder(Outcomes):
         self._write({"detector": self.name, "s": second, "limit": change.limit, "reason": change.reason})
 
     def _append(self, ask: Ask, result: Verdict | Failure, details: Record) -> None:
-        record: Record = {"detector": self.name, "index": ask.index, "id": ask.pair.id}
+        head: Record = {"detector": self.name, "index": ask.index, "id": ask.pair.id}
         if ask.variant:
-            record |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
-        record |= {"s": round(time.perf_counter() - self._begun, 4), **result_record(result), **details}
+            head |= {"variant": ask.variant, "repeat": ask.repeat, "swapped": ask.swapped}
+        self._append_to(head, result, details)
+
+    def _append_to(self, head: Record, result: Verdict | Failure, details: Record) -> None:
+        second = round(time.perf_counter() - self._begun, 4)
+        record = {**head, "s": second, **result_record(result), **details}
         self._note(self._journal.append(record), record, result)
-        if isinstance(result, Failure) and not kind_of(result.kind).is_answer:
+        is_vote = "vote" in record
+        if isinstance(result, Failure) and not (is_vote or kind_of(result.kind).is_answer):
             self._count(result)
+
+    def _decide(self, pair: OpenPair) -> None:
+        """Writes down what the votes that are in say."""
+        self._append_to(pair.head, pair.decided(), {} if pair.is_timed else {"untimed": True})
 
     def _count(self, failure: Failure) -> None:
         if len(self._messages) < MAX_MESSAGES:

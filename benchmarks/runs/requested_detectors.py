@@ -17,27 +17,16 @@ from benchmarks.judge import (
     DEFAULT_JUDGE,
     DEFAULT_PROTOCOL,
     REASONING_FIRST,
-    BatchOptions,
     CostLimit,
-    Price,
     Prompt,
-    RateLimits,
     ReplyCache,
-    httpx_available,
-    load_prompt,
-    parameters_for,
-    parse_price,
-    price_of,
-    protocol_at,
-    protocol_named,
     require_text,
-    resolved_base_url,
     resolved_key,
 )
-from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
+from benchmarks.runs.requested_judges import check_parameters, client_of, protocol_of, simulated
 from benchmarks.settings import RunSettings
 from benchmarks.stats import CASCADE_RUN
 from kimera.console import as_called, nearest, note, options_of, words_of
@@ -58,7 +47,7 @@ from kimera.local_settings import idle_options, require_models, run_code
 
 if TYPE_CHECKING:
     from benchmarks.datasets import Dataset
-    from benchmarks.judge import Api, ChatProtocol
+    from benchmarks.judge import Api
     from benchmarks.runs.detector import Detector
     from kimera.console import CommandLine
     from kimera.detectors import VerdictSource
@@ -69,8 +58,6 @@ WAYS_WITHOUT = {
 }
 NAMING = ("local", "first", "then")  # the settings that name local detectors
 SIMULATED_NAME = "simulated-judge"
-# What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
-SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
 
 
 def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
@@ -103,7 +90,7 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
     for model in judges:  # what makes no sense is refused before anything is asked
-        parameters_for(settings.params, model, judges)
+        check_parameters(settings, model)
     if judges:
         require_text(
             protocol,
@@ -118,10 +105,6 @@ def _ways_to_a_judge(api: Api) -> dict[str, str]:
         f"{api.key_variable}=...": f"set the key in the environment, to ask {api.provider}'s API",
         "--base-url URL": f"another {api.provider}-compatible endpoint, a local server for instance",
     }
-
-
-def judges_base_url(settings: RunSettings) -> str:
-    return resolved_base_url(settings.base_url, protocol_of(settings))
 
 
 def judges_of(settings: RunSettings) -> list[str]:
@@ -313,12 +296,12 @@ def detectors_of(
     ]
     if settings.kimera_only:
         return detectors
-    simulator = stack.enter_context(_simulator(dataset, prompt, settings.swap)) if settings.simulate else None
+    simulator = stack.enter_context(simulated(dataset, prompt, settings.swap)) if settings.simulate else None
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
     cascade = cascade_of(settings)
     for model in judges_of(settings):
-        client, price = _client(settings, model, prompt, simulator, limits, replies)
+        client, price = client_of(settings, model, prompt, simulator, limits, replies)
         judging = JudgeOptions(
             settings.repeat,
             settings.swap,
@@ -331,76 +314,3 @@ def detectors_of(
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))
     return detectors
-
-
-def prompt_of(settings: RunSettings) -> Prompt:
-    """What its judges are asked. Raises UserError for a file that cannot be used so."""
-    first = settings.reasoning == REASONING_FIRST
-    return load_prompt(settings.prompt, settings.classes, reasoning_first=first)
-
-
-def protocol_of(settings: RunSettings) -> ChatProtocol:
-    """How the API of its judges speaks; the simulator speaks them all."""
-    if settings.protocol != AUTO:
-        return protocol_named(settings.protocol)
-    return protocol_named(DEFAULT_PROTOCOL if settings.simulate else protocol_at(settings.base_url))
-
-
-def _client(
-    settings: RunSettings,
-    model: str,
-    prompt: Prompt,
-    simulator: str | None,
-    limits: list[CostLimit],
-    replies: ReplyCache | None,
-) -> tuple[AsyncOpenAIClient, Price | None]:
-    concurrency = settings.concurrency or 1
-    if concurrency != 1 and not httpx_available():
-        note(f"httpx is not installed, so --async {concurrency} becomes sync mode: one request at a time")
-        concurrency = 1
-    client = AsyncOpenAIClient(
-        "none" if simulator else settings.api_key,
-        model,
-        concurrency,
-        simulator or settings.base_url,
-        settings.timeout,
-        settings.max_retries,
-        prompt=prompt,
-        headers=dict(settings.headers),
-        rates=RateLimits(settings.rpm, settings.tpm),
-        replies=replies,
-        logprobs=settings.logprobs,
-        protocol=protocol_of(settings),
-        params=parameters_for(settings.params, model, judges_of(settings)),
-        sampled=settings.votes is not None,
-        batch=BatchOptions(size=settings.batch_requests) if settings.batch else None,
-    )
-    price = price_for(settings, model, client.endpoint.base_url)
-    if "service_tier" in client.endpoint.parameters and price and not settings.price:
-        note(f"dollars of {model} are those of standard processing; give --price for its service_tier")
-    if settings.max_cost and price:
-        client.cost_limit = CostLimit(settings.max_cost, price, limits, note)
-    return client, price
-
-
-def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
-    """None where it is not known. Raises UserError where --max-cost needs it."""
-    price = parse_price(settings.price) if settings.price else price_of(model, base_url)
-    if settings.batch:
-        price = parse_price(settings.batch_price) if settings.batch_price else price and price.halved()
-    if settings.max_cost and not price:
-        raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
-    return price
-
-
-@contextlib.contextmanager
-def _simulator(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
-    """The base URL of a simulated judge that knows the dataset's labels."""
-    # A server and its processes, which runs that are read back do not need.
-    from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
-
-    config = SimulatorConfig(
-        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
-    )
-    with SimulatorProcess(config, answers_for(dataset, prompt.question, swap)) as server:
-        yield server.base_url

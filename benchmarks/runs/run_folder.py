@@ -227,7 +227,11 @@ def check_same(
 
     names: of its local detectors.
     """
-    changed = [name for name, value in identity.items() if name != "version" and header.get(name) != value]
+    unwritten = {name for name in ("request",) if name not in header}  # by earlier versions
+    told = {name: value for name, value in identity.items() if name not in {"version", *unwritten}}
+    changed = [name for name, value in told.items() if header.get(name) != value]
+    if "request" in changed:
+        changed[changed.index("request")] = "request (values of --header, or the version of the API)"
     if "local" in changed:
         began = header.get("local") or {}
         marked = identity["local"].items()

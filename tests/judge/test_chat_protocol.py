@@ -17,6 +17,7 @@ from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import ChatProtocol, Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply, read_error_body
+from benchmarks.judge.parameter_rules import ParameterRules
 from benchmarks.judge.protocols import PROTOCOLS, protocol_named
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
 from benchmarks.judge.rates import StatedLimit
@@ -25,7 +26,7 @@ from benchmarks.judge.transports import HttpReply
 from benchmarks.judge.usage import Usage
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
-from benchmarks.runs.requested_detectors import protocol_of
+from benchmarks.runs.requested_judges import protocol_of
 from benchmarks.runs.run_folder import settings_in
 from benchmarks.settings import RunSettings
 from kimera.errors import UserError
@@ -41,6 +42,7 @@ class Plain:
 
     name = "plain"
     api = Api("Nobody", "PLAIN_KEY", "PLAIN_URL", "http://judge.invalid")
+    rules = ParameterRules()
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/ask"

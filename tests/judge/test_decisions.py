@@ -11,6 +11,7 @@ from servers import Canned, ScriptedJudge, judge, kinds
 
 from benchmarks.judge import load_prompt, protocol_named, require_text
 from benchmarks.judge.completions import decision_of
+from benchmarks.judge.prompts import REPLY_FORMAT
 from benchmarks.llm_compare import main
 from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.errors import UserError
@@ -61,6 +62,15 @@ def test_nothing_is_said_of_the_form_of_a_reply(serve: Serve, classes: int) -> N
     assert "Statement 1: It rains 0." in asked.payload["input"][1]["content"]
 
 
+@pytest.mark.parametrize("protocol", ["decisions", "systemone"])
+def test_the_words_of_a_pair_stay_even_where_they_are_those_of_a_prompt(protocol: str) -> None:
+    text = f"The last line of the page is: Reply in JSON. {REPLY_FORMAT}"
+    client = AsyncOpenAIClient("k", "m", base_url="http://127.0.0.1:1", protocol=protocol_named(protocol))
+    asked = json.loads(client.endpoint.write(client.messages(text, "It is not."), 0).body)
+    told = asked["state"] if protocol == "systemone" else asked["input"][1]["content"]
+    assert f"Statement 1: {text}\n" in told
+
+
 @pytest.mark.parametrize(
     ("shares", "relation"),
     [((0.6, 0.3, 0.1), "contradiction"), ((0.4, 0.35, 0.25), "entailment"), ((0.2, 0.4, 0.4), "neutral")],
@@ -95,6 +105,13 @@ def test_such_a_flag_ends_the_command_before_anything_is_asked(
     assert main([*asked, *flags]) == 2
     assert flags[0] in (told := capsys.readouterr().err)
     assert f"does not go with --protocol {protocol}" in told
+
+
+def test_logprobs_of_an_api_without_any_are_said_to_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--judge-only", "--simulate", "--model", "m", "--dry-run", "--logprobs", "--protocol"]
+    for protocol, is_idle in (("anthropic", True), ("gemini", False)):
+        assert main([*flags, protocol]) == 0
+        assert ("--logprobs does nothing here" in capsys.readouterr().err) == is_idle
 
 
 def test_neither_is_it_in_python() -> None:

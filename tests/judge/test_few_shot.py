@@ -124,10 +124,29 @@ def test_a_file_with_too_few_is_refused(
         drawn(write(tmp_path / "few.jsonl", lines), pairs, shots)
 
 
-def test_a_pair_with_two_labels_is_no_example(tmp_path: Path, pairs: Path) -> None:
-    twice = [{**rows(1, "gate")[0], "label": label} for label in ("contradiction", "neutral")]
+@pytest.mark.parametrize(("classes", "labels"), [(2, LABELS[::2]), (3, LABELS[1:])])
+def test_a_pair_with_two_labels_is_no_example(
+    classes: int, labels: tuple[str, ...], tmp_path: Path, pairs: Path
+) -> None:
+    twice = [{**rows(1, "gate")[0], "label": label} for label in labels]
+    others = [row for row in rows(9, "lid") if classes == 3 and row["label"] != labels[0]]
     with pytest.raises(UserError, match="the file has 0"):
-        drawn(write(tmp_path / "twice.jsonl", twice), pairs, 2)
+        drawn(write(tmp_path / "twice.jsonl", twice + others), pairs, classes, classes)
+
+
+def test_all_shards_show_the_same_examples_and_none_that_another_one_judges(
+    tmp_path: Path, pairs: Path
+) -> None:
+    examples = write(tmp_path / "more.jsonl", rows(6, "door") + rows(6, "gate"))
+    shown = set()
+    for shard in ("1/2", "2/2"):
+        run = RunSettings(examples=str(examples), shots=2)
+        part = load_dataset(pairs, shard=shard)
+        prompt = with_examples(load_prompt("same-event"), run, part, lambda _: None)
+        assert prompt.examples
+        assert not any("door" in question for question, _ in prompt.examples.turns)
+        shown.add(prompt.examples.sha256)
+    assert len(shown) == 1
 
 
 # A run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmarks.judge.notices import notice_in, notice_of
 from benchmarks.judge.offered_models import MAX_SHOWN, Offer, offer_clause
 from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main
+from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.simulation import GoldAnswer, SimulatorConfig, answers_for
 
 FLAGS = ["--judge-only", "--max-pairs", "2", "--no-viz"]
@@ -56,6 +58,20 @@ def test_the_nearest_names_stand_first_and_at_most_twenty_are_listed() -> None:
     assert clause.endswith(" and 11 more")
 
 
+@pytest.mark.parametrize(
+    ("dialect", "says"),
+    [
+        ("chat-completions", "shut down on 2027-01-31"),
+        ("anthropic", "deprecated on 2026-01-01, shut down on 2027-01-31"),
+        ("gemini", ""),
+    ],
+)
+def test_the_simulators_lists_tell_of_an_end_as_those_of_the_apis_do(dialect: str, says: str) -> None:
+    (listed,) = [one for one in DIALECTS if one.name == dialect]
+    about = json.loads(json.dumps(listed.models(["m"], "2027-01-31")))
+    assert notice_of((about.get("data") or about["models"])[0]) == says
+
+
 @pytest.mark.usefixtures("no_names")
 def test_a_model_that_is_ending_is_told_of_once_and_in_the_report(
     answers: dict[bytes, GoldAnswer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -95,6 +111,7 @@ def test_headers_tell_of_a_models_end(headers: dict[str, str], says: str) -> Non
         ({"id": "m", "lifecycle_status": "deprecated"}, "deprecated"),
         ({"id": "m", "lifecycle_status": "generally-available", "status": "succeeded"}, ""),
         ({"id": "m", "deprecation": {"fine_tune": 1, "inference": 1798675200}}, "deprecated on 2026-12-31"),
+        ({"id": "m", "deprecated_at": "20261021"}, "deprecated on 2026-10-21"),
         ({"id": "m", "active": False}, "no longer active"),
         ("m", ""),
     ],

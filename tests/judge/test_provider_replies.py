@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from servers import Canned, ScriptedJudge, judge, kinds
 
-from benchmarks.judge import ReplyCache, protocol_named
+from benchmarks.judge import ReplyCache, billed_usage, protocol_named
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.refusals import read_refusal
 
@@ -145,9 +145,16 @@ def test_what_a_filter_blocks_is_a_pair_withheld(serve: Serve, reply: dict[str, 
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("base_url", ["https://g.example", "https://g.example/v1beta"])
+def test_an_account_that_was_closed_ends_the_run(serve: Serve) -> None:
+    reply = content(reason="PUP_LIMITED_DISABLED")
+    outcomes = judge(serve(Canned(body=json.dumps(reply).encode())).base_url, protocol=GEMINI)
+    assert kinds(outcomes) == ["quota"]
+    assert "Prohibited Use Policy" in str(outcomes[0].result)
+
+
+@pytest.mark.parametrize("base_url", ["https://v100", "https://v100/v1beta"])
 def test_the_model_stands_in_geminis_address(base_url: str) -> None:
-    assert GEMINI.url(base_url, "gemini-x") == "https://g.example/v1beta/models/gemini-x:generateContent"
+    assert GEMINI.url(base_url, "gemini-x") == "https://v100/v1beta/models/gemini-x:generateContent"
     assert GEMINI.url(base_url, "tunedModels/a b").endswith("/v1beta/tunedModels/a%20b:generateContent")
 
 
@@ -171,6 +178,7 @@ def test_a_kept_reply_is_that_of_its_model_alone(serve: Serve, tmp_path: Path) -
         ("server_error", "server_error"),
         ("rate_limit_exceeded", "rate_limited"),
         ("invalid_prompt", "bad_request"),
+        ("data_residency_mismatch", "auth"),
     ],
 )
 def test_a_response_that_failed_says_why_with_status_200(code: str, kind: str) -> None:
@@ -178,3 +186,14 @@ def test_a_response_that_failed_says_why_with_status_200(code: str, kind: str) -
     refusal = RESPONSES.read_error(200, {}, json.dumps(reply).encode())
     assert refusal is not None
     assert read_refusal(refusal.status, refusal.said).error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("bio_policy", "content_filter"), ("invalid_image", "bad_request")]
+)
+def test_a_response_that_failed_costs_what_it_says(serve: Serve, code: str, kind: str) -> None:
+    usage = {"input_tokens": 70, "output_tokens": 9, "input_tokens_details": {"cached_tokens": 0}}
+    reply = {"status": "failed", "output": [], "usage": usage, "error": {"code": code, "message": "No."}}
+    (outcome,) = judge(serve(Canned(body=json.dumps(reply).encode())).base_url, protocol=RESPONSES)
+    assert kinds([outcome]) == [kind]
+    assert {billed_usage(attempt).as_tuple()[:2] for attempt in outcome.attempts} == {(70, 9)}

@@ -13,10 +13,8 @@ from servers import Asked, Canned, ScriptedJudge, error, verdict
 from simulators import QUICK, SimulatorThread
 
 from benchmarks.datasets import load_dataset
-from benchmarks.judge.attempts import Attempt, Outcome
 from benchmarks.judge.prompts import load_prompt
-from benchmarks.judge.usage import Usage
-from benchmarks.judge.votes import counted
+from benchmarks.judge.votes import decided
 from benchmarks.llm_compare import main
 from benchmarks.simulator.simulation import answers_for
 from kimera.pairs import Failure, Verdict
@@ -25,10 +23,9 @@ Serve = Callable[[Any], ScriptedJudge]
 FLAGS = ["--judge-only", "--no-viz", "--quiet", "--max-pairs", "8", "--votes", "3"]
 
 
-def asking(said: bool | str, ms: float = 10.0) -> Outcome:
+def vote(said: bool | str) -> Verdict | Failure:
     """What one vote brought: a verdict, or a failure of this kind."""
-    result = Failure(said, "why", 1.0) if isinstance(said, str) else Verdict(said, 0.9, f"{said}", ms, 1.0)
-    return Outcome(result, (Attempt(ms, 200, None, Usage(5, 2, 0, 0)),))
+    return Failure(said, "why", 1.0) if isinstance(said, str) else Verdict(said, 0.9, f"{said}", 10.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -45,15 +42,14 @@ def asking(said: bool | str, ms: float = 10.0) -> Outcome:
 def test_more_than_half_decide_and_the_share_is_the_score(
     votes: list[Any], contradiction: bool, score: float
 ) -> None:
-    outcome = counted([asking(vote) for vote in votes])
-    assert isinstance(outcome.result, Verdict)
-    assert outcome.result.contradiction == contradiction
-    assert outcome.result.score == pytest.approx(score)
-    assert outcome.result.score_source == "votes"
-    assert outcome.result.reasoning == f"{contradiction}", "of a vote that agrees"
-    given = sum(isinstance(vote, bool) for vote in votes)
-    assert outcome.result.latency_ms == 10.0 * given
-    assert outcome.usage.as_tuple() == (5 * len(votes), 2 * len(votes), 0, 0)
+    result = decided([vote(said) for said in votes], len(votes))
+    assert isinstance(result, Verdict)
+    assert result.contradiction == contradiction
+    assert result.score == pytest.approx(score)
+    assert result.score_source == "votes"
+    assert result.reasoning == f"{contradiction}", "of a vote that agrees"
+    assert result.latency_ms == 10.0 * sum(isinstance(said, bool) for said in votes)
+    assert result.wait_ms == len(votes)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +61,26 @@ def test_more_than_half_decide_and_the_share_is_the_score(
     ],
 )
 def test_without_a_majority_there_is_no_verdict(votes: list[Any], kind: str) -> None:
-    outcome = counted([asking(vote) for vote in votes])
-    assert isinstance(outcome.result, Failure)
-    assert outcome.result.kind == kind
-    assert "no majority of 3 votes" in outcome.result.message
-    assert len(outcome.attempts) == 3, "they were paid for all the same"
+    result = decided([vote(said) for said in votes], 3)
+    assert isinstance(result, Failure)
+    assert result.kind == kind
+    assert "no majority of 3 votes" in result.message
+
+
+@pytest.mark.parametrize(
+    ("votes", "result"),
+    [
+        ([True, True], True),
+        ([False], "interrupted"),
+        ([True, False], "interrupted"),
+        ([True, "quota"], "quota"),
+    ],
+)
+def test_a_run_that_was_stopped_has_the_verdict_of_a_majority_that_is_in(
+    votes: list[Any], result: bool | str
+) -> None:
+    found = decided([vote(said) for said in votes], 3)
+    assert result == (found.contradiction if isinstance(found, Verdict) else found.kind)
 
 
 # A run
@@ -103,6 +114,12 @@ def test_each_vote_has_a_seed_of_its_own(serve: Serve, tmp_path: Path) -> None:
     assert {asked.payload["temperature"] for asked in server.asked} == {0.7}
 
 
+def test_one_seed_for_all_votes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*FLAGS, "--protocol", "gemini", "--model", "m", "--simulate", "--dry-run"]
+    assert main([*flags, "--param", "generationConfig.seed=7"]) == 2
+    assert "with one seed all votes would say the same" in capsys.readouterr().err
+
+
 def test_a_run_that_ends_among_the_votes_goes_on(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,7 +133,24 @@ def test_a_run_that_ends_among_the_votes_goes_on(
     assert main(["--resume", str(tmp_path / "run"), "--quiet", "--no-viz"]) == 0
     detector = detector_of(tmp_path / "run")
     assert (detector["answered"], detector["failed"]) == (3, 0)
-    assert len(server.asked) == detector["attempts"] == 5 + 6
+    assert len(server.asked) == detector["attempts"] == 9 + 1, "no vote is asked for twice"
+
+
+@pytest.mark.parametrize("lines", [3, 5, 6])
+def test_a_run_that_is_killed_asks_only_for_the_votes_that_are_missing(
+    lines: int, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(verdict())
+    flags = [*FLAGS, "--max-pairs", "1", "--base-url", server.base_url, "--out", str(tmp_path / "run")]
+    assert main(flags) == 0
+    journal = tmp_path / "run" / "journal.jsonl"
+    kept = journal.read_bytes().splitlines(keepends=True)[:lines]
+    journal.write_bytes(b"".join(kept))
+    votes = sum(b'"vote"' in line for line in kept)
+    assert main(["--resume", str(tmp_path / "run"), "--quiet", "--no-viz"]) == 0
+    assert len(server.asked) == 3 + (3 - votes)
+    detector = detector_of(tmp_path / "run")
+    assert (detector["answered"], detector["attempts"]) == (1, 3)
 
 
 @pytest.mark.parametrize("votes", ["2", "1", "four"])

@@ -144,7 +144,7 @@ def test_what_helped_stands_in_the_settings(serve: Serve) -> None:
 @pytest.mark.parametrize("body", [{"error": {"message": "Gremlins."}}, "nope", {}])
 def test_an_endpoint_that_refuses_everything_ends_the_run_with_its_own_words(serve: Serve, body: Any) -> None:
     server = serve(canned(400, body))
-    assert run(server)["refused"] == 1
+    assert run(server)["refused"] in {1, 2}, "of the two in flight"
     assert len(server.asked) <= 30
 
 

@@ -30,21 +30,16 @@ PROTOCOLS: dict[str, tuple[str, str] | ChatProtocol] = {
 AUTO = "auto"  # no protocol: the one that is certain to be spoken at the base URL, else the default
 # What --protocol takes; a protocol that is listed later is taken too.
 CHOICES: ChainMap[str, tuple[str, str] | ChatProtocol] = ChainMap(PROTOCOLS, {AUTO: ("", "")})
-# Where nothing but one protocol is spoken: host and path.
-_SPOKEN_AT = {
-    r"api\.anthropic\.com(/v1)?": "anthropic",
-    r"api\.typesafe\.ai(/v1)?": "systemone",
-    r"[\w-]+\.openai\.azure\.com(/openai)?": "azure",  # chat completions are behind /openai/v1
-    r"generativelanguage\.googleapis\.com(/v\d\w*)?": "gemini",  # chat completions are behind /openai
-}
 
 
 def protocol_at(base_url: str | None) -> str:
     """The name of the protocol that is spoken there, as far as that is certain; else the default."""
-    parts = urlsplit(base_url or "")
+    if not base_url:
+        return DEFAULT_PROTOCOL
+    parts = urlsplit(base_url)
     place = f"{parts.hostname}{parts.path.rstrip('/')}"
-    names = (name for pattern, name in _SPOKEN_AT.items() if re.fullmatch(pattern, place))
-    return next(names, DEFAULT_PROTOCOL)
+    spoken = (name for name in PROTOCOLS if re.fullmatch(protocol_named(name).api.spoken_at, place))
+    return next(spoken, DEFAULT_PROTOCOL)
 
 
 def protocol_named(name: str) -> ChatProtocol:

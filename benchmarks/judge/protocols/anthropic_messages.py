@@ -12,6 +12,7 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion, texts_in
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import FORMAT, MODEL, QUESTION, TOOLS, WHOLE, ParameterRules, taken
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -38,6 +39,19 @@ _LIMIT_HEADERS = {
     unit: (f"anthropic-ratelimit-{unit}-limit", f"anthropic-ratelimit-{unit}-remaining")
     for unit in ("requests", "tokens")
 }
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "messages system",
+            WHOLE: "stream",
+            FORMAT: "output_config.format output_format",
+            TOOLS: "tools tool_choice mcp_servers",
+        }
+    ),
+    repricing=("service_tier", "speed", "inference_geo", "cache_control"),
+    words={"format": "output config|tool choice|input schema"},
+)
 
 
 class AnthropicMessages:
@@ -49,7 +63,9 @@ class AnthropicMessages:
         key_variable="ANTHROPIC_API_KEY",
         base_url_variable="ANTHROPIC_BASE_URL",
         default_base_url="https://api.anthropic.com",
+        spoken_at=r"api\.anthropic\.com(/v1)?",
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return behind_version(base_url, "v1", "/messages")

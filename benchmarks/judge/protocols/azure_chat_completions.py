@@ -21,6 +21,7 @@ class AzureChatCompletions(ChatCompletions):
         key_variable="AZURE_OPENAI_API_KEY",
         base_url_variable="AZURE_OPENAI_ENDPOINT",
         base_url_hint="it is the resource's, as in https://NAME.openai.azure.com",
+        spoken_at=r"[\w-]+\.openai\.azure\.com(/openai)?",  # chat completions are behind /openai/v1
     )
 
     def url(self, base_url: str, model: str) -> str:

@@ -16,8 +16,26 @@ from benchmarks.judge.errors_inside import SENTENCE_KEYS, filter_note, status_in
 from benchmarks.judge.event_streams import read_chunks
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    ONE,
+    QUESTION,
+    TOOLS,
+    WHOLE,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
-from benchmarks.judge.protocols.reply_bodies import logprobs_in
+from benchmarks.judge.protocols.reply_bodies import (
+    UNREADABLE,
+    counted,
+    logprobs_in,
+    no_reply,
+    split_system,
+    text_of,
+)
 from benchmarks.judge.rates import StatedLimit
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
@@ -33,7 +51,21 @@ _FIRST = RequestForm(
 _LIMIT_HEADERS = {
     unit: (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}") for unit in ("requests", "tokens")
 }
-_UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "messages prompt system",
+            WHOLE: "stream stream_options",
+            ONE: "n best_of",
+            FORMAT: "response_format format guided_json guided_regex guided_choice guided_grammar grammar "
+            "json_schema structured_outputs modalities audio echo",
+            LOGPROBS: "logprobs",
+            TOOLS: "tools tool_choice functions function_call",
+        }
+    ),
+    repricing=("service_tier", "web_search_options", "plugins"),
+)
 
 
 class ChatCompletions:
@@ -47,6 +79,7 @@ class ChatCompletions:
         default_base_url="https://api.openai.com/v1",
         base_url_hint="it usually ends in /v1",
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/chat/completions"
@@ -58,7 +91,7 @@ class ChatCompletions:
         return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
 
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
-        written = messages if form.system_role else _without_system(messages)
+        written = messages if form.system_role else split_system(messages, form)[1]
         return f'{{"messages":{json.dumps(written)},{_parameters(model, form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
@@ -107,14 +140,6 @@ def _parameters(model: str, form: RequestForm, sample: int) -> str:
     return json.dumps(payload)[1:]
 
 
-def _without_system(messages: Messages) -> Messages:
-    """The same, the system message being the beginning of the first question."""
-    if len(messages) < 2 or messages[0]["role"] != "system":
-        return messages
-    question = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-    return [{**messages[1], "content": question}, *messages[2:]]
-
-
 @functools.lru_cache(maxsize=1)  # a body is searched for an error, then read: it is parsed once for both
 def read_body(body: bytes) -> Any:
     """The JSON value that a body is, one in a string or an event stream among them; nobody may change it.
@@ -143,25 +168,18 @@ def read_completion(body: bytes) -> Completion:
             message = {"content": message}
         text, found_in = _said(message, is_cut_off=choice.get("finish_reason") == "length")
         logprobs = choice.get("logprobs")
-        if text and not usage.completion:  # a zero there is that of a server that does not count
-            usage = replace(usage, completion=None)
         return Completion(
             text=text,
-            finish_reason=_text(choice.get("finish_reason")),
-            refusal=_text(message.get("refusal")),
-            usage=usage,
-            system_fingerprint=_text(reply.get("system_fingerprint"))[:100],
+            finish_reason=text_of(choice.get("finish_reason")),
+            refusal=text_of(message.get("refusal")),
+            usage=counted(usage, text),
+            system_fingerprint=text_of(reply.get("system_fingerprint"))[:100],
             logprobs=logprobs_in(logprobs.get("content")) if isinstance(logprobs, dict) else (),
             body=body,
             found_in=found_in,
         )
-    except _UNREADABLE:
-        shown = body[:200].decode("utf-8", "replace")
-        is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
-        hint = "; it is a web page, so check --base-url, which usually ends in /v1" if is_page else ""
-        raise JudgeError(
-            "bad_response", f"not a chat completion{hint}: {shown!r}", status=200, usage=usage
-        ) from None
+    except UNREADABLE:
+        raise no_reply("a chat completion", body, usage, ", which usually ends in /v1") from None
 
 
 def _said(message: dict[str, Any], *, is_cut_off: bool) -> tuple[str, str]:
@@ -242,21 +260,18 @@ def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
     return next((details for details in members if isinstance(details, dict)), {})
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def error_inside(body: bytes) -> ErrorReply | None:
     """The error that a body of status 200 holds, with the status that it would have had; None without one."""
     try:
         value = read_body(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     error = _error_in(value[0] if isinstance(value, list) and len(value) == 1 else value)
     if error is None:
         return None
-    said = body_of(error)
-    return ErrorReply(said.status or status_in_words(said), said)
+    said, usage = body_of(error), _usage_in(value) if isinstance(value, dict) else None
+    status = said.status or status_in_words(said)
+    return ErrorReply(status, said, read_usage(usage) if usage else None)
 
 
 def _error_in(value: Any) -> Any:
@@ -285,5 +300,5 @@ def filter_note_of(body: bytes) -> str:
     """What a body without a text says of a filter; empty where it says nothing of one."""
     try:
         return filter_note(read_body(body))
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""

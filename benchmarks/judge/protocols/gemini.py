@@ -12,8 +12,18 @@ from urllib.parse import quote
 from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
-from benchmarks.judge.error_bodies import ErrorReply
+from benchmarks.judge.error_bodies import ErrorReply, body_of
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    ONE,
+    QUESTION,
+    TOOLS,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     behind_version,
@@ -36,10 +46,27 @@ _FIRST = RequestForm(
     limit_parameters=("maxOutputTokens", ""),
     optional=(("temperature", 0), ("seed", 0)),
     says_stream=False,
+    parameters_in=("generationConfig",),
 )
 _ROLES = {"assistant": "model"}
 _WITHHELD = {"MODEL_ARMOR", "ESCALATION"}  # beside those whose name says so
 _CUT = {"MAX_TOKENS", "CONTINUATION"}
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "contents systemInstruction",
+            ONE: "generationConfig.candidateCount",
+            FORMAT: "generationConfig.responseSchema generationConfig.responseJsonSchema "
+            "generationConfig.responseFormat generationConfig.responseMimeType "
+            "generationConfig.responseModalities",
+            LOGPROBS: "generationConfig.responseLogprobs",
+            TOOLS: "tools toolConfig",
+        }
+    ),
+    repricing=("serviceTier", "cachedContent"),
+    words={"format": "response mime type", "system": "system instructions?"},
+)
 
 
 class Gemini:
@@ -51,7 +78,9 @@ class Gemini:
         key_variable="GEMINI_API_KEY",
         base_url_variable="GOOGLE_GEMINI_BASE_URL",
         default_base_url="https://generativelanguage.googleapis.com",
+        spoken_at=r"generativelanguage\.googleapis\.com(/v\d\w*)?",  # chat completions are behind /openai
     )
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         resource = model if "/" in model else f"models/{model}"
@@ -74,7 +103,7 @@ class Gemini:
         return f'{asked}"contents":{json.dumps(contents)},{_parameters(form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
-        return error_reply(status, body)
+        return error_reply(status, body) or _closed_account(body)
 
     def read(self, body: bytes) -> Completion:
         usage = UNKNOWN
@@ -138,6 +167,18 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
         "required": schema["required"],
         "propertyOrdering": list(fields),
     }
+
+
+def _closed_account(body: bytes) -> ErrorReply | None:
+    """The refusal of an account that may not generate, which comes as the end of a candidate."""
+    try:
+        reason = json_in(body)["candidates"][0]["finishReason"]
+    except UNREADABLE:
+        return None
+    if reason != "PUP_LIMITED_DISABLED":
+        return None
+    said = "the account is limited or disabled for violations of the Prohibited Use Policy"
+    return ErrorReply(402, body_of({"error": {"message": f"{said} ({reason})"}}))
 
 
 def _block_reason(reply: dict[str, Any]) -> str:

@@ -13,6 +13,17 @@ from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.error_bodies import ErrorReply
 from benchmarks.judge.offered_models import names_in
+from benchmarks.judge.parameter_rules import (
+    ALONE,
+    FORMAT,
+    LOGPROBS,
+    MODEL,
+    QUESTION,
+    TOOLS,
+    WHOLE,
+    ParameterRules,
+    taken,
+)
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS, read_usage
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
@@ -34,7 +45,27 @@ _FIRST = RequestForm(
     optional=(("temperature", 0), ("store", False)),  # stored for a month unless it says otherwise
     says_stream=False,
 )
-_STATUS_OF_CODE = {"server_error": 500, "rate_limit_exceeded": 429}
+_STATUS_OF_CODE = {
+    "server_error": 500,
+    "rate_limit_exceeded": 429,
+    "data_residency_mismatch": 403,  # the key's project may not be served there
+}
+_WITHHELD = {"bio_policy", "misalignment_policy_violation"}
+_RULES = ParameterRules(
+    taken(
+        {
+            MODEL: "model",
+            QUESTION: "input instructions prompt",
+            WHOLE: "stream stream_options",
+            FORMAT: "text.format response_format",
+            LOGPROBS: "include",
+            TOOLS: "tools tool_choice",
+            ALONE: "background conversation previous_response_id",
+        }
+    ),
+    repricing=("service_tier",),
+    words={"format": "text format|format type", "system": "(?:developer|system) instructions?"},
+)
 
 
 class OpenAIResponses:
@@ -42,6 +73,7 @@ class OpenAIResponses:
 
     name = "responses"
     api: Api = CHAT_COMPLETIONS.api
+    rules = _RULES
 
     def url(self, base_url: str, model: str) -> str:
         return f"{base_url}/responses"
@@ -60,22 +92,25 @@ class OpenAIResponses:
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         """What was to fail while it was made comes with status 200, and its own code."""
         refusal = error_reply(status, body)
-        if status == 200 and refusal and (code := _code_of_failed(body)):
-            return replace(refusal, status=_STATUS_OF_CODE.get(code, 400))
-        return refusal
+        if status != 200 or refusal is None or not (code := _code_of_failed(body)):
+            return refusal
+        if code in _WITHHELD:
+            return None
+        usage = read_usage(json_in(body).get("usage"))
+        return replace(refusal, status=_STATUS_OF_CODE.get(code, 400), usage=usage)
 
     def read(self, body: bytes) -> Completion:
         usage = UNKNOWN
         try:
             reply = json_in(body)
             usage = read_usage(reply.get("usage"))
-            parts = list(_parts(reply["output"]))
+            parts = list(_parts(reply.get("output") or () if _withheld(reply) else reply["output"]))
             said = [part for part in parts if part.get("type") == "output_text"]
             text = "".join(text_of(part.get("text")) for part in said)
             return Completion(
                 text=text,
                 finish_reason=_finish_reason(reply),
-                refusal="".join(text_of(part.get("refusal")) for part in parts),
+                refusal="".join(text_of(part.get("refusal")) for part in parts) or _withheld(reply),
                 usage=counted(usage, text),
                 system_fingerprint=text_of(reply.get("system_fingerprint"))[:100],
                 logprobs=logprobs_in([token for part in said for token in part.get("logprobs") or ()]),
@@ -128,6 +163,13 @@ def _finish_reason(reply: dict[str, Any]) -> str:
     details = reply.get("incomplete_details")
     reason = text_of(details.get("reason")) if isinstance(details, dict) else ""
     return "length" if reason in {"", "max_output_tokens"} else reason
+
+
+def _withheld(reply: dict[str, Any]) -> str:
+    """Which policy a response failed by; empty for any other."""
+    error = reply.get("error")
+    code = text_of(error.get("code")) if isinstance(error, dict) else ""
+    return code if code in _WITHHELD else ""
 
 
 def _code_of_failed(body: bytes) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
 from benchmarks.judge.errors_inside import status_in_words
@@ -39,11 +41,11 @@ def error_reply(status: int, body: bytes) -> ErrorReply | None:
     return ErrorReply(said.status or status_in_words(said), said)
 
 
-def no_reply(noun: str, body: bytes, usage: Usage = UNKNOWN) -> JudgeError:
-    """The error for a body that is none of what the noun names."""
+def no_reply(noun: str, body: bytes, usage: Usage = UNKNOWN, base_url_hint: str = "") -> JudgeError:
+    """The error for a body that is none of what the noun names. base_url_hint: how a base URL is to be."""
     shown = body[:200].decode("utf-8", "replace")
     is_page = shown.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
-    hint = "; it is a web page, so check --base-url" if is_page else ""
+    hint = f"; it is a web page, so check --base-url{base_url_hint}" if is_page else ""
     return JudgeError("bad_response", f"not {noun}{hint}: {shown!r}", status=200, usage=usage)
 
 
@@ -77,8 +79,7 @@ def _token(value: Any) -> str:
 
 def behind_version(base_url: str, version: str, path: str) -> str:
     """The address of a path, behind the folder of the API's version where the base URL ends in none."""
-    last = base_url.rpartition("/")[2]
-    is_version = last[:1] == "v" and last[1:2].isdigit()
+    is_version = re.search(r"/v\d\w*$", urlsplit(base_url).path)
     return f"{base_url}{path}" if is_version else f"{base_url}/{version}{path}"
 
 

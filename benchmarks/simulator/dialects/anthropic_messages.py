@@ -104,7 +104,8 @@ class AnthropicMessages:
     def models(self, names: Sequence[str], ends_on: str) -> object:
         about = {"type": "model", "created_at": "2026-01-01T00:00:00Z", "lifecycle": "active"}
         if ends_on:
-            about |= {"lifecycle": "deprecated", "deprecation": f"{ends_on}T00:00:00Z"}
+            ends = f"{ends_on}T00:00:00Z"
+            about |= {"lifecycle": "deprecated", "deprecated_at": "2026-01-01T00:00:00Z", "retires_at": ends}
         listed = [{"id": name, "display_name": name, **about} for name in names]
         return {"data": listed, "has_more": False, "first_id": names[0], "last_id": names[-1]}
 

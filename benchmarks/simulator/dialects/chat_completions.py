@@ -49,7 +49,7 @@ class ChatCompletions:
         return openai_limit_headers(levels)
 
     def models(self, names: Sequence[str], ends_on: str) -> object:
-        end = {"deprecation": f"{ends_on}T00:00:00Z"} if ends_on else {}
+        end = {"shutdown_date": ends_on} if ends_on else {}
         about = {"object": "model", "created": 0, "owned_by": "kimera", **end}
         return {"object": "list", "data": [{"id": name, **about} for name in names]}
 

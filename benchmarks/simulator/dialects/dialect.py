@@ -62,5 +62,8 @@ class Dialect(Protocol):
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]: ...
 
     def models(self, names: Sequence[str], ends_on: str) -> object:
-        """The list of models, JSON-ready. ends_on: the day on which they all end; empty where none does."""
+        """The list of models, JSON-ready.
+
+        ends_on: the day on which they all end, for a list that says so; empty where none does.
+        """
         ...

@@ -108,6 +108,7 @@ class Gemini:
         return {}
 
     def models(self, names: Sequence[str], ends_on: str) -> object:
+        """Google's list says nothing of an end; the headers of replies do."""
         methods = ["generateContent"]
         return {
             "models": [{"name": f"models/{name}", "supportedGenerationMethods": methods} for name in names]
