@@ -15,8 +15,8 @@ from benchmarks.judge.reply_reading import is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.trials import MAX_TRIALS, PairTerms, Trial
 
-# How long the first request goes ahead of the others, since what refuses all refuses one: the longer, the more
-# others there are. A run of few at a time would lose a part of its speed by it.
+# How long the first request goes ahead of the others, since what refuses all refuses one: the longer, the
+# more others there are. A run of few at a time would lose a part of its speed by it.
 SCOUT_S, SCOUT_S_A_SLOT = 0.25, 0.005
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
