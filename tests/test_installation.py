@@ -211,7 +211,7 @@ def detectors_of(folder: Path) -> dict[str, dict[str, Any]]:
     [
         ["scan", "notes.md", "facts.csv", "--column", "text1", "--mp", "2"],
         ["judged-scan", "notes.md", *JUDGE, "--dry-run"],
-        ["train", "pairs.csv", *LABELS, "--workers", "2", "--epochs", "1"],
+        ["train", "pairs.csv", *LABELS, "--workers", "2", "--epochs", "1", "--refit"],
         ["cache", "stats"],
     ],
     ids=lambda words: words[0],

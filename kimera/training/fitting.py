@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence, Set
@@ -268,7 +269,8 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
         return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
 
     teacher = CrossEncoderWeights.load(settings.teacher) if settings.teacher else None
-    learn = _learnt_from(teacher, parts, tokenizer, settings) if teacher else tokens_of(parts.learn)
+    held_out = [*parts.calibrate, *measured]
+    learn = _learnt_from(teacher, parts, held_out, tokenizer, settings) if teacher else tokens_of(parts.learn)
     _say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
     start = CrossEncoderWeights.load(settings.start) if settings.start else None
     base = base_fingerprint(folder, settings.base)
@@ -295,19 +297,34 @@ def _fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], settin
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
         return read_through_cache([(p.text1, p.text2) for p in pairs], cross_encoder, cache, "measuring")
 
-    described = description_of_cross_encoder(weights, fit_options)
+    described = description_of_cross_encoder(weights, fit_options, _lesson(settings, len(learn), parts))
     cross_encoder.settle()
     precision = cross_encoder.runtime.precision
     return _Fitted(described, weights.save, predict, weights.commands, earlier, precision=precision)
 
 
+def _lesson(settings: TrainSettings, pairs: int, parts: Division) -> str:
+    """The teacher in words, and how many pairs it alone has labelled; empty without one."""
+    if settings.teacher is None:
+        return ""
+    digest = hashlib.sha256(settings.teacher.read_bytes()).hexdigest()
+    new = pairs - _pairs_in(parts.learn)
+    return (
+        f"`{settings.teacher.name}`, SHA-256 `{digest}`, which also read {new:,} new pairs made of the texts"
+    )
+
+
 def _learnt_from(
-    teacher: CrossEncoderWeights, parts: Division, tokenizer: Tokenizer, settings: TrainSettings
+    teacher: CrossEncoderWeights,
+    parts: Division,
+    held_out: Sequence[LabelledFile],
+    tokenizer: Tokenizer,
+    settings: TrainSettings,
 ) -> LabelledTokens:
     """The pairs to learn from, and new ones, with what a teacher says of them."""
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
     with CrossEncoder(teacher, settings.deep_base) as model:
-        found = lessons(parts.learn, model, settings.new_pairs, settings.seed, cache)
+        found = lessons(parts.learn, model, settings.new_pairs, settings.seed, cache, held_out)
     return LabelledTokens(tokenizer.of_pairs(found.texts), found.label, found.weight, found.taught)
 
 

@@ -208,8 +208,10 @@ LIMITS_OF_ADAPTED = """\
   passages; neither was measured here."""
 
 
-def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTuneOptions) -> Description:
-    """Of a cross-encoder."""
+def description_of_cross_encoder(
+    weights: CrossEncoderWeights, options: FineTuneOptions, lesson: str = ""
+) -> Description:
+    """Of a cross-encoder. lesson: the teacher that it learnt from, in words; empty without one."""
     is_first = len(weights.commands) < 2
     new_layers = f" (new layers {options.new_layers_rate:g})" if is_first else ""
     swapped = f"\nOf the pairs, {options.swap:.0%} were read in the other order." if options.swap else ""
@@ -237,10 +239,19 @@ def description_of_cross_encoder(weights: CrossEncoderWeights, options: FineTune
         f"linear warm-up over {options.warmup:.0%} of the steps and\nlinear decay, weight decay "
         f"{options.weight_decay:g}, dropout {options.dropout:g} {dropout}, bfloat16 "
         f"autocast,\nbatches of {options.batch_size}, at most {options.epochs} epochs; "
-        f"{learnt}.{swapped}",
+        f"{learnt}.{swapped}{_taught(lesson, options)}",
         limits=LIMITS_OF_ADAPTED if options.rank else LIMITS,
         window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads the sentences that "
         "are related, and a rule weighs them (docs/long-texts.md).",
+    )
+
+
+def _taught(lesson: str, options: FineTuneOptions) -> str:
+    if not lesson:
+        return ""
+    return (
+        f"\nOf the loss of a labelled pair {options.soft:.0%} was that of a teacher's calibrated probabilities, "
+        f"of an unlabelled one all:\n{lesson}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -25,17 +25,27 @@ Texts: TypeAlias = tuple[str, str]
 VectorsOf: TypeAlias = Callable[[Sequence[str]], np.ndarray]
 
 
-def new_pairs(pairs: Sequence[Pair], count: int, seed: int, vectors_of: VectorsOf) -> list[Texts]:
+def new_pairs(
+    pairs: Sequence[Pair],
+    count: int,
+    seed: int,
+    vectors_of: VectorsOf,
+    held_out: Collection[Texts] = (),
+) -> list[Texts]:
     """About `count` pairs of texts that are not among `pairs` in this order, all distinct.
 
-    Half join a first text with one that went with a near other first text, the rest are a first text with any
-    second text, pairs in the other order, and pairs whose second text is negated by rule: see `SHARES`. There
-    are fewer where the texts allow no more. vectors_of: gives n texts vectors of length 1, shape (n, d).
+    Half join a first text with a near other first text, or with a text that went with that; the rest are a
+    first text with any second text, pairs in the other order, and pairs whose second text is negated by rule:
+    see `SHARES`. There are fewer where the texts allow no more. vectors_of: gives n texts vectors of length 1, shape (n, d).
+    held_out: pairs that a fit is measured on; none of these is made, in neither order, nor any that holds the
+    first text of one.
     """
+    premises = {first for first, _ in held_out}
     short = [pair for pair in pairs if max(len(pair.text1), len(pair.text2)) <= MAX_CHARACTERS]
     if not short:
         return []
     known = {(pair.text1, pair.text2) for pair in pairs}
+    known |= {*held_out, *((second, first) for first, second in held_out)}
     made: dict[Texts, None] = {}
     for number, (kind, share) in enumerate(SHARES.items()):
         random = np.random.default_rng([seed, number])
@@ -43,7 +53,7 @@ def new_pairs(pairs: Sequence[Pair], count: int, seed: int, vectors_of: VectorsO
         for texts in _MAKERS[kind](short, random, vectors_of):
             if len(made) >= wanted:
                 break
-            if texts not in known and texts[0] != texts[1]:
+            if texts not in known and texts[0] != texts[1] and premises.isdisjoint(texts):
                 made[texts] = None
     return list(made)
 
@@ -64,19 +74,27 @@ def _near(pairs: Sequence[Pair], random: np.random.Generator, vectors_of: Vector
     of_first: list[list[str]] = [[] for _ in firsts]
     for row, pair in zip(rows.tolist(), pairs, strict=True):
         of_first[row].append(pair.text2)
+    nearest = min(NEIGHBOURS, len(firsts) - 1)
+    if not nearest:
+        return
     vectors = np.asarray(vectors_of(firsts), dtype=np.float32)
     order = random.permutation(len(firsts))
-    for start in range(0, len(order), ROWS_AT_A_TIME):
-        block = order[start : start + ROWS_AT_A_TIME]
-        cosines = vectors[block] @ vectors.T
-        cosines[np.arange(len(block)), block] = -1.0
-        nearest = min(NEIGHBOURS, len(firsts) - 1)
-        if not nearest:
-            return
-        for row, others in zip(block, np.argpartition(-cosines, nearest - 1)[:, :nearest], strict=True):
-            for other in others.tolist():
+    blocks = [order[start : start + ROWS_AT_A_TIME] for start in range(0, len(order), ROWS_AT_A_TIME)]
+    found: list[np.ndarray] = []
+    for turn in range(nearest):  # one of each before a second of any
+        for number, rows in enumerate(blocks):
+            if not turn:
+                found.append(random.permuted(_nearest(vectors, rows, nearest), axis=1))
+            for row, other in zip(rows.tolist(), found[number][:, turn].tolist(), strict=True):
                 texts = [firsts[other], *of_first[other]]
                 yield firsts[row], texts[random.integers(len(texts))]
+
+
+def _nearest(vectors: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """int (n, count): of each of these rows the other rows whose vectors are nearest to its own."""
+    cosines = vectors[rows] @ vectors.T
+    cosines[np.arange(len(rows)), rows] = -2.0  # itself
+    return np.asarray(np.argpartition(-cosines, count - 1)[:, :count])
 
 
 def _crossed(pairs: Sequence[Pair], random: np.random.Generator, _: VectorsOf) -> Iterator[Texts]:

@@ -37,14 +37,17 @@ def lessons(
     new: int,
     seed: int,
     cache: EmbeddingCache | None,
+    held_out: Sequence[LabelledFile] = (),
 ) -> Lessons:
     """The pairs of the files, and about `new` unlabelled ones made of their texts, read by a teacher.
 
-    What it has read is in the cache, so an interrupted call goes on where it was.
+    What it has read is in the cache, so an interrupted call goes on where it was. held_out: what the fit is
+    measured on; see `new_pairs`.
     """
     pairs = [pair for file in files for pair in file.pairs]
     label, weight = labels_and_weights(files)
-    made = new_pairs(pairs, new, seed, lambda texts: _vectors(texts, cache)) if new else []
+    apart = {(pair.text1, pair.text2) for file in held_out for pair in file.pairs}
+    made = new_pairs(pairs, new, seed, lambda texts: _vectors(texts, cache), apart) if new else []
     texts = [(pair.text1, pair.text2) for pair in pairs] + made
     return Lessons(
         texts,

@@ -295,6 +295,11 @@ def check_settings(settings: TrainSettings) -> None:
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
     for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
         raise UserError(f"{flag} has no effect without --teacher; give both")
+    if settings.teacher and settings.no_cache:
+        raise UserError(
+            "what a teacher has read is kept in the cache, without which an interrupted fit would begin anew; "
+            "leave --no-cache out, or put the cache elsewhere with --cache-dir"
+        )
     if settings.swap and settings.teacher:
         raise UserError(
             "a teacher has not read the pairs that --swap turns around; leave --swap out: --new-pairs makes "
@@ -353,6 +358,7 @@ def public_command(settings: TrainSettings) -> str:
     words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
     words += ["--teacher", public(settings.teacher)] if settings.teacher else []
+    words += ["--deep-base", public_name(settings.deep_base)] if settings.deep_base != DEEP_MODEL else []
     words += ["--new-pairs", str(settings.new_pairs)] if settings.new_pairs else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []
     words += ["--refit"] if settings.refit else []

@@ -78,7 +78,7 @@ def test_a_fit_whose_figures_nobody_reads_is_written(tmp_path: Path, environment
         for number in range(400):
             label = "contradiction" if number % 2 else "entailment"
             rows.writerow([f"Door {number} is open.", f"Door {number} is shut.", label])
-    code, told = unread(["kimera.train", "pairs.csv", "--epochs", "1"], tmp_path, environment)
+    code, told = unread(["kimera.train", "pairs.csv", "--epochs", "1", "--refit"], tmp_path, environment)
     *_, following, last = told.splitlines()
     assert (code, last) == (0, "wrote head.safetensors and head.md")
     assert following.endswith("compare PAIRS --kimera-only --max-pairs 0 --head head.safetensors")

@@ -48,6 +48,23 @@ def test_half_of_them_join_near_texts() -> None:
     assert sum(("dog" in first) == ("dog" in second) for first, second in made) > 45
 
 
+def test_each_text_has_one_near_one_before_another_has_a_second() -> None:
+    pairs = [Pair(f"A dog {n}.", f"The map {n}.") for n in range(30)]
+    made = new_pairs(pairs, 40, 0, letters)[:20]  # half of them are near ones, and come first
+    assert len({first for first, _ in made}) == 20
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=20), st.lists(st.tuples(TEXTS, TEXTS), max_size=10))
+def test_nothing_that_a_fit_is_measured_on_is_made(
+    texts: list[tuple[str, str]], held_out: list[tuple[str, str]]
+) -> None:
+    made = new_pairs([Pair(*both) for both in texts], 60, 0, letters, held_out)
+    premises = {first for first, _ in held_out}
+    assert not {text for both in made for text in both} & premises
+    assert not set(made) & {(second, first) for first, second in held_out}
+
+
 @pytest.mark.parametrize(
     ("text", "denied"),
     [
