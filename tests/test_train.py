@@ -252,7 +252,13 @@ def test_a_smaller_model_learns_from_what_a_teacher_says_of_its_pairs_and_of_new
     assert main([str(word) for word in command]) == 0
     learnt = int(re.search(r"([\d,]+) pairs to learn from", capsys.readouterr().err)[1].replace(",", ""))
     assert learnt > len(labelled_rows()) * 0.8 + 100
-    assert "--teacher DATA/deep.safetensors --new-pairs 200" in (tmp_path / "verify.md").read_text("utf-8")
+    card = (tmp_path / "verify.md").read_text("utf-8")
+    assert "--teacher DATA/deep.safetensors --deep-base deep --new-pairs 200" in card
+    assert re.search(r"70% was a teacher's .*: `deep\.safetensors`, SHA-256 `\w{64}`", card, re.DOTALL)
+    new = int(re.search(r"read ([\d,]+) new pairs", card)[1])
+    assert 100 < new <= 202
+    assert main([*(str(word) for word in command), "--no-cache"]) == 2
+    assert "leave --no-cache out" in capsys.readouterr().err
 
 
 def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and_on_its_card():

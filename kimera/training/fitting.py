@@ -308,10 +308,8 @@ def _lesson(settings: TrainSettings, pairs: int, parts: Division) -> str:
     if settings.teacher is None:
         return ""
     digest = hashlib.sha256(settings.teacher.read_bytes()).hexdigest()
-    new = pairs - _pairs_in(parts.learn)
-    return (
-        f"`{settings.teacher.name}`, SHA-256 `{digest}`, which also read {new:,} new pairs made of the texts"
-    )
+    name = f"`{settings.teacher.name}`, SHA-256 `{digest}`"
+    return f"{name}, which also read {pairs - _pairs_in(parts.learn):,} new pairs made of the texts"
 
 
 def _learnt_from(

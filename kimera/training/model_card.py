@@ -250,8 +250,8 @@ def _taught(lesson: str, options: FineTuneOptions) -> str:
     if not lesson:
         return ""
     return (
-        f"\nOf the loss of a labelled pair {options.soft:.0%} was that of a teacher's calibrated probabilities, "
-        f"of an unlabelled one all:\n{lesson}."
+        f"\nOf the loss of a labelled pair {options.soft:.0%} was a teacher's calibrated probabilities,"
+        f"\nof an unlabelled one all: {lesson}."
     )
 
 

@@ -36,9 +36,9 @@ def new_pairs(
 
     Half join a first text with a near other first text, or with a text that went with that; the rest are a
     first text with any second text, pairs in the other order, and pairs whose second text is negated by rule:
-    see `SHARES`. There are fewer where the texts allow no more. vectors_of: gives n texts vectors of length 1, shape (n, d).
-    held_out: pairs that a fit is measured on; none of these is made, in neither order, nor any that holds the
-    first text of one.
+    see `SHARES`. There are fewer where the texts allow no more. vectors_of: gives n texts unit vectors,
+    shape (n, d). held_out: pairs that a fit is measured on; none of these is made, in neither order, nor any
+    that holds the first text of one.
     """
     premises = {first for first, _ in held_out}
     short = [pair for pair in pairs if max(len(pair.text1), len(pair.text2)) <= MAX_CHARACTERS]

@@ -297,7 +297,7 @@ def check_settings(settings: TrainSettings) -> None:
         raise UserError(f"{flag} has no effect without --teacher; give both")
     if settings.teacher and settings.no_cache:
         raise UserError(
-            "what a teacher has read is kept in the cache, without which an interrupted fit would begin anew; "
+            "what a teacher has read is kept in the cache, without which a fit would begin anew; "
             "leave --no-cache out, or put the cache elsewhere with --cache-dir"
         )
     if settings.swap and settings.teacher:
