@@ -1,0 +1,117 @@
+"""Score intervals of figures that follow from shares of several strata: means, ratios and differences of them.
+
+A figure is (sum of a_k p_k + a'_k) / (sum of b_k p_k + b'_k), where p_k is the share of contradictions in
+stratum k. That it equals t is a linear condition on the shares, and t lies in the interval unless its score
+statistic rejects it, whose variance is taken where the condition holds (Mee 1984; Miettinen and Nurminen
+1985). With one stratum this is Wilson's interval. Arrays are float64, strata on the last axis; those before
+it are any number of samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.stats.formulas import Floats
+
+STEPS = 36  # of each bisection: eleven digits
+MAX_TILT = 40.0  # of the shares, by its logarithm
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Estimated shares of strata: each of shape (..., K), and `pairs` of shape (...).
+
+    share: the estimates. size: how many independent labels tell as much, 0 where a stratum has none.
+    weight: the stratum's part of all pairs, 0 where there is no such stratum. pairs: how many these are.
+    """
+
+    share: Floats
+    size: Floats
+    weight: Floats
+    pairs: Floats
+
+
+@dataclass(frozen=True)
+class OfShares:
+    """A figure of shares, per pair of a stratum: each of shape (..., K). lowest, highest: what it may be."""
+
+    top: Floats
+    top_constant: Floats
+    bottom: Floats
+    bottom_constant: Floats
+    lowest: float = 0.0
+
+    def value(self, shares: Shares) -> Floats:
+        """Shape (...), NaN where there is nothing to divide by."""
+        above, below = (
+            (shares.weight * (slope * shares.share + constant)).sum(axis=-1)
+            for slope, constant in ((self.top, self.top_constant), (self.bottom, self.bottom_constant))
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(below > 0, above / below, np.nan))
+
+    def slopes(self, value: Floats) -> tuple[Floats, Floats]:
+        """(slope, constant) of each stratum's pairs in the condition that the figure has this value."""
+        at = value[..., None]
+        return self.top - at * self.bottom, self.top_constant - at * self.bottom_constant
+
+
+def score_interval(of: OfShares, shares: Shares, z: Floats | float) -> tuple[Floats, Floats]:
+    """(low, high), shape (...), NaN where the figure has no value. z: the quantile, shape (...)."""
+    middle = of.value(shares)
+    wanted = np.square(z)
+    ends = []
+    for limit in (of.lowest, 1.0):
+        inside, outside = middle, np.full_like(middle, limit)
+        for _ in range(STEPS):
+            half = (inside + outside) / 2
+            is_inside = statistic(of, shares, half) < wanted
+            inside, outside = np.where(is_inside, half, inside), np.where(is_inside, outside, half)
+        ends.append((inside + outside) / 2)
+    return ends[0], ends[1]
+
+
+def statistic(of: OfShares, shares: Shares, value: Floats) -> Floats:
+    """The squared score statistic of the hypothesis that the figure has this value, shape (...)."""
+    slope, constant = of.slopes(value)
+    each = slope * shares.share + constant
+    gap = (shares.weight * each).sum(axis=-1)
+    between = (shares.weight * np.square(each)).sum(axis=-1) - np.square(gap)
+    held = _held_to(shares.weight * slope, (shares.weight * constant).sum(axis=-1), shares)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        within = np.where(
+            shares.size > 0, np.square(shares.weight * slope) * held * (1 - held) / shares.size, 0.0
+        ).sum(axis=-1)
+        variance = within + np.maximum(between, 0) / shares.pairs
+        return np.asarray(np.where(gap == 0, 0.0, np.square(gap) / variance))
+
+
+def _held_to(slope: Floats, constant: Floats, shares: Shares) -> Floats:
+    """The likeliest shares, (..., K), for which the sum of slope times share, plus the constant, is 0.
+
+    Where no shares fulfil that, the nearest ones.
+    """
+    scale = np.where(shares.size > 0, slope / np.maximum(shares.size, 1e-9), 0.0)
+    largest = np.abs(scale).max(axis=-1, keepdims=True)
+    scale = scale / np.where(largest > 0, largest, 1.0)
+    low, high = np.full(constant.shape, -MAX_TILT), np.full(constant.shape, MAX_TILT)
+    for _ in range(STEPS):
+        half = (low + high) / 2
+        held = tilted(np.sinh(half)[..., None] * scale, shares.share)
+        is_above = (slope * held).sum(axis=-1) + constant > 0
+        low, high = np.where(is_above, half, low), np.where(is_above, high, half)
+    return tilted(np.sinh((low + high) / 2)[..., None] * scale, shares.share)
+
+
+def tilted(tilt: Floats, share: Floats) -> Floats:
+    """What maximises share log p + (1 - share) log(1 - p) - tilt p: the root of a quadratic equation.
+
+    It falls as the tilt grows, and is the share at 0.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        falling, other = np.abs(tilt), np.where(tilt >= 0, share, 1 - share)
+        root = np.sqrt(np.maximum(np.square(1 + falling) - 4 * falling * other, 0))
+        moved = 2 * other / (1 + falling + root)
+    return np.asarray(np.where(tilt >= 0, moved, 1 - moved))
