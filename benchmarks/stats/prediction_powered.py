@@ -44,7 +44,7 @@ class PartlyLabelled:
 
     labels: int8, -1 where there is none. strata: of `strata_of`. clusters: int64. proxy: float64, what a
     detector's score says of the label, None where nothing does. drawn: float64, the probability with which a
-    labelled pair was drawn; None where all had the same. tuned: whether scores correct shares.
+    labelled pair was drawn; None where all had the same.
     """
 
     labels: np.ndarray
@@ -69,7 +69,9 @@ class PartlyLabelled:
 
     def totals(self, values: np.ndarray) -> Floats:
         """float64 (K,): sums over the labelled pairs of each stratum."""
-        return np.bincount(self.strata[self.at], weights=values, minlength=self.count)
+        return np.asarray(
+            np.bincount(self.strata[self.at], weights=values, minlength=self.count), np.float64
+        )
 
     def means(self, values: np.ndarray) -> Floats:
         """float64 (K,): of the labelled pairs, weighted (Hajek 1971); 0 where there is none."""
@@ -86,7 +88,7 @@ class PartlyLabelled:
         truth, strata = self.labels[self.at].astype(np.float64), self.strata[self.at]
         pairs = np.bincount(self.strata, minlength=self.count)
         raw = self.means(truth)
-        plain = Shares(raw, self.sizes, pairs / max(1, self.strata.size), np.float64(self.strata.size))
+        plain = Shares(raw, self.sizes, pairs / max(1, self.strata.size), np.array(float(self.strata.size)))
         residuals = truth - raw[strata]
         if self.proxy is None:
             return self._estimates(plain, residuals, np.zeros(self.count))

@@ -9,7 +9,7 @@ it are any number of samples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class OfShares:
-    """A figure of shares, per pair of a stratum: each of shape (..., K). lowest, highest: what it may be."""
+    """A figure of shares, per pair of a stratum: each of shape (..., K). lowest: what it may be, up to 1."""
 
     top: Floats
     top_constant: Floats
@@ -51,6 +51,13 @@ class OfShares:
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(below > 0, above / below, np.nan))
+
+    def among(self, shares: Shares) -> Shares:
+        """Of the strata that the figure is of: their weights add up to 1, and `pairs` are theirs."""
+        of = self.top, self.top_constant, self.bottom, self.bottom_constant
+        weight = np.where(np.any([part != 0 for part in of], axis=0), shares.weight, 0.0)
+        total = weight.sum(axis=-1)
+        return replace(shares, weight=weight / np.maximum(total, 1e-300)[..., None], pairs=shares.pairs * total)
 
     def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """(slope, constant) of each stratum's pairs in the condition that the figure has this value."""
