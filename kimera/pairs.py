@@ -45,6 +45,7 @@ class Pair:
     """Two texts, perhaps with a gold label (one of `LABELS`) and a category.
 
     `not_contradiction` is the label of two-way datasets, which do not tell entailment from neutral.
+    drawn: the probability with which it was drawn to be labelled; None where nobody says.
     """
 
     text1: str
@@ -52,6 +53,7 @@ class Pair:
     id: str = ""
     label: str | None = None
     category: str = ""
+    drawn: float | None = None
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in LABELS:

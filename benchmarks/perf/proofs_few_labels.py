@@ -1,8 +1,8 @@
 """Proof of the estimates from few labels: how often intervals hold the truth, and how much narrower they are.
 
-Simulated runs of a judge and a local detector over 4,000 pairs of which few are labelled. In the clustered cases
-four pairs share a text, so that their labels and the detectors' errors go together; labels are drawn pair by
-pair, or text by text.
+Simulated runs of a judge and a local detector over 4,000 pairs of which few are labelled. In the clustered
+cases four pairs share a text, so that their labels and the detectors' errors go together; labels are drawn pair
+by pair, or text by text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.special import expit
 from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.stats.few_labels import (
     MIN_OF_A_SHARE,
-    Known,
+    KnownPairs,
     Question,
     questions_of_detector,
     questions_of_pairs,
@@ -36,7 +36,10 @@ LABELS = (50, 100, 400)
 PREVALENCES = (0.01, 0.05, 0.2, 0.5)
 OF_A_TEXT = 4  # pairs
 SHARED = 0.3  # of the variance of what detectors find hard, by what a text's pairs share
-JUDGE, LOCAL = (1.5, 0.15), (1.05, 0.2)  # how far apart a detector sees the classes, and where it draws the line
+JUDGE, LOCAL = (
+    (1.5, 0.15),
+    (1.05, 0.2),
+)  # how far apart a detector sees the classes, and where it draws the line
 SHARPNESS = 2.0  # of scores
 FIGURES = ("accuracy", "prevalence", "precision", "recall", "difference")
 REPETITIONS, REPETITIONS_SMALL = 2000, 40
@@ -84,9 +87,7 @@ def simulated(random: np.random.Generator, n: int, case: Case) -> Simulated:
         return np.asarray(expit(SHARPNESS * (apart * (2 * labels - 1) - line + hard + own)))
 
     judge, local = scores(*JUDGE), scores(*LOCAL)
-    return Simulated(
-        labels, (judge >= 0.5).astype(np.int8), (local >= 0.5).astype(np.int8), judge, clusters
-    )
+    return Simulated(labels, (judge >= 0.5).astype(np.int8), (local >= 0.5).astype(np.int8), judge, clusters)
 
 
 def true_figures(case: Case) -> dict[str, float]:
@@ -126,9 +127,9 @@ def repetition(random: np.random.Generator, case: Case) -> Repetition:
     part = labelled_part(random, case, of.clusters)
     labels = np.where(part, of.labels, -1).astype(np.int8)
     splits = [of.judge == 1, of.local == 1]
-    known = Known(labels, of.clusters, splits, of.scores)
-    judged = questions_of_detector(Known(labels, of.clusters, splits[1:], of.scores), of.judge)
-    questions = {name: judged[name] for name in ("accuracy", "precision", "recall") if name in judged}
+    known = KnownPairs(labels, of.clusters, splits, of.scores)
+    judged = questions_of_detector(KnownPairs(labels, of.clusters, splits[1:], of.scores), of.judge)
+    questions = {name: judged[name] for name in FIGURES if name in judged}
     questions |= questions_of_pairs(known)
     for question in questions_of_two(known, of.judge, of.local).values():
         questions["difference"] = question
@@ -150,7 +151,7 @@ def _alone(of: Simulated, part: np.ndarray) -> dict[str, Measure]:
 
 @dataclass(frozen=True)
 class Held:
-    """given: how many intervals. coverage: the share of them that holds the truth, and of those by labels alone.
+    """given: how many intervals. coverage: the share that holds the truth; coverage_alone: by labels alone.
 
     ratio: of the mean width to that by labels alone. powered: the share by prediction-powered inference.
     """
@@ -192,7 +193,7 @@ def _coverage(ends: np.ndarray, true: float) -> float:
 
 
 def few_labels(bench: Bench) -> Iterator[ProofFinding]:
-    """Each case and figure: how often the interval holds the truth, and how wide it is beside labels alone."""
+    """Each case and figure: how often the interval holds the truth, and its width beside labels alone."""
     repetitions = bench.size(REPETITIONS, REPETITIONS_SMALL)
     low, high = (0.93, 0.97) if not bench.small else (0.8, 1.0)
     for case in cases(bench.small):

@@ -1,7 +1,7 @@
 """Figures of all pairs from the labels of some: by prediction-powered inference, or by the labels alone.
 
-Both are measured, and the narrower interval is given: where verdicts buy nothing, the labels alone are. Arrays
-are of shape (N,), in the order of the pairs; verdicts are int8, FAILED where there is none.
+Both are measured, and the narrower interval is given: where verdicts buy nothing, the labels alone are.
+Arrays are of shape (N,), in the order of the pairs; verdicts are int8, FAILED where there is none.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ FEW = f"fewer than {MIN_LABELS} labels"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPairs:
     """What is known of the pairs beside one detector's verdicts.
 
-    labels: int8, -1 where there is none. splits: bool, what strata are made by, in this order. proxy: float64,
-    scores that may correct shares. drawn: float64, the probability with which a labelled pair was drawn; None
-    where all had the same. refused: why nothing is inferred of all pairs, empty where it is.
+    labels: int8, -1 where there is none. splits: bool, what strata are made by, in this order. proxy:
+    float64, scores that may correct shares. drawn: float64, the probability with which a labelled pair was
+    drawn; None where all had the same. refused: why nothing is inferred of all pairs, empty where it is.
     """
 
     labels: np.ndarray
@@ -53,7 +53,7 @@ class Known:
     drawn: Floats | None = None
     refused: str = ""
 
-    def at(self, here: np.ndarray) -> Known:
+    def at(self, here: np.ndarray) -> KnownPairs:
         """Of these pairs alone: bool."""
         return replace(
             self,
@@ -126,7 +126,7 @@ def are_estimated(labels: np.ndarray) -> bool:
     return 0 < share < MAX_LABELLED
 
 
-def of_detector(known: Known, verdicts: np.ndarray) -> Estimates:
+def estimates_of_detector(known: KnownPairs, verdicts: np.ndarray) -> Estimates:
     """Accuracy, precision, recall, F1, and the rates of false alarms and misses, over what it answered."""
     here = verdicts != FAILED
     known, said = known.at(here), verdicts[here]
@@ -144,14 +144,14 @@ def of_detector(known: Known, verdicts: np.ndarray) -> Estimates:
     return _estimates(known, alone, partial(questions_of_detector, known, said), among)
 
 
-def of_pairs(known: Known) -> Estimates:
+def estimates_of_pairs(known: KnownPairs) -> Estimates:
     """The share of contradictions."""
     labelled = known.is_labelled
     alone = partial(share_alone, known.labels[labelled] == 1, known.clusters[labelled], known.weight)
     return _estimates(known, {"prevalence": alone}, partial(questions_of_pairs, known), {})
 
 
-def of_two(known: Known, a: np.ndarray, b: np.ndarray) -> Estimates:
+def estimates_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> Estimates:
     """Accuracy of a minus that of b, over what both answered."""
     here = (a != FAILED) & (b != FAILED)
     known, a, b = known.at(here), a[here], b[here]
@@ -161,25 +161,25 @@ def of_two(known: Known, a: np.ndarray, b: np.ndarray) -> Estimates:
     return _estimates(known, {"accuracy": alone}, partial(questions_of_two, known, a, b), {})
 
 
-def questions_of_detector(known: Known, said: np.ndarray) -> dict[str, Question]:
+def questions_of_detector(known: KnownPairs, said: np.ndarray) -> dict[str, Question]:
     strata = strata_of(said, known.splits, known.is_labelled)
     first = np.unique(strata, return_index=True)[1]
     return _asked(known, strata, figures_of(said[first]))
 
 
-def questions_of_pairs(known: Known) -> dict[str, Question]:
+def questions_of_pairs(known: KnownPairs) -> dict[str, Question]:
     strata = strata_of(np.zeros(known.labels.size, np.int8), known.splits, known.is_labelled)
     return _asked(known, strata, {"prevalence": prevalence_of(int(strata.max(initial=0)) + 1)})
 
 
-def questions_of_two(known: Known, a: np.ndarray, b: np.ndarray) -> dict[str, Question]:
+def questions_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> dict[str, Question]:
     # Pairs on which both say the same are one stratum: they have no part in the difference.
     strata = strata_of(np.where(a == b, 0, 1 + a), (), known.is_labelled)
     first = np.unique(strata, return_index=True)[1]
     return _asked(known, strata, {"accuracy": accuracy_difference_of(a[first], b[first])})
 
 
-def _asked(known: Known, strata: np.ndarray, figures: Mapping[str, OfShares]) -> dict[str, Question]:
+def _asked(known: KnownPairs, strata: np.ndarray, figures: Mapping[str, OfShares]) -> dict[str, Question]:
     """Those of the figures that have labels in every stratum that they are of."""
     pairs = PartlyLabelled(known.labels, strata, known.clusters, known.proxy, known.drawn)
     estimates, clusters = pairs.estimates, clusters_of(known.clusters[pairs.at])
@@ -238,7 +238,7 @@ def _stacked(rows: Sequence[Floats]) -> Floats:
 
 
 def _estimates(
-    known: Known,
+    known: KnownPairs,
     alone: Mapping[str, Callable[[], Measure]],
     ask: Callable[[], dict[str, Question]],
     among: Mapping[str, tuple[int, str]],

@@ -1,8 +1,8 @@
 """Figures of all pairs where only a part of them is labelled, by stratified prediction-powered inference.
 
 Detectors' verdicts are known on all N pairs. Strata are made of them alone; in each, the share of
-contradictions is estimated by PPI++ (Angelopoulos, Duchi and Zrnic 2023) from its labels and the scores of all
-its pairs; strata count by how many of all pairs they hold (Fisch et al. 2024). A figure follows from these
+contradictions is estimated by PPI++ (Angelopoulos, Duchi and Zrnic 2023) from its labels and the scores of
+all its pairs; strata count by how many of all pairs they hold (Fisch et al. 2024). A figure follows from these
 shares and its interval from `score_intervals`. Arrays are of shape (N,), in the order of the pairs.
 """
 
@@ -69,9 +69,7 @@ class PartlyLabelled:
 
     def totals(self, values: np.ndarray) -> Floats:
         """float64 (K,): sums over the labelled pairs of each stratum."""
-        return np.asarray(
-            np.bincount(self.strata[self.at], weights=values, minlength=self.count), np.float64
-        )
+        return np.asarray(np.bincount(self.strata[self.at], weights=values, minlength=self.count), np.float64)
 
     def means(self, values: np.ndarray) -> Floats:
         """float64 (K,): of the labelled pairs, weighted (Hajek 1971); 0 where there is none."""
@@ -104,8 +102,8 @@ class PartlyLabelled:
     def _tuned(self, residuals: Floats, apart: Floats, pairs: np.ndarray) -> tuple[Floats, Floats]:
         """(lambda, by what it multiplies the size) of each stratum; 0 and 1 where it would not pay.
 
-        lambda: of all pairs' scores, from 0 to 1; in terms of those without a label alone, as in the paper, it
-        is smaller by n/N.
+        lambda: of all pairs' scores, from 0 to 1; of those without a label alone, as in the paper, it is
+        smaller by n/N.
         """
         labels = np.bincount(self.strata[self.at], minlength=self.count)
         spread, shared = self.means(np.square(apart)), self.means(residuals * apart)

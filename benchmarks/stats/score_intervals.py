@@ -1,4 +1,4 @@
-"""Score intervals of figures that follow from shares of several strata: means, ratios and differences of them.
+"""Score intervals of figures that follow from the shares of strata: means, ratios and differences of them.
 
 A figure is (sum of a_k p_k + a'_k) / (sum of b_k p_k + b'_k), where p_k is the share of contradictions in
 stratum k. That it equals t is a linear condition on the shares, and t lies in the interval unless its score
@@ -57,7 +57,8 @@ class OfShares:
         of = self.top, self.top_constant, self.bottom, self.bottom_constant
         weight = np.where(np.any([part != 0 for part in of], axis=0), shares.weight, 0.0)
         total = weight.sum(axis=-1)
-        return replace(shares, weight=weight / np.maximum(total, 1e-300)[..., None], pairs=shares.pairs * total)
+        parts = weight / np.maximum(total, 1e-300)[..., None]
+        return replace(shares, weight=parts, pairs=shares.pairs * total)
 
     def slopes(self, value: Floats) -> tuple[Floats, Floats]:
         """(slope, constant) of each stratum's pairs in the condition that the figure has this value."""

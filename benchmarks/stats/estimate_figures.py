@@ -1,0 +1,33 @@
+"""The figures that are estimated for all pairs where only a part of them is labelled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.stats.figure import Figure, Method, Shown, Unit
+
+GROUP = "estimates"
+_estimate = partial(Figure, shown=Shown.NOWHERE, interval=Method.FEW_LABELS, takes_labels=True)
+
+
+def _of_all(name: str, label: str, meaning: str) -> Figure:
+    return _estimate(f"{GROUP}.{name}", label, f"{meaning}, over all pairs that it answered.")
+
+
+ESTIMATES = (
+    _of_all("accuracy", "accuracy", "Share of verdicts that are right"),
+    _of_all("precision", "precision", "Share of contradictions among the pairs called so"),
+    _of_all("recall", "recall", "Share of the contradictions that were called so"),
+    _of_all("f1", "F1", "Harmonic mean of precision and recall"),
+    _of_all("false_alarm_rate", "false alarms", "Share of the other pairs that were called contradictions"),
+    _of_all("miss_rate", "misses", "Share of the contradictions that were not called so"),
+)
+PREVALENCE = _estimate(
+    "prevalence", "prevalence", "Share of contradictions among all pairs.", shown=Shown.NOWHERE
+)
+DIFFERENCE = _estimate(
+    f"{GROUP}.accuracy",
+    "difference of accuracies",
+    "Accuracy of a minus that of b, over all pairs that both answered.",
+    unit=Unit.DIFFERENCE,
+)
