@@ -1,8 +1,8 @@
 """Proof of the estimates from few labels: how often intervals hold the truth, and how much narrower they are.
 
 Simulated runs of a judge and a local detector over 4,000 pairs of which few are labelled. In the clustered
-cases four pairs share a text, so that their labels and the detectors' errors go together; labels are drawn pair
-by pair, or text by text.
+cases four pairs share a text, so that their labels and the detectors' errors go together; labels are drawn
+pair by pair, or text by text.
 """
 
 from __future__ import annotations

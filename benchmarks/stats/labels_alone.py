@@ -1,7 +1,8 @@
 """What labels alone tell of all pairs: the figures beside those by prediction-powered inference.
 
 Where labelled pairs were drawn with unequal probabilities, each counts by the inverse of its own (Hajek
-1971). Arrays are of the labelled pairs, shape (n,): truth and verdicts int8, clusters int64, weight float64 or None.
+1971). Arrays are of the labelled pairs, shape (n,): truth and verdicts int8, clusters int64, weight float64
+or None.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def rogan_gladen(
     """(prevalence by a detector's rates, its interval) (Rogan and Gladen 1978; Lang and Reiczigel 2014).
 
     called: of so many pairs, those called contradictions. found: of so many labelled contradictions. alarms:
-    of so many other labelled pairs. It needs only that labelled contradictions are like the others, and labelled
-    pairs that are none like the rest; how many of either were labelled plays no part. Raises
+    of so many other labelled pairs. It needs only that labelled contradictions are like all contradictions,
+    and other labelled pairs like all others; how many of either are labelled plays no part. Raises
     UndefinedMetricError for a detector that is no better than chance.
     """
     z = float(ndtri(0.5 + LEVEL / 2))

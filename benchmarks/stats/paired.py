@@ -101,8 +101,8 @@ def accuracy_difference_interval(
 ) -> Interval:
     """Of the difference of accuracies: what Tango's statistic does not reject.
 
-    only_a, only_b, n: pairs, or effective numbers of them. quantile: of `intervals.quantile`, where pairs form
-    clusters.
+    only_a, only_b, n: pairs, or effective numbers of them. quantile: of `intervals.quantile`, where pairs
+    form clusters.
     """
     z = (float(ndtri(0.5 + LEVEL / 2)) if quantile is None else quantile) * float(np.sqrt(effect))
     middle = (only_a - only_b) / n

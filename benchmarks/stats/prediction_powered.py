@@ -2,8 +2,8 @@
 
 Detectors' verdicts are known on all N pairs. Strata are made of them alone; in each, the share of
 contradictions is estimated by PPI++ (Angelopoulos, Duchi and Zrnic 2023) from its labels and the scores of
-all its pairs; strata count by how many of all pairs they hold (Fisch et al. 2024). A figure follows from these
-shares and its interval from `score_intervals`. Arrays are of shape (N,), in the order of the pairs.
+all its pairs; strata count by how many of all pairs they hold (Fisch et al. 2024). A figure follows from
+these shares and its interval from `score_intervals`. Arrays are of shape (N,), in the order of the pairs.
 """
 
 from __future__ import annotations
