@@ -79,7 +79,10 @@ def pair_of(given: object, number: int) -> Pair:
             f"item {number} is {given!r:.200}; expected a Pair or two texts, "
             "('...', '...'); kimera.pairs_of makes pairs of a table"
         )
-    return given if isinstance(given, Pair) else Pair(*map(str, texts))
+    if isinstance(given, Pair):
+        return given
+    text1, text2 = map(str, texts)
+    return Pair(text1, text2)
 
 
 @dataclass(frozen=True, slots=True)

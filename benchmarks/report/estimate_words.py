@@ -58,6 +58,15 @@ def _differences(summary: Part) -> Iterator[str]:
             yield from _sentence(f"Accuracy of {a} minus that of {b}", part, "accuracy", "+")
 
 
+def difference_of_runs(part: Part, couple: tuple[str, str]) -> list[str]:
+    """Of a detector in two runs. part: as `kimera diff` has it; empty where nothing is estimated."""
+    if "estimates" not in part:
+        return []
+    later, earlier = couple
+    what = f"For all pairs in both runs, accuracy of {later} minus that of {earlier}"
+    return [*_sentence(what, part["estimates"], "accuracy", "+")]
+
+
 def _prevalence(whole: Part) -> Iterator[str]:
     yield from _sentence("Share of contradictions", whole, "prevalence")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,15 +18,12 @@ from benchmarks.stats import (
     estimates_of_detector,
     estimates_of_pairs,
     estimates_of_two,
+    mean_of_scores,
     rogan_gladen,
     why_not_random,
 )
 
 MAX_SPLITS = 8  # detectors whose verdicts make strata
-REMEDY = (
-    "label pairs that are drawn at random, or tell with --label-weights COLUMN with what probability each "
-    "labelled pair was drawn (the same number for all, where the file itself is in random order)"
-)
 
 
 @dataclass(frozen=True)
@@ -46,16 +42,19 @@ class PartlyLabelledRun:
     def refused(self) -> str:
         if self.run.drawn is not None or not self.counted:
             return ""
-        why = why_not_random(
+        return why_not_random(
             self.run.labels >= 0,
             [result.verdicts for result in self.counted],
             [result.scores for result in self.counted],
             self.run.cluster_numbers,
             [result.title for result in self.counted],
         )
-        if not why:
-            return ""
-        return f"the labelled pairs are no random part of all pairs: they differ in {why}; {REMEDY}"
+
+    @cached_property
+    def drawn(self) -> np.ndarray | None:
+        """None where all labelled pairs were drawn with the same probability."""
+        drawn, labelled = self.run.drawn, self.run.labels >= 0
+        return None if drawn is None or not np.ptp(drawn[labelled]) else drawn
 
     @cached_property
     def proxy(self) -> np.ndarray | None:
@@ -71,7 +70,7 @@ class PartlyLabelledRun:
             self.run.cluster_numbers,
             [result.verdicts == 1 for result in others[:MAX_SPLITS]],
             self.proxy,
-            self.run.drawn,
+            self.drawn,
             self.refused,
         )
 
@@ -91,7 +90,7 @@ class PartlyLabelledRun:
         by_rates = {} if self.refused else self._by_rates()
         return {
             **part,
-            "weighted": self.run.drawn is not None,
+            "weighted": self.drawn is not None,
             **({"refused": self.refused} if self.refused else {}),
             **({"rogan_gladen": by_rates} if by_rates else {}),
         }
@@ -99,7 +98,7 @@ class PartlyLabelledRun:
     def _by_rates(self) -> dict[str, dict[str, Any]]:
         """Prevalence by each detector's rates, where labelled pairs are independent and count alike."""
         labelled, clusters = self.run.labels >= 0, self.run.cluster_numbers
-        if self.run.drawn is not None or np.unique(clusters[labelled]).size < labelled.sum():
+        if self.drawn is not None or np.unique(clusters[labelled]).size < labelled.sum():
             return {}
         found = {}
         for detector in self.counted:
@@ -122,16 +121,6 @@ def _by_rates_of(labels: np.ndarray, verdicts: np.ndarray) -> tuple[float, tuple
         alarms=int((called & others).sum()),
         others=int(others.sum()),
     )
-
-
-def mean_of_scores(scores: Sequence[np.ndarray]) -> np.ndarray | None:
-    """float64 (n,): over those that there are; where there is none, the middle."""
-    if not scores:
-        return None
-    stacked = np.stack(scores)
-    known = ~np.isnan(stacked)
-    total, count = np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), 0.5))
 
 
 def partly_labelled(run: RunResult) -> PartlyLabelledRun | None:

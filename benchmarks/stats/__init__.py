@@ -72,6 +72,7 @@ __all__ = [
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_in_flight",
+    "mean_of_scores",
     "metrics",
     "names_in",
     "of_counts",
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
         estimates_of_detector,
         estimates_of_pairs,
         estimates_of_two,
+        mean_of_scores,
     )
     from benchmarks.stats.figure import Figure, Interval, Shown, Unit
     from benchmarks.stats.figures import (
@@ -253,6 +255,7 @@ else:
                 "estimates_of_detector",
                 "estimates_of_pairs",
                 "estimates_of_two",
+                "mean_of_scores",
                 "MIN_LABELS",
             ],
             "labels_alone": ["rogan_gladen"],

@@ -126,6 +126,16 @@ def are_estimated(labels: np.ndarray) -> bool:
     return 0 < share < MAX_LABELLED
 
 
+def mean_of_scores(scores: Sequence[np.ndarray]) -> np.ndarray | None:
+    """float64 (n,): over those that there are; where there is none, the middle."""
+    if not scores:
+        return None
+    stacked = np.stack(scores)
+    known = ~np.isnan(stacked)
+    total, count = np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), 0.5))
+
+
 def estimates_of_detector(known: KnownPairs, verdicts: np.ndarray) -> Estimates:
     """Accuracy, precision, recall, F1, and the rates of false alarms and misses, over what it answered."""
     here = verdicts != FAILED
@@ -182,18 +192,18 @@ def questions_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> dict[st
 def _asked(known: KnownPairs, strata: np.ndarray, figures: Mapping[str, OfShares]) -> dict[str, Question]:
     """Those of the figures that have labels in every stratum that they are of."""
     pairs = PartlyLabelled(known.labels, strata, known.clusters, known.proxy, known.drawn)
-    estimates, clusters = pairs.estimates, clusters_of(known.clusters[pairs.at])
-    count = int(clusters.max(initial=-1)) + 1
-    z = quantile(clusters)
-    is_plain = known.drawn is None and count == clusters.size
-    asked = {}
+    estimates, asked = pairs.estimates, {}
     for name, of in figures.items():
         counts = (of.top != 0) | (of.bottom != 0)
         if not counts.any() or not (estimates.shares.size[counts] > 0).all():
             continue
-        effect = 1.0 if is_plain else estimates.design_effect(of, known.clusters, count)
         shares = of.among(estimates.shares)
-        asked[name] = Question(of, replace(shares, size=shares.size / effect), z)
+        among = pairs.at[shares.weight[strata[pairs.at]] > 0]
+        clusters = clusters_of(known.clusters[among])
+        if known.drawn is not None or np.unique(clusters).size < clusters.size:
+            effect = estimates.design_effect(of, known.clusters, among)
+            shares = replace(shares, size=shares.size / effect)
+        asked[name] = Question(of, shares, quantile(clusters))
     return asked
 
 

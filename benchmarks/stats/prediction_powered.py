@@ -135,20 +135,23 @@ class Estimates:
     residuals: Floats
     power: Floats
 
-    def design_effect(self, of: OfShares, clusters: np.ndarray, clusters_labelled: int) -> float:
-        """By what clusters and unequal weights multiply the variance of a figure; at least 1."""
-        shares = self.shares
+    def design_effect(self, of: OfShares, clusters: np.ndarray, labelled: np.ndarray) -> float:
+        """By what clusters and unequal weights multiply the variance of a figure; at least 1.
+
+        Where labels are alike in all its strata it cannot be seen, and is the pairs of a cluster. labelled:
+        int64, where the labels are.
+        """
+        shares, count = self.shares, np.unique(clusters[labelled]).size
         slope, constant = of.slopes(of.value(shares))
         each = slope * shares.share + constant
         within = np.square(shares.weight * slope) * shares.share * (1 - shares.share)
         model = float((within / np.maximum(shares.size, 1e-9)).sum())
-        model += float((shares.weight * np.square(each)).sum()) / self.strata.size
         if not model > 0:
-            return 1.0
+            return labelled.size / count
+        model += float((shares.weight * np.square(each)).sum()) / self.strata.size
         moved = (shares.weight * slope)[self.strata] * self.residuals + each[self.strata] / self.strata.size
         sums = np.bincount(clusters, weights=moved)
-        few = clusters_labelled / max(1, clusters_labelled - 1)
-        return max(1.0, float(np.square(sums).sum()) * few / model)
+        return max(1.0, float(np.square(sums).sum()) * count / max(1, count - 1) / model)
 
 
 def figures_of(verdicts: np.ndarray) -> dict[str, OfShares]:

@@ -16,6 +16,10 @@ from benchmarks.stats.formulas import Floats
 from benchmarks.stats.intervals import clusters_of
 
 LEVEL = 0.001  # of all comparisons together (Bonferroni)
+REMEDY = (
+    "label pairs that are drawn at random, or tell with --label-weights COLUMN with what probability each "
+    "labelled pair was drawn (the same number for all, where the file itself is in random order)"
+)
 
 
 def why_not_random(
@@ -25,7 +29,7 @@ def why_not_random(
     clusters: np.ndarray,
     names: Sequence[str] = (),
 ) -> str:
-    """In what the labelled pairs differ most from the others, and with which p; empty where they do not.
+    """In what the labelled pairs differ most from all, and what to do; empty where they do not.
 
     verdicts: int8, of each detector; scores: float64, NaN where there is none. names: of the detectors.
     """
@@ -33,7 +37,12 @@ def why_not_random(
     p_values = [_p(is_labelled, values, clusters) for _, values in compared]
     least = int(np.argmin(p_values))
     p = min(1.0, p_values[least] * len(p_values))
-    return f"{compared[least][0]} (p = {p:.1g})" if p < LEVEL else ""
+    if p >= LEVEL:
+        return ""
+    return (
+        "the labelled pairs are no random part of all pairs: they differ in "
+        f"{compared[least][0]} (p = {p:.1g}); {REMEDY}"
+    )
 
 
 def _compared(
@@ -46,6 +55,8 @@ def _compared(
     for name, said in zip(names, verdicts, strict=True):
         yield f"the verdicts of {name}", (said == 1).astype(np.float64)
         yield f"on which pairs {name} gave no verdict", (said < 0).astype(np.float64)
+    for name, said in list(zip(names, verdicts, strict=True))[1:]:
+        yield f"on which pairs {names[0]} and {name} differ", (said != verdicts[0]).astype(np.float64)
     for name, given in zip(names, scores, strict=False):
         ranks = rankdata(np.where(np.isnan(given), 0.5, given)) / given.size
         yield f"the scores of {name}", ranks
