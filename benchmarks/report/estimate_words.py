@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.report.agreements import couple_of
 from benchmarks.report.words import MISSING, Row, counted, from_to, printable, titles
-from benchmarks.stats import ESTIMATES, LABELS_ALONE
+from benchmarks.stats import ESTIMATES, LABELS_ALONE, by_labels_alone
 
 HEADING = "Estimated for all pairs from the labels of some (95 % intervals)"
 
@@ -17,14 +17,14 @@ Part = dict[str, Any]
 def rows(summary: Part) -> list[Row]:
     """A header, then two rows a figure: for all pairs, and by the labels alone; none where nothing is."""
     parts = [detector.get("estimates") for detector in summary["detectors"].values()]
-    names = [figure.name.rpartition(".")[2] for figure in ESTIMATES]
     if not any(part and part["methods"] for part in parts):
         return []
     table: list[Row] = [("", *titles(summary).values())]
-    for figure, name in zip(ESTIMATES, names, strict=True):
+    for figure, of_labels in zip(ESTIMATES, by_labels_alone(ESTIMATES), strict=True):
+        name = figure.name.rpartition(".")[2]
         table.append((figure.label, *(_cell(part, name) for part in parts)))
         alone = (_cell(part and part["labels_alone"], name) for part in parts)
-        table.append((f"{figure.label}, by the labels alone", *alone))
+        table.append((of_labels.label, *alone))
     return table
 
 

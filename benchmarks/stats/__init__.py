@@ -30,7 +30,6 @@ __all__ = [
     "OF_RUNS",
     "OF_TWO",
     "PAIRS",
-    "PREVALENCE",
     "QUALITY",
     "SCORE_SOURCES",
     "SPEED",
@@ -56,6 +55,7 @@ __all__ = [
     "agreement",
     "are_estimated",
     "at_prevalence",
+    "by_labels_alone",
     "clusters_of",
     "compare",
     "confusion",
@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.check_figures import why_not_repeated
     from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
     from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
-    from benchmarks.stats.estimate_figures import ESTIMATES, PREVALENCE
+    from benchmarks.stats.estimate_figures import ESTIMATES, by_labels_alone
     from benchmarks.stats.evidence import (
         Differences,
         Sample,
@@ -260,7 +260,7 @@ else:
             ],
             "labels_alone": ["rogan_gladen"],
             "random_part": ["why_not_random"],
-            "estimate_figures": ["ESTIMATES", "PREVALENCE"],
+            "estimate_figures": ["ESTIMATES", "by_labels_alone"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

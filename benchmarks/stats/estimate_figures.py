@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.stats.figure import Figure, Method, Shown, Unit
 
 GROUP = "estimates"
+OF_ALL, OF_LABELS = ", all pairs", ", labels alone"
 _estimate = partial(Figure, shown=Shown.NOWHERE, interval=Method.FEW_LABELS, takes_labels=True)
 
 
 def _of_all(name: str, label: str, meaning: str) -> Figure:
-    return _estimate(f"{GROUP}.{name}", label, f"{meaning}, over all pairs that it answered.")
+    meaning = f"{meaning}, over all pairs that it answered."
+    return _estimate(f"{GROUP}.{name}", f"{label}{OF_ALL}", meaning)
 
 
 ESTIMATES = (
@@ -31,3 +35,17 @@ DIFFERENCE = _estimate(
     "Accuracy of a minus that of b, over all pairs that both answered.",
     unit=Unit.DIFFERENCE,
 )
+
+
+def by_labels_alone(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """The same, as they stand in the group of what labels alone give."""
+    return tuple(
+        replace(
+            figure,
+            name=".".join([*filter(None, [figure.group]), "labels_alone", figure.name.rpartition(".")[2]]),
+            label=f"{figure.label.removesuffix(OF_ALL)}{OF_LABELS}",
+            meaning="From the labels alone.",
+            interval=Method.LABELS_ALONE,
+        )
+        for figure in figures
+    )
