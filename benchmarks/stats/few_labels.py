@@ -19,10 +19,11 @@ from benchmarks.stats.intervals import clusters_of, quantile
 from benchmarks.stats.labels_alone import Measure, difference_alone, measured_alone, share_alone
 from benchmarks.stats.metrics import UndefinedMetricError
 from benchmarks.stats.prediction_powered import (
+    MIN_OF_A_STRATUM,
     PartlyLabelled,
     accuracy_difference_of,
     figures_of,
-    prevalence_of,
+    mean_of,
     strata_of,
 )
 from benchmarks.stats.results import FAILED
@@ -33,7 +34,7 @@ MIN_LABELS = 20
 MIN_OF_A_SHARE = 5  # labels that a share is among
 MAX_LABELLED = 0.9  # of the pairs; beyond, the rest narrows no interval by more than 5 %
 BUY_NOTHING = "the verdicts on the other pairs buy nothing"
-NO_LABEL_THERE = "pairs of one verdict, or of two that differ, have no label"
+TOO_FEW_THERE = f"fewer than {MIN_OF_A_STRATUM} labels are of one verdict, or of two that differ"
 FEW = f"fewer than {MIN_LABELS} labels"
 
 
@@ -63,6 +64,12 @@ class KnownPairs:
             proxy=None if self.proxy is None else self.proxy[here],
             drawn=None if self.drawn is None else self.drawn[here],
         )
+
+    def right(self, said: np.ndarray) -> KnownPairs:
+        """With whether these verdicts are right in the place of labels. said: 1 or 0."""
+        labels = np.where(self.is_labelled, self.labels == said, -1).astype(np.int8)
+        proxy = None if self.proxy is None else np.where(said == 1, self.proxy, 1 - self.proxy)
+        return replace(self, labels=labels, proxy=proxy)
 
     @property
     def is_labelled(self) -> np.ndarray:
@@ -174,28 +181,32 @@ def estimates_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> Estimat
 def questions_of_detector(known: KnownPairs, said: np.ndarray) -> dict[str, Question]:
     strata = strata_of(said, known.splits, known.is_labelled)
     first = np.unique(strata, return_index=True)[1]
-    return _asked(known, strata, figures_of(said[first]))
+    mixed = strata_of(np.zeros(said.size, np.int8), [said == 1, *known.splits], known.is_labelled)
+    return {
+        **_asked(known.right(said), mixed, {"accuracy": mean_of(int(mixed.max(initial=0)) + 1)}),
+        **_asked(known, strata, figures_of(said[first])),
+    }
 
 
 def questions_of_pairs(known: KnownPairs) -> dict[str, Question]:
     strata = strata_of(np.zeros(known.labels.size, np.int8), known.splits, known.is_labelled)
-    return _asked(known, strata, {"prevalence": prevalence_of(int(strata.max(initial=0)) + 1)})
+    return _asked(known, strata, {"prevalence": mean_of(int(strata.max(initial=0)) + 1)})
 
 
 def questions_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> dict[str, Question]:
     # Pairs on which both say the same are one stratum: they have no part in the difference.
-    strata = strata_of(np.where(a == b, 0, 1 + a), (), known.is_labelled)
+    strata = strata_of(a != b, [(a == 1) & (b != 1)], known.is_labelled)
     first = np.unique(strata, return_index=True)[1]
-    return _asked(known, strata, {"accuracy": accuracy_difference_of(a[first], b[first])})
+    return _asked(known.right(a), strata, {"accuracy": accuracy_difference_of((a != b)[first])})
 
 
 def _asked(known: KnownPairs, strata: np.ndarray, figures: Mapping[str, OfShares]) -> dict[str, Question]:
-    """Those of the figures that have labels in every stratum that they are of."""
+    """Those of the figures that have enough labels in every stratum that they are of."""
     pairs = PartlyLabelled(known.labels, strata, known.clusters, known.proxy, known.drawn)
     estimates, asked = pairs.estimates, {}
     for name, of in figures.items():
         counts = (of.top != 0) | (of.bottom != 0)
-        if not counts.any() or not (estimates.shares.size[counts] > 0).all():
+        if not counts.any() or (pairs.totals(np.ones(pairs.at.size))[counts] < MIN_OF_A_STRATUM).any():
             continue
         shares = of.among(estimates.shares)
         among = pairs.at[shares.weight[strata[pairs.at]] > 0]
@@ -270,12 +281,12 @@ def _estimates(
         refused = dict.fromkeys(of_labels, known.refused)
         return Estimates(labels, known.labels.size, {}, absent | refused, of_labels)
     powered = answered(ask()) if labels >= MIN_LABELS else {}
-    reason = NO_LABEL_THERE if labels >= MIN_LABELS else FEW
+    reason = TOO_FEW_THERE if labels >= MIN_LABELS else FEW
     figures = {name: chosen(powered.get(name), measure, reason) for name, measure in of_labels.items()}
     return Estimates(labels, known.labels.size, figures, absent, of_labels)
 
 
-def chosen(powered: Measure | None, alone: Measure, reason: str = NO_LABEL_THERE) -> Estimate:
+def chosen(powered: Measure | None, alone: Measure, reason: str = TOO_FEW_THERE) -> Estimate:
     """The one with the narrower interval. reason: why there is only the latter."""
     if powered and _width(powered) < _width(alone):
         return Estimate(*powered, PREDICTION_POWERED, alone)

@@ -86,7 +86,8 @@ def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
     couples = [f"{a.name}/{b.name}" for a, b in combinations(infos, 2) if are_told_apart(a, b)]
     of_two = dict.fromkeys(couples, figures("agreement"))
     run = {CASCADE_RUN: figures("cascade_run")} if any(info.sides for info in infos) else {}
-    known = {**of_two, **run, **dict.fromkeys((info.name for info in infos), figures("detector"))}
+    known: dict[str, Collection[str]] = {**of_two, **run}
+    known |= dict.fromkeys((info.name for info in infos), figures("detector"))
     known.setdefault(ALL_PAIRS, figures("run_estimates"))
     return known
 

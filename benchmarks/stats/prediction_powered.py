@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.stats.formulas import Floats
 from benchmarks.stats.score_intervals import OfShares, Shares
 
-MIN_OF_A_STRATUM = 10  # labels
-MIN_TUNED = 30  # labels of a stratum, before scores correct its share
+MIN_OF_A_STRATUM = 5  # labels
+MIN_TUNED = 10  # labels of either kind in a stratum, before scores correct its share
 
 
 def strata_of(
@@ -113,7 +113,8 @@ class PartlyLabelled:
             left = own - 2 * power * shared + np.square(power) * spread
             part = labels / np.maximum(pairs, 1)
             gain = own / (left * (labels - 1) / (labels - 2) + part * (own - left))
-        pays = (labels >= MIN_TUNED) & (own > 0) & (left > 0) & (gain > 1)
+        rarer = np.minimum(self.totals(self.labels[self.at]), self.totals(1 - self.labels[self.at]))
+        pays = (rarer >= MIN_TUNED) & (left > 0) & (gain > 1)
         return np.where(pays, power, 0), np.where(pays, gain, 1)
 
     def _estimates(self, shares: Shares, residuals: Floats, power: Floats) -> Estimates:
@@ -155,10 +156,9 @@ class Estimates:
 
 
 def figures_of(verdicts: np.ndarray) -> dict[str, OfShares]:
-    """A detector's figures of the shares of strata. verdicts: float64 (K,), 1 or 0, of each stratum."""
+    """A detector's figures of the shares of contradictions. verdicts: (K,), 1 or 0, of each stratum."""
     called, none, all_ = verdicts.astype(np.float64), np.zeros(verdicts.size), np.ones(verdicts.size)
     return {
-        "accuracy": OfShares(2 * called - 1, 1 - called, none, all_),
         "precision": OfShares(called, none, none, called),
         "recall": OfShares(called, none, all_, none),
         "f1": OfShares(2 * called, none, all_, called),
@@ -167,12 +167,13 @@ def figures_of(verdicts: np.ndarray) -> dict[str, OfShares]:
     }
 
 
-def prevalence_of(count: int) -> OfShares:
+def mean_of(count: int) -> OfShares:
+    """The share over all strata."""
     none, all_ = np.zeros(count), np.ones(count)
     return OfShares(all_, none, none, all_)
 
 
-def accuracy_difference_of(a: np.ndarray, b: np.ndarray) -> OfShares:
-    """Of a minus b; a, b: their verdicts by stratum, as of `figures_of`."""
-    gap, none = a.astype(np.float64) - b, np.zeros(a.size)
-    return OfShares(2 * gap, -gap, none, np.ones(a.size), lowest=-1.0)
+def accuracy_difference_of(differ: np.ndarray) -> OfShares:
+    """Of a minus b, where shares are of the pairs that a has right. differ: bool (K,), whether the two do."""
+    gap, none = differ.astype(np.float64), np.zeros(differ.size)
+    return OfShares(2 * gap, -gap, none, np.ones(differ.size), lowest=-1.0)

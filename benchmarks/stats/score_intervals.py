@@ -45,12 +45,14 @@ class OfShares:
 
     def value(self, shares: Shares) -> Floats:
         """Shape (...), NaN where there is nothing to divide by."""
-        above, below = (
-            (shares.weight * (slope * shares.share + constant)).sum(axis=-1)
-            for slope, constant in ((self.top, self.top_constant), (self.bottom, self.bottom_constant))
-        )
+        below = self.below(shares)
+        above = (shares.weight * (self.top * shares.share + self.top_constant)).sum(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(below > 0, above / below, np.nan))
+
+    def below(self, shares: Shares) -> Floats:
+        each = self.bottom * shares.share + self.bottom_constant
+        return np.asarray((shares.weight * each).sum(axis=-1))
 
     def among(self, shares: Shares) -> Shares:
         """Of the strata that the figure is of: their weights add up to 1, and `pairs` are theirs."""
@@ -67,9 +69,13 @@ class OfShares:
 
 
 def score_interval(of: OfShares, shares: Shares, z: Floats | float) -> tuple[Floats, Floats]:
-    """(low, high), shape (...), NaN where the figure has no value. z: the quantile, shape (...)."""
-    middle = of.value(shares)
-    wanted = np.square(z)
+    """(low, high), shape (...), NaN where the figure has no value. z: the quantile, shape (...).
+
+    The strata's parts of all pairs are taken as they are, and what that leaves out is added to both distances
+    from the figure, in squares (Zou and Donner 2008): the ends of what is possible do not hide it.
+    """
+    middle, wanted = of.value(shares), np.square(z)
+    beside = wanted * _of_weights(of, shares, middle)
     ends = []
     for limit in (of.lowest, 1.0):
         inside, outside = middle, np.full_like(middle, limit)
@@ -77,22 +83,30 @@ def score_interval(of: OfShares, shares: Shares, z: Floats | float) -> tuple[Flo
             half = (inside + outside) / 2
             is_inside = statistic(of, shares, half) < wanted
             inside, outside = np.where(is_inside, half, inside), np.where(is_inside, outside, half)
-        ends.append((inside + outside) / 2)
+        distance = np.sqrt(np.square((inside + outside) / 2 - middle) + beside)
+        ends.append(np.clip(middle + np.where(limit > of.lowest, distance, -distance), of.lowest, 1.0))
     return ends[0], ends[1]
+
+
+def _of_weights(of: OfShares, shares: Shares, value: Floats) -> Floats:
+    """The variance of the figure that comes of the strata's parts of all pairs, shape (...)."""
+    slope, constant = of.slopes(value)
+    each = slope * shares.share + constant
+    between = (shares.weight * np.square(each)).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(between / shares.pairs / np.square(of.below(shares)))
 
 
 def statistic(of: OfShares, shares: Shares, value: Floats) -> Floats:
     """The squared score statistic of the hypothesis that the figure has this value, shape (...)."""
     slope, constant = of.slopes(value)
-    each = slope * shares.share + constant
-    gap = (shares.weight * each).sum(axis=-1)
-    between = (shares.weight * np.square(each)).sum(axis=-1) - np.square(gap)
-    held = _held_to(shares.weight * slope, (shares.weight * constant).sum(axis=-1), shares)
+    fixed = (shares.weight * constant).sum(axis=-1)
+    gap = (shares.weight * slope * shares.share).sum(axis=-1) + fixed
+    held = _held_to(shares.weight * slope, fixed, shares)
     with np.errstate(invalid="ignore", divide="ignore"):
-        within = np.where(
+        variance = np.where(
             shares.size > 0, np.square(shares.weight * slope) * held * (1 - held) / shares.size, 0.0
         ).sum(axis=-1)
-        variance = within + np.maximum(between, 0) / shares.pairs
         return np.asarray(np.where(gap == 0, 0.0, np.square(gap) / variance))
 
 

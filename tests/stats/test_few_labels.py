@@ -26,7 +26,7 @@ from benchmarks.stats.formulas import Counts, cells_of
 from benchmarks.stats.intervals import wilson
 from benchmarks.stats.labels_alone import difference_alone, measured_alone, rogan_gladen, share_alone
 from benchmarks.stats.metrics import UndefinedMetricError
-from benchmarks.stats.prediction_powered import PartlyLabelled, figures_of, prevalence_of, strata_of
+from benchmarks.stats.prediction_powered import PartlyLabelled, figures_of, mean_of, strata_of
 from benchmarks.stats.quality_figures import f1
 from benchmarks.stats.random_part import why_not_random
 from benchmarks.stats.results import FAILED
@@ -69,7 +69,7 @@ def one_stratum(share: float, size: float) -> Shares:
 @settings(max_examples=15, deadline=None)
 def test_of_one_stratum_the_score_interval_is_wilsons(right: int, beside: int) -> None:
     n = right + beside
-    low, high = score_interval(prevalence_of(1), one_stratum(right / n, n), 1.959963984540054)
+    low, high = score_interval(mean_of(1), one_stratum(right / n, n), 1.959963984540054)
     assert (float(low), float(high)) == pytest.approx(wilson(right / n, n), abs=1e-8)
 
 
@@ -96,7 +96,7 @@ def test_tilted_shares_stay_shares_and_fall_as_the_tilt_grows(tilt: float, share
 def test_more_labels_make_a_narrower_interval() -> None:
     widths = []
     for size in (50.0, 100.0, 400.0):
-        low, high = score_interval(prevalence_of(1), one_stratum(0.2, size), 1.96)
+        low, high = score_interval(mean_of(1), one_stratum(0.2, size), 1.96)
         widths.append(float(high - low))
     assert widths == sorted(widths, reverse=True)
 
