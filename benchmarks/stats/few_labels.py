@@ -32,9 +32,11 @@ from benchmarks.stats.score_intervals import OfShares, Shares, score_interval
 PREDICTION_POWERED, LABELS_ALONE = "prediction_powered", "labels_alone"
 MIN_LABELS = 20
 MIN_OF_A_SHARE = 5  # labels that a share is among
+MIN_THAT_DIFFER = 10  # labelled pairs on which two detectors do
 MAX_LABELLED = 0.9  # of the pairs; beyond, the rest narrows no interval by more than 5 %
 BUY_NOTHING = "the verdicts on the other pairs buy nothing"
-TOO_FEW_THERE = f"fewer than {MIN_OF_A_STRATUM} labels are of one verdict, or of two that differ"
+TOO_FEW_THERE = f"fewer than {MIN_OF_A_STRATUM} labels are of one of its verdicts"
+TOO_FEW_DIFFER = f"the two differ on fewer than {MIN_THAT_DIFFER} labelled pairs"
 FEW = f"fewer than {MIN_LABELS} labels"
 
 
@@ -175,7 +177,8 @@ def estimates_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> Estimat
     labelled = known.is_labelled
     sides = known.labels[labelled], a[labelled], b[labelled]
     alone = partial(difference_alone, *sides, known.clusters[labelled], known.weight)
-    return _estimates(known, {"accuracy": alone}, partial(questions_of_two, known, a, b), {})
+    ask = partial(questions_of_two, known, a, b)
+    return _estimates(known, {"accuracy": alone}, ask, {}, TOO_FEW_DIFFER)
 
 
 def questions_of_detector(known: KnownPairs, said: np.ndarray) -> dict[str, Question]:
@@ -195,6 +198,8 @@ def questions_of_pairs(known: KnownPairs) -> dict[str, Question]:
 
 def questions_of_two(known: KnownPairs, a: np.ndarray, b: np.ndarray) -> dict[str, Question]:
     # Pairs on which both say the same are one stratum: they have no part in the difference.
+    if (known.is_labelled & (a != b)).sum() < MIN_THAT_DIFFER:
+        return {}
     strata = strata_of(a != b, [(a == 1) & (b != 1)], known.is_labelled)
     first = np.unique(strata, return_index=True)[1]
     return _asked(known.right(a), strata, {"accuracy": accuracy_difference_of((a != b)[first])})
@@ -263,8 +268,9 @@ def _estimates(
     alone: Mapping[str, Callable[[], Measure]],
     ask: Callable[[], dict[str, Question]],
     among: Mapping[str, tuple[int, str]],
+    too_few: str = TOO_FEW_THERE,
 ) -> Estimates:
-    """among: by figure, of how many labels it is, and what they are."""
+    """among: by figure, of how many labels it is, and what they are. too_few: why `ask` may not give one."""
     labels = int(known.is_labelled.sum())
     of_labels: dict[str, Measure] = {}
     absent: dict[str, str] = {}
@@ -281,12 +287,12 @@ def _estimates(
         refused = dict.fromkeys(of_labels, known.refused)
         return Estimates(labels, known.labels.size, {}, absent | refused, of_labels)
     powered = answered(ask()) if labels >= MIN_LABELS else {}
-    reason = TOO_FEW_THERE if labels >= MIN_LABELS else FEW
+    reason = too_few if labels >= MIN_LABELS else FEW
     figures = {name: chosen(powered.get(name), measure, reason) for name, measure in of_labels.items()}
     return Estimates(labels, known.labels.size, figures, absent, of_labels)
 
 
-def chosen(powered: Measure | None, alone: Measure, reason: str = TOO_FEW_THERE) -> Estimate:
+def chosen(powered: Measure | None, alone: Measure, reason: str = "") -> Estimate:
     """The one with the narrower interval. reason: why there is only the latter."""
     if powered and _width(powered) < _width(alone):
         return Estimate(*powered, PREDICTION_POWERED, alone)

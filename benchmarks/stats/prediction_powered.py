@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmarks.stats.formulas import Floats
+from benchmarks.stats.intervals import clusters_of, effective_size
 from benchmarks.stats.score_intervals import OfShares, Shares
 
 MIN_OF_A_STRATUM = 5  # labels
@@ -121,7 +122,7 @@ class PartlyLabelled:
         labelled = self.strata[self.at]
         each = np.zeros(self.strata.size)
         each[self.at] = self.weight * residuals / np.maximum(self.totals(self.weight), 1e-300)[labelled]
-        return Estimates(shares, self.strata, each, power)
+        return Estimates(shares, self.strata, each, power, self.labels.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -129,18 +130,21 @@ class Estimates:
     """Shares of contradictions by stratum, (K,), and what they follow from.
 
     residuals: float64 (N,), by how much each pair's label moves its stratum's share. power: lambda, (K,).
+    truth: float64 (N,), the labels.
     """
 
     shares: Shares
     strata: np.ndarray
     residuals: Floats
     power: Floats
+    truth: Floats
 
     def design_effect(self, of: OfShares, clusters: np.ndarray, labelled: np.ndarray) -> float:
-        """By what clusters and unequal weights multiply the variance of a figure; at least 1.
+        """By what clusters and unequal weights multiply the variance of a figure.
 
-        Where labels are alike in all its strata it cannot be seen, and is the pairs of a cluster. labelled:
-        int64, where the labels are.
+        At least by what clusters multiply that of the labels themselves, since in few clusters what verdicts
+        leave of that is seen too small (by simulation). Where labels are alike in all strata it cannot be
+        seen, and is the pairs of a cluster. labelled: int64, where the labels are.
         """
         shares, count = self.shares, np.unique(clusters[labelled]).size
         slope, constant = of.slopes(of.value(shares))
@@ -149,10 +153,11 @@ class Estimates:
         model = float((within / np.maximum(shares.size, 1e-9)).sum())
         if not model > 0:
             return labelled.size / count
+        own = labelled.size / effective_size(self.truth[labelled], clusters_of(clusters[labelled]))
         model += float((shares.weight * np.square(each)).sum()) / self.strata.size
         moved = (shares.weight * slope)[self.strata] * self.residuals + each[self.strata] / self.strata.size
         sums = np.bincount(clusters, weights=moved)
-        return max(1.0, float(np.square(sums).sum()) * count / max(1, count - 1) / model)
+        return max(own, float(np.square(sums).sum()) * count / max(1, count - 1) / model)
 
 
 def figures_of(verdicts: np.ndarray) -> dict[str, OfShares]:
