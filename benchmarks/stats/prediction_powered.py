@@ -83,7 +83,7 @@ class PartlyLabelled:
         return np.square(self.totals(self.weight)) / np.maximum(squares, 1e-300)
 
     @cached_property
-    def estimates(self) -> Estimates:
+    def estimates(self) -> SharesOfStrata:
         truth, strata = self.labels[self.at].astype(np.float64), self.strata[self.at]
         pairs = np.bincount(self.strata, minlength=self.count)
         raw = self.means(truth)
@@ -118,15 +118,15 @@ class PartlyLabelled:
         pays = (rarer >= MIN_TUNED) & (left > 0) & (gain > 1)
         return np.where(pays, power, 0), np.where(pays, gain, 1)
 
-    def _estimates(self, shares: Shares, residuals: Floats, power: Floats) -> Estimates:
+    def _estimates(self, shares: Shares, residuals: Floats, power: Floats) -> SharesOfStrata:
         labelled = self.strata[self.at]
         each = np.zeros(self.strata.size)
         each[self.at] = self.weight * residuals / np.maximum(self.totals(self.weight), 1e-300)[labelled]
-        return Estimates(shares, self.strata, each, power, self.labels.astype(np.float64))
+        return SharesOfStrata(shares, self.strata, each, power, self.labels.astype(np.float64))
 
 
 @dataclass(frozen=True)
-class Estimates:
+class SharesOfStrata:
     """Shares of contradictions by stratum, (K,), and what they follow from.
 
     residuals: float64 (N,), by how much each pair's label moves its stratum's share. power: lambda, (K,).
