@@ -63,6 +63,8 @@ class Dataset:
     labels: int8, shape (len(self),): 1 contradiction, 0 not, -1 without a label; in the order of iteration.
     classes: int8, shape (len(self),): indices of the labels into `kimera.pairs.RELATIONS`, NO_CLASS where a
         pair has none of the three, and everywhere where no label of the source tells entailment from neutral.
+    drawn: float64, shape (len(self),): the probability with which a labelled pair was drawn to be labelled,
+        NaN where nobody says.
 
     Iterating raises UserError if the source has changed since.
     """
@@ -80,6 +82,7 @@ class Dataset:
     classes: NDArray[np.int8] = field(repr=False)
     clusters: NDArray[np.int64] = field(repr=False)
     categories: NDArray[np.int32] = field(repr=False)
+    drawn: NDArray[np.float64] = field(repr=False)
     category_names: tuple[str, ...] = field(repr=False)
     _chosen: NDArray[np.bool_] = field(repr=False)
     _of_all_shards: NDArray[np.bool_] = field(repr=False)
@@ -161,12 +164,14 @@ def load_dataset(
     )
     first_pass = read(counts=counts, on_bad_row=on_bad_row)
     codes, relations, texts, categories = array("b"), array("b"), array("q"), array("i")
+    drawn = array("d")
     names: dict[str, int] = {}
     for pair in first_pass:
         codes.append(_LABEL_OF[pair.is_contradiction])
         relations.append(_CLASS_OF.get(pair.label or "", NO_CLASS))
         texts.append(_hash(pair.text1))
         categories.append(_category_code(pair.category, names))
+        drawn.append(np.nan if pair.drawn is None else pair.drawn)
     if source.name not in EMBEDDED_FILES:  # nobody can do anything about a column of these
         for note in notes_on(source.table(), roles, counts):
             on_note(note)
@@ -194,6 +199,7 @@ def load_dataset(
         classes=_three_way(np.frombuffer(relations, dtype=np.int8))[chosen],
         clusters=np.unique(np.frombuffer(texts, dtype=np.int64)[chosen], return_inverse=True)[1],
         categories=np.frombuffer(categories, dtype=np.int32)[chosen],
+        drawn=np.frombuffer(drawn, dtype=np.float64)[chosen],
         category_names=tuple(names),
         _chosen=chosen,
         _of_all_shards=of_all_shards,

@@ -48,7 +48,8 @@ of the same name are compared, and so are the only reactors or the only judges o
 gates, for CI:
   --fail-if "NAME.METRIC OP NUMBER", with OP one of < <= > >= ==. NAME is a detector, or A=B where the names
   differ. METRIC is B minus A: {_names(DIFFERENCES)} (with .low or .high the ends of its interval),
-  {_names(OF_RUNS)}; or a count: changed.all, changed.wrong_to_right,
+  {_names(OF_RUNS)}; estimates.accuracy, where only a part of the pairs is
+  labelled; or a count: changed.all, changed.wrong_to_right,
   changed.right_to_wrong, changed.unlabelled; or mcnemar.p, mcnemar.p_holm, equivalence.p; or a run by
   itself: a.accuracy, b.failed and so on.
     --fail-if "gpt-4o.accuracy < -0.02"         B is more than two points worse

@@ -46,7 +46,15 @@ from benchmarks.runs import (
     with_examples,
 )
 from benchmarks.settings import RunSettings
-from benchmarks.stats import Gate, Prospect, exit_code_with, known_figures, parse_gates, parts_of
+from benchmarks.stats import (
+    Gate,
+    Prospect,
+    are_estimated,
+    exit_code_with,
+    known_figures,
+    parse_gates,
+    parts_of,
+)
 from kimera.console import DONE, FAILED, INTERRUPTED, note, reader_may_leave
 from kimera.detectors import VerdictSource
 from kimera.errors import BrokenContractError, UserError
@@ -145,6 +153,11 @@ def _require_figures(
         )
     if settings.calibrate and not dataset.labelled:
         raise UserError("--calibrate takes labels, and no pair of this dataset has one; leave the flag out")
+    if settings.label_weights and not are_estimated(dataset.labels):
+        raise UserError(
+            "--label-weights is for datasets of which only a part is labelled; of this one, "
+            f"{'nearly all pairs are' if dataset.labelled else 'no pair is'}; leave the flag out"
+        )
     takes = {
         "calibrated.": ("--calibrate", settings.calibrate),
         "at_prevalence.": ("--prevalence", settings.prevalence),
@@ -157,6 +170,7 @@ def _require_figures(
         {info.name: info for info in infos},
         dataset.labelled,
         {start: flag for start, (flag, is_given) in takes.items() if not is_given},
+        are_estimated(dataset.labels),
     ).require(gates)
 
 

@@ -94,6 +94,14 @@ class _SampleSettings:
         help="use only part I of N of the pairs, for a scheduler that starts N such processes. Once "
         "kimera cache merge has joined their caches, the reactor has nothing left to compute",
     )
+    label_weights: str | None = option(
+        None,
+        "--label-weights",
+        metavar="COLUMN",
+        identity=True,
+        help="where only some pairs are labelled: the column with the probability with which each of these "
+        "was drawn to be labelled, above 0 and up to 1. Without it, they are taken as drawn at random",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

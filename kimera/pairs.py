@@ -45,6 +45,7 @@ class Pair:
     """Two texts, perhaps with a gold label (one of `LABELS`) and a category.
 
     `not_contradiction` is the label of two-way datasets, which do not tell entailment from neutral.
+    drawn: the probability with which it was drawn to be labelled; None where nobody says.
     """
 
     text1: str
@@ -52,6 +53,7 @@ class Pair:
     id: str = ""
     label: str | None = None
     category: str = ""
+    drawn: float | None = None
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in LABELS:
@@ -77,7 +79,10 @@ def pair_of(given: object, number: int) -> Pair:
             f"item {number} is {given!r:.200}; expected a Pair or two texts, "
             "('...', '...'); kimera.pairs_of makes pairs of a table"
         )
-    return given if isinstance(given, Pair) else Pair(*map(str, texts))
+    if isinstance(given, Pair):
+        return given
+    text1, text2 = map(str, texts)
+    return Pair(text1, text2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,17 @@ def run_of(labels: np.ndarray, *detectors: DetectorResult, dataset: str = "smoke
     return RunResult("2025-01-02T03:04:05+00:00", about, labels, detectors)
 
 
+def partly_labelled_run(labels: int = 120, pairs: int = 1000, first: bool = False) -> RunResult:
+    """A run of a reactor and a judge; so many pairs are labelled, drawn at random or the first ones."""
+    random = np.random.default_rng(7)
+    truth = (random.random(pairs) < 0.3).astype(np.int8)
+    reacted, judged = (np.where(random.random(pairs) < wrong, 1 - truth, truth) for wrong in (0.15, 0.05))
+    chosen = np.arange(labels) if first else random.choice(pairs, labels, replace=False)
+    known = np.full(pairs, -1, np.int8)
+    known[chosen] = truth[chosen]
+    return run_of(known, reactor(reacted.astype(np.int8)), judge(judged.astype(np.int8)))
+
+
 LABELLED = np.tile(np.array([1, 0, 1, 0, 0], dtype=np.int8), 4)
 UNLABELLED = np.full(20, -1, dtype=np.int8)
 GUESSES = np.tile(np.array([1, 0, 0, 1], dtype=np.int8), 5)
@@ -86,6 +97,8 @@ RUNS: dict[str, Callable[[], RunResult]] = {
     "one class": lambda: run_of(np.ones(20, dtype=np.int8), reactor(GUESSES), judge(SOME_FAILED)),
     "one pair": lambda: run_of(LABELLED[:1], reactor(GUESSES[:1]), judge(GUESSES[:1])),
     "worse than chance": lambda: run_of(LABELLED, reactor((1 - LABELLED).astype(np.int8)), judge(LABELLED)),
+    "partly labelled": partly_labelled_run,
+    "the first ones labelled": lambda: partly_labelled_run(first=True),
     "hostile names": lambda: run_of(LABELLED, reactor(GUESSES, HOSTILE), judge(SOME_FAILED), dataset=HOSTILE),
 }
 

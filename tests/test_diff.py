@@ -178,8 +178,10 @@ def test_the_other_way_round_the_signs_turn(
 def test_every_figure_that_a_gate_may_name_is_there(
     before: Path, after: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    lacking = ("three_way", "a.three_way", "b.three_way", "estimates")
     parts = difference(capsys, before, after)["detectors"]
-    checked = check([Gate(JUDGE, name, "<", 0) for name in sorted(FIGURES) if "three_way" not in name], parts)
+    names = [name for name in sorted(FIGURES) if not name.startswith(lacking)]
+    checked = check([Gate(JUDGE, name, "<", 0) for name in names], parts)
     assert [str(each.gate) for each in checked if each.value is None] == []
 
 

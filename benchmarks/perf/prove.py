@@ -17,7 +17,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.perf import many_detectors, proofs_evidence, proofs_judge, proofs_speed
+from benchmarks.perf import (
+    many_detectors,
+    proofs_evidence,
+    proofs_few_labels,
+    proofs_judge,
+    proofs_speed,
+)
 from benchmarks.perf.judge_throughput import Interpreters, add_peer_python
 from benchmarks.perf.proof import Bench, ProofFinding
 from benchmarks.perf.setting import setting
@@ -26,6 +32,7 @@ PROOFS = {
     **proofs_speed.PROOFS,
     **proofs_judge.PROOFS,
     **proofs_evidence.PROOFS,
+    **proofs_few_labels.PROOFS,
     **many_detectors.PROOFS,
 }
 

@@ -43,7 +43,7 @@ def _report(settings: ReportSettings) -> int:
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
 
-    finished = open_run(settings.folder)
+    finished = open_run(settings.folder, settings.label_weights)
     gates = parse_gates(
         settings.fail_if, known_figures([detector.info for detector in finished.run.detectors])
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import agreements, comparison_rows, markdown, notes, text, words
+from benchmarks.report import agreements, comparison_rows, estimate_words, markdown, notes, text, words
 from benchmarks.report.results_csv import DETECTOR_COLUMNS, PAIR_COLUMNS, finding_cells, pair_cells
 from benchmarks.report.words import MISSING, Row, counted, printable
 from benchmarks.runs import CHANGES, COMPARED, OF_ONE, Changed
@@ -123,6 +123,7 @@ def _section(part: Part, tests: int) -> Section:
     sentences = [_changed(part)]
     if part["pairs"]:
         sentences.append(agreements.difference_sentence(part, tests, _later_and_earlier(part)))
+    sentences += estimate_words.difference_of_runs(part, _later_and_earlier(part))
     reasons = {words.label(name): why for name, why in part["absent"].items() if _is_expected(part, name)}
     sentences += [f"No difference in {name}: {why}." for name, why in reasons.items()]
     return Section(f"Detector {heading}", _figures(part), sentences, _settings(part["settings"]))

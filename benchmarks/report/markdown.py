@@ -6,7 +6,16 @@ import html
 import re
 from typing import Any
 
-from benchmarks.report import agreements, cascade_words, comparison_rows, notes, overview, three_way, words
+from benchmarks.report import (
+    agreements,
+    cascade_words,
+    comparison_rows,
+    estimate_words,
+    notes,
+    overview,
+    three_way,
+    words,
+)
 from benchmarks.report import observations as findings
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
@@ -37,6 +46,10 @@ def render_markdown(summary: dict[str, Any]) -> str:
         else:
             parts += map(escape, agreements.agreement_sentences(summary))
         parts.append(table(agreements.agreement_rows(summary)))
+    if estimated := estimate_words.sentences(summary):
+        rows = estimate_words.rows(summary)
+        parts += [f"## {estimate_words.HEADING}", *([table(rows)] if rows else []), *map(escape, estimated)]
+        parts += map(escape, estimate_words.more_sentences(summary))
     parts += map(escape, findings.threshold_sentences(summary))
     if rows := findings.calibration_rows(summary):
         parts += [f"## {findings.calibration_heading(summary)}", table(rows)]

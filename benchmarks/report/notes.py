@@ -124,7 +124,12 @@ def _family_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:
 
 
 def _label_notes(labelled: int, detectors: int) -> list[str]:
-    if labelled == 0 or labelled >= FEW_LABELS:
+    if labelled == 0:
+        return [
+            "No labels: what these detectors are worth is not known. Labels of 100 pairs that are drawn at "
+            "random, in the column of labels, are enough for a first estimate for all pairs."
+        ]
+    if labelled >= FEW_LABELS:
         return []
     smoke = "This is a smoke test. " if labelled <= SMOKE_TEST else ""
     if detectors < 2:

@@ -17,6 +17,7 @@ from benchmarks.report import (
     cascade_words,
     comparison_rows,
     decision,
+    estimate_words,
     notes,
     overview,
     plots,
@@ -87,6 +88,7 @@ def _sections(
         _detector_table(summary, *quality),
         _paragraphs(findings.threshold_sentences(summary)),
     )
+    yield _section("For all pairs", _estimated(summary))
     classes = three_way.tables(summary)
     yield _section(
         three_way.HEADING,
@@ -212,6 +214,13 @@ def _list(sentences: Sequence[str]) -> str:
 
 def _paragraphs(sentences: Sequence[str]) -> str:
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def _estimated(summary: Summary) -> str:
+    """Where only some pairs are labelled."""
+    told = _paragraphs([*estimate_words.sentences(summary), *estimate_words.more_sentences(summary)])
+    rows = estimate_words.rows(summary)
+    return (_table(estimate_words.HEADING, rows) if rows else "") + told
 
 
 def _calibrated(summary: Summary) -> str:

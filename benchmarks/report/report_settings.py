@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class ReportSettings:
     """What the command takes. margin, prevalence and calibrate: those of the run where they are None."""
 
-    GROUPS: ClassVar[Groups] = {"": ("folder", "margin", "prevalence", "calibrate", "fail_if", "no_viz")}
+    GROUPS: ClassVar[Groups] = {
+        "": ("folder", "margin", "prevalence", "calibrate", "label_weights", "fail_if", "no_viz")
+    }
     folder: str = option("", metavar="DIR", help="the run's folder")
     margin: float | None = changed(
         RunSettings,
@@ -30,5 +32,6 @@ class ReportSettings:
         help="also report precision and cost at this share of contradictions (default: the run's own)",
     )
     calibrate: MapName | None = changed(RunSettings, "calibrate")
+    label_weights: str | None = changed(RunSettings, "label_weights")
     fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
     no_viz: bool = changed(RunSettings, "no_viz")

@@ -14,6 +14,7 @@ from benchmarks.judge import unasked_in
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, facts_of, labels_for
 from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
+from benchmarks.report.estimates import PartlyLabelledRun, partly_labelled
 from benchmarks.report.operating import at_best_threshold, recalibrated, restated
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
@@ -43,6 +44,7 @@ from kimera.version import __version__
 
 T = TypeVar("T")
 WITH_INTERVALS = {figure.group for figure in OF_DETECTORS if figure.interval}
+GROUP = "estimates"  # of all pairs, where only a part of them is labelled
 MARGIN = 0.02  # a difference of accuracies that does not matter, where nothing else is asked for
 
 
@@ -67,6 +69,7 @@ def build_summary(
     labels = [labels_for(run.labels, detector) for detector in run.detectors]
     classes = [_gold_classes(run, own) for own in labels]
     sides = [side_of(detector) for detector in run.detectors]
+    partly = partly_labelled(run)
     return {
         "version": __version__,
         "created": run.created,
@@ -75,13 +78,19 @@ def build_summary(
             detector.name: _detector(
                 OneDetector(detector, own, clusters, prevalence, calibrations.get(detector.name), gold)
             )
+            | _estimates(partly.of_detector(detector) if partly else None)
             for own, gold, detector in zip(labels, classes, run.detectors, strict=True)
         },
-        "agreement": _agreements(run, sides, clusters, margin),
+        "agreement": _agreements(run, sides, clusters, margin, partly),
+        **_estimates(partly.of_pairs() if partly else None),
         "cascade": curves(run, clusters, margin),
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
         "categories": categories(run, clusters, labels, sides, margin),
     }
+
+
+def _estimates(part: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if part is None else {GROUP: part}
 
 
 def _gold_classes(run: RunResult, labels: np.ndarray) -> np.ndarray | None:
@@ -195,7 +204,11 @@ def _requests(detector: DetectorResult) -> dict[str, Any]:
 
 
 def _agreements(
-    run: RunResult, sides: Sequence[Side], clusters: np.ndarray, margin: float
+    run: RunResult,
+    sides: Sequence[Side],
+    clusters: np.ndarray,
+    margin: float,
+    partly: PartlyLabelledRun | None,
 ) -> list[dict[str, Any]]:
     """Each two detectors; the p-values of McNemar's tests are adjusted for how many there are (Holm).
 
@@ -226,6 +239,7 @@ def _agreements(
                 "intervals": intervals,
                 "differences": differences_part(paired, adjusted),
                 "absent": measured.absent,
+                **_estimates(partly.of_two(a, b) if partly else None),
             }
         )
     return entries

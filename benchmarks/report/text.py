@@ -9,7 +9,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import agreements, cascade_words, comparison_rows, notes, overview, three_way, words
+from benchmarks.report import (
+    agreements,
+    cascade_words,
+    comparison_rows,
+    estimate_words,
+    notes,
+    overview,
+    three_way,
+    words,
+)
 from benchmarks.report import observations as findings
 from kimera.console import is_coloured
 
@@ -48,6 +57,8 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         if summary["agreement"]:
             sentences = _wrapped_all(agreements.agreement_sentences(summary))
             blocks.append([heading("Agreement"), *sentences, *_lines_of(agreements.agreement_rows(summary))])
+    if estimated := estimate_words.sentences(summary):
+        blocks.append([heading(estimate_words.HEADING), *_wrapped_all(estimated)])
     if thresholds := findings.threshold_sentences(summary):
         blocks.append(_wrapped_all(thresholds))
     if findings.calibration_rows(summary):

@@ -47,11 +47,15 @@ class FinishedRun:
         return cascade.finding(index, *(said[side].result_at(index, journal) for side in cascade.sides))
 
 
-def open_run(folder: str | Path) -> FinishedRun:
-    """Reads the journal, and the dataset once. Raises UserError where either is missing or has changed."""
+def open_run(folder: str | Path, label_weights: str | None = None) -> FinishedRun:
+    """Reads the journal, and the dataset once. Raises UserError where either is missing or has changed.
+
+    label_weights: the column that --label-weights names, where it is not the run's own.
+    """
     folder = Path(folder)
     header = header_in(folder)
     settings = settings_in(header)
+    settings = replace(settings, label_weights=label_weights or settings.label_weights)
     dataset = pairs_of_run(settings, dataset_of(folder, header), str(folder))
     if dataset.sha256 != header["dataset"]["sha256"]:
         raise UserError(

@@ -382,6 +382,7 @@ def merge(
         cascade=shared_out,
         categories=dataset.categories,
         category_names=dataset.category_names,
+        drawn=None if np.isnan(dataset.drawn).all() else dataset.drawn,
     )
 
 

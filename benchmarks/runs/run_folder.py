@@ -168,6 +168,8 @@ def pairs_of_run(settings: RunSettings, source: str | Path, begun: str = "", **r
     begun: how messages call a run that has begun, whose dataset may have gone since. reports: as
     `load_dataset` takes them.
     """
+    reading = reading_of(settings)
+    reading["roles"] = replace(reading["roles"], label_weights=settings.label_weights)
     try:
         return load_dataset(
             source,
@@ -175,7 +177,7 @@ def pairs_of_run(settings: RunSettings, source: str | Path, begun: str = "", **r
             seed=settings.seed,
             shard=settings.shard,
             labelled_only=settings.asks_simulator,
-            **reading_of(settings),
+            **reading,
             **reports,
         )
     except UserError as error:

@@ -22,6 +22,8 @@ class RunResult:
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
     cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
     `category_names`, -1 for none; None where there are none.
+    drawn: float64 (n,), the probability with which a labelled pair was drawn to be labelled; None where
+    nobody says.
     created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
     """
 
@@ -34,6 +36,7 @@ class RunResult:
     categories: np.ndarray | None = None
     category_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
+    drawn: np.ndarray | None = None
 
     @property
     def cluster_numbers(self) -> np.ndarray:

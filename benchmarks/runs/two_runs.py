@@ -29,13 +29,18 @@ from benchmarks.stats import (
     THREE_WAY,
     DetectorResult,
     Differences,
+    KnownPairs,
     OneDetector,
     Side,
+    are_estimated,
     compare,
     differences_part,
+    estimates_of_two,
     holm,
+    mean_of_scores,
     metrics,
     side_of,
+    why_not_random,
     why_unranked,
 )
 from kimera.detectors import COUNTED
@@ -52,6 +57,7 @@ FIGURES = frozenset(
     {
         *OF_ONE,
         *(f"{name}.{end}" for name in QUALITY for end in ENDS),
+        *("estimates.accuracy", *(f"estimates.accuracy.{end}" for end in ENDS)),
         *(f"{run}.{name}" for run in "ab" for name in OF_ONE),
         *(f"changed.{name}" for name in ("all", *CHANGES[1:])),
         *("pairs", "both_answered", "mcnemar.p", "mcnemar.p_holm", "equivalence.p", "least_difference"),
@@ -66,7 +72,8 @@ def build_differences(common: Common, compared: Sequence[Pairing], margin: float
 
     Of each pairing, under "detectors": `a` and `b`, what each run says by itself; the differences, B minus A,
     as `summary.json` has those of two detectors, and of answered and failed pairs, mean latency and dollars;
-    `changed`, how many verdicts; `settings` that differ. "only_a", "only_b": detectors that the other run has
+    `changed`, how many verdicts; `estimates`, the difference of accuracies for all pairs where only some are
+    labelled; `settings` that differ. "only_a", "only_b": detectors that the other run has
     none of. "calibrated": how each run calibrated its scores, which no figure here is of. margin: see
     `benchmarks.stats.compare`.
     """
@@ -135,9 +142,36 @@ def _part(common: Common, pairing: Pairing, differences: Part, paired: Differenc
         "changed": _counts(changes_of(common, pairing)),
         **differences,
         **metrics.nested(apart),
+        **_estimates(common, pairing),
         "settings": _different(_facts(pairing.a), _facts(pairing.b)),
         "absent": _absent({**differences, **apart}, a, b, paired),
     }
+
+
+def _estimates(common: Common, pairing: Pairing) -> Part:
+    """The difference of accuracies for all common pairs, where only a part of them is labelled."""
+    sides = ((pairing.b, common.matches.b), (pairing.a, common.matches.a))
+    if not are_estimated(common.labels) or any(detector.measured is not None for detector, _ in sides):
+        return {}
+    verdicts = [detector.verdicts[at] for detector, at in sides]
+    scores = [detector.scores[at] for detector, at in sides]
+    drawn = _drawn(common)
+    names = [f"{detector.title} in {run}" for (detector, _), run in zip(sides, "BA", strict=True)]
+    refused = (
+        ""
+        if drawn is not None
+        else why_not_random(common.labels >= 0, verdicts, scores, common.clusters, names)
+    )
+    known = KnownPairs(common.labels, common.clusters, (), mean_of_scores(scores), drawn, refused)
+    return {"estimates": estimates_of_two(known, *verdicts).as_json()}
+
+
+def _drawn(common: Common) -> np.ndarray | None:
+    """float64 (m,): the probabilities of a run that tells them of every labelled pair; None without one."""
+    for run, at in ((common.b.run, common.matches.b), (common.a.run, common.matches.a)):
+        if run.drawn is not None and not np.isnan(run.drawn[at][common.labels >= 0]).any():
+            return np.asarray(run.drawn[at])
+    return None
 
 
 def _of_three(detector: DetectorResult, at: np.ndarray) -> np.ndarray:

@@ -17,9 +17,12 @@ __all__ = [
     "DISTINCT_SCORES",
     "DOLLARS",
     "ENDS",
+    "ESTIMATES",
     "FAILED",
+    "LABELS_ALONE",
     "LEVEL",
     "MEASURED",
+    "MIN_LABELS",
     "NOT_COMPARABLE",
     "NO_FEE",
     "NO_PRICE",
@@ -39,6 +42,7 @@ __all__ = [
     "Figure",
     "Gate",
     "Interval",
+    "KnownPairs",
     "OneDetector",
     "Prospect",
     "Ranking",
@@ -49,7 +53,9 @@ __all__ = [
     "Unit",
     "accuracy_difference_interval",
     "agreement",
+    "are_estimated",
     "at_prevalence",
+    "by_labels_alone",
     "clusters_of",
     "compare",
     "confusion",
@@ -57,12 +63,16 @@ __all__ = [
     "cross_validated_threshold",
     "design_effect",
     "differences_part",
+    "estimates_of_detector",
+    "estimates_of_pairs",
+    "estimates_of_two",
     "exit_code_with",
     "holm",
     "known_figures",
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_in_flight",
+    "mean_of_scores",
     "metrics",
     "names_in",
     "of_counts",
@@ -71,11 +81,13 @@ __all__ = [
     "parts_of",
     "quality_intervals",
     "quantile",
+    "rogan_gladen",
     "share_interval",
     "shown_in",
     "side_of",
     "times_of",
     "title_of",
+    "why_not_random",
     "why_not_repeated",
     "why_not_three_way",
     "why_unranked",
@@ -89,6 +101,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.check_figures import why_not_repeated
     from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
     from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
+    from benchmarks.stats.estimate_figures import ESTIMATES, by_labels_alone
     from benchmarks.stats.evidence import (
         Differences,
         Sample,
@@ -99,6 +112,16 @@ if TYPE_CHECKING:
         share_interval,
         side_of,
         why_unranked,
+    )
+    from benchmarks.stats.few_labels import (
+        LABELS_ALONE,
+        MIN_LABELS,
+        KnownPairs,
+        are_estimated,
+        estimates_of_detector,
+        estimates_of_pairs,
+        estimates_of_two,
+        mean_of_scores,
     )
     from benchmarks.stats.figure import Figure, Interval, Shown, Unit
     from benchmarks.stats.figures import (
@@ -122,6 +145,7 @@ if TYPE_CHECKING:
         parts_of,
     )
     from benchmarks.stats.intervals import LEVEL, clusters_of, quantile, wilson
+    from benchmarks.stats.labels_alone import rogan_gladen
     from benchmarks.stats.metrics import UndefinedMetricError
     from benchmarks.stats.operating_points import at_prevalence, cross_validated_threshold
     from benchmarks.stats.paired import (
@@ -132,6 +156,7 @@ if TYPE_CHECKING:
         mcnemar_exact,
     )
     from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
+    from benchmarks.stats.random_part import why_not_random
     from benchmarks.stats.results import (
         FAILED,
         NO_FEE,
@@ -223,6 +248,19 @@ else:
                 "confusion",
                 "why_not_three_way",
             ],
+            "few_labels": [
+                "LABELS_ALONE",
+                "KnownPairs",
+                "are_estimated",
+                "estimates_of_detector",
+                "estimates_of_pairs",
+                "estimates_of_two",
+                "mean_of_scores",
+                "MIN_LABELS",
+            ],
+            "labels_alone": ["rogan_gladen"],
+            "random_part": ["why_not_random"],
+            "estimate_figures": ["ESTIMATES", "by_labels_alone"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],
         },
     )

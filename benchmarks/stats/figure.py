@@ -47,6 +47,8 @@ class Method(Enum):
     PAIRED_DELONG = "DeLong et al. (1988), paired"
     RATIO = "of a ratio, by its logarithm, over clusters (Cochran 1977)"
     BY_RECALL = "by the interval of recall"
+    FEW_LABELS = "of the score, over strata (Miettinen and Nurminen 1985), or that of the labels alone"
+    LABELS_ALONE = "as of the figure on labelled pairs"
 
 
 class Shown(Flag):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.stats.agreement_figures import KAPPA, OF_TWO
+from benchmarks.stats.estimate_figures import DIFFERENCE, PREVALENCE, by_labels_alone
 from benchmarks.stats.figure import Figure, QualityFigure, Unit
 from benchmarks.stats.figures import OF_DETECTORS
 from benchmarks.stats.quality_figures import DIFFERENCES, OF_CASCADES, OF_CATEGORIES, QUALITY
@@ -40,7 +41,8 @@ FIGURES_OF: dict[str, tuple[Figure, ...]] = {
     "detector": OF_DETECTORS,
     "category_figures": OF_CATEGORIES,
     "curve_point": OF_CASCADES,
-    "agreement": OF_TWO,
+    "agreement": (*OF_TWO, DIFFERENCE, *by_labels_alone([DIFFERENCE])),
+    "run_estimates": (PREVALENCE, *by_labels_alone([PREVALENCE])),
     "differences": DIFFERENCES,
 }
 

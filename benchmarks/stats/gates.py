@@ -34,6 +34,7 @@ CONDITION = re.compile(
 
 NEAR = 0.75  # how like a figure's name another has to be, to be one spelt wrong; 0.6 takes roc_auc for f1
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
+ALL_PAIRS = "estimates"  # stands there too: what is estimated of all pairs
 # How the names of figures begin that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
     *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
@@ -85,14 +86,17 @@ def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
     couples = [f"{a.name}/{b.name}" for a, b in combinations(infos, 2) if are_told_apart(a, b)]
     of_two = dict.fromkeys(couples, figures("agreement"))
     run = {CASCADE_RUN: figures("cascade_run")} if any(info.sides for info in infos) else {}
-    return {**of_two, **run, **dict.fromkeys((info.name for info in infos), figures("detector"))}
+    known: dict[str, Collection[str]] = {**of_two, **run}
+    known |= dict.fromkeys((info.name for info in infos), figures("detector"))
+    known.setdefault(ALL_PAIRS, figures("run_estimates"))
+    return known
 
 
 def parts_of(summary: Part) -> dict[str, Part]:
     """Where the figures of `known_figures` stand in a summary."""
     of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
-    run = {CASCADE_RUN: summary["cascade_run"]} if "cascade_run" in summary else {}
-    return {**of_two, **run, **summary["detectors"]}
+    runs = {name: summary[name] for name in (CASCADE_RUN, ALL_PAIRS) if name in summary}
+    return {**of_two, **runs, **summary["detectors"]}
 
 
 def parse_gates(texts: Iterable[str] | None, known: Mapping[str, Collection[str]]) -> tuple[Gate, ...]:
@@ -140,12 +144,14 @@ class Prospect:
     """What figures a run can have, before it begins.
 
     infos: of the detectors, by name. labelled: whether any pair is. flags: for each beginning of a figure's
-    name the flag that it takes, where that was not given.
+    name the flag that it takes, where that was not given. estimated: whether so many pairs have no label that
+    figures are estimated for all.
     """
 
     infos: Mapping[str, DetectorInfo]
     labelled: bool
     flags: Mapping[str, str]
+    estimated: bool = True
 
     def require(self, gates: Iterable[Gate]) -> None:
         """Raises UserError for a gate that no outcome could meet, since the run cannot have its figure."""
@@ -160,8 +166,10 @@ class Prospect:
         info = self.infos.get(gate.subject)
         if info and not _can_have(info, gate.metric):
             return f"{info.name} has none"
-        if not self.labelled and gate.metric.startswith(FROM_LABELS):
+        if not self.labelled and (gate.metric.startswith(FROM_LABELS) or gate.subject == ALL_PAIRS):
             return "no pair carries a label"
+        if not self.estimated and ALL_PAIRS in (gate.subject, gate.metric.partition(".")[0]):
+            return "nearly all pairs are labelled, so nothing is estimated"
         flags = (flag for start, flag in self.flags.items() if gate.metric.startswith(start))
         return next((f"{flag} is not given" for flag in flags), "")
 

@@ -97,11 +97,12 @@ def tango_z(only_a: float, only_b: float, n: float, difference: float) -> float:
 
 
 def accuracy_difference_interval(
-    only_a: int, only_b: int, n: float, effect: float = 1.0, quantile: float | None = None
+    only_a: float, only_b: float, n: float, effect: float = 1.0, quantile: float | None = None
 ) -> Interval:
     """Of the difference of accuracies: what Tango's statistic does not reject.
 
-    quantile: of `intervals.quantile`, where pairs form clusters.
+    only_a, only_b, n: pairs, or effective numbers of them. quantile: of `intervals.quantile`, where pairs
+    form clusters.
     """
     z = (float(ndtri(0.5 + LEVEL / 2)) if quantile is None else quantile) * float(np.sqrt(effect))
     middle = (only_a - only_b) / n

@@ -94,6 +94,7 @@ class Roles:
     label: str | None = None
     id: str | None = None
     category: str | None = None
+    label_weights: str | None = None
 
     @property
     def stated(self) -> dict[str, str]:
@@ -134,13 +135,14 @@ class Columns:
     label: Cell | None
     id: Cell | None
     category: Cell | None
+    label_weights: Cell | None
     unclear_truth: bool
     of_contradiction: bool
     meanings: Mapping[str, str]
 
     @property
     def used(self) -> set[int]:
-        cells = (self.text1, self.text2, self.label, self.id, self.category)
+        cells = (self.text1, self.text2, self.label, self.id, self.category, self.label_weights)
         return {cell.index for cell in cells if cell}
 
 
@@ -208,7 +210,7 @@ def is_wanted(roles: Roles) -> Wanted:
 def find_columns(names: Sequence[str], roles: Roles) -> Columns:
     """Raises ColumnFault unless the names hold exactly one pair of texts and at most one label."""
     stated = {
-        part: stated_column(names, f"--{part}", name)
+        part: stated_column(names, f"--{part.replace('_', '-')}", name)
         for part, name in roles.stated.items()
         if not (part == "label" and name == NO_LABEL and name not in names)
     }
@@ -223,6 +225,7 @@ def find_columns(names: Sequence[str], roles: Roles) -> Columns:
         label,
         stated.get("id") or finder.first(_PLAIN_IDS, parent),
         stated.get("category") or finder.first(_PLAIN_CATEGORIES, parent),
+        stated.get("label_weights"),
         unclear_truth=(
             (plain2 in _PLAIN_SAID or plain1 in _PLAIN_GIVEN) and (plain1, plain2) != _PLAIN_STANDARD[1]
         )

@@ -339,7 +339,8 @@ class _RowParser:
         label = self._label(row, columns)
         if label == NO_GOLD_LABEL:
             return None
-        return Pair(text1, text2, self._ids.claim(given_id, position), label, category)
+        drawn = _probability(row, columns.label_weights) if label and columns.label_weights else None
+        return Pair(text1, text2, self._ids.claim(given_id, position), label, category, drawn)
 
     def _columns_of(self, row: Row) -> Columns:
         if self._columns is not None and row.names == self._names:
@@ -426,6 +427,20 @@ def _plain(row: Row, column: Cell | None) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _BadRow(f"{column.name} is {shorten(value)}; expected a text or an integer")
     return _unicode(str(value), column.name)
+
+
+def _probability(row: Row, column: Cell) -> float:
+    value = column.of(row)
+    try:
+        number = float(value) if isinstance(value, str | int | float) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise _BadRow(
+            f"{column.name} is {shorten(value)}; expected the probability with which this labelled pair was "
+            "drawn, above 0 and up to 1"
+        )
+    return number
 
 
 def _unicode(text: str, name: str) -> str:

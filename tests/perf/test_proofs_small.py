@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.judge.reply_reading import ReplyError, parse_reply
-from benchmarks.perf import many_detectors, proofs_evidence, proofs_judge, proofs_speed
+from benchmarks.perf import (
+    many_detectors,
+    proofs_evidence,
+    proofs_few_labels,
+    proofs_judge,
+    proofs_speed,
+)
 from benchmarks.perf.judge_throughput import Interpreters, measure_here, measure_in_turn
 from benchmarks.perf.proof import Bench, Proof
 from benchmarks.perf.prove import PROOFS, main
@@ -73,6 +79,10 @@ def test_of_some_kinds_of_endpoint_every_pair_is_answered(bench: Bench) -> None:
 
 def test_no_generated_refusal_loses_a_pair_that_a_plain_ladder_saves(bench: Bench) -> None:
     assert missed(proofs_judge.refusals, bench) == []
+
+
+def test_estimates_from_few_labels_hold_the_truth(bench: Bench) -> None:
+    assert missed(proofs_few_labels.few_labels, bench) == []
 
 
 @pytest.mark.parametrize("proof", proofs_evidence.PROOFS.values(), ids=proofs_evidence.PROOFS)

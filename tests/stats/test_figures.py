@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import GUESSES, LABELLED, SOME_FAILED, judge, reactor, run_of
+from made_runs import GUESSES, LABELLED, SOME_FAILED, judge, partly_labelled_run, reactor, run_of
 from test_evidence import sample
 
 from benchmarks.report import build_summary
@@ -111,7 +111,9 @@ def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() ->
     three_way = np.where(LABELLED == 1, 0, 1 + np.arange(20) % 2).astype(np.int8)
     run = replace(run_of(LABELLED, reactor(GUESSES), asked), classes=three_way)
     calibrations = calibrations_of(run, "platt")
-    detectors = build_summary(run, prevalence=0.01, calibrations=calibrations)["detectors"].values()
+    whole = build_summary(run, prevalence=0.01, calibrations=calibrations)
+    partly = build_summary(partly_labelled_run())
+    detectors = [*whole["detectors"].values(), *partly["detectors"].values()]
     there = {name for detector in detectors for name in (*detector["absent"], *dotted(detector))}
     assert {figure.name for figure in OF_DETECTORS} <= there
 
