@@ -26,6 +26,8 @@ from benchmarks.report import (
 )
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
+from benchmarks.report.label_queue import LabelQueue
+from benchmarks.report.label_section import LABELLING, label_section
 from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
 from benchmarks.report.svg import Plot
 from benchmarks.runs import RunResult
@@ -41,15 +43,22 @@ KINDS = (("d", "disagreement"), ("w", "wrong"), ("f", "failed"))
 
 
 def render_page(
-    summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations = NOT_CALIBRATED
+    summary: Summary,
+    run: RunResult,
+    table: PairTable,
+    calibrations: Calibrations = NOT_CALIBRATED,
+    queue: LabelQueue | None = None,
 ) -> str:
     """The page as HTML. table: the rows of this run's pairs, taken as they passed.
 
-    calibrations: those that the summary was made with.
+    calibrations: those that the summary was made with. queue: the pairs to label, taken likewise; without it
+    the page has no place to label.
     """
-    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = (_source(f"page.{kind}", f"labelling.{kind}") for kind in ("css", "js"))
     title = decision.listed(list(words.titles(summary).values()))
-    sections = {heading: body for heading, body in _sections(summary, run, table, calibrations) if body}
+    sections = {
+        heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body
+    }
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -60,6 +69,7 @@ def render_page(
             _header(summary, title, sections),
             f"<main>\n{chr(10).join(sections.values())}\n</main>",
             f'<script id="pair-rows" type="application/json">{table.as_json()}</script>',
+            f'<script id="label-rows" type="application/json">{queue.as_json() if queue else ""}</script>',
             f"<script>{script}</script>\n</body>\n</html>\n",
         )
     )
@@ -70,8 +80,12 @@ def escape(text: str) -> str:
     return html.escape(words.printable(text))
 
 
+def _source(*names: str) -> str:
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
+
+
 def _sections(
-    summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations
+    summary: Summary, run: RunResult, table: PairTable, calibrations: Calibrations, queue: LabelQueue | None
 ) -> Iterator[tuple[str, str]]:
     """The heading and the HTML of each section, empty where there is nothing to show."""
     how_run, quality, speed, *elsewhere = comparison_rows.comparison_groups(summary)
@@ -105,6 +119,7 @@ def _sections(
     yield _section("Speed and cost", _figures(speeds), _detector_table(summary, *speed))
     yield _section("Agreement", _agreement(summary))
     yield _section("Pairs to look at", _pairs(summary, table))
+    yield _section(LABELLING, label_section(queue) if queue else "")
     yield _section(NOTES, _list(_notes(summary)))
     yield _section(LEFT_OUT, _list(comparison_rows.missing(summary)))
     yield _section("Settings", _detector_table(summary, *how_run), _settings(summary))

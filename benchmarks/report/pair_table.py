@@ -88,11 +88,11 @@ def _row(pair: Pair, findings: Sequence[RowResult], troubles: Sequence[str]) -> 
     """[id, category, label, segments, segments, findings]; label: 1, 0 or null, as a verdict is."""
     first, second = marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
     label = None if pair.is_contradiction is None else int(pair.is_contradiction)
-    said = [[trouble, *_said(finding)] for trouble, finding in zip(troubles, findings, strict=True)]
-    return [shown(pair.id), shown(pair.category), label, first, second, said]
+    found = [[trouble, *said(finding)] for trouble, finding in zip(troubles, findings, strict=True)]
+    return [shown(pair.id), shown(pair.category), label, first, second, found]
 
 
-def _said(finding: RowResult) -> tuple[int | None, float | None, str]:
+def said(finding: RowResult) -> tuple[int | None, float | None, str]:
     """Verdict, score and words."""
     if isinstance(finding, Verdict):
         words = clipped(finding.reasoning, MAX_OF_A_REASONING)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.calibrations import NOT_CALIBRATED, calibrations_of, scores_of
+from benchmarks.report.label_queue import LabelQueue
 from benchmarks.report.markdown import render_markdown
 from benchmarks.report.page import render_page
 from benchmarks.report.pair_table import PairTable
@@ -40,11 +41,11 @@ def write_report(
     summary = build_summary(run, margin, prevalence, calibrations)
     titles = [detector.title for detector in run.detectors]
     screened = any(detector.settings.get("stages") == "both" for detector in run.detectors)
-    table = PairTable()
+    table, queue = PairTable(), LabelQueue(run)
     with_classes = [detector.tells_classes for detector in run.detectors]
     write_results_csv(
         out_dir / "results.csv",
-        table.watching(rows),
+        queue.watching(table.watching(rows)),
         titles,
         screened=screened,
         with_classes=with_classes,
@@ -52,7 +53,7 @@ def write_report(
     )
     write_text(out_dir / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_text(out_dir / "summary.md", render_markdown(summary))
-    write_text(out_dir / "report.html", render_page(summary, run, table, calibrations))
+    write_text(out_dir / "report.html", render_page(summary, run, table, calibrations, queue))
     picture = out_dir / "comparison.png"
     if viz:
         draw_comparison(summary, run, picture)

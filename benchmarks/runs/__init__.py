@@ -42,6 +42,7 @@ __all__ = [
     "is_begun",
     "judges_base_url",
     "judges_of",
+    "key_of",
     "local_names_of",
     "local_words",
     "new_run_folder",
@@ -97,7 +98,7 @@ if TYPE_CHECKING:
         pairs_of_run,
         resumed_settings,
     )
-    from benchmarks.runs.run_result import RunResult
+    from benchmarks.runs.run_result import RunResult, key_of
     from benchmarks.runs.scan_candidates import CANDIDATES, Judged, write_candidates
     from benchmarks.runs.two_runs import (
         CHANGES,
@@ -149,7 +150,7 @@ else:
                 "pairs_of_run",
                 "resumed_settings",
             ],
-            "run_result": ["RunResult"],
+            "run_result": ["RunResult", "key_of"],
             "scan_candidates": ["CANDIDATES", "Judged", "write_candidates"],
             "two_runs": [
                 "CHANGES",

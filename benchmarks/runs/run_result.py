@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +44,25 @@ class RunResult:
         """int64 (n,): `clusters`, or a number for each pair."""
         return np.arange(self.labels.size) if self.clusters is None else self.clusters
 
+    @property
+    def own_scores(self) -> np.ndarray:
+        """float64 (D, n): the scores of each detector but cascades, NaN where it gave no verdict."""
+        own = [detector for detector in self.detectors if not detector.info.sides]
+        verdicts = np.array([detector.verdicts for detector in own])
+        scores = np.array([detector.scores for detector in own])
+        # A detector without scores, and one that scores failures, count by their verdicts.
+        return np.where(verdicts < 0, np.nan, np.where(np.isnan(scores), verdicts, scores))
+
     def detector(self, name: str) -> DetectorResult:
         return next(detector for detector in self.detectors if detector.name == name)
 
     def of_role(self, role: Role) -> list[DetectorResult]:
         """In their order."""
         return [detector for detector in self.detectors if detector.info.role == role]
+
+
+def key_of(run: RunResult) -> str:
+    """What tells a run from others: when it was begun, and its dataset's name, hash and number of pairs."""
+    about = run.dataset
+    told = (run.created, about["name"], about.get("sha256", ""), str(run.labels.size))
+    return hashlib.sha256("\n".join(told).encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -16,6 +16,7 @@ __all__ = [
     "DIFFERENCES",
     "DISTINCT_SCORES",
     "DOLLARS",
+    "DOUBTFUL",
     "ENDS",
     "ESTIMATES",
     "FAILED",
@@ -23,6 +24,7 @@ __all__ = [
     "LEVEL",
     "MEASURED",
     "MIN_LABELS",
+    "NEXT",
     "NOT_COMPARABLE",
     "NO_FEE",
     "NO_PRICE",
@@ -31,11 +33,13 @@ __all__ = [
     "OF_TWO",
     "PAIRS",
     "QUALITY",
+    "RANDOM",
     "SCORE_SOURCES",
     "SPEED",
     "THREE_WAY",
     "TWO_WAY_LABELS",
     "WHO_WAS_RIGHT",
+    "Asked",
     "CrossFitted",
     "DetectorResult",
     "Differences",
@@ -54,6 +58,7 @@ __all__ = [
     "accuracy_difference_interval",
     "agreement",
     "are_estimated",
+    "asked_pairs",
     "at_prevalence",
     "by_labels_alone",
     "clusters_of",
@@ -79,6 +84,7 @@ __all__ = [
     "pairs_per_s",
     "parse_gates",
     "parts_of",
+    "probabilities",
     "quality_intervals",
     "quantile",
     "rogan_gladen",
@@ -145,6 +151,7 @@ if TYPE_CHECKING:
         parts_of,
     )
     from benchmarks.stats.intervals import LEVEL, clusters_of, quantile, wilson
+    from benchmarks.stats.label_order import DOUBTFUL, NEXT, RANDOM, Asked, asked_pairs, probabilities
     from benchmarks.stats.labels_alone import rogan_gladen
     from benchmarks.stats.metrics import UndefinedMetricError
     from benchmarks.stats.operating_points import at_prevalence, cross_validated_threshold
@@ -258,6 +265,7 @@ else:
                 "mean_of_scores",
                 "MIN_LABELS",
             ],
+            "label_order": ["Asked", "DOUBTFUL", "NEXT", "RANDOM", "asked_pairs", "probabilities"],
             "labels_alone": ["rogan_gladen"],
             "random_part": ["why_not_random"],
             "estimate_figures": ["ESTIMATES", "by_labels_alone"],

@@ -1,0 +1,117 @@
+"""report.html as a place to label, in a real browser: by keyboard, blind, kept, exported and imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from made_runs import HOSTILE, judge, reactor, run_of
+from pages import DESKTOP
+from playwright.sync_api import Browser, Page
+
+from benchmarks.report import write_report
+from kimera.pairs import Pair, Verdict
+
+PAIRS = 30
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run without labels. Ids and texts are attacks."""
+    unlabelled = np.full(PAIRS, -1, np.int8)
+    said = (np.arange(PAIRS) % 2).astype(np.int8)
+    run = run_of(unlabelled, reactor(said), judge(1 - said))
+    rows = (
+        (
+            Pair(f"<b>{i}</b> {HOSTILE}", "</script><script>window.ran = 1</script>", f"<i>p{i}</i>"),
+            [Verdict(bool(i % 2), 0.8), Verdict(not i % 2, 0.9, "REASONED")],
+        )
+        for i in range(PAIRS)
+    )
+    folder = tmp_path_factory.mktemp("labelling")
+    write_report(run, rows, folder, viz=False)
+    return folder / "report.html"
+
+
+@pytest.fixture
+def opened(browser: Browser, page_file: Path) -> Iterator[Callable[[], Page]]:
+    """Opens the page anew in the same browser, which keeps what it kept."""
+    context = browser.new_context(viewport=DESKTOP)
+
+    def open_page() -> Page:
+        for page in context.pages:
+            page.close()
+        page = context.new_page()
+        page.on("pageerror", lambda error: pytest.fail(str(error)))
+        page.goto(page_file.as_uri())
+        page.locator(".label-card").focus()
+        return page
+
+    yield open_page
+    context.close()
+
+
+def progress(page: Page) -> str:
+    return page.locator(".label-progress").inner_text()
+
+
+def exported(page: Page, path: Path) -> list[dict[str, object]]:
+    with page.expect_download() as download:
+        page.locator(".label-export").click()
+    download.value.save_as(path)
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_labels_by_keyboard_outlive_the_page_and_move_to_another_browser(
+    opened: Callable[[], Page], browser: Browser, page_file: Path, tmp_path: Path
+) -> None:
+    page = opened()
+    assert progress(page) == f"0 of {PAIRS} pairs labelled"
+    page.fill("#label-who", "Ana")
+    page.locator(".label-card").focus()
+    assert "REASONED" not in page.locator("#label-pairs").inner_text()  # blind
+    for key in "cnts":
+        page.keyboard.press(key)
+    assert progress(page) == f"3 of {PAIRS} pairs labelled"
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    assert progress(page) == f"2 of {PAIRS} pairs labelled"
+    page.keyboard.press("e")
+    page.keyboard.type("not sure, but")
+    page.keyboard.press("Enter")
+    page.keyboard.press("c")
+    assert "REASONED" in page.locator(".label-last").inner_text()
+
+    page = opened()
+    assert progress(page) == f"3 of {PAIRS} pairs labelled"
+    given = exported(page, tmp_path / "labels.jsonl")
+    assert [each["label"] for each in given] == ["contradiction", "not_contradiction", "contradiction"]
+    assert [each["note"] for each in given] == ["", "", "not sure, but"]
+    assert {(each["who"], each["block"], each["probability"]) for each in given} == {("Ana", "random", 1)}
+    assert all(each["id"] == f"<i>p{each['place']}</i>" for each in given)
+
+    elsewhere = browser.new_context().new_page()
+    elsewhere.goto(page_file.as_uri())
+    assert progress(elsewhere) == f"0 of {PAIRS} pairs labelled"
+    elsewhere.set_input_files("#label-import", tmp_path / "labels.jsonl")
+    elsewhere.get_by_text("3 labels are read").wait_for()
+    assert exported(elsewhere, tmp_path / "again.jsonl") == given
+    elsewhere.context.close()
+
+
+def test_texts_stay_texts_keys_work_only_there_and_axe_finds_nothing(opened: Callable[[], Page]) -> None:
+    page = opened()
+    page.keyboard.press("c")
+    assert page.evaluate("window.ran") is None
+    assert page.locator("#labelling :is(script, b, i)").count() == 0
+    page.locator("#pairs-search").focus()
+    page.keyboard.press("c")
+    page.locator("body").click(position={"x": 2, "y": 2})
+    page.keyboard.press("c")
+    assert progress(page) == f"1 of {PAIRS} pairs labelled"
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
