@@ -25,6 +25,7 @@ examples:
   kimera report runs/2026-01-31_12-00-00
   kimera report runs/2026-01-31_12-00-00 --margin 5      with another margin of equivalence
   kimera report runs/2026-01-31_12-00-00 --calibrate platt
+  kimera report runs/2026-01-31_12-00-00 --labels labels.jsonl
   kimera report runs/2026-01-31_12-00-00 --no-viz        without comparison.png
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate was not met
@@ -38,23 +39,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(settings: ReportSettings) -> int:
     # What makes a report, scipy among it, --help need not wait for.
+    from benchmarks.report.people_labels import read_labels
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
     from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
 
     finished = open_run(settings.folder, settings.label_weights)
-    gates = parse_gates(
-        settings.fail_if, known_figures([detector.info for detector in finished.run.detectors])
-    )
-    if settings.prevalence and not finished.dataset.labelled:
+    run, rows = finished.run, finished.rows()
+    gates = parse_gates(settings.fail_if, known_figures([detector.info for detector in run.detectors]))
+    if settings.labels:
+        people = read_labels(finished, settings.labels)
+        run = people.laid_over(run)
+        rows = people.rows(finished, run.labels)
+        people.copy_into(finished.folder)
+    is_labelled = bool((run.labels >= 0).any())
+    if settings.prevalence and not is_labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
-    if settings.calibrate and not finished.dataset.labelled:
+    if settings.calibrate and not is_labelled:
         raise UserError("--calibrate takes labels, and no pair of this run has one")
     begun_with = finished.options
     summary = write_report(
-        finished.run,
-        finished.rows(),
+        run,
+        rows,
         finished.folder,
         margin=(begun_with["margin"] if settings.margin is None else settings.margin) / 100,
         prevalence=begun_with["prevalence"] if settings.prevalence is None else settings.prevalence,

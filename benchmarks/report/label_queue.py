@@ -37,9 +37,16 @@ class LabelQueue:
         """The same rows, one at a time."""
         for place, (pair, findings) in enumerate(rows):
             if asked := self._wanted.get(place):
-                row = json.dumps(_row(asked, pair, findings), ensure_ascii=False, separators=(",", ":"))
+                row = json.dumps(
+                    _row(asked, pair, self._label(place), findings), ensure_ascii=False, separators=(",", ":")
+                )
                 self._rows[place] = row.translate(FOR_SCRIPT)
             yield pair, findings
+
+    def _label(self, place: int) -> int | None:
+        """The dataset's own, whatever people said since."""
+        label = int(self.run.first_labels[place])
+        return None if label < 0 else label
 
     def counts(self) -> dict[str, int]:
         """How many pairs of each block are on the page."""
@@ -64,13 +71,12 @@ class LabelQueue:
 
 def asked_of(run: RunResult) -> list[Asked]:
     """The pairs of this run that a person is asked about, in order."""
-    return asked_pairs(run.labels, run.own_scores, key_of(run))
+    return asked_pairs(run.first_labels, run.own_scores, key_of(run))
 
 
-def _row(asked: Asked, pair: Pair, findings: Sequence[RowResult]) -> list[Any]:
+def _row(asked: Asked, pair: Pair, label: int | None, findings: Sequence[RowResult]) -> list[Any]:
     """[place, id, block, probability, label, segments, segments, category, [[verdict, score, words]]]."""
     first, second = marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
-    label = None if pair.is_contradiction is None else int(pair.is_contradiction)
     found = [said(finding) for finding in findings]
     where = [asked.place, shown(pair.id), asked.block, asked.probability]
     return [*where, label, first, second, shown(pair.category), found]

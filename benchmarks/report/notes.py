@@ -54,6 +54,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
     lines += _class_notes(summary)
+    lines += _people_notes(summary["dataset"].get("people"))
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
 
 
@@ -71,6 +72,16 @@ def one_class(summary: dict[str, Any]) -> str:
         f"of {pairs}, {what}. A detector that {always} says contradiction would have accuracy 1.000, so no "
         f"accuracy or difference on this set tells how well contradictions are found. Add {lacks}."
     )
+
+
+def _people_notes(people: dict[str, Any] | None) -> list[str]:
+    if not people or not people["changed"]:
+        return []
+    return [
+        f"People changed {counted(people['changed'], 'label')} of the dataset. Labels that detectors "
+        "contradict are looked at first, so errors that detectors share with the dataset stay, and figures "
+        "may flatter the detectors."
+    ]
 
 
 def _class_notes(summary: dict[str, Any]) -> list[str]:

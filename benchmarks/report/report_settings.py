@@ -17,7 +17,7 @@ class ReportSettings:
     """What the command takes. margin, prevalence and calibrate: those of the run where they are None."""
 
     GROUPS: ClassVar[Groups] = {
-        "": ("folder", "margin", "prevalence", "calibrate", "label_weights", "fail_if", "no_viz")
+        "": ("folder", "margin", "prevalence", "calibrate", "labels", "label_weights", "fail_if", "no_viz")
     }
     folder: str = option("", metavar="DIR", help="the run's folder")
     margin: float | None = changed(
@@ -32,6 +32,15 @@ class ReportSettings:
         help="also report precision and cost at this share of contradictions (default: the run's own)",
     )
     calibrate: MapName | None = changed(RunSettings, "calibrate")
+    labels: tuple[str, ...] = option(
+        (),
+        "--labels",
+        repeated=True,
+        metavar="FILE",
+        path=True,
+        help="labels.jsonl, as report.html exports it: count these labels in the place of the dataset's own. "
+        "May be given several times, one file a person: the majority decides",
+    )
     label_weights: str | None = changed(RunSettings, "label_weights")
     fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
     no_viz: bool = changed(RunSettings, "no_viz")

@@ -60,8 +60,24 @@ def dataset_sentence(summary: dict[str, Any]) -> str:
     contradictions = f", {counted(dataset['contradictions'], 'contradiction')}" if labelled else ""
     return printable(
         f"Dataset: {dataset['name']}, {counted(pairs, 'pair')}{sampled}, {how_many}{contradictions}"
-        f"{_dropped(dataset)}"
+        f"{_dropped(dataset)}{_people(dataset.get('people'))}"
     )
+
+
+def _people(people: dict[str, Any] | None) -> str:
+    """Whose labels count, and how far they agree."""
+    if not people:
+        return ""
+    who = ", ".join(f"{each['name']} ({each['labels']:,})" for each in people["who"])
+    told = f"; labels by people count on {counted(people['labelled'], 'pair')}: {who}"
+    several = people["by_several"]
+    measures = {"Cohen's kappa": people.get("kappa"), "Krippendorff's alpha": people.get("alpha")}
+    agree = [f"{name} {value:.2f}" for name, value in measures.items() if value is not None]
+    if len(people["who"]) > 1:
+        told += f"; {counted(several, 'pair')} labelled by several" + "".join(f", {each}" for each in agree)
+    if people["ties"]:
+        told += f"; {counted(people['ties'], 'tie')}, left without a label"
+    return told
 
 
 def _dropped(dataset: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ class RunResult:
     `category_names`, -1 for none; None where there are none.
     drawn: float64 (n,), the probability with which a labelled pair was drawn to be labelled; None where
     nobody says.
+    dataset_labels: int8 (n,), where people's labels are laid over them, those of the dataset; else None.
     created: ISO 8601 with offset. dataset: {"name", "sha256", "pairs", "contradictions", ...}, JSON-ready.
     """
 
@@ -38,11 +39,17 @@ class RunResult:
     category_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
     drawn: np.ndarray | None = None
+    dataset_labels: np.ndarray | None = None
 
     @property
     def cluster_numbers(self) -> np.ndarray:
         """int64 (n,): `clusters`, or a number for each pair."""
         return np.arange(self.labels.size) if self.clusters is None else self.clusters
+
+    @property
+    def first_labels(self) -> np.ndarray:
+        """int8 (n,): those of the dataset."""
+        return self.labels if self.dataset_labels is None else self.dataset_labels
 
     @property
     def own_scores(self) -> np.ndarray:

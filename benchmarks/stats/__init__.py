@@ -62,6 +62,7 @@ __all__ = [
     "at_prevalence",
     "by_labels_alone",
     "clusters_of",
+    "cohens_kappa",
     "compare",
     "confusion",
     "cross_fitted",
@@ -74,6 +75,8 @@ __all__ = [
     "exit_code_with",
     "holm",
     "known_figures",
+    "krippendorffs_alpha",
+    "majority",
     "mcnemar_clustered",
     "mcnemar_exact",
     "mean_in_flight",
@@ -164,6 +167,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.quality_figures import DIFFERENCES, QUALITY, names_in, of_counts, shown_in
     from benchmarks.stats.random_part import why_not_random
+    from benchmarks.stats.raters import cohens_kappa, krippendorffs_alpha, majority
     from benchmarks.stats.results import (
         FAILED,
         NO_FEE,
@@ -267,6 +271,7 @@ else:
             ],
             "label_order": ["Asked", "DOUBTFUL", "NEXT", "RANDOM", "asked_pairs", "probabilities"],
             "labels_alone": ["rogan_gladen"],
+            "raters": ["cohens_kappa", "krippendorffs_alpha", "majority"],
             "random_part": ["why_not_random"],
             "estimate_figures": ["ESTIMATES", "by_labels_alone"],
             "times": ["mean_in_flight", "pairs_per_s", "times_of"],

@@ -5,36 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from made_runs import HOSTILE, judge, reactor, run_of
+from made_runs import HOSTILE
 from pages import DESKTOP
 from playwright.sync_api import Browser, Page
 
-from benchmarks.report import write_report
-from kimera.pairs import Pair, Verdict
+from benchmarks import llm_compare
+from benchmarks.report import __main__ as report
 
 PAIRS = 30
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run without labels. Ids and texts are attacks."""
-    unlabelled = np.full(PAIRS, -1, np.int8)
-    said = (np.arange(PAIRS) % 2).astype(np.int8)
-    run = run_of(unlabelled, reactor(said), judge(1 - said))
-    rows = (
-        (
-            Pair(f"<b>{i}</b> {HOSTILE}", "</script><script>window.ran = 1</script>", f"<i>p{i}</i>"),
-            [Verdict(bool(i % 2), 0.8), Verdict(not i % 2, 0.9, "REASONED")],
-        )
-        for i in range(PAIRS)
-    )
+    """Of a finished run without labels. Ids and texts are attacks."""
     folder = tmp_path_factory.mktemp("labelling")
-    write_report(run, rows, folder, viz=False)
-    return folder / "report.html"
+    pairs = [
+        {
+            "id": f"<i>p{i}</i>",
+            "text1": f"<b>{i}</b> {HOSTILE[:-2]}",
+            "text2": "</script><script>window.ran = 1</script>",
+        }
+        for i in range(PAIRS)
+    ]
+    written(folder / "pairs.jsonl", pairs)
+    written(folder / "scores.jsonl", [{"id": f"<i>p{i}</i>", "score": 0.321} for i in range(PAIRS)])
+    flags = ["--local-only", "--local", f"scores:{folder / 'scores.jsonl'}", "--max-pairs", "0", "--no-viz"]
+    assert llm_compare.main([str(folder / "pairs.jsonl"), *flags, "--out", str(folder / "run")]) == 0
+    return folder / "run" / "report.html"
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
 @pytest.fixture
@@ -66,14 +71,14 @@ def exported(page: Page, path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def test_labels_by_keyboard_outlive_the_page_and_move_to_another_browser(
+def test_labels_by_keyboard_outlive_the_page_move_to_another_browser_and_count(
     opened: Callable[[], Page], browser: Browser, page_file: Path, tmp_path: Path
 ) -> None:
     page = opened()
     assert progress(page) == f"0 of {PAIRS} pairs labelled"
     page.fill("#label-who", "Ana")
     page.locator(".label-card").focus()
-    assert "REASONED" not in page.locator("#label-pairs").inner_text()  # blind
+    assert "score 0.321" not in page.locator("#label-pairs").inner_text()  # blind
     for key in "cnts":
         page.keyboard.press(key)
     assert progress(page) == f"3 of {PAIRS} pairs labelled"
@@ -84,7 +89,7 @@ def test_labels_by_keyboard_outlive_the_page_and_move_to_another_browser(
     page.keyboard.type("not sure, but")
     page.keyboard.press("Enter")
     page.keyboard.press("c")
-    assert "REASONED" in page.locator(".label-last").inner_text()
+    assert "score 0.321" in page.locator(".label-last").inner_text()
 
     page = opened()
     assert progress(page) == f"3 of {PAIRS} pairs labelled"
@@ -102,13 +107,18 @@ def test_labels_by_keyboard_outlive_the_page_and_move_to_another_browser(
     assert exported(elsewhere, tmp_path / "again.jsonl") == given
     elsewhere.context.close()
 
+    assert report.main([str(page_file.parent), "--no-viz", "--labels", str(tmp_path / "again.jsonl")]) == 0
+    dataset = json.loads((page_file.parent / "summary.json").read_text("utf-8"))["dataset"]
+    assert (dataset["labelled"], dataset["contradictions"]) == (3, 2)
+    assert progress(opened()) == f"3 of {PAIRS} pairs labelled"  # the page of the new report goes on
+
 
 def test_texts_stay_texts_keys_work_only_there_and_axe_finds_nothing(opened: Callable[[], Page]) -> None:
     page = opened()
     page.keyboard.press("c")
     assert page.evaluate("window.ran") is None
     assert page.locator("#labelling :is(script, b, i)").count() == 0
-    page.locator("#pairs-search").focus()
+    page.locator("#label-note").fill("")
     page.keyboard.press("c")
     page.locator("body").click(position={"x": 2, "y": 2})
     page.keyboard.press("c")
