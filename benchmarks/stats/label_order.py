@@ -62,7 +62,7 @@ def doubtful_first(labels: np.ndarray, scores: Floats) -> np.ndarray:
     t_yes, t_no = (_mean(np.where(labels == k, of_label, np.nan), axis=1)[:, None] for k in (1, 0))
     margins = 2 * of_label - 1 - np.where(labels == 1, t_yes - t_no, t_no - t_yes)
     margin = np.nansum(margins * weights(labels, scores)[:, None], axis=0)
-    everyone = np.where(np.isnan(scores), True, of_label < 0.5).all(axis=0)
+    everyone = np.all(np.isnan(scores) | (of_label < 0.5), axis=0)
     doubtful = np.flatnonzero(labelled & (margin < 0) & ~np.isnan(scores).all(axis=0))
     return np.asarray(doubtful[np.lexsort((margin[doubtful], ~everyone[doubtful]))])
 
