@@ -15,6 +15,7 @@ from kimera.training.train_settings import TrainSettings
 # One name for things that differ: a file or a folder, findings or weights, a seed of this or that.
 OWN_MEANING = {"--out", "--resume", "--seed", "--skip-bad-rows", "--reactor", "--shard", "--quiet", "--swap"}
 OWN_MEANING |= {"--api-key", "--stall-s"}  # what the simulated judge accepts, and how long it stalls
+OWN_MEANING |= {"--labels"}  # people's, of a report; of a model's outputs elsewhere
 # The same thing of something else: candidates or pairs, vectors or scores, statements as they come, a run of
 # before or two of them, one detector or several, or the client of a simulated judge.
 OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
