@@ -100,6 +100,8 @@ class PeoplesLabels:
 
     def _drawn(self, run: RunResult, labels: np.ndarray) -> np.ndarray | None:
         """None where nobody can say: labels of another run's page, or none of a part of the pairs."""
+        if not (self.given & (run.labels < 0)).any():
+            return run.drawn
         lines = [line for person in self.people for line in person.lines.values()]
         if any(line.get("run") != key_of(run) for line in lines):
             return None

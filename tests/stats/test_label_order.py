@@ -82,3 +82,23 @@ def test_probabilities_are_of_the_parts_that_pairs_were_drawn_from() -> None:
     assert drawn[[0, 1, 2]].tolist() == [1, 1, 1]
     assert drawn[[5, 8]].tolist() == [2 / 7, 2 / 7]
     assert np.isnan(drawn[3])
+
+
+def test_weighted_by_these_probabilities_the_share_of_contradictions_is_unbiased() -> None:
+    shares = []
+    rng = np.random.default_rng(3)
+    truth = (rng.random(2_000) < 0.3).astype(np.int8)
+    scores = np.stack([scores_of(truth, 0.3, rng), scores_of(truth, 0.2, rng)])
+    first = np.where(np.arange(2_000) < 300, truth, -1).astype(np.int8)  # no random part
+    for seed in range(100):
+        asked = asked_pairs(first, scores, str(seed))
+        chosen = np.zeros(2_000, bool)
+        chosen[[each.place for each in asked if each.block == NEXT][:80]] = True
+        drawn_at_random = [each.place for each in asked if each.block == RANDOM][:150]
+        given = np.where(chosen, truth, first)
+        given[drawn_at_random] = truth[drawn_at_random]
+        drawn = probabilities(first, given, scores, chosen)
+        assert drawn is not None
+        weight = np.where(given >= 0, 1 / drawn, 0)
+        shares.append((weight * (given == 1)).sum() / weight.sum())
+    assert abs(np.mean(shares) - truth.mean()) < 0.01
