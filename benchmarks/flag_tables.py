@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.diff import DiffSettings
 from benchmarks.distil import DistilSettings
+from benchmarks.label import LabelSettings
 from benchmarks.report import ReportSettings
 from benchmarks.runs import JudgedScanSettings
 from benchmarks.settings import RunSettings
@@ -28,6 +29,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "live": LiveSettings,
     "train": TrainSettings,
     "report": ReportSettings,
+    "label": LabelSettings,
     "diff": DiffSettings,
     "distil": DistilSettings,
     "cache": CacheSettings,

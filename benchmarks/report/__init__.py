@@ -6,13 +6,17 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "ReportSettings",
+    "asked_of",
     "build_summary",
     "draw_comparison",
     "print_summary",
+    "read_labels",
     "render_markdown",
     "render_text",
+    "shown",
     "two_runs_as_markdown",
     "two_runs_as_text",
+    "visible",
     "write_changes_csv",
     "write_report",
     "write_results_csv",
@@ -20,7 +24,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from benchmarks.report.differences import two_runs_as_markdown, two_runs_as_text, write_changes_csv
+    from benchmarks.report.label_queue import asked_of
     from benchmarks.report.markdown import render_markdown
+    from benchmarks.report.pair_table import shown, visible
+    from benchmarks.report.people_labels import read_labels
     from benchmarks.report.picture import draw_comparison
     from benchmarks.report.report_settings import ReportSettings
     from benchmarks.report.results_csv import write_results_csv
@@ -32,6 +39,9 @@ else:
         __name__,
         {
             "differences": ["two_runs_as_markdown", "two_runs_as_text", "write_changes_csv"],
+            "label_queue": ["asked_of"],
+            "pair_table": ["shown", "visible"],
+            "people_labels": ["read_labels"],
             "picture": ["draw_comparison"],
             "markdown": ["render_markdown"],
             "report_settings": ["ReportSettings"],

@@ -37,6 +37,7 @@ COMMANDS = {
     "live": Command("kimera.live.__main__", "serve a WebSocket that checks statements one by one"),
     "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
     "report": Command("benchmarks.report.__main__", "write the report of a run again"),
+    "label": Command("benchmarks.label", "label pairs of a run in the terminal"),
     "diff": Command("benchmarks.diff", "compare two runs pair by pair"),
     "distil": Command("benchmarks.distil", "write the verdicts of a run's judge as labelled pairs"),
     "cache": Command("kimera.cache.__main__", "show, clear or merge the caches"),
