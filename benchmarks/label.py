@@ -46,7 +46,7 @@ examples:
 
 exit codes: 0 done, 1 failed, 2 wrong usage
 """
-KEYS = {"c": "contradiction", "n": "not_contradiction", "t": "cannot_tell"}
+_KEYS = {"c": "contradiction", "n": "not_contradiction", "t": "cannot_tell"}
 SKIP, AGAIN, QUIT = "s", "u", "q"
 # Of two lines of one pair the later one counts, so nothing that was written is ever taken back.
 PROMPT = "c contradiction · n no contradiction · t cannot tell · s skip · u the last again · q quit: "
@@ -70,7 +70,7 @@ class LabelSettings:
 
 
 @dataclass(frozen=True)
-class Question:
+class _Question:
     """A pair that a person is asked about, with what detectors say of it: (title, finding)."""
 
     asked: Asked
@@ -102,16 +102,16 @@ def _label(settings: LabelSettings) -> int:
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     with file, _single_keys() as key:
-        Labelling(questions, done, file, settings.who, key_of(finished.run)).ask(key)
+        _Sitting(questions, done, file, settings.who, key_of(finished.run)).ask(key)
     print(f"\n{len(done):,} of {len(questions):,} pairs labelled: {path}")
     return DONE
 
 
 @dataclass
-class Labelling:
+class _Sitting:
     """One sitting. done: places of pairs that have a label; those of this sitting are added."""
 
-    questions: Sequence[Question]
+    questions: Sequence[_Question]
     done: set[int]
     file: IO[str]
     who: str
@@ -135,17 +135,17 @@ class Labelling:
                 continue
             before.append(at)
             at += 1
-            if said in KEYS:
-                self._write(question, KEYS[said])
+            if said in _KEYS:
+                self._write(question, _KEYS[said])
 
-    def _answer(self, question: Question, key: Any) -> str:
+    def _answer(self, question: _Question, key: Any) -> str:
         _show(question, len(self.done), len(self.questions))
-        while (said := key()) not in ("", SKIP, AGAIN, QUIT, *KEYS):
+        while (said := key()) not in ("", SKIP, AGAIN, QUIT, *_KEYS):
             pass
         print(said)
         return str(said)
 
-    def _write(self, question: Question, label: str) -> None:
+    def _write(self, question: _Question, label: str) -> None:
         from benchmarks.report import shown
 
         asked = question.asked
@@ -167,7 +167,7 @@ class Labelling:
                 print(f"  {shown(title)}: {word}, score {finding.score:.3f}")
 
 
-def _questions(finished: FinishedRun) -> list[Question]:
+def _questions(finished: FinishedRun) -> list[_Question]:
     from benchmarks.report import asked_of
 
     asked = asked_of(finished.run)
@@ -178,10 +178,10 @@ def _questions(finished: FinishedRun) -> list[Question]:
         for place, (pair, findings) in enumerate(finished.rows())
         if place in wanted
     }
-    return [Question(each, *found[each.place]) for each in asked]
+    return [_Question(each, *found[each.place]) for each in asked]
 
 
-def _show(question: Question, done: int, of: int) -> None:
+def _show(question: _Question, done: int, of: int) -> None:
     from benchmarks.report import shown, visible
 
     print(f"\n{done:,} of {of:,} labelled. Pair {shown(question.pair.id)}")
