@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 from collections.abc import Mapping
 
 import aiohttp
-import yarl
 
 from benchmarks.judge.transports import (
     MAX_BODY_BYTES,
@@ -32,7 +30,6 @@ class AiohttpTransport:
     def __init__(self, max_connections: int) -> None:
         """To be called inside the event loop."""
         self._session = open_session(max_connections, ssl_context())
-        self._parse_url = functools.cache(functools.partial(yarl.URL, encoded=True))  # a run has one
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         return await self._exchange("POST", url, headers, body, timeout_s)
@@ -55,7 +52,7 @@ class AiohttpTransport:
             async with (
                 asyncio.timeout(timeout_s),  # the whole attempt; aiohttp's own are of its parts
                 self._session.request(
-                    method, self._parse_url(url), headers=headers, data=body, allow_redirects=False
+                    method, url, headers=headers, data=body, allow_redirects=False
                 ) as response,
             ):
                 received = await _body_of(response, max_bytes)
