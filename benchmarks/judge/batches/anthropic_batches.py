@@ -6,17 +6,21 @@ POST /v1/messages/batches, GET /v1/messages/batches/{id}, GET /v1/messages/batch
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from benchmarks.judge.batches.batch_api import BatchRequest, BatchState, not_processed
-from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.batches.batch_api import (
+    CLOCKS_DIFFER_S,
+    MAX_LISTED,
+    BatchRequest,
+    BatchState,
+    not_processed,
+)
+from benchmarks.judge.batches.calls import Calls, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
-MAX_LISTED = 100
-CLOCKS_DIFFER_S = 120.0
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -45,19 +49,32 @@ class AnthropicBatches:
             for request in requests
         )
         made = await calls.post(self._url, b'{"requests": [' + b",\n".join(lines) + b"]}", repeats=False)
-        return str(json.loads(made)["id"])
+        return str(told_in(made, "id")["id"])
 
-    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+    async def find(
+        self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
+    ) -> str | None:
         """A batch holds no mark: the last one of as many requests, made since."""
-        listed = json.loads(await calls.get(f"{self._url}?limit={MAX_LISTED}"))
-        for batch in listed["data"]:
-            made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
-            if made_s > begun_s - CLOCKS_DIFFER_S and sum(_counts(batch).values()) == size:
+        async for batch in self._listed(calls, begun_s - CLOCKS_DIFFER_S):
+            if batch["id"] not in others and sum(_counts(batch).values()) == size:
                 return str(batch["id"])
         return None
 
+    async def _listed(self, calls: Calls, since_s: float) -> AsyncIterator[dict[str, Any]]:
+        """The batches of the workspace that were made since then, the latest first."""
+        after = ""
+        while True:
+            page = told_in(await calls.get(f"{self._url}?limit={MAX_LISTED}{after}"), "data")
+            for batch in page["data"]:
+                if datetime.fromisoformat(batch["created_at"]).timestamp() < since_s:
+                    return
+                yield batch
+            if not (page.get("has_more") and page["data"]):
+                return
+            after = f"&after_id={page['data'][-1]['id']}"
+
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
-        batch = json.loads(await calls.get(f"{self._url}/{batch_id}"))
+        batch = told_in(await calls.get(f"{self._url}/{batch_id}"), "processing_status", "request_counts")
         counts = _counts(batch)
         total = sum(counts.values())
         return BatchState(

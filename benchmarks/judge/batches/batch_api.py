@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,8 @@ from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 from benchmarks.judge.usage import Usage
 
+CLOCKS_DIFFER_S = 120.0  # this machine's and the provider's, at most
+MAX_LISTED = 100  # batches on one page of a list
 UNBILLED = 408  # a status for requests that were not answered: whatever they cost comes with their replies
 
 
@@ -51,11 +53,14 @@ class BatchApi(Protocol):
         """
         ...
 
-    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+    async def find(
+        self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
+    ) -> str | None:
         """The id of a batch that was submitted with this mark, if there is one.
 
         size: its requests. begun_s: when it was about to be submitted, in seconds since 1970. Where the API
-        lists no marks, the batch that this may be: the names in its replies will tell.
+        lists no marks, a batch that this may be: the names in its replies will tell. others: ids of batches
+        that it is not.
         """
         ...
 

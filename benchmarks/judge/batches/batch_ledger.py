@@ -65,6 +65,11 @@ class BatchLedger:
             for number, line in enumerate((folder / LEDGER).read_text(encoding="utf-8").splitlines(), 1):
                 self._take(line, number)
 
+    @property
+    def place(self) -> str:
+        """Where it lies, in words; empty without a folder."""
+        return f" in {self._folder / LEDGER}" if self._folder else ""
+
     def __iter__(self) -> Iterator[SubmittedBatch]:
         return iter(self._batches.values())
 

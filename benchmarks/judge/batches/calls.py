@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
@@ -36,7 +38,7 @@ class Patience:
 class Calls:
     """Gets and posts over a transport, with the headers that the API wants.
 
-    say: is told once for each call what it waits for.
+    say: is told once for each call what it waits for. clean: takes secrets out of what a server quotes.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Calls:
         timeout_s: float,
         say: Callable[[str], None] = lambda message: None,
         patience: Patience | None = None,
+        clean: Callable[[bytes], bytes] = lambda body: body,
     ) -> None:
         self._transport = transport
         self._headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         self._timeout_s = timeout_s
         self._say = say
         self._patience = patience or Patience()
+        self._clean = clean
 
     async def get(self, url: str, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """The body. Raises RefusedCallError, or JudgeError "unreachable" where nobody replies for long."""
@@ -95,6 +99,7 @@ class Calls:
             else:
                 if reply.status < 300:
                     return reply.body
+                reply = replace(reply, body=self._clean(reply.body))  # before a part of a key is cut off
                 heard = time.monotonic()
                 trouble = f"{reply.status}: {shown(reply.body)}"
                 if _is_fault(reply) and not repeats:
@@ -113,6 +118,20 @@ class Calls:
         while True:
             yield wait_s
             wait_s = min(2 * wait_s, self._patience.longest_s)
+
+
+def told_in(body: bytes, *needed: str) -> dict[str, Any]:
+    """The object that a reply is. Raises JudgeError "bad_response" for what is none, or lacks what is needed.
+
+    A proxy's page, with a status that says all is well, comes here too.
+    """
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not all(told.get(name) is not None for name in needed):
+        raise JudgeError("bad_response", f"the batch API's reply is none: {shown(body)}")
+    return told
 
 
 def _is_fault(reply: HttpReply) -> bool:
