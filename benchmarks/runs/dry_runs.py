@@ -85,6 +85,8 @@ def _enough(
     longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
+    if settings.batch:
+        in_flight = min(len(dataset), settings.batch_requests)
     return (
         f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
         f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "
