@@ -488,7 +488,7 @@ class RunSettings(
         "--batch-requests",
         type=whole(1),
         metavar="N",
-        help="requests of one batch at most, and as many are under way at a time: the next are submitted once "
+        help="requests of one batch at most, and as many under way at a time: the next are submitted once "
         "these have come back; all of them are held in memory (default: %(default)s)",
     )
     batch_price: str | None = option(

@@ -248,3 +248,11 @@ def test_a_price_of_batches_is_a_price_that_is_told() -> None:
     told = price_for(replace(settings, batch_price="3,4"), "gpt-4o", "https://api.openai.com/v1")
     assert told is not None
     assert told.input == 3.0
+
+
+def test_a_dry_run_refuses_what_the_run_would(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--judge-only", "--batch", "--max-pairs", "4", "--dry-run"]
+    assert main([*flags, "--protocol", "gemini", "--model", "g"]) == 2
+    assert "--batch does not go with --protocol gemini" in capsys.readouterr().err
+    assert main([*flags, "--simulate"]) == 0
+    assert "4 requests in batches, about" in capsys.readouterr().out
