@@ -12,12 +12,12 @@ from typing import Any
 
 from benchmarks.judge.batches.batch_api import (
     CLOCKS_DIFFER_S,
-    MAX_LISTED,
     BatchRequest,
     BatchState,
+    listed,
     not_processed,
 )
-from benchmarks.judge.batches.calls import Calls, told_in
+from benchmarks.judge.batches.calls import Calls, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
@@ -55,23 +55,16 @@ class AnthropicBatches:
         self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
     ) -> str | None:
         """A batch holds no mark: the last one of as many requests, made since."""
-        async for batch in self._listed(calls, begun_s - CLOCKS_DIFFER_S):
-            if batch["id"] not in others and sum(_counts(batch).values()) == size:
+
+        def is_old(batch: dict[str, Any]) -> bool:
+            made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
+            return made_s < begun_s - CLOCKS_DIFFER_S
+
+        async for batch in listed(calls, self._url, "after_id", is_old):
+            is_like_it = batch["id"] not in others and sum(_counts(batch).values()) == size
+            if is_like_it and not is_old(batch):
                 return str(batch["id"])
         return None
-
-    async def _listed(self, calls: Calls, since_s: float) -> AsyncIterator[dict[str, Any]]:
-        """The batches of the workspace that were made since then, the latest first."""
-        after = ""
-        while True:
-            page = told_in(await calls.get(f"{self._url}?limit={MAX_LISTED}{after}"), "data")
-            for batch in page["data"]:
-                if datetime.fromisoformat(batch["created_at"]).timestamp() < since_s:
-                    return
-                yield batch
-            if not (page.get("has_more") and page["data"]):
-                return
-            after = f"&after_id={page['data'][-1]['id']}"
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
         batch = told_in(await calls.get(f"{self._url}/{batch_id}"), "processing_status", "request_counts")
@@ -86,10 +79,8 @@ class AnthropicBatches:
 
     async def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
         content = await calls.get(f"{self._url}/{batch_id}/results", self.max_bytes * 2)
-        for line in content.splitlines():
-            if line.strip():
-                told = json.loads(line)
-                yield str(told["custom_id"]), _reply(told["result"], batch_id)
+        for told in lines_in(content):
+            yield str(told["custom_id"]), _reply(told["result"], batch_id)
 
 
 def _counts(batch: dict[str, Any]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.judge.batches.batch_api import UNBILLED, BatchApi, BatchRequest, BatchState, not_processed
 from benchmarks.judge.batches.batch_ledger import BatchLedger, SubmittedBatch, digest_of
-from benchmarks.judge.batches.calls import Calls, Patience, RefusedCallError
+from benchmarks.judge.batches.calls import Calls, Patience, RefusedCallError, doubling_waits
 from benchmarks.judge.batches.earlier_requests import EarlierRequests
 from benchmarks.judge.failures import FATAL, InterruptedAskingError, JudgeError
 from benchmarks.judge.internal_errors import internal_error
@@ -193,10 +193,7 @@ class BatchTransport:
             await self._pause(full, next(waits))
 
     def _waits(self) -> Iterator[float]:
-        wait_s = self._options.pace.full_s
-        while True:
-            yield wait_s
-            wait_s = min(2 * wait_s, self._options.pace.longest_full_s)
+        return doubling_waits(self._options.pace.full_s, self._options.pace.longest_full_s)
 
     async def _pause(self, why: str, wait_s: float) -> None:
         self._say(f"{why}; submitting again in {wait_s:,.0f} s")
@@ -229,7 +226,8 @@ class BatchTransport:
 
     async def _created(self, batch: SubmittedBatch, requests: list[BatchRequest], calls: Calls) -> str:
         """Its id, once it is known to be taken. It is submitted again only if the provider has none."""
-        for wait_s in self._waits():
+        waits = self._waits()
+        while True:
             try:
                 return await self._api.create(calls, requests, batch.mark)
             except RefusedCallError:
@@ -242,8 +240,7 @@ class BatchTransport:
             found = await self._found(batch, calls)
             if found:
                 return found
-            await self._pause(trouble, wait_s)
-        raise AssertionError("waits never end")
+            await self._pause(trouble, next(waits))
 
     async def _found(self, batch: SubmittedBatch, calls: Calls) -> str | None:
         """Looks for a batch that may have been taken, for a while: it may be on its way."""

@@ -85,8 +85,9 @@ class Calls:
         self, call: str, send: Callable[[], Awaitable[HttpReply]], *, repeats: bool = True
     ) -> bytes:
         heard = time.monotonic()
-        told: list[str] = []
-        for usual_s in self._waits():
+        is_told = False
+        waits = doubling_waits(self._patience.first_s, self._patience.longest_s)
+        while True:
             asked_s = 0.0
             try:
                 reply = await send()
@@ -107,17 +108,23 @@ class Calls:
                 if not (_is_fault(reply) or _is_limit(reply)):
                     raise RefusedCallError(call, reply)
                 asked_s = server_wait_s(reply.headers, time.time(), limited=reply.status == 429) or 0.0
-            if not told:
-                told.append(trouble)
+            if not is_told:
+                is_told = True
                 self._say(f"{call}: {trouble}; trying again until it works")
-            await asyncio.sleep(max(asked_s, usual_s))
-        raise AssertionError("waits never end")
+            await asyncio.sleep(max(asked_s, next(waits)))
 
-    def _waits(self) -> Iterator[float]:
-        wait_s = self._patience.first_s
-        while True:
-            yield wait_s
-            wait_s = min(2 * wait_s, self._patience.longest_s)
+
+def doubling_waits(first_s: float, longest_s: float) -> Iterator[float]:
+    """Seconds, without an end."""
+    wait_s = first_s
+    while True:
+        yield wait_s
+        wait_s = min(2 * wait_s, longest_s)
+
+
+def lines_in(body: bytes) -> Iterator[Any]:
+    """The JSON values of the lines of a file."""
+    return (json.loads(line) for line in body.splitlines() if line.strip())
 
 
 def told_in(body: bytes, *needed: str) -> dict[str, Any]:

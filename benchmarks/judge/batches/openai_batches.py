@@ -12,12 +12,12 @@ from typing import Any
 
 from benchmarks.judge.batches.batch_api import (
     CLOCKS_DIFFER_S,
-    MAX_LISTED,
     BatchRequest,
     BatchState,
+    listed,
     not_processed,
 )
-from benchmarks.judge.batches.calls import Calls, told_in
+from benchmarks.judge.batches.calls import Calls, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
@@ -55,22 +55,13 @@ class OpenAIBatches:
     async def find(
         self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
     ) -> str | None:
-        async for batch in self._listed(calls, begun_s - CLOCKS_DIFFER_S):
+        def is_old(batch: dict[str, Any]) -> bool:
+            return bool(batch["created_at"] < begun_s - CLOCKS_DIFFER_S)
+
+        async for batch in listed(calls, f"{self._base_url}/batches", "after", is_old):
             if (batch.get("metadata") or {}).get("mark") == mark:
                 return str(batch["id"])
         return None
-
-    async def _listed(self, calls: Calls, since_s: float) -> AsyncIterator[dict[str, Any]]:
-        """The batches of the account, the latest first, as far back as `since_s`."""
-        after = ""
-        while True:
-            url = f"{self._base_url}/batches?limit={MAX_LISTED}{after}"
-            page = told_in(await calls.get(url), "data")
-            for batch in page["data"]:
-                yield batch
-            if not (page.get("has_more") and page["data"] and page["data"][-1]["created_at"] >= since_s):
-                return
-            after = f"&after={page['data'][-1]['id']}"
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
         batch = told_in(await calls.get(f"{self._base_url}/batches/{batch_id}"), "status")
@@ -93,10 +84,8 @@ class OpenAIBatches:
             if not file:
                 continue
             content = await calls.get(f"{self._base_url}/files/{file}/content", self.max_bytes * 2)
-            for line in content.splitlines():
-                if line.strip():
-                    told = json.loads(line)
-                    yield str(told["custom_id"]), _reply(told, batch_id)
+            for told in lines_in(content):
+                yield str(told["custom_id"]), _reply(told, batch_id)
 
 
 def _reply(told: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:
