@@ -24,7 +24,7 @@ from benchmarks.simulator.simulation import SimulatorConfig, answer_key, answers
 IN_FLIGHT = 16
 # Verdicts, confidences and reasonings that differ from pair to pair, so that a mix-up shows.
 JUDGE = SimulatorConfig(latency_ms=20.0, spread_ms=5.0, error_rate=0.2, hostile_text=0.3)
-ONE_AT_A_TIME = ("--async", str(IN_FLIGHT))
+ONE_BY_ONE = ("--async", str(IN_FLIGHT))
 BATCHED = ("--batch", "--batch-requests", "200")
 COMPARED = ("contradiction", "score", "reasoning", "error")
 START_TIMEOUT_S = 60.0
@@ -55,7 +55,7 @@ def kill_and_resume(
 
     batched: whether they ask in batches, some of which end before all was processed, or are taken in silence.
     """
-    how = BATCHED if batched else ONE_AT_A_TIME
+    how = BATCHED if batched else ONE_BY_ONE
     config = replace(JUDGE, batch_s=0.5, batch_expired=0.05, batch_dropped=0.2) if batched else JUDGE
     dataset = load_dataset(pair_file)
     question = load_prompt(DEFAULT_PROMPT).question
