@@ -137,7 +137,7 @@ def told_in(body: bytes, *needed: str) -> dict[str, Any]:
     except ValueError:
         told = None
     if not isinstance(told, dict) or not all(told.get(name) is not None for name in needed):
-        raise JudgeError("bad_response", f"the batch API's reply is none: {shown(body)}")
+        raise JudgeError("bad_response", f"this is no reply of a batch API: {shown(body)}")
     return told
 
 
