@@ -53,7 +53,7 @@ sdk-tests: $(VENV)/installed-dev
 	$(BIN)/python -m pip --disable-pip-version-check install --upgrade anthropic openai google-genai systemone-client
 	$(PYTEST) tests/judge/test_provider_sdks.py
 
-# Measures the judge pipeline and the statistics at full size: half an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
+# Measures the judge pipeline and the statistics at full size: three quarters of an hour. ARGS="memory faults" for some, ARGS=--small for a glance.
 prove: $(VENV)/installed
 	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
 

@@ -73,8 +73,9 @@ class AsyncOpenAIClient:
     max_concurrent: requests in flight, or "auto" to find out how many the endpoint takes.
     base_url: default OPENAI_BASE_URL, then OpenAI's; or the protocol's.
     timeout: seconds for one attempt, from the moment it holds a slot. max_retries: attempts after the first.
-    transport: what carries the requests; by default httpx over aiohttp, and where httpx is missing urllib,
-        then one request at a time. One that is given stays open: whoever opened it closes it.
+    transport: what carries the requests; by default aiohttp, httpx where the environment names proxies, and
+        where httpx is missing urllib, then one request at a time but for batches. One that is given stays
+        open: whoever opened it closes it.
     rates: limits a minute; by default learnt from the replies. cost_limit: stops the run before it is passed.
     replies: a cache that makes a repeated run free. logprobs: confidence from the verdict's token.
     protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
@@ -114,7 +115,7 @@ class AsyncOpenAIClient:
         slots = MAX_IN_FLIGHT if max_concurrent == "auto" else max_concurrent
         if slots < 1 or timeout <= 0 or max_retries < 0:
             raise UserError("max_concurrent must be at least 1, timeout above 0, max_retries at least 0")
-        if transport is None and slots > 1 and not httpx_available():
+        if transport is None and slots > 1 and not batch and not httpx_available():
             warnings.warn("httpx is not installed: sync mode, one request at a time", stacklevel=2)
             slots, max_concurrent = 1, 1
         self.prompt = prompt or load_prompt(DEFAULT_PROMPT)

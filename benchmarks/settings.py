@@ -488,7 +488,8 @@ class RunSettings(
         "--batch-requests",
         type=whole(1),
         metavar="N",
-        help="requests of one batch at most; all of them are held in memory (default: %(default)s)",
+        help="requests of one batch at most, and as many under way at a time: the next are submitted once "
+        "these have come back; all of them are held in memory (default: %(default)s)",
     )
     batch_price: str | None = option(
         None,
@@ -519,7 +520,7 @@ WITHOUT_EFFECT = {
     "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
     "votes": ["logprobs"],
-    "batch": ["concurrency", "timeout", "rpm", "tpm"],
+    "batch": ["concurrency", "rpm", "tpm"],
 }
 
 
@@ -540,4 +541,6 @@ def without_effect(told: CommandLine[RunSettings], run: RunSettings) -> Iterator
         flags = [declared[other].flag for other in idle if other in told.flags]
         if flags and getattr(run, name):
             yield f"without effect beside {declared[name].flag}: {', '.join(flags)}"
+    if not run.batch and (flags := [declared[name].flag for name in _BATCHES if name in told.flags]):
+        yield f"without effect unless --batch is given: {', '.join(flags)}"
     yield from idle_address(told.settings.ray_address, run.engine)

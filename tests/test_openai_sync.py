@@ -142,3 +142,15 @@ def test_importing_the_client_imports_no_http_library() -> None:
 
 def test_a_client_of_one_request_at_a_time_is_in_sync_mode() -> None:
     assert AsyncOpenAIClient(base_url="http://127.0.0.1:9/v1", max_concurrent=1).mode == "sync"
+
+
+def test_without_httpx_batches_are_as_large_as_with_it(judge: SimulatorProcess) -> None:
+    script = """
+        import json, warnings
+        warnings.simplefilter("error")
+        from benchmarks.judge import BatchOptions
+        from benchmarks.openai_async import AsyncOpenAIClient
+        client = AsyncOpenAIClient(base_url=sys.argv[1], batch=BatchOptions(size=40))
+        print(json.dumps([client.mode, client.max_concurrent]))
+        """
+    assert run_without_httpx(script, judge.base_url) == ["batch", 40]

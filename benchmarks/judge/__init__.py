@@ -75,6 +75,7 @@ __all__ = [
     "protocol_named",
     "repriced_by",
     "request_mark",
+    "require_batches",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.api import Api
     from benchmarks.judge.asking import Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
-    from benchmarks.judge.batches import batch_api_at
+    from benchmarks.judge.batches import batch_api_at, require_batches
     from benchmarks.judge.batches.batch_ledger import BatchLedger
     from benchmarks.judge.batches.batch_transport import (
         BATCH_SIZE,
@@ -169,7 +170,7 @@ else:
             "api": ["Api"],
             "asking": ["Asking"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
-            "batches": ["batch_api_at"],
+            "batches": ["batch_api_at", "require_batches"],
             "batches.batch_ledger": ["BatchLedger"],
             "batches.batch_transport": [
                 "BATCH_SIZE",

@@ -17,7 +17,7 @@ from benchmarks.judge.trials import MAX_TRIALS, PairTerms, Trial
 
 # How long the first request goes ahead of the others, since what refuses all refuses one: the longer, the
 # more others there are. A run of few at a time would lose a part of its speed by it.
-SCOUT_S, SCOUT_S_A_SLOT = 0.25, 0.005
+LEAST_SCOUT_S, SCOUT_S, SCOUT_S_A_SLOT = 0.04, 0.25, 0.005
 FAULTS_BEFORE_TRIAL = 2  # of one pair: a server that stumbles once is asked again as before
 _OPAQUE_FAULTS = {500, 501}
 # What a 5xx may name for it to be believed: words such as "stream" stand in the message of any fault.
@@ -77,7 +77,7 @@ class Adaptation:
             await self._trial.over.wait()
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(SCOUT_S, SCOUT_S_A_SLOT * self.slots)):
+            async with asyncio.timeout(min(SCOUT_S, max(LEAST_SCOUT_S, SCOUT_S_A_SLOT * self.slots))):
                 await self._heard.wait()
         self._heard.set()
 

@@ -2,72 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import ssl
-from collections.abc import Mapping
 
 import aiohttp
-import yarl
 
-from benchmarks.judge.transports import (
-    MAX_BODY_BYTES,
-    HttpReply,
-    check_size,
-    decoded,
-    ssl_context,
-    timed_out,
-    transport_error,
-)
+from benchmarks.judge.transports import HttpReply, HttpRequest, HttpTransport, check_size, ssl_context
 
 _NOT_OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
-class AiohttpTransport:
+class AiohttpTransport(HttpTransport):
     """As many connections as requests may be in flight, so that nothing ever queues for one.
 
     Nothing comes from the environment, no proxy either: aiohttp would take a user name from .netrc as well.
     """
 
+    # UnicodeError, a ValueError: a host or a header in letters that neither may have; no address at all.
+    errors = (aiohttp.ClientError, OSError, ValueError)
+
     def __init__(self, max_connections: int) -> None:
         """To be called inside the event loop."""
         self._session = open_session(max_connections, ssl_context())
-        self._parse_url = functools.cache(functools.partial(yarl.URL, encoded=True))  # a run has one
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
-        return await self._exchange("POST", url, headers, body, timeout_s)
-
-    async def get(
-        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
-    ) -> HttpReply:
-        return await self._exchange("GET", url, headers, None, timeout_s, max_bytes)
-
-    async def _exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_s: float,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> HttpReply:
-        try:
-            async with (
-                asyncio.timeout(timeout_s),  # the whole attempt; aiohttp's own are of its parts
-                self._session.request(
-                    method, self._parse_url(url), headers=headers, data=body, allow_redirects=False
-                ) as response,
-            ):
-                received = await _body_of(response, max_bytes)
-        except TimeoutError:
-            raise timed_out(timeout_s) from None
-        # UnicodeError: a host or a header in letters that neither may have; ValueError: no address at all.
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise transport_error(error) from None
+    async def round_trip(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
+        method, url, headers, body = request
+        async with self._session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        ) as response:
+            received = await _body_of(response, max_bytes)
         told = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers
         }
-        return HttpReply(response.status, told, decoded(told, received, max_bytes))
+        return HttpReply(response.status, told, received)
 
     async def aclose(self) -> None:
         await self._session.close()

@@ -302,7 +302,7 @@ class Endpoint:
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status
-        return HttpReply(status, reply.headers, self._secrets.out_of_body(reply.body), reply.name)
+        return HttpReply(status, reply.headers, self.clean(reply.body), reply.name)
 
     def clean(self, body: bytes) -> bytes:
         """A reply's body without them."""

@@ -240,7 +240,7 @@ KINDS = (
         "pair and run",
         "ends the run",
         "the endpoint takes no batches, has refused this one, or it was cancelled there",
-        "leave out --batch, or mend what the message says and continue with --resume",
+        "mend what the message says and continue with --resume, or start a new run without --batch",
     ),
     FailureKind(
         "max_cost", "run", "ends the run", "the next request might cost more than is left of `--max-cost`"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol
 
 from benchmarks.judge.failures import JudgeError
 from kimera.errors import UserError
@@ -22,6 +24,15 @@ class HttpReply:
     headers: Mapping[str, str]
     body: bytes
     name: str = ""
+
+
+class HttpRequest(NamedTuple):
+    """What is sent; the body is None where there is none."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
 
 
 class Transport(Protocol):
@@ -40,6 +51,43 @@ class Transport(Protocol):
     async def aclose(self) -> None: ...
 
 
+class HttpTransport(ABC):
+    """A Transport over a library: `round_trip` is the library's part, and all else is the same for each.
+
+    errors: what the library raises where no whole reply comes.
+    """
+
+    errors: ClassVar[tuple[type[Exception], ...]]
+
+    @abstractmethod
+    async def round_trip(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
+        """The reply as it came, compressed if it is, and cut off after timeout_s.
+
+        Raises one of `errors`, TimeoutError, or JudgeError for more than max_bytes.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None: ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        return await self._exchange(HttpRequest("POST", url, headers, body), timeout_s, MAX_BODY_BYTES)
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
+    ) -> HttpReply:
+        return await self._exchange(HttpRequest("GET", url, headers, None), timeout_s, max_bytes)
+
+    async def _exchange(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
+        try:
+            async with asyncio.timeout(timeout_s):  # the whole attempt; libraries bound only its parts
+                reply = await self.round_trip(request, timeout_s, max_bytes)
+        except TimeoutError:
+            raise JudgeError("timeout", f"no whole reply within {timeout_s:g} s") from None
+        except self.errors as error:
+            raise _transport_error(error) from None
+        return _decoded(reply, max_bytes)
+
+
 def ssl_context() -> ssl.SSLContext:
     """Raises UserError where SSL_CERT_FILE or SSL_CERT_DIR names what cannot be read."""
     import httpx  # takes long, and urllib does without
@@ -52,20 +100,16 @@ def ssl_context() -> ssl.SSLContext:
         ) from None
 
 
-def decoded(headers: Mapping[str, str], body: bytes, max_bytes: int) -> bytes:
-    """The body without a compression that was not asked for; what cannot be decoded stays as it is."""
-    if headers.get("content-encoding", "").strip().lower() not in {"gzip", "x-gzip", "deflate"}:
-        return body
+def _decoded(reply: HttpReply, max_bytes: int) -> HttpReply:
+    """Without a compression that was not asked for; what cannot be decoded stays as it is."""
+    if reply.headers.get("content-encoding", "").strip().lower() not in {"gzip", "x-gzip", "deflate"}:
+        return reply
     try:
-        decoded = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, max_bytes + 1)
+        body = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(reply.body, max_bytes + 1)
     except zlib.error:
-        return body
-    check_size(len(decoded), max_bytes)
-    return decoded
-
-
-def timed_out(timeout_s: float) -> JudgeError:
-    return JudgeError("timeout", f"no whole reply within {timeout_s:g} s")
+        return reply
+    check_size(len(body), max_bytes)
+    return replace(reply, body=body)
 
 
 def check_size(size: int, most: int) -> None:
@@ -73,7 +117,7 @@ def check_size(size: int, most: int) -> None:
         raise JudgeError("bad_response", f"the reply is longer than {most} bytes", status=200)
 
 
-def transport_error(error: BaseException) -> JudgeError:
+def _transport_error(error: BaseException) -> JudgeError:
     chain = [error]
     while (below := chain[-1].__cause__ or getattr(chain[-1], "reason", None)) and isinstance(
         below, BaseException

@@ -9,71 +9,45 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from benchmarks.judge.failures import JudgeError
-from benchmarks.judge.transports import (
-    MAX_BODY_BYTES,
-    HttpReply,
-    check_size,
-    decoded,
-    timed_out,
-    transport_error,
-)
+from benchmarks.judge.transports import HttpReply, HttpRequest, HttpTransport, check_size
 
 
-class UrllibTransport:
+class UrllibTransport(HttpTransport):
     """The standard library's client on a thread: one request at a time, a connection each."""
+
+    errors = (OSError, http.client.HTTPException, ValueError)
 
     def __init__(self, *, proxies: bool = True) -> None:
         no_proxies = () if proxies else (urllib.request.ProxyHandler({}),)
         self._opener = urllib.request.build_opener(_NoRedirects, *no_proxies)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
-        return await self._exchange("POST", url, headers, body, timeout_s)
+    async def round_trip(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
+        return await _in_daemon_thread(functools.partial(self._send, request, timeout_s, max_bytes))
 
-    async def get(
-        self, url: str, headers: Mapping[str, str], timeout_s: float, max_bytes: int = MAX_BODY_BYTES
-    ) -> HttpReply:
-        return await self._exchange("GET", url, headers, None, timeout_s, max_bytes)
-
-    async def _exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_s: float,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> HttpReply:
-        request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
+    def _send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
+        """timeout_s: of each read, so that the thread ends too."""
+        method, url, headers, data = request
+        asked = urllib.request.Request(url, data=data, headers=dict(headers), method=method)  # noqa: S310
         try:
-            async with asyncio.timeout(timeout_s):  # urllib's own bound is one for each read
-                return await _in_daemon_thread(functools.partial(self._send, request, timeout_s, max_bytes))
-        except TimeoutError:
-            raise timed_out(timeout_s) from None
-
-    def _send(self, request: urllib.request.Request, timeout_s: float, max_bytes: int) -> HttpReply:
-        try:
-            try:
-                response = self._opener.open(request, timeout=timeout_s)
-            except urllib.error.HTTPError as error:  # any status but 2xx: a reply all the same
-                response = error
-            with response:
-                body = response.read(max_bytes + 1)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                status = response.status
-        except TimeoutError:
-            raise
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if isinstance(getattr(error, "reason", None), TimeoutError):
+            response = self._opener.open(asked, timeout=timeout_s)
+        except urllib.error.HTTPError as error:  # any status but 2xx: a reply all the same
+            response = error
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, TimeoutError):
                 raise TimeoutError from None
-            raise transport_error(error) from None
+            raise
+        with response:
+            body = response.read(max_bytes + 1)
+            told = {name.lower(): value for name, value in response.headers.items()}
+            status = response.status
         check_size(len(body), max_bytes)
-        promised = headers.get("content-length", "")
+        promised = told.get("content-length", "")
         if promised.isdigit() and len(body) < int(promised):  # read(amount) does not tell
             raise JudgeError("connection", f"the reply ended after {len(body)} of {promised} bytes")
-        return HttpReply(status, headers, decoded(headers, body, max_bytes))
+        return HttpReply(status, told, body)
 
     async def aclose(self) -> None:
         self._opener.close()

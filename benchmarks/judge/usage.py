@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,6 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Of both together; unknown where one of them is."""
-        if None not in (mine := self.as_tuple()) and None not in (theirs := other.as_tuple()):
-            return Usage(*map(operator.add, mine, theirs))
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(None if a is None or b is None else a + b for a, b in pairs))
 
@@ -29,8 +26,6 @@ class Usage:
 
     def filled(self, other: Usage) -> Usage:
         """With the numbers of `other` where these are unknown."""
-        if None not in self.as_tuple():
-            return self
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(other if own is None else own for own, other in pairs))
 

@@ -24,7 +24,11 @@ from benchmarks.simulator.simulation import SimulatorConfig, answer_key, answers
 IN_FLIGHT = 16
 # Verdicts, confidences and reasonings that differ from pair to pair, so that a mix-up shows.
 JUDGE = SimulatorConfig(latency_ms=20.0, spread_ms=5.0, error_rate=0.2, hostile_text=0.3)
-ONE_AT_A_TIME = ("--async", str(IN_FLIGHT))
+# Some requests expire, some fail, and some batches are taken without a reply.
+FAULTY_BATCHES = replace(
+    JUDGE, batch_s=0.5, batch_expired=0.05, batch_dropped=0.2, server_error=0.1, rate_limited=0.1
+)
+ONE_BY_ONE = ("--async", str(IN_FLIGHT))
 BATCHED = ("--batch", "--batch-requests", "200")
 COMPARED = ("contradiction", "score", "reasoning", "error")
 START_TIMEOUT_S = 60.0
@@ -53,10 +57,10 @@ def kill_and_resume(
 ) -> list[Killed]:
     """Kills so many runs, each at a moment drawn from the time that an undisturbed one takes.
 
-    batched: whether they ask in batches, some of which end before all was processed, or are taken in silence.
+    batched: whether they ask in batches, and of a judge that fails now and then.
     """
-    how = BATCHED if batched else ONE_AT_A_TIME
-    config = replace(JUDGE, batch_s=0.5, batch_expired=0.05, batch_dropped=0.2) if batched else JUDGE
+    how = BATCHED if batched else ONE_BY_ONE
+    config = FAULTY_BATCHES if batched else JUDGE
     dataset = load_dataset(pair_file)
     question = load_prompt(DEFAULT_PROMPT).question
     keys = {pair.id: answer_key(question(pair.text1, pair.text2)).hex() for pair in dataset}

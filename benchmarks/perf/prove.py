@@ -1,6 +1,6 @@
 """Measures whether the project holds what it promises, at full size, and prints a table.
 
-    python -m benchmarks.perf.prove                      every proof: a quarter of an hour on two idle cores
+    python -m benchmarks.perf.prove                      every proof: half an hour on two idle cores
     python -m benchmarks.perf.prove memory faults        some of them
     python -m benchmarks.perf.prove --small              sizes for continuous integration, in a minute
 

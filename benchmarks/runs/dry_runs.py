@@ -15,6 +15,7 @@ from benchmarks.judge import (
     estimate,
     form_asked_first,
     in_dollars,
+    require_batches,
     typical_completion_tokens,
     worst_case,
     written_into,
@@ -32,6 +33,8 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
     for model in [] if settings.kimera_only else judges_of(settings):
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
+        if settings.batch:
+            require_batches(protocol_of(settings))
         price = price_for(settings, model, base_url)
         askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
         askings *= settings.votes or 1
@@ -42,9 +45,11 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         )
         expected = estimate(texts, price, typical_completion_tokens(prompt.reasoning_first))
         cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
+        how = " in batches" if settings.batch else ""
         print(
-            f"{model} at {base_url}: {expected.requests:,} requests, about {expected.prompt_tokens:,} prompt "
-            f"and {expected.completion_tokens:,} completion tokens (estimated, retries not counted), {cost}"
+            f"{model} at {base_url}: {expected.requests:,} requests{how}, "
+            f"about {expected.prompt_tokens:,} prompt and {expected.completion_tokens:,} completion tokens "
+            f"(estimated, retries not counted), {cost}"
         )
         if price and expected.dollars is not None:
             print(_enough(settings, expected.dollars, price, model, dataset, prompt))
@@ -85,6 +90,8 @@ def _enough(
     longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
+    if settings.batch:
+        in_flight = min(len(dataset), settings.batch_requests)
     return (
         f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
         f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "

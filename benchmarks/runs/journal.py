@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kimera.errors import UserError
+from kimera.files import drop_torn_line
 from kimera.pairs import Failure, Verdict
 
 FORMAT = 1
@@ -37,7 +38,7 @@ class Journal:
         flags = os.O_CREAT | os.O_EXCL if header is not None else 0
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o644)
         _lock(self._file, path)
-        self._end = _drop_torn_line(self._file)
+        self._end = drop_torn_line(self._file)
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._syncer = threading.Thread(target=self._sync, name="journal-sync", daemon=True)
@@ -142,6 +143,11 @@ class JournalReader:
         self.close()
 
 
+def is_timed(record: Record) -> bool:
+    """Whether its latency says how fast a detector is."""
+    return not (record.get("from_cache") or record.get("untimed"))
+
+
 def result_record(result: Verdict | Failure) -> Record:
     """The part of a record that says what a detector found."""
     if isinstance(result, Failure):
@@ -169,18 +175,3 @@ def _lock(file: int, path: Path) -> None:
     except OSError:
         os.close(file)
         raise UserError(f"{path}: another process is writing to this run; wait for it, or stop it") from None
-
-
-def _drop_torn_line(file: int) -> int:
-    """Cuts off what follows the last line break, the write that a death cut short; gives the file's end."""
-    end = position = os.fstat(file).st_size
-    while position > 0:
-        start = max(0, position - 65536)
-        line_break = os.pread(file, position - start, start).rfind(b"\n")
-        if line_break >= 0:
-            position = start + line_break + 1
-            break
-        position = start
-    if position < end:
-        os.ftruncate(file, position)
-    return position

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.judge import decided
+from benchmarks.runs.journal import is_timed
 from kimera.pairs import Failure, Verdict
 
 _HEAD = ("detector", "index", "id", "variant", "repeat", "swapped")  # of a record, whose vote it is
@@ -16,7 +17,8 @@ _HEAD = ("detector", "index", "id", "variant", "repeat", "swapped")  # of a reco
 class OpenPair:
     """One asking of a pair: how its records begin, how many votes decide it, and those that are in by number.
 
-    is_timed: whether none of them came from the cache. was_asked: whether any came in this session.
+    is_timed: whether none of them came from the cache or in a batch. was_asked: whether any came in this
+    session.
     """
 
     head: dict[str, Any]
@@ -53,7 +55,7 @@ class OpenVotes:
             self._pairs[key] = OpenPair(head, record["votes"])
         pair = self._pairs[key]
         pair.results[record["vote"]] = result
-        pair.is_timed &= not record.get("from_cache")
+        pair.is_timed &= is_timed(record)
         pair.was_asked = True
 
     def has(self, index: int, variant: int, vote: int) -> bool:

@@ -24,7 +24,7 @@ from benchmarks.judge import (
     is_local,
     unstated,
 )
-from benchmarks.runs.journal import JournalReader, Record, result_of
+from benchmarks.runs.journal import JournalReader, Record, is_timed, result_of
 from benchmarks.runs.open_votes import OpenVotes
 from benchmarks.runs.run_result import RunResult
 from benchmarks.runs.stage_counts import StageCounts
@@ -171,7 +171,7 @@ class Outcomes:
         self.score_sources[index] = SCORE_SOURCES.index(result.score_source)
         if (stated := record.get("stated")) is not None:
             self.stated[index] = Verdict(result.contradiction, stated).score
-        if not (record.get("from_cache") or record.get("untimed")):
+        if is_timed(record):
             self.latency_ms[index] = result.latency_ms
             self.wait_ms[index] = result.wait_ms
             self.done_s[index] = self._earlier_s + record["s"]

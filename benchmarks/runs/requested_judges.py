@@ -70,7 +70,7 @@ def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
         price = parse_price(settings.batch_price) if settings.batch_price else price and price.halved()
     if settings.max_cost and not price:
         raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
-    if settings.max_cost and not settings.price and (repricing := _repricing(settings, model)):
+    if settings.max_cost and not _is_price_told(settings) and (repricing := _repricing(settings, model)):
         raise UserError(
             f"--max-cost needs the price of {model} with its {repricing}, and list prices are those of "
             "standard processing; give --price IN,OUT"
@@ -90,6 +90,10 @@ def check_parameters(settings: RunSettings, model: str) -> None:
         )
     if settings.logprobs and "logprobs" not in ours:
         note(f"--logprobs does nothing here: --protocol {protocol.name} has no probabilities of tokens")
+
+
+def _is_price_told(settings: RunSettings) -> bool:
+    return bool(settings.price or (settings.batch and settings.batch_price))
 
 
 def _repricing(settings: RunSettings, model: str) -> str:
@@ -119,7 +123,7 @@ def client_of(
         settings.max_retries,
         prompt=prompt,
         headers=dict(settings.headers),
-        rates=RateLimits(settings.rpm, settings.tpm),
+        rates=None if settings.batch else RateLimits(settings.rpm, settings.tpm),
         replies=replies,
         logprobs=settings.logprobs,
         protocol=protocol_of(settings),
@@ -128,7 +132,7 @@ def client_of(
         batch=BatchOptions(size=settings.batch_requests) if settings.batch else None,
     )
     price = price_for(settings, model, client.endpoint.base_url)
-    if price and not settings.price and (repricing := _repricing(settings, model)):
+    if price and not _is_price_told(settings) and (repricing := _repricing(settings, model)):
         note(f"dollars of {model} are those of standard processing; give --price for its {repricing}")
     if settings.max_cost and price:
         client.cost_limit = CostLimit(settings.max_cost, price, limits, note)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.simulator.dialects import DIALECTS
 from benchmarks.simulator.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from benchmarks.simulator.dialects.chat_completions import CHAT_COMPLETIONS
 from benchmarks.simulator.dialects.dialect import Dialect
-from benchmarks.simulator.replies import Reply
+from benchmarks.simulator.replies import UNAUTHORIZED, Reply, error_reply
 from benchmarks.simulator.simulation import SimulatorConfig
 
 if TYPE_CHECKING:
@@ -52,17 +54,35 @@ class Batches:
         return [len(batch.requests) for batch in self._batches.values()]
 
     def add_to(self, router: web.UrlDispatcher, version: str) -> None:
-        router.add_post(f"{version}/files", self._take_file)
-        router.add_get(f"{version}/files/{{id}}/content", self._file)
-        router.add_post(f"{version}/batches", self._make_openai)
-        router.add_get(f"{version}/batches", self._list_openai)
-        router.add_get(f"{version}/batches/{{id}}", self._openai)
-        router.add_post(f"{version}/batches/{{id}}/cancel", self._cancel)
-        router.add_post(f"{version}/messages/batches", self._make_anthropic)
-        router.add_get(f"{version}/messages/batches", self._list_anthropic)
-        router.add_get(f"{version}/messages/batches/{{id}}", self._anthropic)
-        router.add_get(f"{version}/messages/batches/{{id}}/results", self._results)
-        router.add_post(f"{version}/messages/batches/{{id}}/cancel", self._cancel)
+        for method, path, handler in (
+            ("POST", "/files", self._take_file),
+            ("GET", "/files/{id}/content", self._file),
+            ("POST", "/batches", self._make_openai),
+            ("GET", "/batches", self._list_openai),
+            ("GET", "/batches/{id}", self._openai),
+            ("POST", "/batches/{id}/cancel", self._cancel),
+            ("POST", "/messages/batches", self._make_anthropic),
+            ("GET", "/messages/batches", self._list_anthropic),
+            ("GET", "/messages/batches/{id}", self._anthropic),
+            ("GET", "/messages/batches/{id}/results", self._results),
+            ("POST", "/messages/batches/{id}/cancel", self._cancel),
+        ):
+            dialect = ANTHROPIC_MESSAGES if path.startswith("/messages") else CHAT_COMPLETIONS
+            router.add_route(method, version + path, partial(self._for_its_key, handler, dialect))
+
+    async def _for_its_key(
+        self,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        dialect: Dialect,
+        request: web.Request,
+    ) -> web.StreamResponse:
+        """What the handler says, to whoever shows the key."""
+        from aiohttp import web  # as below
+
+        if self._config.api_key and dialect.key_in(request.headers) != self._config.api_key:
+            refusal = dialect.refusal(error_reply(UNAUTHORIZED), self._config)
+            return web.Response(body=refusal.body, status=refusal.status, content_type="application/json")
+        return await handler(request)
 
     async def _take_file(self, request: web.Request) -> web.Response:
         from aiohttp import web  # takes long, and --help need not wait for it

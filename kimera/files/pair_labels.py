@@ -152,7 +152,7 @@ class LabelReader:
         if self._integers_are_mapped or not _INTEGER.fullmatch(word):
             raise UnknownLabel(
                 f"the label {shorten(cell)} is not known; expected {', '.join(LABELS)}, or else"
-                " say what it means with --label-map VALUE=LABEL"
+                " say what it means with --label-map VALUE=LABEL,..."
             )
         if not self._integers_are_binary:
             self._check_integers(column)

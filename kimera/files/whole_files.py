@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files of lines without the half of one."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
     """UTF-8, or that with a mark; a lone surrogate, which UTF-8 cannot hold, is written as its escape."""
     with replacing(path) as part:
         part.write_text(text, encoding=encoding, errors="backslashreplace", newline="\n")
+
+
+def drop_torn_line(file: int) -> int:
+    """Cuts off what follows the last line break, the write that a death cut short; gives the file's end."""
+    end = position = os.fstat(file).st_size
+    while position > 0:
+        start = max(0, position - 65536)
+        line_break = os.pread(file, position - start, start).rfind(b"\n")
+        if line_break >= 0:
+            position = start + line_break + 1
+            break
+        position = start
+    if position < end:
+        os.ftruncate(file, position)
+    return position

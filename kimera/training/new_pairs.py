@@ -37,15 +37,14 @@ def new_pairs(
     Half join a first text with a near other first text, or with a text that went with that; the rest are a
     first text with any second text, pairs in the other order, and pairs whose second text is negated by rule:
     see `SHARES`. There are fewer where the texts allow no more. vectors_of: gives n texts unit vectors,
-    shape (n, d). held_out: pairs that a fit is measured on; none of these is made, in neither order, nor any
-    that holds the first text of one.
+    shape (n, d). held_out: pairs that a fit is measured on; none is made that holds the first text of one, so
+    none of these either, in neither order.
     """
     premises = {first for first, _ in held_out}
     short = [pair for pair in pairs if max(len(pair.text1), len(pair.text2)) <= MAX_CHARACTERS]
     if not short:
         return []
     known = {(pair.text1, pair.text2) for pair in pairs}
-    known |= {*held_out, *((second, first) for first, second in held_out)}
     made: dict[Texts, None] = {}
     for number, (kind, share) in enumerate(SHARES.items()):
         random = np.random.default_rng([seed, number])

@@ -112,6 +112,24 @@ def test_the_price_of_batches_is_half_or_the_one_that_is_told() -> None:
     assert price_for(replace(settings, price=None), "m", "http://127.0.0.1/v1") is None
 
 
+def test_votes_that_came_in_batches_are_not_timed_either(tmp_path: Path) -> None:
+    flags = [
+        "--simulate",
+        "--judge-only",
+        "--no-viz",
+        "--quiet",
+        "--max-pairs",
+        "6",
+        "--votes",
+        "3",
+        "--batch",
+    ]
+    assert main([*flags, "--out", str(tmp_path / "run")]) == 0
+    detector = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"]["simulated-judge"]
+    assert (detector["answered"], detector["attempts"]) == (6, 18)
+    assert "p50" not in detector["latency_ms"]
+
+
 def run_flags(judge: SimulatorThread, folder: Path, *flags: str) -> list[str]:
     path = folder / "pairs.jsonl"
     records = (

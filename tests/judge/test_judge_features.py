@@ -18,6 +18,7 @@ from benchmarks.judge.pipeline import asks_of, judge_all
 from benchmarks.judge.pricing import CostLimit, Price
 from benchmarks.judge.prompts import Prompt
 from benchmarks.judge.retries import RetryPolicy
+from benchmarks.judge.transport_choice import open_transport
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf.proofs_judge import KINDS, kind_of_endpoint
 from benchmarks.simulator.simulation import GONE
@@ -182,7 +183,7 @@ def test_a_proxy_of_the_environment_is_used_for_other_hosts_and_never_for_this_o
         monkeypatch.setenv("HTTP_PROXY", f"http://{HOST}:{proxy.url.split(':')[2].split('/')[0]}")
 
         async def run() -> bytes:
-            elsewhere, here = HttpxTransport(1), HttpxTransport(1, proxies=False)
+            elsewhere, here = open_transport(1), open_transport(1, proxies=False)
             try:
                 reply = await elsewhere.post("http://judge.example/v1", {}, b"{}", 10)
                 await here.post(local.url, {}, b"{}", 10)

@@ -30,10 +30,10 @@ PAIRS = 6
 GATEWAY = "The provider answered with an error"
 
 
-def run(server: ScriptedJudge, pairs: int = PAIRS, **options: Any) -> Counter[str | bool]:
+def run(server: ScriptedJudge, pairs: int = PAIRS, in_flight: int = 2, **options: Any) -> Counter[str | bool]:
     """How many pairs came to which verdict, or to which kind of failure."""
     asked = [(f"Pair {number}: it rains.", "It is dry.") for number in range(pairs)]
-    found = asyncio.run(run_async_benchmark(asked, 2, base_url=server.base_url, **options))
+    found = asyncio.run(run_async_benchmark(asked, in_flight, base_url=server.base_url, **options))
     return Counter(
         each.kind if isinstance(each, Failure) else each.contradiction for each in found["results"]
     )
@@ -309,7 +309,7 @@ def test_what_never_heals_ends_the_run_after_one_request(
     serve: Serve, status: int, body: Any, kind: str
 ) -> None:
     server = serve(canned(status, body))
-    assert run(server) == {kind: 1, "not_asked": PAIRS - 1}
+    assert run(server, in_flight=1) == {kind: 1, "not_asked": PAIRS - 1}
     assert len(server.asked) == 1
 
 

@@ -6,17 +6,21 @@ POST /v1/messages/batches, GET /v1/messages/batches/{id}, GET /v1/messages/batch
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from benchmarks.judge.batches.batch_api import BatchRequest, BatchState, not_processed
-from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.batches.batch_api import (
+    CLOCKS_DIFFER_S,
+    BatchRequest,
+    BatchState,
+    listed,
+    not_processed,
+)
+from benchmarks.judge.batches.calls import Calls, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
-MAX_LISTED = 100
-CLOCKS_DIFFER_S = 120.0
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -45,19 +49,25 @@ class AnthropicBatches:
             for request in requests
         )
         made = await calls.post(self._url, b'{"requests": [' + b",\n".join(lines) + b"]}", repeats=False)
-        return str(json.loads(made)["id"])
+        return str(told_in(made, "id")["id"])
 
-    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+    async def find(
+        self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
+    ) -> str | None:
         """A batch holds no mark: the last one of as many requests, made since."""
-        listed = json.loads(await calls.get(f"{self._url}?limit={MAX_LISTED}"))
-        for batch in listed["data"]:
+
+        def is_old(batch: dict[str, Any]) -> bool:
             made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
-            if made_s > begun_s - CLOCKS_DIFFER_S and sum(_counts(batch).values()) == size:
+            return made_s < begun_s - CLOCKS_DIFFER_S
+
+        async for batch in listed(calls, self._url, "after_id", is_old):
+            is_like_it = batch["id"] not in others and sum(_counts(batch).values()) == size
+            if is_like_it and not is_old(batch):
                 return str(batch["id"])
         return None
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
-        batch = json.loads(await calls.get(f"{self._url}/{batch_id}"))
+        batch = told_in(await calls.get(f"{self._url}/{batch_id}"), "processing_status", "request_counts")
         counts = _counts(batch)
         total = sum(counts.values())
         return BatchState(
@@ -69,10 +79,8 @@ class AnthropicBatches:
 
     async def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
         content = await calls.get(f"{self._url}/{batch_id}/results", self.max_bytes * 2)
-        for line in content.splitlines():
-            if line.strip():
-                told = json.loads(line)
-                yield str(told["custom_id"]), _reply(told["result"], batch_id)
+        for told in lines_in(content):
+            yield str(told["custom_id"]), _reply(told["result"], batch_id)
 
 
 def _counts(batch: dict[str, Any]) -> dict[str, int]:

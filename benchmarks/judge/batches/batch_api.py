@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.batches.calls import Calls, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 from benchmarks.judge.usage import Usage
 
+CLOCKS_DIFFER_S = 120.0  # this machine's and the provider's, at most
+MAX_LISTED = 100  # batches on one page of a list
 UNBILLED = 408  # a status for requests that were not answered: whatever they cost comes with their replies
 
 
@@ -51,11 +53,14 @@ class BatchApi(Protocol):
         """
         ...
 
-    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
+    async def find(
+        self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
+    ) -> str | None:
         """The id of a batch that was submitted with this mark, if there is one.
 
         size: its requests. begun_s: when it was about to be submitted, in seconds since 1970. Where the API
-        lists no marks, the batch that this may be: the names in its replies will tell.
+        lists no marks, a batch that this may be: the names in its replies will tell. others: ids of batches
+        that it is not.
         """
         ...
 
@@ -64,6 +69,23 @@ class BatchApi(Protocol):
     def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
         """(name, reply) of each request of a batch that is over; JudgeError for one that was not."""
         ...
+
+
+async def listed(
+    calls: Calls, url: str, cursor: str, is_old: Callable[[dict[str, Any]], bool]
+) -> AsyncIterator[dict[str, Any]]:
+    """The batches of an account, the latest first, up to a page that ends in an old one.
+
+    cursor: the parameter that names the batch behind which the next page begins.
+    """
+    after = ""
+    while True:
+        page = told_in(await calls.get(f"{url}?limit={MAX_LISTED}{after}"), "data")
+        for batch in page["data"]:
+            yield batch
+        if not (page.get("has_more") and page["data"]) or is_old(page["data"][-1]):
+            return
+        after = f"&{cursor}={page['data'][-1]['id']}"
 
 
 def not_processed(batch_id: str) -> JudgeError:

@@ -6,7 +6,6 @@ replies lie here, and those of a batch of which only the intention was written d
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.judge.reply_cache import reply_key
 from benchmarks.judge.transports import HttpReply
 from kimera.errors import UserError
-from kimera.files import write_text
+from kimera.files import drop_torn_line, write_text
 
 LEDGER = "ledger.jsonl"
-DIGEST_BYTES = 16
 
 
 def digest_of(url: str, body: bytes) -> str:
     """What a request is known by: two that say the same to the same address are one as good as the other."""
-    return hashlib.blake2b(url.encode() + b"\0" + body, digest_size=DIGEST_BYTES).hexdigest()
+    return reply_key(url, body, 0).hex()
 
 
 @dataclass(eq=False)
@@ -61,9 +60,15 @@ class BatchLedger:
         self._folder = folder
         self._batches: dict[str, SubmittedBatch] = {}
         if folder and (folder / LEDGER).exists():
-            _drop_torn_line(folder / LEDGER)
+            with (folder / LEDGER).open("r+b") as file:  # what a torn line was to say had not happened
+                drop_torn_line(file.fileno())
             for number, line in enumerate((folder / LEDGER).read_text(encoding="utf-8").splitlines(), 1):
                 self._take(line, number)
+
+    @property
+    def place(self) -> str:
+        """Where it lies, in words; empty without a folder."""
+        return f" in {self._folder / LEDGER}" if self._folder else ""
 
     def __iter__(self) -> Iterator[SubmittedBatch]:
         return iter(self._batches.values())
@@ -136,11 +141,3 @@ def _lines(replies: Iterable[tuple[int, HttpReply]]) -> Iterator[str]:
     for number, reply in replies:
         told = {"number": number, "status": reply.status, "body": reply.body.decode("utf-8", "replace")}
         yield json.dumps(told) + "\n"
-
-
-def _drop_torn_line(path: Path) -> None:
-    """A death in the middle of a write leaves a line without its end; what it was to say had not happened."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        path.write_bytes(whole)

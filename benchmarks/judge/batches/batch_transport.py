@@ -11,14 +11,16 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from benchmarks.judge.batches.batch_api import UNBILLED, BatchApi, BatchRequest, BatchState, not_processed
 from benchmarks.judge.batches.batch_ledger import BatchLedger, SubmittedBatch, digest_of
-from benchmarks.judge.batches.calls import Calls, Patience, RefusedCallError
+from benchmarks.judge.batches.calls import Calls, Patience, RefusedCallError, doubling_waits
+from benchmarks.judge.batches.earlier_requests import EarlierRequests
 from benchmarks.judge.failures import FATAL, InterruptedAskingError, JudgeError
+from benchmarks.judge.internal_errors import internal_error
 from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
 from benchmarks.judge.usage import Usage
 
@@ -27,7 +29,7 @@ FIRST_BATCH_SIZE = 1  # what is wrong with requests is learnt from one
 MARK_BYTES = 6
 LOOKS = 3  # for a batch of which nobody knows whether it was taken
 BYTES_AROUND = 200  # a request, in the file of a batch
-ABOUT_THE_ACCOUNT = (401, 402, 403, 429)
+ABOUT_THE_ACCOUNT = (401, 402, 429)  # which end a run whatever it has seen
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Pace:
     """Seconds, and how waits between looks grow.
 
     quiet_s: without anything new until what waits is submitted. first_look_s, longest_look_s: between looks
-    at a batch. full_s: until a provider that has no room is asked again.
+    at a batch. full_s, longest_full_s: until a provider that has no room, or fails, is asked again.
     """
 
     quiet_s: float = 0.5
     first_look_s: float = 1.0
     longest_look_s: float = 60.0
     full_s: float = 60.0
+    longest_full_s: float = 900.0
     growth: float = 1.3
 
 
@@ -95,18 +98,10 @@ class BatchTransport:
         self._submitter: asyncio.Task[None] | None = None
         self._awaited: dict[tuple[str, int], asyncio.Future[HttpReply]] = {}
         self._followed: set[str] = set()
+        self._strangers: set[str] = set()  # batches of others that looked like ours
         self._submitted = 0
         self._left = False
-        self._unclaimed: defaultdict[str, deque[tuple[SubmittedBatch, int]]] = defaultdict(deque)
-        for batch in self._ledger:
-            self._offer(batch)
-
-    def _offer(self, batch: SubmittedBatch) -> None:
-        """What an earlier session has sent, and not recorded, is there for whoever asks the same."""
-        for number, digest in enumerate(batch.digests):
-            is_lost = batch.is_over and number not in batch.replies
-            if not is_lost and batch.name_of(number) not in self._options.answered:
-                self._unclaimed[digest].append((batch, number))
+        self._earlier = EarlierRequests(self._ledger, options.answered)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         """The reply, its `name` that of the request in its batch. No time-out applies.
@@ -117,11 +112,11 @@ class BatchTransport:
         if self._left:
             raise InterruptedAskingError
         self._calls = self._calls or Calls(
-            self._transport, headers, self._timeout_s, self._options.say, self._options.patience
+            self._transport, headers, self._timeout_s, self._say, self._options.patience, self._clean
         )
         digest = digest_of(url, body)
         future: asyncio.Future[HttpReply] = asyncio.get_running_loop().create_future()
-        claimed = self._claim(digest)
+        claimed = self._earlier.claim(digest)
         if claimed is None:
             self._enqueue(_Waiting(digest, body, future), self._calls)
             return await future
@@ -132,14 +127,8 @@ class BatchTransport:
         self._begin_to_follow(batch, self._calls)
         return await future
 
-    def _claim(self, digest: str) -> tuple[SubmittedBatch, int] | None:
-        """The batch and the number of such a request that was sent earlier, if nobody else waits for it."""
-        left = self._unclaimed.get(digest)
-        while left:
-            batch, number = left.popleft()
-            if batch in self._ledger and (not batch.is_over or number in batch.replies):
-                return batch, number
-        return None
+    def _say(self, message: str) -> None:
+        self._options.say(self._clean(message.encode()).decode())
 
     def _enqueue(self, waiting: _Waiting, calls: Calls) -> None:
         if self._submitter is None:
@@ -199,15 +188,26 @@ class BatchTransport:
 
     async def _carry(self, waiting: list[_Waiting], calls: Calls) -> None:
         """Sees requests through a batch, or through another one for as long as the provider has no room."""
+        waits = self._waits()
         while (full := await self._once(waiting, calls)) is not None:
-            self._options.say(f"{full}; submitting again in {self._options.pace.full_s:.0f} s")
-            await asyncio.sleep(self._options.pace.full_s)
+            await self._pause(full, next(waits))
+
+    def _waits(self) -> Iterator[float]:
+        return doubling_waits(self._options.pace.full_s, self._options.pace.longest_full_s)
+
+    async def _pause(self, why: str, wait_s: float) -> None:
+        self._say(f"{why}; submitting again in {wait_s:,.0f} s")
+        await asyncio.sleep(wait_s)
 
     async def _once(self, waiting: list[_Waiting], calls: Calls) -> str | None:
         """What the provider says where it has no room now; None when all have a reply or an error."""
         batch = SubmittedBatch(
             secrets.token_hex(MARK_BYTES), time.time(), tuple(each.digest for each in waiting)
         )
+        if self._left:  # between the queue and here
+            for each in waiting:
+                _settle(each.reply, InterruptedAskingError())
+            return None
         for number, each in enumerate(waiting):
             self._awaited[batch.mark, number] = each.reply
         requests = [BatchRequest(batch.name_of(number), each.body) for number, each in enumerate(waiting)]
@@ -215,32 +215,41 @@ class BatchTransport:
             self._ledger.begin(batch)
             self._ledger.created(batch, await self._created(batch, requests, calls))
             self._submitted += 1
-            self._options.say(
-                f"batch {self._submitted}, of {len(waiting):,} requests, is submitted as {batch.id}"
-            )
-            return await self._follow(batch, calls)
+            self._say(f"batch {self._submitted}, of {len(waiting):,} requests, is submitted as {batch.id}")
+            full = await self._follow(batch, calls)
+            batch.replies = {}  # all are delivered, and a later session reads them
+            if full is not None:
+                for number in range(len(waiting)):  # they are awaited of another batch from now on
+                    self._awaited.pop((batch.mark, number), None)
+            return full
         return None
 
     async def _created(self, batch: SubmittedBatch, requests: list[BatchRequest], calls: Calls) -> str:
         """Its id, once it is known to be taken. It is submitted again only if the provider has none."""
+        waits = self._waits()
         while True:
             try:
                 return await self._api.create(calls, requests, batch.mark)
+            except RefusedCallError:
+                self._ledger.drop(batch)
+                raise
             except JudgeError as error:
                 if error.kind in FATAL:
                     raise
+                trouble = error.message
             found = await self._found(batch, calls)
             if found:
                 return found
+            await self._pause(trouble, next(waits))
 
     async def _found(self, batch: SubmittedBatch, calls: Calls) -> str | None:
         """Looks for a batch that may have been taken, for a while: it may be on its way."""
-        known = {other.id for other in self._ledger}
         for look in range(LOOKS):
             if look:
                 await asyncio.sleep(self._options.pace.first_look_s)
-            found = await self._api.find(calls, batch.mark, len(batch.digests), batch.begun_s)
-            if found and found not in known:
+            others = self._strangers | {other.id for other in self._ledger}
+            found = await self._api.find(calls, batch.mark, len(batch.digests), batch.begun_s, others)
+            if found:
                 return found
         return None
 
@@ -259,7 +268,7 @@ class BatchTransport:
                     self._deliver(batch, range(len(batch.digests)))
                     return
                 self._ledger.created(batch, found)
-            self._options.say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
+            self._say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
             if await self._follow(batch, calls) is not None:
                 self._deliver(batch, range(len(batch.digests)))
 
@@ -273,15 +282,25 @@ class BatchTransport:
             raise JudgeError("batch_refused", f"batch {batch.id} failed: {state.failure}")
         replies = await self._replies(batch, calls)
         if replies is None:
-            self._ledger.drop(batch)
-        else:
-            self._ledger.keep(batch, replies)
+            return await self._look_on(batch, calls)
+        self._ledger.keep(batch, replies)
         missing = len(batch.digests) - len(batch.replies)
         if missing:
-            self._options.say(f"batch {batch.id} ended without a reply to {missing:,} requests")
+            self._say(f"batch {batch.id} ended without a reply to {missing:,} requests")
         if state.was_cancelled:
             self._deliver(batch, batch.replies)
             raise JudgeError("batch_refused", f"batch {batch.id} was cancelled at the provider")
+        self._deliver(batch, range(len(batch.digests)))
+        return None
+
+    async def _look_on(self, batch: SubmittedBatch, calls: Calls) -> str | None:
+        """Goes on with the next batch that this may be, where one that looked like it was somebody else's."""
+        self._strangers.add(batch.id)
+        found = await self._found(batch, calls)
+        if found:
+            self._ledger.created(batch, found)
+            return await self._follow(batch, calls)
+        self._ledger.drop(batch)
         self._deliver(batch, range(len(batch.digests)))
         return None
 
@@ -329,13 +348,15 @@ class BatchTransport:
             yield
             return
         except RefusedCallError as error:
-            self._ledger.drop(batch)
             is_account = error.reply.status in ABOUT_THE_ACCOUNT  # which is read as of any request
-            told = error.reply if is_account else JudgeError("batch_refused", str(error))
-        except JudgeError as error:
-            told = error
+            told = (
+                error.reply if is_account else JudgeError("batch_refused", self._how_to_go_on(batch, error))
+            )
+        except JudgeError as error:  # the end of the run in any case: nobody else is left to ask
+            told = error if error.kind in FATAL else JudgeError("batch_refused", error.message)
         except Exception as error:  # noqa: BLE001 (raised where the replies are waited for)
-            told = error
+            ours = internal_error(error, lambda text: self._clean(text.encode()).decode())
+            told = JudgeError("batch_refused", ours.message)
         if isinstance(told, JudgeError):
             told = told.but(status=UNBILLED, usage=Usage())
         for number in range(len(batch.digests)):
@@ -343,6 +364,15 @@ class BatchTransport:
             if future is not None and not future.done():
                 _settle(future, told)
                 told = InterruptedAskingError()
+
+    def _how_to_go_on(self, batch: SubmittedBatch, error: RefusedCallError) -> str:
+        """A batch that was submitted is never given up for a refusal: the key may be another account's."""
+        if not batch.id:
+            return str(error)
+        return (
+            f"{error}; batch {batch.id} stays written down{self._ledger.place}: continue with the key that "
+            "submitted it, or start a new run if it is gone"
+        )
 
 
 def _named(batch: SubmittedBatch, number: int) -> HttpReply:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from benchmarks.judge.failures import JudgeError, kind_of
 from benchmarks.judge.transports import MAX_BODY_BYTES, HttpReply, Transport
@@ -36,7 +38,7 @@ class Patience:
 class Calls:
     """Gets and posts over a transport, with the headers that the API wants.
 
-    say: is told once for each call what it waits for.
+    say: is told once for each call what it waits for. clean: takes secrets out of what a server quotes.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Calls:
         timeout_s: float,
         say: Callable[[str], None] = lambda message: None,
         patience: Patience | None = None,
+        clean: Callable[[bytes], bytes] = lambda body: body,
     ) -> None:
         self._transport = transport
         self._headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         self._timeout_s = timeout_s
         self._say = say
         self._patience = patience or Patience()
+        self._clean = clean
 
     async def get(self, url: str, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """The body. Raises RefusedCallError, or JudgeError "unreachable" where nobody replies for long."""
@@ -81,8 +85,9 @@ class Calls:
         self, call: str, send: Callable[[], Awaitable[HttpReply]], *, repeats: bool = True
     ) -> bytes:
         heard = time.monotonic()
-        told: list[str] = []
-        for usual_s in self._waits():
+        is_told = False
+        waits = doubling_waits(self._patience.first_s, self._patience.longest_s)
+        while True:
             asked_s = 0.0
             try:
                 reply = await send()
@@ -95,6 +100,7 @@ class Calls:
             else:
                 if reply.status < 300:
                     return reply.body
+                reply = replace(reply, body=self._clean(reply.body))  # before a part of a key is cut off
                 heard = time.monotonic()
                 trouble = f"{reply.status}: {shown(reply.body)}"
                 if _is_fault(reply) and not repeats:
@@ -102,17 +108,37 @@ class Calls:
                 if not (_is_fault(reply) or _is_limit(reply)):
                     raise RefusedCallError(call, reply)
                 asked_s = server_wait_s(reply.headers, time.time(), limited=reply.status == 429) or 0.0
-            if not told:
-                told.append(trouble)
+            if not is_told:
+                is_told = True
                 self._say(f"{call}: {trouble}; trying again until it works")
-            await asyncio.sleep(max(asked_s, usual_s))
-        raise AssertionError("waits never end")
+            await asyncio.sleep(max(asked_s, next(waits)))
 
-    def _waits(self) -> Iterator[float]:
-        wait_s = self._patience.first_s
-        while True:
-            yield wait_s
-            wait_s = min(2 * wait_s, self._patience.longest_s)
+
+def doubling_waits(first_s: float, longest_s: float) -> Iterator[float]:
+    """Seconds, without an end."""
+    wait_s = first_s
+    while True:
+        yield wait_s
+        wait_s = min(2 * wait_s, longest_s)
+
+
+def lines_in(body: bytes) -> Iterator[Any]:
+    """The JSON values of the lines of a file."""
+    return (json.loads(line) for line in body.splitlines() if line.strip())
+
+
+def told_in(body: bytes, *needed: str) -> dict[str, Any]:
+    """The object that a reply is. Raises JudgeError "bad_response" for what is none, or lacks what is needed.
+
+    A proxy's page, with a status that says all is well, comes here too.
+    """
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not all(told.get(name) is not None for name in needed):
+        raise JudgeError("bad_response", f"this is no reply of a batch API: {shown(body)}")
+    return told
 
 
 def _is_fault(reply: HttpReply) -> bool:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
-from benchmarks.judge.batches.batch_api import BatchRequest, BatchState, not_processed
-from benchmarks.judge.batches.calls import Calls
+from benchmarks.judge.batches.batch_api import (
+    CLOCKS_DIFFER_S,
+    BatchRequest,
+    BatchState,
+    listed,
+    not_processed,
+)
+from benchmarks.judge.batches.calls import Calls, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
-MAX_LISTED = 100
 _OVER = {"completed", "expired", "failed", "cancelled"}
 _FULL = "token_limit_exceeded"  # too many tokens wait in the batches of this account
 _UNDONE = {"batch_expired", "batch_cancelled"}
@@ -33,7 +38,7 @@ class OpenAIBatches:
 
     async def create(self, calls: Calls, requests: Sequence[BatchRequest], mark: str) -> str:
         body, content_type = _form(f"{mark}.jsonl", b"".join(map(self._line, requests)))
-        file = json.loads(await calls.post(f"{self._base_url}/files", body, content_type))
+        file = told_in(await calls.post(f"{self._base_url}/files", body, content_type), "id")
         asked = {
             "input_file_id": file["id"],
             "endpoint": self._path,
@@ -41,19 +46,25 @@ class OpenAIBatches:
             "metadata": {"mark": mark},
         }
         made = await calls.post(f"{self._base_url}/batches", json.dumps(asked).encode(), repeats=False)
-        return str(json.loads(made)["id"])
+        return str(told_in(made, "id")["id"])
 
     def _line(self, request: BatchRequest) -> bytes:
         head = {"custom_id": request.name, "method": "POST", "url": self._path}
         return json.dumps(head).encode()[:-1] + b', "body": ' + request.body + b"}\n"
 
-    async def find(self, calls: Calls, mark: str, size: int, begun_s: float) -> str | None:
-        listed = json.loads(await calls.get(f"{self._base_url}/batches?limit={MAX_LISTED}"))
-        marks = ((batch["id"], batch.get("metadata") or {}) for batch in listed["data"])
-        return next((str(batch_id) for batch_id, about in marks if about.get("mark") == mark), None)
+    async def find(
+        self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
+    ) -> str | None:
+        def is_old(batch: dict[str, Any]) -> bool:
+            return bool(batch["created_at"] < begun_s - CLOCKS_DIFFER_S)
+
+        async for batch in listed(calls, f"{self._base_url}/batches", "after", is_old):
+            if (batch.get("metadata") or {}).get("mark") == mark:
+                return str(batch["id"])
+        return None
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
-        batch = json.loads(await calls.get(f"{self._base_url}/batches/{batch_id}"))
+        batch = told_in(await calls.get(f"{self._base_url}/batches/{batch_id}"), "status")
         counts = batch.get("request_counts") or {}
         errors = (batch.get("errors") or {}).get("data") or []
         failed = batch["status"] == "failed"
@@ -68,15 +79,13 @@ class OpenAIBatches:
         )
 
     async def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
-        batch = json.loads(await calls.get(f"{self._base_url}/batches/{batch_id}"))
+        batch = told_in(await calls.get(f"{self._base_url}/batches/{batch_id}"), "status")
         for file in (batch.get("output_file_id"), batch.get("error_file_id")):
             if not file:
                 continue
             content = await calls.get(f"{self._base_url}/files/{file}/content", self.max_bytes * 2)
-            for line in content.splitlines():
-                if line.strip():
-                    told = json.loads(line)
-                    yield str(told["custom_id"]), _reply(told, batch_id)
+            for told in lines_in(content):
+                yield str(told["custom_id"]), _reply(told, batch_id)
 
 
 def _reply(told: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:
@@ -85,7 +94,8 @@ def _reply(told: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:
         return HttpReply(int(response["status_code"]), {}, json.dumps(response["body"]).encode())
     if (error or {}).get("code") in _UNDONE:
         return not_processed(batch_id)
-    return HttpReply(400, {}, json.dumps({"error": error}).encode())
+    # The model has not refused it: the model timed out, or the provider failed.
+    return HttpReply(500, {}, json.dumps({"error": error}).encode())
 
 
 def _form(file_name: str, content: bytes) -> tuple[bytes, str]:
