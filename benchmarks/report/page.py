@@ -6,9 +6,7 @@ hashes, and nothing else.
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,21 @@ from benchmarks.report import (
 )
 from benchmarks.report import observations as findings
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations
+from benchmarks.report.html_parts import (
+    anchor,
+    bullet_list,
+    data_table,
+    detector_table,
+    escape,
+    figure_grid,
+    folded_plots,
+    paragraphs,
+    section,
+)
 from benchmarks.report.label_queue import LabelQueue
 from benchmarks.report.label_section import LABELLING, label_section
-from benchmarks.report.pair_table import MAX_OF_A_TEXT, PairTable
-from benchmarks.report.svg import Plot
+from benchmarks.report.pair_section import pair_section
+from benchmarks.report.pair_table import PairTable
 from benchmarks.runs import RunResult
 from benchmarks.stats import DIFFERENCES
 from kimera.files import page_policy
@@ -38,8 +47,6 @@ Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
 LEFT_OUT = f"What “{words.MISSING}” stands for, and rows left out"
-BRACKETS = re.compile(r"\([^()]{1,30}\)")
-KINDS = (("d", "disagreement"), ("w", "wrong"), ("f", "failed"))
 
 
 def render_page(
@@ -75,11 +82,6 @@ def render_page(
     )
 
 
-def escape(text: str) -> str:
-    """`text` on one line, as text: neither markup nor a bidi mark in it is obeyed."""
-    return html.escape(words.printable(text))
-
-
 def _source(*names: str) -> str:
     return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
@@ -89,62 +91,47 @@ def _sections(
 ) -> Iterator[tuple[str, str]]:
     """The heading and the HTML of each section, empty where there is nothing to show."""
     how_run, quality, speed, *elsewhere = comparison_rows.comparison_groups(summary)
-    yield _section("Decision", _decision(summary))
+    yield section("Decision", _decision(summary))
     curves = (
         plots.roc(summary, run),
         plots.precision_recall(summary, run),
         *plots.reliability(summary, run, calibrations),
     )
-    yield _section(
+    yield section(
         "Quality",
         _overview(summary),
-        _figures([plots.quality(summary), *curves]),
-        _detector_table(summary, *quality),
-        _paragraphs(findings.threshold_sentences(summary)),
+        figure_grid([plots.quality(summary), *curves]),
+        detector_table(summary, *quality),
+        paragraphs(findings.threshold_sentences(summary)),
     )
-    yield _section("For all pairs", _estimated(summary))
+    yield section("For all pairs", _estimated(summary))
     classes = three_way.tables(summary)
-    yield _section(
+    yield section(
         three_way.HEADING,
-        *(_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes),
-        _paragraphs(three_way.sentences(summary)),
+        *(data_table(f"Verdicts of {rows[0][0]} by label", rows) for rows in classes),
+        paragraphs(three_way.sentences(summary)),
     )
-    yield _section("Calibrated on your labels", _calibrated(summary))
+    yield section("Calibrated on your labels", _calibrated(summary))
     for group in elsewhere:
-        yield _section("Where contradictions are rarer", _detector_table(summary, *group))
-    yield _section("Categories", _categories(summary))
+        yield section("Where contradictions are rarer", detector_table(summary, *group))
+    yield section("Categories", _categories(summary))
     shown, rest = plots.cascades(summary)
-    yield _section("Cascade", _shares(summary), _figures(shown), _folded(rest))
+    yield section("Cascade", _shares(summary), figure_grid(shown), folded_plots(rest))
     speeds = [plots.latency(run), plots.cost(summary), plots.concurrency(run)]
-    yield _section("Speed and cost", _figures(speeds), _detector_table(summary, *speed))
-    yield _section("Agreement", _agreement(summary))
-    yield _section("Pairs to look at", _pairs(summary, table))
-    yield _section(LABELLING, label_section(queue) if queue else "")
-    yield _section(NOTES, _list(_notes(summary)))
-    yield _section(LEFT_OUT, _list(comparison_rows.missing(summary)))
-    yield _section("Settings", _detector_table(summary, *how_run), _settings(summary))
-
-
-def _section(heading: str, *parts: str) -> tuple[str, str]:
-    """(heading, HTML), the latter empty where all parts are."""
-    if not any(parts):
-        return heading, ""
-    name = _anchor(heading)
-    return heading, (
-        f'<section id="{name}" aria-labelledby="{name}-heading">\n'
-        f'<h2 id="{name}-heading">{escape(heading)}</h2>\n{chr(10).join(filter(None, parts))}\n</section>'
-    )
-
-
-def _anchor(heading: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in heading.lower()).split())
+    yield section("Speed and cost", figure_grid(speeds), detector_table(summary, *speed))
+    yield section("Agreement", _agreement(summary))
+    yield section("Pairs to look at", pair_section(summary, table))
+    yield section(LABELLING, label_section(queue) if queue else "")
+    yield section(NOTES, bullet_list(_notes(summary)))
+    yield section(LEFT_OUT, bullet_list(comparison_rows.missing(summary)))
+    yield section("Settings", detector_table(summary, *how_run), _settings(summary))
 
 
 def _header(summary: Summary, title: str, headings: Iterable[str]) -> str:
     warnings = [*([notes.SIMULATED] if notes.is_simulated(summary) else []), *notes.unfinished(summary)]
     banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
     links = (heading for heading in headings if heading != LEFT_OUT)
-    items = "".join(f'<li><a href="#{_anchor(link)}">{escape(link)}</a></li>' for link in links)
+    items = "".join(f'<li><a href="#{anchor(link)}">{escape(link)}</a></li>' for link in links)
     return (
         f'<header>\n<p class="maker">Kimera {escape(summary["version"])}</p>\n<h1>{escape(title)}</h1>\n'
         f'<p class="about">{escape(words.dataset_sentence(summary))}.'
@@ -158,53 +145,19 @@ def _decision(summary: Summary) -> str:
 
 
 def _answer(answer: decision.Question) -> str:
-    paragraphs = "".join(
+    claims = "".join(
         f'<p class="claim">{escape(finding.claim)}</p>'
         + (f'<p class="support">{escape(finding.support)}</p>' if finding.support else "")
         for finding in answer.conclusions
     )
-    return f"<div><h3>{escape(answer.question)}</h3>{paragraphs}</div>"
-
-
-def _figures(drawn: Iterable[Plot | None]) -> str:
-    figures = "".join(
-        f"<figure><figcaption><strong>{escape(plot.title)}</strong> {escape(plot.caption)}</figcaption>"
-        f"{plot.render()}</figure>"
-        for plot in drawn
-        if plot
-    )
-    return f'<div class="figures">{figures}</div>' if figures else ""
-
-
-def _folded(drawn: Sequence[Plot]) -> str:
-    """Plots that are seen only by who asks for them."""
-    if not drawn:
-        return ""
-    return f"<details><summary>{words.counted(len(drawn), 'more plot')}</summary>{_figures(drawn)}</details>"
+    return f"<div><h3>{escape(answer.question)}</h3>{claims}</div>"
 
 
 def _overview(summary: Summary) -> str:
     """Where detectors are many, a row for each; their columns below scroll."""
     if not overview.are_many(summary):
         return ""
-    return _table(overview.heading(summary), overview.rows(summary))
-
-
-def _detector_table(summary: Summary, heading: str, rows: Sequence[words.Row]) -> str:
-    return _table(heading, [("", *words.titles(summary).values()), *rows])
-
-
-def _table(caption: str, rows: Sequence[words.Row]) -> str:
-    """The first row is the head; the first cell of each names it. Scrolls within its own box."""
-    head, *body = rows
-    columns = "".join(f'<th scope="col">{escape(cell)}</th>' if cell else "<td></td>" for cell in head)
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, cells))}</tr>' for name, *cells in body
-    )
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table></div>"
-    )
+    return data_table(overview.heading(summary), overview.rows(summary))
 
 
 def _notes(summary: Summary) -> list[str]:
@@ -213,29 +166,11 @@ def _notes(summary: Summary) -> list[str]:
     return [note for note in notes.notes(summary) if note not in on_top]
 
 
-def _cell(text: str) -> str:
-    """An interval in brackets is not torn apart."""
-    return f"<td>{BRACKETS.sub(_whole, escape(text))}</td>"
-
-
-def _whole(match: re.Match[str]) -> str:
-    return f'<span class="whole">{match[0]}</span>'
-
-
-def _list(sentences: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _paragraphs(sentences: Sequence[str]) -> str:
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
-
-
 def _estimated(summary: Summary) -> str:
     """Where only some pairs are labelled."""
-    told = _paragraphs([*estimate_words.sentences(summary), *estimate_words.more_sentences(summary)])
+    told = paragraphs([*estimate_words.sentences(summary), *estimate_words.more_sentences(summary)])
     rows = estimate_words.rows(summary)
-    return (_table(estimate_words.HEADING, rows) if rows else "") + told
+    return (data_table(estimate_words.HEADING, rows) if rows else "") + told
 
 
 def _calibrated(summary: Summary) -> str:
@@ -243,15 +178,15 @@ def _calibrated(summary: Summary) -> str:
     if not rows:
         return ""
     caption = f"{findings.calibration_heading(summary)}: before and after (95 % intervals)"
-    return _table(caption, rows) + _paragraphs(findings.calibration_sentences(summary))
+    return data_table(caption, rows) + paragraphs(findings.calibration_sentences(summary))
 
 
 def _categories(summary: Summary) -> str:
     rows = findings.category_rows(summary)
     if not rows:
         return ""
-    paragraphs = _paragraphs(findings.category_sentences(summary))
-    return _table("Accuracy by category (95 % intervals)", rows) + paragraphs
+    told = paragraphs(findings.category_sentences(summary))
+    return data_table("Accuracy by category (95 % intervals)", rows) + told
 
 
 def _shares(summary: Summary) -> str:
@@ -259,7 +194,7 @@ def _shares(summary: Summary) -> str:
     rows = cascade_words.share_rows(summary)
     if not rows:
         return ""
-    return _table("Pairs that still need a judge", rows) + _paragraphs(
+    return data_table("Pairs that still need a judge", rows) + paragraphs(
         cascade_words.cascade_sentences(summary)
     )
 
@@ -268,14 +203,14 @@ def _agreement(summary: Summary) -> str:
     if not summary["agreement"]:
         return ""
     if overview.are_many(summary):
-        each_two = _table(overview.heading_of_two(summary), overview.rows_of_two(summary))
+        each_two = data_table(overview.heading_of_two(summary), overview.rows_of_two(summary))
     else:
         sentences = (
             agreements.same_verdict(entry, *agreements.couple_of(summary, entry))
             for entry in summary["agreement"]
         )
-        each_two = _paragraphs(list(sentences))
-    who_was_right = _table("Who was right, in pairs", agreements.agreement_rows(summary))
+        each_two = paragraphs(list(sentences))
+    who_was_right = data_table("Who was right, in pairs", agreements.agreement_rows(summary))
     return each_two + who_was_right + _differences(summary)
 
 
@@ -290,7 +225,7 @@ def _differences(summary: Summary) -> str:
     rows = [head, *((label, *(column[label] for column in columns)) for label in columns[0])]
     if overview.are_many(summary):
         rows = list(zip(*rows, strict=True))
-    return _table("Differences on the same pairs (95 % intervals)", rows)
+    return data_table("Differences on the same pairs (95 % intervals)", rows)
 
 
 def _difference_cells(found: dict[str, Any], tests: int) -> dict[str, str]:
@@ -315,65 +250,6 @@ def _difference(found: dict[str, Any], name: str) -> str:
     return f"{found[name]:+.3f}" + (f" ({words.from_to(ends)})" if ends else "")
 
 
-def _pairs(summary: Summary, table: PairTable) -> str:
-    if not table.found:
-        return "<p>No pair failed, none is known to be wrong, and no two detectors disagree.</p>"
-    names = list(words.titles(summary).values())
-    caption = "Pairs on which detectors disagree, are wrong or failed"
-    return f"""<p>{escape(_what_is_listed(table))}</p>
-<noscript><p>The table needs JavaScript; results.csv holds the same pairs.</p></noscript>
-<div id="pair-table" hidden>
-{_controls(names)}
-<p role="status" class="count"></p>
-<div class="scroll" tabindex="0" role="region" aria-label="Table of pairs"><table class="pairs">
-<caption class="spoken">{caption}</caption>
-<thead><tr>{_pair_columns(names)}</tr></thead><tbody></tbody></table></div>
-<div class="paging"><button type="button" class="previous">Previous</button>
-<button type="button" class="next">Next</button></div>
-</div>"""
-
-
-def _what_is_listed(table: PairTable) -> str:
-    parts = [
-        "Pairs on which detectors disagree, contradict the label (✗) or gave no verdict (–): "
-        f"{table.found:,}. Numbers are scores, P(contradiction); words that only one text has are marked."
-    ]
-    if len(table.rows) < table.found:
-        parts.append(f"Only the first {len(table.rows):,} are on this page; all are in results.csv.")
-    if table.is_clipped:
-        parts.append(f"Texts are cut after {MAX_OF_A_TEXT:,} characters; the whole text is in results.csv.")
-    return " ".join(parts)
-
-
-def _controls(names: Sequence[str]) -> str:
-    choices = {
-        "kind": KINDS,
-        "detector": tuple((str(place), name) for place, name in enumerate(names)),
-        "category": (),  # the script knows them
-    }
-    search = '<label>Search<input type="search" id="pairs-search" autocomplete="off"></label>'
-    return (
-        f'<div class="controls">{search}'
-        f"{''.join(_choice(name, values) for name, values in choices.items())}</div>"
-    )
-
-
-def _choice(name: str, choices: Sequence[tuple[str, str]]) -> str:
-    options = "".join(f'<option value="{value}">{escape(text)}</option>' for value, text in choices)
-    any_of_them = '<option value="">any</option>'
-    return f'<label>{name.capitalize()}<select id="pairs-{name}">{any_of_them}{options}</select></label>'
-
-
-def _pair_columns(names: Sequence[str]) -> str:
-    columns = [("id", "pair"), ("texts", "texts"), ("label", "label")]
-    columns += [(str(place), name) for place, name in enumerate(names)]
-    columns += [("kind", "kind"), ("category", "category")]
-    return "".join(
-        f'<th scope="col" data-column="{column}"><button type="button">{escape(name)}</button></th>'
-        for column, name in columns
-    )
-
-
 def _settings(summary: Summary) -> str:
     dataset, names = summary["dataset"], words.titles(summary)
     rows = [("kimera", summary["version"]), ("created", summary["created"])]
@@ -381,13 +257,13 @@ def _settings(summary: Summary) -> str:
         ("dataset", str(dataset["name"])),
         ("dataset, SHA-256", str(dataset.get("sha256", words.MISSING))),
     ]
-    parts = [_table("This run", [("", "value"), *rows])]
+    parts = [data_table("This run", [("", "value"), *rows])]
     for name, detector in summary["detectors"].items():
         settings = [
             (key.replace("_", " "), names.get(value, value)) for key, value in _flat(detector["settings"])
         ]
         if settings:
-            parts.append(_table(f"Settings of {names[name]}", [("", "value"), *settings]))
+            parts.append(data_table(f"Settings of {names[name]}", [("", "value"), *settings]))
     return f'<div class="settings">{"".join(parts)}</div>'
 
 
