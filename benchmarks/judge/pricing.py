@@ -126,17 +126,24 @@ def typical_completion_tokens(reasoning_first: bool) -> int:
 
 
 def estimate(
-    prompts: Iterable[str], price: Price | None, completion_tokens: int = TYPICAL_COMPLETION_TOKENS
+    prompts: Iterable[str],
+    price: Price | None,
+    completion_tokens: int = TYPICAL_COMPLETION_TOKENS,
+    verdicts: int = 0,
 ) -> Estimate:
     """Estimates one request for each prompt, all its messages as one text; retries and repairs come on top.
 
+    completion_tokens: of one verdict. verdicts: how many there are in all, where a prompt asks for several.
     A token is taken for four bytes of UTF-8: four characters of English, somewhat more than one of Chinese.
     """
     requests = total_bytes = 0
     for prompt in prompts:
         requests += 1
         total_bytes += len(prompt.encode("utf-8", "surrogatepass"))
-    prompt_tokens, all_completions = math.ceil(total_bytes / BYTES_PER_TOKEN), requests * completion_tokens
+    prompt_tokens, all_completions = (
+        math.ceil(total_bytes / BYTES_PER_TOKEN),
+        (verdicts or requests) * completion_tokens,
+    )
     dollars = price.cost(Usage(prompt_tokens, all_completions)) if price else None
     return Estimate(requests, prompt_tokens, all_completions, dollars)
 

@@ -24,6 +24,16 @@ class Usage:
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(None if a is None or b is None else a - b for a, b in pairs))
 
+    def shares(self, count: int) -> list[Usage]:
+        """In so many parts, as equal as whole tokens are; they add up to this. The first have more.
+
+        What is a part of another number here is so in each share.
+        """
+        return [
+            Usage(*(None if whole is None else (whole + place) // count for whole in self.as_tuple()))
+            for place in reversed(range(count))
+        ]
+
     def filled(self, other: Usage) -> Usage:
         """With the numbers of `other` where these are unknown."""
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-from benchmarks.judge import without_reply_format
+from benchmarks.judge import questions_in, without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
@@ -34,6 +34,9 @@ FAULTS = (
 # In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
 REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
 GONE = ("", "unknown", "retired", "deployment", "address", "openai", "vllm", "ollama", "llama.cpp", "azure")
+# What may be wrong with a reply about several pairs, drawn anew for each: a number that is not there, one that
+# is there twice, one that no pair has; and, which is no fault, sentences around the JSON.
+GROUP_FAULTS = ("number_missing", "number_twice", "number_wrong", "text_around")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
 # Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
@@ -136,6 +139,18 @@ class SimulatorConfig:
     format_failed: float = _option(
         "--format-failed", 0.0, "share of requests answered 400, since the reply failed to keep to its format"
     )
+    number_missing: float = _option(
+        "--number-missing", 0.0, "share of replies to several pairs that leave one of them out"
+    )
+    number_twice: float = _option(
+        "--number-twice", 0.0, "share of replies to several pairs that give two of them one number"
+    )
+    number_wrong: float = _option(
+        "--number-wrong", 0.0, "share of replies to several pairs that give one a number that no pair has"
+    )
+    text_around: float = _option(
+        "--text-around", 0.0, "share of replies to several pairs with sentences around the JSON"
+    )
     retry_after_s: float = _option(
         "--retry-after-s", 1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
     )
@@ -207,14 +222,18 @@ class SimulatorConfig:
     )
 
     def __post_init__(self) -> None:
-        shares = (*_SHARES, *WITHHELD, *FAULTS)
+        shares = (*_SHARES, *WITHHELD, *FAULTS, *GROUP_FAULTS)
         for name in shares:
             if not 0.0 <= getattr(self, name) <= 1.0:  # also refuses NaN
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; expected a share from 0 to 1")
         for name in _QUANTITIES:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; give a number from 0 up")
-        for noun, names in (("faults", FAULTS), ("pairs withheld", WITHHELD)):
+        for noun, names in (
+            ("faults", FAULTS),
+            ("pairs withheld", WITHHELD),
+            ("replies to several pairs", GROUP_FAULTS),
+        ):
             total = math.fsum(getattr(self, name) for name in names)
             if total > 1.0 + 1e-9:
                 raise UserError(
@@ -290,6 +309,16 @@ def answer_key(message: str) -> bytes:
     """
     asked = without_reply_format(message).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(asked, digest_size=KEY_BYTES).digest()
+
+
+def answer_keys(message: str) -> tuple[bytes, ...]:
+    """Of each pair that a user message asks about."""
+    return tuple(map(answer_key, questions_in(message)))
+
+
+def key_of_all(keys: tuple[bytes, ...]) -> bytes:
+    """One key for pairs that are asked about together; of one alone its own."""
+    return keys[0] if len(keys) == 1 else hashlib.blake2b(b"".join(keys), digest_size=KEY_BYTES).digest()
 
 
 def answers_for(
@@ -385,6 +414,12 @@ def draw_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str |
     """
     draw, form = _uniforms("fault", config.seed, key, attempt)
     return _pick(draw, config, FAULTS), form
+
+
+def draw_group_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str | None, float]:
+    """What is wrong with the reply to several pairs, one of `GROUP_FAULTS` or None; a number settles where."""
+    draw, place = _uniforms("group", config.seed, key, attempt)
+    return _pick(draw, config, GROUP_FAULTS), place
 
 
 def draw_latency_ms(config: SimulatorConfig, key: bytes, attempt: int) -> float:

@@ -122,7 +122,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     elif payload.get("tool_choice", {}).get("type") == "tool":
         reply_format, schema = "tool", payload["tools"][0]["input_schema"]
     texts = [("system", _text(payload.get("system", ""))), *messages]
-    call = Call(b"", payload["model"], 0, False, payload["max_tokens"], None, reply_format=reply_format)
+    call = Call((), payload["model"], 0, False, payload["max_tokens"], None, reply_format=reply_format)
     return texts, with_fields(call, schema, texts)
 
 

@@ -76,7 +76,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     (question,) = payload["questions"]
     asked = payload["input"]
     texts = [("user", asked)] if isinstance(asked, str) else [(m["role"], m["content"]) for m in asked]
-    call = Call(b"", payload["model"], 0, False, None, None, reply_format=question.get("name", ""))
+    call = Call((), payload["model"], 0, False, None, None, reply_format=question.get("name", ""))
     texts.append(("question", json.dumps(question)))
     return texts, replace(call, asks_relation=question["type"] == "choice")
 
