@@ -109,8 +109,8 @@ class Asking:
 
     def _read(self, completion: Completion, latency_ms: float) -> JudgeError | None:
         """Takes the verdict of a completion as the result, or says why there is none."""
-        if error := withheld(completion):
-            return error
+        if refusal := withheld(completion):
+            return refusal
         try:
             reply = _decided(completion.decision) or parse_reply(
                 completion.text, self._classes, reasoning_first=self._reasoning_first

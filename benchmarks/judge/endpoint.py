@@ -75,7 +75,8 @@ class Endpoint:
     ) -> None:
         """sampled: whether replies to one question should differ, so that no temperature of 0 is asked for.
 
-        pairs_per_request: how many requests are about at most. parameters: of each request, over what the protocol writes, nested as in its body.
+        parameters: of each request, over what the protocol writes, nested as in its body. pairs_per_request:
+        how many it may be about.
         """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)

@@ -133,7 +133,7 @@ KINDS = (
         "attempt",
         "asked again at once",
         "a reply to several pairs (`--pairs-per-request`) without a usable verdict on this one, which is then "
-        "asked about alone",
+        "asked alone",
     ),
     FailureKind("unparseable", "pair", "asked again, twice at most", "a reply that states no verdict"),
     FailureKind(

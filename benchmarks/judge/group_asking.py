@@ -1,4 +1,4 @@
-"""The attempts at several pairs together, in one request: what each has of them, and which are asked alone."""
+"""The attempts at several pairs in one request: what each pair has of them, and which are asked alone."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def require_alone(pairs: int, *, batch: bool, logprobs: bool) -> None:
         (
             "--batch",
             batch,
-            "replies of a batch are found again by their requests, and a run that goes on would ask about the "
-            "rest of these pairs in others",
+            "replies of a batch are found again by their requests, and a run that goes on would ask about "
+            "the rest of these pairs in others",
         ),
         ("--logprobs", logprobs, "the token of one verdict would depend on the verdicts before it"),
     ):
@@ -60,8 +60,8 @@ class GroupPrompt:
         single = prompt.for_decisions()
         if "json" in f"{single.system}{single.user}".lower():
             raise UserError(
-                f"prompt {prompt.name}: --pairs-per-request needs a prompt that says nothing of JSON, since the "
-                "reply to several pairs looks otherwise; leave that out, and the reply's format is added"
+                f"prompt {prompt.name}: --pairs-per-request needs a prompt that says nothing of JSON, since "
+                "the reply to several pairs looks otherwise; leave that out, and the reply's format is added"
             )
         words = _reply_format(prompt.classes, prompt.reasoning_first)
         return cls(f"{single.system}\n\n{words}" if single.system else words, single)

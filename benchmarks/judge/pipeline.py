@@ -85,8 +85,8 @@ def grouped(asks: Iterable[Ask], size: int) -> Iterator[list[Ask]]:
 class JudgeClient(Protocol):
     """Who asks about one pair, in a slot that the worker holds; `AsyncOpenAIClient` does.
 
-    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped; so does
-    `judge_together`, which asks about several pairs and hands each outcome over as it comes.
+    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped; so
+    does `judge_together`, which asks about several pairs and hands each outcome over as it comes.
     """
 
     slots: Slots

@@ -113,7 +113,9 @@ def is_json_reply(text: str) -> bool:
 
 def is_meant(around: str) -> bool:
     """Whether what is said around JSON neither takes it back nor calls it an example or a condition."""
-    return not (_RETRACTED.search(around) or _EXAMPLE.search(around) or _SUPPOSED_BEFORE.search(around[-100:]))
+    return not (
+        _RETRACTED.search(around) or _EXAMPLE.search(around) or _SUPPOSED_BEFORE.search(around[-100:])
+    )
 
 
 MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaway reply is not worth reading

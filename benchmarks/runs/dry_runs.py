@@ -39,10 +39,10 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         price = price_for(settings, model, base_url)
         askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
         askings *= settings.votes or 1
-        pairs = ((pair.text1, pair.text2) for pair in dataset)
+        asked = ((pair.text1, pair.text2) for pair in dataset)
         texts = (
             "".join(message["content"] for message in messages)
-            for messages in messages_about(prompt, pairs, settings.pairs_per_request)
+            for messages in messages_about(prompt, asked, settings.pairs_per_request)
             for _ in range(askings)
         )
         expected = estimate(
@@ -91,8 +91,8 @@ def _enough(
         pairs_per_request=settings.pairs_per_request,
     )
     wording = prompt if form.writes_text else prompt.for_decisions()
-    pairs = ((pair.text1, pair.text2) for pair in dataset)
-    asked = messages_about(wording, pairs, settings.pairs_per_request)
+    texts = ((pair.text1, pair.text2) for pair in dataset)
+    asked = messages_about(wording, texts, settings.pairs_per_request)
     form = form.about(settings.pairs_per_request)
     longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))

@@ -19,6 +19,7 @@ from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError
 from benchmarks.simulator.shapes import gone_error, too_many_tokens
 from benchmarks.simulator.simulation import (
+    BESIDE_OTHERS,
     GoldAnswer,
     SimulatorConfig,
     draw_fault,
@@ -215,7 +216,11 @@ class Simulator:
             content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
             return Said("abstained", content)
         contradiction, confidence = draw_verdict(
-            self._config, pair, gold, repeat=self._answered[key], swapped=pair != key
+            self._config,
+            pair,
+            gold,
+            repeat=self._answered[key] + BESIDE_OTHERS * (len(call.keys) > 1),
+            swapped=pair != key,
         )
         hostile, form = draw_style(self._config, pair)
         reasoning = replies.HOSTILE_REASONING if hostile else replies.REASONING

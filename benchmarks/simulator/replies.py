@@ -126,7 +126,10 @@ def verdict_json(
 
 
 def group_json(entries: Sequence[str], fault: str | None, place: int) -> str:
-    """The reply about several pairs, each as `verdict_json` states it. fault: of `GROUP_FAULTS`, at a place."""
+    """The reply about several pairs, each as `verdict_json` states it.
+
+    fault: one of `GROUP_FAULTS`, at this place.
+    """
     numbered = [(number, json.loads(entry)) for number, entry in enumerate(entries, start=1)]
     match fault:
         case "number_missing":

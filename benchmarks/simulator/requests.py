@@ -91,10 +91,8 @@ def read_call(
     )
 
 
-def pairs_among(
-    texts: Sequence[tuple[str, str]], known: Container[bytes]
-) -> tuple[tuple[bytes, ...], bool]:
-    """(the keys of the pairs of the last user message that is known, or of the first; whether another follows).
+def pairs_among(texts: Sequence[tuple[str, str]], known: Container[bytes]) -> tuple[tuple[bytes, ...], bool]:
+    """(the keys of the pairs of the last user message that is known, or of the first; whether one follows).
 
     Raises IndexError where no message is the user's.
     """

@@ -34,8 +34,8 @@ FAULTS = (
 # In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
 REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
 GONE = ("", "unknown", "retired", "deployment", "address", "openai", "vllm", "ollama", "llama.cpp", "azure")
-# What may be wrong with a reply about several pairs, drawn anew for each: a number that is not there, one that
-# is there twice, one that no pair has; and, which is no fault, sentences around the JSON.
+# What may be wrong with a reply about several pairs, drawn anew for each: a number that is not there, one
+# that is there twice, one that no pair has; and, which is no fault, sentences around the JSON.
 GROUP_FAULTS = ("number_missing", "number_twice", "number_wrong", "text_around")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
@@ -54,6 +54,7 @@ REFUSABLE = (
     "verbosity",
 )
 KEY_BYTES = 16
+BESIDE_OTHERS = 1_000_000  # more repeats than there are: a pair beside others is one that was asked otherwise
 
 T = TypeVar("T")
 
@@ -102,7 +103,9 @@ class SimulatorConfig:
         "neutral or the reverse, where three classes are asked for",
     )
     flip_rate: float = _option(
-        "--flip-rate", 0.0, "share of verdicts that change when asked again or with the texts swapped"
+        "--flip-rate",
+        0.0,
+        "share of verdicts that change when asked again, with the texts swapped, or beside other pairs",
     )
     content_filter: float = _option(
         "--content-filter", 0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal"
@@ -417,7 +420,7 @@ def draw_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str |
 
 
 def draw_group_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str | None, float]:
-    """What is wrong with the reply to several pairs, one of `GROUP_FAULTS` or None; a number settles where."""
+    """What is wrong with a reply to several pairs, one of `GROUP_FAULTS` or None; a number settles where."""
     draw, place = _uniforms("group", config.seed, key, attempt)
     return _pick(draw, config, GROUP_FAULTS), place
 

@@ -30,7 +30,7 @@ def forms_of(protocol: ChatProtocol) -> Iterator[RequestForm]:
     """Each way in which a pair may be asked about, with a system message of its own."""
     form: RequestForm | None = protocol.first_form(logprobs=True)
     while form:
-        yield from (replace(form, classes=classes) for classes in (2, 3))
+        yield from (replace(form, classes=classes, pairs=pairs) for classes in (2, 3) for pairs in (1, 2))
         form = form.next_format()
 
 
