@@ -148,9 +148,7 @@ def _all_in(value: Any) -> list[Entry]:
     return here + [entry for each in inner for entry in _all_in(each)]
 
 
-@given(
-    verdicts=st.lists(st.booleans(), min_size=2, max_size=8), order=st.randoms(use_true_random=False)
-)
+@given(verdicts=st.lists(st.booleans(), min_size=2, max_size=8), order=st.randoms(use_true_random=False))
 def test_every_whole_reply_is_read_whole(verdicts: list[bool], order: Any) -> None:
     entries = [entry(number, verdict) for number, verdict in enumerate(verdicts, 1)]
     order.shuffle(entries)

@@ -278,9 +278,9 @@ def test_googles_sdk_would_send_our_requests(genai: Any, monkeypatch: pytest.Mon
     sent: list[dict[str, Any]] = []
     read = GEMINI.read
 
-    def noting(body: bytes, model: str, config: Any) -> Any:
+    def noting(body: bytes, *rest: Any) -> Any:
         sent.append(json.loads(body))
-        return read(body, model, config)
+        return read(body, *rest)
 
     monkeypatch.setattr(GEMINI, "read", noting)
     with SimulatorThread(ROOM) as judge:
