@@ -132,8 +132,8 @@ KINDS = (
         "missing",
         "attempt",
         "asked again at once",
-        "a reply to several pairs (`--pairs-per-request`) without a usable verdict on this one, which is then "
-        "asked alone",
+        "a reply to several pairs (`--pairs-per-request`) without a usable verdict on this one, which is "
+        "then asked about alone",
     ),
     FailureKind("unparseable", "pair", "asked again, twice at most", "a reply that states no verdict"),
     FailureKind(

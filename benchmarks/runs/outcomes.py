@@ -54,7 +54,7 @@ class Outcomes:
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
     usage, tokens_of_pair: what the replies count of their tokens, over all attempts; of a pair as uint64
-        (n, 3), of the prompt, the completion, and cached ones.
+        (n, 5), of the kinds and in the order of `benchmarks.judge.TOKENS`.
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
     batched: names of the replies that came in batches.
@@ -72,7 +72,7 @@ class Outcomes:
         self.latency_ms = np.full(size, np.nan)
         self.wait_ms = np.full(size, np.nan)
         self.done_s = np.full(size, np.nan, np.float32)
-        self.tokens_of_pair = np.zeros((size, 3), np.uint64)
+        self.tokens_of_pair = np.zeros((size, len(TOKENS)), np.uint64)
         self.stated = np.full(size, np.nan)
         self.score_sources = np.zeros(size, np.uint8)
         self.variants = np.full((size, info.variants), UNASKED, np.int8)
@@ -197,8 +197,7 @@ class Outcomes:
                 self._note_request(attempt, usage)
         if any(counted):
             self.usage += Usage(*counted)
-            of_pair = self.tokens_of_pair[index]
-            of_pair += np.array(counted[: of_pair.size], dtype=np.uint64)
+            self.tokens_of_pair[index] += np.array(counted, dtype=np.uint64)
         self.from_cache += bool(record.get("from_cache"))
         self.batched.update(record.get("batched", ()))
         self.stated_dollars[index] = record.get("dollars", np.nan)

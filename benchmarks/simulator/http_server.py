@@ -234,10 +234,14 @@ class Simulator:
 
     def _complete(self, call: Call, said: Said, dialect: Dialect) -> Reply:
         """Puts it into a completion, with the tokens that it costs."""
-        cached = int(call.prompt_tokens * self._config.cached_share)
-        said, usage = replies.bounded(
-            said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
+        config = self._config
+        asked = Usage(
+            call.prompt_tokens,
+            cached=int(call.prompt_tokens * config.cached_share),
+            reasoning=config.reasoning_tokens,
+            written=int(call.prompt_tokens * config.written_share),
         )
+        said, usage = replies.bounded(said, asked, call.token_limit)
         self._limits.settle(usage.completion or 0)
         self._usage[dialect.name] = self._usage.get(dialect.name, Usage()) + usage
         if said.outcome == "answered":

@@ -178,22 +178,22 @@ def tokens_in(text: str | None) -> int:
     return math.ceil(len(text or "") / 4)
 
 
-def bounded(
-    said: Said, prompt_tokens: int, cached: int, thought: int, limit: int | None
-) -> tuple[Said, Usage]:
-    """What fits into the client's limit on completion tokens, and the usage.
+def bounded(said: Said, usage: Usage, limit: int | None) -> tuple[Said, Usage]:
+    """What fits into the client's limit on completion tokens, and the usage with what it comes to.
 
+    usage: of the prompt, and of the thinking.
     Thinking comes first: where the limit leaves no room after it, the content is empty.
     """
+    thought = usage.reasoning or 0
     needed = thought + tokens_in(said.content or said.refusal)
     if limit is None or needed <= limit:
-        return said, Usage(prompt_tokens, needed, cached, thought)
+        return said, replace(usage, completion=needed)
     limit = max(0, limit)
     room = max(0, limit - thought)
     cut = replace(
         said, outcome="over_length", content=(said.content or "")[: 4 * room], finish_reason="length"
     )
-    return cut, Usage(prompt_tokens, limit, cached, min(thought, limit))
+    return cut, replace(usage, completion=limit, reasoning=min(thought, limit))
 
 
 def completion_body(
@@ -224,7 +224,7 @@ def completion_body(
             "prompt_tokens": usage.prompt,
             "completion_tokens": (usage.completion or 0) - (usage.reasoning or 0) * reasoning_beside,
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
-            "prompt_tokens_details": {"cached_tokens": usage.cached},
+            "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         },
         "system_fingerprint": SIMULATED_FINGERPRINT,

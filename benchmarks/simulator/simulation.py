@@ -204,6 +204,11 @@ class SimulatorConfig:
     cached_share: float = _option(
         "--cached-share", 0.0, "share of the prompt's tokens that come from the cache"
     )
+    written_share: float = _option(
+        "--written-share",
+        0.0,
+        "share of the prompt's tokens that are put into the cache, of APIs that count these",
+    )
     quota_exhausted: bool = _option(
         "--quota-exhausted", False, "refuse everything with 429 insufficient_quota"
     )
@@ -242,6 +247,8 @@ class SimulatorConfig:
                 raise UserError(
                     f"simulator: the shares of {noun} add up to {total:g}; they may reach 1 together"
                 )
+        if self.cached_share + self.written_share > 1.0:
+            raise UserError("simulator: cached_share and written_share are more than the prompt together")
         if self.spread_ms and not self.latency_ms:
             raise UserError("simulator: spread_ms needs a latency_ms above 0")
         for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
@@ -261,7 +268,15 @@ def _is_day(text: str) -> bool:
         return False
 
 
-_SHARES = ("error_rate", "flip_rate", "hostile_text", "cached_share", "batch_expired", "batch_dropped")
+_SHARES = (
+    "error_rate",
+    "flip_rate",
+    "hostile_text",
+    "cached_share",
+    "written_share",
+    "batch_expired",
+    "batch_dropped",
+)
 _QUANTITIES = (
     "latency_ms",
     "spread_ms",

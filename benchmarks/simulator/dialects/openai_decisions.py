@@ -51,7 +51,7 @@ class OpenAIDecisions:
         answers = [answer] if decision or said.finish_reason == "refusal" else []
         counts = {
             "input_tokens": usage.prompt,
-            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "output_tokens": usage.completion,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),

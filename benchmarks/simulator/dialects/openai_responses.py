@@ -67,7 +67,7 @@ class OpenAIResponses:
             reply |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
         reply["usage"] = {
             "input_tokens": usage.prompt,
-            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "output_tokens": usage.completion,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
