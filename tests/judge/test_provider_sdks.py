@@ -21,7 +21,7 @@ from benchmarks.simulator.dialects.gemini import GEMINI
 NEEDS = "needs the provider's own SDK: make sdks"
 MESSAGES = [{"role": "system", "content": "You judge."}, {"role": "user", "content": QUESTIONS[0]}]
 REPAIRED = MESSAGES + repair_request("Perhaps.")
-ROOM = replace(QUICK, cached_share=0.5, reasoning_tokens=3)
+ROOM = replace(QUICK, cached_share=0.5, written_share=0.25, reasoning_tokens=3)
 MODEL = "a-model"
 KEY = "k-0123456789abcdef"
 
@@ -100,6 +100,7 @@ def test_anthropics_sdk_reads_what_the_simulator_says(anthropic: Any) -> None:
                     told.output_tokens,
                     told.cache_read_input_tokens,
                     told.output_tokens_details.thinking_tokens,
+                    told.cache_creation_input_tokens,
                 )
             assert [model.id for model in client.models.list()] == ["simulated-judge"]
 
@@ -162,6 +163,7 @@ def test_openais_sdk_reads_the_simulators_responses(openai: Any) -> None:
                 response.usage.output_tokens,
                 response.usage.input_tokens_details.cached_tokens,
                 response.usage.output_tokens_details.reasoning_tokens,
+                response.usage.input_tokens_details.cache_write_tokens,
             )
             (part,) = response.output[-1].content
             assert ours.logprobs == tuple((token.token, token.logprob) for token in part.logprobs)
@@ -316,6 +318,7 @@ def test_googles_sdk_reads_what_the_simulator_says(genai: Any) -> None:
                 told.candidates_token_count + told.thoughts_token_count,
                 told.cached_content_token_count,
                 told.thoughts_token_count,
+                0,
             )
         assert [model.name for model in client.models.list()] == ["models/simulated-judge"]
 

@@ -152,7 +152,7 @@ def test_a_journal_of_version_0_5_reads_zeros_of_a_reply_as_unknown() -> None:
     assert (found["dollars"], found["n"]) == (None, 2)
     assert found["tokens"] == {}
     counted = outcomes(record(0, 300, 50, 100, 0), record(1, 0, 0, 0, 0, status=429))
-    assert counted["tokens"] == {"prompt": 300, "completion": 50, "cached": 100, "reasoning": 0}
+    assert counted["tokens"] == {"prompt": 300, "completion": 50, "cached": 100, "reasoning": 0, "written": 0}
     assert counted["dollars"] == pytest.approx((200 * 2.5 + 100 * 1.25 + 50 * 10) / 1e6)
 
 
