@@ -134,7 +134,7 @@ def test_a_price_is_given_as_two_or_three_numbers(text, price):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2.5", "2.5,", "1,2,3,4", "-1,10", "nan,10", "2.5,inf", "$2,$10", "a,b"]
+    "text", ["", "2.5", "2.5,", "5,1,2,3,4", "-1,10", "nan,10", "2.5,inf", "$2,$10", "a,b"]
 )
 def test_anything_else_is_the_users_mistake(text):
     with pytest.raises(UserError, match="IN,OUT, IN,CACHED,OUT or IN,CACHED,WRITTEN,OUT"):
