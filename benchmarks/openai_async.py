@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ from benchmarks.judge import (
     FIRST_BATCH_SIZE,
     INTERRUPTED,
     MAX_IN_FLIGHT,
+    NOT_ASKED_AGAIN,
     UNKNOWN,
     AdaptiveLimit,
     Ask,
@@ -31,6 +32,8 @@ from benchmarks.judge import (
     Completion,
     CostLimit,
     Endpoint,
+    GroupAsking,
+    GroupPrompt,
     InterruptedAskingError,
     JudgeError,
     Outcome,
@@ -53,7 +56,9 @@ from benchmarks.judge import (
     judge_all,
     kind_of,
     load_prompt,
+    messages_about,
     open_transport,
+    require_alone,
     require_text,
     resolved_base_url,
     resolved_key,
@@ -81,6 +86,8 @@ class AsyncOpenAIClient:
     protocol: how the endpoint's API speaks. params: sent with each request, as {"reasoning_effort": "low"}.
     sampled: without our temperature of 0, so that the same question may be answered otherwise another time.
     batch: asks through the provider's batch API, answered later and cheaper; max_concurrent does not count.
+    pairs_per_request: how many pairs one request asks about at most; those without a verdict are then asked
+        about alone.
 
     Use it as an async context manager:
 
@@ -109,6 +116,7 @@ class AsyncOpenAIClient:
         params: Mapping[str, Any] | None = None,
         sampled: bool = False,
         batch: BatchOptions | None = None,
+        pairs_per_request: int = 1,
     ) -> None:
         if batch:
             max_concurrent, policy = batch.size, policy or RetryPolicy.of_batches(max_retries)
@@ -124,7 +132,11 @@ class AsyncOpenAIClient:
             reasoning_first=self.prompt.reasoning_first,
             examples=self.prompt.examples is not None,
             votes=sampled,
+            several_pairs=pairs_per_request > 1,
         )
+        require_alone(pairs_per_request, batch=batch is not None, logprobs=logprobs)
+        self.pairs_per_request = pairs_per_request
+        self._grouped = GroupPrompt.of(self.prompt) if pairs_per_request > 1 else None
         self.endpoint = Endpoint(
             resolved_base_url(base_url, protocol),
             resolved_key(api_key, protocol),
@@ -139,6 +151,7 @@ class AsyncOpenAIClient:
             reasoning_first=self.prompt.reasoning_first,
             sampled=sampled,
             parameters=params,
+            pairs_per_request=pairs_per_request,
         )
         writes_text = self.endpoint.form.writes_text
         self._wording = self.prompt if writes_text else self.prompt.for_decisions()
@@ -194,6 +207,7 @@ class AsyncOpenAIClient:
             **self.endpoint.address(),
             **self.prompt.settings(),
             **self.endpoint.settings(),
+            **({"pairs_per_request": self.pairs_per_request} if self.pairs_per_request > 1 else {}),
             "max_retries": self.policy.max_retries,
         }
 
@@ -226,6 +240,10 @@ class AsyncOpenAIClient:
     def messages(self, text1: str, text2: str) -> list[dict[str, str]]:
         """What is asked about a pair; where nothing is written in reply, without words on its form."""
         return self._wording.messages(text1, text2)
+
+    def messages_about(self, pairs: Iterable[tuple[str, str]]) -> Iterator[list[dict[str, str]]]:
+        """What each request asks, where none is asked again."""
+        return messages_about(self._wording, pairs, self.pairs_per_request)
 
     async def judge(self, text1: str, text2: str) -> Outcome:
         """Asks about one pair once a slot is free; a failure is an outcome too."""
@@ -260,6 +278,65 @@ class AsyncOpenAIClient:
         finally:
             self.endpoint.adaptation.leave(terms)
 
+    async def judge_together(
+        self, pairs: Sequence[tuple[str, str]], sample: int, record: Callable[[int, Outcome], None]
+    ) -> None:
+        """Asks about several pairs in one request, then about each that this left open alone.
+
+        For a caller that holds a slot, which is given back. record: is given each outcome the moment it
+        exists, with the pair's place. Raises InterruptedAskingError as `judge_in_slot` does.
+        """
+        if self._grouped is None:
+            raise RuntimeError("the client was made for one pair a request")
+        begun = time.perf_counter()
+        asking = GroupAsking(
+            len(pairs),
+            self._grouped.messages(pairs),
+            self.policy,
+            self._rng,
+            classes=self.prompt.classes,
+            reasoning_first=self.prompt.reasoning_first,
+        )
+        terms = PairTerms(pairs=len(pairs))
+        try:
+            await self._ask(asking, sample, terms)
+        except InterruptedAskingError:
+            if not asking.attempts:
+                raise
+            asking.give_up()
+        except JudgeError as ours:
+            asking.fail(ours.kind, ours.message)
+        finally:
+            self.endpoint.adaptation.leave(terms)
+        open_pairs: dict[int, tuple[Attempt, ...]] = {}
+        for place, outcome in enumerate(asking.outcomes()):
+            if isinstance(outcome, Outcome):
+                record(place, outcome)
+            else:
+                open_pairs[place] = outcome
+
+        async def ask_alone(place: int, earlier: tuple[Attempt, ...]) -> None:
+            if outcome := await self._judge_alone(pairs[place], sample, earlier, begun):
+                record(place, outcome)
+
+        await asyncio.gather(*(ask_alone(place, earlier) for place, earlier in open_pairs.items()))
+
+    async def _judge_alone(
+        self, pair: tuple[str, str], sample: int, earlier: tuple[Attempt, ...], begun: float
+    ) -> Outcome | None:
+        """The outcome of a pair after attempts at it together with others; None where it was never asked."""
+        waited_ms = 0.0
+        try:
+            await self._take_slot()
+            waited_ms = (time.perf_counter() - begun) * 1000
+            outcome = await self.judge_in_slot(*pair, sample)
+        except InterruptedAskingError:
+            if not earlier:
+                return None
+            outcome = Outcome(NOT_ASKED_AGAIN, ())
+        result = replace(outcome.result, wait_ms=round(outcome.result.wait_ms + waited_ms, 3))
+        return replace(outcome, result=result, attempts=(*earlier, *outcome.attempts))
+
     async def _ask(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
         """Asks until there is an outcome. Raises JudgeError for an error of ours, the slot given back."""
         question = asking.messages
@@ -271,7 +348,7 @@ class AsyncOpenAIClient:
                 if wait_s is None:
                     outcome = asking.outcome
                     if isinstance(answer, Completion) and outcome.is_answer:
-                        self.endpoint.keep(question, sample, answer)
+                        self.endpoint.keep(question, sample, answer, terms.pairs)
                     return outcome
             except Exception as error:
                 raise internal_error(error, self.endpoint.redact) from error
@@ -281,7 +358,7 @@ class AsyncOpenAIClient:
         self, asking: Asking, sample: int, terms: PairTerms
     ) -> tuple[Completion | JudgeError, float]:
         """The next answer, from an earlier run's replies or by an attempt; gives the slot back either way."""
-        kept = self._before_sending(self.endpoint.recall, asking.messages, sample)
+        kept = self._before_sending(self.endpoint.recall, asking.messages, sample, terms.pairs)
         if kept is not None:
             self.slots.release()
             await asyncio.sleep(0)  # nothing else here waits, and Ctrl-C has to be heard
@@ -427,7 +504,8 @@ def _stats(
 ) -> dict[str, Any]:
     latencies = [result.latency_ms for result in results if isinstance(result, Verdict)]
     kinds = [result.kind for result in results if isinstance(result, Failure)]
-    busy_s = sum(attempt.latency_ms for attempt in attempts) / 1000
+    requests = [attempt for attempt in attempts if attempt.is_counted]
+    busy_s = sum(attempt.latency_ms for attempt in requests) / 1000
     return {
         "mode": client.mode,
         "model": client.endpoint.model,
@@ -436,7 +514,7 @@ def _stats(
         "answered": len(latencies),
         "failed": len(kinds),
         "errors": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-        "attempts": len(attempts),
+        "attempts": len(requests),
         "wall_s": wall_s,
         "pairs_per_s": pairs_per_s(len(latencies), wall_s),
         "mean_in_flight": mean_in_flight(busy_s, wall_s),

@@ -16,6 +16,7 @@ from benchmarks.judge import (
     DEFAULT_PROMPT,
     REASONING_FIRST,
     REASONING_LAST,
+    pairs_per_request,
     parameter,
 )
 from kimera.console import (
@@ -324,6 +325,15 @@ class JudgeSettings:
         identity=True,
         help="ask about each pair K times, an odd number, at the model's own temperature: the majority is "
         "the verdict, and the share of votes its score",
+    )
+    pairs_per_request: int = option(
+        1,
+        "--pairs-per-request",
+        type=pairs_per_request,
+        metavar="N",
+        identity=True,
+        help="ask about N pairs in one request, which is cheaper and may change verdicts; pairs that a reply "
+        "leaves out are asked about alone (default: %(default)s)",
     )
     swap: bool = option(
         False,

@@ -331,7 +331,13 @@ def test_the_stats_add_up(serve: Serve) -> None:
     stats = run["stats"]
     assert stats["mode"] == "async"
     assert (stats["answered"], stats["failed"], stats["errors"]) == (9, 1, {"abstained": 1})
-    assert stats["tokens"] == {"prompt": 70, "completion": 30, "cached": None, "reasoning": None}
+    assert stats["tokens"] == {
+        "prompt": 70,
+        "completion": 30,
+        "cached": None,
+        "reasoning": None,
+        "written": 0,
+    }
     assert stats["latency_ms"]["p50"] <= stats["latency_ms"]["p95"] <= stats["latency_ms"]["p99"]
     json.dumps(stats)
 

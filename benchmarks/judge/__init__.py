@@ -16,6 +16,8 @@ __all__ = [
     "FIRST_BATCH_SIZE",
     "INTERRUPTED",
     "MAX_IN_FLIGHT",
+    "NOT_ASKED_AGAIN",
+    "NUMBER",
     "PROTOCOLS",
     "REASONING_FIRST",
     "REASONING_LAST",
@@ -23,6 +25,7 @@ __all__ = [
     "START",
     "TOKENS",
     "UNKNOWN",
+    "VERDICTS",
     "AdaptiveLimit",
     "Api",
     "Ask",
@@ -35,6 +38,8 @@ __all__ = [
     "Completion",
     "CostLimit",
     "Endpoint",
+    "GroupAsking",
+    "GroupPrompt",
     "InterruptedAskingError",
     "JudgeError",
     "LimitChange",
@@ -66,15 +71,19 @@ __all__ = [
     "kind_of",
     "leaves",
     "load_prompt",
+    "messages_about",
     "open_transport",
+    "pairs_per_request",
     "parameter",
     "parameters_for",
     "parse_price",
     "price_of",
     "protocol_at",
     "protocol_named",
+    "questions_in",
     "repriced_by",
     "request_mark",
+    "require_alone",
     "require_batches",
     "require_text",
     "resolved_base_url",
@@ -90,7 +99,7 @@ __all__ = [
 if TYPE_CHECKING:
     from benchmarks.judge.adaptive import MAX_IN_FLIGHT, START, AdaptiveLimit, LimitChange
     from benchmarks.judge.api import Api
-    from benchmarks.judge.asking import Asking
+    from benchmarks.judge.asking import NOT_ASKED_AGAIN, Asking
     from benchmarks.judge.attempts import SIMULATED_FINGERPRINT, Attempt, Outcome
     from benchmarks.judge.batches import batch_api_at, require_batches
     from benchmarks.judge.batches.batch_ledger import BatchLedger
@@ -118,7 +127,17 @@ if TYPE_CHECKING:
         unasked_in,
     )
     from benchmarks.judge.few_shot import examples_of
+    from benchmarks.judge.group_asking import GroupAsking
     from benchmarks.judge.internal_errors import internal_error
+    from benchmarks.judge.pair_groups import (
+        NUMBER,
+        VERDICTS,
+        GroupPrompt,
+        messages_about,
+        pairs_per_request,
+        questions_in,
+        require_alone,
+    )
     from benchmarks.judge.parameter_rules import repriced_by
     from benchmarks.judge.parameters import leaves, parameter, parameters_for, written_into
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
@@ -168,7 +187,7 @@ else:
         {
             "adaptive": ["AdaptiveLimit", "LimitChange", "MAX_IN_FLIGHT", "START"],
             "api": ["Api"],
-            "asking": ["Asking"],
+            "asking": ["Asking", "NOT_ASKED_AGAIN"],
             "attempts": ["Attempt", "Outcome", "SIMULATED_FINGERPRINT"],
             "batches": ["batch_api_at", "require_batches"],
             "batches.batch_ledger": ["BatchLedger"],
@@ -196,7 +215,17 @@ else:
                 "unasked_in",
             ],
             "few_shot": ["examples_of"],
+            "group_asking": ["GroupAsking"],
             "internal_errors": ["internal_error"],
+            "pair_groups": [
+                "GroupPrompt",
+                "NUMBER",
+                "VERDICTS",
+                "messages_about",
+                "pairs_per_request",
+                "questions_in",
+                "require_alone",
+            ],
             "parameter_rules": ["repriced_by"],
             "parameters": ["leaves", "parameter", "parameters_for", "written_into"],
             "pipeline": ["Ask", "asks_of", "judge_all"],

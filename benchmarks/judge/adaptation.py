@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from benchmarks.judge.completions import Completion
 from benchmarks.judge.failures import JudgeError, kind_of
+from benchmarks.judge.group_replies import is_group_reply
 from benchmarks.judge.refusals import Refusal
 from benchmarks.judge.reply_reading import is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
@@ -63,7 +64,7 @@ class Adaptation:
             form = form.with_room(terms.max_tokens, terms.max_allowed)
         for _ in range(terms.format_steps):
             form = form.next_format() or form
-        return form
+        return form.about(terms.pairs)
 
     def must_wait(self, terms: PairTerms) -> bool:
         """Whether another pair is about to find out how to ask: in a trial, or as the first of all."""
@@ -109,7 +110,7 @@ class Adaptation:
         self._note_success(used, terms)
         self._note_lowered(used)
         self.has_answered = True
-        is_whole = is_json_reply(completion.text)
+        is_whole = (is_json_reply if used.pairs == 1 else is_group_reply)(completion.text)
         if completion.finish_reason == "length" and not is_whole:
             self._note_cut(used, terms)
             return

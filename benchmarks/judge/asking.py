@@ -17,6 +17,7 @@ from benchmarks.judge.reply_reading import Reply, ReplyError, parse_reply
 from benchmarks.judge.retries import RetryPolicy
 from kimera.pairs import Failure, Verdict
 
+NOT_ASKED_AGAIN = Failure("interrupted", "the run was stopped before this pair was asked again")
 MAX_REPAIRS = 2
 MAX_ADAPTATIONS = 16  # an endpoint that says nothing of use is tried in a dozen ways, with one pair
 _VERDICT = re.compile(r'"contradiction"\s*:\s*"?(true|false|yes|no)\b', re.IGNORECASE)
@@ -75,7 +76,7 @@ class Asking:
 
     def give_up(self) -> Outcome:
         """The outcome of a pair that is not asked again although it might be: the run was stopped."""
-        self._result = Failure("interrupted", "the run was stopped before this pair was asked again")
+        self._result = NOT_ASKED_AGAIN
         return self.outcome
 
     def note(
@@ -108,15 +109,8 @@ class Asking:
 
     def _read(self, completion: Completion, latency_ms: float) -> JudgeError | None:
         """Takes the verdict of a completion as the result, or says why there is none."""
-        if completion.refusal:
-            return JudgeError(
-                "content_filter", f"the model refused: {completion.refusal[:200]!r}", status=200
-            )
-        if FILTERED.search(completion.finish_reason):
-            reason = completion.finish_reason[:60]
-            return JudgeError(
-                "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
-            )
+        if refusal := withheld(completion):
+            return refusal
         try:
             reply = _decided(completion.decision) or parse_reply(
                 completion.text, self._classes, reasoning_first=self._reasoning_first
@@ -125,9 +119,12 @@ class Asking:
             truncated = completion.finish_reason == "length" and error.kind == "unparseable"
             return JudgeError("truncated" if truncated else error.kind, str(error), status=200)
         self._stated = None if completion.decision else reply.confidence
-        confidence, source = _confidence(completion, reply)
+        self._result = self._verdict(reply, *_confidence(completion, reply), latency_ms)
+        return None
+
+    def _verdict(self, reply: Reply, confidence: float, source: str, latency_ms: float) -> Verdict:
         wait_ms = round(max(0.0, self._elapsed_s() * 1000 - latency_ms), 3)
-        self._result = Verdict(
+        return Verdict(
             reply.contradiction,
             confidence,
             reply.reasoning,
@@ -136,7 +133,6 @@ class Asking:
             source,
             relation=reply.relation,
         )
-        return None
 
     def _wait_after(self, error: JudgeError, may_retry: bool) -> float | None:
         if error.kind == "adapting" and self._adaptations < MAX_ADAPTATIONS:
@@ -169,6 +165,18 @@ class Asking:
         return self._clock() - self._begun
 
 
+def withheld(completion: Completion) -> JudgeError | None:
+    """Where the model or a filter did not answer, what it said instead."""
+    if completion.refusal:
+        return JudgeError("content_filter", f"the model refused: {completion.refusal[:200]!r}", status=200)
+    if FILTERED.search(completion.finish_reason):
+        reason = completion.finish_reason[:60]
+        return JudgeError(
+            "content_filter", f"the endpoint's filter withheld the reply ({reason})", status=200
+        )
+    return None
+
+
 def _decided(decision: Decision | None) -> Reply | None:
     if decision is None:
         return None
@@ -184,9 +192,12 @@ def _confidence(completion: Completion, reply: Reply) -> tuple[float, str]:
     probability = verdict_probability(completion.logprobs)
     if probability is not None:
         return probability, "logprobs"
-    if reply.confidence is not None:
-        return reply.confidence, "stated"
-    return 1.0, "verdict"
+    return stated_confidence(reply)
+
+
+def stated_confidence(reply: Reply) -> tuple[float, str]:
+    """(confidence, score_source) by what the reply says alone."""
+    return (1.0, "verdict") if reply.confidence is None else (reply.confidence, "stated")
 
 
 def verdict_probability(logprobs: tuple[tuple[str, float], ...]) -> float | None:

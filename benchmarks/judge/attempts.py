@@ -14,12 +14,23 @@ SIMULATED_FINGERPRINT = "fp_simulated"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request: the time from slot held to body read, the status, and the kind of error if it failed."""
+    """One request: the time from slot held to body read, the status, and the kind of error if it failed.
+
+    Where it was about several `pairs`, this is what one of them, at this `place` among them, has of it: its
+    share of the tokens. The time is that of the whole request.
+    """
 
     latency_ms: float
     status: int | None
     error: str | None
     usage: Usage
+    place: int = 0
+    pairs: int = 1
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether this is where the request is counted: once, however many pairs it was about."""
+        return self.place == 0
 
 
 @dataclass(frozen=True, slots=True)

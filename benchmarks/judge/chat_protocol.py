@@ -90,7 +90,12 @@ class ChatProtocol(Protocol):
 
 
 def require_text(
-    protocol: ChatProtocol, *, reasoning_first: bool = False, examples: bool = False, votes: bool = False
+    protocol: ChatProtocol,
+    *,
+    reasoning_first: bool = False,
+    examples: bool = False,
+    votes: bool = False,
+    several_pairs: bool = False,
 ) -> None:
     """Raises UserError where this is asked for of an API that gives a probability and writes nothing."""
     if protocol.first_form(logprobs=False).writes_text:
@@ -99,6 +104,7 @@ def require_text(
         ("--reasoning first", reasoning_first, "it writes no reasoning"),
         ("--examples", examples, "a request holds one pair and no earlier turns"),
         ("--votes", votes, "no answer is drawn, so asking again would say the same"),
+        ("--pairs-per-request", several_pairs, "a request holds one pair"),
     ):
         if is_asked:
             raise UserError(

@@ -71,10 +71,12 @@ class Endpoint:
         reasoning_first: bool = False,
         sampled: bool = False,
         parameters: Mapping[str, Any] | None = None,
+        pairs_per_request: int = 1,
     ) -> None:
         """sampled: whether replies to one question should differ, so that no temperature of 0 is asked for.
 
-        parameters: of each request, over what the protocol writes, nested as in its body.
+        parameters: of each request, over what the protocol writes, nested as in its body. pairs_per_request:
+        how many it may be about.
         """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
@@ -101,6 +103,7 @@ class Endpoint:
             reasoning_first=reasoning_first,
             logprobs=logprobs,
             sampled=sampled,
+            pairs_per_request=pairs_per_request,
         )
         self.adaptation = Adaptation(self._first_form)
         self.rates = rates or RateLimits()
@@ -261,9 +264,12 @@ class Endpoint:
             self.notice = self.redact(notice)
             self.on_notice(self.notice)
 
-    def recall(self, messages: list[dict[str, str]], sample: int) -> Completion | None:
-        """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now."""
-        body = self._replies.get(self._kept_as(messages, sample)) if self._replies else None
+    def recall(self, messages: list[dict[str, str]], sample: int, pairs: int = 1) -> Completion | None:
+        """The reply that these messages had in an earlier run, if replies are kept; it costs nothing now.
+
+        pairs: how many they are about.
+        """
+        body = self._replies.get(self._kept_as(messages, sample, pairs)) if self._replies else None
         if body is None:
             return None
         try:
@@ -271,15 +277,17 @@ class Endpoint:
         except JudgeError:  # damaged on disk: ask again
             return None
 
-    def keep(self, messages: list[dict[str, str]], sample: int, completion: Completion) -> None:
+    def keep(
+        self, messages: list[dict[str, str]], sample: int, completion: Completion, pairs: int = 1
+    ) -> None:
         """Keeps a usable reply for later runs, if replies are kept. messages: of the first attempt."""
         if self._replies and not completion.from_cache:
             body = self._secrets.out_of_reply(completion.body.decode("utf-8", "replace"))
-            self._replies.put(self._kept_as(messages, sample), body.encode())
+            self._replies.put(self._kept_as(messages, sample, pairs), body.encode())
 
-    def _kept_as(self, messages: list[dict[str, str]], sample: int) -> bytes:
+    def _kept_as(self, messages: list[dict[str, str]], sample: int, pairs: int) -> bytes:
         """What a reply is kept under: the first form's request, which a later run starts from again."""
-        first = self._body(messages, self._first_form, sample)
+        first = self._body(messages, self._first_form.about(pairs), sample)
         named = self.protocol.url(self.base_url, self.model)  # some name the model there, and not in the body
         is_named = named != self.protocol.url(self.base_url, "")
         address = named if is_named else self.base_url
@@ -321,9 +329,10 @@ def form_asked_first(
     reasoning_first: bool = False,
     logprobs: bool = False,
     sampled: bool = False,
+    pairs_per_request: int = 1,
 ) -> RequestForm:
     """What the first request asks for. All as for `Endpoint`; raises UserError for a limit that is none."""
-    form = protocol.first_form(logprobs=logprobs)
+    form = protocol.first_form(logprobs=logprobs).with_room_for(pairs_per_request)
     form = replace(form, classes=classes, reasoning_first=reasoning_first)
     return form_beside((sampled and form.without("temperature")) or form, parameters)
 

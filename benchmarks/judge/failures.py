@@ -8,7 +8,7 @@
     │   ├── the account  auth  forbidden  quota
     │   ├── the address  unknown_model  wrong_url
     │   └── the request  bad_request  adapting  parameter  refused  batch_refused
-    ├── no use of it     bad_response  format_failed  unparseable  truncated
+    ├── no use of it     bad_response  format_failed  missing  unparseable  truncated
     ├── withheld         abstained  content_filter
     ├── an error of ours internal
     └── the run's end    interrupted  not_asked  max_cost  error_rate  source
@@ -127,6 +127,13 @@ KINDS = (
         "asked again, twice at most",
         "the endpoint could not make the reply keep to its format; the second time another format is "
         "requested",
+    ),
+    FailureKind(
+        "missing",
+        "attempt",
+        "asked again at once",
+        "a reply to several pairs (`--pairs-per-request`) without a usable verdict on this one, which is "
+        "then asked about alone",
     ),
     FailureKind("unparseable", "pair", "asked again, twice at most", "a reply that states no verdict"),
     FailureKind(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Protocol
 
 from benchmarks.judge.attempts import Outcome
 from benchmarks.judge.failures import FATAL, InterruptedAskingError
+from benchmarks.judge.pair_groups import can_be_grouped
 from benchmarks.judge.slots import Slots
 from kimera.pairs import Failure, Pair
 
@@ -61,14 +62,36 @@ def asks_of(
             yield from filter(wanted, asks)
 
 
+def grouped(asks: Iterable[Ask], size: int) -> Iterator[list[Ask]]:
+    """In lists of so many at most, none of which asks about a pair in two ways: one request for each.
+
+    In the order of the pairs, so that another run over the same ones has the same lists.
+    """
+    if size == 1:
+        yield from ([ask] for ask in asks)
+        return
+    gathered: defaultdict[tuple[bool, int], list[Ask]] = defaultdict(list)
+    for ask in asks:
+        if not can_be_grouped(ask.texts):
+            yield [ask]
+            continue
+        group = gathered[ask.swapped, ask.sample]
+        group.append(ask)
+        if len(group) == size:
+            yield gathered.pop((ask.swapped, ask.sample))
+    yield from gathered.values()
+
+
 class JudgeClient(Protocol):
     """Who asks about one pair, in a slot that the worker holds; `AsyncOpenAIClient` does.
 
-    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped.
+    `judge_in_slot` gives the slot back, and raises InterruptedAskingError once the client was stopped; so
+    does `judge_together`, which asks about several pairs and hands each outcome over as it comes.
     """
 
     slots: Slots
     max_concurrent: int
+    pairs_per_request: int
 
     @property
     def mode(self) -> str: ...
@@ -79,6 +102,10 @@ class JudgeClient(Protocol):
     def stop(self, reason: Failure) -> None: ...
 
     async def judge_in_slot(self, text1: str, text2: str, sample: int = 0) -> Outcome: ...
+
+    async def judge_together(
+        self, pairs: Sequence[tuple[str, str]], sample: int, record: Callable[[int, Outcome], None]
+    ) -> None: ...
 
 
 class ErrorWindow:
@@ -126,35 +153,47 @@ async def judge_all(
     What ended the run early, if anything did, is given to `client.stop`. An error of `asks` or `record` ends
     every worker and is raised.
     """
-    source = iter(asks)
+    source = grouped(asks, client.pairs_per_request)
     errors = ErrorWindow(max_error_rate)
     broken: list[Exception] = []
 
-    def following() -> Ask | None:
+    def following() -> list[Ask]:
         try:
-            return next(source, None)
+            return next(source, [])
         except Exception as error:  # noqa: BLE001 (raised once what is in flight, and paid for, is recorded)
             broken.append(error)
             client.stop(Failure("source", str(error)))
-            return None
+            return []
+
+    def take(ask: Ask, outcome: Outcome) -> None:
+        record(ask, outcome)
+        failure = outcome.result if isinstance(outcome.result, Failure) else None
+        if failure and failure.kind in FATAL:
+            client.stop(failure)
+        elif errors.passed(not outcome.is_answer):
+            client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
+
+    async def ask_about(asks: list[Ask]) -> None:
+        if len(asks) == 1:
+            take(asks[0], await client.judge_in_slot(*asks[0].texts, sample=asks[0].sample))
+            return
+        await client.judge_together(
+            [ask.texts for ask in asks],
+            asks[0].sample,
+            lambda place, outcome: take(asks[place], outcome),
+        )
 
     async def work() -> None:
         while True:
             await client.slots.acquire()
-            ask = None if client.stopping else following()
-            if ask is None:
+            asks = [] if client.stopping else following()
+            if not asks:
                 client.slots.release()
                 return
             try:
-                outcome = await client.judge_in_slot(*ask.texts, sample=ask.sample)
+                await ask_about(asks)
             except InterruptedAskingError:
                 return
-            record(ask, outcome)
-            failure = outcome.result if isinstance(outcome.result, Failure) else None
-            if failure and failure.kind in FATAL:
-                client.stop(failure)
-            elif errors.passed(not outcome.is_answer):
-                client.stop(Failure("error_rate", f"more than {max_error_rate:.0%} of the last pairs failed"))
 
     workers = client.max_concurrent * (2 if client.mode == "async" else 1)
     with _rare_collections():

@@ -30,33 +30,53 @@ CHAT_OVERHEAD_TOKENS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Dollars per million tokens; where a provider has no price for cached input, that of all input."""
+    """Dollars per million tokens; where a provider has no price for cached input, that of all input.
+
+    written_input: of what is put into its cache; None where that is input like any other.
+    """
 
     input: float
     cached_input: float
     output: float
+    written_input: float | None = None
 
     def cost(self, usage: Usage) -> float:
         """Dollars for what is counted of it; `usage.is_known` says whether that is all.
 
-        Cached tokens are a part of the prompt, reasoning tokens of the completion. Where an endpoint tells
-        nothing of its cache, none of the prompt was cached.
+        Cached and written tokens are parts of the prompt, reasoning tokens one of the completion. Where an
+        endpoint tells nothing of its cache, none of the prompt was cached.
         """
         prompt, completion, cached = usage.prompt or 0, usage.completion or 0, usage.cached or 0
         cached = min(cached, prompt)
+        written = min(usage.written or 0, prompt - cached)
         dollars = (prompt - cached) * self.input + cached * self.cached_input + completion * self.output
-        return dollars / TOKENS_PER_PRICE
+        return (dollars + written * self._for_writing) / TOKENS_PER_PRICE
+
+    @property
+    def _for_writing(self) -> float:
+        """What is paid for it beside the price of input."""
+        return 0.0 if self.written_input is None else self.written_input - self.input
+
+    @property
+    def dearest_input(self) -> float:
+        return max(self.input, self.cached_input, self.written_input or 0.0)
 
     def halved(self) -> Price:
         """That of batches, at every provider whose batches are asked for here."""
-        return Price(input=self.input / 2, cached_input=self.cached_input / 2, output=self.output / 2)
+        return Price(
+            input=self.input / 2,
+            cached_input=self.cached_input / 2,
+            output=self.output / 2,
+            written_input=None if self.written_input is None else self.written_input / 2,
+        )
 
     def costs(self, tokens: np.ndarray) -> np.ndarray:
-        """Dollars, float64 (n,), of n pairs: tokens (n, 3), of the prompt, the completion, and cached."""
-        prompt, completion, cached = tokens.astype(np.float64).T
+        """Dollars, float64 (n,), of n pairs: tokens (n, 5), of the kinds and in the order of `TOKENS`."""
+        prompt, completion, cached, _, written = tokens.astype(np.float64).T
         cached = np.minimum(cached, prompt)
+        written = np.minimum(written, prompt - cached)
         dollars = (prompt - cached) * self.input + cached * self.cached_input + completion * self.output
-        return np.asarray(dollars / TOKENS_PER_PRICE)
+        return np.asarray((dollars + written * self._for_writing) / TOKENS_PER_PRICE)
 
 
 def price_of(model: str, base_url: str) -> Price | None:
@@ -64,7 +84,7 @@ def price_of(model: str, base_url: str) -> Price | None:
 
     The provider is the one whose address `base_url` is; the network is not asked. The price is the one of
     this hour, for standard processing and for prompts below the provider's first tier of long ones (32,000
-    tokens or more). What some providers add for writing to their prompt cache is not in it.
+    tokens or more); of writing to a prompt cache the one for its usual time.
 
     None where nobody can say: a local or unknown endpoint, a model that the provider does not list, one
     without a price per token for input and output, and one that costs a fee per request besides.
@@ -82,6 +102,7 @@ def price_of(model: str, base_url: str) -> Price | None:
         input=_below_tiers(listed.input_mtok),
         cached_input=_below_tiers(cached),
         output=_below_tiers(listed.output_mtok),
+        written_input=None if listed.cache_write_mtok is None else _below_tiers(listed.cache_write_mtok),
     )
 
 
@@ -95,20 +116,26 @@ def is_local(base_url: str) -> bool:
 
 
 def parse_price(text: str) -> Price:
-    """Reads `IN,OUT` or `IN,CACHED,OUT`, dollars per million tokens. Raises UserError for anything else."""
+    """Reads `IN,OUT`, `IN,CACHED,OUT` or `IN,CACHED,WRITTEN,OUT`, dollars per million tokens.
+
+    Raises UserError for anything else.
+    """
     try:
         prices = [float(part) for part in text.split(",")]
     except ValueError:
         prices = []
-    if len(prices) not in {2, 3} or not all(0 <= price < math.inf for price in prices):
+    if len(prices) not in {2, 3, 4} or not all(0 <= price < math.inf for price in prices):
         raise UserError(
-            f"price {text!r}: expected IN,OUT or IN,CACHED,OUT in dollars per million tokens, as in 2.5,10"
+            f"price {text!r}: expected IN,OUT, IN,CACHED,OUT or IN,CACHED,WRITTEN,OUT in dollars per million "
+            "tokens, as in 2.5,10"
         )
-    if prices[-2] > prices[0]:
+    cached = prices[min(1, len(prices) - 2)]
+    if cached > prices[0]:
         raise UserError(
             f"price {text!r}: cached input would cost more than uncached input; the order is IN,CACHED,OUT"
         )
-    return Price(input=prices[0], cached_input=prices[-2], output=prices[-1])
+    written = prices[2] if len(prices) == 4 else None
+    return Price(input=prices[0], cached_input=cached, output=prices[-1], written_input=written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +153,24 @@ def typical_completion_tokens(reasoning_first: bool) -> int:
 
 
 def estimate(
-    prompts: Iterable[str], price: Price | None, completion_tokens: int = TYPICAL_COMPLETION_TOKENS
+    prompts: Iterable[str],
+    price: Price | None,
+    completion_tokens: int = TYPICAL_COMPLETION_TOKENS,
+    verdicts: int = 0,
 ) -> Estimate:
     """Estimates one request for each prompt, all its messages as one text; retries and repairs come on top.
 
+    completion_tokens: of one verdict. verdicts: how many there are in all, where a prompt asks for several.
     A token is taken for four bytes of UTF-8: four characters of English, somewhat more than one of Chinese.
     """
     requests = total_bytes = 0
     for prompt in prompts:
         requests += 1
         total_bytes += len(prompt.encode("utf-8", "surrogatepass"))
-    prompt_tokens, all_completions = math.ceil(total_bytes / BYTES_PER_TOKEN), requests * completion_tokens
+    prompt_tokens, all_completions = (
+        math.ceil(total_bytes / BYTES_PER_TOKEN),
+        (verdicts or requests) * completion_tokens,
+    )
     dollars = price.cost(Usage(prompt_tokens, all_completions)) if price else None
     return Estimate(requests, prompt_tokens, all_completions, dollars)
 
@@ -160,8 +194,9 @@ def in_dollars(dollars: float) -> str:
 def worst_case(price: Price, prompt_bytes: int, max_tokens: int) -> Usage:
     """The dearest that a request can be: a token a byte, the longest reply, nothing cheaper from a cache."""
     prompt = prompt_bytes + CHAT_OVERHEAD_TOKENS
-    cached = prompt if price.cached_input > price.input else 0
-    return Usage(prompt, max_tokens, cached)
+    is_cached = price.dearest_input == price.cached_input
+    written = prompt if price.dearest_input == price.written_input and not is_cached else 0
+    return Usage(prompt, max_tokens, prompt if is_cached else 0, written=written)
 
 
 class CostLimit:

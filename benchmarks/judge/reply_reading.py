@@ -111,6 +111,13 @@ def is_json_reply(text: str) -> bool:
     return stated is None or isinstance(stated, bool)
 
 
+def is_meant(around: str) -> bool:
+    """Whether what is said around JSON neither takes it back nor calls it an example or a condition."""
+    return not (
+        _RETRACTED.search(around) or _EXAMPLE.search(around) or _SUPPOSED_BEFORE.search(around[-100:])
+    )
+
+
 MAX_REPLY_CHARS = 50_000  # a verdict fits in a few hundred; the rest of a runaway reply is not worth reading
 MAX_PROSE_CHARS = 5_000
 MIN_REASONING_CHARS = 40  # of prose; "Here is my verdict:" is none

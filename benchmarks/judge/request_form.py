@@ -9,6 +9,7 @@ A `RequestForm` says what is asked for; a `ChatProtocol` begins with one and wri
     after_truncation  the reply was cut off: more room
     lowered           the room was refused: less of it
     is_about_limit    whether a refusal is of the room
+    about             how many pairs a request is about
     with_room         the room of one pair, and what that may grow to
     with_format_of    the format of another form
     changes_to        what another does otherwise, in words
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.judge.pair_groups import ROOM_PER_PAIR, group_schema
 from benchmarks.judge.prompts import reply_schema
 from benchmarks.judge.refusals import Refusal
 
@@ -44,6 +46,7 @@ class RequestForm:
     reasoning_first: whether that has the reasoning ahead of the verdict. given_limit: on the reply's tokens,
     where the user gave one in words of the API; nothing here changes that. parameters_in: the objects of the
     body, one within the other, that hold the limit and what is optional; none where it holds these itself.
+    pairs: how many the reply is about.
     """
 
     formats: tuple[str, ...]
@@ -58,11 +61,13 @@ class RequestForm:
     reasoning_first: bool = False
     given_limit: int = 0
     parameters_in: tuple[str, ...] = ()
+    pairs: int = 1
 
     @property
     def schema(self) -> dict[str, Any]:
         """Of the reply, its fields in the order in which they are to be written."""
-        return reply_schema(self.classes, self.reasoning_first)
+        single = reply_schema(self.classes, self.reasoning_first)
+        return single if self.pairs == 1 else group_schema(single)
 
     @property
     def reply_format(self) -> str:
@@ -96,6 +101,14 @@ class RequestForm:
         return replace(
             self, max_tokens=max_tokens or self.max_tokens, max_allowed=max_allowed or self.max_allowed
         )
+
+    def about(self, pairs: int) -> RequestForm:
+        """The same for a request about so many pairs."""
+        return self if self.pairs == pairs else replace(self, pairs=pairs)
+
+    def with_room_for(self, pairs: int) -> RequestForm:
+        """For a run whose requests are about so many pairs each."""
+        return self.with_room(min(self.max_tokens + (pairs - 1) * ROOM_PER_PAIR, self.max_allowed))
 
     def after_refusal(self, refusal: Refusal) -> RequestForm | None:
         """The form for an endpoint that refused this one, or None if it names nothing of ours.

@@ -22,6 +22,7 @@ class PairTerms:
 
     max_tokens: its own limit, 0 for the run's. max_allowed: what that may grow to. format_steps: how far down
     the ladder of formats it alone has gone. batched: the names of its replies, where they came in batches.
+    pairs: how many are asked about together, for which these terms then are.
     """
 
     max_tokens: int = 0
@@ -32,6 +33,7 @@ class PairTerms:
     was_asked_again: bool = False
     was_tried: bool = False
     batched: tuple[str, ...] = ()
+    pairs: int = 1
 
 
 @dataclass(eq=False)

@@ -8,12 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the endpoint counts them; `cached` is a part of `prompt`, `reasoning` of `completion`."""
+    """Tokens as the endpoint counts them; `cached` is a part of `prompt`, `reasoning` of `completion`.
+
+    written: what of the prompt was put into the cache, no part of `cached`. Endpoints that have no price for
+    that say nothing of it: it is then 0, and unknown only where the prompt is.
+    """
 
     prompt: int | None = 0
     completion: int | None = 0
     cached: int | None = 0
     reasoning: int | None = 0
+    written: int | None = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Of both together; unknown where one of them is."""
@@ -23,6 +28,16 @@ class Usage:
     def __sub__(self, other: Usage) -> Usage:
         pairs = zip(self.as_tuple(), other.as_tuple(), strict=True)
         return Usage(*(None if a is None or b is None else a - b for a, b in pairs))
+
+    def shares(self, count: int) -> list[Usage]:
+        """In so many parts, as equal as whole tokens are; they add up to this. The first have more.
+
+        What is a part of another number here is so in each share.
+        """
+        return [
+            Usage(*(None if whole is None else (whole + place) // count for whole in self.as_tuple()))
+            for place in reversed(range(count))
+        ]
 
     def filled(self, other: Usage) -> Usage:
         """With the numbers of `other` where these are unknown."""
@@ -37,13 +52,13 @@ class Usage:
     def as_dict(self) -> dict[str, int | None]:
         return dict(zip(TOKENS, self.as_tuple(), strict=True))
 
-    def as_tuple(self) -> tuple[int | None, int | None, int | None, int | None]:
-        return self.prompt, self.completion, self.cached, self.reasoning
+    def as_tuple(self) -> tuple[int | None, int | None, int | None, int | None, int | None]:
+        return self.prompt, self.completion, self.cached, self.reasoning, self.written
 
 
 MAX_COUNT = 2**40
-TOKENS = ("prompt", "completion", "cached", "reasoning")
-UNKNOWN = Usage(None, None, None, None)
+TOKENS = ("prompt", "completion", "cached", "reasoning", "written")
+UNKNOWN = Usage(None, None, None, None, None)
 
 
 def unstated(status: int | None) -> Usage:

@@ -129,7 +129,7 @@ def cost(bench: Bench) -> Iterator[ProofFinding]:
     served = Usage(**{name: run.stats[f"{name}_tokens"] for name in Usage().as_dict()})
     reported = build_summary(run.result)["detectors"][MODEL]
     yield ProofFinding(
-        "tokens in the report (prompt, completion, of these cached, reasoning)",
+        "tokens in the report (prompt, completion, of these cached, reasoning, written)",
         _tokens(served),
         _tokens(Usage(**reported["tokens"])),
         Usage(**reported["tokens"]) == served,

@@ -193,7 +193,8 @@ def _tokens(detector: Detector) -> str:
     """Those that are known; `missing` says why the others are not."""
     if detector["tokens"] is None:
         return "none"
-    return ", ".join(f"{count:,} {kind}" for kind, count in detector["tokens"].items()) or "not known"
+    counts = {kind: count for kind, count in detector["tokens"].items() if count or kind != "written"}
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "not known"
 
 
 def _cost(detector: Detector) -> str:

@@ -49,6 +49,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             _order_notes,
             _example_notes,
             _vote_notes,
+            _together_notes,
             _end_notes,
         ):
             lines += about(names[name], detector)
@@ -325,6 +326,16 @@ def _vote_notes(who: str, detector: Detector) -> list[str]:
         f"Votes: each verdict of {who} is that of the majority of {votes} askings, and its score the share "
         "of them. Latency, requests, tokens and cost are those of all askings together; compare with a run "
         "without --votes (kimera diff) to see what they bought."
+    ]
+
+
+def _together_notes(who: str, detector: Detector) -> list[str]:
+    if not (pairs := detector["settings"].get("pairs_per_request")):
+        return []
+    return [
+        f"Requests: {who} was asked about up to {pairs} pairs at a time. Latency is that of a whole request, "
+        "tokens and cost of a pair are its share; one verdict may depend on the pairs beside it, so compare "
+        "with a run without --pairs-per-request (kimera diff) to see which verdicts change."
     ]
 
 

@@ -15,6 +15,7 @@ from benchmarks.judge import (
     estimate,
     form_asked_first,
     in_dollars,
+    messages_about,
     require_batches,
     typical_completion_tokens,
     worst_case,
@@ -38,12 +39,15 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         price = price_for(settings, model, base_url)
         askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
         askings *= settings.votes or 1
+        asked = ((pair.text1, pair.text2) for pair in dataset)
         texts = (
-            "".join(message["content"] for message in prompt.messages(pair.text1, pair.text2))
-            for pair in dataset
+            "".join(message["content"] for message in messages)
+            for messages in messages_about(prompt, asked, settings.pairs_per_request)
             for _ in range(askings)
         )
-        expected = estimate(texts, price, typical_completion_tokens(prompt.reasoning_first))
+        expected = estimate(
+            texts, price, typical_completion_tokens(prompt.reasoning_first), len(dataset) * askings
+        )
         cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
         how = " in batches" if settings.batch else ""
         print(
@@ -84,9 +88,12 @@ def _enough(
         reasoning_first=prompt.reasoning_first,
         logprobs=settings.logprobs,
         sampled=settings.votes is not None,
+        pairs_per_request=settings.pairs_per_request,
     )
     wording = prompt if form.writes_text else prompt.for_decisions()
-    asked = (wording.messages(pair.text1, pair.text2) for pair in dataset)
+    texts = ((pair.text1, pair.text2) for pair in dataset)
+    asked = messages_about(wording, texts, settings.pairs_per_request)
+    form = form.about(settings.pairs_per_request)
     longest = max(len(written_into(protocol.body(messages, model, form), given)) for messages in asked)
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1

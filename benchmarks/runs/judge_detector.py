@@ -126,11 +126,11 @@ class JudgeDetector:
     def _expected_dollars(self, dataset: Dataset) -> float | None:
         """What asking about one pair will cost on average, in all the ways it is asked."""
         texts = (
-            "".join(message["content"] for message in self._client.messages(pair.text1, pair.text2))
-            for pair in dataset
+            "".join(message["content"] for message in messages)
+            for messages in self._client.messages_about((pair.text1, pair.text2) for pair in dataset)
         )
         length = typical_completion_tokens(self._client.prompt.reasoning_first)
-        whole = estimate(texts, self._options.price, length).dollars
+        whole = estimate(texts, self._options.price, length, len(dataset)).dollars
         askings = self.info.variants * (self._options.votes or 1)
         return None if whole is None else whole * askings / max(1, len(dataset))
 

@@ -35,6 +35,7 @@ from kimera.pairs import NO_CLASS, RELATIONS, Failure, Pair, Verdict
 
 NO_OFFSET = -1
 UNASKED = -2
+OF_ONE_PAIR = {"missing", "abstained"}  # what a request about several pairs may come to for some of them
 NOT_ASKED = Failure("not_asked", "the run ended before this pair")
 
 
@@ -53,7 +54,7 @@ class Outcomes:
     passes: how each pass over the pairs was run, and what was found of it.
     limit_changes: (seconds into the run, requests in flight, reason) of each change by --async auto.
     usage, tokens_of_pair: what the replies count of their tokens, over all attempts; of a pair as uint64
-        (n, 3), of the prompt, the completion, and cached ones.
+        (n, 5), of the kinds and in the order of `benchmarks.judge.TOKENS`.
     replies, uncounted: how many replies there were that should say what they cost, and by kind of token how
         many of them did not. maybe_billed: attempts that may have cost something that nobody told.
     batched: names of the replies that came in batches.
@@ -71,7 +72,7 @@ class Outcomes:
         self.latency_ms = np.full(size, np.nan)
         self.wait_ms = np.full(size, np.nan)
         self.done_s = np.full(size, np.nan, np.float32)
-        self.tokens_of_pair = np.zeros((size, 3), np.uint64)
+        self.tokens_of_pair = np.zeros((size, len(TOKENS)), np.uint64)
         self.stated = np.full(size, np.nan)
         self.score_sources = np.zeros(size, np.uint8)
         self.variants = np.full((size, info.variants), UNASKED, np.int8)
@@ -186,21 +187,17 @@ class Outcomes:
     def _note_cost(self, index: int, record: Record) -> None:
         counted = [0] * len(TOKENS)
         for attempt in record.get("attempts", ()):
-            if attempt[2]:
-                self.attempt_errors[attempt[2]] += 1
-            self.attempts += 1
-            self.busy_s += attempt[0] / 1000
             usage = _usage_of(attempt)
-            self.maybe_billed += not usage.is_known
-            self.replies += attempt[1] == 200
             for column, tokens in enumerate(usage.as_tuple()):
                 counted[column] += tokens or 0
-                if tokens is None and attempt[1] == 200:
-                    self.uncounted[TOKENS[column]] += 1
+            is_first = not _is_shared(attempt) or attempt[-1][0] == 0
+            if attempt[2] and (is_first or attempt[2] in OF_ONE_PAIR):
+                self.attempt_errors[attempt[2]] += 1
+            if is_first:  # one request is counted once, however many pairs share it
+                self._note_request(attempt, usage)
         if any(counted):
             self.usage += Usage(*counted)
-            of_pair = self.tokens_of_pair[index]
-            of_pair += np.array(counted[: of_pair.size], dtype=np.uint64)
+            self.tokens_of_pair[index] += np.array(counted, dtype=np.uint64)
         self.from_cache += bool(record.get("from_cache"))
         self.batched.update(record.get("batched", ()))
         self.stated_dollars[index] = record.get("dollars", np.nan)
@@ -208,6 +205,16 @@ class Outcomes:
             self.fingerprints[fingerprint] += 1
         if place := record.get("found_in"):
             self.found_in[place] += 1
+
+    def _note_request(self, attempt: Sequence[Any], usage: Usage) -> None:
+        self.attempts += 1
+        self.busy_s += attempt[0] / 1000
+        self.maybe_billed += not usage.is_known
+        self.replies += attempt[1] == 200
+        if attempt[1] == 200:
+            self.uncounted.update(
+                name for name, tokens in zip(TOKENS, usage.as_tuple(), strict=True) if tokens is None
+            )
 
     def errors(self) -> dict[str, int]:
         """Failures by kind, pairs that were never asked among them."""
@@ -320,9 +327,14 @@ class Outcomes:
         return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {minimum}"
 
 
+def _is_shared(attempt: Sequence[Any]) -> bool:
+    """Whether it is a share of a request; it then ends in [place, pairs]."""
+    return isinstance(attempt[-1], list)
+
+
 def _usage_of(attempt: Sequence[Any]) -> Usage:
     """The tokens of an attempt as the journal has it. Version 0.5.0 wrote zeros for what is not known."""
-    usage = Usage(*attempt[3:])
+    usage = Usage(*(attempt[3:-1] if _is_shared(attempt) else attempt[3:]))
     return (
         usage
         if usage.prompt or unstated(attempt[1]).is_known

@@ -90,7 +90,13 @@ class Recorder(Outcomes):
         details: Record = {
             "raw": outcome.raw[:20_000],
             "attempts": [
-                [attempt.latency_ms, attempt.status, attempt.error, *attempt.usage.as_tuple()]
+                [
+                    attempt.latency_ms,
+                    attempt.status,
+                    attempt.error,
+                    *attempt.usage.as_tuple(),
+                    *([[attempt.place, attempt.pairs]] if attempt.pairs > 1 else ()),
+                ]
                 for attempt in outcome.attempts
             ],
         }

@@ -20,6 +20,7 @@ from benchmarks.judge import (
     CostLimit,
     Prompt,
     ReplyCache,
+    require_alone,
     require_text,
     resolved_key,
 )
@@ -97,7 +98,9 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
             reasoning_first=settings.reasoning == REASONING_FIRST,
             examples=settings.examples is not None,
             votes=settings.votes is not None,
+            several_pairs=settings.pairs_per_request > 1,
         )
+        require_alone(settings.pairs_per_request, batch=settings.batch, logprobs=settings.logprobs)
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:

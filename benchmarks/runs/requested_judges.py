@@ -130,6 +130,7 @@ def client_of(
         params=parameters_of(settings, model),
         sampled=settings.votes is not None,
         batch=BatchOptions(size=settings.batch_requests) if settings.batch else None,
+        pairs_per_request=settings.pairs_per_request,
     )
     price = price_for(settings, model, client.endpoint.base_url)
     if price and not _is_price_told(settings) and (repricing := _repricing(settings, model)):

@@ -19,9 +19,11 @@ from benchmarks.simulator.replies import ApiError, Reply, Said, error_reply
 from benchmarks.simulator.requests import Call, RefusedError
 from benchmarks.simulator.shapes import gone_error, too_many_tokens
 from benchmarks.simulator.simulation import (
+    BESIDE_OTHERS,
     GoldAnswer,
     SimulatorConfig,
     draw_fault,
+    draw_group_fault,
     draw_latency_ms,
     draw_relation,
     draw_style,
@@ -154,7 +156,7 @@ class Simulator:
         call = dialect.read(body, model, config, self._answers)
         if config.max_reply_tokens and (call.token_limit or 0) > config.max_reply_tokens:
             raise RefusedError(error_reply(too_many_tokens(config.max_reply_tokens)))
-        if call.key not in self._answers:
+        if not all(key in self._answers for key in call.keys):
             raise RefusedError(error_reply(replies.UNKNOWN_PAIR))
         return call
 
@@ -186,18 +188,39 @@ class Simulator:
         return self._complete(call, _cut(said, fault) if fault in CUT else said, dialect)
 
     def _judge(self, call: Call, dialect: Dialect) -> Said | ApiError:
-        """What the judge has to say of a pair when nothing goes wrong on the way."""
-        gold, pair, gold_relation = self._answers[call.key]
-        withheld, form = draw_withheld(self._config, pair)
-        if withheld == "content_filter":
-            return dialect.withheld(form, self._config)
+        """What the judge has to say when nothing goes wrong on the way."""
+        for key in call.keys:
+            withheld, form = draw_withheld(self._config, self._answers[key].pair)
+            if withheld == "content_filter":
+                return dialect.withheld(form, self._config)
+        if len(call.keys) > 1:
+            return self._judge_all(call)
+        return self._verdict(call, call.key)
+
+    def _judge_all(self, call: Call) -> Said:
+        """Of several pairs in one reply."""
+        fault, place = draw_group_fault(self._config, call.key, self._attempts[call.key])
+        said = [self._verdict(replace(call, is_repair=True), key) for key in call.keys]
+        content = replies.group_json([each.content or "" for each in said], fault, int(place * len(said)))
+        if self._config.ignores_schema:
+            content = replies.fenced(content)
+        return Said("answered" if fault == "text_around" else fault or "answered", content)
+
+    def _verdict(self, call: Call, key: bytes) -> Said:
+        """Of one pair that is not withheld."""
+        gold, pair, gold_relation = self._answers[key]
+        withheld, _ = draw_withheld(self._config, pair)
         first = call.reasoning_first and (call.is_repair or not self._config.ignores_order)
         if withheld == "abstained" or gold is None:
             relation = NEUTRAL if call.asks_relation else None
             content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
             return Said("abstained", content)
         contradiction, confidence = draw_verdict(
-            self._config, pair, gold, repeat=self._answered[call.key], swapped=pair != call.key
+            self._config,
+            pair,
+            gold,
+            repeat=self._answered[key] + BESIDE_OTHERS * (len(call.keys) > 1),
+            swapped=pair != key,
         )
         hostile, form = draw_style(self._config, pair)
         reasoning = replies.HOSTILE_REASONING if hostile else replies.REASONING
@@ -211,14 +234,18 @@ class Simulator:
 
     def _complete(self, call: Call, said: Said, dialect: Dialect) -> Reply:
         """Puts it into a completion, with the tokens that it costs."""
-        cached = int(call.prompt_tokens * self._config.cached_share)
-        said, usage = replies.bounded(
-            said, call.prompt_tokens, cached, self._config.reasoning_tokens, call.token_limit
+        config = self._config
+        asked = Usage(
+            call.prompt_tokens,
+            cached=int(call.prompt_tokens * config.cached_share),
+            reasoning=config.reasoning_tokens,
+            written=int(call.prompt_tokens * config.written_share),
         )
+        said, usage = replies.bounded(said, asked, call.token_limit)
         self._limits.settle(usage.completion or 0)
         self._usage[dialect.name] = self._usage.get(dialect.name, Usage()) + usage
         if said.outcome == "answered":
-            self._answered[call.key] += 1
+            self._answered.update(call.keys)
         self._completions += 1
         body = dialect.completion(self._completions, call, said, usage, self._config)
         return Reply(said.outcome, body, share_sent=0.5 if said.outcome == "truncated" else 1.0)

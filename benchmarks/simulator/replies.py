@@ -7,13 +7,13 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, NamedTuple
 
-from benchmarks.judge import SIMULATED_FINGERPRINT, Usage
+from benchmarks.judge import NUMBER, SIMULATED_FINGERPRINT, VERDICTS, Usage
 
 REASONING = "Simulated: drawn from the gold label, no model was asked."
 HOSTILE_REASONING = "=cmd() \x00\x1b[2J\u202e\ud800<script>alert(1)</script>\r\n| Simulated"
@@ -125,13 +125,36 @@ def verdict_json(
     return json.dumps({**stated, "cannot_tell": contradiction is None})
 
 
+def group_json(entries: Sequence[str], fault: str | None, place: int) -> str:
+    """The reply about several pairs, each as `verdict_json` states it.
+
+    fault: one of `GROUP_FAULTS`, at this place.
+    """
+    numbered = [(number, json.loads(entry)) for number, entry in enumerate(entries, start=1)]
+    match fault:
+        case "number_missing":
+            del numbered[place]
+        case "number_twice":
+            numbered[place] = (numbered[place - 1][0], numbered[place][1])
+        case "number_wrong":
+            numbered[place] = (len(entries) + 1, numbered[place][1])
+    content = json.dumps({VERDICTS: [{NUMBER: number, **stated} for number, stated in numbered]})
+    if fault != "text_around":
+        return content
+    return f"These are my verdicts.\n```json\n{content}\n```\nEach pair was judged on its own."
+
+
+def fenced(content: str) -> str:
+    return f"Here is my verdict.\n```json\n{content}\n```"
+
+
 def without_schema(contradiction: bool, content: str, form: float) -> str:
     """The same verdict as a model words it that heeds no schema: a sentence or fenced JSON.
 
     form: a number from 0 to 1 that settles which.
     """
     if form < 0.5:
-        return f"Here is my verdict.\n```json\n{content}\n```"
+        return fenced(content)
     does = "Yes, the statements" if contradiction else "No, the statements do not"
     return f"{does} contradict each other."
 
@@ -155,22 +178,22 @@ def tokens_in(text: str | None) -> int:
     return math.ceil(len(text or "") / 4)
 
 
-def bounded(
-    said: Said, prompt_tokens: int, cached: int, thought: int, limit: int | None
-) -> tuple[Said, Usage]:
-    """What fits into the client's limit on completion tokens, and the usage.
+def bounded(said: Said, usage: Usage, limit: int | None) -> tuple[Said, Usage]:
+    """What fits into the client's limit on completion tokens, and the usage with what it comes to.
 
+    usage: of the prompt, and of the thinking.
     Thinking comes first: where the limit leaves no room after it, the content is empty.
     """
+    thought = usage.reasoning or 0
     needed = thought + tokens_in(said.content or said.refusal)
     if limit is None or needed <= limit:
-        return said, Usage(prompt_tokens, needed, cached, thought)
+        return said, replace(usage, completion=needed)
     limit = max(0, limit)
     room = max(0, limit - thought)
     cut = replace(
         said, outcome="over_length", content=(said.content or "")[: 4 * room], finish_reason="length"
     )
-    return cut, Usage(prompt_tokens, limit, cached, min(thought, limit))
+    return cut, replace(usage, completion=limit, reasoning=min(thought, limit))
 
 
 def completion_body(
@@ -201,7 +224,7 @@ def completion_body(
             "prompt_tokens": usage.prompt,
             "completion_tokens": (usage.completion or 0) - (usage.reasoning or 0) * reasoning_beside,
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
-            "prompt_tokens_details": {"cached_tokens": usage.cached},
+            "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         },
         "system_fingerprint": SIMULATED_FINGERPRINT,

@@ -8,8 +8,9 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.judge import VERDICTS
 from benchmarks.simulator.replies import BAD_REQUEST, ApiError, Reply, error_reply, tokens_in
-from benchmarks.simulator.simulation import answer_key
+from benchmarks.simulator.simulation import answer_keys, key_of_all
 
 _FIELD = re.compile(r'"(contradiction|relation|reasoning)"')
 
@@ -24,17 +25,17 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request for one verdict.
+    """A request for one verdict, or for those of several pairs.
 
-    key: of the last user message that is known, or of the first: it holds the pair, behind examples if there
-    are any. is_repair: another user message follows.
+    keys: of the pairs of the last user message that is known, or of the first, behind examples if there are
+    any. is_repair: another user message follows.
     asks_relation: whether the reply is to state one of three classes.
     reasoning_first: whether it is to give its reasoning ahead of its verdict. reply_format: how the reply is
     wanted, in the words of its dialect, where that matters.
     token_limit: on the completion. top_logprobs: how many, None where no logprobs are wanted.
     """
 
-    key: bytes
+    keys: tuple[bytes, ...]
     model: str
     prompt_tokens: int
     is_repair: bool
@@ -43,6 +44,11 @@ class Call:
     asks_relation: bool = False
     reasoning_first: bool = False
     reply_format: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """Of all that it asks about."""
+        return key_of_all(self.keys)
 
 
 def read_call(
@@ -59,7 +65,7 @@ def read_call(
         payload = json.loads(body)
         texts = [(message["role"], _text(message["content"])) for message in payload["messages"]]
         model = payload["model"]
-        key, is_repair = pair_among(texts, known)
+        keys, is_repair = pairs_among(texts, known)
     except (ValueError, LookupError, TypeError, RecursionError):
         raise RefusedError(error_reply(BAD_REQUEST)) from None
     if not isinstance(model, str):
@@ -74,7 +80,7 @@ def read_call(
     schema = named.get("schema") if isinstance(named, dict) else None
     fields = fields_of(schema, (text for _, text in texts))
     return Call(
-        key,
+        keys,
         model,
         prompt_tokens=max(1, sum(tokens_in(text) for _, text in texts)),
         is_repair=is_repair,
@@ -85,13 +91,14 @@ def read_call(
     )
 
 
-def pair_among(texts: Sequence[tuple[str, str]], known: Container[bytes]) -> tuple[bytes, bool]:
-    """(the key of the last user message that is known, or of the first; whether another one follows).
+def pairs_among(texts: Sequence[tuple[str, str]], known: Container[bytes]) -> tuple[tuple[bytes, ...], bool]:
+    """(the keys of the pairs of the last user message that is known, or of the first; whether one follows).
 
     Raises IndexError where no message is the user's.
     """
-    keys = [answer_key(text) for role, text in texts if role == "user"]
-    place = max((place for place, key in enumerate(keys) if key in known), default=0)
+    keys = [answer_keys(text) for role, text in texts if role == "user"]
+    places = (place for place, asked in enumerate(keys) if all(key in known for key in asked))
+    place = max(places, default=0)
     return keys[place], place < len(keys) - 1
 
 
@@ -99,6 +106,9 @@ def fields_of(schema: object, texts: Iterable[str]) -> list[str]:
     """What a reply is to state, in its order: by its schema; without one by the messages, as a model does."""
     if not isinstance(schema, dict):
         return _FIELD.findall("\n".join(texts))
+    listed = (schema.get("properties") or {}).get(VERDICTS)  # of several pairs
+    if isinstance(listed, dict):
+        return fields_of(listed.get("items"), texts)
     fields = schema.get("propertyOrdering") or schema.get("properties")
     return list(fields) if isinstance(fields, dict | list) else []
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-from benchmarks.judge import without_reply_format
+from benchmarks.judge import questions_in, without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
@@ -34,6 +34,9 @@ FAULTS = (
 # In which shape refusals are told, see benchmarks.simulator.shapes; what may be gone.
 REFUSAL_SHAPES = ("openai", "list", "detail", "gateway", "string", "flat", "text", "html", "opaque")
 GONE = ("", "unknown", "retired", "deployment", "address", "openai", "vllm", "ollama", "llama.cpp", "azure")
+# What may be wrong with a reply about several pairs, drawn anew for each: a number that is not there, one
+# that is there twice, one that no pair has; and, which is no fault, sentences around the JSON.
+GROUP_FAULTS = ("number_missing", "number_twice", "number_wrong", "text_around")
 # Pairs that get no verdict however often they are asked.
 WITHHELD = ("content_filter", "abstained")
 # Request parameters that an endpoint may be told to refuse; "json_schema" is that type of response_format.
@@ -51,6 +54,7 @@ REFUSABLE = (
     "verbosity",
 )
 KEY_BYTES = 16
+BESIDE_OTHERS = 1_000_000  # more repeats than there are: a pair beside others is one that was asked otherwise
 
 T = TypeVar("T")
 
@@ -99,7 +103,9 @@ class SimulatorConfig:
         "neutral or the reverse, where three classes are asked for",
     )
     flip_rate: float = _option(
-        "--flip-rate", 0.0, "share of verdicts that change when asked again or with the texts swapped"
+        "--flip-rate",
+        0.0,
+        "share of verdicts that change when asked again, with the texts swapped, or beside other pairs",
     )
     content_filter: float = _option(
         "--content-filter", 0.0, "share of pairs withheld: as a 400, a finish_reason or a refusal"
@@ -135,6 +141,18 @@ class SimulatorConfig:
     )
     format_failed: float = _option(
         "--format-failed", 0.0, "share of requests answered 400, since the reply failed to keep to its format"
+    )
+    number_missing: float = _option(
+        "--number-missing", 0.0, "share of replies to several pairs that leave one of them out"
+    )
+    number_twice: float = _option(
+        "--number-twice", 0.0, "share of replies to several pairs that give two of them one number"
+    )
+    number_wrong: float = _option(
+        "--number-wrong", 0.0, "share of replies to several pairs that give one a number that no pair has"
+    )
+    text_around: float = _option(
+        "--text-around", 0.0, "share of replies to several pairs with sentences around the JSON"
     )
     retry_after_s: float = _option(
         "--retry-after-s", 1.0, "seconds that a 429 of --rate-limited or --max-in-flight-cap asks to wait"
@@ -186,6 +204,11 @@ class SimulatorConfig:
     cached_share: float = _option(
         "--cached-share", 0.0, "share of the prompt's tokens that come from the cache"
     )
+    written_share: float = _option(
+        "--written-share",
+        0.0,
+        "share of the prompt's tokens that are put into the cache, of APIs that count these",
+    )
     quota_exhausted: bool = _option(
         "--quota-exhausted", False, "refuse everything with 429 insufficient_quota"
     )
@@ -207,19 +230,25 @@ class SimulatorConfig:
     )
 
     def __post_init__(self) -> None:
-        shares = (*_SHARES, *WITHHELD, *FAULTS)
+        shares = (*_SHARES, *WITHHELD, *FAULTS, *GROUP_FAULTS)
         for name in shares:
             if not 0.0 <= getattr(self, name) <= 1.0:  # also refuses NaN
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; expected a share from 0 to 1")
         for name in _QUANTITIES:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise UserError(f"simulator: {name} is {getattr(self, name)}; give a number from 0 up")
-        for noun, names in (("faults", FAULTS), ("pairs withheld", WITHHELD)):
+        for noun, names in (
+            ("faults", FAULTS),
+            ("pairs withheld", WITHHELD),
+            ("replies to several pairs", GROUP_FAULTS),
+        ):
             total = math.fsum(getattr(self, name) for name in names)
             if total > 1.0 + 1e-9:
                 raise UserError(
                     f"simulator: the shares of {noun} add up to {total:g}; they may reach 1 together"
                 )
+        if self.cached_share + self.written_share > 1.0:
+            raise UserError("simulator: cached_share and written_share are more than the prompt together")
         if self.spread_ms and not self.latency_ms:
             raise UserError("simulator: spread_ms needs a latency_ms above 0")
         for name, known in (("refusal_shape", REFUSAL_SHAPES), ("gone", GONE)):
@@ -239,7 +268,15 @@ def _is_day(text: str) -> bool:
         return False
 
 
-_SHARES = ("error_rate", "flip_rate", "hostile_text", "cached_share", "batch_expired", "batch_dropped")
+_SHARES = (
+    "error_rate",
+    "flip_rate",
+    "hostile_text",
+    "cached_share",
+    "written_share",
+    "batch_expired",
+    "batch_dropped",
+)
 _QUANTITIES = (
     "latency_ms",
     "spread_ms",
@@ -290,6 +327,16 @@ def answer_key(message: str) -> bytes:
     """
     asked = without_reply_format(message).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(asked, digest_size=KEY_BYTES).digest()
+
+
+def answer_keys(message: str) -> tuple[bytes, ...]:
+    """Of each pair that a user message asks about."""
+    return tuple(map(answer_key, questions_in(message)))
+
+
+def key_of_all(keys: tuple[bytes, ...]) -> bytes:
+    """One key for pairs that are asked about together; of one alone its own."""
+    return keys[0] if len(keys) == 1 else hashlib.blake2b(b"".join(keys), digest_size=KEY_BYTES).digest()
 
 
 def answers_for(
@@ -385,6 +432,12 @@ def draw_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str |
     """
     draw, form = _uniforms("fault", config.seed, key, attempt)
     return _pick(draw, config, FAULTS), form
+
+
+def draw_group_fault(config: SimulatorConfig, key: bytes, attempt: int) -> tuple[str | None, float]:
+    """What is wrong with a reply to several pairs, one of `GROUP_FAULTS` or None; a number settles where."""
+    draw, place = _uniforms("group", config.seed, key, attempt)
+    return _pick(draw, config, GROUP_FAULTS), place
 
 
 def draw_latency_ms(config: SimulatorConfig, key: bytes, attempt: int) -> float:

@@ -83,4 +83,10 @@ REQUESTS = (
         "Tokens of the completion that were reasoning.",
         of=_tokens("reasoning"),
     ),
+    _of_requests(
+        "tokens.written",
+        "tokens written to the cache",
+        "Tokens of the prompt that the endpoint put into its cache, which some price differently.",
+        of=_tokens("written"),
+    ),
 )

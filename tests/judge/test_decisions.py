@@ -37,7 +37,7 @@ def test_the_probability_is_the_score(serve: Serve, probability: float, verdict:
     result: Any = outcome.result
     assert (result.contradiction, result.confidence, result.score_source) == (verdict, sure, "decision")
     assert (result.score, result.reasoning, outcome.raw) == (probability, "", "")
-    assert outcome.usage.as_tuple() == (70, 1, 64, None)
+    assert outcome.usage.as_tuple() == (70, 1, 64, None, 0)
 
 
 @pytest.mark.parametrize("stated", [None, True, "0.9", 1.5, -0.1])

@@ -7,9 +7,11 @@ import sys
 from dataclasses import replace
 
 import genai_prices
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulators import PAIRS, QUICK, SimulatorThread
 
 from benchmarks.judge.attempts import Attempt
 from benchmarks.judge.pricing import (
@@ -21,8 +23,12 @@ from benchmarks.judge.pricing import (
     estimate,
     parse_price,
     price_of,
+    worst_case,
 )
+from benchmarks.judge.prompts import Prompt
+from benchmarks.judge.protocols import protocol_named
 from benchmarks.judge.usage import UNKNOWN, Usage
+from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"
@@ -128,10 +134,10 @@ def test_a_price_is_given_as_two_or_three_numbers(text, price):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2.5", "2.5,", "1,2,3,4", "-1,10", "nan,10", "2.5,inf", "$2,$10", "a,b"]
+    "text", ["", "2.5", "2.5,", "5,1,2,3,4", "-1,10", "nan,10", "2.5,inf", "$2,$10", "a,b"]
 )
 def test_anything_else_is_the_users_mistake(text):
-    with pytest.raises(UserError, match="IN,OUT or IN,CACHED,OUT"):
+    with pytest.raises(UserError, match="IN,OUT, IN,CACHED,OUT or IN,CACHED,WRITTEN,OUT"):
         parse_price(text)
 
 
@@ -241,6 +247,36 @@ def test_a_judge_that_counts_more_than_was_reserved_ends_the_reserving():
     assert reservation is not None
     limit.settle(reservation, Usage(prompt=10**9))
     assert limit.reserve(0, 1) is None
+
+
+def test_what_is_written_to_the_cache_has_a_price_of_its_own() -> None:
+    price = parse_price("4,1,5,20")
+    usage = Usage(prompt=1000, completion=100, cached=200, written=300)
+    assert price.cost(usage) == pytest.approx((500 * 4 + 200 * 1 + 300 * 5 + 100 * 20) / 1e6)
+    assert price.halved().cost(usage) == pytest.approx(price.cost(usage) / 2)
+    assert price.costs(np.array([usage.as_tuple()], np.uint64))[0] == pytest.approx(price.cost(usage))
+    assert parse_price("4,1,20").cost(usage) == pytest.approx((800 * 4 + 200 + 100 * 20) / 1e6)
+    worst = worst_case(price, 1000, 50)
+    assert price.cost(worst) == pytest.approx(((1000 + CHAT_OVERHEAD_TOKENS) * 5 + 50 * 20) / 1e6)
+
+
+@pytest.mark.parametrize("name", ["chat-completions", "responses", "anthropic", "decisions"])
+def test_what_a_reply_says_was_written_is_counted(name: str) -> None:
+    config = replace(QUICK, cached_share=0.5, written_share=0.25)
+    with SimulatorThread(config) as server:
+        client = AsyncOpenAIClient(
+            base_url=server.base_url,
+            model="m",
+            protocol=protocol_named(name),
+            prompt=Prompt("test", "1", "", "First: {text1} Second: {text2} Reply in JSON."),
+        )
+
+        async def ask() -> Usage:
+            async with client:
+                return (await client.judge(PAIRS[0].text1, PAIRS[0].text2)).usage
+
+        usage, stats = asyncio.run(ask()), server.stats()
+    assert usage.written == stats["written_tokens"] > 0
 
 
 @st.composite

@@ -38,7 +38,7 @@ def message(*content: Any, stop_reason: str = "end_turn", **more: Any) -> dict[s
 
 
 def test_a_prompt_has_the_tokens_read_anew_from_the_cache_and_into_it() -> None:
-    assert read(ANTHROPIC, **message()).usage.as_tuple() == (100, 9, 50, None)
+    assert read(ANTHROPIC, **message()).usage.as_tuple() == (100, 9, 50, None, 30)
 
 
 def test_a_call_of_the_tool_says_what_a_text_does_and_thoughts_say_nothing() -> None:
@@ -123,7 +123,7 @@ def content(*parts: Any, reason: str = "STOP", **more: Any) -> dict[str, Any]:
 )
 def test_thoughts_are_counted_beside_the_answer(stated: dict[str, int], usage: tuple[int, ...]) -> None:
     reply = content(usageMetadata={"promptTokenCount": 100, **stated})
-    assert read(GEMINI, **reply).usage.as_tuple() == usage
+    assert read(GEMINI, **reply).usage.as_tuple()[:4] == usage
 
 
 def test_thoughts_are_no_part_of_the_answer() -> None:

@@ -21,7 +21,7 @@ from benchmarks.simulator.dialects.gemini import GEMINI
 NEEDS = "needs the provider's own SDK: make sdks"
 MESSAGES = [{"role": "system", "content": "You judge."}, {"role": "user", "content": QUESTIONS[0]}]
 REPAIRED = MESSAGES + repair_request("Perhaps.")
-ROOM = replace(QUICK, cached_share=0.5, reasoning_tokens=3)
+ROOM = replace(QUICK, cached_share=0.5, written_share=0.25, reasoning_tokens=3)
 MODEL = "a-model"
 KEY = "k-0123456789abcdef"
 
@@ -30,7 +30,7 @@ def forms_of(protocol: ChatProtocol) -> Iterator[RequestForm]:
     """Each way in which a pair may be asked about, with a system message of its own."""
     form: RequestForm | None = protocol.first_form(logprobs=True)
     while form:
-        yield from (replace(form, classes=classes) for classes in (2, 3))
+        yield from (replace(form, classes=classes, pairs=pairs) for classes in (2, 3) for pairs in (1, 2))
         form = form.next_format()
 
 
@@ -100,6 +100,7 @@ def test_anthropics_sdk_reads_what_the_simulator_says(anthropic: Any) -> None:
                     told.output_tokens,
                     told.cache_read_input_tokens,
                     told.output_tokens_details.thinking_tokens,
+                    told.cache_creation_input_tokens,
                 )
             assert [model.id for model in client.models.list()] == ["simulated-judge"]
 
@@ -162,6 +163,7 @@ def test_openais_sdk_reads_the_simulators_responses(openai: Any) -> None:
                 response.usage.output_tokens,
                 response.usage.input_tokens_details.cached_tokens,
                 response.usage.output_tokens_details.reasoning_tokens,
+                response.usage.input_tokens_details.cache_write_tokens,
             )
             (part,) = response.output[-1].content
             assert ours.logprobs == tuple((token.token, token.logprob) for token in part.logprobs)
@@ -274,13 +276,23 @@ def as_sent(genai: Any, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _respelt(value: Any) -> Any:
+    """Either spelling is taken; the others are as the API's own page has them."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        {"property_ordering": "propertyOrdering"}.get(name, name): _respelt(member)
+        for name, member in value.items()
+    }
+
+
 def test_googles_sdk_would_send_our_requests(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     read = GEMINI.read
 
-    def noting(body: bytes, model: str, config: Any) -> Any:
+    def noting(body: bytes, *rest: Any) -> Any:
         sent.append(json.loads(body))
-        return read(body, model, config)
+        return read(body, *rest)
 
     monkeypatch.setattr(GEMINI, "read", noting)
     with SimulatorThread(ROOM) as judge:
@@ -289,10 +301,7 @@ def test_googles_sdk_would_send_our_requests(genai: Any, monkeypatch: pytest.Mon
             client.models.generate_content(**as_sent(genai, body))
             theirs = sent.pop()
             assert theirs.pop("systemInstruction")["parts"] == body.pop("systemInstruction")["parts"]
-            if schema := theirs["generationConfig"].get("responseSchema"):
-                # Either spelling is taken; the others are as the API's own page has them.
-                schema["propertyOrdering"] = schema.pop("property_ordering")
-            assert theirs == body
+            assert _respelt(theirs) == body
 
 
 def test_googles_sdk_reads_what_the_simulator_says(genai: Any) -> None:
@@ -309,6 +318,7 @@ def test_googles_sdk_reads_what_the_simulator_says(genai: Any) -> None:
                 told.candidates_token_count + told.thoughts_token_count,
                 told.cached_content_token_count,
                 told.thoughts_token_count,
+                0,
             )
         assert [model.name for model in client.models.list()] == ["models/simulated-judge"]
 

@@ -75,8 +75,8 @@ def test_the_journal_keeps_null_for_what_is_unknown_and_a_report_of_it_says_the_
     judge, _, _ = run(tmp_path, told({"prompt_tokens": 300}), "--price", "2.5,10")
     lines = (tmp_path / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     attempts = [attempt for line in lines for attempt in json.loads(line).get("attempts", ())]
-    assert [attempt[3:] for attempt in attempts] == [[300, None, None, None]] * 6
-    assert judge["tokens"] == {"prompt": 1800}
+    assert [attempt[3:] for attempt in attempts] == [[300, None, None, None, 0]] * 6
+    assert judge["tokens"] == {"prompt": 1800, "written": 0}
 
 
 def test_some_replies_without_usage_leave_a_lower_bound_in_the_reason(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_whole_numbers_in_any_type_count_and_details_that_are_missing_are_absent
     judge, output, _ = run(
         tmp_path, told({"prompt_tokens": 300.0, "completion_tokens": "50"}), "--price", "2.5,10"
     )
-    assert judge["tokens"] == {"prompt": 1800, "completion": 300}
+    assert judge["tokens"] == {"prompt": 1800, "completion": 300, "written": 0}
     assert judge["dollars"] == pytest.approx(0.0075)
     assert {"tokens.cached", "tokens.reasoning"} <= judge["absent"].keys()
     assert "$0.0075" in cost_line(output)
@@ -152,7 +152,7 @@ def test_a_journal_of_version_0_5_reads_zeros_of_a_reply_as_unknown() -> None:
     assert (found["dollars"], found["n"]) == (None, 2)
     assert found["tokens"] == {}
     counted = outcomes(record(0, 300, 50, 100, 0), record(1, 0, 0, 0, 0, status=429))
-    assert counted["tokens"] == {"prompt": 300, "completion": 50, "cached": 100, "reasoning": 0}
+    assert counted["tokens"] == {"prompt": 300, "completion": 50, "cached": 100, "reasoning": 0, "written": 0}
     assert counted["dollars"] == pytest.approx((200 * 2.5 + 100 * 1.25 + 50 * 10) / 1e6)
 
 

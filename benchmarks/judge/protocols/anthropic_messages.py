@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.judge.api import Api
@@ -148,9 +149,11 @@ def read_usage(value: Any) -> Usage:
     """
     anew, output = count_in(value, "input_tokens"), count_in(value, "output_tokens")
     if anew is None:
-        return Usage(None, output or None, None, None)
+        return replace(UNKNOWN, completion=output or None)
     written = count_in(value, "cache_creation_input_tokens") or 0
     cached = count_in(value, "cache_read_input_tokens")
     details = value.get("output_tokens_details")
     prompt = anew + written + (cached or 0)
-    return Usage(prompt or None, output, cached, count_in(details, "thinking_tokens"))
+    thought = count_in(details, "thinking_tokens")
+    usage = Usage(prompt, output, cached, thought, written)
+    return usage if prompt else replace(usage, prompt=None, written=None)

@@ -236,7 +236,7 @@ def read_usage(value: Any) -> Usage:
     prompt = _first_count(value, "prompt_tokens", "input_tokens")
     completion = _first_count(value, "completion_tokens", "output_tokens")
     if not prompt:
-        return Usage(None, completion or None, None, None)
+        return replace(UNKNOWN, completion=completion or None)
     in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
     in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
     reasoning = _first_count(in_completion | value, "reasoning_tokens")
@@ -248,6 +248,7 @@ def read_usage(value: Any) -> Usage:
         completion,
         _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
         reasoning,
+        _first_count(in_prompt, "cache_write_tokens") or 0,
     )
 
 

@@ -159,11 +159,16 @@ def _parameters(form: RequestForm, sample: int) -> str:
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema of plain fields, in OpenAPI's words; without an order of theirs they come by alphabet."""
+    """A JSON schema in OpenAPI's words; without an order of theirs fields come by alphabet."""
+    kind = {"type": schema["type"].upper()}
+    if "items" in schema:
+        return {**kind, "items": _schema(schema["items"])}
+    if "properties" not in schema:
+        return kind
     fields = schema["properties"]
     return {
-        "type": "OBJECT",
-        "properties": {name: {"type": field["type"].upper()} for name, field in fields.items()},
+        **kind,
+        "properties": {name: _schema(field) for name, field in fields.items()},
         "required": schema["required"],
         "propertyOrdering": list(fields),
     }

@@ -122,7 +122,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     elif payload.get("tool_choice", {}).get("type") == "tool":
         reply_format, schema = "tool", payload["tools"][0]["input_schema"]
     texts = [("system", _text(payload.get("system", ""))), *messages]
-    call = Call(b"", payload["model"], 0, False, payload["max_tokens"], None, reply_format=reply_format)
+    call = Call((), payload["model"], 0, False, payload["max_tokens"], None, reply_format=reply_format)
     return texts, with_fields(call, schema, texts)
 
 
@@ -152,12 +152,10 @@ def _is_object(content: str) -> bool:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    """Half of what is not read from the cache is written to it, where there is one."""
-    anew = (usage.prompt or 0) - (usage.cached or 0)
-    written = anew // 2 if usage.cached else 0
+    anew = (usage.prompt or 0) - (usage.cached or 0) - (usage.written or 0)
     return {
-        "input_tokens": anew - written,
-        "cache_creation_input_tokens": written,
+        "input_tokens": anew,
+        "cache_creation_input_tokens": usage.written,
         "cache_read_input_tokens": usage.cached,
         "output_tokens": usage.completion,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},

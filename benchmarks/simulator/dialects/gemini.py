@@ -123,7 +123,7 @@ def _call(payload: dict[str, Any], model: str) -> tuple[list[tuple[str, str]], C
     texts.insert(0, ("system", _text(payload.get("systemInstruction", {"parts": []}))))
     config = payload.get("generationConfig", {})
     top = 0 if config.get("responseLogprobs") else None
-    call = Call(b"", model, 0, False, config.get("maxOutputTokens"), top)
+    call = Call((), model, 0, False, config.get("maxOutputTokens"), top)
     return texts, with_fields(call, config.get("responseSchema"), texts)
 
 

@@ -51,7 +51,7 @@ class OpenAIDecisions:
         answers = [answer] if decision or said.finish_reason == "refusal" else []
         counts = {
             "input_tokens": usage.prompt,
-            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "output_tokens": usage.completion,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
@@ -76,7 +76,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     (question,) = payload["questions"]
     asked = payload["input"]
     texts = [("user", asked)] if isinstance(asked, str) else [(m["role"], m["content"]) for m in asked]
-    call = Call(b"", payload["model"], 0, False, None, None, reply_format=question.get("name", ""))
+    call = Call((), payload["model"], 0, False, None, None, reply_format=question.get("name", ""))
     texts.append(("question", json.dumps(question)))
     return texts, replace(call, asks_relation=question["type"] == "choice")
 

@@ -67,7 +67,7 @@ class OpenAIResponses:
             reply |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
         reply["usage"] = {
             "input_tokens": usage.prompt,
-            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
             "output_tokens": usage.completion,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning},
             "total_tokens": (usage.prompt or 0) + (usage.completion or 0),
@@ -98,7 +98,7 @@ def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     texts = [(message["role"], _text(message["content"])) for message in asked]
     texts.insert(0, ("system", payload.get("instructions") or ""))
     top = payload.get("top_logprobs") or 0 if "include" in payload else None
-    call = Call(b"", payload["model"], 0, False, payload.get("max_output_tokens"), top)
+    call = Call((), payload["model"], 0, False, payload.get("max_output_tokens"), top)
     schema = payload.get("text", {}).get("format", {}).get("schema")
     return texts, with_fields(call, schema, texts)
 

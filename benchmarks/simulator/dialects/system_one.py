@@ -73,7 +73,7 @@ SYSTEM_ONE = SystemOne()
 def _call(payload: dict[str, Any]) -> tuple[list[tuple[str, str]], Call]:
     ((name, question),) = payload["questions"].items()
     texts = [("user", payload["state"]), ("question", json.dumps(question))]
-    call = Call(b"", payload["model"], 0, False, None, None, reply_format=name)
+    call = Call((), payload["model"], 0, False, None, None, reply_format=name)
     return texts, replace(call, asks_relation=question["type"] == "choice")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.simulator.replies import BAD_REQUEST, ApiError, error_reply, tokens_in
-from benchmarks.simulator.requests import Call, RefusedError, fields_of, pair_among, stands_first
+from benchmarks.simulator.requests import Call, RefusedError, fields_of, pairs_among, stands_first
 from benchmarks.simulator.throttling import Level, duration
 
 Texts = list[tuple[str, str]]
@@ -29,7 +29,7 @@ def read_question(
     try:
         payload = json.loads(body)
         texts, call = read(payload)
-        key, is_repair = pair_among(texts, known)
+        keys, is_repair = pairs_among(texts, known)
         if not isinstance(call.model, str):
             raise TypeError("a model without a name")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -37,7 +37,7 @@ def read_question(
     if error := next(errors(payload), None):
         raise RefusedError(error_reply(error))
     tokens = sum(tokens_in(text) for _, text in texts)
-    return replace(call, key=key, prompt_tokens=max(1, tokens), is_repair=is_repair)
+    return replace(call, keys=keys, prompt_tokens=max(1, tokens), is_repair=is_repair)
 
 
 def with_fields(call: Call, schema: object, texts: Texts) -> Call:
