@@ -18,8 +18,13 @@ SHARES = {"near": 0.5, "crossed": 0.1, "swapped": 0.2, "negated": 0.2}
 
 _STATES = re.compile(r"\b(is|are|was|were|has|have|can|could|will|would|should|must|may|does|do|did)\b")
 _DENIES = re.compile(r"\b(?:not|never)\s+|n't\b")
-_NO = re.compile(r"\b(?:no|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
-_NO_RULE = re.compile(r"\b(?:ca|wo|sha)n['’]t\b|n’t\b|\bnot\b\W*$", re.IGNORECASE)
+_NO = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE
+)
+# Without "n't" these leave no verb, and without "not" these say something else.
+_NO_RULE = re.compile(
+    r"\b(?:ca|wo|sha|ai)n['’]t\b|n’t\b|\bnot\b\W*$|\bor not\b|\bnot only\b", re.IGNORECASE
+)
 
 Texts: TypeAlias = tuple[str, str]
 VectorsOf: TypeAlias = Callable[[Sequence[str]], np.ndarray]
