@@ -131,11 +131,15 @@ def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
     """The fold of each pair, so that no text is in two folds, and folds are about as large.
 
     No seed decides anything. Where texts chain more than half of the pairs together, only those of one
-    premise stay together, since such folds cannot be of a size.
+    premise stay together, and those of the same two texts in either order, since folds without any text in
+    common cannot be of a size.
     """
     group = chained(pairs)
     if max(Counter(group).values()) > len(pairs) / 2:
-        group = [pair.text1 for pair in pairs]
+        given = {(pair.text1, pair.text2) for pair in pairs}
+        group = [
+            min(pair.text1, pair.text2) if (pair.text2, pair.text1) in given else pair.text1 for pair in pairs
+        ]
     sizes = [0] * FOLDS
     fold: dict[str, int] = {}
     for name, count in sorted(Counter(group).items(), key=lambda item: (-item[1], _hash(item[0]))):
