@@ -22,9 +22,7 @@ _NO = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE
 )
 # Without "n't" these leave no verb, and without "not" these say something else.
-_NO_RULE = re.compile(
-    r"\b(?:ca|wo|sha|ai)n['’]t\b|n’t\b|\bnot\b\W*$|\bor not\b|\bnot only\b", re.IGNORECASE
-)
+_NO_RULE = re.compile(r"\b(?:ca|wo|sha|ai)n['’]t\b|n’t\b|\bnot\b\W*$|\bor not\b|\bnot only\b", re.IGNORECASE)
 
 Texts: TypeAlias = tuple[str, str]
 VectorsOf: TypeAlias = Callable[[Sequence[str]], np.ndarray]

@@ -236,6 +236,10 @@ class TextVectors:
         return Examples(*self.rows(pair for file in files for pair in file.pairs), *labels_and_weights(files))
 
 
+def pairs_in(files: Sequence[LabelledFile]) -> int:
+    return sum(len(file.pairs) for file in files)
+
+
 def distinct_texts(files: Sequence[LabelledFile]) -> list[str]:
     return list(dict.fromkeys(text for f in files for pair in f.pairs for text in (pair.text1, pair.text2)))
 
