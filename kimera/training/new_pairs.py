@@ -82,12 +82,12 @@ def _near(pairs: Sequence[Pair], random: np.random.Generator, vectors_of: Vector
     vectors = np.asarray(vectors_of(firsts), dtype=np.float32)
     order = random.permutation(len(firsts))
     blocks = [order[start : start + ROWS_AT_A_TIME] for start in range(0, len(order), ROWS_AT_A_TIME)]
-    found: list[np.ndarray] = []
+    neighbours: list[np.ndarray] = []
     for turn in range(nearest):  # one of each before a second of any
         for number, rows in enumerate(blocks):
             if not turn:
-                found.append(random.permuted(_nearest(vectors, rows, nearest), axis=1))
-            for row, other in zip(rows.tolist(), found[number][:, turn].tolist(), strict=True):
+                neighbours.append(random.permuted(_nearest(vectors, rows, nearest), axis=1))
+            for row, other in zip(rows.tolist(), neighbours[number][:, turn].tolist(), strict=True):
                 texts = [firsts[other], *of_first[other]]
                 yield firsts[row], texts[random.integers(len(texts))]
 

@@ -198,18 +198,18 @@ def require_both_answers(files: Sequence[LabelledFile], name: str) -> None:
 
 def too_small(division: Division) -> str:
     """Which held-out halves are too small for their figures to mean much; empty where none is."""
-    said = []
+    small_halves = []
     for name, files in (("calibrates", division.calibrate), ("is only measured", division.report)):
         answers = [pair.is_contradiction for file in files for pair in file.pairs]
         if len(answers) < ENOUGH_PAIRS or sum(map(bool, answers)) < ENOUGH_CONTRADICTIONS:
-            said.append(
+            small_halves.append(
                 f"the half that {name} has {len(answers)} pairs, {sum(map(bool, answers))} contradictions"
             )
-    if not said:
+    if not small_halves:
         return ""
     return (
         f"Too small for figures to mean much (fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} "
-        f"contradictions): {'; '.join(said)}."
+        f"contradictions): {'; '.join(small_halves)}."
     )
 
 
