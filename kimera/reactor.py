@@ -78,8 +78,9 @@ class Reactor(ReactorModels):
     None keeps nothing. workers: processes, unless a call says otherwise; None is this process.
     stages: "screen" (encoder and head), "verify" (the small cross-encoder), "both", where the verdict is the
     cross-encoder's, and carries the head's as `screen_score`, "deep" (the large cross-encoder), or
-    "screen,verify,deep", where each stage settles what it is sure of and leaves the rest to the next one. By
-    default "both", but "screen" for an encoder or a head of your own.
+    "screen,verify,deep", where each stage settles what it is sure of and leaves the rest to the next one, and
+    what is too long for the small cross-encoder to deep. By default "both", but "screen" for an encoder or a
+    head of your own.
     Texts that are too long together for a cross-encoder are read passage by passage.
     cross_encoder, deep: a `CrossEncoder`, or the path of weights for one; by default the shipped ones.
     deep_base: folder or name of the model that the deep one was made from. bounds: within which a pair is
@@ -245,7 +246,8 @@ class Reactor(ReactorModels):
     ) -> Verified:
         """What the cross-encoders say, in both orders where `symmetric`; see `verification.verify`.
 
-        Where there are two, the second reads what the first is not sure of. Raises ValueError without any.
+        Where there are two, the second reads what the first is not sure of, and what is too long for it: the
+        bounds were found on short pairs. Raises ValueError without any.
         """
         if not self._readers:
             raise ValueError("the reactor has no cross-encoder; its stages must include verify or deep")
@@ -254,7 +256,8 @@ class Reactor(ReactorModels):
         if not second or self.bounds is None:
             return read(first, pairs, on_read=on_read)
         verified = read(first, pairs, on_read=_part(on_read, 0.0, 0.5))
-        left = np.flatnonzero(~self.bounds.verify.settles(verified.scores))
+        is_long = np.isin(np.arange(len(pairs)), list(verified.strongest))
+        left = np.flatnonzero(~self.bounds.verify.settles(verified.scores) | is_long)
         deep = read(second[0], [pairs[place] for place in left.tolist()], on_read=_part(on_read, 0.5, 1.0))
         self.stats = replace(self.stats, to_deep=self.stats.to_deep + len(left))
         return verified.with_rows(left, deep)
@@ -318,7 +321,8 @@ class Reactor(ReactorModels):
                 pairs, workers, progress.part(0.0, 0.5 if self._readers else 1.0)
             )
             if self.bounds:
-                left = np.flatnonzero(~self.bounds.screen.settles(probabilities[:, 0]))
+                is_long = self._readers[0].too_long(pairs)
+                left = np.flatnonzero(~self.bounds.screen.settles(probabilities[:, 0]) | is_long)
                 stages = ["screen"] * len(pairs)
             if self._readers:
                 screen_scores = probabilities[:, 0].tolist()

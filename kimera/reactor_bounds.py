@@ -2,7 +2,8 @@
 
 Each stage costs about ten times what the one before it does and is surer. A pair whose calibrated score lies
 outside a stage's bounds is settled by that stage: there, of pairs held out of every fit, it gave the verdict
-of the deep stage alone in at least the stated share, by the lower limit of its interval.
+of the deep stage alone in at least the stated share, by the lower limit of its interval. Nearly all of
+those pairs were short, so one that does not fit the window of verify is settled by no stage before deep.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from kimera.files import write_text
 from kimera.reactor_stages import BOTH
 
 Z = 1.645  # the 95 % quantile of the normal distribution
+SETTLED = "pairs that fit the window"  # part of what names the bounds: which pairs they may settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class StageBounds:
     @property
     def fingerprint(self) -> str:
         """Names what decides which stage a pair comes to."""
-        return json.dumps([asdict(self.screen), asdict(self.verify)])
+        return json.dumps([asdict(self.screen), asdict(self.verify), SETTLED])
 
     def require(self, weights: Mapping[str, str]) -> None:
         """Raise `UserError` where a stage has other weights than those that the bounds were found with."""

@@ -76,11 +76,13 @@ class ReactorModels(ClosedAtExit):
         )
         self.cross_encoder = self.deep = None
         if "verify" in used:
-            of = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
-            self.cross_encoder = of if isinstance(of, CrossEncoder) else make(of, base_of(of, self.encoder))
+            model = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
+            self.cross_encoder = (
+                model if isinstance(model, CrossEncoder) else make(model, base_of(model, self.encoder))
+            )
         if "deep" in used:
-            of = SHIPPED_DEEP if deep is None else deep
-            self.deep = of if isinstance(of, CrossEncoder) else make(of, deep_base)
+            model = SHIPPED_DEEP if deep is None else deep
+            self.deep = model if isinstance(model, CrossEncoder) else make(model, deep_base)
         self.bounds = None
         if used == ALL:
             of_stages = SHIPPED_BOUNDS if bounds is None else bounds

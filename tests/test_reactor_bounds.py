@@ -91,6 +91,19 @@ def test_a_pair_has_the_score_of_the_stage_that_settled_it(deep: CrossEncoder) -
     assert reactor.settings["deep_base_from"] == "folder"
 
 
+def test_what_is_too_long_for_verify_is_left_to_deep_by_bounds_that_settle_all(deep: CrossEncoder) -> None:
+    """Those were found on short pairs, and the vectors that screen reads are cut."""
+    long = (" ".join(f"Guest number {number} of the hotel saw a red lamp." for number in range(40)), "No.")
+    for screen, verify, short in (
+        (Bounds(1, 1), Bounds(0, 1), "screen"),
+        (Bounds(0, 1), Bounds(1, 1), "verify"),
+    ):
+        reactor = bounded(deep, screen, verify)
+        stages = [outcome.reasoning.partition(":")[0] for outcome in reactor.detect([PAIRS[0], long])]
+        assert stages == [short, "deep"]
+        assert reactor.counts["to_deep"] == 1
+
+
 def test_progress_of_three_stages_reaches_its_end_once(deep: CrossEncoder) -> None:
     told: list[int] = []
     list(bounded(deep, Bounds(0, 1), Bounds(0, 1)).stream(PAIRS, on_progress=told.append))

@@ -190,7 +190,19 @@ def test_from_few_pairs_what_was_tried_is_told_and_on_the_card(tmp_path, capsys)
     assert "Training files, out of fold:" in card
     assert "AdamW" not in card
     assert "there before" in card
+    assert "--epochs" not in card
     assert ContradictionHead.load(out).encoder == ContradictionHead.load(SHIPPED_HEAD).encoder
+
+
+@pytest.mark.parametrize("flags", [["--epochs", "3"], ["--swap", "0.5"], ["--compile"]])
+def test_what_bears_on_new_weights_alone_is_refused_for_few_pairs(tmp_path, capsys, flags):
+    path = write(tmp_path / "colours.jsonl", labelled_rows()[:60])
+    out = tmp_path / "verify.safetensors"
+    assert main([str(path), "--stage", "verify", "--out", str(out), "--no-cache", *flags]) == 2
+    told = capsys.readouterr().err
+    assert f"{flags[0]} has no effect on a fit from so few pairs (60)" in told
+    assert "--refit" in told
+    assert not out.exists()
 
 
 def test_more_is_held_out_where_so_few_pairs_would_lack_an_answer():
@@ -228,7 +240,7 @@ def test_the_card_of_a_fit_that_goes_on_names_what_the_fits_before_it_learnt_fro
     sources.write_text('{"first.jsonl": {"title": "The first set", "licence": "CC BY 4.0"}}')
 
     def fit(name: str, out: str, *more: object) -> str:
-        command = [tmp_path / name, "--stage", "verify", "--epochs", 1, "--encoder", model]
+        command = [tmp_path / name, "--stage", "verify", "--refit", "--epochs", 1, "--encoder", model]
         assert main([str(word) for word in (*command, "--out", tmp_path / out, *more)]) == 0
         return (tmp_path / out).with_suffix(".md").read_text("utf-8")
 

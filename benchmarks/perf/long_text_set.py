@@ -2,7 +2,8 @@
 
 A document is premises of one set of pairs, joined, or a stretch of a text file as it stands. Each has a claim
 of each kind: a sentence copied from it, one that a sentence of it entails, one that a sentence of it
-contradicts, one about something else. Nothing of those texts is kept in this project.
+contradicts, one about something else. There are two halves of one make, which share no premise and no
+stretch. Nothing of those texts is kept in this project.
 """
 
 from __future__ import annotations
@@ -13,33 +14,36 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
 from kimera.models.long_texts import is_fragment
 from kimera.models.passages import sentences
+from kimera.training.new_pairs import negated
 
 Kind = Literal["verbatim", "supported", "contradicted", "unrelated"]
 KINDS: tuple[Kind, ...] = ("verbatim", "supported", "contradicted", "unrelated")
 SIZES = (10, 20, 30, 40)
 DOCUMENTATION = ("*.md", "*.rst", "*.txt", "README*", "*.html.md")
-SPARE = 2000  # rows of each set, for claims about something else and for documentation
+SPARE = 1000  # rows of each set in a half, for claims about something else and for documentation
 MAX_BYTES = 200_000
 MAX_CHARACTERS = 400  # of a sentence; longer ones are tables and code
 
-_STATES = re.compile(r"\b(is|are|was|were|can|will|must|should|does)\b(?! not\b| be not\b)")
+# Of what it may be, or is on a condition, the negation can be true as well.
+_HEDGED = re.compile(r"\b(if|unless|when|where|whether|may|might|could|would)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class LongPair:
-    """document: its number, by which parts are divided. sentences: how many it was made of."""
+    """sentences: how many the document was made of. is_by_rule: whether the claim is one of them, negated."""
 
-    document: int
     source: str
     kind: Kind
     sentences: int
     evidence: str
     claim: str
+    is_by_rule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +53,50 @@ class _Labelled:
     label: str
 
 
-def long_pairs(files: Sequence[Path], folders: Sequence[Path], each: int, seed: int = 0) -> list[LongPair]:
-    """each: how many documents of each file of labelled pairs; of documentation as many as of all."""
+def long_pairs(
+    files: Sequence[Path], folders: Sequence[Path], each: int, seed: int = 0
+) -> tuple[list[LongPair], list[LongPair]]:
+    """(the half to fit on, the half held out), which have every size and every way to make a claim.
+
+    each: how many documents of each file of labelled pairs in both; of documentation as many as of all.
+    """
     draw = random.Random(seed)  # noqa: S311  # a sample, no secret
-    made: list[LongPair] = []
-    sets: list[tuple[str, list[_Labelled], list[_Labelled]]] = []
+    sets: dict[str, list[_Labelled]] = {}
     for path in files:
         rows = [row for row in _labelled(path) if _is_prose(row.premise) and not is_fragment(row.premise)]
         draw.shuffle(rows)
-        sets.append((path.name.split(".jsonl")[0], rows[:-SPARE], rows[-SPARE:]))
-    for number, (source, rows, _) in enumerate(sets):
-        others = sets[number - 1][2]
-        made += _joined(source, rows, [row.hypothesis for row in others], each, len(made), draw)
-    everything = [row for _, _, spare in sets for row in spare]
-    draw.shuffle(everything)
-    texts = _documentation(folders, each * len(files), draw)
-    return made + _documented(texts, everything, len({pair.document for pair in made}), draw)
+        sets[path.name.split(".jsonl")[0]] = rows
+    stretches = _documentation(folders, each // 2 * 2 * len(files), draw)
+    halves = [
+        _half(
+            {source: [row for row in rows if half_of(row.premise) == half] for source, rows in sets.items()},
+            [stretch for number, stretch in enumerate(stretches) if number // len(SIZES) % 2 == half],
+            each // 2,
+            draw,
+        )
+        for half in (0, 1)
+    ]
+    return halves[0], halves[1]
 
 
-def parts(pairs: Sequence[LongPair]) -> tuple[list[LongPair], list[LongPair]]:
-    """For fitting, and held out: by document, half and half."""
-    return [p for p in pairs if p.document % 2 == 0], [p for p in pairs if p.document % 2]
+def half_of(premise: str) -> int:
+    """0 or 1, by a hash: all that is made with a premise is in one half."""
+    return blake2b(premise.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0] % 2
+
+
+def _half(
+    sets: dict[str, list[_Labelled]], stretches: list[list[str]], each: int, draw: random.Random
+) -> list[LongPair]:
+    """Of rows and stretches that no other half has. each: how many documents of each set."""
+    spare = {source: rows[-SPARE:] for source, rows in sets.items()}
+    before = dict(zip(sets, [*list(sets)[-1:], *sets], strict=False))
+    made: list[LongPair] = []
+    for source, rows in sets.items():
+        others = [row.hypothesis for row in spare[before[source]]]
+        made += _joined(source, rows[:-SPARE], others, each, draw)
+    rows = [row for rows in spare.values() for row in rows]
+    draw.shuffle(rows)
+    return [*made, *_documented(stretches, rows, draw)]
 
 
 def _labelled(path: Path) -> Iterator[_Labelled]:
@@ -80,7 +107,7 @@ def _labelled(path: Path) -> Iterator[_Labelled]:
 
 
 def _joined(
-    source: str, rows: list[_Labelled], others: list[str], each: int, before: int, draw: random.Random
+    source: str, rows: list[_Labelled], others: list[str], each: int, draw: random.Random
 ) -> Iterator[LongPair]:
     """Premises of one set as documents; no premise is in two of them.
 
@@ -113,7 +140,7 @@ def _joined(
             "unrelated": others[number],
         }
         for kind in KINDS:
-            yield LongPair(before // len(KINDS) + number, source, kind, size, evidence, claims[kind])
+            yield LongPair(source, kind, size, evidence, claims[kind])
 
 
 def _is_prose(premise: str) -> bool:
@@ -132,21 +159,21 @@ def _ended(text: str) -> str:
     return text if text.endswith((".", "!", "?", '"')) else text + "."
 
 
-def _documentation(folders: Sequence[Path], count: int, draw: random.Random) -> list[tuple[str, list[str]]]:
-    """(name, sentences) of stretches of text files, one a file; each of 10 to 40 sentences with fragments."""
+def _documentation(folders: Sequence[Path], count: int, draw: random.Random) -> list[list[str]]:
+    """The sentences of stretches of text files, one a file; each of 10 to 40 sentences with fragments."""
     paths = sorted({path for folder in folders for glob in DOCUMENTATION for path in folder.rglob(glob)})
     draw.shuffle(paths)
-    found: list[tuple[str, list[str]]] = []
+    stretches: list[list[str]] = []
     seen: set[str] = set()
     for path in paths:
-        if len(found) == count:
+        if len(stretches) == count:
             break
-        stretch = _stretch(path, SIZES[len(found) % len(SIZES)])
+        stretch = _stretch(path, SIZES[len(stretches) % len(SIZES)])
         statements = {sentence for sentence in stretch if not is_fragment(sentence)}
         if len(statements) * 2 > len(stretch) and not statements & seen:
             seen |= statements
-            found.append((path.name, stretch))
-    return found
+            stretches.append(stretch)
+    return stretches
 
 
 def _stretch(path: Path, size: int) -> list[str]:
@@ -157,50 +184,43 @@ def _stretch(path: Path, size: int) -> list[str]:
         text = path.read_text(encoding="utf-8")
     except (UnicodeDecodeError, OSError):
         return []
-    every = [" ".join(part.split()) for part in sentences(text)]
-    kept = [part for part in every if len(part) <= MAX_CHARACTERS]
+    lines = [" ".join(part.split()) for part in sentences(text)]
+    kept = [line for line in lines if len(line) <= MAX_CHARACTERS]
     start = (len(kept) - size) // 2
     return kept[start : start + size] if start >= 0 and size >= SIZES[0] else []
 
 
-def _documented(
-    texts: list[tuple[str, list[str]]], rows: list[_Labelled], first: int, draw: random.Random
-) -> list[LongPair]:
-    """Documentation with two premises put in; contradicted is one of these, or a sentence of its own."""
-    made: list[LongPair] = []
+def _documented(stretches: list[list[str]], rows: list[_Labelled], draw: random.Random) -> Iterator[LongPair]:
+    """Documentation with two premises put in.
+
+    Contradicted is one of these, or a sentence of its own; unrelated is a sentence of the next stretch, or
+    another set's claim: each way with every size.
+    """
     entailed = [row for row in rows if row.label == "entailment"]
     contradicted = [row for row in rows if row.label == "contradiction"]
-    for number, (_, stretch) in enumerate(texts):
+    for number, stretch in enumerate(stretches):
+        is_denied, is_of_next = (number // len(SIZES) // turn % 2 == 1 for turn in (1, 2))
         yes, no, other = entailed.pop(), contradicted.pop(), entailed.pop()
-        own = [sentence for sentence in stretch if not is_fragment(sentence)]
-        negated = [claim for sentence in own if (claim := _negated(sentence)) is not None]
+        own, of_next = (
+            [sentence for sentence in part if not is_fragment(sentence)]
+            for part in (stretch, stretches[(number + 1) % len(stretches)])
+        )
+        denials = [denial for sentence in own if (denial := _denial(sentence)) is not None]
         document = list(stretch)
         for row in (yes, no):
             document.insert(draw.randrange(len(document) + 1), _ended(row.premise))
-        by_rule = number % 2 and negated
+        evidence, by_rule = "\n\n".join(document), is_denied and bool(denials)
         claims: dict[Kind, str] = {
             "verbatim": draw.choice(own),
             "supported": yes.hypothesis,
-            "contradicted": draw.choice(negated) if by_rule else no.hypothesis,
-            "unrelated": draw.choice(_statements_of(texts, number + 1))
-            if number % 4 < 2
-            else other.hypothesis,
+            "contradicted": draw.choice(denials) if by_rule else no.hypothesis,
+            "unrelated": draw.choice(of_next) if is_of_next else other.hypothesis,
         }
-        made += [
-            LongPair(
-                first + number, "documentation", kind, len(document), "\n\n".join(document), claims[kind]
-            )
-            for kind in KINDS
-        ]
-    return made
+        for kind in KINDS:
+            is_by_rule = by_rule and kind == "contradicted"
+            yield LongPair("documentation", kind, len(document), evidence, claims[kind], is_by_rule)
 
 
-def _statements_of(texts: list[tuple[str, list[str]]], number: int) -> list[str]:
-    return [part for part in texts[number % len(texts)][1] if not is_fragment(part)]
-
-
-def _negated(sentence: str) -> str | None:
-    """A sentence with its first verb negated; None where it has none of a few, or a negation."""
-    if re.search(r"\b(not|no|never|none|if)\b|n't", sentence) or not _STATES.search(sentence):
-        return None
-    return _STATES.sub(lambda verb: f"{verb[0]} not", sentence, count=1)
+def _denial(sentence: str) -> str | None:
+    """A sentence that cannot be true with this one, by rule; None where no rule is sure of that."""
+    return None if _HEDGED.search(sentence) else negated(sentence)

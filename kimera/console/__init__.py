@@ -42,6 +42,7 @@ __all__ = [
     "positive",
     "progress_bar",
     "reader_may_leave",
+    "say",
     "settings_of",
     "shard_of_n",
     "share",
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
         words_of,
     )
     from kimera.console.progress import progress_bar
-    from kimera.console.standard_output import is_coloured, note, reader_may_leave, tell
+    from kimera.console.standard_output import is_coloured, note, reader_may_leave, say, tell
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -148,6 +149,6 @@ else:
                 "words_of",
             ],
             "progress": ["progress_bar"],
-            "standard_output": ["is_coloured", "note", "reader_may_leave", "tell"],
+            "standard_output": ["is_coloured", "note", "reader_may_leave", "say", "tell"],
         },
     )

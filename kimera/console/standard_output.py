@@ -40,6 +40,11 @@ def tell(text: str) -> None:
         print(text)
 
 
-def note(text: str) -> None:
+def say(text: str) -> None:
     """On standard error."""
-    print(f"note: {text}", file=sys.stderr)
+    print(text, file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """On standard error, as something to know."""
+    say(f"note: {text}")

@@ -20,7 +20,7 @@ class CandidateRule:
     """min_cosine: of related statements. max_scored: so many of the nearest does the head see.
 
     max_chosen: so many of these are candidates. is_own_floor: each session takes its min_cosine from its own
-    statements, for an encoder on which none was measured.
+    statements once three differ, for an encoder on which none was measured.
     The models give unrelated statements a high P(contradiction), so that scores alone would choose those.
     """
 
@@ -46,11 +46,18 @@ def choose_candidates(
 
 
 def own_floor(vectors: np.ndarray) -> float | None:
-    """What few random pairs of a session's statements reach; None where no two of them differ.
+    """What few random pairs of a session's statements reach; None where no three of them differ.
 
     vectors: unit vectors, of shape (n, dimension).
     """
+    if not _three_differ(vectors):  # of two the floor would be the very cosine that it is to judge
+        return None
     cosines = random_cosines(vectors)
     # The same statement again and again would leave no other one related.
     differing = cosines[cosines < SAME_COSINE]
     return floor_of(differing, len(vectors), QUANTILE) if len(differing) else None
+
+
+def _three_differ(vectors: np.ndarray) -> bool:
+    others = vectors[vectors @ vectors[0] < SAME_COSINE]
+    return len(others) > 0 and bool((others @ others[0] < SAME_COSINE).any())

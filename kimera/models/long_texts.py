@@ -73,8 +73,8 @@ class LongTextRule:
     def fingerprint(self) -> str:
         """Names all that decides the score of a long pair, but for the network and the encoder."""
         numbers = (METHOD, NEAREST, MAX_SENTENCE_BYTES, MIN_WORDS, EDGE, RELATED_SLOPE, STATED)
-        said = repr((*numbers, self.weights, self.offset))
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        described = repr((*numbers, self.weights, self.offset))
+        return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """features: shape (n, len(weights)). Gives float64 of shape (n,)."""
@@ -90,10 +90,10 @@ class LongTextRule:
         probabilities = _as_stated(related, probabilities)
         claims = related.of_each_claim()
         scores = self.scores(claim_features(related, probabilities))
-        most = int(scores.argmax())
-        at = claims[most]
-        entailment = (1.0 - scores[most]) * float(probabilities[at, 1].max())
-        whole = np.array([scores[most], entailment, 1.0 - scores[most] - entailment], dtype=np.float32)
+        worst = int(scores.argmax())
+        at = claims[worst]
+        entailment = (1.0 - scores[worst]) * float(probabilities[at, 1].max())
+        whole = np.array([scores[worst], entailment, 1.0 - scores[worst] - entailment], dtype=np.float32)
         return whole.clip(0.0, 1.0), int(at[_strongest(probabilities[at], related.cosine[at])])
 
 
@@ -146,12 +146,12 @@ def related_sentences(
     )
     places = {text: row for row, text in enumerate(texts)}
     vectors = vectors_of(texts) if texts else np.empty((0, 0), np.float32)
-    found = []
+    related = []
     for side in sides:
         evidence, claims = (vectors[[places[text] for text in part]] for part in (side.evidence, side.claims))
-        each = min(nearest, max(1, maximum // len(side.claims)))
-        found.append(_nearest(side, claims @ evidence.T, each))
-    return found
+        of_each_claim = min(nearest, max(1, maximum // len(side.claims)))
+        related.append(_nearest(side, claims @ evidence.T, of_each_claim))
+    return related
 
 
 def is_fragment(sentence: str) -> bool:
@@ -179,8 +179,8 @@ def _sides(pair: tuple[str, str], maximum: int) -> _Sides:
 
 
 def _statements(text: str) -> list[str]:
-    every = list(dict.fromkeys(part for whole in sentences(text) for part in split_sentence(whole)))
-    return [sentence for sentence in every if not is_fragment(sentence)] or every
+    parts = list(dict.fromkeys(part for whole in sentences(text) for part in split_sentence(whole)))
+    return [sentence for sentence in parts if not is_fragment(sentence)] or parts
 
 
 def split_sentence(sentence: str, max_bytes: int = MAX_SENTENCE_BYTES) -> list[str]:

@@ -62,7 +62,8 @@ class Verified:
         read_again = set(rows.tolist())
         return Verified(
             probabilities,
-            {place: found for place, found in self.strongest.items() if place not in read_again} | theirs,
+            {place: passages for place, passages in self.strongest.items() if place not in read_again}
+            | theirs,
             self.read + other.read,
             self.from_cache + other.from_cache,
             max(self.workers_used, other.workers_used),
@@ -114,15 +115,20 @@ def verify(
     probabilities = model.calibrated(made.outputs)
     flat = iter(rows.tolist())
     read = [probabilities[list(islice(flat, len(part.texts)))] for part in parts]
-    said = [part.weighed(of_part) for part, of_part in zip(parts, read, strict=True)]
+    weighed = [part.weighed(of_part) for part, of_part in zip(parts, read, strict=True)]
     # The mean is of probabilities, not of logits: those of one order are calibrated, not those of both.
-    every = np.array([row for row, _ in said], np.float32).reshape(1 + symmetric, len(pairs), len(CLASSES))
+    of_orders = np.array([row for row, _ in weighed], np.float32)
+    of_orders = of_orders.reshape(1 + symmetric, len(pairs), len(CLASSES))
     strongest = {
-        place: parts[place].strongest(said[place][1], int(model.too_long(parts[place].texts).sum()))
+        place: parts[place].strongest(weighed[place][1], int(model.too_long(parts[place].texts).sum()))
         for place in np.flatnonzero(long[: len(pairs)]).tolist()
     }
     return Verified(
-        every.mean(axis=0), strongest, len(different) - made.from_cache, made.from_cache, made.workers_used
+        of_orders.mean(axis=0),
+        strongest,
+        len(different) - made.from_cache,
+        made.from_cache,
+        made.workers_used,
     )
 
 
@@ -137,8 +143,8 @@ class _Passages:
         """(the probabilities of the whole, the place of the strongest); probabilities: shape (m, 3)."""
         if self.related is not None:
             return LONG_TEXT_RULE.weigh(self.related, probabilities)
-        most = int(probabilities[:, 0].argmax())
-        return probabilities[most], most
+        strongest = int(probabilities[:, 0].argmax())
+        return probabilities[strongest], strongest
 
     def strongest(self, place: int, cut: int) -> Strongest:
         texts = self.related.as_given(place) if self.related else self.texts[place]

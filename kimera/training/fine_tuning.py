@@ -181,11 +181,11 @@ class _Fit:
 
     def weights(self, base: str, base_name: str) -> CrossEncoderWeights:
         """The best so far, uncalibrated."""
-        most = self.options.max_tokens
+        max_tokens = self.options.max_tokens
         if not self.options.rank:
-            return CrossEncoderWeights.between(self.before, self.best, most, base, base_name)
+            return CrossEncoderWeights.between(self.before, self.best, max_tokens, base, base_name)
         factors, whole = low_rank.factors(self.best)
-        return CrossEncoderWeights({}, whole, 1.0, 0.0, most, base, base_name, low_rank=factors)
+        return CrossEncoderWeights({}, whole, 1.0, 0.0, max_tokens, base, base_name, low_rank=factors)
 
     def run(self, save: Callable[[], None], report: Callable[[float, float, float], None]) -> None:
         """All steps that are left; a checkpoint now and then, and when interrupted."""

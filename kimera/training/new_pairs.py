@@ -18,8 +18,11 @@ SHARES = {"near": 0.5, "crossed": 0.1, "swapped": 0.2, "negated": 0.2}
 
 _STATES = re.compile(r"\b(is|are|was|were|has|have|can|could|will|would|should|must|may|does|do|did)\b")
 _DENIES = re.compile(r"\b(?:not|never)\s+|n't\b")
-_NO = re.compile(r"\b(?:no|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
-_NO_RULE = re.compile(r"\b(?:ca|wo|sha)n['’]t\b|n’t\b|\bnot\b\W*$", re.IGNORECASE)
+_NO = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE
+)
+# Without "n't" these leave no verb, and without "not" these say something else.
+_NO_RULE = re.compile(r"\b(?:ca|wo|sha|ai)n['’]t\b|n’t\b|\bnot\b\W*$|\bor not\b|\bnot only\b", re.IGNORECASE)
 
 Texts: TypeAlias = tuple[str, str]
 VectorsOf: TypeAlias = Callable[[Sequence[str]], np.ndarray]
@@ -79,12 +82,12 @@ def _near(pairs: Sequence[Pair], random: np.random.Generator, vectors_of: Vector
     vectors = np.asarray(vectors_of(firsts), dtype=np.float32)
     order = random.permutation(len(firsts))
     blocks = [order[start : start + ROWS_AT_A_TIME] for start in range(0, len(order), ROWS_AT_A_TIME)]
-    found: list[np.ndarray] = []
+    neighbours: list[np.ndarray] = []
     for turn in range(nearest):  # one of each before a second of any
         for number, rows in enumerate(blocks):
             if not turn:
-                found.append(random.permuted(_nearest(vectors, rows, nearest), axis=1))
-            for row, other in zip(rows.tolist(), found[number][:, turn].tolist(), strict=True):
+                neighbours.append(random.permuted(_nearest(vectors, rows, nearest), axis=1))
+            for row, other in zip(rows.tolist(), neighbours[number][:, turn].tolist(), strict=True):
                 texts = [firsts[other], *of_first[other]]
                 yield firsts[row], texts[random.integers(len(texts))]
 

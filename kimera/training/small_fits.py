@@ -140,8 +140,8 @@ def held_to(
             inputs.T @ (weight * error) + strength * moved,
         )
 
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B").x
-    return LastLayer(max(float(found[0]), LEAST_SLOPE), float(found[1]), found[2:])
+    slope, offset, *shift = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B").x
+    return LastLayer(max(float(slope), LEAST_SLOPE), float(offset), np.array(shift))
 
 
 def new_weights(

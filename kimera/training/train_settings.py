@@ -319,6 +319,20 @@ def check_settings(settings: TrainSettings) -> None:
         )
 
 
+def check_few_pairs(settings: TrainSettings, pairs: int) -> None:
+    """Refuse what bears on new weights alone, where so few pairs are fitted in another way."""
+    of_new_weights = {
+        "--epochs": settings.epochs,
+        "--swap": settings.swap,
+        "--compile": settings.compile,
+    }
+    for flag in (name for name, value in of_new_weights.items() if value):
+        raise UserError(
+            f"{flag} has no effect on a fit from so few pairs ({pairs:,}); leave it out, or fit new weights "
+            "the usual way with --refit"
+        )
+
+
 def _check_writable(path: Path) -> None:
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{path} cannot be written: give the name of a file in a folder that exists")
@@ -326,11 +340,12 @@ def _check_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written: you lack the permission; give another folder")
 
 
-def public_command(settings: TrainSettings) -> str:
-    """The command that gives the same head, without private folders.
+def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
+    """The command that gives the same weights, without private folders.
 
     Files below the current folder keep their path, data from elsewhere is below DATA/. What does not change
-    the head (where vectors are kept, how many processes encode) is left out.
+    the weights (where vectors are kept, how many processes encode) is left out. has_epochs: whether the fit
+    has any, which one from few pairs has not.
     """
     here = Path.cwd()
     sources = [parse_source(argument) for argument in settings.files]
@@ -355,7 +370,8 @@ def public_command(settings: TrainSettings) -> str:
     words += ["--out", public(settings.weights_path)]
     words += ["--card", public(settings.card)] if settings.card else []
     words += ["--encoder", public_name(settings.base)]
-    words += ["--epochs", str(settings.max_epochs), "--seed", str(settings.seed)]
+    words += ["--epochs", str(settings.max_epochs)] if has_epochs else []
+    words += ["--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
     words += ["--teacher", public(settings.teacher)] if settings.teacher else []
     words += ["--deep-base", public_name(settings.deep_base)] if settings.deep_base != DEEP_MODEL else []

@@ -131,11 +131,15 @@ def folds_of(pairs: Sequence[Pair]) -> np.ndarray:
     """The fold of each pair, so that no text is in two folds, and folds are about as large.
 
     No seed decides anything. Where texts chain more than half of the pairs together, only those of one
-    premise stay together, since such folds cannot be of a size.
+    premise stay together, and those of the same two texts in either order, since folds without any text in
+    common cannot be of a size.
     """
     group = chained(pairs)
     if max(Counter(group).values()) > len(pairs) / 2:
-        group = [pair.text1 for pair in pairs]
+        given = {(pair.text1, pair.text2) for pair in pairs}
+        group = [
+            min(pair.text1, pair.text2) if (pair.text2, pair.text1) in given else pair.text1 for pair in pairs
+        ]
     sizes = [0] * FOLDS
     fold: dict[str, int] = {}
     for name, count in sorted(Counter(group).items(), key=lambda item: (-item[1], _hash(item[0]))):
@@ -194,18 +198,18 @@ def require_both_answers(files: Sequence[LabelledFile], name: str) -> None:
 
 def too_small(division: Division) -> str:
     """Which held-out halves are too small for their figures to mean much; empty where none is."""
-    said = []
+    small_halves = []
     for name, files in (("calibrates", division.calibrate), ("is only measured", division.report)):
         answers = [pair.is_contradiction for file in files for pair in file.pairs]
         if len(answers) < ENOUGH_PAIRS or sum(map(bool, answers)) < ENOUGH_CONTRADICTIONS:
-            said.append(
+            small_halves.append(
                 f"the half that {name} has {len(answers)} pairs, {sum(map(bool, answers))} contradictions"
             )
-    if not said:
+    if not small_halves:
         return ""
     return (
         f"Too small for figures to mean much (fewer than {ENOUGH_PAIRS} pairs or {ENOUGH_CONTRADICTIONS} "
-        f"contradictions): {'; '.join(said)}."
+        f"contradictions): {'; '.join(small_halves)}."
     )
 
 
@@ -230,6 +234,10 @@ class TextVectors:
 
     def examples(self, files: Sequence[LabelledFile]) -> Examples:
         return Examples(*self.rows(pair for file in files for pair in file.pairs), *labels_and_weights(files))
+
+
+def pairs_in(files: Sequence[LabelledFile]) -> int:
+    return sum(len(file.pairs) for file in files)
 
 
 def distinct_texts(files: Sequence[LabelledFile]) -> list[str]:

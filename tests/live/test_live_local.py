@@ -157,6 +157,14 @@ def test_a_repeated_statement_does_not_raise_a_sessions_own_floor() -> None:
     assert own_floor(vectors[:5]) is None
 
 
+@pytest.mark.parametrize("cosine", [0.3, 0.9])
+def test_two_statements_are_not_judged_by_a_floor_that_is_their_own_cosine(cosine: float) -> None:
+    two = np.array([[1, 0, 0], [cosine, np.sqrt(1 - cosine**2), 0]], np.float32)
+    assert own_floor(two) is None
+    assert own_floor(two[[0, 1, 0, 1, 1]]) is None
+    assert own_floor(np.vstack([two, np.eye(3, dtype=np.float32)[2]])) is not None
+
+
 @pytest.mark.parametrize(
     ("settings", "is_own"),
     [

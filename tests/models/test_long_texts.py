@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kimera.errors import UserError
 from kimera.models.long_texts import (
     LONG_TEXT_RULE,
     MAX_SENTENCE_BYTES,
@@ -55,6 +56,15 @@ def test_a_claim_that_stands_in_the_evidence_is_stated_whatever_the_network_says
     (related,) = related_sentences([(EVIDENCE, "A cat sleeps on the mat.")], by_shared_words, maximum=256)
     whole, _ = LONG_TEXT_RULE.weigh(related, np.array([[0.9, 0.0, 0.1]] * len(related.texts)))
     assert whole[0] < 0.01
+    assert whole[1] > 0.99  # entailed, not neutral
+
+
+def test_where_both_texts_have_as_many_sentences_the_first_is_the_evidence():
+    first, second = "Ann sold the red car. Bob left the town.", "Ann kept the red car. Bob left in May."
+    for pair in ((first, second), (second, first)):
+        (related,) = related_sentences([pair], by_shared_words, maximum=256)
+        assert not related.is_swapped
+        assert all(sentence in pair[0] for sentence, _ in related.texts)
 
 
 def test_a_part_of_a_sentence_is_not_stated():
@@ -77,6 +87,14 @@ def test_a_run_knows_the_rule_and_the_encoder_also_where_only_pairs_are_read():
     assert "long_texts" not in screen
     assert verify["encoder"] == screen["encoder"]
     assert replace(LONG_TEXT_RULE, offset=0.0).fingerprint != LONG_TEXT_RULE.fingerprint
+
+
+def test_a_run_that_only_reads_goes_on_in_the_encoders_number_format_too():
+    """Its vectors choose what is read of long texts."""
+    reactor = Reactor(cache=None, stages="verify")
+    reactor.take_settings(reactor.settings)
+    with pytest.raises(UserError, match=r"the encoder .* would compute on"):
+        reactor.take_settings({**reactor.settings, "encoder_fingerprint": "of another number format"})
 
 
 def test_an_entailment_answers_a_weak_contradiction_elsewhere():

@@ -208,6 +208,23 @@ def test_a_fit_ends_once_it_gets_no_better(folder: Path, tmp_path: Path) -> None
     assert evaluated == [0.5, 1.0, 1.5]  # after an interruption before its weights were safe, too
 
 
+def test_a_fit_that_is_interrupted_as_it_ends_says_so_and_learns_no_more(
+    folder: Path, tmp_path: Path
+) -> None:
+    evaluated: list[float] = []
+    options = replace(OPTIONS, learning_rate=0.0, new_layers_rate=0.0, patience=1)
+
+    def interrupt_at_the_end(epoch: float, *_: float) -> None:
+        evaluated.append(epoch)
+        if epoch == 1.5:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder, tmp_path / "checkpoint", options, interrupt_at_the_end)
+    fit(folder, tmp_path / "checkpoint", options, interrupt_at_the_end)
+    assert evaluated == [0.5, 1.0, 1.5]
+
+
 def test_a_fit_goes_on_from_other_weights(folder: Path, fitted: CrossEncoderWeights, tmp_path: Path) -> None:
     """With a rate of nothing it ends where it began, calibrated anew."""
     options = replace(OPTIONS, epochs=1, learning_rate=0.0, new_layers_rate=0.0)

@@ -76,6 +76,10 @@ def test_nothing_that_a_fit_is_measured_on_is_made(
         ("She can’t swim.", None),
         ("He is not.", None),
         ("Ann cannot swim and may leave.", None),
+        ("He is not late and never was.", None),
+        ("Not all dogs are here.", None),
+        ("He asks whether or not it is late.", None),
+        ("He ain't late.", None),
         ("Rain falls.", None),
     ],
 )

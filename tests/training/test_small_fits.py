@@ -121,6 +121,16 @@ def test_where_one_text_chains_all_pairs_only_premises_stay_together():
     assert np.array_equal(fold[::2], fold[1::2])
 
 
+def test_the_same_two_texts_stay_together_in_either_order_also_where_one_text_chains_all_pairs():
+    texts = [(f"a {number}", "It is so.") for number in range(50)]
+    texts += [(f"a {number}", f"a {number + 1}") for number in range(49)]
+    texts += [(second, first) for first, second in texts[::2]]
+    fold_of: dict[frozenset[str], set[int]] = {}
+    for both, fold in zip(texts, folds_of([Pair(*both) for both in texts]).tolist(), strict=True):
+        fold_of.setdefault(frozenset(both), set()).add(fold)
+    assert {len(folds) for folds in fold_of.values()} == {1}
+
+
 def test_an_averaged_head_gives_the_mean_of_the_logits_also_once_it_is_read_back(tmp_path):
     heads = [made_head(seed) for seed in range(3)]
     first, second = np.random.default_rng(0).normal(0, 0.3, (2, 40, DIMENSION)).astype(np.float32)
