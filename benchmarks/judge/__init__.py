@@ -35,6 +35,7 @@ __all__ = [
     "Completion",
     "CostLimit",
     "Endpoint",
+    "Estimate",
     "InterruptedAskingError",
     "JudgeError",
     "LimitChange",
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
+        Estimate,
         Price,
         billed_usage,
         estimate,
@@ -202,6 +204,7 @@ else:
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",
+                "Estimate",
                 "Price",
                 "billed_usage",
                 "estimate",

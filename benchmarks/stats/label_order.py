@@ -11,10 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.stats.few_labels import MIN_LABELS
 from benchmarks.stats.formulas import Floats
+from benchmarks.stats.label_plan import ExpectedSide, WidthPlan, expected_cells
+from kimera.reactor_bounds import THRESHOLD
 
 RANDOM, DOUBTFUL, NEXT = "random", "mislabelled", "next"
-RANDOM_PAIRS = 200
+BLOCK_HALF_WIDTH = 0.05  # of the accuracies' intervals, by the random block
+MIN_BLOCK, MAX_BLOCK = 100, 400
+ASSUMED = 0.8  # accuracy
 DOUBTFUL_PAIRS = 100
 NEXT_PAIRS = 100
 
@@ -30,7 +35,7 @@ class Asked:
 
 def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
     """The pairs that a person is asked about, each once, in order. seed: what tells this run from others."""
-    block = random_block(labels, seed)
+    block = random_block(labels, seed, block_size(labels, scores))
     probability = block.size / max(1, int((labels < 0).sum()))
     following = [place for place in unsure_first(labels, scores) if place not in set(block.tolist())]
     return [
@@ -40,11 +45,37 @@ def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
     ]
 
 
-def random_block(labels: np.ndarray, seed: str) -> np.ndarray:
-    """Places of pairs without a label, in random order; all of them where they are few."""
+def block_size(labels: np.ndarray, scores: Floats) -> int:
+    """How many labels give the detectors' accuracies within 5 points, between 100 and 400.
+
+    By `label_plan`, of the two detectors of which the labels say that they are right the least often; where
+    there are too few labels, of the first two, as if they were right on 80 % of the pairs.
+    """
+    if not len(scores):
+        return MIN_BLOCK
+    said = np.where(np.isnan(scores), np.nan, scores >= THRESHOLD)
+    known = labels >= 0
+    right = np.where(known & ~np.isnan(said), said == labels, np.nan)
+    accuracies = [ASSUMED if known.sum() < MIN_LABELS else _mean(row, axis=0) for row in right]
+    order = np.argsort(accuracies, kind="stable")[:2]
+    sides = [ExpectedSide(float(accuracies[place]), float(_mean(said[place], axis=0))) for place in order]
+    second, agreement = (sides[1], _agreement(*said[order])) if len(sides) > 1 else (None, None)
+    share = float((labels[known] == 1).mean()) if known.sum() >= MIN_LABELS else sides[0].called
+    cells = expected_cells(share or 0.0, sides[0], second, agreement)
+    needed = WidthPlan.of(cells, len(sides), max(MAX_BLOCK, labels.size)).needed(BLOCK_HALF_WIDTH).powered
+    return int(np.clip(needed or MAX_BLOCK, MIN_BLOCK, MAX_BLOCK))
+
+
+def _agreement(a: Floats, b: Floats) -> float | None:
+    both = ~np.isnan(a) & ~np.isnan(b)
+    return float((a == b)[both].mean()) if both.any() else None
+
+
+def random_block(labels: np.ndarray, seed: str, pairs: int) -> np.ndarray:
+    """So many places of pairs without a label, in random order; all of them where they are few."""
     unlabelled = np.flatnonzero(labels < 0)
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
-    return np.asarray(np.random.default_rng(number).permutation(unlabelled)[:RANDOM_PAIRS])
+    return np.asarray(np.random.default_rng(number).permutation(unlabelled)[:pairs])
 
 
 def doubtful_first(labels: np.ndarray, scores: Floats) -> np.ndarray:

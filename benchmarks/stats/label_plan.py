@@ -27,7 +27,7 @@ STEPS = 160  # of numbers of labels, each a few per cent more than the one befor
 
 
 @dataclass(frozen=True)
-class Side:
+class ExpectedSide:
     """What is expected of a detector.
 
     accuracy: the share of its verdicts that are right. called: the share of all pairs that it calls
@@ -51,7 +51,7 @@ class Side:
 
 
 def expected_cells(
-    contradictions: float, first: Side, second: Side | None = None, agreement: float | None = None
+    contradictions: float, first: ExpectedSide, second: ExpectedSide | None = None, agreement: float | None = None
 ) -> Floats:
     """The cells of these shares; without a second detector its verdicts are all 0.
 
@@ -182,7 +182,7 @@ class WidthPlan:
     @property
     def narrowest(self) -> float:
         """With all pairs labelled."""
-        return self._alone(self.pairs)
+        return float(self.widths[-1])
 
     def _alone(self, labels: int) -> float:
         return max(half_width_alone(self.cells, side, labels) for side in range(self.sides))
