@@ -11,15 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.stats.few_labels import MIN_LABELS
 from benchmarks.stats.formulas import Floats
-from benchmarks.stats.label_plan import ExpectedSide, WidthPlan, expected_cells
-from kimera.reactor_bounds import THRESHOLD
 
 RANDOM, DOUBTFUL, NEXT = "random", "mislabelled", "next"
-BLOCK_HALF_WIDTH = 0.05  # of the accuracies' intervals, by the random block
-MIN_BLOCK, MAX_BLOCK = 100, 400
-ASSUMED = 0.8  # accuracy
 DOUBTFUL_PAIRS = 100
 NEXT_PAIRS = 100
 
@@ -33,9 +27,12 @@ class Asked:
     probability: float | None = None
 
 
-def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
-    """The pairs that a person is asked about, each once, in order. seed: what tells this run from others."""
-    block = random_block(labels, seed, block_size(labels, scores))
+def asked_pairs(labels: np.ndarray, scores: Floats, seed: str, at_random: int) -> list[Asked]:
+    """The pairs that a person is asked about, each once, in order.
+
+    seed: what tells this run from others. at_random: how many of the random block, as of `block_size`.
+    """
+    block = random_block(labels, seed, at_random)
     probability = block.size / max(1, int((labels < 0).sum()))
     following = [place for place in unsure_first(labels, scores) if place not in set(block.tolist())]
     return [
@@ -43,32 +40,6 @@ def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
         *(Asked(int(place), DOUBTFUL) for place in doubtful_first(labels, scores)[:DOUBTFUL_PAIRS]),
         *(Asked(int(place), NEXT) for place in following[:NEXT_PAIRS]),
     ]
-
-
-def block_size(labels: np.ndarray, scores: Floats) -> int:
-    """How many labels give the detectors' accuracies within 5 points, between 100 and 400.
-
-    By `label_plan`, of the two detectors of which the labels say that they are right the least often; where
-    there are too few labels, of the first two, as if they were right on 80 % of the pairs.
-    """
-    if not len(scores):
-        return MIN_BLOCK
-    said = np.where(np.isnan(scores), np.nan, scores >= THRESHOLD)
-    known = labels >= 0
-    right = np.where(known & ~np.isnan(said), said == labels, np.nan)
-    accuracies = [ASSUMED if known.sum() < MIN_LABELS else _mean(row, axis=0) for row in right]
-    order = np.argsort(accuracies, kind="stable")[:2]
-    sides = [ExpectedSide(float(accuracies[place]), float(_mean(said[place], axis=0))) for place in order]
-    second, agreement = (sides[1], _agreement(*said[order])) if len(sides) > 1 else (None, None)
-    share = float((labels[known] == 1).mean()) if known.sum() >= MIN_LABELS else sides[0].called
-    cells = expected_cells(share or 0.0, sides[0], second, agreement)
-    needed = WidthPlan.of(cells, len(sides), max(MAX_BLOCK, labels.size)).needed(BLOCK_HALF_WIDTH).powered
-    return int(np.clip(needed or MAX_BLOCK, MIN_BLOCK, MAX_BLOCK))
-
-
-def _agreement(a: Floats, b: Floats) -> float | None:
-    both = ~np.isnan(a) & ~np.isnan(b)
-    return float((a == b)[both].mean()) if both.any() else None
 
 
 def random_block(labels: np.ndarray, seed: str, pairs: int) -> np.ndarray:

@@ -22,6 +22,9 @@ from benchmarks.stats.paired import pairs_to_detect
 from benchmarks.stats.prediction_powered import MIN_OF_A_STRATUM, mean_of
 from benchmarks.stats.score_intervals import Shares, score_interval
 
+BLOCK_HALF_WIDTH = 0.05  # of the accuracies' intervals, by a random block
+MIN_BLOCK, MAX_BLOCK = 100, 400  # labels
+ASSUMED = 0.8  # accuracy, where there are too few labels
 ENDLESS = 10_000_000  # labels that nobody gives
 STEPS = 160  # of numbers of labels, each a few per cent more than the one before
 
@@ -209,3 +212,37 @@ def _fewest(is_enough: Callable[[int], bool], maximum: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
     return low
+
+
+def block_size(labels: np.ndarray, scores: Floats) -> int:
+    """How many pairs without a label to ask about for accuracies within 5 points: 100 to 400 of them.
+
+    labels: int8 (N,), -1 without a label. scores: float64 (D, N), P(contradiction) by each detector, NaN where
+    one gave none. Of the two detectors of which the labels say that they are right the least often; where
+    there are too few labels, of the first two, as if they were right on 80 % of the pairs.
+    """
+    unlabelled = int((labels < 0).sum())
+    if unlabelled <= MIN_BLOCK or not len(scores):
+        return min(unlabelled, MIN_BLOCK)
+    said = np.where(np.isnan(scores), np.nan, scores >= 0.5)
+    known = labels >= 0
+    right = np.where(known & ~np.isnan(said), said == labels, np.nan)
+    accuracies = [ASSUMED if known.sum() < MIN_LABELS else _mean(row) for row in right]
+    order = np.argsort(accuracies, kind="stable")[:2]
+    sides = [ExpectedSide(float(accuracies[place]), float(_mean(said[place]))) for place in order]
+    second, agreement = (sides[1], _agreement(*said[order])) if len(sides) > 1 else (None, None)
+    share = float((labels[known] == 1).mean()) if known.sum() >= MIN_LABELS else sides[0].called
+    cells = expected_cells(share or 0.0, sides[0], second, agreement)
+    needed = WidthPlan.of(cells, len(sides), max(MAX_BLOCK, labels.size)).needed(BLOCK_HALF_WIDTH).powered
+    return int(np.clip(needed or MAX_BLOCK, MIN_BLOCK, MAX_BLOCK))
+
+
+def _agreement(a: Floats, b: Floats) -> float | None:
+    both = ~np.isnan(a) & ~np.isnan(b)
+    return float((a == b)[both].mean()) if both.any() else None
+
+
+def _mean(values: Floats) -> float:
+    """Over what is no NaN; 1/2 where all is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.5
