@@ -137,7 +137,7 @@ def run_comparison(
 
 
 def _sources_here(settings: RunSettings, names: Sequence[LocalName]) -> dict[str, VerdictSource]:
-    """Its local detectors where nothing is sent: without those that would be fetched; says which these are."""
+    """Its local detectors, but for those that would be fetched, where nothing is sent; says which."""
     wanted = {name: to_be_fetched([name], settings, settings, settings.reactor) for name in names}
     here = [name for name in names if not wanted[name]]
     sources = sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))

@@ -97,9 +97,9 @@ def cascade_words(settings: RunSettings, dataset: Dataset, share: float | None =
     if held < needed:
         told.append(
             f"These pairs cannot keep that promise: a risk of {plan.risk:g} takes a sample with at least "
-            f"{needed:,} contradictions, and all {len(dataset):,} pairs hold about {held:,}. Nothing would be "
-            f"settled as no contradiction. Take about {math.ceil(needed / max(share, 1e-9)):,} pairs, or a "
-            "larger risk."
+            f"{needed:,} contradictions, and all {len(dataset):,} pairs hold about {held:,}. Nothing would "
+            f"be settled as no contradiction. Take about {math.ceil(needed / max(share, 1e-9)):,} pairs, or "
+            "a larger risk."
         )
     return told
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.cascade import min_handed_on
 from benchmarks.datasets import Dataset
 from benchmarks.judge import Prompt, in_dollars
@@ -82,13 +80,9 @@ def label_plan(
     if wanted.difference and len(local) + len(judges) < 2:
         raise UserError("--plan difference= is of two detectors, and this run has one; give width=")
     read = PairsRead.of(dataset, settings.seed)
-    reckoning = reckoned(
-        wanted, dataset, read, read_sides(settings, dataset, read, sources, local, judges)
-    )
+    reckoning = reckoned(wanted, dataset, read, read_sides(settings, dataset, read, sources, local, judges))
     labels = int((dataset.labels >= 0).sum())
-    plan = Plan(
-        len(dataset), labels, _prices(settings, judges, dataset, prompt), reckoning.labels_per_hour
-    )
+    plan = Plan(len(dataset), labels, _prices(settings, judges, dataset, prompt), reckoning.labels_per_hour)
     name = Path(dataset.name).name
     print(f"Plan for {name}: {plan.pairs:,} pairs, {labels:,} of them labelled.\n\nReckoned with:")
     print("\n".join(_aligned([_reckoned_row(row) for row in reckoning.rows], left=(0, 2))))
@@ -121,9 +115,7 @@ def _of_widths(plan: Plan, reckoning: Reckoning, wanted: float) -> str:
     _print_table(plan, f"accuracy of {whose}", "±{:g} points", wanted, curve.needed)
     needed = curve.needed(wanted)
     asked = f"±{100 * wanted:g} points of accuracy"
-    if needed.powered is None:
-        return _not_reached(plan, needed, asked, f"all labelled give ±{100 * curve.narrowest:.1f} points")
-    return _answer(plan, needed, asked)
+    return _answer(plan, needed, asked, f"all labelled give ±{100 * curve.narrowest:.1f} points")
 
 
 def _of_differences(plan: Plan, reckoning: Reckoning, wanted: float) -> str:
@@ -137,19 +129,14 @@ def _of_differences(plan: Plan, reckoning: Reckoning, wanted: float) -> str:
     if needed.unbounded is None:
         most = 100 * discordance_of(reckoning.cells)
         return f"{asked}: detectors that differ on {most:.1f} % of the pairs cannot be so far apart."
+    return _answer(plan, needed, asked, "all labelled are too few")
+
+
+def _answer(plan: Plan, needed: Needed, asked: str, not_reached: str) -> str:
+    """not_reached: why, where all pairs together are too few."""
     if needed.powered is None:
-        return _not_reached(plan, needed, asked, "all labelled are too few")
-    return _answer(plan, needed, asked)
-
-
-def _not_reached(plan: Plan, needed: Needed, asked: str, why: str) -> str:
-    more = f"; about {needed.unbounded:,} labelled pairs would do" if needed.unbounded else ""
-    return f"{asked}: not with these {plan.pairs:,} pairs, {why}{more}."
-
-
-def _answer(plan: Plan, needed: Needed, asked: str) -> str:
-    """Both ways, where they differ."""
-    assert needed.powered is not None
+        more = f"; about {needed.unbounded:,} labelled pairs would do" if needed.unbounded else ""
+        return f"{asked}: not with these {plan.pairs:,} pairs, {not_reached}{more}."
     powered = plan.powered(needed.powered)
     if not plan.prices.has_judges:
         return f"{asked}: {_told(plan, powered)}."
@@ -226,7 +213,7 @@ def _of_cascade(settings: RunSettings, dataset: Dataset, reckoning: Reckoning) -
     least = [min_handed_on(settings.cascade, each) for each in (rate, *ends)]
     return [
         *words,
-        f"{name} misses {rate:.0%} of the {count:,} labelled contradictions ({ends[0]:.0%} to {ends[1]:.0%}), so "
-        f"that at least {least[0]:.0%} of all contradictions ({least[1]:.0%} to {least[2]:.0%}) have to go to the "
-        "judge, whatever the thresholds.",
+        f"{name} misses {rate:.0%} of the {count:,} labelled contradictions ({ends[0]:.0%} to {ends[1]:.0%}), "
+        f"so that at least {least[0]:.0%} of all contradictions ({least[1]:.0%} to {least[2]:.0%}) have to go "
+        "to the judge, whatever the thresholds.",
     ]

@@ -80,8 +80,10 @@ class PairsRead:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """cells: of `stats.expected_cells`. rows: what they follow from. miss_rate: of the first detector, with its
-    interval, and of how many labelled contradictions; None where nothing tells it.
+    """cells: of `stats.expected_cells`. rows: what they follow from.
+
+    missed: by the first detector, the share of the labelled contradictions, its interval, and how many these
+    are; None where there is none.
     """
 
     cells: Floats

@@ -1,9 +1,10 @@
 """How many labels a wanted interval takes, or a wanted difference, before there are any.
 
-What is expected of the pairs is a table of shares by label and verdicts; from it follow the strata that so many
-labels would make, and the intervals of `prediction_powered` and `labels_alone`, by their own formulas. Cells
-are float64 (2, 2, 2): label, verdict of the first detector, verdict of the second, 1 for a contradiction; they
-add up to 1. Scores may narrow intervals further, and pairs that share texts widen them: neither is reckoned.
+What is expected of the pairs is a table of shares by label and verdicts; from it follow the strata that so
+many labels would make, and the intervals of `prediction_powered` and `labels_alone`, by their own formulas.
+Cells are float64 (2, 2, 2): label, verdict of the first detector, verdict of the second, 1 for a contradiction;
+they add up to 1. Scores may narrow intervals further, and pairs that share texts widen them: neither is
+reckoned.
 """
 
 from __future__ import annotations
@@ -46,15 +47,16 @@ class ExpectedSide:
             return self.accuracy, self.accuracy
         found = (self.accuracy + self.called - (1 - contradictions)) / 2  # rightly called, of all pairs
         found = float(
-            np.clip(
-                found, max(0.0, self.accuracy - 1 + contradictions), min(contradictions, self.accuracy)
-            )
+            np.clip(found, max(0.0, self.accuracy - 1 + contradictions), min(contradictions, self.accuracy))
         )
         return (self.accuracy - found) / (1 - contradictions), found / contradictions
 
 
 def expected_cells(
-    contradictions: float, first: ExpectedSide, second: ExpectedSide | None = None, agreement: float | None = None
+    contradictions: float,
+    first: ExpectedSide,
+    second: ExpectedSide | None = None,
+    agreement: float | None = None,
 ) -> Floats:
     """The cells of these shares; without a second detector its verdicts are all 0.
 
@@ -217,8 +219,8 @@ def _fewest(is_enough: Callable[[int], bool], maximum: int) -> int | None:
 def block_size(labels: np.ndarray, scores: Floats) -> int:
     """How many pairs without a label to ask about for accuracies within 5 points: 100 to 400 of them.
 
-    labels: int8 (N,), -1 without a label. scores: float64 (D, N), P(contradiction) by each detector, NaN where
-    one gave none. Of the two detectors of which the labels say that they are right the least often; where
+    labels: int8 (N,), -1 without a label. scores: float64 (D, N), P(contradiction) by each detector, NaN
+    where one gave none. Of the two detectors of which the labels say that they are right the least often; where
     there are too few labels, of the first two, as if they were right on 80 % of the pairs.
     """
     unlabelled = int((labels < 0).sum())

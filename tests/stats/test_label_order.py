@@ -40,7 +40,11 @@ def test_the_random_block_is_the_same_for_a_run_and_another_for_another() -> Non
     labels = np.full(1_000, -1, np.int8)
     labels[:300] = 1
     block = random_block(labels, "one", 200)
-    assert block.tolist() == random_block(labels, "one", 200).tolist() != random_block(labels, "two", 200).tolist()
+    assert (
+        block.tolist()
+        == random_block(labels, "one", 200).tolist()
+        != random_block(labels, "two", 200).tolist()
+    )
     assert len(set(block.tolist())) == 200
     assert (labels[block] == -1).all()
 

@@ -25,7 +25,9 @@ PAIRS = 4000
 shares = st.floats(0.05, 0.95)
 
 
-def drawn(cells: np.ndarray, n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(
+    cells: np.ndarray, n: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels and two detectors' verdicts of pairs as the cells say, int8 (n,) each."""
     at = random.choice(8, n, p=cells.ravel() / cells.sum())
     truth, first, second = (part.astype(np.int8) for part in np.unravel_index(at, (2, 2, 2)))
@@ -111,7 +113,10 @@ def test_so_many_labels_tell_such_a_difference_four_times_of_five() -> None:
     random, told = np.random.default_rng(2), []
     for _ in range(300):
         truth, first, second = drawn(cells, needed.alone, random)
-        only = int(((first == truth) & (second != truth)).sum()), int(((first != truth) & (second == truth)).sum())
+        only = (
+            int(((first == truth) & (second != truth)).sum()),
+            int(((first != truth) & (second == truth)).sum()),
+        )
         told.append(mcnemar_exact(*only) < 0.05)
     assert 0.7 < np.mean(told) < 0.88
 
@@ -126,7 +131,9 @@ def test_detectors_that_differ_on_few_pairs_cannot_be_further_apart() -> None:
 def test_the_random_block_is_as_large_as_the_detectors_need() -> None:
     random = np.random.default_rng(3)
     truth = (random.random(2000) < 0.4).astype(np.int8)
-    scores = np.stack([np.where((truth == 1) ^ (random.random(2000) < errors), 0.9, 0.1) for errors in (0.4, 0.1)])
+    scores = np.stack(
+        [np.where((truth == 1) ^ (random.random(2000) < errors), 0.9, 0.1) for errors in (0.4, 0.1)]
+    )
     unlabelled = np.full(2000, -1, np.int8)
     some = np.where(np.arange(2000) < 200, truth, -1).astype(np.int8)
     good = np.stack([np.where(truth == 1, 0.9, 0.1)] * 2)
