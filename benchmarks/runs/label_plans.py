@@ -213,7 +213,7 @@ def _of_cascade(settings: RunSettings, dataset: Dataset, reckoning: Reckoning) -
     least = [min_handed_on(settings.cascade, each) for each in (rate, *ends)]
     return [
         *words,
-        f"{name} misses {rate:.0%} of the {count:,} labelled contradictions ({ends[0]:.0%} to {ends[1]:.0%}), "
-        f"so that at least {least[0]:.0%} of all contradictions ({least[1]:.0%} to {least[2]:.0%}) have to go "
-        "to the judge, whatever the thresholds.",
+        f"{name} misses {rate:.0%} of the {count:,} labelled contradictions ({ends[0]:.0%} to "
+        f"{ends[1]:.0%}), so that at least {least[0]:.0%} of all contradictions ({least[1]:.0%} to "
+        f"{least[2]:.0%}) have to go to the judge, whatever the thresholds.",
     ]

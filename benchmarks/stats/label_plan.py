@@ -2,9 +2,9 @@
 
 What is expected of the pairs is a table of shares by label and verdicts; from it follow the strata that so
 many labels would make, and the intervals of `prediction_powered` and `labels_alone`, by their own formulas.
-Cells are float64 (2, 2, 2): label, verdict of the first detector, verdict of the second, 1 for a contradiction;
-they add up to 1. Scores may narrow intervals further, and pairs that share texts widen them: neither is
-reckoned.
+Cells are float64 (2, 2, 2): label, verdict of the first detector, verdict of the second, 1 for a
+contradiction; they add up to 1. Scores may narrow intervals further, and pairs that share texts widen them:
+neither is reckoned.
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ def block_size(labels: np.ndarray, scores: Floats) -> int:
     """How many pairs without a label to ask about for accuracies within 5 points: 100 to 400 of them.
 
     labels: int8 (N,), -1 without a label. scores: float64 (D, N), P(contradiction) by each detector, NaN
-    where one gave none. Of the two detectors of which the labels say that they are right the least often; where
-    there are too few labels, of the first two, as if they were right on 80 % of the pairs.
+    where one gave none. Of the two detectors that labels say are right the least often; where there are too
+    few labels, of the first two, as if they were right on 80 % of the pairs.
     """
     unlabelled = int((labels < 0).sum())
     if unlabelled <= MIN_BLOCK or not len(scores):
