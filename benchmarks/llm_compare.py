@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ examples:
   kimera compare --base-url http://localhost:8000/v1 --model NAME --async 4
   kimera compare pairs.csv --max-pairs 0 --async auto --max-cost 5
   kimera compare pairs.csv --max-pairs 0 --async 16 --cascade 0.02
+  kimera compare pairs.csv --plan width=0.03   how many labels that takes; sends nothing
   kimera compare --resume runs/2026-01-31_12-00-00
 
 starting values for --async:
@@ -79,12 +81,15 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
 
     settings, header = told.settings, None
     if folder := settings.resume:
-        if settings.dry_run:
+        if settings.sends_nothing:
+            flag = "--dry-run" if settings.dry_run else "--plan"
             raise UserError(
-                "--dry-run estimates a whole run, not the rest of one, so it cannot be combined with --resume"
+                f"{flag} estimates a whole run, not the rest of one, so it cannot be combined with --resume"
             )
         settings, header = resumed_settings(told, folder)
         require_told_again(told, settings, folder)
+    if settings.plan and "max_pairs" not in told.flags | told.in_file:
+        settings = replace(settings, max_pairs=0)  # labels are planned for all the pairs that there are
     for effect in (*without_effect(told, settings), *idle_flags(told, settings)):
         note(effect)
     return run_comparison(settings, header, as_called("kimera compare"), show)

@@ -35,6 +35,7 @@ from benchmarks.runs import (
     is_begun,
     judges_base_url,
     judges_of,
+    label_plan,
     local_names_of,
     local_words,
     new_run_folder,
@@ -96,8 +97,10 @@ def run_comparison(
             _require_figures(settings, dataset, gates, infos)
         names = local_names_of(settings)
         if settings.dry_run:
-            _check_detectors(settings, names)
+            _sources_here(settings, names)
             return dry_run(settings, dataset, prompt)
+        if settings.plan:
+            return label_plan(settings, settings.plan, dataset, prompt, _sources_here(settings, names))
         sources = sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings))
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
@@ -133,13 +136,14 @@ def run_comparison(
     return exit_code_with(gates, parts_of(summary), _exit_code(settings, comparison, command, folder))
 
 
-def _check_detectors(settings: RunSettings, names: Sequence[LocalName]) -> None:
-    """For a dry run makes its local detectors, but for those that would be fetched, and says which."""
+def _sources_here(settings: RunSettings, names: Sequence[LocalName]) -> dict[str, VerdictSource]:
+    """Its local detectors, but for those that would be fetched, where nothing is sent; says which."""
     wanted = {name: to_be_fetched([name], settings, settings, settings.reactor) for name in names}
     here = [name for name in names if not wanted[name]]
-    sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))
+    sources = sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))
     for model in dict.fromkeys(model for models in wanted.values() for model in models):
         note(f"{model} is not on this machine; the run would fetch it from the Hugging Face hub")
+    return sources
 
 
 def _require_figures(

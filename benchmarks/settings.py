@@ -19,6 +19,7 @@ from benchmarks.judge import (
     pairs_per_request,
     parameter,
 )
+from benchmarks.wanted_labels import WantedLabels, wanted_labels
 from kimera.console import (
     CommandLine,
     Groups,
@@ -384,6 +385,7 @@ class LimitSettings:
     dry_run: bool = option(
         False,
         "--dry-run",
+        exclusive="sends nothing",
         one_session=True,
         help="print what would be sent and what it would cost, but send nothing",
     )
@@ -475,7 +477,7 @@ class RunSettings(
         "pairs": (_SampleSettings, PairSettings),
         "detectors": (_DetectorSettings,),
         "judge": (JudgeSettings, "simulate", "batch", "batch_requests"),
-        "limits and cost of the judge": (LimitSettings, "batch_price"),
+        "limits and cost of the judge": (LimitSettings, "batch_price", "plan"),
         "local detectors": (LocalSettings,),
         "reactor": ("reactor", ReactorSettings),
         "output": (_OutputSettings,),
@@ -507,6 +509,18 @@ class RunSettings(
         metavar="IN,OUT",
         help="price of batches, in dollars per million tokens (default: half of --price or the list price)",
     )
+    plan: WantedLabels | None = option(
+        None,
+        "--plan",
+        type=wanted_labels,
+        metavar="width=W|difference=D",
+        exclusive="sends nothing",
+        one_session=True,
+        help="print how many labels and judge calls it takes for accuracies within W (0.03) on either side, "
+        "or for a difference of D (0.05) to be told, and what that costs; sends nothing. All pairs count "
+        "unless --max-pairs is given. After commas, what to reckon with: contradictions=, local-accuracy=, "
+        "judge-accuracy=, agreement= (shares), labels-per-hour=",
+    )
     reactor: Stages | None = option(
         None,
         "--reactor",
@@ -519,6 +533,11 @@ class RunSettings(
     def asks_simulator(self) -> bool:
         """Whether answers come from the labels, so that only labelled pairs can be asked about."""
         return self.simulate and not self.kimera_only
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether it only says what a run would send, or take."""
+        return self.dry_run or self.plan is not None
 
 
 _BATCHES = ("batch_requests", "batch_price")

@@ -108,6 +108,15 @@ def positives_needed(risk: float, missed: int = 0) -> int:
     return high
 
 
+def min_handed_on(risk: float, miss_rate: float) -> float:
+    """The least share of the contradictions that a cascade has to ask its judge about, however it chooses.
+
+    miss_rate: of the local detector alone. Only what is asked about is not missed. (Where a risk is promised
+    of the settled ones alone, and not of all, it is this divided by 1 - risk.)
+    """
+    return max(0.0, miss_rate - risk)
+
+
 def sample_size(risk: float, share: float, pairs: int, *, endless: bool = False) -> int:
     """Pairs to sample, at most `pairs`, where about this share of them are contradictions.
 

@@ -38,6 +38,7 @@ __all__ = [
     "Completion",
     "CostLimit",
     "Endpoint",
+    "Estimate",
     "GroupAsking",
     "GroupPrompt",
     "InterruptedAskingError",
@@ -143,6 +144,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.pipeline import Ask, asks_of, judge_all
     from benchmarks.judge.pricing import (
         CostLimit,
+        Estimate,
         Price,
         billed_usage,
         estimate,
@@ -231,6 +233,7 @@ else:
             "pipeline": ["Ask", "asks_of", "judge_all"],
             "pricing": [
                 "CostLimit",
+                "Estimate",
                 "Price",
                 "billed_usage",
                 "estimate",

@@ -22,6 +22,7 @@ from benchmarks.perf import (
     proofs_evidence,
     proofs_few_labels,
     proofs_judge,
+    proofs_label_plan,
     proofs_speed,
 )
 from benchmarks.perf.judge_throughput import Interpreters, add_peer_python
@@ -33,6 +34,7 @@ PROOFS = {
     **proofs_judge.PROOFS,
     **proofs_evidence.PROOFS,
     **proofs_few_labels.PROOFS,
+    **proofs_label_plan.PROOFS,
     **many_detectors.PROOFS,
 }
 

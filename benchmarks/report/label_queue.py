@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.report.pair_table import FOR_SCRIPT, MAX_OF_A_TEXT, clipped, marked, said, shown
 from benchmarks.report.results_csv import RowResult
 from benchmarks.runs import RunResult, key_of
-from benchmarks.stats import DOUBTFUL, NEXT, RANDOM, Asked, asked_pairs
+from benchmarks.stats import DOUBTFUL, NEXT, RANDOM, Asked, asked_pairs, block_size
 from kimera.pairs import Pair
 
 MAX_OF_ALL_ROWS = 4_000_000  # characters of JSON
@@ -71,7 +71,8 @@ class LabelQueue:
 
 def asked_of(run: RunResult) -> list[Asked]:
     """The pairs of this run that a person is asked about, in order."""
-    return asked_pairs(run.first_labels, run.own_scores, key_of(run))
+    labels, scores = run.first_labels, run.own_scores
+    return asked_pairs(labels, scores, key_of(run), block_size(labels, scores))
 
 
 def _row(asked: Asked, pair: Pair, label: int | None, findings: Sequence[RowResult]) -> list[Any]:

@@ -43,6 +43,7 @@ __all__ = [
     "judges_base_url",
     "judges_of",
     "key_of",
+    "label_plan",
     "local_names_of",
     "local_words",
     "new_run_folder",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         comparison_command_line,
         comparison_of,
     )
+    from benchmarks.runs.label_plans import label_plan
     from benchmarks.runs.local_detector import LocalDetector
     from benchmarks.runs.matching import common_pairs, pairings
     from benchmarks.runs.outcomes import NOT_ASKED, rows_of
@@ -137,6 +139,7 @@ else:
                 "comparison_of",
                 "comparison_command_line",
             ],
+            "label_plans": ["label_plan"],
             "local_detector": ["LocalDetector"],
             "matching": ["common_pairs", "pairings"],
             "outcomes": ["NOT_ASKED", "rows_of"],

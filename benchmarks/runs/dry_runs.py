@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.cascade import positives_needed
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import judge_info
 from benchmarks.judge import (
     START,
+    Estimate,
     Price,
     Prompt,
     estimate,
@@ -34,20 +37,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
     for model in [] if settings.kimera_only else judges_of(settings):
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
-        if settings.batch:
-            require_batches(protocol_of(settings))
-        price = price_for(settings, model, base_url)
-        askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
-        askings *= settings.votes or 1
-        asked = ((pair.text1, pair.text2) for pair in dataset)
-        texts = (
-            "".join(message["content"] for message in messages)
-            for messages in messages_about(prompt, asked, settings.pairs_per_request)
-            for _ in range(askings)
-        )
-        expected = estimate(
-            texts, price, typical_completion_tokens(prompt.reasoning_first), len(dataset) * askings
-        )
+        expected, price = expected_of(settings, model, dataset, prompt)
         cost = "no price known" if expected.dollars is None else f"about {in_dollars(expected.dollars)}"
         how = " in batches" if settings.batch else ""
         print(
@@ -57,22 +47,64 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         )
         if price and expected.dollars is not None:
             print(_enough(settings, expected.dollars, price, model, dataset, prompt))
-    if plan := plan_of(settings):
-        share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
-        sampled = plan.first_sample(np.full(len(dataset), share))
-        maximum = "The figures above are the maximum."
-        if plan.max_sent and plan.max_sent < 1:
-            pairs = int(plan.max_sent * len(dataset))
-            maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
-            if sampled > pairs:
-                maximum += " The sample alone would exceed that, so the run would be refused."
-        print(
-            f"--cascade {plan.risk:g}: the judge gets a random sample of about {sampled:,} of these pairs "
-            f"(if {share:.0%} of them are contradictions), and of the others those that the local "
-            f"detector is not sure of. {maximum}"
-        )
+    for sentence in cascade_words(settings, dataset):
+        print(sentence)
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
+
+
+def expected_of(
+    settings: RunSettings, model: str, dataset: Dataset, prompt: Prompt
+) -> tuple[Estimate, Price | None]:
+    """(what asking this judge about all pairs takes, its price)."""
+    base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
+    if settings.batch:
+        require_batches(protocol_of(settings))
+    price = price_for(settings, model, base_url)
+    askings = judge_info(model, repeat=settings.repeat, swap=settings.swap).variants
+    askings *= settings.votes or 1
+    asked = ((pair.text1, pair.text2) for pair in dataset)
+    texts = (
+        "".join(message["content"] for message in messages)
+        for messages in messages_about(prompt, asked, settings.pairs_per_request)
+        for _ in range(askings)
+    )
+    reply_tokens = typical_completion_tokens(prompt.reasoning_first)
+    return estimate(texts, price, reply_tokens, len(dataset) * askings), price
+
+
+def cascade_words(settings: RunSettings, dataset: Dataset, share: float | None = None) -> list[str]:
+    """What a cascade takes and whether it can keep its promise; empty where the run is none.
+
+    share: of contradictions; by default that of the labels.
+    """
+    plan = plan_of(settings)
+    if not plan:
+        return []
+    if share is None:
+        labelled = int((dataset.labels >= 0).sum())
+        share = dataset.contradictions / labelled if dataset.contradictions else 1 / 3
+    sampled = plan.first_sample(np.full(len(dataset), share))
+    maximum = "The figures above are the maximum."
+    if plan.max_sent and plan.max_sent < 1:
+        pairs = int(plan.max_sent * len(dataset))
+        maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
+        if sampled > pairs:
+            maximum += " The sample alone would exceed that, so the run would be refused."
+    told = [
+        f"--cascade {plan.risk:g}: the judge gets a random sample of about {sampled:,} of these pairs "
+        f"(if {share:.0%} of them are contradictions), and of the others those that the local "
+        f"detector is not sure of. {maximum}"
+    ]
+    needed, held = positives_needed(plan.risk), round(share * len(dataset))
+    if held < needed:
+        told.append(
+            f"These pairs cannot keep that promise: a risk of {plan.risk:g} takes a sample with at least "
+            f"{needed:,} contradictions, and all {len(dataset):,} pairs hold about {held:,}. Nothing would "
+            f"be settled as no contradiction. Take about {math.ceil(needed / max(share, 1e-9)):,} pairs, or "
+            "a larger risk."
+        )
+    return told
 
 
 def _enough(

@@ -76,7 +76,7 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
         )
     configured = resolved_key(settings.api_key, protocol)
     elsewhere = settings.base_url or os.environ.get(protocol.api.base_url_variable)
-    if not (settings.kimera_only or settings.simulate or settings.dry_run or configured or elsewhere):
+    if not (settings.kimera_only or settings.simulate or settings.sends_nothing or configured or elsewhere):
         ways = {**_ways_to_a_judge(protocol.api), **ways_without}
         width = max(map(len, ways))
         listed = "\n".join(f"  {way:{width}}   {gives}" for way, gives in ways.items())

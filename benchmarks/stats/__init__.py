@@ -43,10 +43,12 @@ __all__ = [
     "CrossFitted",
     "DetectorResult",
     "Differences",
+    "ExpectedSide",
     "Figure",
     "Gate",
     "Interval",
     "KnownPairs",
+    "Needed",
     "OneDetector",
     "Prospect",
     "Ranking",
@@ -55,11 +57,13 @@ __all__ = [
     "Side",
     "UndefinedMetricError",
     "Unit",
+    "WidthPlan",
     "accuracy_difference_interval",
     "agreement",
     "are_estimated",
     "asked_pairs",
     "at_prevalence",
+    "block_size",
     "by_labels_alone",
     "clusters_of",
     "cohens_kappa",
@@ -69,13 +73,16 @@ __all__ = [
     "cross_validated_threshold",
     "design_effect",
     "differences_part",
+    "discordance_of",
     "estimates_of_detector",
     "estimates_of_pairs",
     "estimates_of_two",
     "exit_code_with",
+    "expected_cells",
     "holm",
     "known_figures",
     "krippendorffs_alpha",
+    "labels_for_difference",
     "majority",
     "mcnemar_clustered",
     "mcnemar_exact",
@@ -91,6 +98,7 @@ __all__ = [
     "quality_intervals",
     "quantile",
     "rogan_gladen",
+    "share_alone",
     "share_interval",
     "shown_in",
     "side_of",
@@ -155,7 +163,16 @@ if TYPE_CHECKING:
     )
     from benchmarks.stats.intervals import LEVEL, clusters_of, quantile, wilson
     from benchmarks.stats.label_order import DOUBTFUL, NEXT, RANDOM, Asked, asked_pairs, probabilities
-    from benchmarks.stats.labels_alone import rogan_gladen
+    from benchmarks.stats.label_plan import (
+        ExpectedSide,
+        Needed,
+        WidthPlan,
+        block_size,
+        discordance_of,
+        expected_cells,
+        labels_for_difference,
+    )
+    from benchmarks.stats.labels_alone import rogan_gladen, share_alone
     from benchmarks.stats.metrics import UndefinedMetricError
     from benchmarks.stats.operating_points import at_prevalence, cross_validated_threshold
     from benchmarks.stats.paired import (
@@ -270,7 +287,16 @@ else:
                 "MIN_LABELS",
             ],
             "label_order": ["Asked", "DOUBTFUL", "NEXT", "RANDOM", "asked_pairs", "probabilities"],
-            "labels_alone": ["rogan_gladen"],
+            "label_plan": [
+                "ExpectedSide",
+                "Needed",
+                "WidthPlan",
+                "block_size",
+                "discordance_of",
+                "expected_cells",
+                "labels_for_difference",
+            ],
+            "labels_alone": ["rogan_gladen", "share_alone"],
             "raters": ["cohens_kappa", "krippendorffs_alpha", "majority"],
             "random_part": ["why_not_random"],
             "estimate_figures": ["ESTIMATES", "by_labels_alone"],

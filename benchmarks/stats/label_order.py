@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks.stats.formulas import Floats
 
 RANDOM, DOUBTFUL, NEXT = "random", "mislabelled", "next"
-RANDOM_PAIRS = 200
 DOUBTFUL_PAIRS = 100
 NEXT_PAIRS = 100
 
@@ -28,9 +27,12 @@ class Asked:
     probability: float | None = None
 
 
-def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
-    """The pairs that a person is asked about, each once, in order. seed: what tells this run from others."""
-    block = random_block(labels, seed)
+def asked_pairs(labels: np.ndarray, scores: Floats, seed: str, at_random: int) -> list[Asked]:
+    """The pairs that a person is asked about, each once, in order.
+
+    seed: what tells this run from others. at_random: how many of the random block, as of `block_size`.
+    """
+    block = random_block(labels, seed, at_random)
     probability = block.size / max(1, int((labels < 0).sum()))
     following = [place for place in unsure_first(labels, scores) if place not in set(block.tolist())]
     return [
@@ -40,11 +42,11 @@ def asked_pairs(labels: np.ndarray, scores: Floats, seed: str) -> list[Asked]:
     ]
 
 
-def random_block(labels: np.ndarray, seed: str) -> np.ndarray:
-    """Places of pairs without a label, in random order; all of them where they are few."""
+def random_block(labels: np.ndarray, seed: str, pairs: int) -> np.ndarray:
+    """So many places of pairs without a label, in random order; all of them where they are few."""
     unlabelled = np.flatnonzero(labels < 0)
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
-    return np.asarray(np.random.default_rng(number).permutation(unlabelled)[:RANDOM_PAIRS])
+    return np.asarray(np.random.default_rng(number).permutation(unlabelled)[:pairs])
 
 
 def doubtful_first(labels: np.ndarray, scores: Floats) -> np.ndarray:

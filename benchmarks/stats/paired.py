@@ -154,22 +154,48 @@ def min_detectable_difference(
     discordance: share of pairs that only one of the detectors has right. From Connor's sample size (1987),
     solved for the difference. Raises where even a difference as great as the discordance would not do.
     """
-    z = float(ndtri(0.5 + level / 2))
-    at_power = float(ndtri(power))
 
-    def power_at(difference: float) -> float:
-        spread = np.sqrt(max(0.0, discordance - difference**2))
-        return float(difference * np.sqrt(n) - z * np.sqrt(discordance) - at_power * spread)
+    def is_detected(difference: float) -> bool:
+        return difference * np.sqrt(n) >= _needed_root(difference, discordance, power, level)
 
-    if discordance <= 0 or power_at(discordance) < 0:
+    if discordance <= 0 or not is_detected(discordance):
         raise UndefinedMetricError(
             "the detectors differ on too few pairs for any difference to be detectable"
         )
     low, high = 0.0, discordance
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if power_at(middle) >= 0 else (middle, high)
+        low, high = (low, middle) if is_detected(middle) else (middle, high)
     return high
+
+
+def pairs_to_detect(
+    difference: float,
+    discordance: float,
+    power: float = POWER,
+    level: float = LEVEL,
+    *,
+    are_verdicts_known: bool = False,
+) -> int:
+    """How many labelled pairs detect a difference of accuracies above 0 with such power (Connor 1987).
+
+    are_verdicts_known: of both on all pairs, of which these are a random part: then it is known on how many
+    the two differ, and only which of them is right there varies. Raises UndefinedMetricError where
+    detectors that differ on so few pairs cannot differ so much in accuracy.
+    """
+    if not 0 < difference <= discordance:
+        raise UndefinedMetricError("the detectors differ on fewer pairs than that")
+    root = _needed_root(difference, discordance, power, level, are_verdicts_known=are_verdicts_known)
+    return int(np.ceil((root / difference) ** 2))
+
+
+def _needed_root(
+    difference: float, discordance: float, power: float, level: float, *, are_verdicts_known: bool = False
+) -> float:
+    """What the difference times the root of the number of pairs has to reach."""
+    known = discordance if are_verdicts_known else 1.0
+    spread = np.sqrt(max(0.0, discordance - difference**2 / known))
+    return float(ndtri(0.5 + level / 2) * np.sqrt(discordance) + ndtri(power) * spread)
 
 
 def conclusion(

@@ -16,6 +16,7 @@ from benchmarks.perf import (
     proofs_evidence,
     proofs_few_labels,
     proofs_judge,
+    proofs_label_plan,
     proofs_speed,
 )
 from benchmarks.perf.judge_throughput import Interpreters, measure_here, measure_in_turn
@@ -83,6 +84,10 @@ def test_no_generated_refusal_loses_a_pair_that_a_plain_ladder_saves(bench: Benc
 
 def test_estimates_from_few_labels_hold_the_truth(bench: Bench) -> None:
     assert missed(proofs_few_labels.few_labels, bench) == []
+
+
+def test_planned_numbers_of_labels_give_what_was_wanted(bench: Bench) -> None:
+    assert missed(proofs_label_plan.label_plan, bench) == []
 
 
 @pytest.mark.parametrize("proof", proofs_evidence.PROOFS.values(), ids=proofs_evidence.PROOFS)

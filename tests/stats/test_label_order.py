@@ -39,8 +39,12 @@ def test_most_planted_errors_are_among_the_first_hundred_shown() -> None:
 def test_the_random_block_is_the_same_for_a_run_and_another_for_another() -> None:
     labels = np.full(1_000, -1, np.int8)
     labels[:300] = 1
-    block = random_block(labels, "one")
-    assert block.tolist() == random_block(labels, "one").tolist() != random_block(labels, "two").tolist()
+    block = random_block(labels, "one", 200)
+    assert (
+        block.tolist()
+        == random_block(labels, "one", 200).tolist()
+        != random_block(labels, "two", 200).tolist()
+    )
     assert len(set(block.tolist())) == 200
     assert (labels[block] == -1).all()
 
@@ -48,7 +52,7 @@ def test_the_random_block_is_the_same_for_a_run_and_another_for_another() -> Non
 def test_no_pair_is_asked_about_twice_and_the_random_ones_come_first() -> None:
     rng = np.random.default_rng(1)
     labels = np.where(np.arange(1_000) < 400, np.arange(1_000) % 2, -1).astype(np.int8)
-    asked = asked_pairs(labels, rng.random((2, 1_000)), "run")
+    asked = asked_pairs(labels, rng.random((2, 1_000)), "run", 200)
     assert len({each.place for each in asked}) == len(asked) == 400
     blocks = [each.block for each in asked]
     assert blocks == [RANDOM] * 200 + [DOUBTFUL] * 100 + [NEXT] * 100
@@ -91,7 +95,7 @@ def test_weighted_by_these_probabilities_the_share_of_contradictions_is_unbiased
     scores = np.stack([scores_of(truth, 0.3, rng), scores_of(truth, 0.2, rng)])
     first = np.where(np.arange(2_000) < 300, truth, -1).astype(np.int8)  # no random part
     for seed in range(100):
-        asked = asked_pairs(first, scores, str(seed))
+        asked = asked_pairs(first, scores, str(seed), 200)
         chosen = np.zeros(2_000, bool)
         chosen[[each.place for each in asked if each.block == NEXT][:80]] = True
         drawn_at_random = [each.place for each in asked if each.block == RANDOM][:150]
