@@ -15,6 +15,7 @@ from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.perf.proofs_few_labels import MANY, PAIRS, Case, Simulated, labelled_part, simulated
 from benchmarks.stats.few_labels import (
     KnownPairs,
+    Question,
     answered,
     chosen,
     questions_of_detector,
@@ -22,7 +23,7 @@ from benchmarks.stats.few_labels import (
 )
 from benchmarks.stats.formulas import Floats
 from benchmarks.stats.label_plan import ExpectedSide, WidthPlan, expected_cells, labels_for_difference
-from benchmarks.stats.labels_alone import difference_alone, measured_alone
+from benchmarks.stats.labels_alone import Measure, difference_alone, measured_alone
 
 WIDTHS = (0.05, 0.03)
 PREVALENCES = (0.05, 0.2, 0.5)
@@ -44,7 +45,8 @@ def cells_of(case: Case) -> Floats:
 
 def half_widths(runs: list[tuple[Simulated, np.ndarray]], *, with_scores: bool) -> tuple[float, float]:
     """Means over the runs, of the local detector's accuracy and of the judge's."""
-    questions, alone = {}, {}
+    questions: dict[str, Question] = {}
+    alone: dict[str, Measure] = {}
     for number, (of, part) in enumerate(runs):
         labels = np.where(part, of.labels, -1).astype(np.int8)
         for side, (own, other) in enumerate([(of.local, of.judge), (of.judge, of.local)]):
@@ -63,7 +65,8 @@ def share_told(
     random: np.random.Generator, cells: Floats, labels: int, repetitions: int, *, are_all_asked: bool
 ) -> float:
     """Of the runs, those in which the interval of the difference leaves out 0."""
-    questions, alone = {}, {}
+    questions: dict[str, Question] = {}
+    alone: dict[str, Measure] = {}
     pairs = PAIRS if are_all_asked else labels
     clusters, part = np.arange(pairs), np.arange(pairs) < labels  # the pairs are in random order
     for number in map(str, range(repetitions)):
