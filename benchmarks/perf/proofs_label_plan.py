@@ -35,9 +35,9 @@ WITHIN = 0.1  # of the wanted width
 POWER, POWER_SMALL = (0.75, 0.9), (0.6, 0.97)
 
 
-def cells_of(case: Case) -> Floats:
+def cells_of(case: Case, pairs: int) -> Floats:
     """What a plan reckons with that knows these detectors."""
-    of = simulated(np.random.default_rng(0), MANY, case)
+    of = simulated(np.random.default_rng(0), pairs, case)
     local = ExpectedSide(float((of.local == of.labels).mean()), float(of.local.mean()))
     judge = ExpectedSide(float((of.judge == of.labels).mean()))
     return expected_cells(case.prevalence, local, judge, float((of.local == of.judge).mean()))
@@ -86,7 +86,7 @@ def label_plan(bench: Bench) -> Iterator[ProofFinding]:
     """Of each wanted width and difference: what the planned number of labels gives."""
     repetitions = bench.size(REPETITIONS, REPETITIONS_SMALL)
     for prevalence in (0.2,) if bench.small else PREVALENCES:
-        cells = cells_of(Case(0, prevalence))
+        cells = cells_of(Case(0, prevalence), bench.size(MANY, MANY // 20))
         plan = WidthPlan.of(cells, 2, PAIRS)
         for wanted in WIDTHS[:1] if bench.small else WIDTHS:
             yield _of_width(plan, wanted, prevalence, repetitions)
