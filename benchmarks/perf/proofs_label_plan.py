@@ -15,6 +15,7 @@ from benchmarks.perf.proof import Bench, Proof, ProofFinding
 from benchmarks.perf.proofs_few_labels import MANY, PAIRS, Case, Simulated, labelled_part, simulated
 from benchmarks.stats.few_labels import (
     KnownPairs,
+    Question,
     answered,
     chosen,
     questions_of_detector,
@@ -22,7 +23,7 @@ from benchmarks.stats.few_labels import (
 )
 from benchmarks.stats.formulas import Floats
 from benchmarks.stats.label_plan import ExpectedSide, WidthPlan, expected_cells, labels_for_difference
-from benchmarks.stats.labels_alone import difference_alone, measured_alone
+from benchmarks.stats.labels_alone import Measure, difference_alone, measured_alone
 
 WIDTHS = (0.05, 0.03)
 PREVALENCES = (0.05, 0.2, 0.5)
@@ -34,9 +35,9 @@ WITHIN = 0.1  # of the wanted width
 POWER, POWER_SMALL = (0.75, 0.9), (0.6, 0.97)
 
 
-def cells_of(case: Case) -> Floats:
+def cells_of(case: Case, pairs: int) -> Floats:
     """What a plan reckons with that knows these detectors."""
-    of = simulated(np.random.default_rng(0), MANY, case)
+    of = simulated(np.random.default_rng(0), pairs, case)
     local = ExpectedSide(float((of.local == of.labels).mean()), float(of.local.mean()))
     judge = ExpectedSide(float((of.judge == of.labels).mean()))
     return expected_cells(case.prevalence, local, judge, float((of.local == of.judge).mean()))
@@ -44,7 +45,8 @@ def cells_of(case: Case) -> Floats:
 
 def half_widths(runs: list[tuple[Simulated, np.ndarray]], *, with_scores: bool) -> tuple[float, float]:
     """Means over the runs, of the local detector's accuracy and of the judge's."""
-    questions, alone = {}, {}
+    questions: dict[str, Question] = {}
+    alone: dict[str, Measure] = {}
     for number, (of, part) in enumerate(runs):
         labels = np.where(part, of.labels, -1).astype(np.int8)
         for side, (own, other) in enumerate([(of.local, of.judge), (of.judge, of.local)]):
@@ -63,7 +65,8 @@ def share_told(
     random: np.random.Generator, cells: Floats, labels: int, repetitions: int, *, are_all_asked: bool
 ) -> float:
     """Of the runs, those in which the interval of the difference leaves out 0."""
-    questions, alone = {}, {}
+    questions: dict[str, Question] = {}
+    alone: dict[str, Measure] = {}
     pairs = PAIRS if are_all_asked else labels
     clusters, part = np.arange(pairs), np.arange(pairs) < labels  # the pairs are in random order
     for number in map(str, range(repetitions)):
@@ -83,7 +86,7 @@ def label_plan(bench: Bench) -> Iterator[ProofFinding]:
     """Of each wanted width and difference: what the planned number of labels gives."""
     repetitions = bench.size(REPETITIONS, REPETITIONS_SMALL)
     for prevalence in (0.2,) if bench.small else PREVALENCES:
-        cells = cells_of(Case(0, prevalence))
+        cells = cells_of(Case(0, prevalence), bench.size(MANY, MANY // 20))
         plan = WidthPlan.of(cells, 2, PAIRS)
         for wanted in WIDTHS[:1] if bench.small else WIDTHS:
             yield _of_width(plan, wanted, prevalence, repetitions)

@@ -21,7 +21,6 @@ from benchmarks.stats import (
     expected_cells,
     share_alone,
 )
-from benchmarks.stats.formulas import Floats
 from benchmarks.wanted_labels import LABELS_PER_HOUR, WantedLabels
 from kimera.console import progress_bar
 from kimera.detectors import VerdictSource
@@ -80,13 +79,13 @@ class PairsRead:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """cells: of `stats.expected_cells`. rows: what they follow from.
+    """cells: float64 (2, 2, 2), of `stats.expected_cells`. rows: what they follow from.
 
     missed: by the first detector, the share of the labelled contradictions, its interval, and how many these
     are; None where there is none.
     """
 
-    cells: Floats
+    cells: np.ndarray
     rows: Sequence[Reckoned]
     sides: Sequence[PlannedSide]
     contradictions: float

@@ -122,6 +122,7 @@ def test_a_risk_that_the_pairs_cannot_keep_is_told_before_anything_is_paid(
 def test_a_plan_that_makes_no_sense_is_refused(
     flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    code: object
     try:
         code = main(flags)
     except SystemExit as ended:
