@@ -20,6 +20,7 @@ from benchmarks.report import (
     estimate_words,
     notes,
     overview,
+    panel_words,
     plots,
     three_way,
     words,
@@ -103,6 +104,7 @@ def _sections(
     yield _section("Cascade", _shares(summary), _figures(shown), _folded(rest))
     speeds = [plots.latency(run), plots.cost(summary), plots.concurrency(run)]
     yield _section("Speed and cost", _figures(speeds), _detector_table(summary, *speed))
+    yield _section(panel_words.HEADING, _paragraphs(panel_words.sentences(summary)))
     yield _section("Agreement", _agreement(summary))
     yield _section("Pairs to look at", _pairs(summary, table))
     yield _section(NOTES, _list(_notes(summary)))

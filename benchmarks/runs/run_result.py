@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.cascade import CascadeRun
 from benchmarks.detector_info import Role
+from benchmarks.panel import PanelRun
 from benchmarks.stats import DetectorResult
 
 
@@ -20,7 +21,8 @@ class RunResult:
     classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, -1 where a pair has none of the
     three; None where nobody knows.
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
-    cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
+    cascade: how the pairs were shared out, where they were. panel: what the judges say together, where they
+    are asked for that. categories: int32 (n,), indices into
     `category_names`, -1 for none; None where there are none.
     drawn: float64 (n,), the probability with which a labelled pair was drawn to be labelled; None where
     nobody says.
@@ -33,6 +35,7 @@ class RunResult:
     detectors: tuple[DetectorResult, ...]
     clusters: np.ndarray | None = None
     cascade: CascadeRun | None = None
+    panel: PanelRun | None = None
     categories: np.ndarray | None = None
     category_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
@@ -42,6 +45,11 @@ class RunResult:
     def cluster_numbers(self) -> np.ndarray:
         """int64 (n,): `clusters`, or a number for each pair."""
         return np.arange(self.labels.size) if self.clusters is None else self.clusters
+
+    @property
+    def combination(self) -> CascadeRun | PanelRun | None:
+        """What gives the findings of the last detector from those of others, where there is one."""
+        return self.cascade if self.cascade and self.cascade.decision else self.panel
 
     def detector(self, name: str) -> DetectorResult:
         return next(detector for detector in self.detectors if detector.name == name)

@@ -30,6 +30,7 @@ __all__ = [
     "OF_RUNS",
     "OF_TWO",
     "PAIRS",
+    "PANEL_RUN",
     "QUALITY",
     "SCORE_SOURCES",
     "SPEED",
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.formulas import Ranking
     from benchmarks.stats.gates import (
         CASCADE_RUN,
+        PANEL_RUN,
         Gate,
         Prospect,
         exit_code_with,
@@ -211,6 +213,7 @@ else:
             "formulas": ["Ranking"],
             "gates": [
                 "CASCADE_RUN",
+                "PANEL_RUN",
                 "Gate",
                 "Prospect",
                 "exit_code_with",
