@@ -169,7 +169,7 @@ def panel_info(name: str, members: Sequence[DetectorInfo], rule: str) -> Detecto
         role="combination",
         is_paid=any(member.is_paid for member in members),
         is_amortised=any(member.is_amortised for member in members),
-        effort=members[-1].effort,
+        effort="requests in flight",
         is_simulated=any(member.is_simulated for member in members),
         is_replayed=all(member.is_replayed for member in members),
         settings={"panel": rule, "members": ", ".join(titles)},

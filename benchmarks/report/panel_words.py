@@ -37,8 +37,9 @@ def _agreement(summary: dict[str, Any], panel: Part) -> str:
         for member in panel["members"]
         if "agreement" in member
     ]
-    agree = f" Each member says the same as the panel on this share of the pairs: {', '.join(rates)}."
-    return f"Panel: {rule}. Its time, requests, tokens and cost are those of all its members.{agree if rates else ''}"
+    agree = f"Each member says the same as the panel on this share of the pairs: {', '.join(rates)}."
+    cost = "Its time, requests, tokens and cost are those of all its members."
+    return f"Panel: {rule}. {cost} {agree if rates else ''}".rstrip()
 
 
 def gains(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -65,9 +66,10 @@ def _gain(summary: dict[str, Any], place: str, group: Part) -> tuple[str, str]:
         if place == "best"
         else ""
     )
+    gained = points(group["accuracy_gained"])
     bought = (
-        f"Panel beside {member}: {points(group['accuracy_gained'])} points of accuracy (95 % interval {ends}) "
-        f"on {counted(group['pairs'], 'labelled pair')} that both answered{more}."
+        f"Panel beside {member}: {gained} points of accuracy (95 % interval {ends}) on "
+        f"{counted(group['pairs'], 'labelled pair')} that both answered{more}."
     )
     return bought, picked
 

@@ -41,9 +41,10 @@ def compare(
 ) -> Comparison:
     """Runs each detector over the dataset, local ones first, asking only what `earlier` holds no verdict on.
 
-    created: when the run began, ISO 8601. seed: of the dataset's sample. combination: a cascade of two of
-    the detectors or a panel of several, where the run has one. The journal's header should hold what `detector.detectors_header` gives for these:
-    `open_run` reads it. Raises ValueError where two detectors have one name.
+    created: when the run began, ISO 8601. seed: of the dataset's sample. combination: a cascade of two of the
+    detectors or a panel of several, where the run has one. The journal's header should hold what
+    `detector.detectors_header` gives for these: `open_run` reads it. Raises ValueError where two detectors
+    have one name.
     """
     detectors = in_order(detectors)
     infos = [detector.info for detector in detectors]

@@ -119,8 +119,8 @@ def _check_panel(settings: RunSettings) -> None:
     members = len([info for info in planned(settings) if info.role == "judge"])
     if members < MIN_PANEL:
         raise UserError(
-            f"--panel {settings.panel}: a panel has two judges or more, and this run has {members or 'none'}; "
-            "repeat --model NAME"
+            f"--panel {settings.panel} takes two judges or more, and this run has {members or 'none'}; "
+            "repeat --model NAME, or --local judge:FILE for verdicts that are there already"
         )
     if settings.panel == MAJORITY and members % 2 == 0:
         note(
