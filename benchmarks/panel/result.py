@@ -78,22 +78,28 @@ def _cost(members: Sequence[DetectorResult]) -> dict[str, Any]:
     tokens: Counter[str] = Counter()
     for member in members:
         tokens.update(member.tokens or {})
-    unknown = {kind: f"{m.title}: {why}" for m in members for kind, why in m.tokens_absent.items()}
+    untold = {
+        kind: [m.tokens_absent.get(kind, "") for m in members] for m in members for kind in m.tokens_absent
+    }
     told = {
-        "tokens": {kind: count for kind, count in tokens.items() if kind not in unknown},
-        "tokens_absent": unknown,
+        "tokens": {kind: count for kind, count in tokens.items() if kind not in untold},
+        "tokens_absent": {kind: _why(members, reasons) for kind, reasons in untold.items()},
     }
     paying = [member for member in members if not _is_free(member)]
     if not paying:
         return {**told, "dollars_absent": NO_FEE}
-    if absent := {
-        m.dollars_absent: m.title for m in paying if m.dollars is None or m.dollars_of_pair is None
-    }:
-        why, title = next(iter(absent.items()))
-        alone = len(absent) == 1 and all(member.dollars is None for member in paying)
-        return {**told, "dollars_absent": why if alone else f"{title}: {why}"}
+    reasons = ["" if m.dollars_of_pair is not None else m.dollars_absent for m in paying]
+    if any(reasons):
+        return {**told, "dollars_absent": _why(paying, reasons)}
     of_pair = sum(np.asarray(member.dollars_of_pair) for member in paying)
     return {**told, "dollars": sum(member.dollars or 0.0 for member in paying), "dollars_of_pair": of_pair}
+
+
+def _why(members: Sequence[DetectorResult], reasons: Sequence[str]) -> str:
+    """What all of them have in common, else that of the first one that has a reason."""
+    if len(set(reasons)) == 1:
+        return reasons[0]
+    return next(f"{member.title}: {why}" for member, why in zip(members, reasons, strict=True) if why)
 
 
 def cost_of(detector: DetectorResult) -> float | None:

@@ -49,7 +49,7 @@ def mode(detector: Detector) -> str:
         return "read from a file"
     if detector["role"] == "combination":
         rule = detector["settings"].get("panel")
-        return f"{rule} of its members" if rule else "judge only where unsure"
+        return f"panel, {rule}" if rule else "judge only where unsure"
     return _processes(detector) if "workers" in detector else _in_flight(detector)
 
 

@@ -77,6 +77,8 @@ def _gain(summary: dict[str, Any], place: str, group: Part) -> tuple[str, str]:
 def _price(summary: dict[str, Any], group: Part) -> str:
     if "dollars_more" not in group:
         return ", at a price that is not known"
+    if not group["dollars_more"]:
+        return ", for no dollar more"
     if_real = " if the judges were real" if _is_simulated(summary) else ""
     return f", for {in_dollars(group['dollars_more'])} more{if_real}"
 

@@ -14,6 +14,7 @@ Part = dict[str, Any]
 
 NO_LABELS = "no labelled pair was answered by all members"
 NO_COSTS = "not every member's cost is known"
+SAME_COST = "all members cost the same"
 
 
 def panel_run(run: RunResult, agreements: list[Part]) -> Part:
@@ -38,7 +39,7 @@ def panel_run(run: RunResult, agreements: list[Part]) -> Part:
         "members": [_member(member, beside[member.name]) for member in members],
         **groups,
         "dollars": cost_of(whole),
-        "absent": _absent(chosen, groups),
+        "absent": _absent({"best": NO_LABELS, "cheapest": _why_no_cheapest(members)}, groups),
     }
 
 
@@ -69,10 +70,17 @@ def _best(right: dict[str, int], members: list[DetectorResult]) -> DetectorResul
 
 
 def _cheapest(right: dict[str, int], members: list[DetectorResult]) -> DetectorResult | None:
-    """Of several the most accurate, then the first; None where a cost is not known."""
-    if any(cost_of(member) is None for member in members):
+    """Of several the most accurate, then the first; None as `_why_no_cheapest` says."""
+    if _why_no_cheapest(members):
         return None
     return min(members, key=lambda member: (cost_of(member) or 0.0, -right.get(member.name, 0)))
+
+
+def _why_no_cheapest(members: list[DetectorResult]) -> str:
+    costs = {cost_of(member) for member in members}
+    if None in costs:
+        return NO_COSTS
+    return SAME_COST if len(costs) == 1 else ""
 
 
 def _gain(member: DetectorResult, panel: DetectorResult, differences: Part) -> Part:
@@ -88,9 +96,9 @@ def _gain(member: DetectorResult, panel: DetectorResult, differences: Part) -> P
     return gain
 
 
-def _absent(chosen: dict[str, DetectorResult | None], groups: Part) -> dict[str, str]:
-    reasons = {"best": NO_LABELS, "cheapest": NO_COSTS}
-    absent = {place: reasons[place] for place, member in chosen.items() if member is None}
+def _absent(reasons: dict[str, str], groups: Part) -> dict[str, str]:
+    """reasons: why a group may be absent."""
+    absent = {place: reason for place, reason in reasons.items() if place not in groups}
     for place, group in groups.items():
         if "accuracy_gained" not in group:
             absent[f"{place}.accuracy_gained"] = "no labelled pair was answered by both"

@@ -192,6 +192,13 @@ def by_model(answers: Mapping[str, Canned | list[Canned]]) -> Callable[[Asked], 
     return answer
 
 
+def billed(reply: Canned, tokens: int) -> Canned:
+    """The same reply of so many tokens."""
+    said = json.loads(reply.body)
+    said["usage"]["completion_tokens"] = tokens
+    return replace(reply, body=json.dumps(said).encode())
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A panel of three over the simulator, which is asked directly and so knows no price but the given one."""
@@ -229,11 +236,18 @@ def test_the_majority_of_the_members_is_in_the_results_and_in_the_figures(run: P
     assert "panel (simulated)_contradiction" in (run / "results.csv").read_text().splitlines()[0]
 
 
-def test_what_a_panel_bought_is_told_beside_its_best_and_its_cheapest_member(run: Path) -> None:
-    summary = summary_of(run)
+def test_what_a_panel_bought_is_told_beside_its_best_and_its_cheapest_member(
+    serve: Serve, tmp_path: Path
+) -> None:
+    dear, cheap = billed(verdict(True), 90), billed(verdict(False), 5)
+    server = serve(by_model({"a": dear, "b": [dear, dear, cheap], "c": cheap}))
+    flags = [*FLAGS, *THREE, "--panel", "majority", "--price", "1,2", "--base-url", server.base_url]
+    assert main([*flags, "--out", str(tmp_path / "run")]) == 0
+    summary = summary_of(tmp_path / "run")
     told, detectors = summary["panel_run"], summary["detectors"]
     best = max(("a", "b", "c"), key=lambda name: detectors[name]["accuracy"])
     assert detectors[told["best"]["name"]]["accuracy"] == detectors[best]["accuracy"]
+    assert told["cheapest"]["name"] == "c"
     for place in ("best", "cheapest"):
         member = detectors[told[place]["name"]]
         gained = detectors["panel"]["accuracy"] - member["accuracy"]
@@ -241,11 +255,16 @@ def test_what_a_panel_bought_is_told_beside_its_best_and_its_cheapest_member(run
         low, high = told[place]["intervals"]["accuracy_gained"]
         assert low <= gained <= high
         assert told[place]["dollars_more"] == pytest.approx(detectors["panel"]["dollars"] - member["dollars"])
-    assert detectors[told["cheapest"]["name"]]["dollars"] == min(detectors[name]["dollars"] for name in "abc")
     assert [member["name"] for member in told["members"]] == ["a", "b", "c"]
     rates = {entry["a"]: entry["rate"] for entry in summary["agreement"] if entry["b"] == "panel"}
     assert {member["name"]: member["agreement"] for member in told["members"]} == rates
     assert list(Draft202012Validator(load_schema()).iter_errors(summary)) == []
+
+
+def test_where_all_members_cost_the_same_none_is_the_cheapest(run: Path) -> None:
+    told = summary_of(run)["panel_run"]
+    assert told["absent"] == {"cheapest": "all members cost the same"}
+    assert list(Draft202012Validator(load_schema()).iter_errors(summary_of(run))) == []
 
 
 @pytest.mark.parametrize("name", ["summary.md", "report.html"])
@@ -254,7 +273,7 @@ def test_people_read_it_too(name: str, run: Path) -> None:
     assert "more than half of 3 judges decide" in text
     assert "Panel beside its best member" in text
     assert "picked on these very pairs" in text
-    assert "majority of its members" in text
+    assert "panel, majority" in text
 
 
 def test_a_gate_may_ask_for_what_a_panel_bought(
@@ -262,7 +281,8 @@ def test_a_gate_may_ask_for_what_a_panel_bought(
 ) -> None:
     gates = ["panel.accuracy < 0", "panel_run.best.accuracy_gained < -1", "a/panel.rate < 0"]
     gates += ["panel_run.cheapest.dollars_more > 1", "panel_run.best.accuracy_gained.low > 1"]
-    flags = [*FLAGS, *THREE, "--panel", "mean", "--price", "1,2", "--base-url", serve(verdict()).base_url]
+    server = serve(by_model({"a": verdict(), "b": billed(verdict(), 90), "c": verdict()}))
+    flags = [*FLAGS, *THREE, "--panel", "mean", "--price", "1,2", "--base-url", server.base_url]
     flags += [word for gate in gates for word in ("--fail-if", gate)]
     assert main([*flags, "--out", str(tmp_path / "run")]) == 0
     assert main([*flags, "--fail-if", "panel_run.best.gained < 0", "--out", str(tmp_path / "no")]) == 2
@@ -316,11 +336,17 @@ def test_a_run_that_ends_early_goes_on_and_asks_only_what_is_missing(
     assert open_run(tmp_path / "run").run.detector("panel").answered.all()
 
 
-def test_without_a_price_nobody_is_the_cheapest(serve: Serve, tmp_path: Path) -> None:
-    flags = [*FLAGS, *THREE, "--panel", "mean", "--base-url", serve(verdict()).base_url]
+def test_of_costs_that_are_not_known_there_is_no_sum(serve: Serve, tmp_path: Path) -> None:
+    silent = Canned(body=verdict().body.replace(b'"prompt_tokens"', b'"words"'))
+    server = serve(by_model({"a": verdict(), "b": silent, "c": verdict()}))
+    flags = [*FLAGS, *THREE, "--panel", "mean", "--price", "1,2", "--base-url", server.base_url]
     assert main([*flags, "--out", str(tmp_path / "run")]) == 0
-    told = summary_of(tmp_path / "run")["panel_run"]
-    assert "cheapest" not in told or told["dollars"] is not None
+    summary = summary_of(tmp_path / "run")
+    told, panel = summary["panel_run"], summary["detectors"]["panel"]
+    assert (told["dollars"], panel["dollars"]) == (None, None)
+    assert panel["absent"]["dollars"] == "b: none of the 8 replies states its tokens"
+    assert told["absent"]["cheapest"] == "not every member's cost is known"
+    assert "at a price that is not known" in (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_verdicts_that_are_read_from_files_make_a_panel_as_well(run: Path, tmp_path: Path) -> None:
