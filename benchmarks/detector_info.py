@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -11,6 +11,7 @@ Effort: TypeAlias = Literal["workers", "requests in flight"]
 EFFORT_KEYS: Mapping[Effort, str] = {"workers": "workers", "requests in flight": "concurrency"}
 
 CASCADE_NAME = "cascade"  # of the one that the command line makes
+PANEL_NAME = "panel"
 RENAMED = {"simulated": "is_simulated"}  # in journals before version 0.6.0
 
 
@@ -27,7 +28,7 @@ class DetectorInfo:
 
     name: unique in its run. kind: "reactor", "judge", "cascade", or what another local detector calls itself.
     role: "local" computes on this machine, "judge" is a model that is asked, "combination" is made of two
-        other detectors of the run, its `sides`.
+        other detectors of the run, its `sides`, or of several judges, its `members`.
     is_paid: whether its requests may be billed; then there are requests, tokens and dollars to tell of.
     is_amortised: whether a pair's latency is its batch's time over its pairs, so that there is only a mean.
     is_simulated: whether a simulator answers, and no model.
@@ -54,6 +55,7 @@ class DetectorInfo:
     trained_on: list[str] | None = None
     price: Mapping[str, float] | None = None
     sides: Sides | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def effort_key(self) -> str:
@@ -87,7 +89,8 @@ def _known(record: Mapping[str, Any]) -> dict[str, Any]:
     names = {declared.name for declared in fields(DetectorInfo)}
     renamed = {RENAMED.get(name, name): value for name, value in record.items()}
     sides = {"sides": Sides(*renamed["sides"])} if renamed.get("sides") else {}
-    return {name: value for name, value in renamed.items() if name in names} | sides
+    members = {"members": tuple(renamed["members"])} if "members" in renamed else {}
+    return {name: value for name, value in renamed.items() if name in names} | sides | members
 
 
 def local_info(
@@ -157,6 +160,23 @@ def cascade_info(
     )
 
 
+def panel_info(name: str, members: Sequence[DetectorInfo], rule: str) -> DetectorInfo:
+    """Of a panel of these judges. rule: one of `benchmarks.panel.RULES`."""
+    titles = [member.name for member in members]
+    return DetectorInfo(
+        name=name,
+        kind="panel",
+        role="combination",
+        is_paid=any(member.is_paid for member in members),
+        is_amortised=any(member.is_amortised for member in members),
+        effort="requests in flight",
+        is_simulated=any(member.is_simulated for member in members),
+        is_replayed=all(member.is_replayed for member in members),
+        settings={"panel": rule, "members": ", ".join(titles)},
+        members=tuple(titles),
+    )
+
+
 def default_infos(
     local: Sequence[DetectorInfo],
     models: Sequence[str],
@@ -165,14 +185,23 @@ def default_infos(
     repeat: int = 1,
     swap: bool = False,
     cascade: Mapping[str, Any] | None = None,
+    panel: str | None = None,
 ) -> list[DetectorInfo]:
-    """Of the detectors that the command line makes: local ones, a judge a model, perhaps a cascade.
+    """Of the detectors that the command line makes: local ones, a judge a model, perhaps one made of these.
 
-    cascade: its settings; it is of the first local one and the first judge.
+    cascade: its settings; it is of the first local one and the first judge. panel: the rule of one of all
+    judges, those whose verdicts are read from files among them.
     """
     judges = [judge_info(model, is_simulated=is_simulated, repeat=repeat, swap=swap) for model in models]
     cascades = [cascade_info(CASCADE_NAME, local[0], judges[0], cascade)] if cascade else []
-    return [*local, *judges, *cascades]
+    members = [info for info in (*local, *judges) if info.role == "judge"]
+    panels = [panel_info(PANEL_NAME, members, panel)] if panel else []
+    return [*local, *judges, *cascades, *panels]
+
+
+def combination_in(infos: Iterable[DetectorInfo]) -> DetectorInfo | None:
+    """The one that is made of the others, if any; a run has one at most."""
+    return next((info for info in infos if info.role == "combination"), None)
 
 
 def are_told_apart(a: DetectorInfo, b: DetectorInfo) -> bool:

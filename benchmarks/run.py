@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.cascade import BudgetError
 from benchmarks.datasets import Dataset
-from benchmarks.detector_info import DetectorInfo
+from benchmarks.detector_info import DetectorInfo, combination_in
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
 from benchmarks.judge import Prompt, kind_of, request_mark, unasked_in
 from benchmarks.report import write_report
@@ -82,7 +82,7 @@ def run_comparison(
     check_judge(settings)
     command += local_words(settings)
     infos = planned(settings)
-    cascade = next((info for info in infos if info.sides), None)
+    combination = combination_in(infos)
     gates = parse_gates(settings.fail_if, known_figures(infos))
     now = datetime.now().astimezone()
     prompt = prompt_of(settings)
@@ -111,7 +111,7 @@ def run_comparison(
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
         created = header["created"] if header else now.isoformat(timespec="seconds")
-        about_detectors = detectors_header(detectors, cascade)
+        about_detectors = detectors_header(detectors, combination)
         # What auto stands for today another version may guess otherwise.
         as_begun = replace(settings, protocol=protocol_of(settings).name)
         new_header = None if header else header_of(as_begun, created, identity) | about_detectors
@@ -119,7 +119,7 @@ def run_comparison(
         try:
             if not settings.quiet:
                 print(f"run folder: {folder}", file=sys.stderr)
-            comparison = _compare(settings, dataset, detectors, cascade, folder, created, new_header)
+            comparison = _compare(settings, dataset, detectors, combination, folder, created, new_header)
             summary = _report(settings, comparison, dataset, folder, show)
         except KeyboardInterrupt:
             print(f"interrupted; {_way_on(command, folder)}", file=sys.stderr)
@@ -233,7 +233,7 @@ def _compare(
     settings: RunSettings,
     dataset: Dataset,
     detectors: list[Detector],
-    cascade: DetectorInfo | None,
+    combination: DetectorInfo | None,
     folder: Path,
     created: str,
     new_header: dict[str, Any] | None,
@@ -249,7 +249,7 @@ def _compare(
             earlier,
             created=created,
             seed=settings.seed,
-            cascade=cascade,
+            combination=combination,
             quiet=settings.quiet,
         )
 

@@ -19,6 +19,7 @@ from benchmarks.judge import (
     pairs_per_request,
     parameter,
 )
+from benchmarks.panel import RULES, Rule
 from benchmarks.wanted_labels import WantedLabels, wanted_labels
 from kimera.console import (
     CommandLine,
@@ -108,7 +109,7 @@ class _SampleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class _DetectorSettings:
-    """Which detectors are compared, and whether they form a cascade."""
+    """Which detectors are compared, and whether they form a cascade or a panel."""
 
     kimera_only: bool = option(
         False,
@@ -170,6 +171,14 @@ class _DetectorSettings:
         help="with --cascade: maximum share of all pairs to send to the judge, including the sample; a "
         "smaller share causes more false alarms; 1 calls no pair a contradiction without asking the judge "
         "(default: the local detector's contradictions are accepted)",
+    )
+    panel: Rule | None = option(
+        None,
+        "--panel",
+        choices=RULES,
+        identity=True,
+        help="also report what the judges of the run, two or more, say together: majority (more than half of "
+        "them decide), mean (of their scores), unanimous (a contradiction only where all say so)",
     )
 
 

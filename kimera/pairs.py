@@ -35,6 +35,7 @@ SCORE_SOURCES = (  # of a `Verdict`
     "passages",
     "decision",
     "votes",
+    "panel",
 )
 NO_CLASS = -1  # among indices into `RELATIONS`: none of them
 NOT_TWO_TEXTS = (str, bytes, Set, Mapping)  # even where it has two elements
@@ -97,7 +98,7 @@ class Verdict:
         judge stated none, so that 1.0 stands for the bare verdict; "passages" where texts were too long to be
         read at once, so that it is made of what was read of them (see docs/long-texts.md); "decision" where
         it is the probability that a model of decisions gives, which writes no text; "votes" for a share of
-        askings.
+        askings; "panel" for what several judges say together.
     screen_score: of the reactor where its cross-encoder gave the verdict, P(contradiction) by the head on
         sentence vectors.
     entailment, neutral: the probabilities of the other two classes where the detector knows them, with the

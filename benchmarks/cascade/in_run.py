@@ -35,6 +35,10 @@ class CascadeRun:
     decision: Decision | None
     unfinished: str = ""
 
+    @property
+    def members(self) -> Sides:
+        return self.sides
+
     def findings(
         self, names: Sequence[str], rows: Iterator[Sequence[Verdict | Failure]]
     ) -> Iterator[tuple[Verdict | Failure | None, ...]]:

@@ -9,7 +9,7 @@
     │   ├── the address  unknown_model  wrong_url
     │   └── the request  bad_request  adapting  parameter  refused  batch_refused
     ├── no use of it     bad_response  format_failed  missing  unparseable  truncated
-    ├── withheld         abstained  content_filter
+    ├── withheld         abstained  content_filter  divided
     ├── an error of ours internal
     └── the run's end    interrupted  not_asked  max_cost  error_rate  source
 
@@ -144,6 +144,9 @@ KINDS = (
         "lower one if the endpoint refuses more",
     ),
     FailureKind("abstained", "pair", "nothing", "the judge says that it cannot tell", is_answer=True),
+    FailureKind(
+        "divided", "pair", "nothing", "the members of a panel all answered, and their verdicts come to a tie"
+    ),
     FailureKind("content_filter", "pair", "nothing", "the endpoint or the model refused this pair"),
     FailureKind(
         "interrupted", "pair and run", "nothing", "the run was stopped before the pair was asked again"

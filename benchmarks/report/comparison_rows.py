@@ -48,7 +48,8 @@ def mode(detector: Detector) -> str:
     if detector["mode"] == "file":
         return "read from a file"
     if detector["role"] == "combination":
-        return "judge only where unsure"
+        rule = detector["settings"].get("panel")
+        return f"panel, {rule}" if rule else "judge only where unsure"
     return _processes(detector) if "workers" in detector else _in_flight(detector)
 
 

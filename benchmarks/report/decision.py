@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from benchmarks.report import agreements, comparison_rows, notes, overview, words
+from benchmarks.report import agreements, comparison_rows, notes, overview, panel_words, words
 from benchmarks.report.cascade_words import cascade_run_sentences, curve_claim, share_needed
 from benchmarks.report.observations import SIGNIFICANT
 
@@ -35,8 +35,14 @@ class Question:
 
 def answers(summary: Summary) -> tuple[Question, Question, Question]:
     quality = _quality(summary)
-    said = replace(quality, conclusions=(*quality.conclusions, *_long_texts(summary)))
+    beside = (*_panel(summary), *_long_texts(summary))
+    said = replace(quality, conclusions=(*quality.conclusions, *beside))
     return said, _cost(summary), _which_pairs(summary)
+
+
+def _panel(summary: Summary) -> list[Conclusion]:
+    """What a panel bought for its price, where the run has one."""
+    return [Conclusion(claim, support) for claim, support in panel_words.gains(summary)]
 
 
 def _long_texts(summary: Summary) -> list[Conclusion]:

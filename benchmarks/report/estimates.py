@@ -35,7 +35,11 @@ class PartlyLabelledRun:
     @cached_property
     def counted(self) -> list[DetectorResult]:
         """The detectors that were asked about every pair by themselves, judges first."""
-        asked = [result for result in self.run.detectors if result.measured is None and not result.info.sides]
+        asked = [
+            result
+            for result in self.run.detectors
+            if result.measured is None and result.info.role != "combination"
+        ]
         return sorted(asked, key=lambda result: result.info.role != "judge")
 
     @cached_property

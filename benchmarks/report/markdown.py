@@ -13,6 +13,7 @@ from benchmarks.report import (
     estimate_words,
     notes,
     overview,
+    panel_words,
     three_way,
     words,
 )
@@ -46,6 +47,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
         else:
             parts += map(escape, agreements.agreement_sentences(summary))
         parts.append(table(agreements.agreement_rows(summary)))
+    if panel := panel_words.sentences(summary):
+        parts += [f"## {panel_words.HEADING}", *map(escape, panel)]
     if estimated := estimate_words.sentences(summary):
         rows = estimate_words.rows(summary)
         parts += [f"## {estimate_words.HEADING}", *([table(rows)] if rows else []), *map(escape, estimated)]

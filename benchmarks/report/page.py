@@ -18,6 +18,7 @@ from benchmarks.report import (
     estimate_words,
     notes,
     overview,
+    panel_words,
     plots,
     three_way,
     words,
@@ -119,6 +120,7 @@ def _sections(
     yield section("Cascade", _shares(summary), figure_grid(shown), folded_plots(rest))
     speeds = [plots.latency(run), plots.cost(summary), plots.concurrency(run)]
     yield section("Speed and cost", figure_grid(speeds), detector_table(summary, *speed))
+    yield section(panel_words.HEADING, paragraphs(panel_words.sentences(summary)))
     yield section("Agreement", _agreement(summary))
     yield section("Pairs to look at", pair_section(summary, table))
     yield section(LABELLING, label_section(queue) if queue else "")

@@ -16,6 +16,7 @@ from benchmarks.report.cascades import cascade_run, curves
 from benchmarks.report.categories import categories
 from benchmarks.report.estimates import PartlyLabelledRun, partly_labelled
 from benchmarks.report.operating import at_best_threshold, recalibrated, restated
+from benchmarks.report.panels import panel_run
 from benchmarks.runs import RunResult
 from benchmarks.stats import (
     MEASURED,
@@ -70,6 +71,7 @@ def build_summary(
     classes = [_gold_classes(run, own) for own in labels]
     sides = [side_of(detector) for detector in run.detectors]
     partly = partly_labelled(run)
+    agreements = _agreements(run, sides, clusters, margin, partly)
     return {
         "version": __version__,
         "created": run.created,
@@ -81,10 +83,11 @@ def build_summary(
             | _estimates(partly.of_detector(detector) if partly else None)
             for own, gold, detector in zip(labels, classes, run.detectors, strict=True)
         },
-        "agreement": _agreements(run, sides, clusters, margin, partly),
+        "agreement": agreements,
         **_estimates(partly.of_pairs() if partly else None),
         "cascade": curves(run, clusters, margin),
         **({"cascade_run": cascade_run(run)} if run.cascade else {}),
+        **({"panel_run": panel_run(run, agreements)} if run.panel else {}),
         "categories": categories(run, clusters, labels, sides, margin),
     }
 

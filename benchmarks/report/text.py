@@ -16,6 +16,7 @@ from benchmarks.report import (
     estimate_words,
     notes,
     overview,
+    panel_words,
     three_way,
     words,
 )
@@ -57,6 +58,8 @@ def render_text(summary: dict[str, Any], colour: bool) -> str:
         if summary["agreement"]:
             sentences = _wrapped_all(agreements.agreement_sentences(summary))
             blocks.append([heading("Agreement"), *sentences, *_lines_of(agreements.agreement_rows(summary))])
+    if panel := panel_words.sentences(summary):
+        blocks.append([heading(panel_words.HEADING), *_wrapped_all(panel)])
     if estimated := estimate_words.sentences(summary):
         blocks.append([heading(estimate_words.HEADING), *_wrapped_all(estimated)])
     if thresholds := findings.threshold_sentences(summary):

@@ -36,14 +36,15 @@ def compare(
     *,
     created: str = "",
     seed: int = 0,
-    cascade: DetectorInfo | None = None,
+    combination: DetectorInfo | None = None,
     quiet: bool = False,
 ) -> Comparison:
     """Runs each detector over the dataset, local ones first, asking only what `earlier` holds no verdict on.
 
-    created: when the run began, ISO 8601. seed: of the dataset's sample. cascade: of two of the detectors,
-    where the run is one. The journal's header should hold what `detector.detectors_header` gives for these:
-    `open_run` reads it. Raises ValueError where two detectors have one name.
+    created: when the run began, ISO 8601. seed: of the dataset's sample. combination: a cascade of two of the
+    detectors or a panel of several, where the run has one. The journal's header should hold what
+    `detector.detectors_header` gives for these: `open_run` reads it. Raises ValueError where two detectors
+    have one name.
     """
     detectors = in_order(detectors)
     infos = [detector.info for detector in detectors]
@@ -66,5 +67,5 @@ def compare(
             recorder.describe(detector.info)
         if ended_by:
             stopped_by[recorder.name] = ended_by
-    run = merge(dataset, tuple(recorders.values()), created, seed, cascade)
+    run = merge(dataset, tuple(recorders.values()), created, seed, combination)
     return Comparison(run, tuple(recorders.values()), stopped_by)

@@ -42,10 +42,10 @@ def in_order(detectors: Sequence[Detector]) -> list[Detector]:
     return sorted(detectors, key=lambda detector: detector.info.role != "local")
 
 
-def detectors_header(detectors: Sequence[Detector], cascade: DetectorInfo | None = None) -> Record:
+def detectors_header(detectors: Sequence[Detector], combination: DetectorInfo | None = None) -> Record:
     """What the header of a run's journal says of its detectors, for `finished_run.infos_in` to read.
 
-    cascade: of two of them, where the run is one.
+    combination: a cascade of two of them or a panel of several, where the run has one.
     """
-    infos = [detector.info for detector in in_order(detectors)] + ([cascade] if cascade else [])
+    infos = [detector.info for detector in in_order(detectors)] + ([combination] if combination else [])
     return {"detectors": [info.as_json() for info in infos]}

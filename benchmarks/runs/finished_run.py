@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import Dataset
-from benchmarks.detector_info import DetectorInfo
+from benchmarks.detector_info import DetectorInfo, combination_in
 from benchmarks.runs.journal import JournalReader, Record
 from benchmarks.runs.outcomes import Outcomes, merge, rows_of, take_journal
 from benchmarks.runs.requested_detectors import planned
@@ -41,10 +41,11 @@ class FinishedRun:
         said = {outcome.name: outcome for outcome in self.outcomes}
         if name in said:
             return said[name].result_at(index, journal)
-        cascade = self.run.cascade
-        if not cascade:
+        combination = self.run.combination
+        if not combination:
             raise ValueError(f"this run has no detector {name!r}")
-        return cascade.finding(index, *(said[side].result_at(index, journal) for side in cascade.sides))
+        parts = (said[part].result_at(index, journal) for part in combination.members)
+        return combination.finding(index, *parts)
 
 
 def open_run(folder: str | Path, label_weights: str | None = None) -> FinishedRun:
@@ -63,16 +64,16 @@ def open_run(folder: str | Path, label_weights: str | None = None) -> FinishedRu
         )
     dataset = replace(dataset, name=header["dataset"]["name"])
     infos = infos_in(header)
-    cascade = next((info for info in infos if info.sides), None)
-    outcomes = [Outcomes(info, len(dataset)) for info in infos if not info.sides]
+    combination = combination_in(infos)
+    outcomes = [Outcomes(info, len(dataset)) for info in infos if info is not combination]
     with JournalReader(folder / JOURNAL) as journal:
         take_journal({outcome.name: outcome for outcome in outcomes}, journal)
-    run = merge(dataset, outcomes, header["created"], settings.seed, cascade)
+    run = merge(dataset, outcomes, header["created"], settings.seed, combination)
     return FinishedRun(folder, header, dataset, tuple(outcomes), run)
 
 
 def infos_in(header: Record) -> list[DetectorInfo]:
-    """What the detectors of a run are, in their order, a cascade of two of them last.
+    """What the detectors of a run are, in their order, what is made of others last.
 
     A header before version 0.6.0 has no list of them: they follow from its flags and the names of its judges.
     Raises UserError for a list that this version cannot read.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cascade import sides_in, with_cascade
+from benchmarks.cascade import with_cascade
 from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo
 from benchmarks.judge import (
@@ -24,6 +24,7 @@ from benchmarks.judge import (
     is_local,
     unstated,
 )
+from benchmarks.panel import with_panel
 from benchmarks.runs.journal import JournalReader, Record, is_timed, result_of
 from benchmarks.runs.open_votes import OpenVotes
 from benchmarks.runs.run_result import RunResult
@@ -223,6 +224,11 @@ class Outcomes:
             counts[NOT_ASKED.kind] = missing
         return dict(sorted(counts.items()))
 
+    def failure_kinds(self) -> dict[int, str]:
+        """The kind of failure of each pair without a verdict, by index."""
+        unasked = np.flatnonzero(self.offsets == NO_OFFSET).tolist()
+        return dict.fromkeys(unasked, NOT_ASKED.kind) | self._failure_kinds
+
     def results(self, journal: JournalReader) -> Iterator[Verdict | Failure]:
         """The outcome of every pair in order, read back from the journal."""
         return (self.result_at(index, journal) for index in range(len(self)))
@@ -363,17 +369,20 @@ def merge(
     outcomes: Sequence[Outcomes],
     created: str,
     seed: int,
-    cascade: DetectorInfo | None = None,
+    combination: DetectorInfo | None = None,
 ) -> RunResult:
     """The run that these outcomes, one of each detector over this dataset, make up.
 
-    cascade: of two of them, where the run is one.
+    combination: a cascade of two of them or a panel of several, where the run has one.
     """
     detectors: Sequence[DetectorResult] = [outcome.result() for outcome in outcomes]
-    shared_out = None
-    if cascade:
-        dear = next(outcome for outcome in outcomes if outcome.name == sides_in(cascade).dear)
-        detectors, shared_out = with_cascade(cascade, detectors, dear.offsets != NO_OFFSET, dear.sampled)
+    shared_out = panel = None
+    if combination and combination.sides:
+        dear = next(outcome for outcome in outcomes if outcome.name == combination.sides.dear)
+        detectors, shared_out = with_cascade(combination, detectors, dear.offsets != NO_OFFSET, dear.sampled)
+    elif combination:
+        failures = {outcome.name: outcome.failure_kinds() for outcome in outcomes}
+        detectors, panel = with_panel(combination, detectors, failures)
     return RunResult(
         created=created,
         dataset={
@@ -392,6 +401,7 @@ def merge(
         detectors=tuple(detectors),
         clusters=dataset.clusters,
         cascade=shared_out,
+        panel=panel,
         categories=dataset.categories,
         category_names=dataset.category_names,
         drawn=None if np.isnan(dataset.drawn).all() else dataset.drawn,
@@ -406,6 +416,6 @@ def rows_of(
         readers = [stack.enter_context(JournalReader(journal_path)) for _ in outcomes]
         columns = [outcome.results(reader) for outcome, reader in zip(outcomes, readers, strict=True)]
         results = zip(*columns, strict=True)
-        whole = run.cascade if run.cascade and run.cascade.decision else None
+        whole = run.combination
         names = [outcome.name for outcome in outcomes]
         yield from zip(dataset, whole.findings(names, results) if whole else results, strict=True)

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cascade import CascadePlan
-from benchmarks.detector_info import CASCADE_NAME, DetectorInfo, default_infos, judge_info, local_info
+from benchmarks.detector_info import (
+    CASCADE_NAME,
+    PANEL_NAME,
+    DetectorInfo,
+    default_infos,
+    judge_info,
+    local_info,
+)
 from benchmarks.judge import (
     AUTO,
     DEFAULT_JUDGE,
@@ -24,12 +31,13 @@ from benchmarks.judge import (
     require_text,
     resolved_key,
 )
+from benchmarks.panel import MAJORITY
 from benchmarks.runs.file_detector import FileDetector
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.local_detector import LocalDetector
 from benchmarks.runs.requested_judges import check_parameters, client_of, protocol_of, simulated
 from benchmarks.settings import RunSettings
-from benchmarks.stats import CASCADE_RUN
+from benchmarks.stats import CASCADE_RUN, PANEL_RUN
 from kimera.console import as_called, nearest, note, options_of, words_of
 from kimera.detectors import ScoresFile
 from kimera.errors import UserError
@@ -59,6 +67,8 @@ WAYS_WITHOUT = {
 }
 NAMING = ("local", "first", "then")  # the settings that name local detectors
 SIMULATED_NAME = "simulated-judge"
+MIN_PANEL = 2
+OURS = (CASCADE_NAME, CASCADE_RUN, PANEL_NAME, PANEL_RUN)  # names that no other detector may have
 
 
 def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WITHOUT) -> None:
@@ -88,8 +98,11 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
     if settings.cascade and all(local_kind(name).is_judge for name in local_names_of(settings)):
         raise UserError("--cascade takes a local detector that goes first; give --first NAME")
     judges = [] if settings.kimera_only else judges_of(settings)
+    if settings.cascade and settings.panel:
+        raise UserError("--cascade takes one judge, and --panel two or more; leave one of them out")
     if settings.cascade and len(judges) > 1:
         raise UserError("--cascade takes one judge; give --model once")
+    _check_panel(settings)
     for model in judges:  # what makes no sense is refused before anything is asked
         check_parameters(settings, model)
     if judges:
@@ -101,6 +114,22 @@ def check_judge(settings: RunSettings, ways_without: Mapping[str, str] = WAYS_WI
             several_pairs=settings.pairs_per_request > 1,
         )
         require_alone(settings.pairs_per_request, batch=settings.batch, logprobs=settings.logprobs)
+
+
+def _check_panel(settings: RunSettings) -> None:
+    if not settings.panel:
+        return
+    members = len([info for info in planned(settings) if info.role == "judge"])
+    if members < MIN_PANEL:
+        raise UserError(
+            f"--panel {settings.panel} takes two judges or more, and this run has {members or 'none'}; "
+            "repeat --model NAME, or --local judge:FILE for verdicts that are there already"
+        )
+    if settings.panel == MAJORITY and members % 2 == 0:
+        note(
+            f"--panel {settings.panel}: a panel of {members} gives no verdict where as many say yes as no; "
+            "another judge, or --panel mean, leaves fewer such pairs"
+        )
 
 
 def _ways_to_a_judge(api: Api) -> dict[str, str]:
@@ -140,7 +169,7 @@ def local_names_of(settings: RunSettings) -> list[LocalName]:
                 f"--local {name.title!r}: the name has blanks around it, or characters that cannot be shown; "
                 "give --local TITLE=NAME"
             )
-        if name.title in (CASCADE_NAME, CASCADE_RUN):
+        if name.title in OURS:
             raise UserError(f"--local {name.title}: Kimera uses that name itself; give --local TITLE=NAME")
     return names
 
@@ -230,7 +259,7 @@ def check_names(models: Sequence[str], local: Sequence[str]) -> None:
 
     local: the names of its local detectors.
     """
-    ours = (*local, CASCADE_NAME, CASCADE_RUN)
+    ours = (*local, *OURS)
     couples = {f"{a}/{b}" for a, b in permutations((*ours, *models), 2)}
     for place, name in enumerate(models):
         if not name.strip():
@@ -266,6 +295,7 @@ def planned(settings: RunSettings, models: Sequence[str] | None = None) -> list[
         repeat=settings.repeat,
         swap=settings.swap,
         cascade=plan.settings if plan else None,
+        panel=settings.panel,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.cascade import CascadeRun
 from benchmarks.detector_info import Role
+from benchmarks.panel import PanelRun
 from benchmarks.stats import DetectorResult
 
 
@@ -21,7 +22,8 @@ class RunResult:
     classes: int8 (n,), indices of the labels into `kimera.pairs.RELATIONS`, -1 where a pair has none of the
     three; None where nobody knows.
     clusters: int64 (n,), pairs of one number share their first text; None where no two do.
-    cascade: how the pairs were shared out, where they were. categories: int32 (n,), indices into
+    cascade: how the pairs were shared out, where they were. panel: what the judges say together, where they
+    are asked for that. categories: int32 (n,), indices into
     `category_names`, -1 for none; None where there are none.
     drawn: float64 (n,), the probability with which a labelled pair was drawn to be labelled; None where
     nobody says.
@@ -35,6 +37,7 @@ class RunResult:
     detectors: tuple[DetectorResult, ...]
     clusters: np.ndarray | None = None
     cascade: CascadeRun | None = None
+    panel: PanelRun | None = None
     categories: np.ndarray | None = None
     category_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
@@ -59,6 +62,11 @@ class RunResult:
         scores = np.array([detector.scores for detector in own])
         # A detector without scores, and one that scores failures, count by their verdicts.
         return np.where(verdicts < 0, np.nan, np.where(np.isnan(scores), verdicts, scores))
+
+    @property
+    def combination(self) -> CascadeRun | PanelRun | None:
+        """What gives the findings of the last detector from those of others, where there is one."""
+        return self.cascade if self.cascade and self.cascade.decision else self.panel
 
     def detector(self, name: str) -> DetectorResult:
         return next(detector for detector in self.detectors if detector.name == name)

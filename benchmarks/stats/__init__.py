@@ -32,6 +32,7 @@ __all__ = [
     "OF_RUNS",
     "OF_TWO",
     "PAIRS",
+    "PANEL_RUN",
     "QUALITY",
     "RANDOM",
     "SCORE_SOURCES",
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.formulas import Ranking
     from benchmarks.stats.gates import (
         CASCADE_RUN,
+        PANEL_RUN,
         Gate,
         Prospect,
         exit_code_with,
@@ -239,6 +241,7 @@ else:
             "formulas": ["Ranking"],
             "gates": [
                 "CASCADE_RUN",
+                "PANEL_RUN",
                 "Gate",
                 "Prospect",
                 "exit_code_with",

@@ -76,7 +76,7 @@ def is_any(_: DetectorInfo) -> bool:
 
 
 def is_one(info: DetectorInfo) -> bool:
-    """Whether its scores are one detector's: those of two are no ranking."""
+    """Whether its scores are of one kind: those of a cascade's two sides, taken by turns, are no ranking."""
     return info.sides is None
 
 
@@ -90,7 +90,7 @@ def is_paid(info: DetectorInfo) -> bool:
 
 def is_asked(info: DetectorInfo) -> bool:
     """Whether it is asked pair by pair, and so as often and for as much as is wanted."""
-    return info.is_paid and is_one(info)
+    return info.is_paid and info.role != "combination"
 
 
 def is_timed_by_pair(info: DetectorInfo) -> bool:

@@ -34,11 +34,13 @@ CONDITION = re.compile(
 
 NEAR = 0.75  # how like a figure's name another has to be, to be one spelt wrong; 0.6 takes roc_auc for f1
 CASCADE_RUN = "cascade_run"  # stands where detectors stand: how a run as a cascade went
+PANEL_RUN = "panel_run"  # and what a panel bought
 ALL_PAIRS = "estimates"  # stands there too: what is estimated of all pairs
 # How the names of figures begin that only labelled pairs give: of those in a group, the group.
 FROM_LABELS = (
     *{figure.name.partition(".")[0] for figure in BY_NAME.values() if figure.takes_labels},
     *(f"differences.{figure.name}" for figure in DIFFERENCES),
+    *("best.", "cheapest.accuracy_gained"),  # of a panel's members
     *("differences.equivalence", "differences.mcnemar", "differences.least", "differences.min"),
 )
 
@@ -85,7 +87,8 @@ def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
     """What a run of these detectors, in this order, may be asked for: figures by detector, and by two."""
     couples = [f"{a.name}/{b.name}" for a, b in combinations(infos, 2) if are_told_apart(a, b)]
     of_two = dict.fromkeys(couples, figures("agreement"))
-    run = {CASCADE_RUN: figures("cascade_run")} if any(info.sides for info in infos) else {}
+    run = {CASCADE_RUN: figures(CASCADE_RUN)} if any(info.sides for info in infos) else {}
+    run |= {PANEL_RUN: figures(PANEL_RUN)} if any(info.members for info in infos) else {}
     known: dict[str, Collection[str]] = {**of_two, **run}
     known |= dict.fromkeys((info.name for info in infos), figures("detector"))
     known.setdefault(ALL_PAIRS, figures("run_estimates"))
@@ -95,7 +98,7 @@ def known_figures(infos: Sequence[DetectorInfo]) -> dict[str, Collection[str]]:
 def parts_of(summary: Part) -> dict[str, Part]:
     """Where the figures of `known_figures` stand in a summary."""
     of_two = {f"{entry['a']}/{entry['b']}": entry for entry in summary["agreement"]}
-    runs = {name: summary[name] for name in (CASCADE_RUN, ALL_PAIRS) if name in summary}
+    runs = {name: summary[name] for name in (CASCADE_RUN, PANEL_RUN, ALL_PAIRS) if name in summary}
     return {**of_two, **runs, **summary["detectors"]}
 
 

@@ -122,7 +122,7 @@ def made(
     }
     with Journal(folder / JOURNAL, header=header) as journal:
         created = str(header["created"])
-        done = compare(dataset, detectors, journal, created=created, cascade=cascade, quiet=True)
+        done = compare(dataset, detectors, journal, created=created, combination=cascade, quiet=True)
     rows_again = rows_of(dataset, done.recorders, done.run, folder / JOURNAL)
     return done, write_report(done.run, rows_again, folder, viz=False)
 
