@@ -62,9 +62,13 @@ def _of_role(summary: Summary, role: str) -> list[str]:
 
 
 def _compared(summary: Summary) -> list[dict[str, Any]]:
-    """The agreements that matter: of each local detector and judge; of all judges where no local one ran."""
+    """The agreements that matter: of each local detector and judge; of all judges where no local one ran.
+
+    What a panel is beside its members is told by itself.
+    """
     wanted = {*product(_of_role(summary, "local"), _of_role(summary, "judge"))}
-    entries: list[dict[str, Any]] = summary["agreement"]
+    panels = _of_role(summary, "combination") if "panel_run" in summary else []
+    entries = [entry for entry in summary["agreement"] if entry["b"] not in panels]
     return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
 
 

@@ -37,7 +37,8 @@ def _agreement(summary: dict[str, Any], panel: Part) -> str:
         for member in panel["members"]
         if "agreement" in member
     ]
-    agree = f"Each member says the same as the panel on this share of the pairs: {', '.join(rates)}."
+    share = "on this share of the pairs that both answered"
+    agree = f"Each member says the same as the panel {share}: {', '.join(rates)}."
     cost = "Its time, requests, tokens and cost are those of all its members."
     return f"Panel: {rule}. {cost} {agree if rates else ''}".rstrip()
 

@@ -23,6 +23,7 @@ from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main
 from benchmarks.panel import RULES, Rule, decide
 from benchmarks.panel.in_run import PanelRun, kind_without_verdict
+from benchmarks.report.decision import answers
 from benchmarks.runs import open_run
 from benchmarks.simulator.simulation import answers_for
 from benchmarks.stats import FAILED
@@ -201,7 +202,7 @@ def billed(reply: Canned, tokens: int) -> Canned:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A panel of three over the simulator, which is asked directly and so knows no price but the given one."""
+    """A panel of three over the simulator, whose answers differ from one asking to the next."""
     folder = tmp_path_factory.mktemp("panel") / "run"
     answers = answers_for(load_dataset("kimera-everyday"), load_prompt("same-event").question)
     with SimulatorThread(replace(QUICK, flip_rate=0.3), answers) as server:
@@ -387,3 +388,10 @@ def test_an_even_number_of_members_is_warned_of(capsys: pytest.CaptureFixture[st
     assert "gives no verdict where as many say yes as no" in capsys.readouterr().err
     assert main([*flags, "mean"]) == 0
     assert "no verdict" not in capsys.readouterr().err
+
+
+def test_the_decision_tells_a_panel_once(run: Path) -> None:
+    decided = answers(summary_of(run))
+    claims = [conclusion.claim for question in decided for conclusion in question.conclusions]
+    assert sum("Panel beside its best member" in claim for claim in claims) == 1
+    assert not any("and panel" in claim for claim in claims)
