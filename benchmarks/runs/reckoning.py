@@ -128,7 +128,7 @@ def reckoned(
         expected.append(ExpectedSide(accuracy.value, _called(read, side)))
     second = expected[1] if len(expected) > 1 else None
     agreement = _agreement(wanted, sides) if second else None
-    cells = expected_cells(contradictions.value, expected[0], second, agreement and agreement.value)
+    cells = expected_cells(contradictions.value, expected[0], second, agreement.value if agreement else None)
     if second:
         rows.append(_met(agreement, 1 - discordance_of(cells)))
     rate = wanted.labels_per_hour

@@ -156,7 +156,7 @@ def min_detectable_difference(
     """
 
     def is_detected(difference: float) -> bool:
-        return difference * np.sqrt(n) >= _needed_root(difference, discordance, power, level)
+        return bool(difference * np.sqrt(n) >= _needed_root(difference, discordance, power, level))
 
     if discordance <= 0 or not is_detected(discordance):
         raise UndefinedMetricError(
