@@ -69,7 +69,7 @@ class DetectorInfo:
 
     @property
     def is_combined(self) -> bool:
-        """Whether it reads nothing itself: its verdicts are those of other detectors of the run, put together."""
+        """Whether it reads nothing itself, but puts together what other detectors of the run say."""
         return self.sides is not None or bool(self.members)
 
     @property
