@@ -56,7 +56,7 @@ class RunResult:
 
     @property
     def own_scores(self) -> np.ndarray:
-        """float64 (D, n): the scores of each detector that is not combined of others, NaN without a verdict."""
+        """float64 (D, n): the scores of each detector but those combined of others, NaN without a verdict."""
         own = [detector for detector in self.detectors if not detector.info.is_combined]
         verdicts = np.array([detector.verdicts for detector in own])
         scores = np.array([detector.scores for detector in own])

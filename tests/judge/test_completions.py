@@ -163,7 +163,7 @@ def test_what_is_wrapped_around_a_completion_takes_nothing_from_it(body: bytes) 
         ({"prompt_tokens": 257}, Usage(257, None, None, None)),
         ({"prompt_tokens": 257, "completion_tokens": None}, Usage(257, None, None, None)),
         ({"prompt_tokens": 257, "completion_tokens": 0}, Usage(257, None, None, None)),
-        ({"completion_tokens": 41}, Usage(None, 41, None, None)),
+        ({"completion_tokens": 41}, Usage(None, 41, None, None, None)),
         ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, UNKNOWN),
         ({"prompt_tokens": 2.5, "completion_tokens": "few"}, UNKNOWN),
         ({"prompt_tokens": float("nan"), "completion_tokens": float("inf")}, UNKNOWN),

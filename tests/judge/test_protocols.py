@@ -10,7 +10,7 @@ import pytest
 from servers import QUICK as QUICKLY
 from simulators import PAIRS, QUICK, SimulatorThread
 
-from benchmarks.judge import PROTOCOLS, Prompt, examples_of, protocol_at, protocol_named
+from benchmarks.judge import PROTOCOLS, TOKENS, Prompt, examples_of, protocol_at, protocol_named
 from benchmarks.judge.prompts import reply_format
 from benchmarks.openai_async import run_async_benchmark
 from benchmarks.simulator.dialects import DIALECTS
@@ -71,7 +71,7 @@ def gold(results: list[Verdict | Failure]) -> list[bool | str | None]:
 
 
 def tokens(counts: dict[str, Any]) -> dict[str, int]:
-    return {name: counts[f"{name}_tokens"] for name in ("prompt", "completion", "cached", "reasoning")}
+    return {name: counts[f"{name}_tokens"] for name in TOKENS}
 
 
 def test_the_simulator_speaks_every_protocol() -> None:
