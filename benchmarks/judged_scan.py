@@ -88,7 +88,7 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
     check_reactor(comparison)
     check_deciding(comparison, deciding_name(comparison))
-    check_findings(settings, settings.files)
+    check_findings(settings, settings)
     for flag, path in (("--out", settings.out), ("--baseline", settings.baseline)):
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
@@ -139,6 +139,7 @@ def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> 
     return {
         "version": __version__,
         "files": [os.path.abspath(name) if name != "-" else name for name in settings.files],
+        "exclude": list(settings.exclude),
         "column": settings.column,
         "rule": asdict(scan.rule),
         "floor_pairs": scan.floor_pairs,

@@ -124,7 +124,7 @@ def _run(settings: ScanSettings) -> int:
     from kimera.corpus import Scan, run_scan
 
     check_reactor(settings)
-    check_findings(settings, settings.files)
+    check_findings(settings, settings)
     if settings.shard and settings.write_baseline:
         raise UserError(
             "--write-baseline needs the findings of a whole scan, so it cannot be combined with --shard"

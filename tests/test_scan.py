@@ -22,7 +22,8 @@ from benchmarks.perf.scan_corpus import planted_corpus, recall
 from kimera.console.commands import COMMANDS
 from kimera.corpus.finding_files import render_csv, render_html, render_jsonl
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
-from kimera.corpus.statements import files_of, read_statements
+from kimera.corpus.folders import files_of
+from kimera.corpus.statements import read_statements
 from kimera.errors import UserError
 from kimera.scan import build_parser, main
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from kimera.console import note, reader_may_leave
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
+from kimera.corpus.folders import corpus_files
 from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_tables
-from kimera.corpus.statements import Corpus, corpus_files, read_statements
+from kimera.corpus.statements import Corpus, read_statements
 from kimera.errors import UserError
 from kimera.files import dropped_rows, write_text
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
     """Raises UserError where it holds no statement, and for rows that hold none."""
     check_tables(settings)
-    files = corpus_files(settings.files)
+    files = corpus_files(settings.files, settings.exclude)
     corpus = Corpus()
     notes: list[str] = []
     bad_rows: list[str] = []
@@ -41,6 +42,10 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
                 progress.update()
     for message in (*notes, *filter(None, [files.left_out])):
         note(message)
+    if files.idle:
+        note(f"--exclude {', '.join(files.idle)}: nothing in the folders matches")
+    if files.not_entered and not quiet:
+        note(files.not_entered)
     if bad_rows:
         note(dropped_rows(bad_rows))
     if blank and not quiet:

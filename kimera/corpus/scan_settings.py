@@ -10,8 +10,9 @@ from typing import Literal
 from kimera.console import option, share, whole
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import is_baseline
+from kimera.corpus.folders import OF_OTHERS, files_of
 from kimera.corpus.scan_rule import Rule
-from kimera.corpus.statements import COLUMNS, files_of, is_table
+from kimera.corpus.statements import COLUMNS, is_table
 from kimera.errors import UserError
 from kimera.files import EXTENSIONS, KINDS_OF_TABLES, STANDARD_INPUT, FormatSettings
 from kimera.models import PACKAGED_NAMES
@@ -42,6 +43,15 @@ class _FileSettings:
 class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last base come first
     """What is read."""
 
+    exclude: tuple[str, ...] = option(
+        (),
+        "--exclude",
+        metavar="PATTERN",
+        repeated=True,
+        help="leave out of folders what matches, a pattern as in .gitignore; several times. Left out anyway is "
+        "what .gitignore names, what is hidden, and folders that others wrote or a build made: "
+        f"{', '.join(OF_OTHERS)}; '!NAME' reads one of these",
+    )
     skip_bad_rows: bool = option(
         False,
         "--skip-bad-rows",
@@ -160,17 +170,17 @@ def check_tables(settings: CorpusSettings) -> None:
         )
 
 
-def check_findings(settings: FindingSettings, files: tuple[str, ...]) -> None:
+def check_findings(settings: FindingSettings, read: CorpusSettings) -> None:
     """Raises UserError for what could not or should not be written, before anything is computed.
 
-    files: of the corpus.
+    read: what the corpus is read from.
     """
     out, baseline = settings.out, settings.baseline
     if settings.write_baseline and not baseline:
         raise UserError("--write-baseline writes the file that --baseline names; give both")
     if out and baseline and os.path.realpath(out) == os.path.realpath(baseline):
         raise UserError(f"--out {out}: this is the baseline file; give another name")
-    corpus = {os.path.realpath(name) for name in files_of(files)}
+    corpus = {os.path.realpath(name) for name in files_of(read.files, read.exclude)}
     for flag, path in (("--out", out), ("--baseline", baseline)):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")

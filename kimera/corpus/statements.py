@@ -6,10 +6,8 @@ what has fewer than `MIN_WORDS` words state nothing and are left out.
 
 from __future__ import annotations
 
-import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,26 +43,10 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 """Names of the columns that hold statements; of several that a table has, the first counts."""
 
 MIN_WORDS = 3  # of a sentence
-_PROSE = tuple(READERS)
 _MAX_OTHERS = 100
 _AS_TABLE = "name its delimiter (--delimiter comma, also of a single column) and its column (--column NAME)"
 _WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
-# Kinds that hold no statements: pictures, sound, film, fonts, programs and their settings, archives.
-_NO_PROSE = frozenset(
-    f".{extension}"
-    for extension in re.findall(
-        r"\S+",
-        "png jpg jpeg gif svg webp ico bmp tif tiff avif psd ai eps drawio puml mmd dot "
-        "mp3 wav ogg flac m4a mp4 mov avi webm mkv woff woff2 ttf otf eot "
-        "py pyi pyc pyx js mjs cjs jsx ts tsx css scss sass less java kt kts c h cc cpp hpp cs go rs rb php "
-        "pl swift m mm scala clj ex exs erl hs ml lua r jl sh bash zsh fish ps1 bat cmd sql vue svelte "
-        "toml yaml yml ini cfg conf env lock properties xml xsd xsl plist gradle cmake mk map snap patch "
-        "diff zip gz tgz bz2 xz 7z rar tar jar whl so dll dylib exe bin o a class wasm dat db sqlite pt onnx "
-        "safetensors npy npz pkl key pem crt log tmp bak swp",
-    )
-)
-_NAMES_WITHOUT_PROSE = frozenset({"makefile", "dockerfile", "jenkinsfile", "cname", "license", "codeowners"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,70 +80,6 @@ class Corpus:
     @property
     def statements(self) -> int:
         return sum(map(len, self.places))
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a corpus.
-
-    passed_over: by extension, how many others of their folders could hold
-    statements and are not read.
-    """
-
-    names: list[str]
-    passed_over: Counter[str]
-
-    @property
-    def left_out(self) -> str:
-        """What was passed over, in a sentence; "" where nothing was."""
-        if not self.passed_over:
-            return ""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.passed_over.most_common())
-        count = self.passed_over.total()
-        return (
-            f"{count} file{'s were' if count > 1 else ' was'} skipped, of {len(self.names) + count}: "
-            f"{kinds}; of a folder only {', '.join(_PROSE)} are read; name other files to read them"
-        )
-
-
-def files_of(names: Iterable[str]) -> list[str]:
-    """The names, with each folder replaced by the files of prose in it, sorted.
-
-    Each file once; hidden files and folders are passed over. Raises UserError for a folder without any.
-    """
-    return corpus_files(names).names
-
-
-def corpus_files(names: Iterable[str]) -> Files:
-    """`files_of`, and what their folders hold beside."""
-    by_path: dict[str, str] = {}
-    others: dict[str, str] = {}
-    for name in names:
-        if name == STANDARD_INPUT or not Path(name).is_dir():
-            by_path.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
-            continue
-        inside = sorted(path for path in Path(name).rglob("*") if _is_visible(path, Path(name)))
-        prose = [path for path in inside if path.suffix.lower() in _PROSE]
-        if not prose:
-            raise UserError(f"{name}: holds no file that ends in {', '.join(_PROSE)}; name the files")
-        for path in prose:
-            by_path.setdefault(os.path.realpath(path), str(path))
-        others |= {os.path.realpath(path): _kind(path) for path in inside if _may_hold_prose(path)}
-    kinds = Counter(kind for path, kind in others.items() if path not in by_path)
-    return Files(list(by_path.values()), kinds)
-
-
-def _is_visible(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.is_file()
-
-
-def _may_hold_prose(path: Path) -> bool:
-    return path.suffix.lower() not in _NO_PROSE and path.name.lower() not in _NAMES_WITHOUT_PROSE
-
-
-def _kind(path: Path) -> str:
-    return path.suffix.lower() or "without an extension"
 
 
 def is_table(name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kimera.corpus.statements import corpus_files, read_statements
+from kimera.corpus.statements import read_statements
 
 MDX = """---
 title: Server
@@ -158,24 +158,3 @@ def test_html_may_leave_out_the_end_tags_that_it_may(tmp_path: Path, page: str) 
     texts = [text for text, _ in read(tmp_path / "a.html", page)]
     assert "The server listens here." in texts
     assert not [text for text in texts if "is a" in text or "title" in text]
-
-
-def test_what_a_folder_holds_beside_is_counted_by_kind(tmp_path: Path) -> None:
-    for name in (
-        "a.md",
-        "b.mdx",
-        "c.rst",
-        "d.adoc",
-        "e.adoc",
-        "f.pdf",
-        "g.png",
-        "h.py",
-        ".git/i.adoc",
-        "LICENSE",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    files = corpus_files([str(tmp_path), str(tmp_path / "f.pdf")])
-    assert [Path(name).name for name in files.names] == ["a.md", "b.mdx", "c.rst", "f.pdf"]
-    assert files.passed_over == {".adoc": 2}
-    assert files.left_out.startswith("2 files were skipped, of 6: 2 .adoc; of a folder only .md, ")

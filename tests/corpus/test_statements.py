@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimera.corpus.statements import Corpus, Statement, files_of, read_statements
+from kimera.corpus.folders import files_of
+from kimera.corpus.statements import Corpus, Statement, read_statements
 from kimera.errors import UserError
 from kimera.files.rows import is_no_text
 from kimera.files.tables import TableFormat
