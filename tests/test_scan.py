@@ -421,6 +421,31 @@ def test_standard_input_is_a_table_where_it_looks_like_one(
     assert ("not used: 'at'" in done.stderr) == ("at" in given and "[" in given)
 
 
+@pytest.mark.parametrize(
+    ("format", "given"),
+    [
+        ("md", "# A title states nothing\n\nThe *shop* is open today.\n"),
+        ("rst", "A title states nothing\n======================\n\nThe **shop** is open today.\n"),
+        ("html", "<h1>A title states nothing</h1><p>The <i>shop</i> is open today."),
+        ("csv", "text\nThe shop is open today.\n"),
+        ("jsonl", '{"text": "The shop is open today."}\n'),
+        ("txt", "The shop is open today."),
+    ],
+)
+def test_standard_input_is_read_in_the_format_that_is_named(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, format: str, given: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert [each.text for each in read_statements("-", input_format=format)] == ["The shop is open today."]
+
+
+def test_a_format_of_standard_input_that_is_not_read_is_an_error(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs", "--input-format", "md"]) == 2
+    assert "--input-format says how standard input is read" in capsys.readouterr().err
+
+
 def test_findings_with_accents_open_in_spreadsheets(corpus: Path) -> None:
     (corpus / "facts.csv").write_text(
         "text\nDas Café ist offen.\nDas Café ist nicht offen.\n", encoding="utf-8"

@@ -34,6 +34,7 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
                 name,
                 column=settings.column,
                 format=settings.table_format,
+                input_format=settings.input_format,
                 on_bad_row=on_bad_row,
                 on_blank=lambda: blank.append(None),
                 on_note=notes.append,

@@ -12,7 +12,7 @@ from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import is_baseline
 from kimera.corpus.folders import OF_OTHERS, files_of
 from kimera.corpus.scan_rule import Rule
-from kimera.corpus.statements import COLUMNS, is_table
+from kimera.corpus.statements import COLUMNS, INPUT_FORMATS, is_table
 from kimera.errors import UserError
 from kimera.files import EXTENSIONS, KINDS_OF_TABLES, STANDARD_INPUT, FormatSettings
 from kimera.models import PACKAGED_NAMES
@@ -27,8 +27,7 @@ class _FileSettings:
         nargs="+",
         metavar="FILE",
         help=f"tables with one statement per row ({KINDS_OF_TABLES}), "
-        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input "
-        "(a table or plain text)",
+        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input",
     )
     column: str | None = option(
         None,
@@ -43,13 +42,21 @@ class _FileSettings:
 class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last base come first
     """What is read."""
 
+    input_format: str | None = option(
+        None,
+        "--input-format",
+        choices=INPUT_FORMATS,
+        metavar="EXTENSION",
+        help=f"read standard input as a file of this extension: {', '.join(INPUT_FORMATS)} (default: a "
+        "table if its content is one, else plain text)",
+    )
     exclude: tuple[str, ...] = option(
         (),
         "--exclude",
         metavar="PATTERN",
         repeated=True,
-        help="leave out of folders what matches, a pattern as in .gitignore; several times. Left out anyway is "
-        "what .gitignore names, what is hidden, and folders that others wrote or a build made: "
+        help="leave out of folders what matches, a pattern as in .gitignore; several times. Always left out "
+        "is what .gitignore names, what is hidden, and folders that others wrote or a build made: "
         f"{', '.join(OF_OTHERS)}; '!NAME' reads one of these",
     )
     skip_bad_rows: bool = option(
@@ -160,7 +167,9 @@ class FindingSettings:
 
 
 def check_tables(settings: CorpusSettings) -> None:
-    """Raises UserError for settings of tables where none is read."""
+    """Raises UserError for settings of tables where none is read, and of standard input where it is not."""
+    if settings.input_format and STANDARD_INPUT not in settings.files:
+        raise UserError("--input-format says how standard input is read; leave it out, or read - as well")
     names = [name for name in ("column", "delimiter", "quoting") if getattr(settings, name)]
     if names and not any(name == STANDARD_INPUT or is_table(name) for name in settings.files):
         raise UserError(

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kimera.corpus.prose import READERS, sentences_of_text
+from kimera.corpus.prose import READERS
+from kimera.corpus.sentences import sentences_of_text
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -43,6 +44,9 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 """Names of the columns that hold statements; of several that a table has, the first counts."""
 
 MIN_WORDS = 3  # of a sentence
+INPUT_FORMATS = tuple(dict.fromkeys(ending.removeprefix(".") for ending in (*READERS, *EXTENSIONS)))
+"""What standard input may be read as."""
+
 _MAX_OTHERS = 100
 _AS_TABLE = "name its delimiter (--delimiter comma, also of a single column) and its column (--column NAME)"
 _WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
@@ -51,11 +55,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but th
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1."""
+    """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1.
+
+    table: of prose, the line on which the table begins that it is a row of; 0 elsewhere.
+    """
 
     text: str
     file: str
     line: int
+    table: int = 0
 
 
 @dataclass
@@ -92,6 +100,7 @@ def read_statements(
     *,
     column: str | None = None,
     format: TableFormat | None = None,
+    input_format: str | None = None,
     on_bad_row: Callable[[str], object] | None = None,
     on_blank: Callable[[], object] = lambda: None,
     on_note: Callable[[str], object] = lambda _: None,
@@ -101,7 +110,8 @@ def read_statements(
     name: what the file's kind is told by: a table, Markdown, MDX, reStructuredText and HTML by the
     extension, anything else is plain text; "-" is standard input, of which the content tells a table.
     column: of tables, the one that holds the statements; by default the first of `COLUMNS`.
-    format: how a table is written, where its content is not to say.
+    format: how a table is written, where its content is not to say. input_format: of standard input, one of
+    `INPUT_FORMATS`, by which it is read like a file of that extension.
     on_bad_row: is told of each row that holds no text, which is then left out, and of a file of prose that is
     no text; without it the first such is an error. on_blank: is called for each row whose cell is blank.
     on_note: is told what was recognised, and which columns are of no use.
@@ -113,7 +123,11 @@ def read_statements(
         table = is_table(name)
         if name == STANDARD_INPUT:
             path, title = stack.enter_context(spooled()), "stdin"
-            table = is_table_by_content(path, title, wanted, format)
+            if input_format:
+                path = path.rename(path.with_suffix(f".{input_format}"))
+            table = is_table(path.name) or (
+                not input_format and is_table_by_content(path, title, wanted, format)
+            )
             if column and not table:
                 raise UserError(
                     f"standard input is not a table, so --column has no effect; leave it out, or {_AS_TABLE}"
@@ -123,7 +137,7 @@ def read_statements(
             yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
         else:
             yield from _of_prose(path, title, format, on_bad_row, on_note)
-            if name == STANDARD_INPUT and _begins_with_one_word(path, title, format):
+            if name == STANDARD_INPUT and not input_format and _begins_with_one_word(path, title, format):
                 on_note(f"{title}: read as plain text; if it is a table, {_AS_TABLE}")
 
 
@@ -142,9 +156,9 @@ def _of_prose(
 ) -> Iterator[Statement]:
     text = _read_prose(path, name, format, on_bad_file, on_note)
     split = READERS.get(path.suffix.lower(), sentences_of_text)
-    for sentence, line in split(text):
+    for sentence, line, table in split(text):
         if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
-            yield Statement(sentence, name, line)
+            yield Statement(sentence, name, line, table)
 
 
 def _read_prose(

@@ -75,6 +75,13 @@ Run it like this::
 | a b | c d |
 +-----+-----+
 
+=======  ==========
+Flag     Default
+=======  ==========
+--port   8080, or
+         what is set
+=======  ==========
+
 Another title
 -------------
 
@@ -130,7 +137,38 @@ def test_restructuredtext_gives_its_paragraphs_lists_and_notes(tmp_path: Path) -
         ("Run it like this:", 23),
         ("The first point is made here.", 27),
         ("The second point goes over two lines.", 28),
-        ("The last sentence stands here.", 38),
+        ("Flag: --port; Default: 8080, or what is set", 38),
+        ("The last sentence stands here.", 45),
+    ]
+
+
+def test_what_sphinx_adds_to_restructuredtext_is_read_as_its_text(tmp_path: Path) -> None:
+    text = """\
+.. versionadded:: 3.1
+   The server takes a :py:class:`~a.Port` and :cmd:`ports <to-a-port>`.
+
+.. toctree::
+   :maxdepth: 2
+
+   This is the name of a page
+
+.. note::
+   It has a note.
+
+   .. warning::
+
+      The inner one stands on this line.
+
+      .. deprecated:: 4.0 It goes away in five.
+
+|product| is :unknown:`what it is` and `so is`:this:.
+"""
+    assert read(tmp_path / "a.rst", text) == [
+        ("The server takes a a.Port and ports.", 2),
+        ("It has a note.", 10),
+        ("The inner one stands on this line.", 14),
+        ("It goes away in five.", 16),
+        ("product is what it is and so is.", 18),
     ]
 
 
