@@ -7,6 +7,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "FORMATS",
     "MIN_SCORE",
+    "About",
     "Corpus",
     "CorpusSettings",
     "Finding",
@@ -14,11 +15,12 @@ __all__ = [
     "RuleSettings",
     "Scan",
     "Screened",
+    "Written",
     "accepted_findings",
     "check_findings",
-    "count_of_findings",
     "floor_of",
     "gate_is_met",
+    "groups_of",
     "pair_key",
     "random_cosines",
     "read_corpus",
@@ -31,13 +33,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from kimera.corpus.about_scan import About
     from kimera.corpus.candidates import Screened
     from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.finding_files import FORMATS
+    from kimera.corpus.finding_groups import groups_of
     from kimera.corpus.findings import MIN_SCORE, Finding, pair_key, strongest_first
     from kimera.corpus.scan_files import (
+        Written,
         accepted_findings,
-        count_of_findings,
         gate_is_met,
         read_corpus,
         scan_bar,
@@ -51,13 +55,15 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "about_scan": ["About"],
             "candidates": ["Screened"],
             "cosine_floors": ["floor_of", "random_cosines"],
             "finding_files": ["FORMATS"],
+            "finding_groups": ["groups_of"],
             "findings": ["Finding", "MIN_SCORE", "pair_key", "strongest_first"],
             "scan_files": [
+                "Written",
                 "accepted_findings",
-                "count_of_findings",
                 "gate_is_met",
                 "read_corpus",
                 "scan_bar",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kimera.console import note, reader_may_leave
+from kimera.corpus.about_scan import About
 from kimera.corpus.finding_files import FORMATS
-from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
+from kimera.corpus.finding_groups import groups_of
+from kimera.corpus.findings import CONTRADICTS, Finding, read_baseline, replace_baseline, strongest_first
 from kimera.corpus.folders import corpus_files
 from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_tables
 from kimera.corpus.statements import Corpus, read_statements
@@ -62,11 +65,11 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
     return corpus
 
 
-def gate_is_met(settings: FindingSettings, new: int, not_read: str) -> bool:
+def gate_is_met(settings: FindingSettings, contradictions: int, not_read: str) -> bool:
     """Whether --fail-on-contradiction lets a scan pass; says why not where most was not read."""
     if settings.fail_on_contradiction and not_read:
         print(f"error: the gate fails, because most of the corpus was not read: {not_read}", file=sys.stderr)
-    return not (settings.fail_on_contradiction and (new or not_read))
+    return not (settings.fail_on_contradiction and (contradictions or not_read))
 
 
 def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
@@ -98,39 +101,56 @@ def accepted_findings(settings: FindingSettings) -> set[str]:
     return read_baseline(settings.baseline) if settings.baseline and not settings.write_baseline else set()
 
 
+@dataclass(frozen=True)
+class Written:
+    """What was written: the findings that are not accepted, and how many others are.
+
+    findings: each a group of `pairs`, of which so many are contradictions.
+    """
+
+    findings: int
+    pairs: int
+    contradictions: int
+    accepted: int
+
+    @property
+    def told(self) -> str:
+        pairs = f" ({self.pairs:,} pairs)" if self.pairs > self.findings else ""
+        beside = f", {self.accepted:,} accepted beside" if self.accepted else ""
+        return f"{self.findings:,} finding{'' if self.findings == 1 else 's'}{pairs}{beside}"
+
+
 def write_findings(
     settings: FindingSettings,
     findings: Iterable[Finding],
     accepted: set[str],
+    about: About,
     *,
-    incomplete: str = "",
     not_asked: Collection[str] = (),
-) -> tuple[int, int]:
-    """Writes those that are not accepted, or all of them to the baseline; (how many, how many others).
+) -> Written:
+    """Writes those that are not accepted, or all of them to the baseline.
 
-    incomplete: what the scan has not looked at; then it writes no baseline. not_asked: keys of accepted ones
-    that this scan did not look at, and that a baseline keeps.
+    Where the scan is not whole it writes no baseline. not_asked: keys of accepted ones that this scan did not
+    look at, and that a baseline keeps.
     """
     every = strongest_first(findings)
     new = [finding for finding in every if finding.key not in accepted]
-    if settings.write_baseline and settings.baseline and not incomplete:
+    if settings.write_baseline and settings.baseline and not about.incomplete:
         if gone := replace_baseline(settings.baseline, every, not_asked):
             note(
                 f"{settings.baseline}: {gone:,} accepted findings were not found again and were removed from "
                 "it"
             )
         new = []
-    rendered = FORMATS[settings.format](new[: settings.max_findings], incomplete)
+    groups = groups_of(new)
+    rendered = FORMATS[settings.format](groups[: settings.max_findings], about)
     if settings.out:
         marked = settings.format == "csv" and not rendered.isascii()  # for spreadsheets
         write_text(settings.out, rendered, "utf-8-sig" if marked else "utf-8")
     else:
         _print(rendered)
-    return len(new), len(every) - len(new)
-
-
-def count_of_findings(new: int, accepted: int) -> str:
-    return f"{new:,} finding{'' if new == 1 else 's'}{f', {accepted:,} accepted beside' if accepted else ''}"
+    contradictions = sum(finding.kind == CONTRADICTS for finding in new)
+    return Written(len(groups), len(new), contradictions, len(every) - len(new))
 
 
 def _print(text: str) -> None:

@@ -89,6 +89,10 @@ class Corpus:
     def statements(self) -> int:
         return sum(map(len, self.places))
 
+    @property
+    def files(self) -> int:
+        return len({place.rpartition(":")[0] for places in self.places for place in places})
+
 
 def is_table(name: str) -> bool:
     """Whether a file is a table by its name."""
