@@ -1,4 +1,4 @@
-"""Pairs that share a statement as one finding: what contradicts eight others is wrong once, not eight times."""
+"""Pairs that share a statement as one finding: what contradicts eight others is read once."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def _about(groups: Sequence[Group], about: About) -> str:
     return (
         f'<p class="about">{_shown("; ".join(filter(None, told)))}</p>\n'
         "<p>Pairs of statements that may not both be true, by the model or the judge that is named. No model "
-        "knows whether two statements speak of the same situation, so read each pair: it may be a false alarm. "
-        "Words that only one of two statements has are marked. The most certain come first, by file.</p>"
+        "knows whether two statements speak of the same situation, so read each pair: it may be a "
+        "false alarm. Words that only one of two statements has are marked. The most certain come first, by file.</p>"
         f"{missing if about.incomplete else ''}"
     )
 
