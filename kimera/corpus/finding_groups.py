@@ -30,7 +30,7 @@ def groups_of(findings: Iterable[Finding]) -> list[Group]:
     every = list(findings)
     rows_of: defaultdict[Hashable, list[int]] = defaultdict(list)
     for row, finding in enumerate(every):
-        for statement in _statements(finding):
+        for statement in dict.fromkeys(_statements(finding)):
             rows_of[statement].append(row)
     taken: set[int] = set()
     groups: dict[int, Group] = {}

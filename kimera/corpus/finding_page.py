@@ -64,8 +64,8 @@ def _about(groups: Sequence[Group], about: About) -> str:
     return (
         f'<p class="about">{_shown("; ".join(filter(None, told)))}</p>\n'
         "<p>Pairs of statements that may not both be true, by the model or the judge that is named. No model "
-        "knows whether two statements speak of the same situation, so read each pair: it may be a "
-        "false alarm. Words that only one of two statements has are marked. The most certain come first, by file.</p>"
+        "knows whether two statements speak of the same situation, so read each pair: it may be a false "
+        "alarm. Words that only one of two statements has are marked. By file, the most certain first.</p>"
         f"{missing if about.incomplete else ''}"
     )
 
@@ -78,14 +78,14 @@ def _section(file: str, groups: Sequence[Group], numbers: count[int]) -> str:
 def _item(group: Group) -> str:
     """What several pairs share is shown once, and has no marks: each of the others differs elsewhere."""
     several = len(group.findings) > 1
-    own, _ = marked(*_texts(group.first))
+    own, _ = marked(group.first.text1, group.first.text2)
     text = _shown(group.first.text1) if several else _with_marks(own)
     head = f"<p>{text}</p>\n{_places(group.first.places1, group.first.time1)}"
     return "\n".join([head, *map(_other, group.findings)])
 
 
 def _other(finding: Finding) -> str:
-    _, other = marked(*_texts(finding))
+    _, other = marked(finding.text1, finding.text2)
     lines = [
         f'<p class="score">{escape(finding.says)}</p>',
         f"<p>{_with_marks(other)}</p>",
@@ -100,13 +100,9 @@ def _other(finding: Finding) -> str:
     return f'<div class="other">\n{chr(10).join(lines)}\n</div>'
 
 
-def _texts(finding: Finding) -> tuple[str, str]:
-    return visible(finding.text1), visible(finding.text2)
-
-
 def _with_marks(pieces: Segments) -> str:
     return "".join(
-        f"<mark>{escape(piece)}</mark>" if at % 2 else escape(piece) for at, piece in enumerate(pieces)
+        f"<mark>{_shown(piece)}</mark>" if at % 2 else _shown(piece) for at, piece in enumerate(pieces)
     )
 
 

@@ -31,6 +31,7 @@ _RULES = {
     ),
     DUPLICATES: ("note", "Two statements that say the same", "Each follows from the other."),
 }
+_TOLD = ("text1", "places1")  # of every pair the same, and said by the result
 _INDEX = {kind: index for index, kind in enumerate(_RULES)}
 
 
@@ -88,11 +89,7 @@ def _result(group: Group) -> dict[str, Any]:
         "partialFingerprints": {FINGERPRINT: first.key},
         "properties": {
             "pairs": [
-                {
-                    name: value
-                    for name, value in fields_of(finding).items()
-                    if name not in ("text1", "places1")
-                }
+                {name: value for name, value in fields_of(finding).items() if name not in _TOLD}
                 for finding in group.findings
             ]
         },

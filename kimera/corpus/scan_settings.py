@@ -131,13 +131,14 @@ class FindingSettings:
         type=whole(1),
         metavar="N",
         old=("--most",),
-        help="write only the N findings with the highest scores; pairs that share a statement are one finding",
+        help="write only the N findings with the highest scores; pairs that share a statement are one",
     )
     format: Literal["jsonl", "csv", "html", "sarif"] = option(
         "jsonl",
         "--format",
         choices=tuple(FORMATS),
-        help="output format: JSON Lines, CSV, a page to read, or SARIF 2.1.0 for code scanning (default: %(default)s)",
+        help="output format: JSON Lines, CSV, a page to read, or SARIF 2.1.0 for pages of code scanning "
+        "(default: %(default)s)",
     )
     out: Path | None = option(
         None,

@@ -68,17 +68,9 @@ def test_a_result_names_the_lines_of_both_and_keeps_its_fingerprint_where_they_m
         return json.loads(render_sarif(groups_of([found]), About()))["runs"][0]["results"][0]
 
     before = result_of(finding("It is so.", "It is not so."))
-    places = [
-        [
-            (
-                each["physicalLocation"]["artifactLocation"]["uri"],
-                each["physicalLocation"]["region"]["startLine"],
-            )
-            for each in before[name]
-        ]  # type: ignore[attr-defined]
-        for name in ("locations", "relatedLocations")
-    ]
-    assert places == [[("docs/I.md", 3)], [("b%20c.md", 2)]]
+    physical = [before[name][0]["physicalLocation"] for name in ("locations", "relatedLocations")]  # type: ignore[index]
+    places = [(each["artifactLocation"]["uri"], each["region"]["startLine"]) for each in physical]
+    assert places == [("docs/I.md", 3), ("b%20c.md", 2)]
     assert before["message"] == {"text": "“It is so.” may contradict: [It is not so.](1)"}
     moved = result_of(Finding(0.8, "It is not so.", "It is so.", ["x.md:1"], ["y.md:9"], 0.5, 0.7))
     assert before["partialFingerprints"] == moved["partialFingerprints"]
