@@ -123,7 +123,10 @@ def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
     if written:
-        scanned = _scanned(settings, scan, not_asked) | {"not_read": corpus.not_read}
+        scanned = _scanned(settings, scan, not_asked) | {
+            "not_read": corpus.not_read,
+            "ignored": corpus.ignored,
+        }
         write_text(folder / SCAN, json.dumps(scanned, indent=2) + "\n")
         return _judge(settings, comparison_of(settings), folder, None)
     if settings.dry_run:
@@ -144,6 +147,9 @@ def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> 
         "files": [os.path.abspath(name) if name != "-" else name for name in settings.files],
         "exclude": list(settings.exclude),
         "column": settings.column,
+        "subject": settings.subject,
+        "time": settings.time,
+        "diff": settings.diff,
         "rule": asdict(scan.rule),
         "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,

@@ -154,12 +154,15 @@ def _run(settings: ScanSettings) -> int:
                 shard=settings.shard,
                 detector=source,
                 title=name.title,
+                duplicates=bool(settings.subject or settings.time),
                 derived=settings.floors_to_derive(settings.encoder),
                 on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
             )
         except KeyboardInterrupt:
             interrupted = True
     stages = given_to_stages(source)
+    if (settings.subject or settings.time) and scan.verified and not scan.tells_entailment:
+        note(f"{name.title} does not tell entailment, so duplicates are not found")
     about = _about(settings, corpus, scan, name.title, interrupted=interrupted)
     written = _write(settings, scan, accepted, name.title, stages, about, interrupted=interrupted)
     if interrupted:
@@ -199,7 +202,7 @@ def _write(
 
     stages: of a chain that decides, how many pairs each was given.
     """
-    written = Written(0, 0, 0, 0)
+    written = Written()
     failed = scan.failed.total()
     if scan.verified or not interrupted:
         written = write_findings(settings, scan.findings, accepted, about)
@@ -220,7 +223,9 @@ def _about(settings: ScanSettings, corpus: Corpus, scan: Scan, decider: str, *, 
         statements=corpus.statements,
         texts=len(corpus.texts),
         files=corpus.files,
-        threshold=f"score of at least {settings.min_score:g} by {decider}",
+        ignored=corpus.ignored,
+        threshold=f"score of at least {settings.min_score:g} by {decider}"
+        + (f"; only what touches lines changed since {settings.diff}" if settings.diff else ""),
         when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "CONTRADICTS",
     "FORMATS",
     "MIN_SCORE",
+    "SUPERSEDES",
     "About",
     "Corpus",
     "CorpusSettings",
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.finding_groups import groups_of
-    from kimera.corpus.findings import MIN_SCORE, Finding, pair_key, strongest_first
+    from kimera.corpus.findings import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key, strongest_first
     from kimera.corpus.scan_files import (
         Written,
         accepted_findings,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     )
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
-    from kimera.corpus.statements import Corpus
+    from kimera.corpus.texts import Corpus
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -60,7 +62,7 @@ else:
             "cosine_floors": ["floor_of", "random_cosines"],
             "finding_files": ["FORMATS"],
             "finding_groups": ["groups_of"],
-            "findings": ["Finding", "MIN_SCORE", "pair_key", "strongest_first"],
+            "findings": ["CONTRADICTS", "Finding", "MIN_SCORE", "SUPERSEDES", "pair_key", "strongest_first"],
             "scan_files": [
                 "Written",
                 "accepted_findings",
@@ -72,6 +74,6 @@ else:
             ],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
-            "statements": ["Corpus"],
+            "texts": ["Corpus"],
         },
     )

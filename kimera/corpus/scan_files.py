@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kimera.console import note, reader_may_leave
 from kimera.corpus.about_scan import About
+from kimera.corpus.changed_lines import ChangedLines
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.finding_groups import groups_of
-from kimera.corpus.findings import CONTRADICTS, Finding, read_baseline, replace_baseline, strongest_first
+from kimera.corpus.findings import (
+    CONTRADICTS,
+    KINDS,
+    Finding,
+    read_baseline,
+    replace_baseline,
+    strongest_first,
+)
 from kimera.corpus.folders import corpus_files
 from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_tables
-from kimera.corpus.statements import Corpus, read_statements
+from kimera.corpus.statements import read_statements
+from kimera.corpus.texts import Corpus
 from kimera.errors import UserError
 from kimera.files import dropped_rows, write_text
 
@@ -30,19 +40,24 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
     notes: list[str] = []
     bad_rows: list[str] = []
     blank: list[None] = []
+    ignored: list[None] = []
+    changed = ChangedLines(settings.diff) if settings.diff else None
     on_bad_row = bad_rows.append if settings.skip_bad_rows else None
     with scan_bar(quiet, "reading", None, "statement") as progress:
         for name in files.names:
             for statement in read_statements(
                 name,
                 column=settings.column,
+                subject=settings.subject,
+                time=settings.time,
                 format=settings.table_format,
                 input_format=settings.input_format,
                 on_bad_row=on_bad_row,
                 on_blank=lambda: blank.append(None),
                 on_note=notes.append,
+                on_ignored=lambda: ignored.append(None),
             ):
-                corpus.add(statement)
+                corpus.add(statement, is_changed=changed is None or changed.hold(statement))
                 progress.update()
     for message in (*notes, *filter(None, [files.left_out])):
         note(message)
@@ -54,6 +69,8 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
         note(dropped_rows(bad_rows))
     if blank and not quiet:
         note(f"{len(blank):,} rows have a blank cell and so hold no statement")
+    corpus.ignored = len(ignored)
+    _tell(settings, corpus, quiet=quiet)
     if not corpus.texts:
         raise UserError(f"{', '.join(settings.files)}: no statement was found")
     if files.passed_over.total() > len(files.names):
@@ -63,6 +80,15 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
             f"{len(bad_rows):,} rows or files were dropped; {corpus.statements:,} statements are read"
         )
     return corpus
+
+
+def _tell(settings: CorpusSettings, corpus: Corpus, *, quiet: bool) -> None:
+    """What keeps statements out."""
+    if corpus.ignored and not quiet:
+        note(f"{corpus.ignored:,} statements are ignored by a mark in the text (kimera: ignore)")
+    if settings.diff and not quiet:
+        changed, texts = sum(corpus.is_changed), len(corpus.texts)
+        note(f"{changed:,} of {texts:,} distinct statements stand on lines changed since {settings.diff}")
 
 
 def gate_is_met(settings: FindingSettings, contradictions: int, not_read: str) -> bool:
@@ -105,17 +131,24 @@ def accepted_findings(settings: FindingSettings) -> set[str]:
 class Written:
     """What was written: the findings that are not accepted, and how many others are.
 
-    findings: each a group of `pairs`, of which so many are contradictions.
+    findings: each a group of `pairs`. kinds: how many pairs are of each kind.
     """
 
-    findings: int
-    pairs: int
-    contradictions: int
-    accepted: int
+    findings: int = 0
+    pairs: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+
+    @property
+    def contradictions(self) -> int:
+        """Without what is superseded by a newer statement, as facts are that changed."""
+        return self.kinds[CONTRADICTS]
 
     @property
     def told(self) -> str:
         pairs = f" ({self.pairs:,} pairs)" if self.pairs > self.findings else ""
+        if self.kinds.keys() - {CONTRADICTS}:
+            pairs += f": {', '.join(f'{self.kinds[kind]:,} {kind}' for kind in KINDS if self.kinds[kind])}"
         beside = f", {self.accepted:,} accepted beside" if self.accepted else ""
         return f"{self.findings:,} finding{'' if self.findings == 1 else 's'}{pairs}{beside}"
 
@@ -149,8 +182,8 @@ def write_findings(
         write_text(settings.out, rendered, "utf-8-sig" if marked else "utf-8")
     else:
         _print(rendered)
-    contradictions = sum(finding.kind == CONTRADICTS for finding in new)
-    return Written(len(groups), len(new), contradictions, len(every) - len(new))
+    kinds = Counter(finding.kind for finding in new)
+    return Written(len(groups), len(new), kinds, len(every) - len(new))
 
 
 def _print(text: str) -> None:

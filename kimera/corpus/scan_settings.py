@@ -36,6 +36,20 @@ class _FileSettings:
         help="column of a table that holds the statements; a path such as a.b names a nested field (default: "
         f"the first of {', '.join(COLUMNS)})",
     )
+    subject: str | None = option(
+        None,
+        "--subject",
+        metavar="NAME",
+        help="column of a table that says of whom or what a statement speaks: only statements of one subject "
+        "are compared, and duplicates are found",
+    )
+    time: str | None = option(
+        None,
+        "--time",
+        metavar="NAME",
+        help="column of a table that says of when a statement is, a date or a number: of two that contradict "
+        "each other the newer one supersedes the older one, and duplicates are found",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +72,13 @@ class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last b
         help="leave out of folders what matches, a pattern as in .gitignore; several times. Always left out "
         "is what .gitignore names, what is hidden, and folders that others wrote or a build made: "
         f"{', '.join(OF_OTHERS)}; '!NAME' reads one of these",
+    )
+    diff: str | None = option(
+        None,
+        "--diff",
+        metavar="REV",
+        help="compare only what touches lines that changed since a revision of git: with each other, and with "
+        "all the rest",
     )
     skip_bad_rows: bool = option(
         False,
@@ -174,7 +195,9 @@ def check_tables(settings: CorpusSettings) -> None:
     """Raises UserError for settings of tables where none is read, and of standard input where it is not."""
     if settings.input_format and STANDARD_INPUT not in settings.files:
         raise UserError("--input-format says how standard input is read; leave it out, or read - as well")
-    names = [name for name in ("column", "delimiter", "quoting") if getattr(settings, name)]
+    names = [
+        name for name in ("column", "subject", "time", "delimiter", "quoting") if getattr(settings, name)
+    ]
     if names and not any(name == STANDARD_INPUT or is_table(name) for name in settings.files):
         raise UserError(
             f"without effect: {', '.join(f'--{name}' for name in names)}: none of "
@@ -191,6 +214,8 @@ def check_findings(settings: FindingSettings, read: CorpusSettings) -> None:
     out, baseline = settings.out, settings.baseline
     if settings.write_baseline and not baseline:
         raise UserError("--write-baseline writes the file that --baseline names; give both")
+    if settings.write_baseline and read.diff:
+        raise UserError("--write-baseline needs the findings of a whole scan; leave out --diff")
     if out and baseline and os.path.realpath(out) == os.path.realpath(baseline):
         raise UserError(f"--out {out}: this is the baseline file; give another name")
     corpus = {os.path.realpath(name) for name in files_of(read.files, read.exclude)}

@@ -9,7 +9,7 @@ from kimera.models import sentences
 
 
 class Sentence(NamedTuple):
-    """A sentence, or a row of a table, and the line on which it begins, counted from 1.
+    """A sentence, or a row of a table, and the lines on which it begins and ends, counted from 1.
 
     table: the line of the table that it is a row of; 0 outside of tables. Rows of one table speak of
     different things, so no two of them are compared.
@@ -17,6 +17,7 @@ class Sentence(NamedTuple):
 
     text: str
     line: int
+    end: int
     table: int = 0
 
 
@@ -32,7 +33,7 @@ def sentences_of_text(text: str, line: int = 1) -> Sentences:
     for sentence in sentences(text) if text.strip() else ():
         begin = max(text.find(sentence, at), at)
         line += text.count("\n", at, begin)
-        yield Sentence(" ".join(sentence.split()), line)
+        yield Sentence(" ".join(sentence.split()), line, line + sentence.count("\n"))
         at = begin + len(sentence)
         line += sentence.count("\n")
 
@@ -46,7 +47,7 @@ def sentence_of_row(header: Sequence[str], cells: Sequence[str], line: int, tabl
         if cell
     ]
     if len(told) > 1:
-        yield Sentence("; ".join(told), line, table)
+        yield Sentence("; ".join(told), line, line, table)
 
 
 def _plain(cell: str) -> str:

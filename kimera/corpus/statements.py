@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from kimera.corpus.ignore_marks import without_marks
 from kimera.corpus.prose import READERS
 from kimera.corpus.sentences import sentences_of_text
+from kimera.corpus.texts import Moment, Statement, moment_of
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -53,45 +55,12 @@ _WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1.
+class Columns(NamedTuple):
+    """Of tables, the columns that hold the statements, their subjects and their times."""
 
-    table: of prose, the line on which the table begins that it is a row of; 0 elsewhere.
-    """
-
-    text: str
-    file: str
-    line: int
-    table: int = 0
-
-
-@dataclass
-class Corpus:
-    """Distinct texts in the order in which they were met, and the places ("file:line") of each.
-
-    not_read: why these are not most of what was to be read, "" where they are.
-    """
-
-    texts: list[str] = field(default_factory=list)
-    not_read: str = ""
-    places: list[list[str]] = field(default_factory=list)
-    _rows: dict[str, int] = field(default_factory=dict)
-
-    def add(self, statement: Statement) -> None:
-        row = self._rows.setdefault(statement.text, len(self.texts))
-        if row == len(self.texts):
-            self.texts.append(statement.text)
-            self.places.append([])
-        self.places[row].append(f"{statement.file}:{statement.line}")
-
-    @property
-    def statements(self) -> int:
-        return sum(map(len, self.places))
-
-    @property
-    def files(self) -> int:
-        return len({place.rpartition(":")[0] for places in self.places for place in places})
+    text: str | None = None
+    subject: str | None = None
+    time: str | None = None
 
 
 def is_table(name: str) -> bool:
@@ -103,27 +72,32 @@ def read_statements(
     name: str,
     *,
     column: str | None = None,
+    subject: str | None = None,
+    time: str | None = None,
     format: TableFormat | None = None,
     input_format: str | None = None,
     on_bad_row: Callable[[str], object] | None = None,
     on_blank: Callable[[], object] = lambda: None,
     on_note: Callable[[str], object] = lambda _: None,
+    on_ignored: Callable[[], object] = lambda: None,
 ) -> Iterator[Statement]:
     """The statements of a file, in file order, with their blanks made single spaces.
 
     name: what the file's kind is told by: a table, Markdown, MDX, reStructuredText and HTML by the
     extension, anything else is plain text; "-" is standard input, of which the content tells a table.
-    column: of tables, the one that holds the statements; by default the first of `COLUMNS`.
+    column, subject, time: of tables, see `Columns`; statements by default in the first of `COLUMNS`.
     format: how a table is written, where its content is not to say. input_format: of standard input, one of
     `INPUT_FORMATS`, by which it is read like a file of that extension.
     on_bad_row: is told of each row that holds no text, which is then left out, and of a file of prose that is
     no text; without it the first such is an error. on_blank: is called for each row whose cell is blank.
-    on_note: is told what was recognised, and which columns are of no use.
+    on_note: is told what was recognised, and which columns are of no use. on_ignored: is called for each
+    statement that a mark keeps out.
     Raises UserError: for a file that cannot be read, on the way.
     """
     with ExitStack() as stack:
         path, title = Path(name), name
-        wanted = _is_wanted(column)
+        columns = Columns(column, subject, time)
+        wanted = _is_wanted(columns)
         table = is_table(name)
         if name == STANDARD_INPUT:
             path, title = stack.enter_context(spooled()), "stdin"
@@ -132,15 +106,20 @@ def read_statements(
             table = is_table(path.name) or (
                 not input_format and is_table_by_content(path, title, wanted, format)
             )
-            if column and not table:
+            if any(columns) and not table:
+                flag = next(
+                    f"--{name}"
+                    for name, value in (("column", column), ("subject", subject), ("time", time))
+                    if value
+                )
                 raise UserError(
-                    f"standard input is not a table, so --column has no effect; leave it out, or {_AS_TABLE}"
+                    f"standard input is not a table, so {flag} has no effect; leave it out, or {_AS_TABLE}"
                 )
         if table:
             opened = open_table(path, wanted, format, title)
-            yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
+            yield from _of_table(opened, columns, on_bad_row, on_blank, on_note)
         else:
-            yield from _of_prose(path, title, format, on_bad_row, on_note)
+            yield from _of_prose(path, title, format, on_bad_row, on_note, on_ignored)
             if name == STANDARD_INPUT and not input_format and _begins_with_one_word(path, title, format):
                 on_note(f"{title}: read as plain text; if it is a table, {_AS_TABLE}")
 
@@ -157,12 +136,17 @@ def _of_prose(
     format: TableFormat | None,
     on_bad_file: Callable[[str], object] | None,
     on_note: Callable[[str], object],
+    on_ignored: Callable[[], object],
 ) -> Iterator[Statement]:
-    text = _read_prose(path, name, format, on_bad_file, on_note)
+    text, ignored = without_marks(_read_prose(path, name, format, on_bad_file, on_note))
     split = READERS.get(path.suffix.lower(), sentences_of_text)
-    for sentence, line, table in split(text):
-        if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
-            yield Statement(sentence, name, line, table)
+    for sentence, line, end, table in split(text):
+        if len(sentence.split()) < MIN_WORDS or sentence.endswith("?"):
+            continue
+        if ignored.intersection(range(line, end + 1)):
+            on_ignored()
+        else:
+            yield Statement(sentence, name, line, table, end)
 
 
 def _read_prose(
@@ -201,31 +185,46 @@ def _no_text(line: str, encoding: Encoding) -> str:
     return not_valid(line, encoding)
 
 
-def _is_wanted(column: str | None) -> Wanted:
-    if column is None:
-        return lambda name: plain(name.rpartition(".")[2]) in COLUMNS
-    return lambda name: plain(name) in (plain(column), plain(column.split(".")[0]))
+def _is_wanted(columns: Columns) -> Wanted:
+    stated = {plain(part) for name in columns if name for part in (name, name.split(".")[0])}
+    if columns.text:
+        return lambda name: plain(name) in stated
+    return lambda name: plain(name) in stated or plain(name.rpartition(".")[2]) in COLUMNS
 
 
 def _of_table(
     table: Table,
-    column: str | None,
+    columns: Columns,
     on_bad_row: Callable[[str], object] | None,
     on_blank: Callable[[], object],
     on_note: Callable[[str], object],
 ) -> Iterator[Statement]:
-    finder = _Finder(table, column)
+    finder = _Finder(table, columns)
     if table.header and (header := table.header()):
         finder.cell_of(header)
     for row in table.read():
         text, fault = finder.text_of(row)
+        moment: Moment | None = None
+        if text and not fault:
+            try:
+                moment = moment_of(finder.value_of(row, "--time", columns.time))
+            except ValueError as error:
+                fault = str(error)
         if fault:
             message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if on_bad_row is None:
                 raise UserError(f"{message}{'' if finder.hopeless else _WAY_ON}")
             on_bad_row(message)
         elif text:
-            yield Statement(text, table.name, row.number)
+            subject = finder.value_of(row, "--subject", columns.subject)
+            yield Statement(
+                text,
+                table.name,
+                row.number,
+                subject="" if subject is None else " ".join(str(subject).split()),
+                moment=moment,
+                by_line=table.unit == "line",
+            )
         else:
             on_blank()
     for note in (*table.notes, *finder.notes()):
@@ -235,9 +234,11 @@ def _of_table(
 class _Finder:
     """Finds the statement of each row of a table, and remembers the columns of no use."""
 
-    def __init__(self, table: Table, column: str | None) -> None:
+    def __init__(self, table: Table, columns: Columns) -> None:
         self._table = table
-        self._column = column
+        self._column = columns.text
+        self._columns = columns
+        self._beside: dict[str, Cell] = {}
         self._names: Sequence[str] | None = None
         self._cell: Cell | None = None
         self._used = ""
@@ -256,6 +257,7 @@ class _Finder:
             except ColumnFault as fault:
                 raise UserError(f"{self._table.name}: {fault}") from None
             self._names, self._used = row.names, self._cell.name
+            self._beside.clear()
             if len(self._others) < _MAX_OTHERS:
                 self._others.update(dict.fromkeys(unused_names(row.names, {self._cell.index})))
         return self._cell
@@ -278,6 +280,17 @@ class _Finder:
             "that holds the statements with --column"
         )
 
+    def value_of(self, row: Row, flag: str, column: str | None) -> object:
+        """Of a column beside the statements', in a row whose statement was found. Raises UserError."""
+        if column is None:
+            return None
+        if flag not in self._beside:
+            try:
+                self._beside[flag] = stated_column(row.names, flag, column)
+            except ColumnFault as fault:
+                raise UserError(f"{self._table.name}: {fault}") from None
+        return self._beside[flag].of(row)
+
     def text_of(self, row: Row) -> tuple[str, str]:
         """(the row's statement, or "" where its cell is blank; what is wrong with the row, or "")."""
         if row.fault:
@@ -295,11 +308,12 @@ class _Finder:
         return "" if is_no_text(value) else " ".join(value.split()), ""
 
     def notes(self) -> list[str]:
-        others = [name for name in self._others if name != self._used]
+        used = {self._used, *(plain(name) for name in self._columns[1:] if name)}
+        others = [name for name in self._others if name not in used and plain(name) not in used]
         if not others:
             return []
-        used = shorten(self._used)
-        return [f"{self._table.name}: statements are read from the column {used}; not used: {shown(others)}"]
+        read = f"{self._table.name}: statements are read from the column {shorten(self._used)}"
+        return [f"{read}; not used: {shown(others)}"]
 
 
 def _last_part(name: str) -> str:

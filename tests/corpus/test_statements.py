@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimera.corpus.folders import files_of
-from kimera.corpus.statements import Corpus, Statement, read_statements
+from kimera.corpus.statements import read_statements
+from kimera.corpus.texts import Corpus, Statement
 from kimera.errors import UserError
 from kimera.files.rows import is_no_text
 from kimera.files.tables import TableFormat
@@ -94,7 +95,7 @@ def test_paragraphs_of_text_stand_on_their_lines(
     lines = corpus.split("\n")
     from kimera.corpus.sentences import sentences_of_text
 
-    for text, line, _ in sentences_of_text(corpus):
+    for text, line, *_ in sentences_of_text(corpus):
         assert lines[line - 1].split()[: len(text.split())] == text.split()
 
 
