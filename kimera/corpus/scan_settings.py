@@ -77,8 +77,8 @@ class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last b
         None,
         "--diff",
         metavar="REV",
-        help="compare only what touches lines that changed since a revision of git: with each other, and with "
-        "all the rest",
+        help="compare only what touches lines that changed since a revision of git: with each other, and "
+        "with all the rest",
     )
     skip_bad_rows: bool = option(
         False,

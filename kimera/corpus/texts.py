@@ -47,7 +47,8 @@ class Statement:
     """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1.
 
     table: of prose, the line on which the table begins that it is a row of; 0 elsewhere. end: the last line;
-    0 where it is the first. subject, moment: of a table, what its columns say. by_line: whether `line` is one.
+    0 where it is the first. subject, moment: of a table, what its columns say.
+    by_line: whether `line` is one.
     """
 
     text: str
@@ -66,8 +67,8 @@ class Corpus:
 
     A text that is said of two subjects counts twice. subjects, moments, tables: of each text; the latest
     moment of several, and the table ("file:line") that it is a row of if it stands nowhere else.
-    is_changed: of each text, whether a place of it is among the lines to look at. ignored: statements that a mark keeps
-    out. not_read: why these are not most of what was to be read, "" where they are.
+    is_changed: of each text, whether a place of it is among the lines to look at. ignored: statements that a
+    mark keeps out. not_read: why these are not most of what was to be read, "" where they are.
     """
 
     texts: list[str] = field(default_factory=list)

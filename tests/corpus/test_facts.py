@@ -54,7 +54,7 @@ def test_a_newer_fact_of_the_same_subject_supersedes_an_older_one_and_copies_are
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ("facts.csv", "--column", "fact", "--subject", "who", "--time", "when")
-    found, told = scan(capsys, *flags, "--fail-on-contradiction", "--min-score", "0.91")
+    found, _ = scan(capsys, *flags, "--fail-on-contradiction", "--min-score", "0.91")
     assert [each["kind"] for each in found] == ["duplicates"]
     capsys.readouterr()
     assert main([*flags, "--local", "rules.py:negates", "--fail-on-contradiction"]) == 3
