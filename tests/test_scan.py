@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from benchmarks.perf.scan_corpus import planted_corpus, recall
 from kimera.console.commands import COMMANDS
 from kimera.corpus.about_scan import About
-from kimera.corpus.finding_files import render_csv, render_html, render_jsonl
+from kimera.corpus.finding_files import render_csv, render_jsonl
 from kimera.corpus.finding_groups import groups_of
+from kimera.corpus.finding_page import render_html
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
 from kimera.corpus.folders import files_of
 from kimera.corpus.statements import read_statements

@@ -88,7 +88,7 @@ def _directive(name: str) -> type:
     from docutils import nodes
     from docutils.parsers.rst import Directive
 
-    class Unknown(Directive):
+    class Unknown(Directive):  # type: ignore[misc] # it has no types
         optional_arguments = 1
         final_argument_whitespace = True
         has_content = True
