@@ -41,13 +41,15 @@ from kimera.console import DONE, FAILED, GATE_NOT_MET, CommandLine, as_called, n
 from kimera.corpus import (
     FORMATS,
     MIN_SCORE,
+    About,
     Corpus,
     FindingSettings,
     Scan,
+    Written,
     accepted_findings,
     check_findings,
-    count_of_findings,
     gate_is_met,
+    groups_of,
     read_corpus,
     scan_bar,
     screened_pairs,
@@ -88,7 +90,7 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
     check_reactor(comparison)
     check_deciding(comparison, deciding_name(comparison))
-    check_findings(settings, settings.files)
+    check_findings(settings, settings)
     for flag, path in (("--out", settings.out), ("--baseline", settings.baseline)):
         if folder and path and path.resolve().parent == folder.resolve():
             raise UserError(f"{flag} {path}: this is the run's own folder; give a file in another one")
@@ -121,17 +123,21 @@ def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
     if written:
-        scanned = _scanned(settings, scan, not_asked) | {"not_read": corpus.not_read}
+        scanned = _scanned(settings, scan, not_asked) | {
+            "not_read": corpus.not_read,
+            "ignored": corpus.ignored,
+        }
         write_text(folder / SCAN, json.dumps(scanned, indent=2) + "\n")
         return _judge(settings, comparison_of(settings), folder, None)
     if settings.dry_run:
         print("There are no candidates, so the judge would be asked nothing.")
         return DONE
     (folder / CANDIDATES).unlink()
-    new, _ = write_findings(settings, [], accepted)
+    about = _about(_scanned(settings, scan, not_asked))
+    written_now = write_findings(settings, [], accepted, about)
     if not settings.quiet:
-        print(f"nothing to judge: {count_of_findings(new, 0)}", file=sys.stderr)
-    return DONE if gate_is_met(settings, new, corpus.not_read) else GATE_NOT_MET
+        print(f"nothing to judge: {written_now.told}", file=sys.stderr)
+    return DONE if gate_is_met(settings, written_now.contradictions, corpus.not_read) else GATE_NOT_MET
 
 
 def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> dict[str, Any]:
@@ -139,7 +145,11 @@ def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> 
     return {
         "version": __version__,
         "files": [os.path.abspath(name) if name != "-" else name for name in settings.files],
+        "exclude": list(settings.exclude),
         "column": settings.column,
+        "subject": settings.subject,
+        "time": settings.time,
+        "diff": settings.diff,
         "rule": asdict(scan.rule),
         "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,
@@ -186,12 +196,13 @@ def _judge(
     accepted = accepted_findings(settings)
     scanned = json.loads((folder / SCAN).read_text(encoding="utf-8"))
     not_asked = scanned["accepted"]
-    new, known = write_findings(settings, findings, accepted, incomplete=incomplete, not_asked=not_asked)
+    about = _about(scanned, incomplete, run)
+    written = write_findings(settings, findings, accepted, about, not_asked=not_asked)
     shown = strongest_first(finding for finding in findings if finding.key not in accepted)
     for name in FILES:
-        write_text(folder / name, FORMATS[Path(name).suffix[1:]](shown, incomplete))
+        write_text(folder / name, FORMATS[Path(name).suffix[1:]](groups_of(shown), about))
     if not settings.quiet:
-        parts = (_shared_out(run), count_of_findings(new, known), f"also written to {folder / FILES[0]}")
+        parts = (_shared_out(run), written.told, f"also written to {folder / FILES[0]}")
         print("; ".join(parts), file=sys.stderr)
     if judged.unsure:
         note(
@@ -200,14 +211,29 @@ def _judge(
         )
     if code != DONE:
         return code
-    return _exit_code(settings, new, judged.open, folder, scanned.get("not_read", ""))
+    return _exit_code(settings, written, judged.open, folder, scanned.get("not_read", ""))
 
 
-def _exit_code(settings: JudgedScanSettings, new: int, unjudged: int, folder: Path, not_read: str) -> int:
+def _about(scanned: dict[str, Any], incomplete: str = "", run: FinishedRun | None = None) -> About:
+    """scanned: what `SCAN` holds of how the candidates were made; an earlier version's may hold less."""
+    judge = f"called a contradiction by {run.run.of_role('judge')[0].title}" if run else ""
+    return About(
+        incomplete=incomplete,
+        statements=scanned.get("statements", 0),
+        texts=scanned.get("texts", 0),
+        ignored=scanned.get("ignored", 0),
+        threshold=judge,
+        when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+    )
+
+
+def _exit_code(
+    settings: JudgedScanSettings, written: Written, unjudged: int, folder: Path, not_read: str
+) -> int:
     """Of a scan that came to its end; says what it cannot vouch for."""
     if unjudged:
         note(f"{unjudged:,} candidates have no verdict; --resume {folder} asks about them again")
-    if not gate_is_met(settings, new, not_read):
+    if not gate_is_met(settings, written.contradictions, not_read):
         return GATE_NOT_MET
     if unjudged and (settings.fail_on_contradiction or settings.write_baseline):
         print(

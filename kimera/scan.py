@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,12 +31,13 @@ from kimera.console import (
 )
 from kimera.corpus import (
     MIN_SCORE,
+    About,
     CorpusSettings,
     FindingSettings,
     RuleSettings,
+    Written,
     accepted_findings,
     check_findings,
-    count_of_findings,
     gate_is_met,
     read_corpus,
     scan_bar,
@@ -54,7 +56,7 @@ from kimera.errors import UserError
 from kimera.reactor_settings import ReactorSettings, check_reactor
 
 if TYPE_CHECKING:
-    from kimera.corpus import Scan
+    from kimera.corpus import Corpus, Scan
 
 __all__ = ["ScanSettings", "build_parser", "main"]
 
@@ -124,7 +126,7 @@ def _run(settings: ScanSettings) -> int:
     from kimera.corpus import Scan, run_scan
 
     check_reactor(settings)
-    check_findings(settings, settings.files)
+    check_findings(settings, settings)
     if settings.shard and settings.write_baseline:
         raise UserError(
             "--write-baseline needs the findings of a whole scan, so it cannot be combined with --shard"
@@ -152,22 +154,26 @@ def _run(settings: ScanSettings) -> int:
                 shard=settings.shard,
                 detector=source,
                 title=name.title,
+                duplicates=bool(settings.subject or settings.time),
                 derived=settings.floors_to_derive(settings.encoder),
                 on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
             )
         except KeyboardInterrupt:
             interrupted = True
     stages = given_to_stages(source)
-    new = _write(settings, scan, accepted, name.title, stages, interrupted=interrupted)
+    if (settings.subject or settings.time) and scan.verified and not scan.tells_entailment:
+        note(f"{name.title} does not tell entailment, so duplicates are not found")
+    about = _about(settings, corpus, scan, name.title, interrupted=interrupted)
+    written = _write(settings, scan, accepted, name.title, stages, about, interrupted=interrupted)
     if interrupted:
         print(_how_far(scan, keeps=not settings.no_cache and keeps_scores(source)), file=sys.stderr)
         return INTERRUPTED
-    return _exit_code(settings, scan, new, corpus.not_read)
+    return _exit_code(settings, scan, written.contradictions, corpus.not_read)
 
 
-def _exit_code(settings: ScanSettings, scan: Scan, new: int, not_read: str) -> int:
+def _exit_code(settings: ScanSettings, scan: Scan, contradictions: int, not_read: str) -> int:
     """Of a scan that came to its end; says what it cannot vouch for."""
-    if not gate_is_met(settings, new, not_read):
+    if not gate_is_met(settings, contradictions, not_read):
         return GATE_NOT_MET
     if not scan.failed:
         return DONE
@@ -188,28 +194,40 @@ def _write(
     accepted: set[str],
     decider: str,
     stages: Mapping[str, int],
+    about: About,
     *,
     interrupted: bool,
-) -> int:
-    """Writes the findings, or the baseline, and the counts; gives how many are not accepted.
+) -> Written:
+    """Writes the findings, or the baseline, and the counts.
 
     stages: of a chain that decides, how many pairs each was given.
     """
-    new = known = 0
+    written = Written()
     failed = scan.failed.total()
     if scan.verified or not interrupted:
-        new, known = write_findings(
-            settings, scan.findings, accepted, incomplete=_left_out(scan, interrupted=interrupted)
-        )
+        written = write_findings(settings, scan.findings, accepted, about)
     if not settings.quiet:
-        print(_counts(scan, new, known, stages), file=sys.stderr)
+        print(_counts(scan, written, stages), file=sys.stderr)
     if failed:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in scan.failed.items())
         note(
             f"{decider} failed on {failed:,} of {scan.due:,} pairs ({kinds}), which have no verdict; the "
             f"first error: {scan.failure.rstrip('.')}"
         )
-    return new
+    return written
+
+
+def _about(settings: ScanSettings, corpus: Corpus, scan: Scan, decider: str, *, interrupted: bool) -> About:
+    return About(
+        incomplete=_left_out(scan, interrupted=interrupted),
+        statements=corpus.statements,
+        texts=len(corpus.texts),
+        files=corpus.files,
+        ignored=corpus.ignored,
+        threshold=f"score of at least {settings.min_score:g} by {decider}"
+        + (f"; only what touches lines changed since {settings.diff}" if settings.diff else ""),
+        when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+    )
 
 
 def _left_out(scan: Scan, *, interrupted: bool) -> str:
@@ -223,14 +241,11 @@ def _left_out(scan: Scan, *, interrupted: bool) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _counts(scan: Scan, new: int, accepted: int, stages: Mapping[str, int]) -> str:
+def _counts(scan: Scan, written: Written, stages: Mapping[str, int]) -> str:
     given = ", ".join(f"{stage} was given {count:,}" for stage, count in stages.items())
     read = "; ".join(filter(None, [f"{scan.read:,} read", given]))
     shard = f", {scan.due:,} of them in this shard" if scan.due < scan.screened else ""
-    return (
-        f"{scan.candidates_told}{shard}; {scan.verified:,} verified ({read}); "
-        f"{count_of_findings(new, accepted)}"
-    )
+    return f"{scan.candidates_told}{shard}; {scan.verified:,} verified ({read}); {written.told}"
 
 
 def _how_far(scan: Scan, *, keeps: bool) -> str:

@@ -123,4 +123,5 @@ def test_the_map_names_each_module_once_and_no_file_that_is_gone() -> None:
 
 def test_nothing_is_left_to_be_filled_in() -> None:
     for document in DOCUMENTS:
-        assert "<!--" not in document.read_text(encoding="utf-8"), document
+        text = document.read_text(encoding="utf-8").replace("`<!-- kimera: ignore -->`", "")  # of a scan
+        assert "<!--" not in text, document

@@ -20,9 +20,13 @@ from hypothesis import strategies as st
 
 from benchmarks.perf.scan_corpus import planted_corpus, recall
 from kimera.console.commands import COMMANDS
-from kimera.corpus.finding_files import render_csv, render_html, render_jsonl
+from kimera.corpus.about_scan import About
+from kimera.corpus.finding_files import render_csv, render_jsonl
+from kimera.corpus.finding_groups import groups_of
+from kimera.corpus.finding_page import render_html
 from kimera.corpus.findings import Finding, read_baseline, replace_baseline, strongest_first
-from kimera.corpus.statements import files_of, read_statements
+from kimera.corpus.folders import files_of
+from kimera.corpus.statements import read_statements
 from kimera.errors import UserError
 from kimera.scan import build_parser, main
 
@@ -114,7 +118,11 @@ def test_accepted_contradictions_do_not_fail_wherever_they_move(
 def test_the_findings_go_to_a_file_in_the_format_asked_for(corpus: Path) -> None:
     assert main(["docs", "--format", "html", "--out", "found.html", "--quiet"]) == 0
     page = (corpus / "found.html").read_text()
-    assert all(text in page for text in CONTRADICTION)
+    assert all(text in Page(page).text for text in CONTRADICTION)
+    assert "1 candidate to read" in page
+    assert "5 statements (5 distinct) in 2 files; score of at least 0.8 by kimera; 20" in page
+    assert "<h2>docs/n" in page
+    assert "<mark>never</mark>" in page
     assert "docs/notes.md:3" in page
 
 
@@ -236,7 +244,7 @@ HOSTILE = "<script>alert('x')</script> & \"<b>\""
 
 def test_the_page_runs_nothing_and_shows_hostile_texts_as_they_are() -> None:
     hostile = Finding(0.9, HOSTILE, "=1+1", ["<i>.md:1"], ["b.md:2"], 0.5, 0.7)
-    page = Page(render_html([hostile]))
+    page = Page(render_html(groups_of([hostile]), About()))
     assert page.tags.isdisjoint({"script", "b", "i", "img", "link"})
     assert HOSTILE in page.text
     assert "<i>.md:1" in page.text
@@ -244,7 +252,7 @@ def test_the_page_runs_nothing_and_shows_hostile_texts_as_they_are() -> None:
 
 def test_a_spreadsheet_runs_no_cell_of_the_csv() -> None:
     hostile = Finding(0.9, "=1+1", "@x\r\n", ["-a.md:1"], ["b.md:2", "c.md:3"], 0.5, 0.7)
-    (row,) = csv.DictReader(io.StringIO(render_csv([hostile]), newline=""))
+    (row,) = csv.DictReader(io.StringIO(render_csv(groups_of([hostile])), newline=""))
     assert (row["text1"], row["text2"], row["places1"]) == ("'=1+1", "'@x\\u000d\\u000a", "'-a.md:1")
     assert row["places2"] == "b.md:2; c.md:3"
     assert float(row["score"]) == 0.9
@@ -252,8 +260,8 @@ def test_a_spreadsheet_runs_no_cell_of_the_csv() -> None:
 
 @given(st.text(), st.text())
 def test_json_lines_hold_any_text(text1: str, text2: str) -> None:
-    (line,) = render_jsonl([finding(text1, text2)]).splitlines()[:1] or [""]
-    whole = json.loads(render_jsonl([finding(text1, text2)]))
+    (line,) = render_jsonl(groups_of([finding(text1, text2)])).splitlines()[:1] or [""]
+    whole = json.loads(render_jsonl(groups_of([finding(text1, text2)])))
     assert (whole["text1"], whole["text2"]) == (text1, text2)
     assert line.startswith("{")
 
@@ -315,7 +323,7 @@ def test_planted_contradictions_are_drawn_from_labelled_pairs_and_the_scan_misse
 
 def test_what_a_screen_would_obey_is_shown_as_its_code() -> None:
     hostile = Finding(0.9, "\u202ereversed", "\x1b[2Jcleared", ["a.md:1"], ["b.md:2"], 0.5, 0.7)
-    for rendered in (render_html([hostile]), render_csv([hostile])):
+    for rendered in (render_html(groups_of([hostile]), About()), render_csv(groups_of([hostile]))):
         assert "\\u202ereversed" in rendered
         assert "\\u001b[2Jcleared" in rendered
         assert not re.search("[\u202e\x1b]", rendered)
@@ -324,9 +332,9 @@ def test_what_a_screen_would_obey_is_shown_as_its_code() -> None:
 def test_a_page_of_a_scan_that_is_not_whole_says_so() -> None:
     assert (
         "Not all: 3 of 9 pairs were not read."
-        in Page(render_html([finding()], "3 of 9 pairs were not read")).text
+        in Page(render_html(groups_of([finding()]), About(incomplete="3 of 9 pairs were not read"))).text
     )
-    assert "Not all" not in Page(render_html([finding()])).text
+    assert "Not all" not in Page(render_html(groups_of([finding()]), About())).text
 
 
 def test_what_a_judge_is_surest_of_is_first() -> None:
@@ -418,6 +426,31 @@ def test_standard_input_is_a_table_where_it_looks_like_one(
     (found,) = map(json.loads, done.stdout.splitlines())
     assert {found["text1"], found["text2"]} == {"The shop is open today.", "The shop is shut today."}
     assert ("not used: 'at'" in done.stderr) == ("at" in given and "[" in given)
+
+
+@pytest.mark.parametrize(
+    ("format", "given"),
+    [
+        ("md", "# A title states nothing\n\nThe *shop* is open today.\n"),
+        ("rst", "A title states nothing\n======================\n\nThe **shop** is open today.\n"),
+        ("html", "<h1>A title states nothing</h1><p>The <i>shop</i> is open today."),
+        ("csv", "text\nThe shop is open today.\n"),
+        ("jsonl", '{"text": "The shop is open today."}\n'),
+        ("txt", "The shop is open today."),
+    ],
+)
+def test_standard_input_is_read_in_the_format_that_is_named(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, format: str, given: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert [each.text for each in read_statements("-", input_format=format)] == ["The shop is open today."]
+
+
+def test_a_format_of_standard_input_that_is_not_read_is_an_error(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs", "--input-format", "md"]) == 2
+    assert "--input-format says how standard input is read" in capsys.readouterr().err
 
 
 def test_findings_with_accents_open_in_spreadsheets(corpus: Path) -> None:

@@ -69,7 +69,8 @@ def test_a_function_decides_on_the_candidates_and_the_findings_name_it(
     assert texts(findings) == {frozenset((OPEN, NEVER)), frozenset((SHUT, NEVER))}
     assert {(found["detector"], found["score"]) for found in findings} == {("rules.py:negates", 0.9)}
     assert "scores are not calibrated as Kimera's are, and --min-score 0.8 takes them" in told
-    assert told.rstrip().endswith("; 2 findings")
+    assert told.rstrip().endswith("; 1 finding (2 pairs)")
+    assert {(found["text1"], found["group"]) for found in findings} == {(NEVER, 1)}
 
 
 def test_the_threshold_is_of_the_scores_of_whoever_decides(

@@ -26,7 +26,7 @@ from kimera.corpus.candidates import rare_word_pairs
 from kimera.corpus.findings import MIN_SCORE
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scanning import Scan, run_scan
-from kimera.corpus.statements import Corpus, Statement
+from kimera.corpus.texts import Corpus, Statement
 from kimera.files.pair_files import read_pairs
 from kimera.pairs import Pair
 from kimera.reactor import Reactor

@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.report.pair_table import FOR_SCRIPT, MAX_OF_A_TEXT, clipped, marked, said, shown
+from benchmarks.report.pair_table import FOR_SCRIPT, MAX_OF_A_TEXT, clipped, said, shown
 from benchmarks.report.results_csv import RowResult
 from benchmarks.runs import RunResult, key_of
 from benchmarks.stats import DOUBTFUL, NEXT, RANDOM, Asked, asked_pairs, block_size
+from kimera.files import marked
 from kimera.pairs import Pair
 
 MAX_OF_ALL_ROWS = 4_000_000  # characters of JSON

@@ -42,7 +42,7 @@ from benchmarks.report.pair_section import pair_section
 from benchmarks.report.pair_table import PairTable
 from benchmarks.runs import RunResult
 from benchmarks.stats import DIFFERENCES
-from kimera.files import page_policy
+from kimera.files import page_policy, page_style
 
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
@@ -63,6 +63,7 @@ def render_page(
     the page has no place to label.
     """
     style, script = (_source(f"page.{kind}", f"labelling.{kind}") for kind in ("css", "js"))
+    style = page_style() + style
     title = decision.listed(list(words.titles(summary).values()))
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body

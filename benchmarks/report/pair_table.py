@@ -11,12 +11,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from itertools import pairwise
 from typing import Any
 
 from benchmarks.report.results_csv import RowResult
 from benchmarks.runs import NOT_ASKED
+from kimera.files import marked
 from kimera.pairs import Failure, Pair, Verdict
 
 MAX_OF_A_TEXT = 4_000
@@ -24,12 +23,8 @@ MAX_OF_A_REASONING = 600
 MAX_OF_A_NAME = 200
 MAX_OF_ALL_ROWS = 16_000_000  # characters of JSON
 DISAGREES, WRONG, FAILED = "d", "w", "f"
-# One character at a time in scripts without spaces.
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])\w)+|[^\w\s]")
 UNSEEN = re.compile(r"[^\n\t -~]")  # may not be seen: anything but plain characters and line ends
 FOR_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
-
-Segments = list[str]
 
 
 @dataclass
@@ -127,24 +122,3 @@ def _escape(match: re.Match[str]) -> str:
         return character
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def marked(first: str, second: str) -> tuple[Segments, Segments]:
-    """Both texts in pieces that join to the whole; every second piece holds words that only it has."""
-    if first == second:
-        return [first], [second]
-    places = [[match.span() for match in WORD.finditer(text)] for text in (first, second)]
-    words, others = (
-        [text[a:b].casefold() for a, b in spans] for text, spans in zip((first, second), places, strict=True)
-    )
-    blocks = SequenceMatcher(None, words, others).get_opcodes()
-    changed = [block for block in blocks if block[0] != "equal"]
-    return (
-        _pieces(first, [(places[0][a][0], places[0][b - 1][1]) for _, a, b, _, _ in changed if a < b]),
-        _pieces(second, [(places[1][a][0], places[1][b - 1][1]) for _, _, _, a, b in changed if a < b]),
-    )
-
-
-def _pieces(text: str, spans: Sequence[tuple[int, int]]) -> Segments:
-    edges = [0, *(edge for span in spans for edge in span), len(text)]
-    return [text[a:b] for a, b in pairwise(edges)]

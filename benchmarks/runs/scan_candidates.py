@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kimera.corpus import MIN_SCORE, Finding, pair_key
+from kimera.corpus import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key
 from kimera.files import replacing
 from kimera.pairs import Failure, Verdict
 
@@ -36,7 +36,7 @@ def write_candidates(
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         for first, second, score, cosine in zip(*map(np.ndarray.tolist, columns), strict=True):
             text1, text2 = corpus.texts[first], corpus.texts[second]
-            if accepted and (key := pair_key(text1, text2)) in accepted:
+            if accepted and (key := pair_key(text1, text2, corpus.subjects[first])) in accepted:
                 left_out.append(key)
                 continue
             written += 1
@@ -48,9 +48,22 @@ def write_candidates(
                 "places2": corpus.places[second],
                 "screen_score": score if isfinite(score) else None,
                 "cosine": cosine,
+                "about": _about(corpus, first, second),
             }
             file.write(f"{json.dumps(row)}\n")
     return written, left_out
+
+
+def _about(corpus: Corpus, first: int, second: int) -> dict[str, Any]:
+    """Of what and when two statements speak, as fields of a finding."""
+    newer = corpus.newer(first, second)
+    return {
+        "kind": SUPERSEDES if newer else CONTRADICTS,
+        "newer": newer,
+        "subject": corpus.subjects[first],
+        "time1": corpus.time(first),
+        "time2": corpus.time(second),
+    }
 
 
 class Judged:
@@ -103,4 +116,5 @@ class Judged:
             judge_confidence=verdict.confidence if judged else None,
             reasoning=verdict.reasoning if judged else "",
             detector=self._local,
+            **row.get("about", {}),
         )

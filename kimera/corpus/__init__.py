@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "CONTRADICTS",
     "FORMATS",
     "MIN_SCORE",
+    "SUPERSEDES",
+    "About",
     "Corpus",
     "CorpusSettings",
     "Finding",
@@ -14,11 +17,12 @@ __all__ = [
     "RuleSettings",
     "Scan",
     "Screened",
+    "Written",
     "accepted_findings",
     "check_findings",
-    "count_of_findings",
     "floor_of",
     "gate_is_met",
+    "groups_of",
     "pair_key",
     "random_cosines",
     "read_corpus",
@@ -31,13 +35,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from kimera.corpus.about_scan import About
     from kimera.corpus.candidates import Screened
     from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.finding_files import FORMATS
-    from kimera.corpus.findings import MIN_SCORE, Finding, pair_key, strongest_first
+    from kimera.corpus.finding_groups import groups_of
+    from kimera.corpus.findings import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key, strongest_first
     from kimera.corpus.scan_files import (
+        Written,
         accepted_findings,
-        count_of_findings,
         gate_is_met,
         read_corpus,
         scan_bar,
@@ -46,18 +52,20 @@ if TYPE_CHECKING:
     )
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
-    from kimera.corpus.statements import Corpus
+    from kimera.corpus.texts import Corpus
 else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "about_scan": ["About"],
             "candidates": ["Screened"],
             "cosine_floors": ["floor_of", "random_cosines"],
             "finding_files": ["FORMATS"],
-            "findings": ["Finding", "MIN_SCORE", "pair_key", "strongest_first"],
+            "finding_groups": ["groups_of"],
+            "findings": ["CONTRADICTS", "Finding", "MIN_SCORE", "SUPERSEDES", "pair_key", "strongest_first"],
             "scan_files": [
+                "Written",
                 "accepted_findings",
-                "count_of_findings",
                 "gate_is_met",
                 "read_corpus",
                 "scan_bar",
@@ -66,6 +74,6 @@ else:
             ],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
-            "statements": ["Corpus"],
+            "texts": ["Corpus"],
         },
     )

@@ -57,6 +57,10 @@ class Screened:
         places = zip(self.first[rows].tolist(), self.second[rows].tolist(), strict=True)
         return [(texts[first], texts[second]) for first, second in places]
 
+    def turned(self) -> Screened:
+        """Each pair in the other order; the score is that of the first order."""
+        return Screened(self.second, self.first, self.cosine, self.score, self.candidates)
+
     def part(self, rows: np.ndarray) -> Screened:
         """rows: indices, or a mask."""
         return Screened(
@@ -88,6 +92,24 @@ def nearest(
             if asked:
                 neighbours[at : at + len(block)] = _others(keys, np.arange(at, at + len(block)), count)
             on_progress(len(block))
+    return neighbours
+
+
+def nearest_within(
+    vectors: np.ndarray,
+    groups: np.ndarray,
+    count: int,
+    *,
+    on_progress: Callable[[int], object] = lambda rows: None,
+) -> np.ndarray:
+    """`nearest` among the rows of the same group; groups: the number of each row's, int of shape (n,)."""
+    if not len(groups) or (groups == groups[0]).all():
+        return nearest(vectors, count, on_progress=on_progress)
+    neighbours = np.full((len(vectors), count), -1, dtype=np.int32)
+    order = np.argsort(groups, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        local = nearest(vectors[rows], count, on_progress=on_progress)
+        neighbours[rows] = np.where(local >= 0, rows[local], -1)
     return neighbours
 
 

@@ -21,13 +21,15 @@ class Block:
     """What was decided of some rows of the candidates.
 
     scores: P(contradiction), float of shape (rows,), NaN where the detector failed. read: how many were read,
-    and did not come from a cache; each stage of a chain reads for itself.
+    and did not come from a cache; each stage of a chain reads for itself. entailments: P(entailment),
+    likewise; None where the detector does not say.
     """
 
     rows: np.ndarray
     scores: np.ndarray
     read: int
     failures: Sequence[Failure] = ()
+    entailments: np.ndarray | None = None
 
 
 # The texts of a corpus, its candidates, a bar, worker processes -> block by block, the likeliest first
@@ -53,7 +55,7 @@ def by_reactor(reactor: Reactor) -> Decide:
             pairs = screened.texts(texts, rows)
             said = reactor.verify(pairs, workers, _share_of(progress, start, len(rows)))
             progress.update(start + len(rows) - progress.n)
-            yield Block(rows, said.scores, said.read)
+            yield Block(rows, said.scores, said.read, entailments=said.probabilities[:, 1])
             start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
 
     return verified if reactor.deciding_stage != "screen" else screened_already
@@ -91,7 +93,9 @@ def _block(row: int, outcome: Verdict | Failure, read: int | None) -> Block:
     """read: None where nobody counts, since each pair is read anew."""
     if isinstance(outcome, Failure):
         return Block(np.array([row]), np.array([np.nan]), read or 0, [outcome])
-    return Block(np.array([row]), np.array([outcome.score]), 1 if read is None else read)
+    entailed = None if outcome.entailment is None else np.array([outcome.entailment])
+    read = 1 if read is None else read
+    return Block(np.array([row]), np.array([outcome.score]), read, entailments=entailed)
 
 
 def _read_so_far(detector: VerdictSource) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from math import isfinite
 from pathlib import Path
 
 from kimera.errors import UserError
@@ -14,6 +15,9 @@ from kimera.files import write_text
 from kimera.local_names import REACTOR
 
 MIN_SCORE = 0.8  # of a finding that no judge has confirmed
+CONTRADICTS, SUPERSEDES, DUPLICATES = "contradicts", "supersedes", "duplicates"
+KINDS = (CONTRADICTS, SUPERSEDES, DUPLICATES)
+DIGITS = 6
 BASELINE = "kimera-scan-baseline-"
 BASELINE_FORMAT = f"{BASELINE}1"
 ENTRY = ("key", "text1", "text2")
@@ -27,6 +31,8 @@ class Finding:
     score: P(contradiction) by the detector; screen_score: by the head, NaN without one. cosine: of their
     vectors. detector: the local one that gave the score, by its title. judge: the model that confirmed it,
     with its confidence (0.5 to 1) and reasoning; empty, and None, where the detector decided alone.
+    kind: one of `KINDS`. Of duplicates the score is P(entailment), the lower one of both directions. newer:
+    which of the two supersedes the other, 1 or 2; 0 elsewhere. subject, time1, time2: where the table says.
     """
 
     score: float
@@ -40,17 +46,59 @@ class Finding:
     judge_confidence: float | None = None
     reasoning: str = ""
     detector: str = REACTOR
+    kind: str = CONTRADICTS
+    newer: int = 0
+    subject: str = ""
+    time1: str = ""
+    time2: str = ""
 
     @property
     def key(self) -> str:
-        return pair_key(self.text1, self.text2)
+        return pair_key(self.text1, self.text2, self.subject)
+
+    @property
+    def says(self) -> str:
+        """What the first statement is said to do to the second."""
+        if self.kind == SUPERSEDES:
+            return "may supersede, being newer" if self.newer == 1 else "may be superseded by a newer one"
+        return "may say the same as" if self.kind == DUPLICATES else "may contradict"
+
+    def turned(self) -> Finding:
+        """The same, the second statement first."""
+        return replace(
+            self,
+            text1=self.text2,
+            text2=self.text1,
+            places1=self.places2,
+            places2=self.places1,
+            time1=self.time2,
+            time2=self.time1,
+            newer={1: 2, 2: 1}.get(self.newer, 0),
+        )
 
 
-def pair_key(text1: str, text2: str) -> str:
-    """Names two texts, in whichever order and wherever they stand."""
+def fields_of(finding: Finding) -> dict[str, object]:
+    """By the names that files have for them, numbers rounded, the newest fields last; NaN is None."""
+    rounded = {
+        name: (round(value, DIGITS) if isfinite(value) else None) if isinstance(value, float) else value
+        for name, value in asdict(finding).items()
+    }
+    later = {name: rounded.pop(name) for name in ("detector", "kind", "newer", "subject", "time1", "time2")}
+    return rounded | {"key": finding.key} | later | {"newer": finding.newer or None}
+
+
+def visible(text: str) -> str:
+    """What a terminal or a browser would obey and not show (escapes, marks of direction) as its code."""
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
+
+
+def pair_key(text1: str, text2: str, subject: str = "") -> str:
+    """Names two texts, in whichever order and wherever they stand, and their subject."""
     whole = blake2b(digest_size=16)
     for digest in sorted(map(_digest, (text1, text2))):
         whole.update(digest)
+    if subject:
+        whole.update(_digest(subject))
     return whole.hexdigest()
 
 

@@ -1,25 +1,25 @@
 """Texts that people read, to their sentences and the lines on which these stand.
 
-Plain text, Markdown, MDX (Markdown with components), reStructuredText and HTML. Headings, tables, code and
-what only a program reads are left out.
+Plain text, Markdown, MDX (Markdown with components), reStructuredText and HTML. Headings, code and what only
+a program reads are left out; a row of a table is a statement.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from html.parser import HTMLParser
 from importlib.util import find_spec
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from kimera.console import how_to_install
+from kimera.corpus.restructured_text import sentences_of_rst
+from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
 from kimera.errors import UserError
-from kimera.models import sentences
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
-
-Sentences = Iterator[tuple[str, int]]
 
 _FRONT_MATTER = re.compile(
     r"\A(?:---[ \t]*\n(?=[\w\"'-]+ *:|#)(?:.*\n)*?(?:---|\.\.\.)"  # YAML; else it is a rule
@@ -36,43 +36,6 @@ _MDX = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _MODULE = re.compile(r"^(?:import|export)\b[^\n]*(?:\n[^\n]+)*", re.MULTILINE)
-
-_ADORNMENT = re.compile(r"([^\w\s])\1{2,}\s*")
-_DIRECTIVE = re.compile(r"\.\.(?:\s+(?:\|[^|]*\|\s+)?(?P<name>[\w:.-]+?)::(?P<rest>.*)|\s.*|)$")
-_OF_PROSE = frozenset(
-    {
-        *(
-            "note",
-            "warning",
-            "tip",
-            "important",
-            "caution",
-            "attention",
-            "hint",
-            "danger",
-            "error",
-            "seealso",
-        ),
-        *("admonition", "versionadded", "versionchanged", "deprecated", "topic", "sidebar", "epigraph"),
-        *("highlights", "pull-quote", "container", "compound", "rubric"),
-    }
-)
-_TITLED = frozenset(
-    {"admonition", "versionadded", "versionchanged", "deprecated", "topic", "sidebar", "rubric"}
-)
-_BULLET = re.compile(r"\A(?:[-*+•]|(?:\(?(?:\d+|[A-Za-z]|#)[.)]))\s+")
-_RST_INLINE = (
-    (re.compile(r"``(.+?)``", re.DOTALL), r"\1"),
-    (re.compile(r":[\w:.+-]+:`~?!?([^`<]+?)(?:\s*<[^`>]*>)?`"), r"\1"),
-    (re.compile(r"`([^`<]+?)\s*<[^`>]*>`__?"), r"\1"),
-    (re.compile(r"`([^`]+)`(?:__?)?"), r"\1"),
-    (re.compile(r"\*\*(\S(?:.*?\S)?)\*\*", re.DOTALL), r"\1"),
-    (re.compile(r"\*(\S(?:[^*]*?\S)?)\*"), r"\1"),
-    (re.compile(r"\s?\[(?:\d+|#\w*|\*)\]_"), ""),
-    (re.compile(r"\|(\w[\w .-]*)\|_{0,2}"), r"\1"),
-    (re.compile(r"(?<=\w)__?(?=[\s.,;:!?)]|$)"), ""),
-    (re.compile(r"\\(.)"), r"\1"),
-)
 
 _BLOCKS = frozenset(
     {"p", "li", "dd", "blockquote", "div", "section", "article", "main", "body", "td", "figcaption"}
@@ -99,20 +62,6 @@ _SKIPPED = frozenset(
 _INLINE_CODE = "code"
 # What a head may hold: any other tag ends one without an end tag, as <dd> does <dt>.
 _OF_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
-
-
-def sentences_of_text(text: str, line: int = 1) -> Sentences:
-    """(sentence, the line on which it begins); `line` is that of the text's beginning.
-
-    Line ends in a paragraph do not end a sentence, blank lines do.
-    """
-    at = 0
-    for sentence in sentences(text) if text.strip() else ():
-        begin = max(text.find(sentence, at), at)
-        line += text.count("\n", at, begin)
-        yield " ".join(sentence.split()), line
-        at = begin + len(sentence)
-        line += sentence.count("\n")
 
 
 def sentences_of_markdown(text: str) -> Sentences:
@@ -149,11 +98,31 @@ def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
     from markdown_it import MarkdownIt  # an extra
 
     text = _without_front_matter(text)
+    tokens = MarkdownIt("commonmark").enable("table").disable(list(without)).parse(text)
     around = ""
-    for token in MarkdownIt("commonmark").enable("table").disable(list(without)).parse(text):
+    for at, token in enumerate(tokens):
         if token.type == "inline" and around == "paragraph_open" and token.map:
             yield from sentences_of_text(_shown(token.children or ()), token.map[0] + 1)
+        elif token.type == "table_open":
+            yield from _rows(tokens, at)
         around = token.type
+
+
+def _rows(tokens: Sequence[Token], at: int) -> Sentences:
+    """The rows of the table that begins with this token, the first of which is its header."""
+    begin = (tokens[at].map or [0])[0] + 1
+    header: list[str] = []
+    cells: list[str] = []
+    line = begin
+    for token in takewhile(lambda token: token.type != "table_close", tokens[at:]):
+        if token.type == "tr_open":
+            cells, line = [], (token.map or [line - 1])[0] + 1
+        elif token.type == "inline":
+            cells.append(_shown(token.children or ()))
+        elif token.type == "thead_close":
+            header = cells
+        elif token.type == "tr_close" and header:
+            yield from sentence_of_row(header, cells, line, begin)
 
 
 def _shown(tokens: Iterable[Token]) -> str:
@@ -163,87 +132,6 @@ def _shown(tokens: Iterable[Token]) -> str:
         token.content if token.type in ("text", "code_inline") else ends.get(token.type, "")
         for token in tokens
     )
-
-
-def sentences_of_rst(text: str) -> Sentences:
-    """Of reStructuredText, by its layout: paragraphs, list items, and what notes and warnings hold.
-
-    Left out are titles, directives of other kinds, comments, literal blocks, tables and fields.
-    """
-    for paragraph, line in _rst_paragraphs(text.expandtabs(4).split("\n"), 1):
-        shown = paragraph
-        for pattern, kept in _RST_INLINE:
-            shown = pattern.sub(kept, shown)
-        yield from sentences_of_text(shown, line)
-
-
-def _rst_paragraphs(lines: list[str], first: int) -> Iterator[tuple[str, int]]:
-    """Paragraphs of one indentation or deeper ones; first: the number of the first of the lines."""
-    at = 0
-    literal_from: int | None = None  # the indentation of the paragraph that ended in "::"
-    while at < len(lines):
-        line = lines[at]
-        if not line.strip():
-            at += 1
-            continue
-        indent = _indent(line)
-        if literal_from is not None and indent > literal_from:
-            at = _end_of_block(lines, at, literal_from)
-            literal_from = None
-            continue
-        literal_from = None
-        if directive := _DIRECTIVE.match(line.strip()):
-            end = _end_of_block(lines, at + 1, indent)
-            if (directive["name"] or "").lower() in _OF_PROSE:
-                yield from _rst_note(directive, lines[at + 1 : end], first + at)
-            at = end
-            continue
-        end = at
-        while end < len(lines) and lines[end].strip() and not (end > at and _begins_item(lines[end], indent)):
-            end += 1
-        block = lines[at:end]
-        if _is_prose(block, lines, at):
-            text = "\n".join(block)
-            if text.rstrip().endswith("::"):
-                literal_from = indent
-                text = re.sub(r"\s*::\s*$", ":", text) if text.strip() != "::" else ""
-            yield _BULLET.sub("", text.lstrip(), count=1), first + at
-        at = end
-
-
-def _rst_note(directive: re.Match[str], body: list[str], line: int) -> Iterator[tuple[str, int]]:
-    """The prose that a note holds; the first of its lines may stand beside its name."""
-    beside = directive["rest"].strip() if directive["name"].lower() not in _TITLED else ""
-    if beside and body and body[0].strip() and not body[0].strip().startswith(":"):
-        beside = " ".join([beside, body[0].strip()])
-        body = ["", *body[1:]]
-    if beside:
-        yield beside, line
-    margin = min((_indent(row) for row in body if row.strip()), default=0)
-    inner = ["" if row.strip().startswith(":") else row[margin:] for row in body]
-    yield from _rst_paragraphs(inner, line + 1)
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _end_of_block(lines: list[str], at: int, indent: int) -> int:
-    """Where what stands deeper than `indent` ends."""
-    while at < len(lines) and (not lines[at].strip() or _indent(lines[at]) > indent):
-        at += 1
-    return at
-
-
-def _begins_item(line: str, indent: int) -> bool:
-    return _indent(line) == indent and bool(_BULLET.match(line.lstrip()) or _DIRECTIVE.match(line.strip()))
-
-
-def _is_prose(block: list[str], lines: list[str], at: int) -> bool:
-    first = block[0].strip()
-    if any(_ADORNMENT.fullmatch(line.strip()) for line in block[:3]):
-        return False  # a title, a rule, or a table without lines
-    return not (first.startswith((":", "+-", "+=", "|", ">>>", "__ ", ".. ")) or re.match(r"={2,}\s", first))
 
 
 class _Html(HTMLParser):

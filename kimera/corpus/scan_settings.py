@@ -10,8 +10,9 @@ from typing import Literal
 from kimera.console import option, share, whole
 from kimera.corpus.finding_files import FORMATS
 from kimera.corpus.findings import is_baseline
+from kimera.corpus.folders import OF_OTHERS, files_of
 from kimera.corpus.scan_rule import Rule
-from kimera.corpus.statements import COLUMNS, files_of, is_table
+from kimera.corpus.statements import COLUMNS, INPUT_FORMATS, is_table
 from kimera.errors import UserError
 from kimera.files import EXTENSIONS, KINDS_OF_TABLES, STANDARD_INPUT, FormatSettings
 from kimera.models import PACKAGED_NAMES
@@ -26,8 +27,7 @@ class _FileSettings:
         nargs="+",
         metavar="FILE",
         help=f"tables with one statement per row ({KINDS_OF_TABLES}), "
-        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input "
-        "(a table or plain text)",
+        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input",
     )
     column: str | None = option(
         None,
@@ -36,12 +36,50 @@ class _FileSettings:
         help="column of a table that holds the statements; a path such as a.b names a nested field (default: "
         f"the first of {', '.join(COLUMNS)})",
     )
+    subject: str | None = option(
+        None,
+        "--subject",
+        metavar="NAME",
+        help="column of a table that says of whom or what a statement speaks: only statements of one subject "
+        "are compared, and duplicates are found",
+    )
+    time: str | None = option(
+        None,
+        "--time",
+        metavar="NAME",
+        help="column of a table that says of when a statement is, a date or a number: of two that contradict "
+        "each other the newer one supersedes the older one, and duplicates are found",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusSettings(FormatSettings, _FileSettings):  # the fields of the last base come first
     """What is read."""
 
+    input_format: str | None = option(
+        None,
+        "--input-format",
+        choices=INPUT_FORMATS,
+        metavar="EXTENSION",
+        help=f"read standard input as a file of this extension: {', '.join(INPUT_FORMATS)} (default: a "
+        "table if its content is one, else plain text)",
+    )
+    exclude: tuple[str, ...] = option(
+        (),
+        "--exclude",
+        metavar="PATTERN",
+        repeated=True,
+        help="leave out of folders what matches, a pattern as in .gitignore; several times. Always left out "
+        "is what .gitignore names, what is hidden, and folders that others wrote or a build made: "
+        f"{', '.join(OF_OTHERS)}; '!NAME' reads one of these",
+    )
+    diff: str | None = option(
+        None,
+        "--diff",
+        metavar="REV",
+        help="compare only what touches lines that changed since a revision of git: with each other, and "
+        "with all the rest",
+    )
     skip_bad_rows: bool = option(
         False,
         "--skip-bad-rows",
@@ -114,10 +152,14 @@ class FindingSettings:
         type=whole(1),
         metavar="N",
         old=("--most",),
-        help="write only the N findings with the highest scores",
+        help="write only the N findings with the highest scores; pairs that share a statement are one",
     )
-    format: Literal["jsonl", "csv", "html"] = option(
-        "jsonl", "--format", choices=tuple(FORMATS), help="output format (default: %(default)s)"
+    format: Literal["jsonl", "csv", "html", "sarif"] = option(
+        "jsonl",
+        "--format",
+        choices=tuple(FORMATS),
+        help="output format: JSON Lines, CSV, a page to read, or SARIF 2.1.0 for pages of code scanning "
+        "(default: %(default)s)",
     )
     out: Path | None = option(
         None,
@@ -150,8 +192,12 @@ class FindingSettings:
 
 
 def check_tables(settings: CorpusSettings) -> None:
-    """Raises UserError for settings of tables where none is read."""
-    names = [name for name in ("column", "delimiter", "quoting") if getattr(settings, name)]
+    """Raises UserError for settings of tables where none is read, and of standard input where it is not."""
+    if settings.input_format and STANDARD_INPUT not in settings.files:
+        raise UserError("--input-format says how standard input is read; leave it out, or read - as well")
+    names = [
+        name for name in ("column", "subject", "time", "delimiter", "quoting") if getattr(settings, name)
+    ]
     if names and not any(name == STANDARD_INPUT or is_table(name) for name in settings.files):
         raise UserError(
             f"without effect: {', '.join(f'--{name}' for name in names)}: none of "
@@ -160,17 +206,19 @@ def check_tables(settings: CorpusSettings) -> None:
         )
 
 
-def check_findings(settings: FindingSettings, files: tuple[str, ...]) -> None:
+def check_findings(settings: FindingSettings, read: CorpusSettings) -> None:
     """Raises UserError for what could not or should not be written, before anything is computed.
 
-    files: of the corpus.
+    read: what the corpus is read from.
     """
     out, baseline = settings.out, settings.baseline
     if settings.write_baseline and not baseline:
         raise UserError("--write-baseline writes the file that --baseline names; give both")
+    if settings.write_baseline and read.diff:
+        raise UserError("--write-baseline needs the findings of a whole scan; leave out --diff")
     if out and baseline and os.path.realpath(out) == os.path.realpath(baseline):
         raise UserError(f"--out {out}: this is the baseline file; give another name")
-    corpus = {os.path.realpath(name) for name in files_of(files)}
+    corpus = {os.path.realpath(name) for name in files_of(read.files, read.exclude)}
     for flag, path in (("--out", out), ("--baseline", baseline)):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{flag} {path}: give the name of a file in a folder that exists")

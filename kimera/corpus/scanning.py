@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from kimera.corpus.candidates import Screened, nearest, related_pairs, screen
+from kimera.corpus.candidates import Screened, nearest_within, related_pairs, screen
+from kimera.corpus.comparable import Comparable
 from kimera.corpus.cosine_floors import floors_of
-from kimera.corpus.deciding import Block, by_detector, by_reactor
-from kimera.corpus.findings import Finding
+from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor
+from kimera.corpus.findings import CONTRADICTS, DUPLICATES, SUPERSEDES, Finding
 from kimera.corpus.scan_rule import Rule
-from kimera.corpus.statements import Corpus
+from kimera.corpus.texts import Corpus
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
 from kimera.local_names import REACTOR
@@ -28,16 +29,18 @@ Bar = Callable[[str, int | None, str], Any]
 class Scan:
     """What a scan has done so far; what an interrupted one leaves.
 
-    texts: distinct ones. candidates: related pairs. screened: those that the head let through; due: those of
-    them that this scan is to verify. verified: those that have a score by now. read: of these, how many the
-    cross-encoder read; it had the others' scores in the cache. Another detector says itself how many it read.
-    failed: those on which the detector failed, by kind; failure: the first of these, in words. encoded: texts
-    whose vectors were not in the cache. rule: with the cosines that counted. floor_pairs: random pairs that
-    gave these, 0 where none were derived. findings: in no order.
+    texts: distinct ones. pairs: of these, within a subject. candidates: related pairs. screened: those that
+    the head let through; due: those of them that this scan is to verify. verified: those that have a score by
+    now. read: of these, how many the cross-encoder read; it had the others' scores in the cache. Another
+    detector says itself how many it read. failed: those on which the detector failed, by kind; failure: the
+    first of these, in words. encoded: texts whose vectors were not in the cache. rule: with the cosines that
+    counted. floor_pairs: random pairs that gave these, 0 where none were derived. tells_entailment: whether
+    the detector says it. findings: in no order.
     """
 
     statements: int = 0
     texts: int = 0
+    pairs: int = 0
     candidates: int = 0
     screened: int = 0
     due: int = 0
@@ -48,6 +51,7 @@ class Scan:
     failure: str = ""
     rule: Rule = field(default_factory=Rule)
     floor_pairs: int = 0
+    tells_entailment: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -55,7 +59,7 @@ class Scan:
         """The counts up to the screen, for a person."""
         return (
             f"{self.statements:,} statements, {self.texts:,} distinct ({self.encoded:,} encoded); "
-            f"{self.candidates:,} candidates of {self.texts * (self.texts - 1) // 2:,} pairs; "
+            f"{self.candidates:,} candidates of {self.pairs:,} pairs; "
             f"{self.screened:,} remain after screening"
         )
 
@@ -72,6 +76,7 @@ def run_scan(
     shard: str | None = None,
     detector: VerdictSource | None = None,
     title: str = REACTOR,
+    duplicates: bool = False,
     derived: Collection[str] = (),
     on_floors: Callable[[Scan], object] = lambda scan: None,
 ) -> None:
@@ -79,8 +84,9 @@ def run_scan(
 
     reactor: finds the candidates, as in `screened_pairs`, and its deciding stage decides on them, unless
     `detector` does, which is opened and closed here. title: what findings call the one that decides.
-    min_score: P(contradiction) of a finding, by whoever decides. shard: "I/N", which part of the pairs is
-    verified; None for all. derived, on_floors: see `screened_pairs`.
+    min_score: P(contradiction) of a finding, by whoever decides. duplicates: whether pairs are findings too
+    of which each follows from the other, P(entailment) being so high in both orders. shard: "I/N", which part
+    of the pairs is verified; None for all. derived, on_floors: see `screened_pairs`.
     Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
     screened = screened_pairs(
@@ -90,6 +96,7 @@ def run_scan(
         screened = screened.part(_in_shard(shard, corpus, screened))
     scan.due = len(screened.first)
     decide = by_reactor(reactor) if detector is None else by_detector(detector)
+    entailed: dict[int, float] = {}
     with bar("verifying", len(screened.first), "pair") as progress:
         for block in decide(corpus.texts, screened, progress, workers):
             _count(scan, block)
@@ -100,6 +107,39 @@ def run_scan(
                     block.rows[is_finding].tolist(), block.scores[is_finding].tolist(), strict=True
                 )
             )
+            if block.entailments is not None:
+                scan.tells_entailment = True
+                entailed |= _at_least(min_score, block.rows, block.entailments)
+    if duplicates and entailed:
+        _find_duplicates(corpus, screened, entailed, scan, decide, bar, min_score, workers, title)
+
+
+def _at_least(minimum: float, rows: np.ndarray, scores: np.ndarray) -> dict[int, float]:
+    keep = scores >= minimum
+    return dict(zip(rows[keep].tolist(), scores[keep].tolist(), strict=True))
+
+
+def _find_duplicates(
+    corpus: Corpus,
+    screened: Screened,
+    entailed: dict[int, float],
+    scan: Scan,
+    decide: Decide,
+    bar: Bar,
+    min_score: float,
+    workers: int | None,
+    title: str,
+) -> None:
+    """Of the rows whose second text follows from the first, those of which the first follows too."""
+    rows = np.array(sorted(entailed), dtype=np.int64)
+    with bar("duplicates", len(rows), "pair") as progress:
+        for block in decide(corpus.texts, screened.part(rows).turned(), progress, workers):
+            scan.read += block.read
+            back = {} if block.entailments is None else _at_least(min_score, block.rows, block.entailments)
+            for place, score in back.items():
+                row = int(rows[place])
+                lower = min(score, entailed[row])
+                scan.findings.append(_finding(corpus, screened, row, lower, title, DUPLICATES))
 
 
 def _count(scan: Scan, block: Block) -> None:
@@ -127,6 +167,8 @@ def screened_pairs(
     corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
     """
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
+    comparable = Comparable(corpus)
+    scan.pairs = comparable.pairs
     vectors = _vectors(corpus, reactor, scan, bar, workers)
     scan.rule = rule
     if derived:
@@ -134,10 +176,12 @@ def screened_pairs(
         scan.rule, scan.floor_pairs = floors.rule, floors.pairs
         on_floors(scan)
     with bar("neighbours", 2 * len(vectors), "text") as progress:
-        neighbours = nearest(vectors, rule.neighbours, on_progress=progress.update)
+        neighbours = nearest_within(
+            vectors, comparable.subjects, rule.neighbours, on_progress=progress.update
+        )
     head = reactor.screen if reactor.head else None
     with bar("screening", None, "pair") as progress:
-        related = related_pairs(corpus.texts, vectors, neighbours, scan.rule)
+        related = comparable.among(related_pairs(corpus.texts, vectors, neighbours, scan.rule))
         screened = screen(corpus.texts, vectors, related, head, scan.rule, on_progress=progress.update)
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
@@ -160,8 +204,11 @@ def _vectors(corpus: Corpus, reactor: Reactor, scan: Scan, bar: Bar, workers: in
     return vectors
 
 
-def _finding(corpus: Corpus, screened: Screened, row: int, score: float, title: str) -> Finding:
+def _finding(
+    corpus: Corpus, screened: Screened, row: int, score: float, title: str, kind: str = CONTRADICTS
+) -> Finding:
     first, second = int(screened.first[row]), int(screened.second[row])
+    newer = corpus.newer(first, second) if kind == CONTRADICTS else 0
     return Finding(
         score,
         corpus.texts[first],
@@ -171,4 +218,9 @@ def _finding(corpus: Corpus, screened: Screened, row: int, score: float, title: 
         float(screened.score[row]),
         float(screened.cosine[row]),
         detector=title,
+        kind=SUPERSEDES if newer else kind,
+        newer=newer,
+        subject=corpus.subjects[first],
+        time1=corpus.time(first),
+        time2=corpus.time(second),
     )

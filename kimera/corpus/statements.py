@@ -6,15 +6,16 @@ what has fewer than `MIN_WORDS` words state nothing and are left out.
 
 from __future__ import annotations
 
-import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from kimera.corpus.prose import READERS, sentences_of_text
+from kimera.corpus.ignore_marks import without_marks
+from kimera.corpus.prose import READERS
+from kimera.corpus.sentences import sentences_of_text
+from kimera.corpus.texts import Moment, Statement, moment_of
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -45,123 +46,21 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 """Names of the columns that hold statements; of several that a table has, the first counts."""
 
 MIN_WORDS = 3  # of a sentence
-_PROSE = tuple(READERS)
+INPUT_FORMATS = tuple(dict.fromkeys(ending.removeprefix(".") for ending in (*READERS, *EXTENSIONS)))
+"""What standard input may be read as."""
+
 _MAX_OTHERS = 100
 _AS_TABLE = "name its delimiter (--delimiter comma, also of a single column) and its column (--column NAME)"
 _WAY_ON = "; correct the row, or leave out such rows with --skip-bad-rows"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # of texts none, but the escapes of a terminal's log
-# Kinds that hold no statements: pictures, sound, film, fonts, programs and their settings, archives.
-_NO_PROSE = frozenset(
-    f".{extension}"
-    for extension in re.findall(
-        r"\S+",
-        "png jpg jpeg gif svg webp ico bmp tif tiff avif psd ai eps drawio puml mmd dot "
-        "mp3 wav ogg flac m4a mp4 mov avi webm mkv woff woff2 ttf otf eot "
-        "py pyi pyc pyx js mjs cjs jsx ts tsx css scss sass less java kt kts c h cc cpp hpp cs go rs rb php "
-        "pl swift m mm scala clj ex exs erl hs ml lua r jl sh bash zsh fish ps1 bat cmd sql vue svelte "
-        "toml yaml yml ini cfg conf env lock properties xml xsd xsl plist gradle cmake mk map snap patch "
-        "diff zip gz tgz bz2 xz 7z rar tar jar whl so dll dylib exe bin o a class wasm dat db sqlite pt onnx "
-        "safetensors npy npz pkl key pem crt log tmp bak swp",
-    )
-)
-_NAMES_WITHOUT_PROSE = frozenset({"makefile", "dockerfile", "jenkinsfile", "cname", "license", "codeowners"})
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1."""
+class Columns(NamedTuple):
+    """Of tables, the columns that hold the statements, their subjects and their times."""
 
-    text: str
-    file: str
-    line: int
-
-
-@dataclass
-class Corpus:
-    """Distinct texts in the order in which they were met, and the places ("file:line") of each.
-
-    not_read: why these are not most of what was to be read, "" where they are.
-    """
-
-    texts: list[str] = field(default_factory=list)
-    not_read: str = ""
-    places: list[list[str]] = field(default_factory=list)
-    _rows: dict[str, int] = field(default_factory=dict)
-
-    def add(self, statement: Statement) -> None:
-        row = self._rows.setdefault(statement.text, len(self.texts))
-        if row == len(self.texts):
-            self.texts.append(statement.text)
-            self.places.append([])
-        self.places[row].append(f"{statement.file}:{statement.line}")
-
-    @property
-    def statements(self) -> int:
-        return sum(map(len, self.places))
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a corpus.
-
-    passed_over: by extension, how many others of their folders could hold
-    statements and are not read.
-    """
-
-    names: list[str]
-    passed_over: Counter[str]
-
-    @property
-    def left_out(self) -> str:
-        """What was passed over, in a sentence; "" where nothing was."""
-        if not self.passed_over:
-            return ""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.passed_over.most_common())
-        count = self.passed_over.total()
-        return (
-            f"{count} file{'s were' if count > 1 else ' was'} skipped, of {len(self.names) + count}: "
-            f"{kinds}; of a folder only {', '.join(_PROSE)} are read; name other files to read them"
-        )
-
-
-def files_of(names: Iterable[str]) -> list[str]:
-    """The names, with each folder replaced by the files of prose in it, sorted.
-
-    Each file once; hidden files and folders are passed over. Raises UserError for a folder without any.
-    """
-    return corpus_files(names).names
-
-
-def corpus_files(names: Iterable[str]) -> Files:
-    """`files_of`, and what their folders hold beside."""
-    by_path: dict[str, str] = {}
-    others: dict[str, str] = {}
-    for name in names:
-        if name == STANDARD_INPUT or not Path(name).is_dir():
-            by_path.setdefault(name if name == STANDARD_INPUT else os.path.realpath(name), name)
-            continue
-        inside = sorted(path for path in Path(name).rglob("*") if _is_visible(path, Path(name)))
-        prose = [path for path in inside if path.suffix.lower() in _PROSE]
-        if not prose:
-            raise UserError(f"{name}: holds no file that ends in {', '.join(_PROSE)}; name the files")
-        for path in prose:
-            by_path.setdefault(os.path.realpath(path), str(path))
-        others |= {os.path.realpath(path): _kind(path) for path in inside if _may_hold_prose(path)}
-    kinds = Counter(kind for path, kind in others.items() if path not in by_path)
-    return Files(list(by_path.values()), kinds)
-
-
-def _is_visible(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.is_file()
-
-
-def _may_hold_prose(path: Path) -> bool:
-    return path.suffix.lower() not in _NO_PROSE and path.name.lower() not in _NAMES_WITHOUT_PROSE
-
-
-def _kind(path: Path) -> str:
-    return path.suffix.lower() or "without an extension"
+    text: str | None = None
+    subject: str | None = None
+    time: str | None = None
 
 
 def is_table(name: str) -> bool:
@@ -173,39 +72,55 @@ def read_statements(
     name: str,
     *,
     column: str | None = None,
+    subject: str | None = None,
+    time: str | None = None,
     format: TableFormat | None = None,
+    input_format: str | None = None,
     on_bad_row: Callable[[str], object] | None = None,
     on_blank: Callable[[], object] = lambda: None,
     on_note: Callable[[str], object] = lambda _: None,
+    on_ignored: Callable[[], object] = lambda: None,
 ) -> Iterator[Statement]:
     """The statements of a file, in file order, with their blanks made single spaces.
 
     name: what the file's kind is told by: a table, Markdown, MDX, reStructuredText and HTML by the
     extension, anything else is plain text; "-" is standard input, of which the content tells a table.
-    column: of tables, the one that holds the statements; by default the first of `COLUMNS`.
-    format: how a table is written, where its content is not to say.
+    column, subject, time: of tables, see `Columns`; statements by default in the first of `COLUMNS`.
+    format: how a table is written, where its content is not to say. input_format: of standard input, one of
+    `INPUT_FORMATS`, by which it is read like a file of that extension.
     on_bad_row: is told of each row that holds no text, which is then left out, and of a file of prose that is
     no text; without it the first such is an error. on_blank: is called for each row whose cell is blank.
-    on_note: is told what was recognised, and which columns are of no use.
+    on_note: is told what was recognised, and which columns are of no use. on_ignored: is called for each
+    statement that a mark keeps out.
     Raises UserError: for a file that cannot be read, on the way.
     """
     with ExitStack() as stack:
         path, title = Path(name), name
-        wanted = _is_wanted(column)
+        columns = Columns(column, subject, time)
+        wanted = _is_wanted(columns)
         table = is_table(name)
         if name == STANDARD_INPUT:
             path, title = stack.enter_context(spooled()), "stdin"
-            table = is_table_by_content(path, title, wanted, format)
-            if column and not table:
+            if input_format:
+                path = path.rename(path.with_suffix(f".{input_format}"))
+            table = is_table(path.name) or (
+                not input_format and is_table_by_content(path, title, wanted, format)
+            )
+            if any(columns) and not table:
+                flag = next(
+                    f"--{name}"
+                    for name, value in (("column", column), ("subject", subject), ("time", time))
+                    if value
+                )
                 raise UserError(
-                    f"standard input is not a table, so --column has no effect; leave it out, or {_AS_TABLE}"
+                    f"standard input is not a table, so {flag} has no effect; leave it out, or {_AS_TABLE}"
                 )
         if table:
             opened = open_table(path, wanted, format, title)
-            yield from _of_table(opened, column, on_bad_row, on_blank, on_note)
+            yield from _of_table(opened, columns, on_bad_row, on_blank, on_note)
         else:
-            yield from _of_prose(path, title, format, on_bad_row, on_note)
-            if name == STANDARD_INPUT and _begins_with_one_word(path, title, format):
+            yield from _of_prose(path, title, format, on_bad_row, on_note, on_ignored)
+            if name == STANDARD_INPUT and not input_format and _begins_with_one_word(path, title, format):
                 on_note(f"{title}: read as plain text; if it is a table, {_AS_TABLE}")
 
 
@@ -221,12 +136,17 @@ def _of_prose(
     format: TableFormat | None,
     on_bad_file: Callable[[str], object] | None,
     on_note: Callable[[str], object],
+    on_ignored: Callable[[], object],
 ) -> Iterator[Statement]:
-    text = _read_prose(path, name, format, on_bad_file, on_note)
+    text, ignored = without_marks(_read_prose(path, name, format, on_bad_file, on_note))
     split = READERS.get(path.suffix.lower(), sentences_of_text)
-    for sentence, line in split(text):
-        if len(sentence.split()) >= MIN_WORDS and not sentence.endswith("?"):
-            yield Statement(sentence, name, line)
+    for sentence, line, end, table in split(text):
+        if len(sentence.split()) < MIN_WORDS or sentence.endswith("?"):
+            continue
+        if ignored.intersection(range(line, end + 1)):
+            on_ignored()
+        else:
+            yield Statement(sentence, name, line, table, end)
 
 
 def _read_prose(
@@ -265,31 +185,46 @@ def _no_text(line: str, encoding: Encoding) -> str:
     return not_valid(line, encoding)
 
 
-def _is_wanted(column: str | None) -> Wanted:
-    if column is None:
-        return lambda name: plain(name.rpartition(".")[2]) in COLUMNS
-    return lambda name: plain(name) in (plain(column), plain(column.split(".")[0]))
+def _is_wanted(columns: Columns) -> Wanted:
+    stated = {plain(part) for name in columns if name for part in (name, name.split(".")[0])}
+    if columns.text:
+        return lambda name: plain(name) in stated
+    return lambda name: plain(name) in stated or plain(name.rpartition(".")[2]) in COLUMNS
 
 
 def _of_table(
     table: Table,
-    column: str | None,
+    columns: Columns,
     on_bad_row: Callable[[str], object] | None,
     on_blank: Callable[[], object],
     on_note: Callable[[str], object],
 ) -> Iterator[Statement]:
-    finder = _Finder(table, column)
+    finder = _Finder(table, columns)
     if table.header and (header := table.header()):
         finder.cell_of(header)
     for row in table.read():
         text, fault = finder.text_of(row)
+        moment: Moment | None = None
+        if text and not fault:
+            try:
+                moment = moment_of(finder.value_of(row, "--time", columns.time))
+            except ValueError as error:
+                fault = str(error)
         if fault:
             message = f"{table.name}, {table.unit} {row.number}: {fault}"
             if on_bad_row is None:
                 raise UserError(f"{message}{'' if finder.hopeless else _WAY_ON}")
             on_bad_row(message)
         elif text:
-            yield Statement(text, table.name, row.number)
+            subject = finder.value_of(row, "--subject", columns.subject)
+            yield Statement(
+                text,
+                table.name,
+                row.number,
+                subject="" if subject is None else " ".join(str(subject).split()),
+                moment=moment,
+                by_line=table.unit == "line",
+            )
         else:
             on_blank()
     for note in (*table.notes, *finder.notes()):
@@ -299,9 +234,11 @@ def _of_table(
 class _Finder:
     """Finds the statement of each row of a table, and remembers the columns of no use."""
 
-    def __init__(self, table: Table, column: str | None) -> None:
+    def __init__(self, table: Table, columns: Columns) -> None:
         self._table = table
-        self._column = column
+        self._column = columns.text
+        self._columns = columns
+        self._beside: dict[str, Cell] = {}
         self._names: Sequence[str] | None = None
         self._cell: Cell | None = None
         self._used = ""
@@ -320,6 +257,7 @@ class _Finder:
             except ColumnFault as fault:
                 raise UserError(f"{self._table.name}: {fault}") from None
             self._names, self._used = row.names, self._cell.name
+            self._beside.clear()
             if len(self._others) < _MAX_OTHERS:
                 self._others.update(dict.fromkeys(unused_names(row.names, {self._cell.index})))
         return self._cell
@@ -342,6 +280,17 @@ class _Finder:
             "that holds the statements with --column"
         )
 
+    def value_of(self, row: Row, flag: str, column: str | None) -> object:
+        """Of a column beside the statements', in a row whose statement was found. Raises UserError."""
+        if column is None:
+            return None
+        if flag not in self._beside:
+            try:
+                self._beside[flag] = stated_column(row.names, flag, column)
+            except ColumnFault as fault:
+                raise UserError(f"{self._table.name}: {fault}") from None
+        return self._beside[flag].of(row)
+
     def text_of(self, row: Row) -> tuple[str, str]:
         """(the row's statement, or "" where its cell is blank; what is wrong with the row, or "")."""
         if row.fault:
@@ -359,11 +308,12 @@ class _Finder:
         return "" if is_no_text(value) else " ".join(value.split()), ""
 
     def notes(self) -> list[str]:
-        others = [name for name in self._others if name != self._used]
+        used = {self._used, *(plain(name) for name in self._columns[1:] if name)}
+        others = [name for name in self._others if name not in used and plain(name) not in used]
         if not others:
             return []
-        used = shorten(self._used)
-        return [f"{self._table.name}: statements are read from the column {used}; not used: {shown(others)}"]
+        read = f"{self._table.name}: statements are read from the column {shorten(self._used)}"
+        return [f"{read}; not used: {shown(others)}"]
 
 
 def _last_part(name: str) -> str:

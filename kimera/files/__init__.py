@@ -20,6 +20,7 @@ __all__ = [
     "ReadCounts",
     "Roles",
     "Row",
+    "Segments",
     "Table",
     "TableFormat",
     "Wanted",
@@ -33,10 +34,12 @@ __all__ = [
     "is_no_text",
     "is_table_by_content",
     "is_wanted",
+    "marked",
     "not_valid",
     "notes_on",
     "open_table",
     "page_policy",
+    "page_style",
     "pair_columns_of",
     "pairs_of",
     "pairs_of_table",
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
     from kimera.files.pair_tables import pairs_of
     from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
     from kimera.files.shards import holds_pair, rows_of
+    from kimera.files.shared_style import Segments, marked, page_style
     from kimera.files.standard_input import STANDARD_INPUT, TITLE, spooled
     from kimera.files.tables import EXTENSIONS, KINDS_OF_TABLES, TableFormat, is_table_by_content, open_table
     from kimera.files.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
@@ -86,6 +90,7 @@ else:
         {
             "content_policy": ["page_policy"],
             "csv_cells": ["cell_writer", "csv_file", "text_cell"],
+            "shared_style": ["Segments", "marked", "page_style"],
             "pair_columns": [
                 "Cell",
                 "ColumnFault",

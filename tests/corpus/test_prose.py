@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kimera.corpus.statements import corpus_files, read_statements
+from kimera.corpus.statements import read_statements
 
 MDX = """---
 title: Server
@@ -75,6 +75,13 @@ Run it like this::
 | a b | c d |
 +-----+-----+
 
+=======  ==========
+Flag     Default
+=======  ==========
+--port   8080, or
+         what is set
+=======  ==========
+
 Another title
 -------------
 
@@ -130,7 +137,38 @@ def test_restructuredtext_gives_its_paragraphs_lists_and_notes(tmp_path: Path) -
         ("Run it like this:", 23),
         ("The first point is made here.", 27),
         ("The second point goes over two lines.", 28),
-        ("The last sentence stands here.", 38),
+        ("Flag: --port; Default: 8080, or what is set", 38),
+        ("The last sentence stands here.", 45),
+    ]
+
+
+def test_what_sphinx_adds_to_restructuredtext_is_read_as_its_text(tmp_path: Path) -> None:
+    text = """\
+.. versionadded:: 3.1
+   The server takes a :py:class:`~a.Port` and :cmd:`ports <to-a-port>`.
+
+.. toctree::
+   :maxdepth: 2
+
+   This is the name of a page
+
+.. note::
+   It has a note.
+
+   .. warning::
+
+      The inner one stands on this line.
+
+      .. deprecated:: 4.0 It goes away in five.
+
+|product| is :unknown:`what it is` and `so is`:this:.
+"""
+    assert read(tmp_path / "a.rst", text) == [
+        ("The server takes a a.Port and ports.", 2),
+        ("It has a note.", 10),
+        ("The inner one stands on this line.", 14),
+        ("It goes away in five.", 16),
+        ("product is what it is and so is.", 18),
     ]
 
 
@@ -158,24 +196,3 @@ def test_html_may_leave_out_the_end_tags_that_it_may(tmp_path: Path, page: str) 
     texts = [text for text, _ in read(tmp_path / "a.html", page)]
     assert "The server listens here." in texts
     assert not [text for text in texts if "is a" in text or "title" in text]
-
-
-def test_what_a_folder_holds_beside_is_counted_by_kind(tmp_path: Path) -> None:
-    for name in (
-        "a.md",
-        "b.mdx",
-        "c.rst",
-        "d.adoc",
-        "e.adoc",
-        "f.pdf",
-        "g.png",
-        "h.py",
-        ".git/i.adoc",
-        "LICENSE",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    files = corpus_files([str(tmp_path), str(tmp_path / "f.pdf")])
-    assert [Path(name).name for name in files.names] == ["a.md", "b.mdx", "c.rst", "f.pdf"]
-    assert files.passed_over == {".adoc": 2}
-    assert files.left_out.startswith("2 files were skipped, of 6: 2 .adoc; of a folder only .md, ")

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimera.corpus.statements import Corpus, Statement, files_of, read_statements
+from kimera.corpus.folders import files_of
+from kimera.corpus.statements import read_statements
+from kimera.corpus.texts import Corpus, Statement
 from kimera.errors import UserError
 from kimera.files.rows import is_no_text
 from kimera.files.tables import TableFormat
@@ -60,6 +62,7 @@ def test_markdown_gives_the_sentences_that_a_reader_sees_and_their_lines(tmp_pat
         ("The garden is always open.", 9),
         ("And it is free.", 10),
         ("The café takes no cards.", 12),
+        ("a table cell: it is; is no statement: a fragment at most", 16),
     ]
 
 
@@ -90,9 +93,9 @@ def test_paragraphs_of_text_stand_on_their_lines(
 ) -> None:
     corpus = ("\n" * (blank_lines + 1)).join(sentences)
     lines = corpus.split("\n")
-    from kimera.corpus.prose import sentences_of_text
+    from kimera.corpus.sentences import sentences_of_text
 
-    for text, line in sentences_of_text(corpus):
+    for text, line, *_ in sentences_of_text(corpus):
         assert lines[line - 1].split()[: len(text.split())] == text.split()
 
 
@@ -104,8 +107,9 @@ def test_no_text_breaks_the_readers_and_no_line_is_beyond_the_end(text: str) -> 
     clean = text.replace("\r\n", "\n").replace("\r", "\n")
     for split in READERS.values():
         found = list(split(clean))
-        assert all(1 <= line <= clean.count("\n") + 1 for _, line in found)
-        assert [line for _, line in found] == sorted(line for _, line in found)
+        lines = [each.line for each in found]
+        assert all(1 <= line <= clean.count("\n") + 1 for line in lines)
+        assert lines == sorted(lines)
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from made_runs import GUESSES, LABELLED, judge, reactor, run_of
 
 from benchmarks.report import curves
-from benchmarks.report.pair_table import clipped, marked, visible
+from benchmarks.report.pair_table import clipped, visible
 from benchmarks.report.plots import concurrency
 from benchmarks.report.svg import linear, logarithmic
 from benchmarks.stats.formulas import Ranking
 from benchmarks.stats.quality_figures import average_precision, roc_auc
+from kimera.files import marked
 
 scored = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.2, 0.5, 0.9]) | st.floats(0, 1)), min_size=2

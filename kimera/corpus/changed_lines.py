@@ -1,0 +1,103 @@
+"""Which lines changed since a revision of git, so that a scan may look at these alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from kimera.corpus.texts import Statement
+from kimera.errors import UserError
+from kimera.files import STANDARD_INPUT
+
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_NO_FILE = "stdin"
+
+
+class ChangedLines:
+    """Since a revision, in the files as they are now; a file that git does not know is wholly new."""
+
+    def __init__(self, revision: str) -> None:
+        self._revision = revision
+        self._repositories: dict[Path, _Repository] = {}
+        self._ranges: dict[str, list[range] | None] = {}
+
+    def hold(self, statement: Statement) -> bool:
+        """Whether one of its lines is among them. Raises UserError outside of a repository."""
+        if statement.file not in self._ranges:
+            self._ranges[statement.file] = self._of_file(statement.file)
+        ranges = self._ranges[statement.file]
+        if ranges is None:
+            return True
+        last = max(statement.line, statement.end)
+        inside = (lines for lines in ranges if lines.start <= last and statement.line < lines.stop)
+        return bool(ranges) if not statement.by_line else next(inside, None) is not None
+
+    def _of_file(self, name: str) -> list[range] | None:
+        """None where all of it is new."""
+        if name in (STANDARD_INPUT, _NO_FILE):
+            return None
+        path = Path(os.path.realpath(name))
+        top = next((parent for parent in path.parents if (parent / ".git").exists()), None)
+        if top is None:
+            raise UserError(f"--diff {self._revision}: {name} is in no git repository")
+        if top not in self._repositories:
+            self._repositories[top] = _Repository(top, self._revision)
+        return self._repositories[top].of_file(path.relative_to(top).as_posix())
+
+
+class _Repository:
+    """The lines that changed in it. Raises UserError without git, and for a revision that is none."""
+
+    def __init__(self, top: Path, revision: str) -> None:
+        if revision.startswith("-"):
+            raise UserError(f"--diff {revision}: not a revision; give one such as main or HEAD~1")
+        self._known = set(_git(top, "ls-files", "-z").split("\0"))
+        diff = _git(
+            *(top, "diff", "--unified=0", "--no-color", "--no-ext-diff", "--find-renames"),
+            *("--src-prefix=a/", "--dst-prefix=b/", revision, "--"),
+        )
+        self._changed: dict[str, list[range] | None] = dict(_of_diff(diff))
+
+    def of_file(self, path: str) -> list[range] | None:
+        return self._changed.get(path, []) if path in self._known else None
+
+
+def _git(top: Path, *words: str) -> str:
+    git = shutil.which("git")
+    if git is None:
+        raise UserError("--diff needs git, which is not installed here")
+    command = [git, "-C", str(top), "-c", "core.quotePath=false", *words]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - a revision, and no flag
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise UserError(f"--diff: git {words[0]} in {top}: {told}")
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _of_diff(diff: str) -> Iterator[tuple[str, list[range] | None]]:
+    """Each file with its new lines; None for one that is not text."""
+    lines = iter(diff.split("\n"))
+    path, ranges = "", list[range]()
+    for line in lines:
+        if line.startswith("+++ "):
+            path, ranges = _path(line[4:]), []
+            yield path, ranges
+        elif found := _HUNK.match(line):
+            removed, added = (1 if count is None else int(count) for count in (found[1], found[3]))
+            ranges.append(range(int(found[2]), int(found[2]) + added))
+            for _ in range(removed + added):  # may begin like a heading
+                next(lines, "")
+        elif line.startswith("Binary files ") and line.endswith(" differ"):
+            yield line.removesuffix(" differ").rpartition(" and b/")[2], None
+
+
+def _path(told: str) -> str:
+    """Git quotes names that hold quotation marks and control characters."""
+    told = told.removesuffix("\t")
+    if told.startswith('"'):
+        told = told[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+    return told.removeprefix("b/")
