@@ -11,17 +11,21 @@ __all__ = [
     "CorpusSettings",
     "Finding",
     "FindingSettings",
+    "Rule",
     "RuleSettings",
     "Scan",
     "Screened",
+    "Statement",
     "accepted_findings",
     "check_findings",
+    "corpus_files",
     "count_of_findings",
     "floor_of",
     "gate_is_met",
     "pair_key",
     "random_cosines",
     "read_corpus",
+    "read_statements",
     "run_scan",
     "scan_bar",
     "screened_pairs",
@@ -44,9 +48,10 @@ if TYPE_CHECKING:
         tell_floors,
         write_findings,
     )
+    from kimera.corpus.scan_rule import Rule
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
-    from kimera.corpus.statements import Corpus
+    from kimera.corpus.statements import Corpus, Statement, corpus_files, read_statements
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -64,8 +69,9 @@ else:
                 "tell_floors",
                 "write_findings",
             ],
+            "scan_rule": ["Rule"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
-            "statements": ["Corpus"],
+            "statements": ["Corpus", "Statement", "corpus_files", "read_statements"],
         },
     )

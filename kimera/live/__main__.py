@@ -10,7 +10,6 @@ if __name__ == "__main__":
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 from kimera.console import PATIENCE_S, command_line, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
-from kimera.live.access import Access, access_of
+from kimera.live.access import Access, access_of, is_loopback
 from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.local_names import REACTOR
 from kimera.reactor_settings import ModelSettings, ReactorSettings
@@ -149,18 +148,11 @@ def _stop_signal() -> asyncio.Future[int]:
 def _greet(access: Access, port: int) -> None:
     host = f"[{access.host}]" if ":" in access.host else access.host
     print(f"Listening on http://{host}:{port}/ Ctrl-C stops it.", flush=True)
-    if access.token is None and not _is_loopback(access.host):
+    if access.token is None and not is_loopback(access.host):
         print(
             f"warning: anybody who can reach {access.host} may connect; set {TOKEN} to require a token",
             file=sys.stderr,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

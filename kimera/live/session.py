@@ -33,11 +33,13 @@ class Session:
     """Statements in the order of their arrival. vectors grow by doubling: 1.5 to 3 kB a statement.
 
     longest: characters of the longest statement that arrived, also where it is not checked yet.
+    given: statements that it begins with; they have no vectors before its first check, and are not checked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: Sequence[NumberedStatement] = ()) -> None:
         self.statements: list[NumberedStatement] = []
-        self.longest = 0
+        self.given = list(given)
+        self.longest = max((len(statement.text) for statement in given), default=0)
         self._floor: float | None = None
         self._floor_of = 0  # statements
         self._rows = np.empty((0, 0), np.float32)
@@ -56,11 +58,23 @@ class Session:
         self._rows[count] = vector
         self.statements.append(statement)
 
+    def cut(self, count: int) -> None:
+        """Forgets all but the first `count` statements."""
+        del self.statements[count:]
+
     def own_floor(self) -> float | None:
         """The minimum cosine of related statements as those so far have it; None where they do not tell."""
         if len(self.statements) >= GROWN * self._floor_of:
             self._floor, self._floor_of = own_floor(self.vectors), len(self.statements)
         return self._floor
+
+
+class Arrival(NamedTuple):
+    """A statement to be checked. is_kept: whether it joins its session."""
+
+    session: Session
+    statement: NumberedStatement
+    is_kept: bool = True
 
 
 class Answer(NamedTuple):
@@ -121,19 +135,43 @@ class ContradictionFinder:
         arrived: Sequence[tuple[Session, NumberedStatement]],
         on_read: OnRead | None = None,
     ) -> list[Found]:
-        """What contradicts each statement; they join their sessions.
+        """What contradicts each statement; they join their sessions, unless an `Arrival` is not to be kept.
 
         Those of one session are checked in their order here. All are encoded together, and all their
-        candidates read together. on_read: see `verify`; what it raises ends the check.
+        candidates read together. on_read: see `verify`; what it raises ends the check. Where it ends by an
+        error, the sessions are as they were.
         """
-        texts, rows = distinct(statement.text for _, statement in arrived)
-        vectors = self._reactor.embed(texts).vectors[rows]
+        arrivals = [Arrival(*arrival) for arrival in arrived]
+        sessions = {arrival.session for arrival in arrivals}
+        for session in sessions:
+            self._encode_given(session)
+        counts = {session: len(session.statements) for session in sessions}
+        try:
+            return self._check(arrivals, on_read)
+        except BaseException:
+            for session, count in counts.items():
+                session.cut(count)
+            raise
+
+    def _encode_given(self, session: Session) -> None:
+        for statement, vector in zip(session.given, self._vectors(session.given), strict=True):
+            session.add(statement, vector)
+        session.given = []
+
+    def _vectors(self, statements: Sequence[NumberedStatement]) -> np.ndarray:
+        texts, rows = distinct(statement.text for statement in statements)
+        return self._reactor.embed(texts).vectors[rows] if texts else np.empty((0, 0), np.float32)
+
+    def _check(self, arrivals: Sequence[Arrival], on_read: OnRead | None) -> list[Found]:
+        laters = [arrival.statement for arrival in arrivals]
         chosen = []
         with self._blas.limit(limits=1):
-            for (session, statement), vector in zip(arrived, vectors, strict=True):
-                session.add(statement, vector)
+            for arrival, vector in zip(arrivals, self._vectors(laters), strict=True):
+                session = arrival.session
+                session.add(arrival.statement, vector)
                 chosen.append(self._candidates(session))
-        laters = [statement for _, statement in arrived]
+                if not arrival.is_kept:
+                    session.cut(len(session.statements) - 1)
         if self._stage == "screen":
             answers = [[Answer(score, "screen") for score in candidates.scores] for candidates in chosen]
         else:
