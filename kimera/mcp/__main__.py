@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kimera.console import command_line, how_to_install, options_of, parser_of
@@ -97,7 +98,7 @@ def _server(settings: McpSettings) -> MCPServer:
     from kimera.mcp.confined_files import ConfinedFiles
     from kimera.mcp.toolbox import Toolbox
 
-    files = ConfinedFiles(settings.folder) if settings.folder else None
+    files = ConfinedFiles(Path(settings.folder)) if settings.folder else None
     models = {name: getattr(settings, name) for name in options_of(ModelSettings)}
     reactor = reactor_of(ReactorSettings(**models, no_cache=settings.no_cache), "both")
     rule = CandidateRule(is_own_floor=settings.encoder not in PACKAGED_NAMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from kimera.console import Groups, changed, host_and_port, option
@@ -20,10 +19,9 @@ class McpSettings(ModelSettings):
         "server": ("folder", "http", "token"),
         "models": (ModelSettings, "no_cache"),
     }
-    folder: Path | None = option(
+    folder: str | None = option(
         None,
         nargs="?",
-        type=Path,
         metavar="FOLDER",
         outward=True,
         help="the folder whose files the tool scan_files may read, and nothing outside it (default: none, "
