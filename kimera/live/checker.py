@@ -6,16 +6,19 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from kimera.live import protocol
 from kimera.live.contradictions import NumberedStatement
-from kimera.live.session import ContradictionFinder, Session
+from kimera.live.session import Arrival, ContradictionFinder, Session
 from kimera.live.turns import Job, Turns
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class _GivenUpError(Exception):
@@ -38,17 +41,25 @@ class Checker:
         self._thread = ThreadPoolExecutor(1, "kimera-live")
         self._worker: asyncio.Task[None] | None = None
 
-    def check(self, session: Session, statement: NumberedStatement) -> asyncio.Future[protocol.Message]:
+    def check(
+        self, session: Session, statement: NumberedStatement, *, is_kept: bool = True
+    ) -> asyncio.Future[protocol.Message]:
         """The answer to come. Where it is cancelled before its turn, the statement is left out."""
         session.longest = max(session.longest, len(statement.text))
         answer: asyncio.Future[protocol.Message] = asyncio.get_running_loop().create_future()
-        job = Job(session, statement, answer, session.longest + len(statement.text))
+        to_encode = sum(len(given.text) for given in session.given)
+        characters = session.longest + to_encode + len(statement.text)
+        job = Job(session, statement, answer, characters, is_kept)
         if self._is_stopping:
             _refuse_to_go_on([job])
         else:
             self._turns.add(job)
             self._has_news.set()
         return answer
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What this gives, once what is being checked at the moment is done."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def __aenter__(self) -> Checker:
         self._worker = asyncio.create_task(self._work())
@@ -79,7 +90,8 @@ class Checker:
                 await self._check_together(jobs)
 
     async def _check_together(self, jobs: Sequence[Job]) -> None:
-        check = partial(self._finder.check, [(job.session, job.statement) for job in jobs], self._on_read)
+        arrived = [Arrival(job.session, job.statement, job.is_kept) for job in jobs]
+        check = partial(self._finder.check, arrived, self._on_read)
         try:
             checked = await asyncio.get_running_loop().run_in_executor(self._thread, check)
         except _GivenUpError:

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -34,9 +34,12 @@ class Session:
 
     longest: characters of the longest statement that arrived, also where it is not checked yet.
     given: statements that it begins with; they have no vectors before its first check, and are not checked.
+    name: under which the store keeps it, "" where nothing does. taken: the last number that was given away.
     """
 
-    def __init__(self, given: Sequence[NumberedStatement] = ()) -> None:
+    def __init__(self, given: Sequence[NumberedStatement] = (), name: str = "") -> None:
+        self.name = name
+        self.taken = 0
         self.statements: list[NumberedStatement] = []
         self.given = list(given)
         self.longest = max((len(statement.text) for statement in given), default=0)
@@ -69,6 +72,20 @@ class Session:
         return self._floor
 
 
+class KeptStatement(NamedTuple):
+    """What a store is given of a statement. session: its name. vector: float32 of shape (dimension,)."""
+
+    session: str
+    statement: NumberedStatement
+    vector: np.ndarray
+
+
+class StatementStore(Protocol):
+    """What keeps named sessions: all of the statements that it is given, or none."""
+
+    def write(self, kept: Sequence[KeptStatement]) -> None: ...
+
+
 class Arrival(NamedTuple):
     """A statement to be checked. is_kept: whether it joins its session."""
 
@@ -98,7 +115,7 @@ class ContradictionFinder:
 
     reactor: its screen chooses the candidates, and its deciding stage gives their scores, unless `detector`
     does, which is open already, and which answers call by its title. Without a head the nearest are chosen.
-    The reactor's cache is not used: nothing of a session is kept.
+    The reactor's cache is not used: nothing of a session is kept, but what named sessions have in `store`.
     """
 
     def __init__(
@@ -107,12 +124,14 @@ class ContradictionFinder:
         rule: CandidateRule,
         detector: VerdictSource | None = None,
         title: str = "",
+        store: StatementStore | None = None,
     ) -> None:
         if reactor.head is None and detector is None:
             raise ValueError("the reactor has no head; its stages must be screen or both")
         self._reactor = reactor.without_cache()
         self._rule = rule
         self._detector = detector
+        self.store = store
         self._title = title or (detector.kind if detector else "")
         # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
         # of the head then took 64 ms instead of 1.3.
@@ -164,9 +183,10 @@ class ContradictionFinder:
 
     def _check(self, arrivals: Sequence[Arrival], on_read: OnRead | None) -> list[Found]:
         laters = [arrival.statement for arrival in arrivals]
+        vectors = self._vectors(laters)
         chosen = []
         with self._blas.limit(limits=1):
-            for arrival, vector in zip(arrivals, self._vectors(laters), strict=True):
+            for arrival, vector in zip(arrivals, vectors, strict=True):
                 session = arrival.session
                 session.add(arrival.statement, vector)
                 chosen.append(self._candidates(session))
@@ -176,7 +196,18 @@ class ContradictionFinder:
             answers = [[Answer(score, "screen") for score in candidates.scores] for candidates in chosen]
         else:
             answers = self._answers_read(laters, chosen, on_read)
+        self._keep(arrivals, vectors)
         return list(map(self._found, laters, chosen, answers))
+
+    def _keep(self, arrivals: Sequence[Arrival], vectors: np.ndarray) -> None:
+        """Before anybody is told that a statement was taken."""
+        kept = [
+            KeptStatement(session.name, statement, vector)
+            for (session, statement, is_kept), vector in zip(arrivals, vectors, strict=True)
+            if is_kept and session.name
+        ]
+        if self.store and kept:
+            self.store.write(kept)
 
     @property
     def _stage(self) -> str:
