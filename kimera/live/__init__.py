@@ -10,6 +10,7 @@ from kimera.first_use import at_first_use
 __all__ = [
     "Access",
     "Answer",
+    "Arrival",
     "CandidateRule",
     "Checked",
     "Contradiction",
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from kimera.live.client import Answer, Checked, LiveClient, LiveError, Refused
     from kimera.live.contradictions import Contradiction, Found, NumberedStatement
     from kimera.live.live_settings import LiveSettings
-    from kimera.live.session import ContradictionFinder, Session
+    from kimera.live.session import Arrival, ContradictionFinder, Session
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -44,6 +45,6 @@ else:
             "client": ["Answer", "Checked", "LiveClient", "LiveError", "Refused"],
             "contradictions": ["Contradiction", "Found", "NumberedStatement"],
             "live_settings": ["LiveSettings"],
-            "session": ["ContradictionFinder", "Session"],
+            "session": ["Arrival", "ContradictionFinder", "Session"],
         },
     )

@@ -162,7 +162,9 @@ class Connection:
                     return self._end("bye", WSCloseCode.OK)
             raise ProtocolError("second_hello", "only the first message is a hello")
         except ProtocolError as error:
-            return protocol.error(error.kind, str(error), error.id)
+            refused = protocol.error(error.kind, str(error), error.id)
+            self._checker.metrics.count(refused)
+            return refused
 
     def _take(self, offered: protocol.Offered) -> asyncio.Future[protocol.Message]:
         session = self._welcomed

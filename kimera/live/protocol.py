@@ -14,6 +14,7 @@ from kimera.version import __version__
 VERSION = 1
 PATH = "/live"
 CHECK_PATH = "/check"
+METRICS_PATH = "/metrics"
 MAX_CHARACTERS_OF_AN_ID = 64
 MAX_QUOTED = 40
 

@@ -72,6 +72,7 @@ class RequestedCheck:
             message = await self._checked(read_request(await self._body(request), self._limits))
         except ProtocolError as error:
             message = protocol.error(error.kind, str(error), error.id)
+            self._checker.metrics.count(message)
         status = STATUS.get(message["kind"], BAD_REQUEST) if message["type"] == "error" else 200
         headers = _headers(request)
         if status == 401:

@@ -16,8 +16,9 @@ from kimera.live.access import Access
 from kimera.live.capacity import LiveLimits, Room
 from kimera.live.checker import Checker
 from kimera.live.connection import Connection
-from kimera.live.protocol import CHECK_PATH, PATH
-from kimera.live.requests import RequestedCheck, preflight
+from kimera.live.metrics import CONTENT_TYPE
+from kimera.live.protocol import CHECK_PATH, METRICS_PATH, PATH
+from kimera.live.requests import RequestedCheck, bearer_token, preflight
 from kimera.live.served_page import load_page
 from kimera.live.session import ContradictionFinder, Session
 from kimera.live.sessions import Sessions
@@ -42,19 +43,18 @@ class LiveServer:
     ) -> None:
         self._access = access
         self._limits = limits
-        self._checker = checker = Checker(finder)
+        self._checker = Checker(finder)
         self._room = Room(limits.statements_in_all)
-
-        async def read(name: str) -> Session:
-            return await checker.run(partial(store.read, name))
-
-        self._named = Sessions(limits, self._room, read if store else None)
+        self._named = Sessions(limits, self._room, partial(self._read, store) if store else None)
         self._page = load_page()
         self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._sessions: set[asyncio.Transport] = set()
         # Connections that have no session, the oldest first; and what closes those that send no request.
         self._ungreeted: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+
+    async def _read(self, store: SessionStore, name: str) -> Session:
+        return await self._checker.run(partial(store.read, name))
 
     def held(self) -> dict[str, int]:
         """What is held now: sessions, and the statements of all of them."""
@@ -87,6 +87,7 @@ class LiveServer:
         app.router.add_get("/", self._show_page)
         app.router.add_get(PATH, self._talk)
         app.router.add_post(CHECK_PATH, self._check)
+        app.router.add_get(METRICS_PATH, self._show_metrics)
         app.router.add_options(CHECK_PATH, preflight)
         # A client that hangs up ends what is done for it.
         runner = web.AppRunner(
@@ -139,6 +140,12 @@ class LiveServer:
         if reason := self._access.refusal(request.host, request.headers.get("Origin")):
             return web.Response(status=403, text=f"{reason}\n")
         return await handler(request)
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        if not self._access.admits(bearer_token(request.headers.get("Authorization"))):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        text = self._checker.metrics.text(self.held())
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _check(self, request: web.Request) -> web.Response:
         """One statement by a request, which counts as a session for as long as it lasts."""

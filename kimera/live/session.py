@@ -151,7 +151,7 @@ class ContradictionFinder:
 
     def check(
         self,
-        arrived: Sequence[tuple[Session, NumberedStatement]],
+        arrived: Sequence[Arrival | tuple[Session, NumberedStatement]],
         on_read: OnRead | None = None,
     ) -> list[Found]:
         """What contradicts each statement; they join their sessions, unless an `Arrival` is not to be kept.

@@ -7,7 +7,15 @@ from typing import Any
 
 from kimera.corpus import Corpus, Rule, Scan, run_scan, strongest_first
 from kimera.errors import UserError
-from kimera.live import CandidateRule, ContradictionFinder, Found, LiveLimits, NumberedStatement, Session
+from kimera.live import (
+    Arrival,
+    CandidateRule,
+    ContradictionFinder,
+    Found,
+    LiveLimits,
+    NumberedStatement,
+    Session,
+)
 from kimera.mcp.confined_files import ConfinedFiles
 from kimera.mcp.results import FileFinding, FilesScanned, StatementChecked, StatementFinding, TextsCompared
 from kimera.pairs import Failure
@@ -102,7 +110,7 @@ class Toolbox:
 
     def _checked(self, session: Session, statement: str, count: int, *, remember: bool) -> StatementChecked:
         later = NumberedStatement(count + 1, str(count + 1), statement)
-        [found] = self._finder.check([(session, later, remember)])
+        [found] = self._finder.check([Arrival(session, later, remember)])
         return StatementChecked(
             findings=_findings(found), threshold=THRESHOLD, compared_with=count, remembered=remember
         )
