@@ -18,6 +18,7 @@ from benchmarks.simulator import SimulateSettings
 from kimera.cache import CacheSettings
 from kimera.console import Settings, flag_table
 from kimera.live import LiveSettings
+from kimera.mcp import McpSettings
 from kimera.scan import ScanSettings
 from kimera.training import TrainSettings
 
@@ -27,6 +28,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "scan": ScanSettings,
     "judged-scan": JudgedScanSettings,
     "live": LiveSettings,
+    "mcp": McpSettings,
     "train": TrainSettings,
     "report": ReportSettings,
     "label": LabelSettings,

@@ -21,6 +21,7 @@ from kimera.live.contradictions import Found, NumberedStatement
 from kimera.live.protocol import load_schema
 from kimera.live.server import LiveServer
 from kimera.live.session import ContradictionFinder, Session
+from kimera.live.store import SessionStore
 
 HELLO = {"type": "hello", "version": 1}
 PATIENCE_S = 20.0
@@ -49,14 +50,19 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    finder: ContradictionFinder, *, token: str | None = None, origins: tuple[str, ...] = (), **limits: Any
+    finder: ContradictionFinder,
+    *,
+    token: str | None = None,
+    origins: tuple[str, ...] = (),
+    store: SessionStore | None = None,
+    **limits: Any,
 ) -> Iterator[Served]:
     started: list[Served] = []
     is_up = threading.Event()
 
     async def run() -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        server = LiveServer(finder, access_of(HOST, origins, token), LiveLimits(**limits))
+        server = LiveServer(finder, access_of(HOST, origins, token), LiveLimits(**limits), store)
         async with server.listening() as port:
             started.append(Served(server, port, lambda: loop.call_soon_threadsafe(stopped.set)))
             is_up.set()

@@ -58,6 +58,7 @@ NEEDING = [
         ["train", "labelled.csv", *LABELS, "--stage", "deep"],
     ),
     ("hf", "datasets", ["compare", "hf:owner/name", "--kimera-only"]),
+    ("mcp", "mcp", ["mcp"]),
     ("parquet", "pyarrow", ["compare", "pairs.parquet", "--kimera-only"]),
     ("parquet", "pyarrow", ["scan", "facts.parquet"]),
     ("parquet", "pyarrow", ["train", "pairs.parquet"]),

@@ -24,6 +24,7 @@ FACES = {
     "kimera.models.head",
     "kimera.live",
     "kimera.live.client",
+    "kimera.mcp",
     "kimera.pairs",
     "kimera.reactor",
     "kimera.scan",

@@ -40,13 +40,21 @@ def make_folder(folder: Path, remedy: str = "Set KIMERA_CACHE_DIR to a writable 
         raise UserError(f"the cache folder {folder} cannot be used: {reason}. {remedy}")
 
 
-def connect(path: Path, create: Callable[[sqlite3.Connection], None], timeout_s: float) -> sqlite3.Connection:
+def connect(
+    path: Path,
+    create: Callable[[sqlite3.Connection], None],
+    timeout_s: float,
+    *,
+    is_handed_over: bool = False,
+) -> sqlite3.Connection:
     """An open connection in autocommit mode; `create` makes the tables of a new file, inside a transaction.
+
+    is_handed_over: whether another thread than this one goes on with it.
 
     Writes go to a write-ahead log that is not synced for each: they survive the death of a process, and a
     machine that dies may lose the last ones but not the file. Raises sqlite3.Error.
     """
-    db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=not is_handed_over)
     try:
         layout = db.execute("PRAGMA user_version").fetchone()[0]
         if layout == 0:

@@ -43,6 +43,15 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """HOST:PORT, an IPv6 address in brackets."""
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HOST:PORT, such as 127.0.0.1:8766")
+    return host, port_number(port)
+
+
 def positive(text: str) -> float:
     """A finite number above 0."""
     with contextlib.suppress(ValueError):

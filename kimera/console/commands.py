@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "judged-scan": Command("benchmarks.scan", "find them with an LLM as the last stage"),
     "live": Command("kimera.live.__main__", "serve a WebSocket that checks statements one by one"),
+    "mcp": Command("kimera.mcp.__main__", "serve checks to agents over the Model Context Protocol"),
     "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
     "report": Command("benchmarks.report.__main__", "write the report of a run again"),
     "label": Command("benchmarks.label", "label pairs of a run in the terminal"),

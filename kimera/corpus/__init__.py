@@ -14,18 +14,22 @@ __all__ = [
     "CorpusSettings",
     "Finding",
     "FindingSettings",
+    "Rule",
     "RuleSettings",
     "Scan",
     "Screened",
+    "Statement",
     "Written",
     "accepted_findings",
     "check_findings",
+    "corpus_files",
     "floor_of",
     "gate_is_met",
     "groups_of",
     "pair_key",
     "random_cosines",
     "read_corpus",
+    "read_statements",
     "run_scan",
     "scan_bar",
     "screened_pairs",
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.finding_groups import groups_of
     from kimera.corpus.findings import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key, strongest_first
+    from kimera.corpus.folders import corpus_files
     from kimera.corpus.scan_files import (
         Written,
         accepted_findings,
@@ -50,9 +55,11 @@ if TYPE_CHECKING:
         tell_floors,
         write_findings,
     )
+    from kimera.corpus.scan_rule import Rule
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
-    from kimera.corpus.texts import Corpus
+    from kimera.corpus.statements import read_statements
+    from kimera.corpus.texts import Corpus, Statement
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -63,6 +70,7 @@ else:
             "finding_files": ["FORMATS"],
             "finding_groups": ["groups_of"],
             "findings": ["CONTRADICTS", "Finding", "MIN_SCORE", "SUPERSEDES", "pair_key", "strongest_first"],
+            "folders": ["corpus_files"],
             "scan_files": [
                 "Written",
                 "accepted_findings",
@@ -72,8 +80,10 @@ else:
                 "tell_floors",
                 "write_findings",
             ],
+            "scan_rule": ["Rule"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
-            "texts": ["Corpus"],
+            "statements": ["read_statements"],
+            "texts": ["Corpus", "Statement"],
         },
     )

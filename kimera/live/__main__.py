@@ -10,7 +10,6 @@ if __name__ == "__main__":
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import sys
@@ -22,18 +21,21 @@ from typing import TYPE_CHECKING
 from kimera.console import PATIENCE_S, command_line, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
-from kimera.live.access import Access, access_of
+from kimera.live.access import Access, access_of, is_loopback
 from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.local_names import REACTOR
 from kimera.reactor_settings import ModelSettings, ReactorSettings
 
 if TYPE_CHECKING:
     from kimera.live.server import LiveServer
+    from kimera.live.store import SessionStore
+    from kimera.reactor import Reactor
 
 DESCRIPTION = """\
 Serve a page and a WebSocket to which clients send statements one by one. Each statement is checked against
 all earlier ones of its session, and contradictions are sent back as they are found. A session is one
-connection; nothing is kept when it ends.
+connection, and nothing is kept when it ends, unless --store keeps those that clients name. POST /check takes
+one statement by a request.
 """
 EPILOG = """\
 examples:
@@ -44,6 +46,7 @@ examples:
   kimera live --allow-origin https://example.org
                                                      pages of that site may connect too
   kimera live --local rules.py:contradicts           a function of yours decides
+  kimera live --store memory.db                      sessions that clients name survive a restart
 
 From Python:
   from kimera.live.client import LiveClient
@@ -83,8 +86,9 @@ def _serve(access: Access, settings: LiveSettings) -> int:
 
     name = deciding_name(settings)
     reactor, source = deciding_of(_without_cache(settings), settings, name, settings.reactor)
-    with source or contextlib.nullcontext():
-        finder = ContradictionFinder(reactor, settings.rule, source, name.title if source else "")
+    with source or contextlib.nullcontext(), _store(settings, reactor) as store:
+        title = name.title if source else ""
+        finder = ContradictionFinder(reactor, settings.rule, source, title, store)
         print("Loading the models ...", file=sys.stderr)
         finder.load()
         if not is_calibrated(name):
@@ -94,8 +98,18 @@ def _serve(access: Access, settings: LiveSettings) -> int:
                 f"no cosine floor was measured for {settings.encoder}; each session takes its own from "
                 "random pairs of its statements (--min-cosine sets one)"
             )
-        server = LiveServer(finder, access, settings.limits)
+        server = LiveServer(finder, access, settings.limits, store)
         return asyncio.run(_serve_until_stopped(server, access, settings.port))
+
+
+def _store(
+    settings: LiveSettings, reactor: Reactor
+) -> contextlib.AbstractContextManager[SessionStore | None]:
+    from kimera.live.store import SessionStore
+
+    if settings.store is None:
+        return contextlib.nullcontext()
+    return SessionStore(settings.store, reactor.encoder.output_fingerprint)
 
 
 def _without_cache(settings: LiveSettings) -> ReactorSettings:
@@ -149,18 +163,11 @@ def _stop_signal() -> asyncio.Future[int]:
 def _greet(access: Access, port: int) -> None:
     host = f"[{access.host}]" if ":" in access.host else access.host
     print(f"Listening on http://{host}:{port}/ Ctrl-C stops it.", flush=True)
-    if access.token is None and not _is_loopback(access.host):
+    if access.token is None and not is_loopback(access.host):
         print(
             f"warning: anybody who can reach {access.host} may connect; set {TOKEN} to require a token",
             file=sys.stderr,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

@@ -56,6 +56,14 @@ def access_of(host: str, origins: Iterable[str], token: str | None) -> Access:
     return Access(host, frozenset(map(_origin, origins)), token)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _origin(given: str) -> str:
     try:
         parts = urlsplit(given)

@@ -17,7 +17,7 @@ class LiveLimits:
     connection that are not answered yet; no more are read. stall_s: how long an answer may wait for a client
     that does not read. close_s: how long a client that is closed may take for what was sent, and to close
     too. hello_s: how long a client may take for its request, and for its first message. stop_s: how long a
-    server that stops may take for what it is computing.
+    server that stops may take for what it is computing. given: statements of the list that a request gives.
     """
 
     connections: int = 128
@@ -29,6 +29,7 @@ class LiveLimits:
     close_s: float = 2.0
     hello_s: float = 10.0
     stop_s: float = 5.0
+    given: int = 256
 
     @property
     def ungreeted(self) -> int:
@@ -40,6 +41,11 @@ class LiveLimits:
         """Of one message: any statement that is short enough fits."""
         return BYTES_OF_A_CHARACTER * self.characters + BYTES_AROUND_A_TEXT
 
+    @property
+    def request_bytes(self) -> int:
+        """Of one request: a statement and a list, all of them short enough, fit."""
+        return self.message_bytes * (1 + self.given)
+
 
 class Room:
     """How many statements all sessions may still take on."""
@@ -47,11 +53,11 @@ class Room:
     def __init__(self, statements: int) -> None:
         self.left = statements
 
-    def take(self) -> bool:
-        """A place for one statement, if there is one."""
-        if self.left == 0:
+    def take(self, statements: int = 1) -> bool:
+        """Places for so many, if there are that many."""
+        if self.left < statements:
             return False
-        self.left -= 1
+        self.left -= statements
         return True
 
     def give_back(self, statements: int) -> None:

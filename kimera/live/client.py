@@ -61,17 +61,20 @@ Answer: TypeAlias = Checked | Refused
 class LiveClient:
     """One session. url: what `python -m kimera.live` prints. token: if the server wants one.
 
-    limits: the server's, from its hello. Entering raises `LiveError` where the server cannot be reached or
-    does not let the client in.
+    session: the name of one that the server keeps; by default it is gone with the connection. statements: how
+    many it had when the client came. limits: the server's, from its hello. Entering raises `LiveError` where
+    the server cannot be reached or does not let the client in.
     """
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(self, url: str, *, token: str | None = None, session: str | None = None) -> None:
         if not url.startswith(("http://", "https://", "ws://", "wss://")):
             raise ValueError(
                 f"{url!r} is not an address such as http://127.0.0.1:8765, as the server prints it"
             )
         self._url = f"{url.rstrip('/')}{PATH}"
         self._token = token
+        self._session = session
+        self.statements = 0
         self._awaited: deque[asyncio.Future[Answer]] = deque()
         self._sent = 0
         self._reading: asyncio.Task[None] | None = None
@@ -158,11 +161,13 @@ class LiveClient:
             on_their_way.put_nowait(None)
 
     async def _greeted(self) -> dict[str, int]:
-        hello = {"type": "hello", "version": VERSION} | ({"token": self._token} if self._token else {})
+        told = {"token": self._token, "session": self._session}
+        hello = {"type": "hello", "version": VERSION} | {name: text for name, text in told.items() if text}
         await self._socket.send_str(written(hello))
         message = await self._receive()
         if message is None or message["type"] != "hello":
             raise LiveError(*_end_of(message))
+        self.statements = message.get("session", {}).get("statements", 0)
         return dict(message["limits"])
 
     async def _send(self, text: str) -> asyncio.Future[Answer]:

@@ -11,11 +11,12 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kimera.live import protocol
 from kimera.live.access import Access
-from kimera.live.capacity import LiveLimits, Room
+from kimera.live.capacity import LiveLimits
 from kimera.live.checker import Checker
 from kimera.live.contradictions import NumberedStatement
 from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
+from kimera.live.sessions import Sessions
 
 MAX_BYTES_OF_A_REASON = 123  # RFC 6455, 5.5
 STALLED = "stalled: the answers were not read"
@@ -48,7 +49,7 @@ class Connection:
         checker: Checker,
         access: Access,
         limits: LiveLimits,
-        room: Room,
+        sessions: Sessions,
         enter: Callable[[], bool],
     ) -> None:
         self._socket = socket
@@ -56,10 +57,9 @@ class Connection:
         self._checker = checker
         self._access = access
         self._limits = limits
-        self._room = room
+        self._sessions = sessions
         self._enter = enter
-        self._session = Session()
-        self._taken = 0
+        self._session: Session | None = None
         self._places = asyncio.Semaphore(limits.waiting)
         self._outbox: asyncio.Queue[_Item] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
@@ -74,7 +74,8 @@ class Connection:
         except ConnectionError:
             pass  # gone, or given up
         finally:
-            self._room.give_back(self._taken)
+            if self._session:
+                self._sessions.leave(self._session)
 
     def stop(self) -> None:
         """Read no more; send what is answered, say bye and close. For the end of the server."""
@@ -89,20 +90,20 @@ class Connection:
         try:
             async with asyncio.timeout(self._limits.hello_s):
                 received = await self._socket.receive()
-            self._check_hello(received)
+            self._session = session = await self._session_for(received)
         except TimeoutError:
             refusal = ProtocolError("no_hello", f"no hello came within {self._limits.hello_s:g} s")
         except ProtocolError as error:
             refusal = error
         else:
-            await self._send(protocol.hello(self._limits))
+            await self._send(protocol.hello(self._limits, session.name, session.taken))
             return True
         code = WSCloseCode.TRY_AGAIN_LATER if refusal.kind == "busy" else WSCloseCode.POLICY_VIOLATION
         await self._send(protocol.error(refusal.kind, str(refusal)))
         await self._close(code, str(refusal))
         return False
 
-    def _check_hello(self, received: WSMessage) -> None:
+    async def _session_for(self, received: WSMessage) -> Session:
         message = protocol.read(_text(received), self._limits)
         if not isinstance(message, protocol.Hello):
             raise ProtocolError("no_hello", "the first message has to be a hello")
@@ -113,6 +114,7 @@ class Connection:
                 "busy",
                 f"the server has {self._limits.connections} sessions and accepts no more; try again later",
             )
+        return await self._sessions.enter(message.session)
 
     async def _talk(self) -> None:
         self._reading = asyncio.create_task(self._read())
@@ -160,21 +162,24 @@ class Connection:
                     return self._end("bye", WSCloseCode.OK)
             raise ProtocolError("second_hello", "only the first message is a hello")
         except ProtocolError as error:
-            return protocol.error(error.kind, str(error), error.id)
+            refused = protocol.error(error.kind, str(error), error.id)
+            self._checker.metrics.count(refused)
+            return refused
 
     def _take(self, offered: protocol.Offered) -> asyncio.Future[protocol.Message]:
-        if self._taken == self._limits.statements:
-            reason = f"the session has {self._taken:,} statements and accepts no more"
-            raise ProtocolError("session_full", reason, offered.id)
-        if not self._room.take():
-            reason = "all sessions together have as many statements as the server accepts"
-            raise ProtocolError("server_full", reason, offered.id)
-        self._taken += 1
-        return self._checker.check(self._session, NumberedStatement(self._taken, offered.id, offered.text))
+        session = self._welcomed
+        number = self._sessions.take(session, offered.id)
+        return self._checker.check(session, NumberedStatement(number, offered.id, offered.text))
+
+    @property
+    def _welcomed(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("the client has not been let in")
+        return self._session
 
     def _end(self, reason: str, code: WSCloseCode) -> _End:
         self._is_ending = True
-        return _End(protocol.bye(reason, self._taken), code)
+        return _End(protocol.bye(reason, self._welcomed.taken), code)
 
     def _forget_waiting(self) -> None:
         """What was not checked yet need not be."""

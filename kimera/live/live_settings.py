@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from kimera.console import Groups, cosine, option, port_number, whole
@@ -28,7 +29,7 @@ class LiveSettings(DecidingSettings, ModelSettings):
     """What the command takes."""
 
     GROUPS: ClassVar[Groups] = {
-        "server": ("host", "port", "allow_origin", "token"),
+        "server": ("host", "port", "allow_origin", "token", "store"),
         "detection": ("reactor", "min_cosine", "verify"),
         "what decides": (DecidingSettings,),
         "models": (ModelSettings,),
@@ -67,6 +68,15 @@ class LiveSettings(DecidingSettings, ModelSettings):
         variable=TOKEN,
         help="token that clients have to send. Other users of this machine can read the command line, so "
         f"prefer to set {TOKEN}",
+    )
+    store: Path | None = option(
+        None,
+        "--store",
+        type=Path,
+        metavar="FILE",
+        outward=True,
+        help="SQLite file in which sessions that clients name are kept; without it nothing outlives its "
+        "connection",
     )
     reactor: Literal["screen", "both"] | None = option(
         None,

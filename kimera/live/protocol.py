@@ -13,6 +13,8 @@ from kimera.version import __version__
 
 VERSION = 1
 PATH = "/live"
+CHECK_PATH = "/check"
+METRICS_PATH = "/metrics"
 MAX_CHARACTERS_OF_AN_ID = 64
 MAX_QUOTED = 40
 
@@ -30,9 +32,10 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A client's first message."""
+    """A client's first message. session: the name of one that the server keeps."""
 
     token: str | None = field(default=None, repr=False)
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Bye:
 
 def read(text: str, limits: LiveLimits) -> Hello | Offered | Bye:
     """A client's message. Raises `ProtocolError` for what is none."""
-    message = _object(text)
+    message = read_object(text)
     match message.get("type"):
         case "hello":
             return _hello(message)
@@ -63,7 +66,8 @@ def read(text: str, limits: LiveLimits) -> Hello | Offered | Bye:
     )
 
 
-def _object(text: str) -> Message:
+def read_object(text: str) -> Message:
+    """A JSON object. Raises `ProtocolError` for anything else."""
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -80,23 +84,42 @@ def _hello(message: Message) -> Hello:
     token = message.get("token")
     if token is not None and not isinstance(token, str):
         raise ProtocolError("bad_field", "the token is not a string")
-    return Hello(token)
+    return Hello(token, session_name(message))
+
+
+def session_name(message: Message) -> str | None:
+    """The field `session`; None where it is absent or null. Raises `ProtocolError` for what is no name."""
+    name = message.get("session")
+    return None if name is None else _short(name, "session")
+
+
+def statement_id(message: Message, otherwise: str) -> str:
+    """The field `id`. Raises `ProtocolError` for what is none."""
+    return _short(message.get("id", otherwise), "id")
+
+
+def _short(value: object, field: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_CHARACTERS_OF_AN_ID:
+        reason = f"the {field} is not a string of 1 to {MAX_CHARACTERS_OF_AN_ID} characters"
+        raise ProtocolError("bad_field", reason)
+    return value
 
 
 def _statement(message: Message, limits: LiveLimits) -> Offered:
-    id, text = message.get("id"), message.get("text")
-    if not isinstance(id, str) or not 0 < len(id) <= MAX_CHARACTERS_OF_AN_ID:
-        raise ProtocolError(
-            "bad_field", f"the id is not a string of 1 to {MAX_CHARACTERS_OF_AN_ID} characters"
-        )
+    id = _short(message.get("id"), "id")
+    return Offered(id, statement_text(message.get("text"), "text", limits, id))
+
+
+def statement_text(text: object, field: str, limits: LiveLimits, id: str | None = None) -> str:
+    """A statement. Raises `ProtocolError`, with this field's name, for what is none."""
     if not isinstance(text, str):
-        raise ProtocolError("bad_field", "the text is not a string", id)
+        raise ProtocolError("bad_field", f"the {field} is not a string", id)
     if not text.strip():
-        raise ProtocolError("empty_text", "the text is empty", id)
+        raise ProtocolError("empty_text", f"the {field} is empty", id)
     if len(text) > limits.characters:
-        reason = f"the text has {len(text):,} characters; at most {limits.characters:,} are accepted"
+        reason = f"the {field} has {len(text):,} characters; at most {limits.characters:,} are accepted"
         raise ProtocolError("too_long", reason, id)
-    return Offered(id, text)
+    return text
 
 
 def _quoted(value: object) -> str:
@@ -105,7 +128,9 @@ def _quoted(value: object) -> str:
     )
 
 
-def hello(limits: LiveLimits) -> Message:
+def hello(limits: LiveLimits, name: str = "", statements: int = 0) -> Message:
+    """name, statements: of the session, where the server keeps it."""
+    named = {"session": {"name": name, "statements": statements}} if name else {}
     return {
         "type": "hello",
         "version": VERSION,
@@ -116,6 +141,7 @@ def hello(limits: LiveLimits) -> Message:
             "message_bytes": limits.message_bytes,
             "waiting": limits.waiting,
         },
+        **named,
     }
 
 

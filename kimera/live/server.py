@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from aiohttp import web
 
@@ -16,9 +16,13 @@ from kimera.live.access import Access
 from kimera.live.capacity import LiveLimits, Room
 from kimera.live.checker import Checker
 from kimera.live.connection import Connection
-from kimera.live.protocol import PATH
+from kimera.live.metrics import CONTENT_TYPE
+from kimera.live.protocol import CHECK_PATH, METRICS_PATH, PATH
+from kimera.live.requests import RequestedCheck, bearer_token, preflight
 from kimera.live.served_page import load_page
-from kimera.live.session import ContradictionFinder
+from kimera.live.session import ContradictionFinder, Session
+from kimera.live.sessions import Sessions
+from kimera.live.store import SessionStore
 
 # A client that sends nothing is asked for a sign of life after so long, and closed after half as long again.
 HEARTBEAT_S = 120.0
@@ -30,16 +34,27 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class LiveServer:
     """Serves one finder to many sessions, each of one connection."""
 
-    def __init__(self, finder: ContradictionFinder, access: Access, limits: LiveLimits) -> None:
+    def __init__(
+        self,
+        finder: ContradictionFinder,
+        access: Access,
+        limits: LiveLimits,
+        store: SessionStore | None = None,
+    ) -> None:
         self._access = access
         self._limits = limits
         self._checker = Checker(finder)
         self._room = Room(limits.statements_in_all)
+        self._named = Sessions(limits, self._room, partial(self._read, store) if store else None)
         self._page = load_page()
         self._connections: dict[Connection, asyncio.Task[None]] = {}  # and what serves them
+        self._requests: set[asyncio.Task[Any] | None] = set()
         self._sessions: set[asyncio.Transport] = set()
         # Connections that have no session, the oldest first; and what closes those that send no request.
         self._ungreeted: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+
+    async def _read(self, store: SessionStore, name: str) -> Session:
+        return await self._checker.run(partial(store.read, name))
 
     def held(self) -> dict[str, int]:
         """What is held now: sessions, and the statements of all of them."""
@@ -68,9 +83,12 @@ class LiveServer:
         async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
             return await self._admitted(request, handler)
 
-        app = web.Application(middlewares=[admitting])
+        app = web.Application(middlewares=[admitting], client_max_size=self._limits.request_bytes)
         app.router.add_get("/", self._show_page)
         app.router.add_get(PATH, self._talk)
+        app.router.add_post(CHECK_PATH, self._check)
+        app.router.add_get(METRICS_PATH, self._show_metrics)
+        app.router.add_options(CHECK_PATH, preflight)
         # A client that hangs up ends what is done for it.
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=self._limits.close_s
@@ -123,6 +141,26 @@ class LiveServer:
             return web.Response(status=403, text=f"{reason}\n")
         return await handler(request)
 
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        if not self._access.admits(bearer_token(request.headers.get("Authorization"))):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        text = self._checker.metrics.text(self.held())
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _check(self, request: web.Request) -> web.Response:
+        """One statement by a request, which counts as a session for as long as it lasts."""
+        if request.transport is None:
+            return web.Response()  # gone
+        enter = partial(self._enter, request.transport)
+        check = RequestedCheck(self._checker, self._access, self._limits, self._named, enter)
+        task = asyncio.current_task()
+        try:
+            self._requests.add(task)
+            return await check.answer(request)
+        finally:
+            self._requests.discard(task)
+            self._sessions.discard(request.transport)
+
     async def _show_page(self, _: web.Request) -> web.Response:
         return web.Response(text=self._page.body, content_type="text/html", headers=self._page.headers)
 
@@ -141,7 +179,9 @@ class LiveServer:
         transport = request.transport
         _bound_kernel_buffer(transport)
         enter = partial(self._enter, transport)
-        connection = Connection(talk, transport, self._checker, self._access, self._limits, self._room, enter)
+        connection = Connection(
+            talk, transport, self._checker, self._access, self._limits, self._named, enter
+        )
         try:
             self._connections[connection] = asyncio.create_task(connection.serve())
             await self._connections[connection]
@@ -161,8 +201,8 @@ class LiveServer:
         await self._wait_for_ends(self._limits.close_s)
 
     async def _wait_for_ends(self, timeout_s: float) -> None:
-        if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=timeout_s)
+        if ending := {*self._connections.values(), *filter(None, self._requests)}:
+            await asyncio.wait(ending, timeout=timeout_s)
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -33,11 +33,16 @@ class Session:
     """Statements in the order of their arrival. vectors grow by doubling: 1.5 to 3 kB a statement.
 
     longest: characters of the longest statement that arrived, also where it is not checked yet.
+    given: statements that it begins with; they have no vectors before its first check, and are not checked.
+    name: under which the store keeps it, "" where nothing does. taken: the last number that was given away.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: Sequence[NumberedStatement] = (), name: str = "") -> None:
+        self.name = name
+        self.taken = 0
         self.statements: list[NumberedStatement] = []
-        self.longest = 0
+        self.given = list(given)
+        self.longest = max((len(statement.text) for statement in given), default=0)
         self._floor: float | None = None
         self._floor_of = 0  # statements
         self._rows = np.empty((0, 0), np.float32)
@@ -56,11 +61,37 @@ class Session:
         self._rows[count] = vector
         self.statements.append(statement)
 
+    def cut(self, count: int) -> None:
+        """Forgets all but the first `count` statements."""
+        del self.statements[count:]
+
     def own_floor(self) -> float | None:
         """The minimum cosine of related statements as those so far have it; None where they do not tell."""
         if len(self.statements) >= GROWN * self._floor_of:
             self._floor, self._floor_of = own_floor(self.vectors), len(self.statements)
         return self._floor
+
+
+class KeptStatement(NamedTuple):
+    """What a store is given of a statement. session: its name. vector: float32 of shape (dimension,)."""
+
+    session: str
+    statement: NumberedStatement
+    vector: np.ndarray
+
+
+class StatementStore(Protocol):
+    """What keeps named sessions: all of the statements that it is given, or none."""
+
+    def write(self, kept: Sequence[KeptStatement]) -> None: ...
+
+
+class Arrival(NamedTuple):
+    """A statement to be checked. is_kept: whether it joins its session."""
+
+    session: Session
+    statement: NumberedStatement
+    is_kept: bool = True
 
 
 class Answer(NamedTuple):
@@ -84,7 +115,7 @@ class ContradictionFinder:
 
     reactor: its screen chooses the candidates, and its deciding stage gives their scores, unless `detector`
     does, which is open already, and which answers call by its title. Without a head the nearest are chosen.
-    The reactor's cache is not used: nothing of a session is kept.
+    The reactor's cache is not used: nothing of a session is kept, but what named sessions have in `store`.
     """
 
     def __init__(
@@ -93,12 +124,14 @@ class ContradictionFinder:
         rule: CandidateRule,
         detector: VerdictSource | None = None,
         title: str = "",
+        store: StatementStore | None = None,
     ) -> None:
         if reactor.head is None and detector is None:
             raise ValueError("the reactor has no head; its stages must be screen or both")
         self._reactor = reactor.without_cache()
         self._rule = rule
         self._detector = detector
+        self.store = store
         self._title = title or (detector.kind if detector else "")
         # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
         # of the head then took 64 ms instead of 1.3.
@@ -118,27 +151,63 @@ class ContradictionFinder:
 
     def check(
         self,
-        arrived: Sequence[tuple[Session, NumberedStatement]],
+        arrived: Sequence[Arrival | tuple[Session, NumberedStatement]],
         on_read: OnRead | None = None,
     ) -> list[Found]:
-        """What contradicts each statement; they join their sessions.
+        """What contradicts each statement; they join their sessions, unless an `Arrival` is not to be kept.
 
         Those of one session are checked in their order here. All are encoded together, and all their
-        candidates read together. on_read: see `verify`; what it raises ends the check.
+        candidates read together. on_read: see `verify`; what it raises ends the check. Where it ends by an
+        error, the sessions are as they were.
         """
-        texts, rows = distinct(statement.text for _, statement in arrived)
-        vectors = self._reactor.embed(texts).vectors[rows]
+        arrivals = [Arrival(*arrival) for arrival in arrived]
+        sessions = {arrival.session for arrival in arrivals}
+        for session in sessions:
+            self._encode_given(session)
+        counts = {session: len(session.statements) for session in sessions}
+        try:
+            return self._check(arrivals, on_read)
+        except BaseException:
+            for session, count in counts.items():
+                session.cut(count)
+            raise
+
+    def _encode_given(self, session: Session) -> None:
+        for statement, vector in zip(session.given, self._vectors(session.given), strict=True):
+            session.add(statement, vector)
+        session.given = []
+
+    def _vectors(self, statements: Sequence[NumberedStatement]) -> np.ndarray:
+        texts, rows = distinct(statement.text for statement in statements)
+        return self._reactor.embed(texts).vectors[rows] if texts else np.empty((0, 0), np.float32)
+
+    def _check(self, arrivals: Sequence[Arrival], on_read: OnRead | None) -> list[Found]:
+        laters = [arrival.statement for arrival in arrivals]
+        vectors = self._vectors(laters)
         chosen = []
         with self._blas.limit(limits=1):
-            for (session, statement), vector in zip(arrived, vectors, strict=True):
-                session.add(statement, vector)
+            for arrival, vector in zip(arrivals, vectors, strict=True):
+                session = arrival.session
+                session.add(arrival.statement, vector)
                 chosen.append(self._candidates(session))
-        laters = [statement for _, statement in arrived]
+                if not arrival.is_kept:
+                    session.cut(len(session.statements) - 1)
         if self._stage == "screen":
             answers = [[Answer(score, "screen") for score in candidates.scores] for candidates in chosen]
         else:
             answers = self._answers_read(laters, chosen, on_read)
+        self._keep(arrivals, vectors)
         return list(map(self._found, laters, chosen, answers))
+
+    def _keep(self, arrivals: Sequence[Arrival], vectors: np.ndarray) -> None:
+        """Before anybody is told that a statement was taken."""
+        kept = [
+            KeptStatement(session.name, statement, vector)
+            for (session, statement, is_kept), vector in zip(arrivals, vectors, strict=True)
+            if is_kept and session.name
+        ]
+        if self.store and kept:
+            self.store.write(kept)
 
     @property
     def _stage(self) -> str:

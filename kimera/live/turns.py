@@ -17,12 +17,16 @@ MAX_CHARACTERS_TOGETHER = 2_000  # bounds what is read for a batch; a single sta
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A statement to be checked. characters: of it and the longest that it may have to be read beside."""
+    """A statement to be checked. characters: of it and the longest that it may have to be read beside.
+
+    is_kept: whether it joins its session.
+    """
 
     session: Session
     statement: NumberedStatement
     answer: asyncio.Future[protocol.Message]
     characters: int
+    is_kept: bool = True
     arrived_s: float = field(default_factory=time.perf_counter)
 
 

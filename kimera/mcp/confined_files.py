@@ -1,0 +1,77 @@
+"""Files within one folder, and nothing outside it, whatever a client asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kimera.corpus import Corpus, Statement, corpus_files, read_statements
+from kimera.errors import UserError
+from kimera.files import STANDARD_INPUT
+
+
+class ConfinedFiles:
+    """A folder that may be read. Raises UserError where it is none."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: this is not a folder; name the one whose files may be scanned")
+        self._root = Path(os.path.realpath(folder))
+
+    def corpus(
+        self, names: Sequence[str], column: str | None, max_statements: int
+    ) -> tuple[Corpus, list[str]]:
+        """The statements of these files and folders, by paths relative to the root; and what was not read.
+
+        Raises UserError for a path outside the folder, one that is not there, and too many statements.
+        """
+        asked = [str(self._inside(name)) for name in names]
+        files = corpus_files(asked)
+        not_read = [self._told(files.left_out)] if files.left_out else []
+        corpus = Corpus()
+        for name in files.names:
+            if not self._holds(name):  # a link to a file elsewhere
+                not_read.append(f"{self._told(name)} leads out of the folder")
+                continue
+            for statement in self._statements(name, column, not_read):
+                if corpus.statements == max_statements:
+                    raise UserError(
+                        f"the files hold more than {max_statements:,} statements, the most that one call "
+                        "scans; name fewer of them, or run kimera scan in a terminal"
+                    )
+                corpus.add(statement)
+        self._make_relative(corpus)
+        return corpus, not_read
+
+    def _statements(self, name: str, column: str | None, not_read: list[str]) -> Iterator[Statement]:
+        try:
+            yield from read_statements(
+                name, column=column, on_bad_row=lambda fault: not_read.append(self._told(fault))
+            )
+        except UserError as error:
+            raise UserError(self._told(str(error))) from None
+
+    def _inside(self, name: str) -> Path:
+        if "\0" in name or name == STANDARD_INPUT:
+            raise UserError(f"{name!r} is not a path; give paths relative to the folder of this server")
+        path = self._root / name
+        if not self._holds(path):
+            raise UserError(
+                f"{name!r} is outside the folder that this server may read; give paths relative to it, such "
+                "as '.' for all of it"
+            )
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(f"{name!r}: there is no such file or folder; give paths relative to the server's")
+        return path
+
+    def _holds(self, path: str | Path) -> bool:
+        """Where the path leads in the end counts."""
+        return Path(os.path.realpath(path)).is_relative_to(self._root)
+
+    def _told(self, text: str) -> str:
+        """Without the path of the folder, which is nobody's business."""
+        return text.replace(f"{self._root}{os.sep}", "").replace(str(self._root), ".")
+
+    def _make_relative(self, corpus: Corpus) -> None:
+        corpus.places[:] = [[self._told(place) for place in places] for places in corpus.places]
