@@ -443,6 +443,12 @@ class _OutputSettings:
     )
     no_viz: bool = option(False, "--no-viz", help="do not draw comparison.png")
     quiet: bool = option(False, "--quiet", one_session=True, help="show no progress on standard error")
+    verbose: bool = option(
+        False,
+        "--verbose",
+        one_session=True,
+        help="print all that summary.md holds, before the decisions",
+    )
     json: bool = option(
         False, "--json", one_session=True, help="print the summary as JSON on standard output"
     )

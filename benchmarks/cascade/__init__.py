@@ -14,13 +14,15 @@ __all__ = [
     "CurvePoint",
     "Decision",
     "curve",
+    "least_handed_on",
     "plan_in",
+    "positives_needed",
     "sides_in",
     "with_cascade",
 ]
 
 if TYPE_CHECKING:
-    from benchmarks.cascade.bounds import CONFIDENCE
+    from benchmarks.cascade.bounds import CONFIDENCE, least_handed_on, positives_needed
     from benchmarks.cascade.cascade import BudgetError, Cascade, CascadePlan, Decision
     from benchmarks.cascade.in_run import CascadeRun, plan_in, sides_in
     from benchmarks.cascade.result import with_cascade
@@ -29,7 +31,7 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "bounds": ["CONFIDENCE"],
+            "bounds": ["CONFIDENCE", "least_handed_on", "positives_needed"],
             "cascade": ["BudgetError", "Cascade", "CascadePlan", "Decision"],
             "in_run": ["CascadeRun", "plan_in", "sides_in"],
             "result": ["with_cascade"],

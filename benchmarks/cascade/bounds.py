@@ -108,6 +108,16 @@ def positives_needed(risk: float, missed: int = 0) -> int:
     return high
 
 
+def least_handed_on(miss_rate: float, risk: float) -> float:
+    """The least share of the contradictions that a cascade must send, however well its scores rank them.
+
+    miss_rate: the share that its local detector alone calls none. With m of them missed and s sent, all of
+    these among the missed, (m - s) / (1 - s) of the others are missed; that is at most the risk r from
+    s = (m - r) / (1 - r) on.
+    """
+    return max(0.0, (miss_rate - risk) / (1 - risk))
+
+
 def sample_size(risk: float, share: float, pairs: int, *, endless: bool = False) -> int:
     """Pairs to sample, at most `pairs`, where about this share of them are contradictions.
 

@@ -27,6 +27,15 @@ def is_simulated(summary: dict[str, Any]) -> bool:
     return any(detector["simulated"] for detector in summary["detectors"].values())
 
 
+def warnings(summary: dict[str, Any]) -> list[str]:
+    """What stands before any number: that its judge is none, that the run did not end, that pairs failed."""
+    names = titles(summary)
+    failed = [
+        note for name, each in summary["detectors"].items() for note in _failure_notes(names[name], each)
+    ]
+    return [*([SIMULATED] if is_simulated(summary) else []), *unfinished(summary), *failed]
+
+
 def notes(summary: dict[str, Any]) -> list[str]:
     """What a reader must know before quoting the numbers."""
     lines = []

@@ -14,6 +14,7 @@ from benchmarks.report import (
     agreements,
     cascade_words,
     comparison_rows,
+    conclusions,
     decision,
     estimate_words,
     notes,
@@ -62,7 +63,7 @@ def render_page(
     the page has no place to label.
     """
     style, script = (_source(f"page.{kind}", f"labelling.{kind}") for kind in ("css", "js"))
-    title = decision.listed(list(words.titles(summary).values()))
+    title = conclusions.listed(list(words.titles(summary).values()))
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body
     }
@@ -144,7 +145,7 @@ def _decision(summary: Summary) -> str:
     return f'<div class="decision">{"".join(map(_answer, decision.answers(summary)))}</div>'
 
 
-def _answer(answer: decision.Question) -> str:
+def _answer(answer: conclusions.Question) -> str:
     claims = "".join(
         f'<p class="claim">{escape(finding.claim)}</p>'
         + (f'<p class="support">{escape(finding.support)}</p>' if finding.support else "")
