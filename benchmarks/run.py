@@ -25,6 +25,7 @@ from benchmarks.runs import (
     Journal,
     JournalReader,
     Recorder,
+    at_thresholds,
     check_judge,
     check_same,
     compare,
@@ -98,7 +99,10 @@ def run_comparison(
         if settings.dry_run:
             _check_detectors(settings, names)
             return dry_run(settings, dataset, prompt)
-        sources = sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings))
+        sources = at_thresholds(
+            sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings)),
+            settings.threshold,
+        )
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:

@@ -169,6 +169,15 @@ class _DetectorSettings:
         "smaller share causes more false alarms; 1 calls no pair a contradiction without asking the judge "
         "(default: the local detector's contradictions are accepted)",
     )
+    threshold: tuple[str, ...] = option(
+        (),
+        "--threshold",
+        repeated=True,
+        metavar="NAME=VALUE",
+        identity=True,
+        help="score from which on this local detector calls a pair a contradiction (default: 0.5); repeat "
+        "the flag for several. Scores are moved with it, in their order, so that it becomes 0.5",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -522,7 +531,7 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", "batch", *_BATCHES, *options_
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
-    "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
+    "judge_only": [*options_of(LocalSettings), "threshold", "reactor", *options_of(ReactorSettings)],
     "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
     "votes": ["logprobs"],
