@@ -15,13 +15,13 @@ SECONDS_OF_HOUR, SECONDS_OF_MINUTE = 3600, 60
 def cost_question(summary: Summary) -> Question:
     names = words.titles(summary)
     findings = (_cost_of(names[name], detector) for name, detector in summary["detectors"].items())
-    question = "What does each cost?" if len(names) > 1 else "What does it cost?"
+    question = "What does each take?" if len(names) > 1 else "What does it take?"
     return Question(question, tuple(findings))
 
 
 def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
     cached = " ".join(notes.speed_notes(title, detector)) if comparison_rows.is_cached(detector) else ""
-    return Conclusion(f"{title}: {_price(detector)}, {_time_of(detector)}.", cached)
+    return Conclusion(f"{title}: {_time_of(detector)}, {_price(detector)}.", cached)
 
 
 def _time_of(detector: dict[str, Any]) -> str:
@@ -34,11 +34,16 @@ def _time_of(detector: dict[str, Any]) -> str:
         return f"{time} as its file states"
     if detector["role"] != "local":
         return f"{time}, {comparison_rows.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
+    if comparison_rows.is_cached(detector):
+        computed = comparison_rows.computed_ms(detector)
+        own = "time not measured (all from the cache)"
+        if computed is not None:
+            own = f"{words.quantity(computed)} ms for each pair that it computed"
+        return f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s with the cache"
     own = f"{time} of its own time"
     if "pairs_per_s" not in detector:
         return own
-    speed = f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
-    return f"{speed}, with the cache" if comparison_rows.is_cached(detector) else speed
+    return f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
 
 
 def _price(detector: dict[str, Any]) -> str:
@@ -92,9 +97,10 @@ def _is_on_this_machine(judge: dict[str, Any]) -> bool:
 
 def _time_saved(judge: dict[str, Any], local: dict[str, Any], share: float) -> list[str]:
     """Of the judge's time less what the local detector takes, where both were measured."""
-    if not (judge.get("pairs_per_s") and local.get("pairs_per_s")) or judge["from_cache"]:
+    own_ms = comparison_rows.computed_ms(local)
+    if not judge.get("pairs_per_s") or own_ms is None:
         return []
-    seconds = PAIRS * (share / judge["pairs_per_s"] - 1 / local["pairs_per_s"])
+    seconds = PAIRS * (share / judge["pairs_per_s"] - own_ms / 1000)
     return [_duration(seconds)] if seconds > 0 else []
 
 

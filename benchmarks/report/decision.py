@@ -140,9 +140,11 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
 
 
 def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
-    if not (notes.is_timed(best) and notes.is_timed(other)):
-        return "Their times cannot be compared."
-    ratio = best["latency_ms"]["mean"] / other["latency_ms"]["mean"]
+    times = [comparison_rows.computed_ms(detector) for detector in (best, other)]
+    if times[0] is None or times[1] is None:
+        cached = any(map(comparison_rows.is_cached, (best, other)))
+        return f"Their times cannot be compared{' (--no-cache measures them)' if cached else ''}."
+    ratio = times[0] / times[1]
     if 1 / ABOUT <= ratio <= ABOUT:
         return "It takes about as long."
     if ratio > 1:

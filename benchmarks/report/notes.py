@@ -6,8 +6,14 @@ from typing import Any
 
 from benchmarks.data import families_of
 from benchmarks.judge import REASONING_FIRST, unasked_in
-from benchmarks.report.comparison_rows import cached_parts, failed_of, is_cached, kinds_of_failure
-from benchmarks.report.words import Detector, counted, printable, titles
+from benchmarks.report.comparison_rows import (
+    cached_parts,
+    computed_ms,
+    failed_of,
+    is_cached,
+    kinds_of_failure,
+)
+from benchmarks.report.words import Detector, counted, printable, quantity, titles
 from benchmarks.stats import TWO_WAY_LABELS
 from kimera.pairs import RELATIONS
 
@@ -188,20 +194,18 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {claim} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
-def is_timed(detector: Detector) -> bool:
-    """Whether its time is that of its own work: not where that was cached, or where a file says no time."""
-    return not is_cached(detector) and bool(detector["latency_ms"].get("mean"))
-
-
 def speed_notes(who: str, detector: Detector) -> list[str]:
     cached = cached_parts(detector)
     if not cached:
         return []
     parts = " and ".join(f"{some:,} of {counted(total, noun)}" for some, total, noun in cached)
     counted_at = " (counted at each stage that they came to)" if "chain" in detector["settings"] else ""
-    return [
-        f"Speed of {who}: {parts}{counted_at} came from the cache, so its time is not that of a first run."
-    ]
+    came = f"Speed of {who}: {parts}{counted_at} came from the cache"
+    if not is_cached(detector):
+        return [f"{came}, which hardly changes its time."]
+    if (time_ms := computed_ms(detector)) is None:
+        return [f"{came}, so its own speed is not known; --no-cache measures it."]
+    return [f"{came}. A pair that it computed took {quantity(time_ms)} ms; --no-cache measures them all."]
 
 
 def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:

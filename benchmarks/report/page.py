@@ -15,6 +15,7 @@ from benchmarks.report import (
     cascade_words,
     comparison_rows,
     conclusions,
+    confusion,
     decision,
     estimate_words,
     notes,
@@ -103,6 +104,7 @@ def _sections(
         _overview(summary),
         figure_grid([plots.quality(summary), *curves]),
         detector_table(summary, *quality),
+        _confusion(summary),
         paragraphs(findings.threshold_sentences(summary)),
     )
     yield section("For all pairs", _estimated(summary))
@@ -155,10 +157,13 @@ def _answer(answer: conclusions.Question) -> str:
 
 
 def _overview(summary: Summary) -> str:
-    """Where detectors are many, a row for each; their columns below scroll."""
-    if not overview.are_many(summary):
-        return ""
+    """A row for each detector, and for the rule that reads nothing."""
     return data_table(overview.heading(summary), overview.rows(summary))
+
+
+def _confusion(summary: Summary) -> str:
+    rows = confusion.rows(summary)
+    return data_table(confusion.HEADING, rows) if rows else ""
 
 
 def _notes(summary: Summary) -> list[str]:

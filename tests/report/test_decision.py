@@ -133,14 +133,30 @@ def test_one_detector_is_told_with_its_interval() -> None:
         'Accuracy of kimera: 0.500 (0.299 to 0.701). A rule that reads nothing, always "no contradiction", '
         "has 60.0% right: more than kimera."
     ]
-    assert cost.question == "What does it cost?"
+    assert cost.question == "What does it take?"
     assert claims(pairs) == ["Not known: only one detector was asked."]
 
 
 def test_a_time_from_the_cache_is_not_shown_as_one_of_a_first_run() -> None:
     cached = replace(reactor(LABELLED), settings={"encoded": 0, "from_cache": 40})
     (finding,) = decided(run_of(LABELLED, cached))[1].conclusions
-    assert "40 of 40 texts came from the cache, so its time is not that of a first run" in finding.support
+    assert finding.claim.startswith("kimera: time not measured (all from the cache), 400 pairs/s with the")
+    assert finding.support == (
+        "Speed of kimera: 40 of 40 texts came from the cache, so its own speed is not known; --no-cache "
+        "measures it."
+    )
+
+
+def test_the_time_of_what_was_computed_is_told_beside_a_cache() -> None:
+    partly = replace(reactor(LABELLED), settings={"read": 5, "read_from_cache": 15})
+    (finding,) = decided(run_of(LABELLED, partly))[1].conclusions
+    assert (
+        finding.claim == "kimera: 3.6 ms for each pair that it computed, 400 pairs/s with the cache, no fee."
+    )
+    assert finding.support == (
+        "Speed of kimera: 15 of 20 pairs came from the cache. A pair that it computed took 3.6 ms; "
+        "--no-cache measures them all."
+    )
 
 
 def test_texts_of_a_chain_are_said_to_count_at_each_stage() -> None:
@@ -318,7 +334,7 @@ def test_times_that_nobody_measured_are_not_compared() -> None:
     stated = local(0.3, "stated")
     quality, cost, _ = decided(run_of(MANY, local(0.0, "file", 0.0), stated))
     assert claims(quality)[1].endswith("Their times cannot be compared.")
-    assert claims(cost)[0] == "file: no fee, no time measured."
+    assert claims(cost)[0] == "file: no time measured, no fee."
 
 
 def test_a_few_texts_from_the_cache_do_not_hide_a_time() -> None:
@@ -326,9 +342,9 @@ def test_a_few_texts_from_the_cache_do_not_hide_a_time() -> None:
         return replace(local(0.3, "other", 2.0), settings={"encoded": 100 - count, "from_cache": count})
 
     best = local(0.0, "best", 1.0)
-    few, many = (claims(decided(run_of(MANY, best, cached(count)))[0])[1] for count in (2, 90))
+    few, many = (claims(decided(run_of(MANY, best, cached(count)))[0])[1] for count in (2, 100))
     assert few.endswith("It is 2 times as fast.")
-    assert many.endswith("Their times cannot be compared.")
+    assert many.endswith("Their times cannot be compared (--no-cache measures them).")
 
 
 def test_without_labels_no_local_detector_is_called_the_best() -> None:
@@ -341,7 +357,7 @@ def test_without_labels_no_local_detector_is_called_the_best() -> None:
 def test_a_local_speed_says_that_a_time_is_its_own_and_a_rate_of_the_whole_pass() -> None:
     summary = build_summary(run_of(MANY, replace(local(0.1, "quick", 0.00105), wall_s=0.02, used=1)))
     assert claims(answers(summary)[3]) == [
-        "quick: no fee, 0.00105 ms a pair of its own time, 20,000 pairs/s over its whole pass."
+        "quick: 0.00105 ms a pair of its own time, 20,000 pairs/s over its whole pass, no fee."
     ]
     assert any(
         note.startswith("Speed of quick: mean latency is the detector's own") for note in notes(summary)
@@ -354,9 +370,7 @@ def test_a_speed_with_the_cache_is_the_same_everywhere_and_marked() -> None:
     run = run_of(MANY, replace(local(0.0, "cached", 2.5), wall_s=1.0, settings=settings), *others)
     summary = build_summary(run)
     (told,) = (claim for claim in claims(answers(summary)[3]) if claim.startswith("cached"))
-    assert told == (
-        "cached: no fee, 2.5 ms a pair of its own time, 400 pairs/s over its whole pass, with the cache."
-    )
+    assert told == ("cached: time not measured (all from the cache), 400 pairs/s with the cache, no fee.")
     (row,) = (row for row in overview.rows(summary) if row[0] == "cached")
     assert "400 (cached)" in row
     table = {row[0]: row[1] for row in comparison_groups(summary)[2][1]}
@@ -385,11 +399,11 @@ def test_a_file_is_said_to_state_what_it_states() -> None:
     for each in (plain, timed, judged):
         assert each["absent"]["pair_ms.mean"] == "its file states no retries"
     assert "timed by the batch" not in str(summary)
-    endings = [claim.rsplit(", ", 1)[1] for claim in claims(answers(summary)[3])]
-    assert endings == [
-        "its file states no time.",
-        "2 ms a pair as its file states.",
-        "731 ms a pair as its file states.",
+    times = [claim.split(": ")[1].split(", ")[0] for claim in claims(answers(summary)[3])]
+    assert times == [
+        "its file states no time",
+        "2 ms a pair as its file states",
+        "731 ms a pair as its file states",
     ]
 
 
