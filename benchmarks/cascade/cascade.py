@@ -120,6 +120,16 @@ class CascadePlan:
                 "more risk"
             )
 
+    def why_nothing_saved(self, scores: np.ndarray) -> str:
+        """Why all pairs are left to the judge, as far as the cheap side can tell; or empty."""
+        if self.endless or self.first_sample(scores) < scores.size:
+            return ""
+        return (
+            f"a risk of {self.risk:g} takes a sample with at least {positives_needed(self.risk):,} "
+            f"contradictions, which is all of these {scores.size:,} pairs or more: the judge gets every "
+            "pair, and nothing is saved. Take more pairs, or more risk"
+        )
+
     def _max_sampled(self, pairs: int) -> int:
         """A service pays for its sample once, and may take all pairs that it is calibrated on."""
         return pairs if self.max_sent is None or self.endless else int(self.max_sent * pairs)

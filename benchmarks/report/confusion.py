@@ -16,7 +16,7 @@ def rows(summary: dict[str, Any]) -> list[words.Row]:
     counted = [
         (titles[name], [detector[count.name] for count in CONFUSION])
         for name, detector in summary["detectors"].items()
-        if CONFUSION[0].name in detector
+        if all(count.name in detector for count in CONFUSION)
     ]
     if not counted:
         return []

@@ -13,7 +13,7 @@ from benchmarks.report.cascade_words import (
     share_needed,
 )
 from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, of_role
-from benchmarks.report.cost_words import saved
+from benchmarks.report.cost_words import saved, written_dollars
 
 MAX_TOLD = 6  # couples of detectors, each with a sentence of its own
 RISK = 0.02  # that is told of where nobody named one
@@ -58,11 +58,22 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     if enough and 0 < enough["sent"] < 1:
         at = min(entry["curve"], key=lambda point: abs(point["sent"] - enough["sent"]))
         _, accuracy = comparison_rows.figure("accuracy")
-        support = [f"Accuracy {accuracy(at)} against {entry['curve'][-1]['accuracy']:.3f}. {support[0]}"]
+        last = entry["curve"][-1]
+        figures = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}{_dollars(summary, entry)}"
+        support = [f"{figures}. {support[0]}"]
         support.append("This was seen afterwards, on these pairs; --cascade gives a bound beforehand.")
     return Conclusion(
         f"{_gate_claim(summary, entry)} {_risk_claim(summary, entry)}".strip(), " ".join(support)
     )
+
+
+def _dollars(summary: Summary, entry: dict[str, Any]) -> str:
+    """What the pairs of this run cost when only so many are sent."""
+    some, all_pairs = entry["indistinguishable"]["dollars"], entry["curve"][-1]["dollars"]
+    if some is None:
+        return ""
+    if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
+    return f", for {written_dollars(some)} instead of {written_dollars(all_pairs)}{if_real}"
 
 
 def _gate_claim(summary: Summary, entry: dict[str, Any]) -> str:

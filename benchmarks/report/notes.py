@@ -13,7 +13,7 @@ from benchmarks.report.comparison_rows import (
     is_cached,
     kinds_of_failure,
 )
-from benchmarks.report.words import Detector, counted, printable, quantity, titles
+from benchmarks.report.words import Detector, counted, label, printable, quantity, titles
 from benchmarks.stats import TWO_WAY_LABELS
 from kimera.pairs import RELATIONS
 
@@ -68,7 +68,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
         ):
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
-    lines += _class_notes(summary)
+    lines += interval_notes(summary) + _class_notes(summary)
     lines += _people_notes(summary["dataset"].get("people"))
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
 
@@ -118,6 +118,25 @@ def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
     return [
         f"Few texts: the {pairs:,} pairs share {counted(texts, 'first text')}, so they carry little more "
         "information than one pair for each of these texts would; intervals are rough."
+    ]
+
+
+def interval_notes(summary: dict[str, Any]) -> list[str]:
+    """Why an interval may be wider than that of a detector with an error more."""
+    names = titles(summary)
+    texts, pairs = summary["dataset"]["clusters"], summary["dataset"]["pairs"]
+    alike = [
+        f"{label(figure)} of {names[name]}"
+        for name, detector in summary["detectors"].items()
+        for figure in ("accuracy", "precision", "recall")
+        if detector.get(figure) in (0.0, 1.0)
+    ]
+    if texts == pairs or not alike:
+        return []
+    return [
+        f"Intervals of {', '.join(alike)}: all verdicts there are right, or all wrong, which does not show "
+        "how far pairs that share a text go together. Each text counts once, not each pair, so that the "
+        "interval is wider than that of a detector with an error more; so it is in categories."
     ]
 
 

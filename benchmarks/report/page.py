@@ -48,7 +48,7 @@ from kimera.files import page_policy
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
-LEFT_OUT = f"What “{words.MISSING}” stands for, and rows left out"
+LEFT_OUT = f"What “{words.MISSING}” stands for"
 
 
 def render_page(
@@ -105,7 +105,7 @@ def _sections(
         figure_grid([plots.quality(summary), *curves]),
         detector_table(summary, *quality),
         _confusion(summary),
-        paragraphs(findings.threshold_sentences(summary)),
+        paragraphs([*notes.interval_notes(summary), *findings.threshold_sentences(summary)]),
     )
     yield section("For all pairs", _estimated(summary))
     classes = three_way.tables(summary)
@@ -133,8 +133,7 @@ def _sections(
 def _header(summary: Summary, title: str, headings: Iterable[str]) -> str:
     warnings = [*([notes.SIMULATED] if notes.is_simulated(summary) else []), *notes.unfinished(summary)]
     banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
-    links = (heading for heading in headings if heading != LEFT_OUT)
-    items = "".join(f'<li><a href="#{anchor(link)}">{escape(link)}</a></li>' for link in links)
+    items = "".join(f'<li><a href="#{anchor(link)}">{escape(link)}</a></li>' for link in headings)
     return (
         f'<header>\n<p class="maker">Kimera {escape(summary["version"])}</p>\n<h1>{escape(title)}</h1>\n'
         f'<p class="about">{escape(words.dataset_sentence(summary))}.'

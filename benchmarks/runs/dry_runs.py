@@ -57,6 +57,8 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         share = dataset.contradictions / len(dataset) if dataset.contradictions else 1 / 3
         sampled = plan.first_sample(np.full(len(dataset), share))
         maximum = "The figures above are the maximum."
+        if useless := plan.why_nothing_saved(np.full(len(dataset), share)):
+            maximum = f"{useless[0].upper()}{useless[1:]}."
         if plan.max_sent and plan.max_sent < 1:
             pairs = int(plan.max_sent * len(dataset))
             maximum = f"With --max-sent {plan.max_sent:g} at most {pairs:,} pairs are sent."
