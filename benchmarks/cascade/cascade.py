@@ -26,7 +26,7 @@ from benchmarks.cascade.bounds import (
     positives_needed,
     sample_size,
 )
-from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all
+from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all, require_no_loop
 from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.detectors import SURE, Chain, VerdictSource
 from kimera.errors import UserError
@@ -244,6 +244,7 @@ class Cascade:
         await self._opened.aclose()
 
     def __enter__(self) -> Cascade:
+        require_no_loop("async with Cascade(...) as cascade, and await cascade.detect_async(pairs)")
         with ExitStack() as stack:
             runner = stack.enter_context(asyncio.Runner())
             runner.run(self.__aenter__())

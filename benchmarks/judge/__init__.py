@@ -76,6 +76,7 @@ __all__ = [
     "repriced_by",
     "request_mark",
     "require_batches",
+    "require_no_loop",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -156,6 +157,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
     from benchmarks.judge.retries import RetryBudget, RetryPolicy
+    from benchmarks.judge.running_loop import require_no_loop
     from benchmarks.judge.slots import Slots
     from benchmarks.judge.transport_choice import httpx_available, open_transport
     from benchmarks.judge.transports import Transport
@@ -234,6 +236,7 @@ else:
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],
             "retries": ["RetryBudget", "RetryPolicy"],
+            "running_loop": ["require_no_loop"],
             "slots": ["Slots"],
             "transport_choice": ["httpx_available", "open_transport"],
             "transports": ["Transport"],

@@ -82,26 +82,27 @@ def saved(summary: Summary, local: str, judge: str, share: float) -> str:
     Time before money; pairs that stay only where the judge is not on this machine.
     """
     asked, spared = summary["detectors"][judge], round(PAIRS * share)
-    parts = [*_time_saved(asked, summary["detectors"][local], share), *_dollars_saved(asked, share)]
-    if not _is_on_this_machine(asked):
-        parts.append(f"{spared:,} pairs that never leave the house")
+    seconds = _seconds_saved(asked, summary["detectors"][local], share)
+    gains = [_duration(seconds)] if seconds and seconds > 0 else []
+    gains += _dollars_saved(asked, share)
+    stay = "stay unasked" if _is_on_this_machine(asked) else "never leave the house"
     if_real = "Were the judge real, of" if asked["simulated"] else "Of"
-    *first, last = parts or [f"{spared:,} questions to the judge"]
-    gains = f"{', '.join(first)} and {last}" if first else last
-    return f"{if_real} {PAIRS:,} pairs this saves {gains}."
+    claim = f"{if_real} {PAIRS:,} pairs {spared:,} would {stay}"
+    if gains:
+        return f"{claim}, which saves {' and '.join(gains)}."
+    return f"{claim}." if seconds is None else f"{claim}, which saves no time."
 
 
 def _is_on_this_machine(judge: dict[str, Any]) -> bool:
     return judge["absent"].get("dollars") == NO_FEE and not judge["simulated"]
 
 
-def _time_saved(judge: dict[str, Any], local: dict[str, Any], share: float) -> list[str]:
-    """Of the judge's time less what the local detector takes, where both were measured."""
+def _seconds_saved(judge: dict[str, Any], local: dict[str, Any], share: float) -> float | None:
+    """Of the judge's time less what the local detector takes; None where either was not measured."""
     own_ms = comparison_rows.computed_ms(local)
     if not judge.get("pairs_per_s") or own_ms is None:
-        return []
-    seconds = PAIRS * (share / judge["pairs_per_s"] - own_ms / 1000)
-    return [_duration(seconds)] if seconds > 0 else []
+        return None
+    return float(PAIRS * (share / judge["pairs_per_s"] - own_ms / 1000))
 
 
 def _duration(seconds: float) -> str:
