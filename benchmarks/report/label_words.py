@@ -38,6 +38,7 @@ def _more(summary: Summary, labels: str) -> Conclusion:
     entries = [entry["differences"] for entry in compared(summary) if "accuracy" in entry["differences"]]
     if not entries:
         return Conclusion(f"There are {labels}, and no two detectors to decide between.")
+    labels = words.counted(min(found["pairs"] for found in entries), "label")
     is_open = any(not _is_settled(found) for found in entries)
     claim = (
         f"More pairs than these: {labels} do not settle it."

@@ -17,9 +17,9 @@ from benchmarks.detector_info import DetectorInfo, default_infos, judge_info, lo
 from benchmarks.llm_compare import main
 from benchmarks.report import build_summary
 from benchmarks.stats.gates import (
-    GateResult,
     OPERATORS,
     Gate,
+    GateResult,
     Prospect,
     check,
     exit_code_with,
