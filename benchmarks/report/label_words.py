@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.report import notes, overview, words
 from benchmarks.report.conclusions import Conclusion, Question, Summary, compared
 from benchmarks.report.notes import FEW_LABELS, SMOKE_TEST
@@ -48,8 +50,7 @@ def _more(summary: Summary, labels: str) -> Conclusion:
     return Conclusion(f"{claim} {_seen(summary)}".strip())
 
 
-def _is_settled(found: dict[str, object]) -> bool:
-
+def _is_settled(found: dict[str, Any]) -> bool:
     return overview.is_real(found) or overview.is_equivalent(found)
 
 

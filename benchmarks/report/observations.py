@@ -205,9 +205,11 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
     together = len(names) > MAX_COLUMNS
     sentences = (_by_better if together else _by_couple)(names, better, len(categories["shown"]), maximum)
     if not better and len(names) > 1:
+        sizes = [entry["labelled"] for entry in categories["shown"]]
         sentences.append(
             "By category, with p-values adjusted for all tests, no difference between detectors is "
-            "significant."
+            f"significant; with {min(sizes):,} to {max(sizes):,} labelled pairs in each, large ones may go "
+            "unseen."
         )
     if hidden := len(categories["shown"][maximum:] if maximum else []) + categories["more"]:
         sentences.append(

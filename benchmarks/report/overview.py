@@ -137,7 +137,7 @@ def in_a_word(found: dict[str, Any]) -> str:
     if is_real(found):
         better = "first" if found["accuracy"] > 0 else "second"
         return f"{better} is better"
-    return "equivalent" if is_equivalent(found) else "not told apart"
+    return "equivalent" if is_equivalent(found) else f"not told apart (n {found['pairs']:,})"
 
 
 def are_same(summary: Summary, first: str, second: str) -> bool:
