@@ -13,6 +13,7 @@ from benchmarks.cascade.bounds import (
     Thresholds,
     bounds,
     choose,
+    least_handed_on,
     max_missed,
     max_of,
     positives_needed,
@@ -31,6 +32,16 @@ def test_a_risk_of_two_percent_needs_149_contradictions_before_none_may_be_misse
 def test_so_many_contradictions_are_the_fewest_that_do(risk: float, missed: int) -> None:
     needed = positives_needed(risk, missed)
     assert binom.cdf(missed, needed, risk) <= 0.05 < binom.cdf(missed, needed - 1, risk)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.5))
+def test_what_must_be_sent_leaves_just_the_risk_among_what_is_kept(miss_rate: float, risk: float) -> None:
+    sent = least_handed_on(miss_rate, risk)
+    assert 0 <= sent <= miss_rate
+    if sent:
+        assert (miss_rate - sent) / (1 - sent) == pytest.approx(risk)
+    else:
+        assert miss_rate <= risk
 
 
 @given(st.integers(0, 300), st.integers(1, 300))

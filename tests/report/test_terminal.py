@@ -11,6 +11,7 @@ import pytest
 from made_runs import GUESSES, LABELLED, NOTHING, RUNS, judge, reactor, run_of, summary_of
 
 from benchmarks.report import build_summary, print_summary, render_decisions
+from benchmarks.report.notes import interval_notes
 
 MANY = np.tile(LABELLED, 20)
 DECISIONS = (
@@ -97,6 +98,18 @@ def test_what_is_saved_is_told_in_time_in_money_and_in_pairs_that_stay() -> None
     shown = flat(render_decisions(build_summary(run_of(MANY, reactor(MANY), dear)), Path(), colour=False))
     assert "Yes, all of them: kimera alone is at most 2 points less accurate than gpt-4o-mini." in shown
     assert "Of 1,000 pairs 1,000 would never leave the house, which saves 16.7 minutes and $10.00." in shown
+
+
+def test_an_interval_by_texts_instead_of_pairs_has_its_reason_beside_it() -> None:
+    shared = np.arange(LABELLED.size, dtype=np.int64) // 4
+    clustered = replace(run_of(LABELLED, reactor(LABELLED)), clusters=shared)
+    alone = run_of(LABELLED, reactor(LABELLED))
+    told = [interval_notes(build_summary(run)) for run in (clustered, alone)]
+    assert told[1] == []
+    assert told[0][0].startswith(
+        "Intervals of accuracy of kimera, precision of kimera, recall of kimera: all"
+    )
+    assert "Each text counts once, not each pair" in told[0][0]
 
 
 def test_a_promise_that_the_base_rate_rules_out_is_said_to_be_so() -> None:
