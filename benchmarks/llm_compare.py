@@ -77,7 +77,7 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
         if settings.json:
             print(json.dumps(summary, indent=2))
         else:
-            print_summary(summary, folder, viz=not settings.no_viz)
+            print_summary(summary, folder, verbose=settings.verbose)
 
     settings, header = told.settings, None
     if folder := settings.resume:

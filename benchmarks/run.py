@@ -25,6 +25,7 @@ from benchmarks.runs import (
     Journal,
     JournalReader,
     Recorder,
+    at_thresholds,
     check_judge,
     check_same,
     compare,
@@ -101,7 +102,10 @@ def run_comparison(
             return dry_run(settings, dataset, prompt)
         if settings.plan:
             return label_plan(settings, settings.plan, dataset, prompt, _sources_here(settings, names))
-        sources = sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings))
+        sources = at_thresholds(
+            sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings)),
+            settings.threshold,
+        )
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:

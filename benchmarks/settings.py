@@ -180,6 +180,15 @@ class _DetectorSettings:
         help="also report what the judges of the run, two or more, say together: majority (more than half of "
         "them decide), mean (of their scores), unanimous (a contradiction only where all say so)",
     )
+    threshold: tuple[str, ...] = option(
+        (),
+        "--threshold",
+        repeated=True,
+        metavar="NAME=VALUE",
+        identity=True,
+        help="score from which on this local detector calls a pair a contradiction (default: 0.5); repeat "
+        "the flag for several. Scores are moved with it, in their order, so that it becomes 0.5",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,6 +473,12 @@ class _OutputSettings:
     )
     no_viz: bool = option(False, "--no-viz", help="do not draw comparison.png")
     quiet: bool = option(False, "--quiet", one_session=True, help="show no progress on standard error")
+    verbose: bool = option(
+        False,
+        "--verbose",
+        one_session=True,
+        help="print all that summary.md holds, before the decisions",
+    )
     json: bool = option(
         False, "--json", one_session=True, help="print the summary as JSON on standard output"
     )
@@ -554,7 +569,7 @@ _JUDGES = (*options_of(JudgeSettings), "simulate", "batch", *_BATCHES, *options_
 # Beside a setting of a run: what then does nothing. --dry-run says of every run what it would send.
 WITHOUT_EFFECT = {
     "kimera_only": [name for name in _JUDGES if name != "dry_run"],
-    "judge_only": [*options_of(LocalSettings), "reactor", *options_of(ReactorSettings)],
+    "judge_only": [*options_of(LocalSettings), "threshold", "reactor", *options_of(ReactorSettings)],
     "simulate": ["base_url", "api_key"],
     "no_cache": ["cache_size", "cache_dir"],
     "votes": ["logprobs"],

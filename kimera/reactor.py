@@ -19,7 +19,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.detectors import COUNTED, THRESHOLD, ChunkProgress, chunk_size, require_workers
+from kimera.detectors import (
+    COUNTED,
+    THRESHOLD,
+    ChunkProgress,
+    at_threshold,
+    chunk_size,
+    require_threshold,
+    require_workers,
+)
 from kimera.models import (
     CLASSES,
     DEEP_MODEL,
@@ -88,6 +96,8 @@ class Reactor(ReactorModels):
     backend, precision, device: of the encoder and the cross-encoders that are made here; see `Encoder`.
     engine: what runs the workers of those, see `Engine`; on "ray" None is one on each CPU.
     symmetric: cross-encoders read each pair in both orders and the mean counts, at twice the time.
+    threshold: the score from which on a pair is called a contradiction. Scores are moved with it, so that it
+    becomes 0.5: their order stays, and with another threshold than 0.5 they are calibrated no more.
     Raises `UserError` if weights are missing or belong to another encoder.
 
     A context manager: `close` ends the worker processes. On warm caches torch is never imported.
@@ -108,11 +118,13 @@ class Reactor(ReactorModels):
         deep_base: str | Path = DEEP_MODEL,
         bounds: StageBounds | str | Path | None = None,
         symmetric: bool = False,
+        threshold: float = THRESHOLD,
         backend: Backend | None = None,
         precision: Precision | None = None,
         device: Device = "cpu",
         engine: Engine | EngineName = LOCAL,
     ) -> None:
+        require_threshold(threshold)
         super().__init__(
             encoder,
             head,
@@ -129,6 +141,7 @@ class Reactor(ReactorModels):
         )
         self.cache = EmbeddingCache() if cache == "default" else cache
         self.workers = workers
+        self.threshold = threshold
         self.stats = ReactorStats(workers_asked=workers)
 
     def take_settings(self, settings: Mapping[str, Any]) -> None:
@@ -158,6 +171,7 @@ class Reactor(ReactorModels):
             "backend_reason": self.runtime.reason,
             "device": self.runtime.device,
             "symmetric": self.symmetric,
+            **({"threshold": self.threshold} if self.threshold != THRESHOLD else {}),
             **({"deep_base_from": self.deep.origin} if self.deep else {}),
             **{f"{part}_fingerprint": mark for part, mark in self.fingerprints.items()},
             "cache": self.cache is not None,
@@ -305,7 +319,8 @@ class Reactor(ReactorModels):
         latency_ms = busy_s * 1000 / len(chunk)
         self.stats = replace(self.stats, pairs=self.stats.pairs + len(chunk), load_s=self._load_s)
         rows = iter(decided)
-        return [verdict_by_stage(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable]
+        verdicts = (verdict_by_stage(next(rows), latency_ms) if full else EMPTY_TEXT for full in answerable)
+        return [at_threshold(verdict, self.threshold) for verdict in verdicts]
 
     def _decide(
         self, pairs: list[tuple[str, str]], workers: int | None, progress: ChunkProgress

@@ -154,3 +154,11 @@ def test_without_httpx_batches_are_as_large_as_with_it(judge: SimulatorProcess) 
         print(json.dumps([client.mode, client.max_concurrent]))
         """
     assert run_without_httpx(script, judge.base_url) == ["batch", 40]
+
+
+def test_within_a_running_loop_it_says_what_to_await() -> None:
+    async def notebook() -> None:
+        with pytest.raises(RuntimeError, match=r"async with AsyncOpenAIClient"):
+            run_sync_benchmark([("The lamp is on.", "The lamp is off.")])
+
+    asyncio.run(notebook())

@@ -26,7 +26,7 @@ from benchmarks.cascade.bounds import (
     positives_needed,
     sample_size,
 )
-from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all
+from benchmarks.judge import INTERRUPTED, Ask, JudgeError, Outcome, asks_of, judge_all, require_no_loop
 from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.detectors import SURE, Chain, VerdictSource
 from kimera.errors import UserError
@@ -119,6 +119,16 @@ class CascadePlan:
                 f"more than --max-sent {self.max_sent:g} allows: take more pairs, a larger --max-sent or "
                 "more risk"
             )
+
+    def why_nothing_saved(self, scores: np.ndarray) -> str:
+        """Why all pairs are left to the judge, as far as the cheap side can tell; or empty."""
+        if self.endless or self.first_sample(scores) < scores.size:
+            return ""
+        return (
+            f"a risk of {self.risk:g} takes a sample with at least {positives_needed(self.risk):,} "
+            f"contradictions, which is all of these {scores.size:,} pairs or more: the judge gets every "
+            "pair, and nothing is saved. Take more pairs, or more risk"
+        )
 
     def _max_sampled(self, pairs: int) -> int:
         """A service pays for its sample once, and may take all pairs that it is calibrated on."""
@@ -234,6 +244,7 @@ class Cascade:
         await self._opened.aclose()
 
     def __enter__(self) -> Cascade:
+        require_no_loop("async with Cascade(...) as cascade, and await cascade.detect_async(pairs)")
         with ExitStack() as stack:
             runner = stack.enter_context(asyncio.Runner())
             runner.run(self.__aenter__())

@@ -86,6 +86,7 @@ __all__ = [
     "request_mark",
     "require_alone",
     "require_batches",
+    "require_no_loop",
     "require_text",
     "resolved_base_url",
     "resolved_key",
@@ -177,6 +178,7 @@ if TYPE_CHECKING:
     from benchmarks.judge.rates import RateLimits, Turn
     from benchmarks.judge.reply_cache import ReplyCache
     from benchmarks.judge.retries import RetryBudget, RetryPolicy
+    from benchmarks.judge.running_loop import require_no_loop
     from benchmarks.judge.slots import Slots
     from benchmarks.judge.transport_choice import httpx_available, open_transport
     from benchmarks.judge.transports import Transport
@@ -266,6 +268,7 @@ else:
             "rates": ["RateLimits", "Turn"],
             "reply_cache": ["ReplyCache"],
             "retries": ["RetryBudget", "RetryPolicy"],
+            "running_loop": ["require_no_loop"],
             "slots": ["Slots"],
             "transport_choice": ["httpx_available", "open_transport"],
             "transports": ["Transport"],

@@ -11,6 +11,7 @@ __all__ = [
     "draw_comparison",
     "print_summary",
     "read_labels",
+    "render_decisions",
     "render_markdown",
     "render_text",
     "shown",
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from benchmarks.report.results_csv import write_results_csv
     from benchmarks.report.run_files import write_report
     from benchmarks.report.summary import build_summary
-    from benchmarks.report.text import print_summary, render_text
+    from benchmarks.report.text import print_summary, render_decisions, render_text
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -48,6 +49,6 @@ else:
             "results_csv": ["write_results_csv"],
             "run_files": ["write_report"],
             "summary": ["build_summary"],
-            "text": ["print_summary", "render_text"],
+            "text": ["print_summary", "render_decisions", "render_text"],
         },
     )

@@ -69,7 +69,7 @@ def _report(settings: ReportSettings) -> int:
         viz=not settings.no_viz,
     )
     with reader_may_leave():
-        print_summary(summary, finished.folder, viz=not settings.no_viz)
+        print_summary(summary, finished.folder, verbose=settings.verbose)
     return exit_code_with(gates, parts_of(summary), DONE)
 
 

@@ -143,6 +143,28 @@ def cached_parts(detector: Detector) -> list[tuple[int, int, str]]:
     ]
 
 
+def computed_ms(detector: Detector) -> float | None:
+    """What one of its pairs takes: of a detector with a cache, of those that it computed.
+
+    None where no time is known, and where hardly anything was computed.
+    """
+    mean: float | None = detector["latency_ms"].get("mean")
+    share = _share_computed(detector)
+    return mean / share if mean and share > FEW_CACHED else None
+
+
+def _share_computed(detector: Detector) -> float:
+    """Of the part that takes its time: pairs that a cross-encoder read, else texts that were encoded."""
+    if not is_cached(detector):
+        return 1.0
+    parts = cached_parts(detector)
+    takes_time = [part for part in parts if part[2] == "pair"] or parts
+    if takes_time[0][2] == "text" and detector["settings"].get("read"):
+        return 1.0
+    cached, total, _ = takes_time[0]
+    return (total - cached) / total
+
+
 def rate(detector: Detector) -> str:
     """Pairs a second, marked where they are not those of a first run."""
     return figure_cell(detector, "pairs_per_s", quantity) + _cached_mark("pairs_per_s", detector)

@@ -1,43 +1,27 @@
-"""What someone who has to decide reads first: how good, at what cost, which pairs still need a judge."""
+"""What someone who has to decide reads first: may the local detector replace the judge, and what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.report import agreements, comparison_rows, notes, overview, panel_words, words
-from benchmarks.report.cascade_words import cascade_run_sentences, curve_claim, share_needed
+from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, listed, of_role
+from benchmarks.report.cost_words import cost_question
+from benchmarks.report.gate_words import gate_question
+from benchmarks.report.label_words import label_question
 from benchmarks.report.observations import SIGNIFICANT
+from benchmarks.report.trivial_rule import no_better
 
-Summary = dict[str, Any]
-
-MAX_TOLD = 6  # couples of detectors, each with a sentence of its own
 ABOUT = 1.1  # times, within which two detectors take about as long
 
 
-@dataclass(frozen=True)
-class Conclusion:
-    """A sentence to remember, and what it rests on."""
-
-    claim: str
-    support: str = ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One of the three questions that the page answers on top."""
-
-    question: str
-    conclusions: tuple[Conclusion, ...]
-
-
-def answers(summary: Summary) -> tuple[Question, Question, Question]:
+def answers(summary: Summary) -> tuple[Question, Question, Question, Question]:
+    """May it replace the judge, may it gate it, what would have to be labelled, and what each takes."""
     quality = _quality(summary)
     beside = (*_panel(summary), *_long_texts(summary))
     said = replace(quality, conclusions=(*quality.conclusions, *beside))
-    return said, _cost(summary), _which_pairs(summary)
+    return said, gate_question(summary), label_question(summary), cost_question(summary)
 
 
 def _panel(summary: Summary) -> list[Conclusion]:
@@ -57,35 +41,20 @@ def _long_texts(summary: Summary) -> list[Conclusion]:
     ]
 
 
-def _of_role(summary: Summary, role: str) -> list[str]:
-    return [name for name, detector in summary["detectors"].items() if detector["role"] == role]
-
-
-def _compared(summary: Summary) -> list[dict[str, Any]]:
-    """The agreements that matter: of each local detector and judge; of all judges where no local one ran.
-
-    What a panel is beside its members is told by itself.
-    """
-    wanted = {*product(_of_role(summary, "local"), _of_role(summary, "judge"))}
-    panels = _of_role(summary, "combination") if "panel_run" in summary else []
-    entries = [entry for entry in summary["agreement"] if entry["b"] not in panels]
-    return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
-
-
 def _quality(summary: Summary) -> Question:
     if one_class := notes.one_class(summary):
         return Question("How good is it?", (_not_answered(summary, one_class),))
-    if len(_of_role(summary, "local")) > 1:
+    if len(of_role(summary, "local")) > 1:
         return _best_local(summary)
-    compared = _compared(summary)
-    if not compared:
+    entries = compared(summary)
+    if not entries:
         alone = tuple(_alone(summary, name) for name in summary["detectors"])
         return Question("How good is it?", alone)
-    judges = _of_role(summary, "judge")
+    judges = of_role(summary, "judge")
     question = "Which judge is better?" if judges else "Which detector is better?"
-    if judges and _of_role(summary, "local"):
-        question = "Is the local detector as good as the judge?"
-    return Question(question, tuple(_better(summary, entry) for entry in compared))
+    if judges and of_role(summary, "local"):
+        question = "May the local detector replace the judge?"
+    return Question(question, tuple(_better(summary, entry) for entry in entries))
 
 
 def _not_answered(summary: Summary, one_class: str) -> Conclusion:
@@ -108,8 +77,8 @@ def _not_answered(summary: Summary, one_class: str) -> Conclusion:
 def _best_local(summary: Summary) -> Question:
     """The best local detector, against each other one, then against each judge."""
     question = "Which local detector is the best?"
-    if judges := _of_role(summary, "judge"):
-        question = "Which local detector is the best, and is it as good as the judge?"
+    if judges := of_role(summary, "judge"):
+        question = "Which local detector is the best, and may it replace the judge?"
     best, *others = overview.ranked(summary, "local")
     detector = summary["detectors"][best]
     if not detector["labelled_answered"] or overview.accuracy_of(detector) is None:
@@ -122,7 +91,7 @@ def _best_local(summary: Summary) -> Question:
 
 def _why_unranked(summary: Summary) -> str:
     """Why no local detector has an accuracy."""
-    local = (summary["detectors"][name] for name in _of_role(summary, "local"))
+    local = (summary["detectors"][name] for name in of_role(summary, "local"))
     absent = [detector["absent"] for detector in local]
     reasons = (why.get("accuracy") or why.get("accuracy_failed_as_wrong", "") for why in absent)
     return "; ".join(dict.fromkeys(filter(None, reasons)))
@@ -146,16 +115,10 @@ def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
         )
     counted = words.counted(summary["dataset"]["labelled"], "labelled pair")
     return Conclusion(
-        claim,
+        f"{claim} {no_better(summary, best)}".strip(),
         f"95 % interval, on {counted}. The best of {len(others) + 1} on the same pairs looks a little better "
         "there than it is.",
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """a; a and b; a, b and c."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _against(summary: Summary, best: str, other: str) -> Conclusion:
@@ -176,15 +139,18 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
     elif overview.is_equivalent(found):
         claim = f"Equivalent to {names[other]} within {margin} points: any difference is smaller."
     else:
-        claim = f"Not told apart from {names[other]}: the difference of {points} is not shown to be real."
+        pairs = words.counted(found["pairs"], "pair")
+        claim = f"Not told apart from {names[other]}: {pairs} are too few for a difference of {points}."
     evidence = agreements.evidence(found, len(summary["agreement"]), (names[best], names[other]))
     return Conclusion(f"{claim} {times}", f"Accuracy, {evidence}.")
 
 
 def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
-    if not (notes.is_timed(best) and notes.is_timed(other)):
-        return "Their times cannot be compared."
-    ratio = best["latency_ms"]["mean"] / other["latency_ms"]["mean"]
+    times = [comparison_rows.computed_ms(detector) for detector in (best, other)]
+    if times[0] is None or times[1] is None:
+        cached = any(map(comparison_rows.is_cached, (best, other)))
+        return f"Their times cannot be compared{' (--no-cache measures them)' if cached else ''}."
+    ratio = times[0] / times[1]
     if 1 / ABOUT <= ratio <= ABOUT:
         return "It takes about as long."
     if ratio > 1:
@@ -195,7 +161,7 @@ def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
 def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -> list[Conclusion]:
     """The best local one against this judge, and who else is shown to be as good."""
     entries = {
-        entry["a"]: entry for entry in _compared(summary) if entry["b"] == judge and "differences" in entry
+        entry["a"]: entry for entry in compared(summary) if entry["b"] == judge and "differences" in entry
     }
     findings = [_better(summary, entries[best])] if best in entries else []
     names = words.titles(summary)
@@ -217,31 +183,69 @@ def _alone(summary: Summary, name: str) -> Conclusion:
         return Conclusion(f"Not known for {title}: {detector['absent']['accuracy']}.")
     _, accuracy = comparison_rows.figure("accuracy")
     return Conclusion(
-        f"Accuracy of {title}: {accuracy(detector)}.",
+        f"Accuracy of {title}: {accuracy(detector)}. {no_better(summary, name)}".strip(),
         f"95 % interval, on {counted}; there is no other detector to compare it with.",
     )
 
 
 def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
+    """Which of the two is right more often, in shares to repeat; what a local one is, beside a judge."""
     differences, names = entry["differences"], words.titles(summary)
     if "accuracy" not in differences:
         absent = differences["absent"]
         why = absent.get("accuracy") or absent.get("differences", "there is no difference of accuracies")
+        if silent := _silent(summary, entry):
+            return Conclusion(f"Not known: {silent}.")
         return Conclusion(f"Not known for {names[entry['a']]} and {names[entry['b']]}: {why}.")
-    roles = [summary["detectors"][entry[side]]["role"] for side in "ab"]
-    answer = f"{_yes_or_no(differences)}: " if roles == ["local", "judge"] else ""
-    accuracies = ""
-    if {"both_right", "only_a", "only_b"} <= entry.keys():
-        right = (entry["both_right"] + entry[only] for only in ("only_a", "only_b"))
-        accuracies = " against ".join(f"{count / differences['pairs']:.3f}" for count in right) + " "
-    pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     evidence = agreements.evidence(
         differences, len(summary["agreement"]), agreements.couple_of(summary, entry)
     )
+    trivial = " ".join(filter(None, (no_better(summary, entry[side]) for side in "ab")))
+    pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     return Conclusion(
-        f"{answer}{words.printable(differences['conclusion'])}.",
-        f"Accuracy {accuracies}on {pairs} (those with a label that both answered): {evidence}.",
+        f"{_answer(summary, entry)}{_shares(entry, names)}{_and_so(differences)}. {trivial}".strip(),
+        f"On {pairs} (those with a label that both answered): {evidence}.",
     )
+
+
+def _silent(summary: Summary, entry: dict[str, Any]) -> str:
+    """Who gave no verdict at all, and why: an endpoint that cannot be reached is no table of dashes."""
+    names = words.titles(summary)
+    mute = [entry[side] for side in "ab" if not summary["detectors"][entry[side]]["answered"]]
+    told = (
+        f"{names[name]} gave no verdict ({comparison_rows.kinds_of_failure(summary['detectors'][name])})"
+        for name in mute
+        if comparison_rows.failed_of(summary["detectors"][name])
+    )
+    return "; ".join(told)
+
+
+def _answer(summary: Summary, entry: dict[str, Any]) -> str:
+    """Yes, No or Not known, of a local detector beside a judge; marked where labels are a smoke test's."""
+    if [summary["detectors"][entry[side]]["role"] for side in "ab"] != ["local", "judge"]:
+        return ""
+    labels, smoke = entry["differences"]["pairs"], ""
+    if labels <= notes.SMOKE_TEST:
+        smoke = f", by a smoke test of {words.counted(labels, 'label')}"
+    return f"{_yes_or_no(entry['differences'])}{smoke}: "
+
+
+def _shares(entry: dict[str, Any], names: dict[str, str]) -> str:
+    a, b, pairs = names[entry["a"]], names[entry["b"]], entry["differences"]["pairs"]
+    if not {"both_right", "only_a", "only_b"} <= entry.keys():
+        return words.printable(entry["differences"]["conclusion"])
+    right_a, right_b = (f"{(entry['both_right'] + entry[only]) / pairs:.1%}" for only in ("only_a", "only_b"))
+    return f"{a} has {right_a} of {words.counted(pairs, 'labelled pair')} right, {b} {right_b}"
+
+
+def _and_so(found: dict[str, Any]) -> str:
+    """What the labels show of two shares."""
+    margin = f"{100 * found['equivalence']['margin']:g} points"
+    if overview.is_equivalent(found):
+        return f", which is equal within {margin}"
+    if overview.is_real(found):
+        return f", a difference of {100 * abs(found['accuracy']):.1f} points"
+    return "; so few pairs show neither a difference nor that there is none"
 
 
 def _yes_or_no(found: dict[str, Any]) -> str:
@@ -249,152 +253,4 @@ def _yes_or_no(found: dict[str, Any]) -> str:
     different = found["mcnemar"]["p_holm"] < SIGNIFICANT
     if overview.is_equivalent(found) or (different and found["accuracy"] > 0):
         return "Yes"
-    return "No" if different else "Not shown"
-
-
-def _cost(summary: Summary) -> Question:
-    names = words.titles(summary)
-    findings = (_cost_of(names[name], detector) for name, detector in summary["detectors"].items())
-    question = "What does each cost?" if len(names) > 1 else "What does it cost?"
-    return Question(question, tuple(findings))
-
-
-def _cost_of(title: str, detector: dict[str, Any]) -> Conclusion:
-    cached = " ".join(notes.speed_notes(title, detector)) if comparison_rows.is_cached(detector) else ""
-    return Conclusion(f"{title}: {_price(detector)}, {_time_of(detector)}.", cached)
-
-
-def _time_of(detector: dict[str, Any]) -> str:
-    """A pair's time and pairs a second: of a local detector its own time, and those of its whole pass."""
-    is_file, mean = detector["mode"] == "file", detector["latency_ms"].get("mean")
-    if not mean:
-        return "its file states no time" if is_file else "no time measured"
-    time = f"{words.quantity(mean)} ms a pair"
-    if is_file:
-        return f"{time} as its file states"
-    if detector["role"] != "local":
-        return f"{time}, {comparison_rows.rate(detector)} pairs/s" if "pairs_per_s" in detector else time
-    own = f"{time} of its own time"
-    if "pairs_per_s" not in detector:
-        return own
-    speed = f"{own}, {words.quantity(detector['pairs_per_s'])} pairs/s over its whole pass"
-    return f"{speed}, with the cache" if comparison_rows.is_cached(detector) else speed
-
-
-def _price(detector: dict[str, Any]) -> str:
-    if not detector["paid"]:
-        return "no fee"
-    if detector["from_cache"]:
-        return f"fee not known, {detector['from_cache']:,} replies came from the cache"
-    dollars = dollars_per_thousand(detector)
-    if dollars is None:
-        return (
-            comparison_rows.no_dollars(detector)
-            .replace("none", "no fee")
-            .replace("not known", "fee not known")
-        )
-    if_real = " if the judge were real" if detector["simulated"] else ""
-    return f"{written_dollars(dollars)} for 1,000 pairs{if_real}"
-
-
-def dollars_per_thousand(detector: dict[str, Any]) -> float | None:
-    """What requests for a thousand pairs cost; None where it is not known, as with replies from a cache."""
-    if not detector["paid"]:
-        return 0.0
-    asked = detector["answered"] + comparison_rows.failed_of(detector)
-    if detector["dollars"] is None or detector["from_cache"] or not asked:
-        return None
-    return float(1000 * detector["dollars"] / asked)
-
-
-def written_dollars(dollars: float) -> str:
-    return f"${dollars:,.2f}" if dollars >= 0.1 or not dollars else f"${dollars:.2g}"
-
-
-def _which_pairs(summary: Summary) -> Question:
-    question = "Which pairs still need the LLM?"
-    if len(summary["detectors"]) > 1 and not all(_of_role(summary, role) for role in ("local", "judge")):
-        question = "On which pairs do they differ?"
-    cascades = [entry for entry in summary.get("cascade") or [] if entry["curve"]]
-    if "cascade_run" in summary:
-        findings = [_of_cascade_run(summary)]
-    elif cascades:
-        findings = _of_cascades(summary, cascades)
-    elif compared := _compared(summary):
-        findings = _differing(summary, compared)
-    else:
-        findings = [Conclusion("Not known: only one detector was asked.")]
-    return Question(question, tuple(findings))
-
-
-def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Conclusion]:
-    """Of each; where local detectors are many, of the best one, and a line for the others."""
-    best, *others = overview.ranked(summary, "local")
-    if len(others) < 2:
-        return [cascade_finding(summary, entry) for entry in cascades]
-    findings = [cascade_finding(summary, entry) for entry in cascades if entry["reactor"] == best]
-    names = words.titles(summary)
-    for judge in _of_role(summary, "judge"):
-        sent = {entry["reactor"]: share_needed(entry) for entry in cascades if entry["judge"] == judge}
-        shares = ", ".join(f"{names[other]} {sent[other]}" for other in others if other in sent)
-        if shares:
-            claim = f"Pairs that still need {names[judge]} after the others: {shares}."
-            findings.append(Conclusion(claim))
-    return findings
-
-
-def _differing(summary: Summary, compared: list[dict[str, Any]]) -> list[Conclusion]:
-    """On how many pairs each two differ; of many, the most and the least alike."""
-    known = sorted((entry for entry in compared if "rate" in entry), key=lambda entry: float(entry["rate"]))
-    if len(compared) <= MAX_TOLD or len(known) < 2:
-        return [_apart(summary, entry) for entry in compared]
-    ends = zip(("Least", "Most"), (known[0], known[-1]), strict=True)
-    told = [(how, _apart(summary, entry)) for how, entry in ends]
-    return [Conclusion(f"{how} alike: {apart.claim}", apart.support) for how, apart in told]
-
-
-def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
-    """How many pairs must go to the judge until the two together are not told from the judge alone."""
-    fewest_sent, last = entry["indistinguishable"], entry["curve"][-1]
-    claim = f"{curve_claim(summary, entry)}."
-    if not fewest_sent or not 0 < fewest_sent["sent"] < 1:
-        return Conclusion(claim)
-    at = min(entry["curve"], key=lambda point: abs(point["sent"] - fewest_sent["sent"]))
-    _, accuracy = comparison_rows.figure("accuracy")
-    support = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}"
-    if fewest_sent["dollars"] is not None:
-        if_real = " if the judge were real" if summary["detectors"][entry["judge"]]["simulated"] else ""
-        spent = " instead of ".join(written_dollars(point["dollars"]) for point in (fewest_sent, last))
-        support += f", for {spent}{if_real}"
-    return Conclusion(
-        claim, f"{support}. This was seen afterwards, on these pairs; --cascade gives a bound beforehand."
-    )
-
-
-def _of_cascade_run(summary: Summary) -> Conclusion:
-    """First whether the cascade is better than its reactor alone, then what it asked and promises."""
-    sentences = " ".join(cascade_run_sentences(summary))
-    for entry in summary["agreement"]:
-        is_cascade = summary["detectors"][entry["b"]]["role"] == "combination"
-        of_its_sides = is_cascade and entry["a"] == summary["cascade_run"]["reactor"]
-        if of_its_sides and entry["differences"]["pairs"]:
-            claim = words.printable(entry["differences"]["conclusion"])
-            return Conclusion(f"{claim[0].upper()}{claim[1:]}.", sentences)
-    claim, _, rest = sentences.partition(". ")
-    return Conclusion(f"{claim.removesuffix('.')}.", rest)
-
-
-def _apart(summary: Summary, entry: dict[str, Any]) -> Conclusion:
-    names = words.titles(summary)
-    a, b = names[entry["a"]], names[entry["b"]]
-    if "rate" not in entry:
-        return Conclusion(f"Not known: no pair was answered by both {a} and {b}.")
-    both = entry["both_answered"]
-    apart = both - round(entry["rate"] * both)
-    claim = f"{a} and {b} disagree on {apart:,} of {words.counted(both, 'pair')} ({1 - entry['rate']:.1%})."
-    if not apart or "only_a" not in entry:
-        return Conclusion(claim)
-    return Conclusion(
-        claim,
-        f"By the labels, {a} is right on {entry['only_a']:,} of these, {b} on {entry['only_b']:,}.",
-    )
+    return "No" if different else "Not known"

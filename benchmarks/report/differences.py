@@ -200,11 +200,15 @@ def _settings(differing: Part) -> list[Row]:
     rows = [
         (
             printable(name),
-            *(MISSING if setting[run] is None else printable(str(setting[run])) for run in "ab"),
+            *(MISSING if setting[run] is None else printable(_setting(setting[run])) for run in "ab"),
         )
         for name, setting in differing.items()
     ]
     return [("settings that differ", "A", "B"), *rows] if rows else []
+
+
+def _setting(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _notes(found: Part) -> list[str]:

@@ -10,6 +10,7 @@ from benchmarks.report import (
     agreements,
     cascade_words,
     comparison_rows,
+    confusion,
     estimate_words,
     notes,
     overview,
@@ -29,10 +30,11 @@ def render_markdown(summary: dict[str, Any]) -> str:
         f"# Kimera {summary['version']}: {', '.join(map(escape, titles))}",
         f"{escape(words.dataset_sentence(summary))}. Run on {escape(summary['created'])}.",
     ]
-    if overview.are_many(summary):
-        parts += [f"## {overview.heading(summary)}", table(overview.rows(summary))]
+    parts += [f"## {overview.heading(summary)}", table(overview.rows(summary))]
     for heading, rows in comparison_rows.comparison_groups(summary):
         parts += [f"## {heading}", table([("", *titles), *rows])]
+    if matrix := confusion.rows(summary):
+        parts += [f"## {confusion.HEADING}", table(matrix)]
     if classes := three_way.tables(summary):
         parts += [f"## {three_way.HEADING}", *map(table, classes)]
         parts += map(escape, three_way.sentences(summary))

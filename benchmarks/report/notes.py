@@ -6,8 +6,14 @@ from typing import Any
 
 from benchmarks.data import families_of
 from benchmarks.judge import REASONING_FIRST, unasked_in
-from benchmarks.report.comparison_rows import cached_parts, failed_of, is_cached, kinds_of_failure
-from benchmarks.report.words import Detector, counted, printable, titles
+from benchmarks.report.comparison_rows import (
+    cached_parts,
+    computed_ms,
+    failed_of,
+    is_cached,
+    kinds_of_failure,
+)
+from benchmarks.report.words import Detector, counted, label, printable, quantity, titles
 from benchmarks.stats import TWO_WAY_LABELS
 from kimera.pairs import RELATIONS
 
@@ -25,6 +31,15 @@ CHANCE, CHANCE_UP_TO = 0.5, 0.6
 
 def is_simulated(summary: dict[str, Any]) -> bool:
     return any(detector["simulated"] for detector in summary["detectors"].values())
+
+
+def warnings(summary: dict[str, Any]) -> list[str]:
+    """What stands before any number: that its judge is none, that the run did not end, that pairs failed."""
+    names = titles(summary)
+    failed = [
+        note for name, each in summary["detectors"].items() for note in _failure_notes(names[name], each)
+    ]
+    return [*([SIMULATED] if is_simulated(summary) else []), *unfinished(summary), *failed]
 
 
 def notes(summary: dict[str, Any]) -> list[str]:
@@ -54,7 +69,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
         ):
             lines += about(names[name], detector)
     lines += _time_notes(summary, names) + _family_notes(summary, names) + _cluster_notes(summary["dataset"])
-    lines += _class_notes(summary)
+    lines += interval_notes(summary) + _class_notes(summary)
     lines += _people_notes(summary["dataset"].get("people"))
     return lines + _label_notes(summary["dataset"]["labelled"], len(names))
 
@@ -104,6 +119,25 @@ def _cluster_notes(dataset: dict[str, Any]) -> list[str]:
     return [
         f"Few texts: the {pairs:,} pairs share {counted(texts, 'first text')}, so they carry little more "
         "information than one pair for each of these texts would; intervals are rough."
+    ]
+
+
+def interval_notes(summary: dict[str, Any]) -> list[str]:
+    """Why an interval may be wider than that of a detector with an error more."""
+    names = titles(summary)
+    texts, pairs = summary["dataset"]["clusters"], summary["dataset"]["pairs"]
+    alike = [
+        f"{label(figure)} of {names[name]}"
+        for name, detector in summary["detectors"].items()
+        for figure in ("accuracy", "precision", "recall")
+        if detector.get(figure) in (0.0, 1.0)
+    ]
+    if texts == pairs or not alike:
+        return []
+    return [
+        f"Intervals of {', '.join(alike)}: all verdicts there are right, or all wrong, which does not show "
+        "how far pairs that share a text go together. Each text counts once, not each pair, so that the "
+        "interval is wider than that of a detector with an error more; so it is in categories."
     ]
 
 
@@ -180,20 +214,18 @@ def _chance_notes(who: str, detector: Detector) -> list[str]:
     return [f"On these pairs {who} {claim} (ROC AUC {area:.3f}; {CHANCE} is chance)."]
 
 
-def is_timed(detector: Detector) -> bool:
-    """Whether its time is that of its own work: not where that was cached, or where a file says no time."""
-    return not is_cached(detector) and bool(detector["latency_ms"].get("mean"))
-
-
 def speed_notes(who: str, detector: Detector) -> list[str]:
     cached = cached_parts(detector)
     if not cached:
         return []
     parts = " and ".join(f"{some:,} of {counted(total, noun)}" for some, total, noun in cached)
     counted_at = " (counted at each stage that they came to)" if "chain" in detector["settings"] else ""
-    return [
-        f"Speed of {who}: {parts}{counted_at} came from the cache, so its time is not that of a first run."
-    ]
+    came = f"Speed of {who}: {parts}{counted_at} came from the cache"
+    if not is_cached(detector):
+        return [f"{came}, which hardly changes its time."]
+    if (time_ms := computed_ms(detector)) is None:
+        return [f"{came}, so its own speed is not known; --no-cache measures it."]
+    return [f"{came}. A pair that it computed took {quantity(time_ms)} ms; --no-cache measures them all."]
 
 
 def _time_notes(summary: dict[str, Any], names: dict[str, str]) -> list[str]:

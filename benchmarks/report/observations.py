@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, printable, titles
 from benchmarks.stats import Shown, metrics, names_in
+from kimera.detectors import moved_score
 
 SIGNIFICANT = 0.05
 MIN_OF_ISOTONIC = 1000  # labels, below which it fits what is chance
@@ -32,8 +33,8 @@ def _threshold_sentence(who: str, detector: Detector) -> str:
     if useless := _why_no_threshold(detector):
         return f"Threshold of {who}: {'; '.join([*facts, useless])}."
     if is_better:
-        facts.append(_advice(detector))
-    return f"Threshold of {who}: it is {tuned['default']:g}. {'. '.join(map(_capital, facts))}."
+        facts.append(_advice(who, detector))
+    return f"Threshold of {who}: it is {_own_threshold(detector):g}. {'. '.join(map(_capital, facts))}."
 
 
 def _called_alike(detector: Detector) -> str:
@@ -51,15 +52,21 @@ def _why_no_threshold(detector: Detector) -> str:
     return ""
 
 
-def _advice(detector: Detector) -> str:
+def _own_threshold(detector: Detector) -> float:
+    return float(detector["settings"].get("threshold", detector["thresholds"]["default"]))
+
+
+def _advice(who: str, detector: Detector) -> str:
     tuned = detector["thresholds"]
+    # Its scores were moved with a threshold of its own: here the advice is moved back.
+    selected = f"{moved_score(tuned['cross_validated'], 1 - _own_threshold(detector)):.2f}"
     ends = tuned["intervals"].get("f1")
     interval = f" ({from_to(ends)})" if ends else ""
     accuracies = ""
     if "accuracy" in tuned and "accuracy" in detector:
         accuracies = f", and accuracy is {tuned['accuracy']:.3f} instead of {detector['accuracy']:.3f}"
     return (
-        f"cross-validation selects {tuned['cross_validated']:.2f} for the highest F1: there F1 is "
+        f"cross-validation selects {selected} for the highest F1 (--threshold {who}={selected}): there F1 is "
         f"{tuned['f1']:.3f}{interval} instead of {detector['f1']:.3f}{accuracies}"
     )
 
@@ -198,9 +205,11 @@ def category_sentences(summary: dict[str, Any], maximum: int | None = None) -> l
     together = len(names) > MAX_COLUMNS
     sentences = (_by_better if together else _by_couple)(names, better, len(categories["shown"]), maximum)
     if not better and len(names) > 1:
+        sizes = [entry["labelled"] for entry in categories["shown"]]
         sentences.append(
             "By category, with p-values adjusted for all tests, no difference between detectors is "
-            "significant."
+            f"significant; with {min(sizes):,} to {max(sizes):,} labelled pairs in each, large ones may go "
+            "unseen."
         )
     if hidden := len(categories["shown"][maximum:] if maximum else []) + categories["more"]:
         sentences.append(

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.judge import in_dollars
 from benchmarks.report import agreements, comparison_rows, words
 from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
+from benchmarks.report.trivial_rule import TrivialRule, trivial_rule
 from benchmarks.report.words import MISSING, Row
 
 Summary = dict[str, Any]
@@ -48,10 +49,11 @@ def accuracy_of(detector: dict[str, Any]) -> float | None:
 
 
 def rows(summary: Summary) -> list[Row]:
-    """A header, then a row for each detector, in the columns that say something of any."""
-    names = words.titles(summary)
+    """A header, a row for each detector, and that of the trivial rule; columns that say something of any."""
+    names, rule = words.titles(summary), trivial_rule(summary)
     table: list[Row] = [("", "accuracy", "F1", "ROC AUC", "pairs/s", "cost", "failed")]
     table += [(names[name], *_cells(summary["detectors"][name])) for name in ranked(summary)]
+    table += [_cells_of_rule(rule)] if rule else []
     said = [place for place in range(len(table[0])) if any(row[place] != MISSING for row in table[1:])]
     return [tuple(row[place] for place in said) for row in table]
 
@@ -64,6 +66,10 @@ def _cells(detector: dict[str, Any]) -> Iterator[str]:
     yield comparison_rows.rate(detector)
     yield _cost(detector)
     yield f"{comparison_rows.failed_of(detector):,}"
+
+
+def _cells_of_rule(rule: TrivialRule) -> Row:
+    return rule.title, f"{rule.accuracy:.3f}", f"{rule.f1:.3f}", "0.500", MISSING, "none", "0"
 
 
 def _cost(detector: dict[str, Any]) -> str:
@@ -131,7 +137,7 @@ def in_a_word(found: dict[str, Any]) -> str:
     if is_real(found):
         better = "first" if found["accuracy"] > 0 else "second"
         return f"{better} is better"
-    return "equivalent" if is_equivalent(found) else "not told apart"
+    return "equivalent" if is_equivalent(found) else f"not told apart (n {found['pairs']:,})"
 
 
 def are_same(summary: Summary, first: str, second: str) -> bool:

@@ -8,9 +8,9 @@
   const MARK = { w: "✗", f: "–" };
   const KIND = { d: "disagreement", w: "wrong", f: "failed" };
   const rows = JSON.parse(document.getElementById("pair-rows").textContent).map(
-    ([id, category, label, first, second, said], place) => {
+    ([id, category, label, first, second, said, deciding], place) => {
       const kinds = ["d", "w", "f"].filter((kind) => said.some(([trouble]) => trouble.includes(kind)));
-      return { place, id, category, label, first, second, said, kinds };
+      return { place, id, category, label, first, second, said, deciding, kinds };
     });
   const find = (selector) => root.querySelector(selector);
   const [search, kind, detector, category] = ["search", "kind", "detector", "category"].map(
@@ -89,9 +89,11 @@
     head.scope = "row";
     const kinds = element("td", ...row.kinds.map((each) => classed(element("span", KIND[each]), "kind")));
     const made = element("tr", head);
-    const texts = element("div", text("1", row.first), text("2", row.second), ...toggle(row, made));
-    made.append(classed(element("td", texts), "texts"), element("td", word(row.label)), ...row.said.map(verdict),
-      kinds, element("td", isolated(row.category)));
+    const [first, second] = row.deciding ?? [null, null];
+    const texts = element("div", ...texted("1", row.first, first), ...texted("2", row.second, second), ...toggle(row, made));
+    made.append(classed(element("td", texts), "texts"), named("label", element("td", word(row.label))),
+      ...row.said.map((each, place) => named(names[place], verdict(each))),
+      named("kind", kinds), named("category", element("td", isolated(row.category))));
     return made;
   }
 
@@ -102,6 +104,23 @@
     if (trouble.includes("w")) cell.append(spoken(" (wrong)"));
     if (score !== null) cell.append(classed(element("span", score.toFixed(3)), "score"));
     return classed(cell, `verdict${trouble.includes("w") || trouble.includes("f") ? " bad" : ""}`);
+  }
+
+  // On a narrow screen rows are cards, whose cells say by themselves what they hold.
+  function named(name, cell) {
+    cell.dataset.name = name;
+    return cell;
+  }
+
+  function texted(number, pieces, deciding) {
+    const whole = text(number, pieces);
+    if (!deciding) return [whole];
+    const part = text(number, deciding);
+    part.querySelector("bdi").before(spoken(" the sentence that decided: "), "… ");
+    part.append(" …");
+    whole.classList.add("only-open");
+    part.classList.add("only-closed");
+    return [part, whole];
   }
 
   function text(number, pieces) {

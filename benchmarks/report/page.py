@@ -14,6 +14,8 @@ from benchmarks.report import (
     agreements,
     cascade_words,
     comparison_rows,
+    conclusions,
+    confusion,
     decision,
     estimate_words,
     notes,
@@ -47,7 +49,7 @@ from kimera.files import page_policy, page_style
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
-LEFT_OUT = f"What “{words.MISSING}” stands for, and rows left out"
+LEFT_OUT = f"What “{words.MISSING}” stands for"
 
 
 def render_page(
@@ -64,7 +66,7 @@ def render_page(
     """
     style, script = (_source(f"page.{kind}", f"labelling.{kind}") for kind in ("css", "js"))
     style = page_style() + style
-    title = decision.listed(list(words.titles(summary).values()))
+    title = conclusions.listed(list(words.titles(summary).values()))
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body
     }
@@ -104,7 +106,8 @@ def _sections(
         _overview(summary),
         figure_grid([plots.quality(summary), *curves]),
         detector_table(summary, *quality),
-        paragraphs(findings.threshold_sentences(summary)),
+        _confusion(summary),
+        paragraphs([*notes.interval_notes(summary), *findings.threshold_sentences(summary)]),
     )
     yield section("For all pairs", _estimated(summary))
     classes = three_way.tables(summary)
@@ -133,8 +136,7 @@ def _sections(
 def _header(summary: Summary, title: str, headings: Iterable[str]) -> str:
     warnings = [*([notes.SIMULATED] if notes.is_simulated(summary) else []), *notes.unfinished(summary)]
     banner = "".join(f'<p class="banner">{escape(warning)}</p>' for warning in warnings)
-    links = (heading for heading in headings if heading != LEFT_OUT)
-    items = "".join(f'<li><a href="#{anchor(link)}">{escape(link)}</a></li>' for link in links)
+    items = "".join(f'<li><a href="#{anchor(link)}">{escape(link)}</a></li>' for link in headings)
     return (
         f'<header>\n<p class="maker">Kimera {escape(summary["version"])}</p>\n<h1>{escape(title)}</h1>\n'
         f'<p class="about">{escape(words.dataset_sentence(summary))}.'
@@ -147,7 +149,7 @@ def _decision(summary: Summary) -> str:
     return f'<div class="decision">{"".join(map(_answer, decision.answers(summary)))}</div>'
 
 
-def _answer(answer: decision.Question) -> str:
+def _answer(answer: conclusions.Question) -> str:
     claims = "".join(
         f'<p class="claim">{escape(finding.claim)}</p>'
         + (f'<p class="support">{escape(finding.support)}</p>' if finding.support else "")
@@ -157,10 +159,13 @@ def _answer(answer: decision.Question) -> str:
 
 
 def _overview(summary: Summary) -> str:
-    """Where detectors are many, a row for each; their columns below scroll."""
-    if not overview.are_many(summary):
-        return ""
+    """A row for each detector, and for the rule that reads nothing."""
     return data_table(overview.heading(summary), overview.rows(summary))
+
+
+def _confusion(summary: Summary) -> str:
+    rows = confusion.rows(summary)
+    return data_table(confusion.HEADING, rows) if rows else ""
 
 
 def _notes(summary: Summary) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.report.results_csv import RowResult
 from benchmarks.runs import NOT_ASKED
-from kimera.files import marked
+from kimera.files import Segments, marked
 from kimera.pairs import Failure, Pair, Verdict
 
 MAX_OF_A_TEXT = 4_000
@@ -24,6 +24,8 @@ MAX_OF_A_NAME = 200
 MAX_OF_ALL_ROWS = 16_000_000  # characters of JSON
 DISAGREES, WRONG, FAILED = "d", "w", "f"
 UNSEEN = re.compile(r"[^\n\t -~]")  # may not be seen: anything but plain characters and line ends
+PASSAGES = re.compile(r': "(?P<first>.*?)(?:\.\.\.)?" against "(?P<second>.*?)(?:\.\.\.)?"$', re.DOTALL)
+MUCH, LONG = 0.5, 300  # share of a text of so many characters that differs: marks would mark it whole
 FOR_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
@@ -80,11 +82,32 @@ def _trouble(pair: Pair, finding: RowResult, findings: Sequence[RowResult]) -> s
 
 
 def _row(pair: Pair, findings: Sequence[RowResult], troubles: Sequence[str]) -> list[Any]:
-    """[id, category, label, segments, segments, findings]; label: 1, 0 or null, as a verdict is."""
-    first, second = marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
+    """[id, category, label, segments, segments, findings, deciding]; label: 1, 0 or null, as a verdict is.
+
+    deciding: the segments of the sentences that decided, where texts were too long to be read at once; else
+    null.
+    """
+    first, second = map(
+        _unless_whole, marked(clipped(pair.text1, MAX_OF_A_TEXT), clipped(pair.text2, MAX_OF_A_TEXT))
+    )
     label = None if pair.is_contradiction is None else int(pair.is_contradiction)
     found = [[trouble, *said(finding)] for trouble, finding in zip(troubles, findings, strict=True)]
-    return [shown(pair.id), shown(pair.category), label, first, second, found]
+    return [shown(pair.id), shown(pair.category), label, first, second, found, deciding(findings)]
+
+
+def deciding(findings: Sequence[RowResult]) -> tuple[Segments, Segments] | None:
+    """The passages that the first detector which read a part of the texts says it decided by."""
+    verdicts = (finding for finding in findings if isinstance(finding, Verdict))
+    for verdict in verdicts:
+        if verdict.score_source == "passages" and (told := PASSAGES.search(verdict.reasoning)):
+            return marked(visible(told["first"]), visible(told["second"]))
+    return None
+
+
+def _unless_whole(pieces: Segments) -> Segments:
+    """Without its marks, where these would mark most of a long text."""
+    length, differs = sum(map(len, pieces)), sum(map(len, pieces[1::2]))
+    return ["".join(pieces)] if length > LONG and differs > MUCH * length else pieces
 
 
 def said(finding: RowResult) -> tuple[int | None, float | None, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import comparison_rows, curves, decision, overview, words
+from benchmarks.report import comparison_rows, cost_words, curves, gate_words, overview, words
 from benchmarks.report.calibrations import NOT_CALIBRATED, Calibrations, scores_of
 from benchmarks.report.observations import MAX_COLUMNS
 from benchmarks.report.panel_parts import drawable, stated_ms
@@ -281,8 +281,7 @@ def _cascade(summary: Summary, entry: dict[str, Any]) -> Plot:
     enough = entry.get("indistinguishable")
     if enough and 0 < enough["sent"] < 1:
         _mark_enough(plot, curve, enough["sent"], first)
-    finding = decision.cascade_finding(summary, entry)
-    plot.tell(f"{finding.claim} {finding.support}")
+    plot.tell(gate_words.cascade_finding(summary, entry).support)
     return plot
 
 
@@ -316,7 +315,9 @@ def _draw_curve(plot: Plot, curve: list[dict[str, Any]], xs: list[float], look: 
 
 def cost(summary: Summary) -> Plot | None:
     """Accuracy against dollars, of each detector whose cost is known, and of each cascade between them."""
-    costs = {name: decision.dollars_per_thousand(detector) for name, detector in summary["detectors"].items()}
+    costs = {
+        name: cost_words.dollars_per_thousand(detector) for name, detector in summary["detectors"].items()
+    }
     shown = {
         name: dollars
         for name, dollars in costs.items()
@@ -358,7 +359,6 @@ def _draw_cost(plot: Plot, detector: dict[str, Any], dollars: float, title: str,
     if ends := detector["intervals"].get("accuracy"):
         plot.whisker((dollars, ends[0]), (dollars, ends[1]), look)
     plot.dot(dollars, detector["accuracy"], look)
-    plot.name(look, f"{title}: {decision.written_dollars(dollars)}", line=False, dot=True)
-    plot.tell(
-        f"{title}: {decision.written_dollars(dollars)} for 1,000 pairs, accuracy {detector['accuracy']:.3f}."
-    )
+    fee = cost_words.written_dollars(dollars)
+    plot.name(look, f"{title}: {fee}", line=False, dot=True)
+    plot.tell(f"{title}: {fee} for 1,000 pairs, accuracy {detector['accuracy']:.3f}.")

@@ -17,7 +17,17 @@ class ReportSettings:
     """What the command takes. margin, prevalence and calibrate: those of the run where they are None."""
 
     GROUPS: ClassVar[Groups] = {
-        "": ("folder", "margin", "prevalence", "calibrate", "labels", "label_weights", "fail_if", "no_viz")
+        "": (
+            "folder",
+            "margin",
+            "prevalence",
+            "calibrate",
+            "labels",
+            "label_weights",
+            "fail_if",
+            "no_viz",
+            "verbose",
+        )
     }
     folder: str = option("", metavar="DIR", help="the run's folder")
     margin: float | None = changed(
@@ -44,3 +54,4 @@ class ReportSettings:
     label_weights: str | None = changed(RunSettings, "label_weights")
     fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
     no_viz: bool = changed(RunSettings, "no_viz")
+    verbose: bool = changed(RunSettings, "verbose")

@@ -13,6 +13,7 @@ from benchmarks.report import (
     agreements,
     cascade_words,
     comparison_rows,
+    decision,
     estimate_words,
     notes,
     overview,
@@ -21,21 +22,59 @@ from benchmarks.report import (
     words,
 )
 from benchmarks.report import observations as findings
+from benchmarks.report.conclusions import Question
 from kimera.console import is_coloured
 
 WIDTH = 100
 FIRST_COLUMN = 36
 MAX_CATEGORIES = 10
+MAX_ROWS, MAX_CLAIMS = 10, 4  # of the short table, and of each decision
+MORE = "More: summary.md and results.csv beside it, or --verbose here. The report, to open in a browser:"
 MIN_COLUMN = 11  # holds "(simulated)"
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
-def print_summary(summary: dict[str, Any], folder: Path, *, viz: bool) -> None:
-    """The summary and where its files are, on standard output. viz: whether comparison.png is among them."""
-    print(render_text(summary, colour=is_coloured()))
-    figure = ["comparison.png"] if viz else []
-    names = ["report.html", *figure, "summary.md", "summary.json", "results.csv", "journal.jsonl"]
-    print(f"Files in {folder}: {', '.join(names)}")
+def print_summary(summary: dict[str, Any], folder: Path, *, verbose: bool) -> None:
+    """The decisions and where the report is, on standard output; the whole summary before, if verbose."""
+    if verbose:
+        print(render_text(summary, colour=is_coloured()))
+    print(render_decisions(summary, folder, colour=is_coloured()), end="")
+
+
+def render_decisions(summary: dict[str, Any], folder: Path, colour: bool) -> str:
+    """A short table, the three decisions, and the whole path of report.html as the last line."""
+
+    def heading(text: str) -> str:
+        return f"{BOLD}{text}{PLAIN}" if colour else text
+
+    blocks = [wrapped(f"{words.dataset_sentence(summary)}.")]
+    if rows := _answering(summary):
+        blocks.append(_lines_of(rows))
+    blocks += [wrapped(warning) for warning in notes.warnings(summary)]
+    *decisions, cost = decision.answers(summary)
+    if len(summary["detectors"]) == 1:
+        decisions = [decisions[0], cost, decisions[2]]
+    blocks += [[heading(answer.question), *_claims(answer)] for answer in decisions]
+    lines = "\n\n".join("\n".join(block) for block in blocks)
+    return f"{lines}\n\n{MORE}\n{folder.resolve() / 'report.html'}\n"
+
+
+def _answering(summary: dict[str, Any]) -> list[words.Row]:
+    """Rows of those that answered any pair, the best ones where they are many."""
+    heard = {name: each for name, each in summary["detectors"].items() if each["answered"]}
+    if not heard:
+        return []
+    rows = overview.rows({**summary, "detectors": heard})
+    if len(rows) <= MAX_ROWS + 2:  # a header, and the trivial rule
+        return rows
+    more = f"{len(rows) - MAX_ROWS - 2} more in summary.md"
+    return [*rows[: MAX_ROWS + 1], (more, *[""] * (len(rows[0]) - 1)), rows[-1]]
+
+
+def _claims(answer: Question) -> list[str]:
+    told = [line for finding in answer.conclusions[:MAX_CLAIMS] for line in wrapped(finding.claim)]
+    left = len(answer.conclusions) - MAX_CLAIMS
+    return [*told, f"({left} more in report.html)"] if left > 0 else told
 
 
 def render_text(summary: dict[str, Any], colour: bool) -> str:
@@ -118,7 +157,7 @@ def _wrapped_all(sentences: Iterable[str]) -> list[str]:
 
 
 def wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH)
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False)
 
 
 def table(rows: list[words.Row]) -> list[list[str]]:

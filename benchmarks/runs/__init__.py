@@ -26,6 +26,7 @@ __all__ = [
     "LocalDetector",
     "Recorder",
     "RunResult",
+    "at_thresholds",
     "build_differences",
     "changed_pairs",
     "check_judge",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     )
     from benchmarks.runs.run_result import RunResult, key_of
     from benchmarks.runs.scan_candidates import CANDIDATES, Judged, write_candidates
+    from benchmarks.runs.thresholds import at_thresholds
     from benchmarks.runs.two_runs import (
         CHANGES,
         COMPARED,
@@ -155,6 +157,7 @@ else:
             ],
             "run_result": ["RunResult", "key_of"],
             "scan_candidates": ["CANDIDATES", "Judged", "write_candidates"],
+            "thresholds": ["at_thresholds"],
             "two_runs": [
                 "CHANGES",
                 "COMPARED",

@@ -116,6 +116,8 @@ class JudgeDetector:
         scores = recorders[cheap].scores
         dollars = None if quiet else self._expected_dollars(dataset)
         plan.require_budget(scores)
+        if not quiet and (useless := plan.why_nothing_saved(scores)):
+            tqdm.write(f"cascade: {useless}", file=sys.stderr)
         for pairs, is_sample in plan.rounds(scores, recorder.verdicts):
             if is_sample:
                 recorder.describe(recorder.info, sampled=int(pairs.sum()))

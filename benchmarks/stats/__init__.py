@@ -11,6 +11,7 @@ __all__ = [
     "BY_NAME",
     "CALIBRATED",
     "CASCADE_RUN",
+    "CONFUSION",
     "COSTS",
     "COST_AT_PREVALENCE",
     "DIFFERENCES",
@@ -118,7 +119,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.calibrated_scores import cross_fitted
     from benchmarks.stats.check_figures import why_not_repeated
     from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS
-    from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS
+    from benchmarks.stats.count_figures import CONFUSION, DISTINCT_SCORES, PAIRS
     from benchmarks.stats.estimate_figures import ESTIMATES, by_labels_alone
     from benchmarks.stats.evidence import (
         Differences,
@@ -214,7 +215,7 @@ else:
             "agreement_figures": ["OF_TWO", "WHO_WAS_RIGHT", "agreement"],
             "calibrated_scores": ["cross_fitted"],
             "cost_figures": ["COSTS", "COST_AT_PREVALENCE", "DOLLARS"],
-            "count_figures": ["DISTINCT_SCORES", "PAIRS"],
+            "count_figures": ["CONFUSION", "DISTINCT_SCORES", "PAIRS"],
             "check_figures": ["why_not_repeated"],
             "evidence": [
                 "Differences",

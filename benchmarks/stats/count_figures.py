@@ -40,6 +40,26 @@ PAIRS = (
         of=lambda one: int(((one.labels >= 0) & one.detector.answered).sum()),
     ),
 )
+
+
+def _cell(label: int, verdict: int) -> Callable[[OneDetector], int | None]:
+    """How many pairs of this label have this verdict."""
+
+    def of(one: OneDetector) -> int | None:
+        if not (one.labels >= 0).any():
+            return None
+        return int(((one.labels == label) & (one.detector.verdicts == verdict)).sum())
+
+    return of
+
+
+_cell_of = partial(_count, takes_labels=True)
+CONFUSION = (
+    _cell_of("true_positives", "found", "Contradictions that were called so.", of=_cell(1, 1)),
+    _cell_of("false_negatives", "missed", "Contradictions that were not called so.", of=_cell(1, 0)),
+    _cell_of("false_positives", "false alarms", "Other pairs called contradictions.", of=_cell(0, 1)),
+    _cell_of("true_negatives", "let pass", "Other pairs that were not called so.", of=_cell(0, 0)),
+)
 DISTINCT_SCORES = _count(
     "distinct_scores",
     "distinct scores",

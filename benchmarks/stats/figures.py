@@ -12,7 +12,7 @@ from dataclasses import replace
 from benchmarks.stats.agreement_figures import OF_TWO
 from benchmarks.stats.check_figures import CHECKS
 from benchmarks.stats.cost_figures import COST_AT_PREVALENCE, COSTS, DOLLARS, PARTLY_KNOWN
-from benchmarks.stats.count_figures import DISTINCT_SCORES, PAIRS, REQUESTS
+from benchmarks.stats.count_figures import CONFUSION, DISTINCT_SCORES, PAIRS, REQUESTS
 from benchmarks.stats.estimate_figures import ESTIMATES, by_labels_alone
 from benchmarks.stats.figure import DetectorFigure, Figure, Method, Shown, is_local, is_one
 from benchmarks.stats.quality_figures import QUALITY, shown_in
@@ -60,7 +60,8 @@ CALIBRATED = tuple(
 )
 
 OF_DETECTORS: tuple[Figure, ...] = (
-    *(*PAIRS, *QUALITY, *THREE_WAY, DISTINCT_SCORES, *SPEED, *REQUESTS, DOLLARS, *PARTLY_KNOWN, *CHECKS),
+    *(*PAIRS, *CONFUSION, *QUALITY, *THREE_WAY, DISTINCT_SCORES),
+    *(*SPEED, *REQUESTS, DOLLARS, *PARTLY_KNOWN, *CHECKS),
     *(BEST_THRESHOLD, *AT_THRESHOLD, *COSTS, *AT_PREVALENCE, COST_AT_PREVALENCE, *CALIBRATED),
     *(*ESTIMATES, *by_labels_alone(ESTIMATES)),
 )

@@ -52,6 +52,16 @@ def _written(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
+def _shortly(value: float, gate: Gate) -> str:
+    """In as few digits as say of it what the gate finds, and do not put it on the gate's number."""
+    for digits in (6, 9):
+        short = f"{value:.{digits}g}"
+        is_on_it = float(short) == gate.number != value
+        if not float(value).is_integer() and not is_on_it:
+            return short
+    return _written(value)
+
+
 @dataclass(frozen=True)
 class Gate:
     """Not met where this figure of the subject, a detector or two as "a/b", is so related to the number."""
@@ -79,7 +89,11 @@ class GateResult:
         return self.value is not None and not OPERATORS[self.gate.operator](self.value, self.gate.number)
 
     def __str__(self) -> str:
-        outcome = f"no such figure: {self.reason}" if self.value is None else f"it is {_written(self.value)}"
+        outcome = (
+            f"no such figure: {self.reason}"
+            if self.value is None
+            else f"it is {_shortly(self.value, self.gate)}"
+        )
         return f'{"passed" if self.is_met else "failed"}: --fail-if "{self.gate}", {outcome}'
 
 

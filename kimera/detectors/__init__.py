@@ -8,6 +8,7 @@ __all__ = [
     "COUNTED",
     "SURE",
     "THRESHOLD",
+    "AtThreshold",
     "Chain",
     "ChunkProgress",
     "FunctionDetector",
@@ -15,7 +16,10 @@ __all__ = [
     "ScoresFile",
     "ScoresRow",
     "VerdictSource",
+    "at_threshold",
     "chunk_size",
+    "moved_score",
+    "require_threshold",
     "require_workers",
     "verdict_of",
 ]
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from kimera.detectors.chunk_progress import ChunkProgress
     from kimera.detectors.chunks import chunk_size, require_workers, verdict_of
     from kimera.detectors.function_detector import FunctionDetector
+    from kimera.detectors.moved_scores import AtThreshold, at_threshold, moved_score, require_threshold
     from kimera.detectors.nli_model import NLIModel
     from kimera.detectors.scores_file import ScoresFile, ScoresRow
     from kimera.detectors.verdict_source import COUNTED, THRESHOLD, VerdictSource
@@ -32,6 +37,7 @@ else:
     __getattr__ = at_first_use(
         __name__,
         {
+            "moved_scores": ["AtThreshold", "at_threshold", "moved_score", "require_threshold"],
             "chain": ["SURE", "Chain"],
             "chunk_progress": ["ChunkProgress"],
             "chunks": ["chunk_size", "require_workers", "verdict_of"],

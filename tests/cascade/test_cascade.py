@@ -437,3 +437,11 @@ def test_what_each_step_costs_is_said_before_it_is_asked(
     assert "(about $" in told.err
     assert main(["--resume", str(tmp_path / "out"), "--no-viz"]) == 0
     assert "cascade: " not in capsys.readouterr().err, "nothing is left to ask"
+
+
+def test_a_promise_that_few_contradictions_rule_out_is_said_before_anything_is_paid() -> None:
+    few, many = (np.full(size, 0.3) for size in (300, 10_000))
+    plan = CascadePlan(0.02)
+    assert "at least 149 contradictions, which is all of these 300 pairs" in plan.why_nothing_saved(few)
+    assert plan.why_nothing_saved(many) == ""
+    assert CascadePlan(0.02, endless=True).why_nothing_saved(few) == ""

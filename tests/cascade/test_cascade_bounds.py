@@ -15,6 +15,7 @@ from benchmarks.cascade.bounds import (
     choose,
     max_missed,
     max_of,
+    min_handed_on,
     positives_needed,
     sample_size,
 )
@@ -31,6 +32,13 @@ def test_a_risk_of_two_percent_needs_149_contradictions_before_none_may_be_misse
 def test_so_many_contradictions_are_the_fewest_that_do(risk: float, missed: int) -> None:
     needed = positives_needed(risk, missed)
     assert binom.cdf(missed, needed, risk) <= 0.05 < binom.cdf(missed, needed - 1, risk)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.5))
+def test_what_must_be_sent_leaves_just_the_risk_of_all(miss_rate: float, risk: float) -> None:
+    sent = min_handed_on(risk, miss_rate)
+    assert 0 <= sent <= miss_rate
+    assert miss_rate - sent == pytest.approx(min(risk, miss_rate))
 
 
 @given(st.integers(0, 300), st.integers(1, 300))

@@ -13,7 +13,9 @@ from benchmarks.report import build_summary, overview
 from benchmarks.report.agreements import agreement_sentences
 from benchmarks.report.cascade_words import cascade_sentences
 from benchmarks.report.comparison_rows import comparison_groups
-from benchmarks.report.decision import Question, answers, dollars_per_thousand, written_dollars
+from benchmarks.report.conclusions import Question
+from benchmarks.report.cost_words import dollars_per_thousand, written_dollars
+from benchmarks.report.decision import answers
 from benchmarks.report.notes import notes
 from benchmarks.runs.run_result import RunResult
 from benchmarks.stats.results import SCORE_SOURCES, DetectorResult
@@ -23,7 +25,9 @@ WORSE = np.where(np.arange(MANY.size) % 4 == 0, 1 - MANY, MANY).astype(np.int8)
 
 
 def decided(run: RunResult, margin: float = 0.02) -> tuple[Question, Question, Question]:
-    return answers(build_summary(run, margin))
+    """Of quality, of cost, and of the pairs that go to a judge."""
+    quality, pairs, _, cost = answers(build_summary(run, margin))
+    return quality, cost, pairs
 
 
 def claims(answer: Question) -> list[str]:
@@ -44,21 +48,33 @@ def test_that_texts_were_long_is_said_where_some_were() -> None:
 @pytest.mark.parametrize(
     ("local", "asked", "margin", "claim"),
     [
-        (WORSE, MANY, 0.02, "No: gpt-4o-mini (simulated) is better than kimera by 25.0 points."),
-        (MANY, WORSE, 0.02, "Yes: kimera is better than gpt-4o-mini (simulated) by 25.0 points."),
+        (
+            WORSE,
+            MANY,
+            0.02,
+            "No: kimera has 75.0% of 400 labelled pairs right, gpt-4o-mini (simulated) 100.0%, a difference "
+            "of 25.0 points.",
+        ),
+        (
+            MANY,
+            WORSE,
+            0.02,
+            "Yes: kimera has 100.0% of 400 labelled pairs right, gpt-4o-mini (simulated) 75.0%, a difference "
+            "of 25.0 points.",
+        ),
         (
             MANY,
             MANY,
             0.02,
-            "Yes: kimera and gpt-4o-mini (simulated) gave the same verdicts on all 400 labelled pairs that "
-            "both answered, and are equivalent within 2 points.",
+            "Yes: kimera has 100.0% of 400 labelled pairs right, gpt-4o-mini (simulated) 100.0%, which is "
+            "equal within 2 points.",
         ),
         (
             WORSE,
             MANY,
             0.4,
-            "Yes: gpt-4o-mini (simulated) is better than kimera by 25.0 points, and they are equivalent "
-            "within 40 points.",
+            "Yes: kimera has 75.0% of 400 labelled pairs right, gpt-4o-mini (simulated) 100.0%, which is "
+            "equal within 40 points.",
         ),
     ],
 )
@@ -66,7 +82,7 @@ def test_the_local_detector_is_as_good_or_is_not(
     local: np.ndarray, asked: np.ndarray, margin: float, claim: str
 ) -> None:
     quality, _, _ = decided(run_of(MANY, reactor(local), judge(asked)), margin)
-    assert quality.question == "Is the local detector as good as the judge?"
+    assert quality.question == "May the local detector replace the judge?"
     assert claims(quality) == [claim]
 
 
@@ -75,15 +91,15 @@ def test_few_pairs_show_nothing() -> None:
     near[0] = 1 - near[0]
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(near)))[0].conclusions
     assert finding.claim.startswith(
-        "Not shown: 20 pairs show neither a difference between kimera and gpt-4o-mini (simulated)"
+        "Not known, by a smoke test of 20 labels: kimera has 50.0% of 20 labelled pairs right, gpt-4o-mini "
+        "(simulated) 45.0%; so few pairs show neither a difference nor that there is none."
     )
 
 
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].conclusions
-    assert finding.support.startswith(
-        "Accuracy 0.588 against 1.000 on 17 of 20 pairs (those with a label that both answered"
-    )
+    assert "kimera has 58.8% of 17 labelled pairs right, gpt-4o-mini (simulated) 100.0%" in finding.claim
+    assert finding.support.startswith("On 17 of 20 pairs (those with a label that both answered")
 
 
 def test_without_labels_only_agreement_is_known() -> None:
@@ -105,20 +121,42 @@ def test_each_judge_is_set_against_the_reactor_and_not_against_another_judge() -
 def test_judges_alone_are_set_against_each_other() -> None:
     quality, _, pairs = decided(run_of(LABELLED, judge(LABELLED, "a"), judge(GUESSES, "b")))
     assert (quality.question, pairs.question) == ("Which judge is better?", "On which pairs do they differ?")
-    assert claims(quality) == ["a (simulated) is better than b (simulated) by 50.0 points."]
+    assert claims(quality)[0].startswith(
+        "a (simulated) has 100.0% of 20 labelled pairs right, b (simulated) 50.0%, a difference of "
+        "50.0 points."
+    )
 
 
 def test_one_detector_is_told_with_its_interval() -> None:
     quality, cost, pairs = decided(run_of(LABELLED, reactor(GUESSES)))
-    assert claims(quality) == ["Accuracy of kimera: 0.500 (0.299 to 0.701)."]
-    assert cost.question == "What does it cost?"
+    assert claims(quality) == [
+        'Accuracy of kimera: 0.500 (0.299 to 0.701). A rule that reads nothing, always "no contradiction", '
+        "has 60.0% right: more than kimera."
+    ]
+    assert cost.question == "What does it take?"
     assert claims(pairs) == ["Not known: only one detector was asked."]
 
 
 def test_a_time_from_the_cache_is_not_shown_as_one_of_a_first_run() -> None:
     cached = replace(reactor(LABELLED), settings={"encoded": 0, "from_cache": 40})
     (finding,) = decided(run_of(LABELLED, cached))[1].conclusions
-    assert "40 of 40 texts came from the cache, so its time is not that of a first run" in finding.support
+    assert finding.claim.startswith("kimera: time not measured (all from the cache), 400 pairs/s with the")
+    assert finding.support == (
+        "Speed of kimera: 40 of 40 texts came from the cache, so its own speed is not known; --no-cache "
+        "measures it."
+    )
+
+
+def test_the_time_of_what_was_computed_is_told_beside_a_cache() -> None:
+    partly = replace(reactor(LABELLED), settings={"read": 5, "read_from_cache": 15})
+    (finding,) = decided(run_of(LABELLED, partly))[1].conclusions
+    assert (
+        finding.claim == "kimera: 3.6 ms for each pair that it computed, 400 pairs/s with the cache, no fee."
+    )
+    assert finding.support == (
+        "Speed of kimera: 15 of 20 pairs came from the cache. A pair that it computed took 3.6 ms; "
+        "--no-cache measures them all."
+    )
 
 
 def test_texts_of_a_chain_are_said_to_count_at_each_stage() -> None:
@@ -135,7 +173,7 @@ def test_a_fee_is_of_the_pairs_that_were_asked_and_paid_for() -> None:
     for each in (priced, stopped, cached, judge(LABELLED)):
         summary = build_summary(run_of(LABELLED, each))
         fees.append(
-            (dollars_per_thousand(summary["detectors"]["gpt-4o-mini"]), claims(answers(summary)[1])[0])
+            (dollars_per_thousand(summary["detectors"]["gpt-4o-mini"]), claims(answers(summary)[3])[0])
         )
     assert [fee for fee, _ in fees] == [2.5, pytest.approx(50 / 17), None, None]
     assert "$2.50 for 1,000 pairs" in fees[0][1]
@@ -177,8 +215,8 @@ def test_a_difference_that_is_not_shown_is_no_victory() -> None:
     best, second, third = claims(quality)
     assert best.startswith("The highest accuracy of a local detector is that of first, 0.9")
     assert best.endswith("It is not told apart from second.")
-    assert second.startswith("Not told apart from second: the difference of ")
-    assert second.endswith("is not shown to be real. It is 4 times as fast.")
+    assert second.startswith("Not told apart from second: 400 pairs are too few for a difference of ")
+    assert second.endswith("points. It is 4 times as fast.")
     assert third.startswith("Better than third")
 
 
@@ -199,7 +237,7 @@ def test_equal_detectors_are_equivalent_and_neither_is_better() -> None:
 
 def test_detectors_with_the_same_verdicts_are_said_to_have_them() -> None:
     summary = build_summary(run_of(LABELLED, reactor(GUESSES, "first"), reactor(GUESSES, "second")))
-    quality, _, pairs = answers(summary)
+    quality, pairs, _, _ = answers(summary)
     assert claims(quality)[1].startswith(
         "The same verdicts as second on all 20 labelled pairs that both answered."
     )
@@ -221,7 +259,7 @@ def test_detectors_with_the_same_verdicts_are_said_to_have_them() -> None:
 def test_labels_of_one_class_name_no_best_detector(label: int, claim: str) -> None:
     alike = np.full(MANY.size, label, dtype=np.int8)
     summary = build_summary(run_of(alike, reactor(WORSE, "first"), reactor(MANY, "second"), judge(WORSE)))
-    quality, _, pairs = answers(summary)
+    quality, pairs, _, _ = answers(summary)
     (told,) = claims(quality)
     assert told.startswith(f"This set cannot answer it: of 400 labelled pairs, {claim}")
     assert told.split(": ", 1)[1] in notes(summary)[1]
@@ -279,9 +317,12 @@ def test_with_a_judge_the_best_local_detector_is_held_against_it() -> None:
     detectors = local(0.4, "poor"), local(0.0, "good"), local(0.0, "alike"), local(0.3, "fair")
     run = run_of(MANY, *detectors, judge(WORSE))
     quality, _, pairs = decided(run)
-    assert quality.question == "Which local detector is the best, and is it as good as the judge?"
+    assert quality.question == "Which local detector is the best, and may it replace the judge?"
     against_judge = [claim for claim in claims(quality) if claim.startswith(("Yes", "No"))]
-    assert against_judge == ["Yes: good is better than gpt-4o-mini (simulated) by 25.0 points."]
+    assert against_judge == [
+        "Yes: good has 100.0% of 400 labelled pairs right, gpt-4o-mini (simulated) 75.0%, a difference of "
+        "25.0 points."
+    ]
     assert claims(quality)[-1] == (
         "As good as gpt-4o-mini (simulated) is, of the other local detectors: alike."
     )
@@ -293,7 +334,7 @@ def test_times_that_nobody_measured_are_not_compared() -> None:
     stated = local(0.3, "stated")
     quality, cost, _ = decided(run_of(MANY, local(0.0, "file", 0.0), stated))
     assert claims(quality)[1].endswith("Their times cannot be compared.")
-    assert claims(cost)[0] == "file: no fee, no time measured."
+    assert claims(cost)[0] == "file: no time measured, no fee."
 
 
 def test_a_few_texts_from_the_cache_do_not_hide_a_time() -> None:
@@ -301,9 +342,9 @@ def test_a_few_texts_from_the_cache_do_not_hide_a_time() -> None:
         return replace(local(0.3, "other", 2.0), settings={"encoded": 100 - count, "from_cache": count})
 
     best = local(0.0, "best", 1.0)
-    few, many = (claims(decided(run_of(MANY, best, cached(count)))[0])[1] for count in (2, 90))
+    few, many = (claims(decided(run_of(MANY, best, cached(count)))[0])[1] for count in (2, 100))
     assert few.endswith("It is 2 times as fast.")
-    assert many.endswith("Their times cannot be compared.")
+    assert many.endswith("Their times cannot be compared (--no-cache measures them).")
 
 
 def test_without_labels_no_local_detector_is_called_the_best() -> None:
@@ -315,8 +356,8 @@ def test_without_labels_no_local_detector_is_called_the_best() -> None:
 
 def test_a_local_speed_says_that_a_time_is_its_own_and_a_rate_of_the_whole_pass() -> None:
     summary = build_summary(run_of(MANY, replace(local(0.1, "quick", 0.00105), wall_s=0.02, used=1)))
-    assert claims(answers(summary)[1]) == [
-        "quick: no fee, 0.00105 ms a pair of its own time, 20,000 pairs/s over its whole pass."
+    assert claims(answers(summary)[3]) == [
+        "quick: 0.00105 ms a pair of its own time, 20,000 pairs/s over its whole pass, no fee."
     ]
     assert any(
         note.startswith("Speed of quick: mean latency is the detector's own") for note in notes(summary)
@@ -328,10 +369,8 @@ def test_a_speed_with_the_cache_is_the_same_everywhere_and_marked() -> None:
     others = [local(0.1 * place, f"other-{place}") for place in range(4)]
     run = run_of(MANY, replace(local(0.0, "cached", 2.5), wall_s=1.0, settings=settings), *others)
     summary = build_summary(run)
-    (told,) = (claim for claim in claims(answers(summary)[1]) if claim.startswith("cached"))
-    assert told == (
-        "cached: no fee, 2.5 ms a pair of its own time, 400 pairs/s over its whole pass, with the cache."
-    )
+    (told,) = (claim for claim in claims(answers(summary)[3]) if claim.startswith("cached"))
+    assert told == ("cached: time not measured (all from the cache), 400 pairs/s with the cache, no fee.")
     (row,) = (row for row in overview.rows(summary) if row[0] == "cached")
     assert "400 (cached)" in row
     table = {row[0]: row[1] for row in comparison_groups(summary)[2][1]}
@@ -360,11 +399,11 @@ def test_a_file_is_said_to_state_what_it_states() -> None:
     for each in (plain, timed, judged):
         assert each["absent"]["pair_ms.mean"] == "its file states no retries"
     assert "timed by the batch" not in str(summary)
-    endings = [claim.rsplit(", ", 1)[1] for claim in claims(answers(summary)[1])]
-    assert endings == [
-        "its file states no time.",
-        "2 ms a pair as its file states.",
-        "731 ms a pair as its file states.",
+    times = [claim.split(": ")[1].split(", ")[0] for claim in claims(answers(summary)[3])]
+    assert times == [
+        "its file states no time",
+        "2 ms a pair as its file states",
+        "731 ms a pair as its file states",
     ]
 
 

@@ -128,7 +128,7 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_else(
     opened = visit(path)
     assert opened.complaints == []
     assert opened.requests == [path.as_uri()]
-    assert opened.page.locator(".decision h3").count() == 3
+    assert opened.page.locator(".decision h3").count() == 4
     assert opened.page.evaluate("window.ran") is None
 
 
@@ -161,10 +161,10 @@ def test_a_simulated_judge_is_called_so_wherever_it_is_named(two: Path, visit: C
 
 def test_the_decision_answers_with_its_numbers(two: Path, visit: Callable[..., Visit]) -> None:
     told = visit(two).page.locator(".decision").inner_text()
-    assert "No: gpt-4o-mini (simulated) is better than kimera by 41.2 points." in told
+    assert "kimera has 58.8% of 17 labelled pairs right, gpt-4o-mini (simulated) 100.0%" in told
     assert "kimera minus gpt-4o-mini (simulated) is -41.2 points, 95 % interval -64.0 to -15.2, so " in told
     assert "is higher here; McNemar's exact test: p 0.016" in told
-    assert "kimera: no fee, 0.9 ms a pair of its own time, 400 pairs/s over its whole pass." in told
+    assert "kimera: 0.9 ms a pair of its own time, 400 pairs/s over its whole pass, no fee." in told
     assert "those that kimera is least sure of: a cascade that sends these to gpt-4o-mini (simulated)" in told
 
 
@@ -403,7 +403,53 @@ def test_a_narrow_screen_scrolls_tables_and_not_the_page(
 ) -> None:
     page = visit(page_of(kind), viewport=PHONE).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.locator(".scroll:has(.pairs)").evaluate("each => each.scrollWidth > each.clientWidth")
+    cards = page.locator(".scroll:has(.pairs)")
+    assert cards.evaluate("each => each.scrollWidth <= each.clientWidth"), (
+        "nothing of a row is off the screen"
+    )
+
+
+def test_on_a_phone_a_row_says_its_label_and_who_gave_which_verdict(
+    two: Path, visit: Callable[..., Visit]
+) -> None:
+    page = visit(two, viewport={"width": 390, "height": 844}).page
+    cells = page.locator(".pairs tbody tr").first.locator("td[data-name]")
+    names = ["label", "kimera", "gpt-4o-mini (simulated)", "kind", "category"]
+    assert cells.evaluate_all("each => each.map((cell) => cell.dataset.name)") == names
+    for place in range(len(names)):
+        box = cells.nth(place).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+def test_every_section_is_in_the_navigation(two: Path, visit: Callable[..., Visit]) -> None:
+    page = visit(two).page
+    headings = page.locator("main > section > h2").all_inner_texts()
+    assert page.locator("nav a").all_inner_texts() == headings
+
+
+def test_of_long_texts_a_row_shows_the_sentences_that_decided(
+    visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    filler = "Nothing of interest happened on that day. " * 40
+    pair = Pair(f"{filler}The gate is open. {filler}", f"{filler}The gate is shut.", "long", "neutral")
+    reasoning = (
+        "verify: P(contradiction) 0.90; too long to be read at once; weighed, the strongest of 3 pairs of "
+        'related sentences: "The gate is open." against "The gate is shut."'
+    )
+    said = Verdict(True, 0.9, reasoning, score_source="passages")
+    rows = [(pair, [said])]
+    page = visit(written(run_of(LABELLED[1:2], reactor(LABELLED[:1])), tmp_path, rows)).page
+    texts = page.locator(".pairs tbody tr .text")
+    shown = [text.inner_text() for text in texts.all() if text.is_visible()]
+    assert [" ".join(text.split()) for text in shown] == [
+        "1 st text the sentence that decided: … The gate is open. …",
+        "2 nd text the sentence that decided: … The gate is shut. …",
+    ]
+    page.locator(".texts button").click()
+    shown = [text.inner_text() for text in texts.all() if text.is_visible()]
+    assert [len(text) > 1_000 for text in shown] == [True, True]
 
 
 def test_print_shows_no_controls_and_whole_tables(two: Path, visit: Callable[..., Visit]) -> None:

@@ -51,7 +51,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_three_classes_are_asked_for_counted_and_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judge = run(tmp_path, write_pairs(tmp_path, LABELS), "--classes", "3")
+    judge = run(tmp_path, write_pairs(tmp_path, LABELS), "--classes", "3", "--verbose")
     said, table = capsys.readouterr().out, judge["three_way"]["confusion"]
     assert judge["settings"]["classes"] == 3
     relations = [(row["label"], row[f"{TITLE}_relation"]) for row in rows(tmp_path)]
@@ -107,7 +107,7 @@ def test_two_ways_on_either_side_leave_the_figures_absent_with_the_reason(
     flags: tuple[str, ...],
     reason: str,
 ) -> None:
-    judge = run(tmp_path, write_pairs(tmp_path, labels), *flags)
+    judge = run(tmp_path, write_pairs(tmp_path, labels), *flags, "--verbose")
     assert "three_way" not in judge
     assert all(judge["absent"][name].startswith(reason) for name in FIGURES)
     told = capsys.readouterr().out  # nobody has them, so there is no row that lacks them

@@ -19,6 +19,7 @@ from benchmarks.report import build_summary
 from benchmarks.stats.gates import (
     OPERATORS,
     Gate,
+    GateResult,
     Prospect,
     check,
     exit_code_with,
@@ -190,6 +191,14 @@ def test_a_run_that_failed_keeps_its_own_code(capsys: pytest.CaptureFixture[str]
     assert told.count("error: 1 of 2 gates failed\n") == 3
     assert '  failed: --fail-if "kimera.f1 < 2", it is 0.444444' in told
     assert '  passed: --fail-if "kimera.failed > 0", it is 0\n' in told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(4 / 9, "0.444444"), (0.79999999, "0.79999999"), (1234567.0, "1234567"), (0.8, "0.8")]
+)
+def test_a_figure_is_told_shortly_and_never_as_if_it_were_on_its_gate(value: float, told: str) -> None:
+    (gate,) = parse_gates(["kimera.f1 < 0.8"], known_figures(judges(*SUMMARY["detectors"])))
+    assert str(GateResult(gate, value)).endswith(f"it is {told}")
 
 
 # On the command line

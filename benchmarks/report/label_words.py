@@ -1,0 +1,66 @@
+"""The third decision: what would have to be labelled to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.report import notes, overview, words
+from benchmarks.report.conclusions import Conclusion, Question, Summary, compared
+from benchmarks.report.notes import FEW_LABELS, SMOKE_TEST
+
+QUESTION = "What would have to be labelled to know?"
+FIRST_LABELS = 100
+
+
+def label_question(summary: Summary) -> Question:
+    return Question(QUESTION, (_conclusion(summary),))
+
+
+def _conclusion(summary: Summary) -> Conclusion:
+    labelled = summary["dataset"]["labelled"]
+    if not labelled:
+        return Conclusion(
+            f"{FIRST_LABELS} pairs, drawn at random: enough for a first estimate for all pairs. report.html "
+            "draws them and takes the labels."
+        )
+    if one_class := notes.one_class(summary):
+        return Conclusion(f"Pairs of the other class: {one_class}")
+    labels = words.counted(labelled, "label")
+    if labelled <= SMOKE_TEST:
+        claim = (
+            f"At least {FEW_LABELS} pairs: {labels} ({SMOKE_TEST} or fewer) make a smoke test, which shows "
+            "that things run and decides nothing."
+        )
+        return Conclusion(f"{claim} {_seen(summary)}".strip())
+    return _more(summary, labels)
+
+
+def _more(summary: Summary, labels: str) -> Conclusion:
+    """Whether more labels than a smoke test's would say more."""
+    entries = [entry["differences"] for entry in compared(summary) if "accuracy" in entry["differences"]]
+    if not entries:
+        return Conclusion(f"There are {labels}, and no two detectors to decide between.")
+    labels = words.counted(min(found["pairs"] for found in entries), "label")
+    is_open = any(not _is_settled(found) for found in entries)
+    claim = (
+        f"More pairs than these: {labels} do not settle it."
+        if is_open
+        else f"No more for pairs like these: {labels} settle it."
+    )
+    return Conclusion(f"{claim} {_seen(summary)}".strip())
+
+
+def _is_settled(found: dict[str, Any]) -> bool:
+    return overview.is_real(found) or overview.is_equivalent(found)
+
+
+def _seen(summary: Summary) -> str:
+    """How large a difference these labels would have shown: the worst of those compared."""
+    minima = [
+        entry["differences"]["least_difference"]
+        for entry in compared(summary)
+        if "least_difference" in entry["differences"]
+    ]
+    if not minima:
+        return ""
+    return f"They would have shown a difference of {100 * max(minima):.0f} points, four times of five."

@@ -1,0 +1,40 @@
+"""The rule that reads no text: always the commoner label. What does no better than it is said to do so."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from benchmarks.report import words
+
+
+class TrivialRule(NamedTuple):
+    """always: what it says of every pair. accuracy: its share of right verdicts. f1: of contradictions."""
+
+    always: str
+    accuracy: float
+    f1: float
+
+    @property
+    def title(self) -> str:
+        return f'always "{self.always}"'
+
+
+def trivial_rule(summary: dict[str, Any]) -> TrivialRule | None:
+    """Of this run's labels; None where there are none, or of one class alone."""
+    labelled, contradictions = (summary["dataset"].get(name, 0) for name in ("labelled", "contradictions"))
+    if not 0 < contradictions < labelled:
+        return None
+    share = contradictions / labelled
+    if share > 0.5:
+        return TrivialRule("contradiction", share, 2 * share / (1 + share))
+    return TrivialRule("no contradiction", 1 - share, 0.0)
+
+
+def no_better(summary: dict[str, Any], name: str) -> str:
+    """A sentence where this detector's accuracy is no higher than the rule's; empty where it is higher."""
+    rule, accuracy = trivial_rule(summary), summary["detectors"][name].get("accuracy")
+    if rule is None or accuracy is None or accuracy > rule.accuracy:
+        return ""
+    how = "more than" if accuracy < rule.accuracy else "as many as"
+    title = words.titles(summary)[name]
+    return f"A rule that reads nothing, {rule.title}, has {rule.accuracy:.1%} right: {how} {title}."
