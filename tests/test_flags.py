@@ -19,7 +19,7 @@ OWN_MEANING |= {"--labels"}  # people's, of a report; of a model's outputs elsew
 # The same thing of something else: candidates or pairs, vectors or scores, statements as they come, a run of
 # before or two of them, one detector or several, or the client of a simulated judge.
 OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
-OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt", "--local", "--token"}
+OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt", "--local", "--token", "--store"}
 OWN_METAVAR = {"--min-cosine"}
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "NumberedStatement",
     "Refused",
     "Session",
+    "SessionStore",
     "access_of",
     "is_loopback",
 ]
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kimera.live.contradictions import Contradiction, Found, NumberedStatement
     from kimera.live.live_settings import LiveSettings
     from kimera.live.session import Arrival, ContradictionFinder, Session
+    from kimera.live.store import SessionStore
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -46,5 +48,6 @@ else:
             "contradictions": ["Contradiction", "Found", "NumberedStatement"],
             "live_settings": ["LiveSettings"],
             "session": ["Arrival", "ContradictionFinder", "Session"],
+            "store": ["SessionStore"],
         },
     )

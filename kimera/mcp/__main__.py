@@ -36,10 +36,11 @@ EPILOG = """\
 examples:
   kimera mcp                                 started by a client, over standard input and output
   kimera mcp docs                            with scan_files, for the files in docs
+  kimera mcp --store memory.db               what agents let it remember is there the next time
   kimera mcp docs --http 127.0.0.1:8766      over HTTP, at http://127.0.0.1:8766/mcp
 
 A client such as an editor starts it by its own configuration; docs/mcp.md has examples. Sessions of
-remembered statements are held in memory and are gone when the server ends.
+remembered statements are held in memory, and are gone when the server ends unless --store keeps them.
 
 exit codes: 0 the client left, or SIGTERM; 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 """
@@ -63,11 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
 def _serve(settings: McpSettings) -> int:
     access = _access(settings.http, settings.token)
     # A library that says something while it loads must not say it into the protocol.
-    with contextlib.redirect_stdout(sys.stderr):
-        server = _server(settings)
-    if settings.http and access:
-        return _serve_http(server, access, settings.http[1])
-    return _serve_standard_streams(server)
+    with contextlib.ExitStack() as stack:
+        with contextlib.redirect_stdout(sys.stderr):
+            server = _server(settings, stack)
+        if settings.http and access:
+            return _serve_http(server, access, settings.http[1])
+        return _serve_standard_streams(server)
 
 
 def _access(http: tuple[str, int] | None, given: str | None) -> Access | None:
@@ -88,13 +90,15 @@ def _access(http: tuple[str, int] | None, given: str | None) -> Access | None:
     return access_of(http[0], (), token)
 
 
-def _server(settings: McpSettings) -> MCPServer:
+def _server(settings: McpSettings, stack: contextlib.ExitStack) -> MCPServer:
+    """stack: closes the store in the end."""
     try:
         from kimera.mcp.server import server_of
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "pydantic", "anyio"):
             raise
         raise UserError(f"the MCP server needs the package mcp: {how_to_install('mcp')}") from None
+    from kimera.live import SessionStore
     from kimera.mcp.confined_files import ConfinedFiles
     from kimera.mcp.toolbox import Toolbox
 
@@ -102,7 +106,10 @@ def _server(settings: McpSettings) -> MCPServer:
     models = {name: getattr(settings, name) for name in options_of(ModelSettings)}
     reactor = reactor_of(ReactorSettings(**models, no_cache=settings.no_cache), "both")
     rule = CandidateRule(is_own_floor=settings.encoder not in PACKAGED_NAMES)
-    toolbox = Toolbox(reactor, rule, files)
+    store = None
+    if settings.store:
+        store = stack.enter_context(SessionStore(settings.store, reactor.encoder.output_fingerprint))
+    toolbox = Toolbox(reactor, rule, files, store)
     toolbox.load()
     return server_of(toolbox, scans=files is not None)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from kimera.console import Groups, changed, host_and_port, option
+from kimera.live import LiveSettings
 from kimera.reactor_settings import ModelSettings, ReactorSettings
 
 TOKEN = "KIMERA_MCP_TOKEN"  # noqa: S105 (its name)
@@ -16,7 +18,7 @@ class McpSettings(ModelSettings):
     """What the command takes."""
 
     GROUPS: ClassVar[Groups] = {
-        "server": ("folder", "http", "token"),
+        "server": ("folder", "http", "token", "store"),
         "models": (ModelSettings, "no_cache"),
     }
     folder: str | None = option(
@@ -44,5 +46,11 @@ class McpSettings(ModelSettings):
         variable=TOKEN,
         help="token that clients of --http have to send, as Authorization: Bearer TEXT. Other users of this "
         f"machine can read the command line, so prefer to set {TOKEN}",
+    )
+    store: Path | None = changed(
+        LiveSettings,
+        "store",
+        help="SQLite file in which remembered statements are kept; without it they are gone when the server "
+        "ends",
     )
     no_cache: bool = changed(ReactorSettings, "no_cache", overrules=())

@@ -15,6 +15,7 @@ from kimera.live import (
     LiveLimits,
     NumberedStatement,
     Session,
+    SessionStore,
 )
 from kimera.mcp.confined_files import ConfinedFiles
 from kimera.mcp.results import FileFinding, FilesScanned, StatementChecked, StatementFinding, TextsCompared
@@ -33,13 +34,20 @@ OnProgress = Callable[[float, str], object]  # the share of a scan that is done,
 class Toolbox:
     """The tools as functions. Not for two threads at once.
 
-    files: what scans may read, None for nothing. Every method raises UserError, with the remedy, for what it
-    cannot take.
+    files: what scans may read, None for nothing. store: keeps the sessions, None for memory alone.
+    Every method raises UserError, with the remedy, for what it cannot take.
     """
 
-    def __init__(self, reactor: Reactor, rule: CandidateRule, files: ConfinedFiles | None) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        rule: CandidateRule,
+        files: ConfinedFiles | None,
+        store: SessionStore | None = None,
+    ) -> None:
         self._reactor = reactor
-        self._finder = ContradictionFinder(reactor, rule)
+        self._finder = ContradictionFinder(reactor, rule, store=store)
+        self._store = store
         self._files = files
         self._sessions: dict[str, Session] = {}
 
@@ -57,21 +65,38 @@ class Toolbox:
         for place, earlier in enumerate(against):
             _require_statement(earlier, f"against[{place}]")
         given = [NumberedStatement(number, str(number), text) for number, text in enumerate(against, 1)]
-        return self._checked(Session(given), statement, len(given), remember=False)
+        session = Session(given)
+        session.taken = len(given)
+        return self._checked(session, statement, remember=False)
 
     def check_in_session(self, statement: str, name: str, *, remember: bool) -> StatementChecked:
         _require_statement(statement, "statement")
-        session = self._sessions.get(name) or Session()
-        count = len(session.statements)
-        if remember and count >= LIMITS.statements:
+        session = self._session(name)
+        if remember and session.taken >= LIMITS.statements:
             raise UserError(
-                f"the session {name!r} has {count:,} statements and takes no more; give another "
+                f"the session {name!r} has {session.taken:,} statements and takes no more; give another "
                 "session's name"
             )
-        checked = self._checked(session, statement, count, remember=remember)
+        checked = self._checked(session, statement, remember=remember)
         if remember:
+            session.taken += 1
             self._sessions[name] = session
         return checked
+
+    def _session(self, name: str) -> Session:
+        """In memory, from the store, or a new one."""
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._store.read(name) if self._store else Session((), name)
+        if session.taken:
+            self._sessions[name] = session
+        if sum(held.taken for held in self._sessions.values()) > LIMITS.statements_in_all:
+            self._sessions.pop(name, None)
+            raise UserError(
+                f"all sessions together would have more than {LIMITS.statements_in_all:,} statements in "
+                "memory; start the server again, or use fewer sessions"
+            )
+        return session
 
     def compare(self, text1: str, text2: str) -> TextsCompared:
         for name, text in (("text1", text1), ("text2", text2)):
@@ -108,8 +133,9 @@ class Toolbox:
         run_scan(corpus, self._reactor, scan, _Bars(on_progress).bar, rule=Rule(), min_score=min_score)
         return _scanned(corpus, scan, not_read, min_score, max_findings)
 
-    def _checked(self, session: Session, statement: str, count: int, *, remember: bool) -> StatementChecked:
-        later = NumberedStatement(count + 1, str(count + 1), statement)
+    def _checked(self, session: Session, statement: str, *, remember: bool) -> StatementChecked:
+        count, number = len(session.statements) + len(session.given), session.taken + 1
+        later = NumberedStatement(number, str(number), statement)
         [found] = self._finder.check([Arrival(session, later, remember)])
         return StatementChecked(
             findings=_findings(found), threshold=THRESHOLD, compared_with=count, remembered=remember

@@ -23,7 +23,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult
 from mcp_types import TextContent
 
-from kimera.live import CandidateRule
+from kimera.live import CandidateRule, SessionStore
 from kimera.mcp.__main__ import main
 from kimera.mcp.confined_files import ConfinedFiles
 from kimera.mcp.server import server_of
@@ -121,6 +121,22 @@ def test_a_session_has_what_was_remembered_and_nothing_else(toolbox: Toolbox) ->
     assert second == third
     assert elsewhere["findings"] == []
     assert elsewhere["compared_with"] == 0
+
+
+def test_what_was_remembered_is_there_after_a_restart(tmp_path: Path) -> None:
+    remembering = {"statement": CLOSED, "session": "hours", "remember": True}
+    numbers = []
+    for _ in range(2):
+        with SessionStore(tmp_path / "store", "encoder") as store:
+            toolbox = Toolbox(Reactor(cache=None), CandidateRule(), None, store)
+            checked, remembered = called(
+                toolbox,
+                ("check_statement", {"statement": OPEN, "session": "hours"}),
+                ("check_statement", remembering),
+            )
+            numbers.append([finding["number"] for finding in given(checked)["findings"]])
+            assert given(remembered)["remembered"]
+    assert numbers == [[], [1]]
 
 
 def test_two_texts_are_compared_long_ones_in_parts(toolbox: Toolbox) -> None:
