@@ -223,7 +223,7 @@ def test_a_file_that_was_found_is_told_and_one_without_the_commands_table_is_not
         ("[compare]\nkimera-only = true\ncascade = 0.1", "kimera-only and cascade cannot be combined"),
         (
             "max-pairs = 5",
-            "'max-pairs' is none of compare, scan, judged-scan, live, train, report, label, diff, ",
+            "'max-pairs' is none of compare, scan, judged-scan, live, mcp, train, report, label, diff, ",
         ),
         ("[compares]\n", "did you mean compare?"),
         ("[completion]\nshell = 'zsh'", "'completion' is none of compare"),

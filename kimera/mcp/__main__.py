@@ -97,7 +97,7 @@ def _server(settings: McpSettings, stack: contextlib.ExitStack) -> MCPServer:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "pydantic", "anyio"):
             raise
-        raise UserError(f"the MCP server needs the package mcp: {how_to_install('mcp')}") from None
+        raise UserError(f"the MCP server needs the package mcp; run: {how_to_install('mcp')}") from None
     from kimera.live import SessionStore
     from kimera.mcp.confined_files import ConfinedFiles
     from kimera.mcp.toolbox import Toolbox

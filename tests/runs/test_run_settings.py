@@ -21,6 +21,7 @@ from benchmarks.runs.requested_detectors import judges_of, plan_of, planned
 from benchmarks.runs.run_folder import JOURNAL, header_in, header_of, resumed_settings, settings_in
 from benchmarks.scan import build_parser as judged_scan_parser
 from benchmarks.settings import RunSettings
+from benchmarks.wanted_labels import WantedLabels
 from kimera.console.options import CommandLine, command_line, options_of
 from kimera.errors import UserError
 
@@ -33,6 +34,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     # A word that is a path here comes back as the whole path, which another test holds.
     "tuple[str, ...]": st.lists(st.text().filter(lambda word: word not in {".", "..", "/"})).map(tuple),
     "tuple[tuple[str, str], ...]": st.lists(st.tuples(st.text(), st.text())).map(tuple),
+    "WantedLabels": st.builds(WantedLabels, width=st.floats(0.001, 0.5)),
     "int | Literal['auto']": st.integers(1, 99) | st.just("auto"),
 }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from made_runs import GUESSES, LABELLED, SOME_FAILED, judge, partly_labelled_run, reactor, run_of
 from test_evidence import sample
 
+from benchmarks.judge import TOKENS
 from benchmarks.report import build_summary
 from benchmarks.report.calibrations import calibrations_of
 from benchmarks.report.comparison_rows import comparison_groups
@@ -104,7 +105,7 @@ def test_every_declared_figure_is_in_the_summary_of_a_run_that_has_them_all() ->
         dollars_of_pair=np.full(20, 0.001),
         stated_dollars=np.where(SOME_FAILED < 0, np.nan, 0.001),
         busy_s=3.0,
-        tokens=dict.fromkeys(("prompt", "completion", "cached", "reasoning"), 1),
+        tokens=dict.fromkeys(TOKENS, 1),
         settings={"logprobs": True},
         classes=np.where(SOME_FAILED < 0, -1, 0).astype(np.int8),
     )
