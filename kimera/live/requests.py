@@ -95,15 +95,22 @@ class RequestedCheck:
     async def _body(self, request: web.Request) -> str:
         try:
             async with asyncio.timeout(self._limits.hello_s):
-                return (await request.read()).decode("utf-8")
+                return (await self._read(request)).decode("utf-8")
         except TimeoutError:
             reason = f"the body did not come within {self._limits.hello_s:g} s"
             raise ProtocolError("too_slow", reason) from None
-        except web.HTTPRequestEntityTooLarge:
-            reason = f"the body has more than {self._limits.request_bytes:,} bytes"
-            raise ProtocolError("too_large", reason) from None
         except UnicodeDecodeError:
             raise ProtocolError("not_json", "the body is not UTF-8") from None
+
+    async def _read(self, request: web.Request) -> bytes:
+        # Not the application's client_max_size: it would bound what WebSockets buffer as well.
+        body = bytearray()
+        async for part in request.content.iter_any():
+            body += part
+            if len(body) > self._limits.request_bytes:
+                reason = f"the body has more than {self._limits.request_bytes:,} bytes"
+                raise ProtocolError("too_large", reason)
+        return bytes(body)
 
     async def _checked(self, asked: CheckRequest) -> protocol.Message:
         if asked.session is None:

@@ -83,7 +83,7 @@ class LiveServer:
         async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
             return await self._admitted(request, handler)
 
-        app = web.Application(middlewares=[admitting], client_max_size=self._limits.request_bytes)
+        app = web.Application(middlewares=[admitting])
         app.router.add_get("/", self._show_page)
         app.router.add_get(PATH, self._talk)
         app.router.add_post(CHECK_PATH, self._check)
