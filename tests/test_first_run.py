@@ -51,7 +51,7 @@ def test_worker_processes_need_no_framework(tmp_path: Path) -> None:
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
     imported, printed = run(
-        tmp_path, "pairs.jsonl", "--kimera-only", "--mp", "2", "--max-pairs", "0", "--no-cache", "--no-viz"
+        tmp_path, "pairs.jsonl", "--kimera-only", "--mp", "2", "--max-pairs", "0", "--no-cache", "--verbose"
     )
     assert not FRAMEWORKS & set(imported)
     assert imported["onnxruntime"] == 3  # this process and two workers

@@ -437,7 +437,7 @@ def test_a_run_that_goes_on_in_sync_mode_says_so(environment: dict[str, str], tm
 def test_a_judge_that_ctrl_c_kept_from_beginning_was_not_run(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--judge-only", "--no-viz"]
+    command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--judge-only", "--verbose"]
     run = subprocess.Popen(
         [*command, "--model", "first", "--model", "second", "--out", "run"],
         cwd=tmp_path,
@@ -657,7 +657,7 @@ def test_a_run_over_a_file_of_this_folder_goes_on_from_anywhere_and_keeps_its_na
     assert main(["--resume", str(tmp_path / "run"), "--quiet"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line for line in told if line.startswith("Dataset: ")] == [
-        "Dataset: pairs.jsonl, 1 pair, none labelled"
+        "Dataset: pairs.jsonl, 1 pair, none labelled."
     ] * 3
 
 

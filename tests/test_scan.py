@@ -210,7 +210,12 @@ def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan
     )
     read = int(re.findall(r"\((\d+) read\)", again.stderr.replace(",", ""))[0])
     assert 0 < read <= due - verified
-    assert set(first) <= set((corpus / "found.jsonl").read_text().splitlines())
+    assert _ungrouped(first) <= _ungrouped((corpus / "found.jsonl").read_text().splitlines())
+
+
+def _ungrouped(lines: list[str]) -> set[str]:
+    """Findings but for the numbers of their groups, which count within one scan."""
+    return {json.dumps({**json.loads(line), "group": 0}) for line in lines}
 
 
 def _rest(terminal: int) -> bytes:

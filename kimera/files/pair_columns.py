@@ -82,7 +82,7 @@ _SPEAKS_OF_INTEGERS = re.compile(r"(?=.*\d).*(?:entail|neutral|contra)", re.IGNO
 # What pandas calls an index that was written along with its columns.
 _INDEX = re.compile(r"|unnamed:? ?\d+(?:_level_\d+)?|__index_level_\d+__|index|level_\d+", re.IGNORECASE)
 # Columns that Kimera's own commands write beside a pair.
-_OWN = frozenset({"places1", "places2", "screen_score", "cosine"})
+_OWN = frozenset({"places1", "places2", "screen_score", "cosine", "about"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def unused_names(names: Sequence[str], used: set[int]) -> list[str]:
     return [
         name
         for index, name in enumerate(names)
-        if index not in used and not _INDEX.fullmatch(name.strip()) and name not in _OWN
+        if index not in used and not _INDEX.fullmatch(name.strip()) and name.partition(".")[0] not in _OWN
     ]
 
 

@@ -30,7 +30,16 @@ def run(cwd: Path, script: Canned | Callable[[Asked], Canned], *options: object,
     """(the judge's part of the summary, standard output, standard error) of a run over six pairs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "KIMERA_"))}
     with ScriptedJudge(script) as judge:
-        told_to = ["--judge-only", "--base-url", judge.base_url, "--max-pairs", 6, "--no-viz", "--out", "run"]
+        told_to = [
+            "--judge-only",
+            "--base-url",
+            judge.base_url,
+            "--max-pairs",
+            6,
+            "--verbose",
+            "--out",
+            "run",
+        ]
         done = ended(main, [*told_to, *options], cwd, {**kept, "KIMERA_CACHE_DIR": str(cwd / "cache")})
     assert done.returncode == status, done.stderr
     summary = json.loads((cwd / "run" / "summary.json").read_text(encoding="utf-8"))

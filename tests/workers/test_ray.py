@@ -347,7 +347,7 @@ def test_without_the_flag_ray_is_not_imported(tmp_path: Path) -> None:
 
 
 def test_without_an_address_a_ray_is_started_and_ended(tmp_path: Path) -> None:
-    done = compare(tmp_path / "run", "--engine", "ray", "--mp", "1", "--quiet")
+    done = compare(tmp_path / "run", "--engine", "ray", "--mp", "1", "--quiet", "--verbose")
     assert (done.returncode, done.stderr) == (0, "")
     assert "one process on Ray" in done.stdout
     kimera = json.loads((tmp_path / "run" / "summary.json").read_text())["detectors"]["kimera"]
