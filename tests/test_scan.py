@@ -213,9 +213,9 @@ def test_ctrl_c_while_pairs_are_verified_writes_what_was_found_and_the_next_scan
     assert _ungrouped(first) <= _ungrouped((corpus / "found.jsonl").read_text().splitlines())
 
 
-def _ungrouped(lines: list[str]) -> set[str]:
-    """Findings but for the numbers of their groups, which count within one scan."""
-    return {json.dumps({**json.loads(line), "group": 0}) for line in lines}
+def _ungrouped(lines: list[str]) -> set[tuple[str, float]]:
+    """What was found, without its groups: these number findings and turn them round within one scan."""
+    return {(found["key"], found["score"]) for found in map(json.loads, lines)}
 
 
 def _rest(terminal: int) -> bytes:

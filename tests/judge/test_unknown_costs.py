@@ -40,7 +40,8 @@ def run(cwd: Path, script: Canned | Callable[[Asked], Canned], *options: object,
             "--out",
             "run",
         ]
-        done = ended(main, [*told_to, *options], cwd, {**kept, "KIMERA_CACHE_DIR": str(cwd / "cache")})
+        where = {**kept, "KIMERA_CACHE_DIR": str(cwd / "cache")}
+        done = ended(main, [*told_to, "--verbose", *options], cwd, where)
     assert done.returncode == status, done.stderr
     summary = json.loads((cwd / "run" / "summary.json").read_text(encoding="utf-8"))
     return summary["detectors"]["gpt-4o"], done.stdout, done.stderr
