@@ -141,13 +141,14 @@ def run_comparison(
 
 
 def _sources_here(settings: RunSettings, names: Sequence[LocalName]) -> dict[str, VerdictSource]:
-    """Its local detectors, but for those that would be fetched, where nothing is sent; says which."""
+    """Its local detectors at their thresholds, but for those that would be fetched; says which."""
     wanted = {name: to_be_fetched([name], settings, settings, settings.reactor) for name in names}
     here = [name for name in names if not wanted[name]]
     sources = sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))
     for model in dict.fromkeys(model for models in wanted.values() for model in models):
         note(f"{model} is not on this machine; the run would fetch it from the Hugging Face hub")
-    return sources
+    absent = [name.title for name in names if wanted[name]]
+    return at_thresholds(sources, settings.threshold, absent)
 
 
 def _require_figures(

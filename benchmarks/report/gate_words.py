@@ -91,9 +91,9 @@ def _gate_claim(summary: Summary, entry: dict[str, Any]) -> str:
         return f"No: even with {maximum:.0%} of the pairs sent, the two are less accurate than {judge} alone."
     if enough == 0:
         return f"Not known: {pairs} are too few to tell {local} alone from {judge}."
-    sure = f"on {pairs} that was not less accurate than {judge} alone"
+    sure = f"on {pairs} that was not shown to be less accurate than {judge} alone"
     if not_worse is not None and not_worse < 1:
-        sure += f", and with {not_worse:.0%} sent it is at most {margin} less accurate"
+        sure += f", and with {not_worse:.0%} sent it is shown to be at most {margin} less accurate"
     saving = saved(summary, entry["reactor"], entry["judge"], 1 - enough)
     return f"Perhaps, with {enough:.0%} of the pairs sent to it: {sure}. {saving}"
 
@@ -110,9 +110,11 @@ def _risk_claim(summary: Summary, entry: dict[str, Any]) -> str:
     share = 0.0 if recall is None else min_handed_on(RISK, 1 - recall)
     if not share:
         return ""
-    contradictions, needed = summary["dataset"]["contradictions"], positives_needed(RISK)
+    about, needed = summary["dataset"], positives_needed(RISK)
+    contradictions = round(about["contradictions"] / about["labelled"] * about["pairs"])
+    nearly = "about " if about["labelled"] < about["pairs"] else ""
     too_few = (
-        f" These pairs hold {contradictions:,} contradictions, too few for that promise (--cascade "
+        f" These pairs hold {nearly}{contradictions:,} contradictions, too few for that promise (--cascade "
         f"{RISK:g}), which takes {needed:,}."
         if contradictions < needed
         else ""

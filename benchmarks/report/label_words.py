@@ -18,6 +18,9 @@ def label_question(summary: Summary) -> Question:
 
 def _conclusion(summary: Summary) -> Conclusion:
     labelled = summary["dataset"]["labelled"]
+    if not labelled and summary["dataset"]["pairs"] <= FIRST_LABELS:
+        pairs = words.counted(summary["dataset"]["pairs"], "pair")
+        return Conclusion(f"All {pairs}, and more like these: {pairs} are few. report.html takes the labels.")
     if not labelled:
         return Conclusion(
             f"{FIRST_LABELS} pairs, drawn at random: enough for a first estimate for all pairs. report.html "

@@ -10,11 +10,16 @@ from kimera.errors import UserError
 FLAG = "--threshold"
 
 
-def at_thresholds(sources: Mapping[str, VerdictSource], told: Sequence[str]) -> dict[str, VerdictSource]:
-    """The detectors, by their titles, those that are told of at their thresholds. Raises UserError."""
-    thresholds = dict(map(_parsed, told))
-    if unknown := [name for name in thresholds if name not in sources]:
-        known = ", ".join(sources) or "none"
+def at_thresholds(
+    sources: Mapping[str, VerdictSource], told: Sequence[str], absent: Sequence[str] = ()
+) -> dict[str, VerdictSource]:
+    """The detectors, by their titles, those that are told of at their thresholds. Raises UserError.
+
+    absent: titles of those that are not on this machine.
+    """
+    thresholds, titles = dict(map(_parsed, told)), [*sources, *absent]
+    if unknown := [name for name in thresholds if name not in titles]:
+        known = ", ".join(titles) or "none"
         raise UserError(f"{FLAG} {unknown[0]}=...: no local detector is called so; they are {known}")
     return {
         name: AtThreshold(source, thresholds[name]) if name in thresholds else source

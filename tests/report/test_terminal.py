@@ -90,7 +90,24 @@ def test_few_labels_are_called_a_smoke_test_in_the_decisions(repeats: int, is_sm
 
 
 def test_without_labels_it_says_how_many_to_draw() -> None:
-    assert "100 pairs, drawn at random: enough for a first estimate for all pairs." in flat(told("no labels"))
+    many = run_of(np.full(MANY.size, -1, np.int8), reactor(MANY))
+    shown = flat(render_decisions(build_summary(many), Path(), colour=False))
+    assert "100 pairs, drawn at random: enough for a first estimate for all pairs." in shown
+
+
+def test_no_more_pairs_are_to_be_drawn_than_there_are() -> None:
+    shown = flat(told("no labels"))
+    assert "All 20 pairs, and more like these: 20 pairs are few." in shown
+    assert "100 pairs" not in shown
+
+
+def test_contradictions_among_pairs_without_a_label_count_for_the_promise() -> None:
+    labels, guesses = np.tile(LABELLED, 40), np.tile(GUESSES, 40)
+    labels[100:] = -1
+    run = run_of(labels, reactor(guesses), judge(np.tile(LABELLED, 40)))
+    shown = flat(render_decisions(build_summary(run), Path(), colour=False))
+    assert "contradictions must be sent" in shown
+    assert "too few for that promise" not in shown
 
 
 def test_what_is_saved_is_told_in_time_in_money_and_in_pairs_that_stay() -> None:

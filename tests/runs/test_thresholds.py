@@ -112,3 +112,18 @@ def test_the_reactor_takes_one() -> None:
     assert moved.score == pytest.approx(moved_score(plain.score, 0.999))
     with pytest.raises(UserError, match="threshold is 1; give a score between 0 and 1"):
         Reactor(threshold=1)
+
+
+def test_a_plan_reckons_with_the_verdicts_at_the_threshold(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran("--plan", "width=0.1", "--threshold", "mine=0.205") == 0
+    assert "accuracy of mine 1 from 40 labels" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("flags", [["--plan", "width=0.1"], ["--dry-run"]])
+def test_what_sends_nothing_refuses_the_threshold_of_an_unknown_name(
+    flags: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(*flags, "--threshold", "min=0.2") == 2
+    assert "no local detector is called so; they are mine" in capsys.readouterr().err
