@@ -12,6 +12,7 @@ __all__ = [
     "About",
     "Corpus",
     "CorpusSettings",
+    "Files",
     "Finding",
     "FindingSettings",
     "Rule",
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.finding_groups import groups_of
     from kimera.corpus.findings import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key, strongest_first
-    from kimera.corpus.folders import corpus_files
+    from kimera.corpus.folders import Files, corpus_files
     from kimera.corpus.scan_files import (
         Written,
         accepted_findings,
@@ -70,7 +71,7 @@ else:
             "finding_files": ["FORMATS"],
             "finding_groups": ["groups_of"],
             "findings": ["CONTRADICTS", "Finding", "MIN_SCORE", "SUPERSEDES", "pair_key", "strongest_first"],
-            "folders": ["corpus_files"],
+            "folders": ["Files", "corpus_files"],
             "scan_files": [
                 "Written",
                 "accepted_findings",

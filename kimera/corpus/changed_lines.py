@@ -32,9 +32,10 @@ class ChangedLines:
         ranges = self._ranges[statement.file]
         if ranges is None:
             return True
+        if not statement.by_line:
+            return bool(ranges)
         last = max(statement.line, statement.end)
-        inside = (lines for lines in ranges if lines.start <= last and statement.line < lines.stop)
-        return bool(ranges) if not statement.by_line else next(inside, None) is not None
+        return any(_touch(lines, statement.line, last) for lines in ranges)
 
     def _of_file(self, name: str) -> list[range] | None:
         """None where all of it is new."""
@@ -49,6 +50,11 @@ class ChangedLines:
         return self._repositories[top].of_file(path.relative_to(top).as_posix())
 
 
+def _touch(lines: range, first: int, last: int) -> bool:
+    """Of lines that were removed git names the one before: a statement around them is another one now."""
+    return first < lines.stop and lines.start <= last if lines else first <= lines.start < last
+
+
 class _Repository:
     """The lines that changed in it. Raises UserError without git, and for a revision that is none."""
 
@@ -58,6 +64,7 @@ class _Repository:
         self._known = set(_git(top, "ls-files", "-z").split("\0"))
         diff = _git(
             *(top, "diff", "--unified=0", "--no-color", "--no-ext-diff", "--find-renames"),
+            *("--no-textconv", "--inter-hunk-context=0"),  # whatever is configured: lines of the files
             *("--src-prefix=a/", "--dst-prefix=b/", revision, "--"),
         )
         self._changed: dict[str, list[range] | None] = dict(_of_diff(diff))

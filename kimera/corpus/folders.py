@@ -78,12 +78,16 @@ class Files:
         )
 
     @property
-    def not_entered(self) -> str:
-        """What was set aside, in a sentence; "" where nothing was."""
-        if not self.set_aside:
-            return ""
+    def set_aside_told(self) -> str:
+        """What was set aside, by kind; "" where nothing was."""
         kinds = "; ".join(f"{kind}: {_some(paths)}" for kind, paths in self.set_aside.items())
-        return f"left out of the folders: {kinds}; to read one of them name it, or give --exclude '!NAME'"
+        return f"left out of the folders: {kinds}" if kinds else ""
+
+    @property
+    def not_entered(self) -> str:
+        """What was set aside, and how it is read; "" where nothing was."""
+        told = self.set_aside_told
+        return f"{told}; to read one of them name it, or give --exclude '!NAME'" if told else ""
 
 
 def _some(paths: Sequence[str]) -> str:

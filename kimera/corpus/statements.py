@@ -221,6 +221,7 @@ def _of_table(
                 text,
                 table.name,
                 row.number,
+                end=row.number + row.lines - 1 if row.lines > 1 else 0,
                 subject="" if subject is None else " ".join(str(subject).split()),
                 moment=moment,
                 by_line=table.unit == "line",

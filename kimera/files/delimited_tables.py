@@ -296,7 +296,10 @@ def _rows(source: _Source, notes: list[str]) -> Generator[Row]:
         if len(names) == 1 and record.lines > 1 and not any(note.startswith(said) for note in notes):
             end = record.number + record.lines - 1
             notes.append(f"{said}{record.number} to {end}, are one row each (--quoting none: a row a line)")
-        yield Row(record.number, fault=fault) if fault else Row(record.number, names, record.cells)
+        if fault:
+            yield Row(record.number, fault=fault)
+        else:
+            yield Row(record.number, names, record.cells, lines=record.lines)
 
 
 def _is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:

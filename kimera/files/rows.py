@@ -11,12 +11,16 @@ Wanted = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `names` and `values` are of equal length, or `fault` says why there are no values."""
+    """One row: `names` and `values` are of equal length, or `fault` says why there are no values.
+
+    lines: over how many it goes, where `number` is the first of them.
+    """
 
     number: int
     names: Sequence[str] = ()
     values: Sequence[object] = ()
     fault: str = ""
+    lines: int = 1
 
 
 @dataclass(frozen=True)

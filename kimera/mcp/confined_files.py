@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kimera.corpus import Corpus, Statement, corpus_files, read_statements
+from kimera.corpus import Corpus, Files, Statement, corpus_files, read_statements
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT
 
@@ -27,8 +27,8 @@ class ConfinedFiles:
         Raises UserError for a path outside the folder, one that is not there, and too many statements.
         """
         asked = [str(self._inside(name)) for name in names]
-        files = corpus_files(asked)
-        not_read = [self._told(files.left_out)] if files.left_out else []
+        files = self._files(asked)
+        not_read = [self._told(reason) for reason in (files.left_out, files.set_aside_told) if reason]
         corpus = Corpus()
         for name in files.names:
             if not self._holds(name):  # a link to a file elsewhere
@@ -43,6 +43,12 @@ class ConfinedFiles:
                 corpus.add(statement)
         self._make_relative(corpus)
         return corpus, not_read
+
+    def _files(self, asked: Sequence[str]) -> Files:
+        try:
+            return corpus_files(asked)
+        except UserError as error:
+            raise UserError(self._told(str(error))) from None
 
     def _statements(self, name: str, column: str | None, not_read: list[str]) -> Iterator[Statement]:
         try:

@@ -174,6 +174,41 @@ def test_only_statements_on_changed_lines_and_of_new_files_are_new(repository: P
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "changed"),
+    [
+        ("a.md", "The pump\nis not\never on at night.\n", "The pump\never on at night.\n", [True]),
+        (
+            "a.csv",
+            'text\n"The pump is\non"\nOne is here.\n',
+            'text\n"The pump is\noff"\nOne is here.\n',
+            [True, False],
+        ),
+        (
+            "a.txt",
+            "The pump is on.\n\nAn old one is here.\n\nThe lamp is off.\n",
+            "The pump is off.\n\nAn old one is here.\n\nThe lamp is on.\n",
+            [True, False, True],
+        ),
+    ],
+)
+def test_a_statement_of_several_lines_is_new_where_one_of_them_changed_or_is_gone(
+    folder: Path, name: str, before: str, after: str, changed: list[bool]
+) -> None:
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+    git("init", "--quiet")
+    git("config", "diff.interHunkContext", "9")  # would join what changed apart
+    (folder / name).write_text(before)
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    (folder / name).write_text(after)
+    lines = ChangedLines("HEAD")
+    assert [lines.hold(each) for each in read_statements(name)] == changed
+
+
 def test_a_scan_of_a_diff_finds_what_a_change_contradicts(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

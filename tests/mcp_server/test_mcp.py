@@ -23,6 +23,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult
 from mcp_types import TextContent
 
+from kimera.errors import UserError
 from kimera.live import CandidateRule, SessionStore
 from kimera.mcp.__main__ import main
 from kimera.mcp.confined_files import ConfinedFiles
@@ -186,6 +187,17 @@ def test_tools_say_what_scores_are_and_have_schemas(toolbox: Toolbox) -> None:
         assert "score" in json.dumps(tool.output_schema)
         assert tool.annotations.open_world_hint is False
     assert "false alarms" in tools["scan_files"].description
+
+
+def test_what_is_left_out_of_a_folder_is_said_and_where_the_folder_lies_is_not(tmp_path: Path) -> None:
+    files = ConfinedFiles(tmp_path)
+    with pytest.raises(UserError, match=r"\.: holds no file") as empty:
+        files.corpus(["."], None, 10)
+    assert str(tmp_path) not in str(empty.value)
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "a.md").write_text(OPEN, encoding="utf-8")
+    _, not_read = files.corpus(["."], None, 10)
+    assert not_read == ["left out of the folders: vendored or built: vendor"]
 
 
 # What is refused
