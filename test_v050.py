@@ -203,7 +203,14 @@ def test_training() -> None:
         (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         head = folder / "head.safetensors"
         ended = _run(
-            "kimera.train", str(folder / "pairs.jsonl"), "--epochs", "1", "--out", str(head), cache=folder
+            "kimera.train",
+            str(folder / "pairs.jsonl"),
+            "--refit",
+            "--epochs",
+            "1",
+            "--out",
+            str(head),
+            cache=folder,
         )
         assert ended.returncode == 0, _ending(ended)
         Reactor(head=head, cache=None)
