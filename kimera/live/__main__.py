@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from kimera.console import PATIENCE_S, command_line, note, options_of, parser_of
+from kimera.console import PATIENCE_S, command_line, exit_code_of, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
 from kimera.live.access import Access, access_of, is_loopback
@@ -63,20 +63,17 @@ exit codes: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
-    try:
-        settings = command_line(LiveSettings, "live", parsed).settings
-        _check_stage(settings)
-        token = os.environ.get(TOKEN) or None if settings.token is None else settings.token
-        return _serve(access_of(settings.host, settings.allow_origin, token), settings)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code_of(lambda: _live(command_line(LiveSettings, "live", parsed).settings))
 
 
 def build_parser() -> argparse.ArgumentParser:
     return parser_of(LiveSettings, "live", description=DESCRIPTION, epilog=EPILOG)
+
+
+def _live(settings: LiveSettings) -> int:
+    _check_stage(settings)
+    token = os.environ.get(TOKEN) or None if settings.token is None else settings.token
+    return _serve(access_of(settings.host, settings.allow_origin, token), settings)
 
 
 def _serve(access: Access, settings: LiveSettings) -> int:
@@ -161,8 +158,7 @@ def _stop_signal() -> asyncio.Future[int]:
 
 
 def _greet(access: Access, port: int) -> None:
-    host = f"[{access.host}]" if ":" in access.host else access.host
-    print(f"Listening on http://{host}:{port}/ Ctrl-C stops it.", flush=True)
+    print(f"Listening on http://{access.at(port)}/ Ctrl-C stops it.", flush=True)
     if access.token is None and not is_loopback(access.host):
         print(
             f"warning: anybody who can reach {access.host} may connect; set {TOKEN} to require a token",

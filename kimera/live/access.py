@@ -37,6 +37,10 @@ class Access:
             return None
         return "pages of this origin may not connect; start the server with --allow-origin to let them"
 
+    def at(self, port: int) -> str:
+        """HOST:PORT as URLs write it, an IPv6 address in brackets."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
     @property
     def _names(self) -> set[str]:
         pages = {_host_name(urlsplit(origin).netloc) for origin in self.origins}
@@ -47,6 +51,11 @@ class Access:
         if self.token is None:
             return True
         return hmac.compare_digest(_bytes(token or ""), _bytes(self.token))
+
+    def admits_bearer(self, authorization: str | None) -> bool:
+        """The same of the token in the header Authorization of a request."""
+        kind, _, token = (authorization or "").partition(" ")
+        return self.admits(token.strip() if kind.lower() == "bearer" else None)
 
 
 def access_of(host: str, origins: Iterable[str], token: str | None) -> Access:

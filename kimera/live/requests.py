@@ -82,7 +82,7 @@ class RequestedCheck:
         return web.Response(text=protocol.written(message), status=status, content_type=JSON, headers=headers)
 
     def _require_welcome(self, request: web.Request) -> None:
-        if not self._access.admits(bearer_token(request.headers.get("Authorization"))):
+        if not self._access.admits_bearer(request.headers.get("Authorization")):
             raise ProtocolError(
                 "unauthorized", "the token is missing or wrong; send it as Authorization: Bearer TOKEN"
             )
@@ -163,12 +163,6 @@ def _given(value: object, limits: LiveLimits, id: str) -> Sequence[str]:
     return [
         protocol.statement_text(text, f"against[{place}]", limits, id) for place, text in enumerate(value)
     ]
-
-
-def bearer_token(authorization: str | None) -> str | None:
-    """The token of this header."""
-    kind, _, token = (authorization or "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
 
 
 async def preflight(request: web.Request) -> web.Response:

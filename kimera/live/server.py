@@ -18,7 +18,7 @@ from kimera.live.checker import Checker
 from kimera.live.connection import Connection
 from kimera.live.metrics import CONTENT_TYPE
 from kimera.live.protocol import CHECK_PATH, METRICS_PATH, PATH
-from kimera.live.requests import RequestedCheck, bearer_token, preflight
+from kimera.live.requests import RequestedCheck, preflight
 from kimera.live.served_page import load_page
 from kimera.live.session import ContradictionFinder, Session
 from kimera.live.sessions import Sessions
@@ -142,7 +142,7 @@ class LiveServer:
         return await handler(request)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        if not self._access.admits(bearer_token(request.headers.get("Authorization"))):
+        if not self._access.admits_bearer(request.headers.get("Authorization")):
             return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         text = self._checker.metrics.text(self.held())
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimera.console import command_line, how_to_install, options_of, parser_of
+from kimera.console import command_line, exit_code_of, how_to_install, options_of, parser_of
 from kimera.errors import UserError
 from kimera.live import Access, CandidateRule, access_of, is_loopback
 from kimera.mcp.mcp_settings import TOKEN, McpSettings
@@ -48,13 +48,7 @@ exit codes: 0 the client left, or SIGTERM; 1 failed, 2 wrong usage, 130 ended by
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
-    try:
-        return _serve(command_line(McpSettings, "mcp", parsed).settings)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code_of(lambda: _serve(command_line(McpSettings, "mcp", parsed).settings))
 
 
 def build_parser() -> argparse.ArgumentParser:

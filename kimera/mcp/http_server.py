@@ -30,10 +30,8 @@ async def serve_http(server: MCPServer, access: Access, port: int) -> None:
         # On loopback the SDK itself refuses pages of other sites and unknown names of the host.
         app = _TokenDoor(server.streamable_http_app(host=access.host, streamable_http_path=PATH), access)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_S)
-        host = f"[{access.host}]" if ":" in access.host else access.host
-        print(
-            f"Listening on http://{host}:{listener.getsockname()[1]}{PATH} Ctrl-C stops it.", file=sys.stderr
-        )
+        at = access.at(listener.getsockname()[1])
+        print(f"Listening on http://{at}{PATH} Ctrl-C stops it.", file=sys.stderr)
         await uvicorn.Server(config).serve(sockets=[listener])
 
 
@@ -55,7 +53,7 @@ class _TokenDoor:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._access.admits(_token_in(scope)):
+        if scope["type"] == "lifespan" or self._access.admits_bearer(_authorization_in(scope)):
             await self._app(scope, receive, send)
             return
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"www-authenticate", b"Bearer")]
@@ -64,7 +62,5 @@ class _TokenDoor:
         await send({"type": "http.response.body", "body": told})
 
 
-def _token_in(scope: Scope) -> str | None:
-    value = dict(scope.get("headers", ())).get(b"authorization", b"").decode("latin-1")
-    kind, _, token = value.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
+def _authorization_in(scope: Scope) -> str:
+    return str(dict(scope.get("headers", ())).get(b"authorization", b"").decode("latin-1"))
