@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from benchmarks.report import words
+from benchmarks.stats import CONFUSION
 
 
 class TrivialRule(NamedTuple):
@@ -22,6 +23,10 @@ class TrivialRule(NamedTuple):
 def trivial_rule(summary: dict[str, Any]) -> TrivialRule | None:
     """Of this run's labels; None where there are none, or of one class alone."""
     labelled, contradictions = (summary["dataset"].get(name, 0) for name in ("labelled", "contradictions"))
+    return _commoner(contradictions, labelled)
+
+
+def _commoner(contradictions: int, labelled: int) -> TrivialRule | None:
     if not 0 < contradictions < labelled:
         return None
     share = contradictions / labelled
@@ -31,8 +36,14 @@ def trivial_rule(summary: dict[str, Any]) -> TrivialRule | None:
 
 
 def no_better(summary: dict[str, Any], name: str) -> str:
-    """A sentence where this detector's accuracy is no higher than the rule's; empty where it is higher."""
-    rule, accuracy = trivial_rule(summary), summary["detectors"][name].get("accuracy")
+    """A sentence where this detector's accuracy is no higher than the rule's; empty where it is higher.
+
+    Both are of the labelled pairs that the detector answered.
+    """
+    detector = summary["detectors"][name]
+    found, missed, alarms, passed = (detector.get(count.name, 0) for count in CONFUSION)
+    rule = _commoner(found + missed, found + missed + alarms + passed)
+    accuracy = detector.get("accuracy")
     if rule is None or accuracy is None or accuracy > rule.accuracy:
         return ""
     how = "more than" if accuracy < rule.accuracy else "as many as"

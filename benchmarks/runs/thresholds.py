@@ -18,6 +18,10 @@ def at_thresholds(
     absent: titles of those that are not on this machine.
     """
     thresholds, titles = dict(map(_parsed, told)), [*sources, *absent]
+    if len(thresholds) < len(told):
+        raise UserError(
+            f"{FLAG} {', '.join(told)}: one local detector has one threshold; leave out the others"
+        )
     if unknown := [name for name in thresholds if name not in titles]:
         known = ", ".join(titles) or "none"
         raise UserError(f"{FLAG} {unknown[0]}=...: no local detector is called so; they are {known}")

@@ -156,7 +156,10 @@ class _Walk:
 
     def files_in(self, folder: Path) -> Iterator[Path]:
         """Raises UserError without the library that reads the patterns, and for a pattern that is none."""
-        rules = _spec(self._patterns, "--exclude")
+        try:
+            rules = _spec(self._patterns)
+        except ValueError as error:
+            raise UserError(f"--exclude: not a pattern of .gitignore: {error}") from None
         ignored = _ignored_above(folder)
         yield from self._within(folder, folder, rules, ignored)
 
@@ -164,7 +167,7 @@ class _Walk:
         self, folder: Path, root: Path, rules: GitIgnoreSpec, ignored: list[tuple[Path, GitIgnoreSpec]]
     ) -> Iterator[Path]:
         if (own := folder / ".gitignore").is_file():
-            ignored = [*ignored, (folder.resolve(), _spec(_lines(own), str(own)))]
+            ignored = [*ignored, (folder.resolve(), _ignored_by(own))]
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = Path(folder) / entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
@@ -212,20 +215,28 @@ def _ignored_above(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     above = list(place.parents)
     root = next((at for at, parent in enumerate([place, *above]) if (parent / ".git").exists()), 0)
     files = [parent / ".gitignore" for parent in reversed(above[:root])]
-    specs = [(file.parent, _spec(_lines(file), str(file))) for file in files if file.is_file()]
+    specs = [(file.parent, _ignored_by(file)) for file in files if file.is_file()]
     return [] if _is_ignored(place, True, specs) else specs
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+def _ignored_by(file: Path) -> GitIgnoreSpec:
+    """Lines that are no pattern are passed over, as git does."""
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return _spec([line for line in lines if _is_pattern(line)])
 
 
-def _spec(patterns: Sequence[str], where: str) -> GitIgnoreSpec:
+def _is_pattern(line: str) -> bool:
+    try:
+        _spec([line])
+    except ValueError:
+        return False
+    return True
+
+
+def _spec(patterns: Sequence[str]) -> GitIgnoreSpec:
+    """Raises ValueError for what is no pattern."""
     if find_spec("pathspec") is None:
         raise UserError(f"reading a folder needs pathspec; run: {how_to_install('scan')}")
     from pathspec import GitIgnoreSpec  # an extra
 
-    try:
-        return GitIgnoreSpec.from_lines(patterns)
-    except ValueError as error:
-        raise UserError(f"{where}: not a pattern of .gitignore: {error}") from None
+    return GitIgnoreSpec.from_lines(patterns)

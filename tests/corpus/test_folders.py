@@ -70,6 +70,13 @@ def test_a_pattern_that_is_none_is_an_error(tree: Path) -> None:
         files_of(["."], ["!"])
 
 
+def test_lines_of_gitignore_that_are_no_pattern_are_passed_over_and_a_mark_of_its_encoding_too(
+    tree: Path,
+) -> None:
+    (tree / ".gitignore").write_bytes("\ufeffdrafts/\n!\nlone\\\n*.txt\n".encode())
+    assert corpus_files(["."]).set_aside["in .gitignore"] == ["drafts", "sub/e.txt"]
+
+
 def test_a_link_to_a_folder_is_not_followed_and_named(tree: Path) -> None:
     (tree / "sub" / "link").symlink_to(tree / "drafts")
     assert corpus_files(["sub"]).set_aside["links to folders"] == ["sub/link"]

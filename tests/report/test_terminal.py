@@ -79,6 +79,14 @@ def test_a_rule_that_reads_nothing_is_a_row_and_who_is_no_better_is_said_to_be_s
     assert 'always "contradiction" 0.600 0.750 0.500' in turned
 
 
+def test_a_rule_that_reads_nothing_is_compared_on_the_pairs_that_a_detector_answered() -> None:
+    """All in all 60 % have no contradiction; of the four that were answered, one."""
+    answered = np.full(LABELLED.size, -1, np.int8)
+    answered[[*np.flatnonzero(LABELLED == 1)[:3], np.flatnonzero(LABELLED == 0)[0]]] = [1, 1, 0, 1]
+    shown = flat(render_decisions(build_summary(run_of(LABELLED, reactor(answered))), Path(), colour=False))
+    assert 'A rule that reads nothing, always "contradiction", has 75.0% right: more than kimera.' in shown
+
+
 @pytest.mark.parametrize(("repeats", "is_smoke"), [(1, True), (20, False)])
 def test_few_labels_are_called_a_smoke_test_in_the_decisions(repeats: int, is_smoke: bool) -> None:
     labels, guesses = np.tile(LABELLED, repeats), np.tile(GUESSES, repeats)

@@ -54,6 +54,11 @@ def test_the_advised_flag_does_what_the_advice_says(folder: Path, capsys: pytest
     assert after["settings"]["threshold"] == float(flag.removeprefix("mine="))
 
 
+def test_one_detector_has_one_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran("--out", "run", "--threshold", "mine=0.2", "--threshold", "mine=0.3") == 2
+    assert "mine=0.2, mine=0.3: one local detector has one threshold" in capsys.readouterr().err
+
+
 def test_a_run_goes_on_with_its_own_threshold_and_no_other(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
