@@ -57,6 +57,12 @@ def cells_of(truth: np.ndarray, verdicts: np.ndarray) -> Floats:
     return np.bincount(2 * truth + verdicts, minlength=4).astype(np.float64)
 
 
+def known_mean(values: Floats) -> Floats:
+    """Along the last axis over what is no NaN; 1/2 where all is."""
+    count = (~np.isnan(values)).sum(axis=-1)
+    return np.asarray(np.where(count, np.nansum(values, axis=-1) / np.maximum(count, 1), 0.5))
+
+
 class Ranking:
     """Pairs by falling score. truth: int8 or bool (n,), 1 for a contradiction. scores: float64 (n,)."""
 

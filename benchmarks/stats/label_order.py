@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.stats.formulas import Floats
+from benchmarks.stats.formulas import Floats, known_mean
 
 RANDOM, DOUBTFUL, NEXT = "random", "mislabelled", "next"
 DOUBTFUL_PAIRS = 100
@@ -34,7 +34,8 @@ def asked_pairs(labels: np.ndarray, scores: Floats, seed: str, at_random: int) -
     """
     block = random_block(labels, seed, at_random)
     probability = block.size / max(1, int((labels < 0).sum()))
-    following = [place for place in unsure_first(labels, scores) if place not in set(block.tolist())]
+    unsure = unsure_first(labels, scores)
+    following = unsure[~np.isin(unsure, block)]
     return [
         *(Asked(int(place), RANDOM, probability) for place in block),
         *(Asked(int(place), DOUBTFUL) for place in doubtful_first(labels, scores)[:DOUBTFUL_PAIRS]),
@@ -61,7 +62,7 @@ def doubtful_first(labels: np.ndarray, scores: Floats) -> np.ndarray:
     if not scores.size or not ((labels == 1).any() and (labels == 0).any()):
         return np.empty(0, np.int64)
     of_label = np.where(labels == 1, scores, 1 - scores)
-    t_yes, t_no = (_mean(np.where(labels == k, of_label, np.nan), axis=1)[:, None] for k in (1, 0))
+    t_yes, t_no = (known_mean(np.where(labels == k, of_label, np.nan))[:, None] for k in (1, 0))
     margins = 2 * of_label - 1 - np.where(labels == 1, t_yes - t_no, t_no - t_yes)
     margin = np.nansum(margins * weights(labels, scores)[:, None], axis=0)
     everyone = np.all(np.isnan(scores) | (of_label < 0.5), axis=0)
@@ -113,9 +114,3 @@ def probabilities(labels: np.ndarray, given: np.ndarray, scores: Floats, chosen:
             return None
         drawn[labelled] = labelled.sum() / max(1, int(part.sum()))
     return drawn
-
-
-def _mean(values: Floats, axis: int) -> Floats:
-    """Over what is no NaN; 1/2 where all is."""
-    count = (~np.isnan(values)).sum(axis=axis)
-    return np.asarray(np.where(count, np.nansum(values, axis=axis) / np.maximum(count, 1), 0.5))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.stats.few_labels import MIN_LABELS, MIN_THAT_DIFFER, stacked_figures, stacked_shares
-from benchmarks.stats.formulas import Floats
+from benchmarks.stats.formulas import Floats, known_mean
 from benchmarks.stats.intervals import LEVEL, wilson
 from benchmarks.stats.metrics import UndefinedMetricError
 from benchmarks.stats.paired import pairs_to_detect
@@ -229,9 +229,9 @@ def block_size(labels: np.ndarray, scores: Floats) -> int:
     said = np.where(np.isnan(scores), np.nan, scores >= 0.5)
     known = labels >= 0
     right = np.where(known & ~np.isnan(said), said == labels, np.nan)
-    accuracies = [ASSUMED if known.sum() < MIN_LABELS else _mean(row) for row in right]
+    accuracies = [ASSUMED if known.sum() < MIN_LABELS else float(known_mean(row)) for row in right]
     order = np.argsort(accuracies, kind="stable")[:2]
-    sides = [ExpectedSide(float(accuracies[place]), float(_mean(said[place]))) for place in order]
+    sides = [ExpectedSide(float(accuracies[place]), float(known_mean(said[place]))) for place in order]
     second, agreement = (sides[1], _agreement(*said[order])) if len(sides) > 1 else (None, None)
     share = float((labels[known] == 1).mean()) if known.sum() >= MIN_LABELS else sides[0].called
     cells = expected_cells(share or 0.0, sides[0], second, agreement)
@@ -242,9 +242,3 @@ def block_size(labels: np.ndarray, scores: Floats) -> int:
 def _agreement(a: Floats, b: Floats) -> float | None:
     both = ~np.isnan(a) & ~np.isnan(b)
     return float((a == b)[both].mean()) if both.any() else None
-
-
-def _mean(values: Floats) -> float:
-    """Over what is no NaN; 1/2 where all is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else 0.5

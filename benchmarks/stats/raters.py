@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.stats.agreement_figures import NOT_ALL_ALIKE, kappa
+from benchmarks.stats.formulas import Counts, cells_of
+
 
 def majority(votes: np.ndarray) -> np.ndarray:
     """int8 (N,): what more people say; -1 where as many say one as the other, or nobody says anything."""
@@ -16,12 +19,8 @@ def majority(votes: np.ndarray) -> np.ndarray:
 
 def cohens_kappa(votes: np.ndarray) -> float | None:
     """Of two people on the pairs that both labelled (Cohen 1960); None where chance alone would agree."""
-    both = votes[:, (votes >= 0).all(axis=0)]
-    if not both.size:
-        return None
-    first, second = both.mean(axis=1)
-    by_chance = float(first * second + (1 - first) * (1 - second))
-    return None if by_chance == 1 else float((both[0] == both[1]).mean() - by_chance) / (1 - by_chance)
+    counts = Counts.of(cells_of(*votes[:, (votes >= 0).all(axis=0)]))
+    return float(kappa(counts)) if NOT_ALL_ALIKE.holds(counts) else None
 
 
 def krippendorffs_alpha(votes: np.ndarray) -> float | None:
