@@ -122,25 +122,23 @@ def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int
     if not settings.quiet:
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
+    scanned = _scanned(settings, scan, corpus, not_asked)
     if written:
-        scanned = _scanned(settings, scan, not_asked) | {
-            "not_read": corpus.not_read,
-            "ignored": corpus.ignored,
-        }
         write_text(folder / SCAN, json.dumps(scanned, indent=2) + "\n")
         return _judge(settings, comparison_of(settings), folder, None)
     if settings.dry_run:
         print("There are no candidates, so the judge would be asked nothing.")
         return DONE
     (folder / CANDIDATES).unlink()
-    about = _about(_scanned(settings, scan, not_asked))
-    written_now = write_findings(settings, [], accepted, about)
+    written_now = write_findings(settings, [], accepted, _about(scanned))
     if not settings.quiet:
         print(f"nothing to judge: {written_now.told}", file=sys.stderr)
     return DONE if gate_is_met(settings, written_now.contradictions, corpus.not_read) else GATE_NOT_MET
 
 
-def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> dict[str, Any]:
+def _scanned(
+    settings: JudgedScanSettings, scan: Scan, corpus: Corpus, not_asked: list[str]
+) -> dict[str, Any]:
     """What the candidates were made from and how, for whoever reads the folder later."""
     return {
         "version": __version__,
@@ -157,6 +155,8 @@ def _scanned(settings: JudgedScanSettings, scan: Scan, not_asked: list[str]) -> 
         "candidates": scan.candidates,
         "screened": scan.screened,
         "accepted": not_asked,
+        "not_read": corpus.not_read,
+        "ignored": corpus.ignored,
     }
 
 

@@ -256,6 +256,15 @@ def test_where_there_is_no_candidate_nobody_is_asked(
     assert "nothing to judge: 0 findings" in told.err
 
 
+def test_where_there_is_no_candidate_the_page_says_too_what_a_mark_keeps_out(command: list[str]) -> None:
+    Path("open.txt").write_text("The museum is open on Mondays.")
+    Path("shut.txt").write_text(
+        "It is shut on Mondays. <!-- kimera: ignore -->\n\nCopper melts at 1,085 degrees."
+    )
+    assert main([*command, "--format", "html", "--out", "found.html"]) == 0
+    assert "1 statement ignored by a mark in the text" in Path("found.html").read_text()
+
+
 def test_the_ways_on_without_a_judge_stand_in_columns(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

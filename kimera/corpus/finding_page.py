@@ -57,7 +57,9 @@ def _about(groups: Sequence[Group], about: About) -> str:
         " ".join(filter(None, [size, files])),
         about.threshold,
         f"{pairs:,} pairs" if pairs > len(groups) else "",
-        f"{about.ignored:,} statements ignored by a mark in the text" if about.ignored else "",
+        f"{about.ignored:,} statement{'' if about.ignored == 1 else 's'} ignored by a mark in the text"
+        if about.ignored
+        else "",
         about.when,
     ]
     missing = f'\n<p class="banner"><strong>Not all: {_shown(about.incomplete)}.</strong></p>'
