@@ -68,11 +68,6 @@ class DetectorInfo:
         return self.repeat * (2 if self.swap else 1)
 
     @property
-    def is_combined(self) -> bool:
-        """Whether it reads nothing itself, but puts together what other detectors of the run say."""
-        return self.sides is not None or bool(self.members)
-
-    @property
     def has_batch_times(self) -> bool:
         """Whether its latencies tell of batches alone: those of a cascade hold its judge's times as well."""
         return self.is_amortised and self.sides is None

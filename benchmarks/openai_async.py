@@ -265,7 +265,10 @@ class AsyncOpenAIClient:
             classes=self.prompt.classes,
             reasoning_first=self.prompt.reasoning_first,
         )
-        terms = PairTerms()
+        return await self._outcome_of(asking, sample, PairTerms())
+
+    async def _outcome_of(self, asking: Asking, sample: int, terms: PairTerms) -> Outcome:
+        """Asks until there is one, a failure for an error of ours. Raises InterruptedAskingError."""
         try:
             outcome = await self._ask(asking, sample, terms)
             return replace(outcome, batched=terms.batched) if terms.batched else outcome
@@ -297,17 +300,7 @@ class AsyncOpenAIClient:
             classes=self.prompt.classes,
             reasoning_first=self.prompt.reasoning_first,
         )
-        terms = PairTerms(pairs=len(pairs))
-        try:
-            await self._ask(asking, sample, terms)
-        except InterruptedAskingError:
-            if not asking.attempts:
-                raise
-            asking.give_up()
-        except JudgeError as ours:
-            asking.fail(ours.kind, ours.message)
-        finally:
-            self.endpoint.adaptation.leave(terms)
+        await self._outcome_of(asking, sample, PairTerms(pairs=len(pairs)))
         open_pairs: dict[int, tuple[Attempt, ...]] = {}
         for place, outcome in enumerate(asking.outcomes()):
             if isinstance(outcome, Outcome):

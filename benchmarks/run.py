@@ -105,6 +105,7 @@ def run_comparison(
         sources = at_thresholds(
             sources_of(settings, settings, settings.reactor, names, pair_columns_of(settings)),
             settings.threshold,
+            [name.title for name in names],
         )
         identity = _identity(settings, dataset, prompt, sources)
         resumed = Path(settings.resume) if header and settings.resume else None
@@ -147,8 +148,7 @@ def _sources_here(settings: RunSettings, names: Sequence[LocalName]) -> dict[str
     sources = sources_of(settings, settings, settings.reactor, here, pair_columns_of(settings))
     for model in dict.fromkeys(model for models in wanted.values() for model in models):
         note(f"{model} is not on this machine; the run would fetch it from the Hugging Face hub")
-    absent = [name.title for name in names if wanted[name]]
-    return at_thresholds(sources, settings.threshold, absent)
+    return at_thresholds(sources, settings.threshold, [name.title for name in names])
 
 
 def _require_figures(

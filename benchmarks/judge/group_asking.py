@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.judge.asking import Asking, stated_confidence, withheld
 from benchmarks.judge.attempts import Attempt, Outcome
@@ -18,6 +18,10 @@ from kimera.pairs import Failure, Verdict
 _OF_ALL = RETRIED | FATAL | {"internal", "interrupted"}
 
 
+# Of one pair: its result, the text that states it, and the confidence as it stands there.
+_Said: TypeAlias = tuple[Verdict | Failure, str, float | None]
+
+
 class GroupAsking(Asking):
     """As for one pair, but that a reply with any usable verdict is the last one.
 
@@ -27,16 +31,17 @@ class GroupAsking(Asking):
     def __init__(self, pairs: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pairs = pairs
-        self._of_pair: dict[int, Outcome] = {}
+        self._of_pair: dict[int, _Said] = {}
 
     def outcomes(self) -> Iterator[Outcome | tuple[Attempt, ...]]:
         """Of each pair in order its outcome, or its shares of the attempts where it is to be asked alone."""
         failure = self.outcome.result
         for place, attempts in enumerate(self._shares()):
             if place in self._of_pair:
-                outcome = self._of_pair[place]
-                error = outcome.result.kind if isinstance(outcome.result, Failure) else None
-                yield replace(outcome, attempts=_ended(attempts, error))
+                result, raw, stated = self._of_pair[place]
+                error = result.kind if isinstance(result, Failure) else None
+                ended = _ended(attempts, error)
+                yield replace(self.outcome, result=result, attempts=ended, raw=raw, stated_confidence=stated)
             elif isinstance(failure, Failure) and not self._of_pair and failure.kind in _OF_ALL:
                 yield replace(self.outcome, attempts=attempts)
             else:
@@ -61,30 +66,17 @@ class GroupAsking(Asking):
         )
         for number, (reply, raw) in stated.items():
             if isinstance(reply, Reply) or reply.kind == "abstained":
-                self._of_pair[number - 1] = self._outcome_of(reply, raw, completion, latency_ms)
+                self._of_pair[number - 1] = self._said(reply, raw, latency_ms)
         if not self._of_pair:
             kind = "truncated" if completion.finish_reason == "length" else "missing"
             return JudgeError(kind, "the reply states no verdict by the number of its pair", status=200)
-        self._result = next(iter(self._of_pair.values())).result
+        self._result = next(iter(self._of_pair.values()))[0]
         return None
 
-    def _outcome_of(
-        self, reply: Reply | ReplyError, raw: str, completion: Completion, latency_ms: float
-    ) -> Outcome:
-        result: Verdict | Failure
+    def _said(self, reply: Reply | ReplyError, raw: str, latency_ms: float) -> _Said:
         if isinstance(reply, ReplyError):
-            result = Failure(reply.kind, str(reply), round(self._elapsed_s() * 1000, 3))
-        else:
-            result = self._verdict(reply, *stated_confidence(reply), latency_ms)
-        return Outcome(
-            result,
-            (),
-            raw=raw,
-            system_fingerprint=completion.system_fingerprint,
-            stated_confidence=reply.confidence if isinstance(reply, Reply) else None,
-            from_cache=completion.from_cache,
-            found_in=completion.found_in,
-        )
+            return Failure(reply.kind, str(reply), round(self._elapsed_s() * 1000, 3)), raw, None
+        return self._verdict(reply, *stated_confidence(reply), latency_ms), raw, reply.confidence
 
 
 def _ended(attempts: tuple[Attempt, ...], error: str | None) -> tuple[Attempt, ...]:

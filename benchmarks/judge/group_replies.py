@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.judge.pair_groups import NUMBER, VERDICTS
-from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, Reply, ReplyError, is_meant, parse_reply, spoken
+from benchmarks.judge.reply_reading import (
+    MAX_REPLY_CHARS,
+    Reply,
+    ReplyError,
+    is_meant,
+    json_object,
+    parse_reply,
+    spoken,
+)
 
 MAX_UNREADABLE = 100  # braces; each may have to be read to the text's end
 MAX_DEPTH = 4  # of what the entries are wrapped in
@@ -38,11 +46,7 @@ def replies_in(
 
 def is_group_reply(text: str) -> bool:
     """Whether a reply is one JSON object with a list of verdicts, as the schema asks."""
-    try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and isinstance(value.get(VERDICTS), list)
+    return isinstance(json_object(text).get(VERDICTS), list)
 
 
 def _read(entry: str, classes: int, reasoning_first: bool) -> Reply | ReplyError:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from benchmarks.judge.prompts import Prompt, reply_format, without_reply_format
+from benchmarks.judge.prompts import IN_JSON, REPLY_FORMAT, Prompt, reply_format, without_reply_format
 from kimera.errors import UserError
 
 VERDICTS, NUMBER = "verdicts", "pair"
 MAX_PAIRS_PER_REQUEST = 50  # their verdicts fit into the longest reply that is asked for
 ROOM_PER_PAIR = 256  # tokens of a reply, for each pair but the first
 _HEADING = re.compile(r"^Pair \d+ of \d+$\n?", re.MULTILINE)
-_ONE_OBJECT = "Reply with one JSON object and nothing else"
+_ONE_OBJECT = REPLY_FORMAT.partition(":")[0]
 
 
 def pairs_per_request(text: str) -> int:
@@ -131,7 +131,7 @@ def _asked(questions: Sequence[str]) -> str:
     blocks = (f"Pair {number} of {count}\n{question}" for number, question in enumerate(questions, 1))
     head = (
         f"Below are {count} pairs, numbered from 1 to {count}. Judge each pair on its own, as if it were the "
-        "only one. Reply in JSON."
+        f"only one. {IN_JSON}"
     )
     return "\n\n".join((head, *blocks))
 

@@ -57,10 +57,6 @@ class Price:
         """What is paid for it beside the price of input."""
         return 0.0 if self.written_input is None else self.written_input - self.input
 
-    @property
-    def dearest_input(self) -> float:
-        return max(self.input, self.cached_input, self.written_input or 0.0)
-
     def halved(self) -> Price:
         """That of batches, at every provider whose batches are asked for here."""
         return Price(
@@ -194,9 +190,8 @@ def in_dollars(dollars: float) -> str:
 def worst_case(price: Price, prompt_bytes: int, max_tokens: int) -> Usage:
     """The dearest that a request can be: a token a byte, the longest reply, nothing cheaper from a cache."""
     prompt = prompt_bytes + CHAT_OVERHEAD_TOKENS
-    is_cached = price.dearest_input == price.cached_input
-    written = prompt if price.dearest_input == price.written_input and not is_cached else 0
-    return Usage(prompt, max_tokens, prompt if is_cached else 0, written=written)
+    ways = ({"cached": prompt}, {"cached": 0}, {"cached": 0, "written": prompt})
+    return max((Usage(prompt, max_tokens, **way) for way in ways), key=price.cost)
 
 
 class CostLimit:

@@ -103,12 +103,17 @@ def spoken(text: str) -> str:
 
 def is_json_reply(text: str) -> bool:
     """Whether a reply is one JSON object whose `contradiction` is a boolean or null, as the schema asks."""
+    stated = json_object(text).get("contradiction", "")
+    return stated is None or isinstance(stated, bool)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object that a text is; empty where it is none."""
     try:
         value = _PLAIN_JSON.decode(text)
     except (ValueError, RecursionError):
-        return False
-    stated = value.get("contradiction", "") if isinstance(value, dict) else ""
-    return stated is None or isinstance(stated, bool)
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def is_meant(around: str) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import add
 from typing import Any, cast
 
 import numpy as np
@@ -67,7 +65,7 @@ def _panel(
         score_sources=np.where(answered, SCORE_SOURCES.index(SOURCE), 0).astype(np.uint8),
         busy_s=sum(member.busy_s for member in members),
         attempts=sum(member.attempts for member in members),
-        attempt_errors=dict(reduce(add, (Counter(member.attempt_errors) for member in members))),
+        attempt_errors=dict(sum((Counter(member.attempt_errors) for member in members), Counter[str]())),
         from_cache=sum(member.from_cache for member in members),
         **_cost(members),
     )

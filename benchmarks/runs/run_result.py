@@ -57,7 +57,7 @@ class RunResult:
     @property
     def own_scores(self) -> np.ndarray:
         """float64 (D, n): the scores of each detector but those combined of others, NaN without a verdict."""
-        own = [detector for detector in self.detectors if not detector.info.is_combined]
+        own = [detector for detector in self.detectors if detector.info.role != "combination"]
         verdicts = np.array([detector.verdicts for detector in own])
         scores = np.array([detector.scores for detector in own])
         # A detector without scores, and one that scores failures, count by their verdicts.

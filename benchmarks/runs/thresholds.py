@@ -11,13 +11,13 @@ FLAG = "--threshold"
 
 
 def at_thresholds(
-    sources: Mapping[str, VerdictSource], told: Sequence[str], absent: Sequence[str] = ()
+    sources: Mapping[str, VerdictSource], told: Sequence[str], titles: Sequence[str]
 ) -> dict[str, VerdictSource]:
     """The detectors, by their titles, those that are told of at their thresholds. Raises UserError.
 
-    absent: titles of those that are not on this machine.
+    titles: of all local detectors of the run, those that are not on this machine among them.
     """
-    thresholds, titles = dict(map(_parsed, told)), [*sources, *absent]
+    thresholds = dict(map(_parsed, told))
     if len(thresholds) < len(told):
         raise UserError(
             f"{FLAG} {', '.join(told)}: one local detector has one threshold; leave out the others"
