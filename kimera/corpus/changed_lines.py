@@ -11,10 +11,8 @@ from pathlib import Path
 
 from kimera.corpus.texts import Statement
 from kimera.errors import UserError
-from kimera.files import STANDARD_INPUT
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_NO_FILE = "stdin"
 
 
 class ChangedLines:
@@ -39,8 +37,6 @@ class ChangedLines:
 
     def _of_file(self, name: str) -> list[range] | None:
         """None where all of it is new."""
-        if name in (STANDARD_INPUT, _NO_FILE):
-            return None
         path = Path(os.path.realpath(name))
         top = next((parent for parent in path.parents if (parent / ".git").exists()), None)
         if top is None:

@@ -26,7 +26,7 @@ from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSet
 from kimera.corpus.statements import read_statements
 from kimera.corpus.texts import Corpus
 from kimera.errors import UserError
-from kimera.files import dropped_rows, write_text
+from kimera.files import STANDARD_INPUT, dropped_rows, write_text
 
 if TYPE_CHECKING:
     from kimera.corpus.scanning import Scan
@@ -57,7 +57,8 @@ def read_corpus(settings: CorpusSettings, *, quiet: bool) -> Corpus:
                 on_note=notes.append,
                 on_ignored=lambda: ignored.append(None),
             ):
-                corpus.add(statement, is_changed=changed is None or changed.hold(statement))
+                is_new = changed is None or name == STANDARD_INPUT or changed.hold(statement)
+                corpus.add(statement, is_changed=is_new)
                 progress.update()
     for message in (*notes, *filter(None, [files.left_out])):
         note(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -222,6 +223,23 @@ def test_a_scan_of_a_diff_finds_what_a_change_contradicts(
     assert all("never" in f"{each['text1']} {each['text2']}" for each in found)
     assert main(["facts.csv", "--column", "fact", "--diff", "nowhere"]) == 2
     assert "--diff: git diff in" in capsys.readouterr().err
+
+
+def test_standard_input_is_new_and_a_file_of_its_name_is_like_any_other(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "stdin").write_text("The pump is on.\n\nThe lamp is off.\n")
+    subprocess.run(["git", "-C", str(repository), "add", "stdin"], check=True)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"The pump is not on.\n")))
+    _, told = scan(capsys, "-", "--diff", "HEAD")
+    assert "1 of 1 distinct statements stand on lines changed since HEAD" in told
+    subprocess.run(
+        ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+        + ["commit", "--quiet", "-m", "second"],
+        check=True,
+    )
+    _, told = scan(capsys, "stdin", "--diff", "HEAD")
+    assert "0 of 2 distinct statements stand on lines changed since HEAD" in told
 
 
 def test_a_baseline_needs_a_whole_scan(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
