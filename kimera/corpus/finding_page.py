@@ -79,15 +79,14 @@ def _section(file: str, groups: Sequence[Group], numbers: count[int]) -> str:
 
 def _item(group: Group) -> str:
     """What several pairs share is shown once, and has no marks: each of the others differs elsewhere."""
-    several = len(group.findings) > 1
-    own, _ = marked(group.first.text1, group.first.text2)
-    text = _shown(group.first.text1) if several else _with_marks(own)
-    head = f"<p>{text}</p>\n{_places(group.first.places1, group.first.time1)}"
-    return "\n".join([head, *map(_other, group.findings)])
+    pieces = [marked(finding.text1, finding.text2) for finding in group.findings]
+    own = pieces[0][0] if len(pieces) == 1 else [group.first.text1]
+    head = f"<p>{_with_marks(own)}</p>\n{_places(group.first.places1, group.first.time1)}"
+    others = (_other(finding, other) for finding, (_, other) in zip(group.findings, pieces, strict=True))
+    return "\n".join([head, *others])
 
 
-def _other(finding: Finding) -> str:
-    _, other = marked(finding.text1, finding.text2)
+def _other(finding: Finding, other: Segments) -> str:
     lines = [
         f'<p class="score">{escape(finding.says)}</p>',
         f"<p>{_with_marks(other)}</p>",

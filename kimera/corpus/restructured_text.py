@@ -148,10 +148,10 @@ class _Reader:
         """Where it begins: near the line that docutils says, which is wrong within nested directives."""
         told = min(max(node.line or self._last, self._last, 1), len(self._lines))
         start = (text or "").strip().split("\n")[0].split(" ")[0]
-        here = (at for at in range(self._last, len(self._lines) + 1) if start in self._lines[at - 1])
-        near = min(here, key=lambda at: (abs(at - told), at), default=told) if start else told
-        self._last = near
-        return near
+        near = (at for far in range(len(self._lines)) for at in (told - far, told + far))
+        here = (at for at in near if self._last <= at <= len(self._lines) and start in self._lines[at - 1])
+        self._last = next(here, told) if start else told
+        return self._last
 
 
 def _is_paragraph(node: Any) -> bool:

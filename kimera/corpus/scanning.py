@@ -35,7 +35,7 @@ class Scan:
     detector says itself how many it read. failed: those on which the detector failed, by kind; failure: the
     first of these, in words. encoded: texts whose vectors were not in the cache. rule: with the cosines that
     counted. floor_pairs: random pairs that gave these, 0 where none were derived. tells_entailment: whether
-    the detector says it. findings: in no order.
+    the detector says it, where duplicates are sought. findings: in no order.
     """
 
     statements: int = 0
@@ -107,10 +107,10 @@ def run_scan(
                     block.rows[is_finding].tolist(), block.scores[is_finding].tolist(), strict=True
                 )
             )
-            if block.entailments is not None:
+            if duplicates and block.entailments is not None:
                 scan.tells_entailment = True
                 entailed |= _at_least(min_score, block.rows, block.entailments)
-    if duplicates and entailed:
+    if entailed:
         _find_duplicates(corpus, screened, entailed, scan, decide, bar, min_score, workers, title)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from kimera.console import PATIENCE_S, command_line, exit_code_of, note, options_of, parser_of
 from kimera.deciding_detector import deciding_name, deciding_of, is_calibrated
 from kimera.errors import UserError
-from kimera.live.access import Access, access_of, is_loopback
+from kimera.live.access import Access, access_of, is_loopback, token_of
 from kimera.live.live_settings import TOKEN, LiveSettings
 from kimera.local_names import REACTOR
 from kimera.reactor_settings import ModelSettings, ReactorSettings
@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _live(settings: LiveSettings) -> int:
     _check_stage(settings)
-    token = os.environ.get(TOKEN) or None if settings.token is None else settings.token
+    token = token_of(settings.token, TOKEN)
     return _serve(access_of(settings.host, settings.allow_origin, token), settings)
 
 

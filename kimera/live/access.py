@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -63,6 +64,11 @@ def access_of(host: str, origins: Iterable[str], token: str | None) -> Access:
     if token is not None and len(token) < MIN_CHARACTERS_OF_A_TOKEN:
         raise UserError(f"the token is too short; give {MIN_CHARACTERS_OF_A_TOKEN} characters or more")
     return Access(host, frozenset(map(_origin, origins)), token)
+
+
+def token_of(stated: str | None, variable: str) -> str | None:
+    """The token of the command line, which wins over that of the environment."""
+    return os.environ.get(variable) or None if stated is None else stated
 
 
 def is_loopback(host: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kimera.corpus import floor_of, random_cosines
+if TYPE_CHECKING:
+    import numpy as np
 
 # Which quantile of the cosines of random pairs 0.4 is on the packaged encoder: 0.993 on kimera-everyday,
 # 0.997 on kimera-hard (2026-11-28).
@@ -38,6 +38,8 @@ def choose_candidates(
     cosines: float32 of shape (n,), of the new statement with each earlier one. scores_of: the head's
     P(contradiction) of some rows, int64 of shape (m,) to float32 of shape (m,).
     """
+    import numpy as np  # settings hold a rule, and --help need not wait for it
+
     related = np.flatnonzero((cosines >= rule.min_cosine) & (cosines < SAME_COSINE))
     nearest = related[np.argsort(-cosines[related], kind="stable")][: rule.max_scored]
     scores = scores_of(nearest)
@@ -50,6 +52,8 @@ def own_floor(vectors: np.ndarray) -> float | None:
 
     vectors: unit vectors, of shape (n, dimension).
     """
+    from kimera.corpus import floor_of, random_cosines
+
     if not _three_differ(vectors):  # of two the floor would be the very cosine that it is to judge
         return None
     cosines = random_cosines(vectors)

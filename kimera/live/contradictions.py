@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -13,6 +13,11 @@ class NumberedStatement:
     number: int
     id: str
     text: str
+
+
+def numbered(texts: Iterable[str]) -> list[NumberedStatement]:
+    """Statements for a session to begin with, each with its number as its id."""
+    return [NumberedStatement(number, str(number), text) for number, text in enumerate(texts, 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from kimera.live import protocol
 from kimera.live.access import Access
 from kimera.live.capacity import LiveLimits
 from kimera.live.checker import Checker
-from kimera.live.contradictions import NumberedStatement
+from kimera.live.contradictions import NumberedStatement, numbered
 from kimera.live.protocol import ProtocolError
 from kimera.live.session import Session
 from kimera.live.sessions import Sessions
@@ -114,13 +114,9 @@ class RequestedCheck:
 
     async def _checked(self, asked: CheckRequest) -> protocol.Message:
         if asked.session is None:
-            given = [
-                NumberedStatement(number, str(number), text) for number, text in enumerate(asked.against, 1)
-            ]
-            session = Session(given)
-            return await self._checker.check(
-                session, NumberedStatement(len(given) + 1, asked.id, asked.text), is_kept=False
-            )
+            session = Session(numbered(asked.against))
+            statement = NumberedStatement(session.taken + 1, asked.id, asked.text)
+            return await self._checker.check(session, statement, is_kept=False)
         session = await self._sessions.enter(asked.session)
         try:
             number = self._number_in(session, asked)

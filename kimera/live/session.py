@@ -39,7 +39,7 @@ class Session:
 
     def __init__(self, given: Sequence[NumberedStatement] = (), name: str = "") -> None:
         self.name = name
-        self.taken = 0
+        self.taken = given[-1].number if given else 0
         self.statements: list[NumberedStatement] = []
         self.given = list(given)
         self.longest = max((len(statement.text) for statement in given), default=0)

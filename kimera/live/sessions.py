@@ -63,18 +63,14 @@ class Sessions:
 
     def take(self, session: Session, id: str) -> int:
         """The number of a new statement. Raises ProtocolError where there is no room for it."""
-        self.require_place(session, id)
+        if session.taken >= self._limits.statements:
+            reason = f"the session has {session.taken:,} statements and accepts no more"
+            raise ProtocolError("session_full", reason, id)
         if not self._room.take():
             reason = "all sessions together have as many statements as the server accepts"
             raise ProtocolError("server_full", reason, id)
         session.taken += 1
         return session.taken
-
-    def require_place(self, session: Session, id: str) -> None:
-        """Raises ProtocolError where the session takes no more."""
-        if session.taken >= self._limits.statements:
-            reason = f"the session has {session.taken:,} statements and accepts no more"
-            raise ProtocolError("session_full", reason, id)
 
     async def _loaded(self, name: str) -> Session:
         assert self._read is not None  # noqa: S101 (asked in `enter`)

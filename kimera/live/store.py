@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,24 +81,16 @@ class SessionStore:
             )
             for name, statement, vector in kept
         ]
-        with self._transaction():
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _number_of(self, fingerprint: str) -> int:
-        with self._transaction():
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT OR IGNORE INTO encoders (fingerprint) VALUES (?)", (fingerprint,))
         row = self._db.execute("SELECT id FROM encoders WHERE fingerprint = ?", (fingerprint,)).fetchone()
         return int(row[0])
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _create(db: sqlite3.Connection) -> None:

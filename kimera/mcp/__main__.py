@@ -8,7 +8,6 @@ if __name__ == "__main__":
     exit_quietly()
 
 import argparse
-import asyncio
 import contextlib
 import os
 import signal
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kimera.console import command_line, exit_code_of, how_to_install, options_of, parser_of
 from kimera.errors import UserError
-from kimera.live import Access, CandidateRule, access_of, is_loopback
+from kimera.live import Access, CandidateRule, access_of, is_loopback, token_of
 from kimera.mcp.mcp_settings import TOKEN, McpSettings
 from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ModelSettings, ReactorSettings, reactor_of
@@ -75,7 +74,7 @@ def _access(http: tuple[str, int] | None, given: str | None) -> Access | None:
         if given is not None:
             raise UserError("--token is for --http; over standard streams nobody but the client comes in")
         return None
-    token = os.environ.get(TOKEN) or None if given is None else given
+    token = token_of(given, TOKEN)
     if token is None and not is_loopback(http[0]):
         raise UserError(
             f"--http {http[0]}: other machines can reach this, so a token is needed; set {TOKEN}, or take "
@@ -109,6 +108,8 @@ def _server(settings: McpSettings, stack: contextlib.ExitStack) -> MCPServer:
 
 
 def _serve_http(server: MCPServer, access: Access, port: int) -> int:
+    import asyncio
+
     from kimera.mcp.http_server import serve_http
 
     if sys.platform != "win32":

@@ -29,18 +29,19 @@ class ConfinedFiles:
         asked = [str(self._inside(name)) for name in names]
         files = self._files(asked)
         not_read = [self._told(reason) for reason in (files.left_out, files.set_aside_told) if reason]
-        corpus = Corpus()
+        corpus, read = Corpus(), 0
         for name in files.names:
             if not self._holds(name):  # a link to a file elsewhere
                 not_read.append(f"{self._told(name)} leads out of the folder")
                 continue
             for statement in self._statements(name, column, not_read):
-                if corpus.statements == max_statements:
+                if read == max_statements:
                     raise UserError(
                         f"the files hold more than {max_statements:,} statements, the most that one call "
                         "scans; name fewer of them, or run kimera scan in a terminal"
                     )
                 corpus.add(statement)
+                read += 1
         self._make_relative(corpus)
         return corpus, not_read
 

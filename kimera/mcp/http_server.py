@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from kimera.console import say
 from kimera.errors import UserError
 from kimera.live import Access
 
@@ -31,7 +31,7 @@ async def serve_http(server: MCPServer, access: Access, port: int) -> None:
         app = _TokenDoor(server.streamable_http_app(host=access.host, streamable_http_path=PATH), access)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_S)
         at = access.at(listener.getsockname()[1])
-        print(f"Listening on http://{at}{PATH} Ctrl-C stops it.", file=sys.stderr)
+        say(f"Listening on http://{at}{PATH} Ctrl-C stops it.")
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from kimera.corpus import MIN_SCORE
 from kimera.errors import UserError
 from kimera.mcp.results import FilesScanned, StatementChecked, TextsCompared
-from kimera.mcp.toolbox import MAX_GIVEN, MAX_STATEMENTS_OF_A_SCAN, OnProgress, Toolbox
+from kimera.mcp.toolbox import MAX_GIVEN, MAX_STATEMENTS_OF_A_SCAN, OnProgress, Toolbox, sendable
 from kimera.version import __version__
 
 PROGRESS_EVERY_S = 0.5
@@ -79,7 +79,7 @@ class _OneAtATime:
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._limiter)
         except UserError as error:
-            raise ToolError(str(error).encode("utf-8", "replace").decode()) from None
+            raise ToolError(sendable(error)) from None
 
 
 def _add_check(server: MCPServer, toolbox: Toolbox, one_at_a_time: _OneAtATime) -> None:

@@ -16,6 +16,7 @@ from kimera.live import (
     NumberedStatement,
     Session,
     SessionStore,
+    numbered,
 )
 from kimera.mcp.confined_files import ConfinedFiles
 from kimera.mcp.results import FileFinding, FilesScanned, StatementChecked, StatementFinding, TextsCompared
@@ -64,10 +65,7 @@ class Toolbox:
             )
         for place, earlier in enumerate(against):
             _require_statement(earlier, f"against[{place}]")
-        given = [NumberedStatement(number, str(number), text) for number, text in enumerate(against, 1)]
-        session = Session(given)
-        session.taken = len(given)
-        return self._checked(session, statement, remember=False)
+        return self._checked(Session(numbered(against)), statement, remember=False)
 
     def check_in_session(self, statement: str, name: str, *, remember: bool) -> StatementChecked:
         _require_statement(statement, "statement")
@@ -111,7 +109,7 @@ class Toolbox:
             neutral=None if verdict.neutral is None else _rounded(verdict.neutral),
             threshold=THRESHOLD,
             in_passages=verdict.score_source == "passages",
-            explanation=_sendable(verdict.reasoning),
+            explanation=sendable(verdict.reasoning),
         )
 
     def scan(
@@ -179,7 +177,7 @@ class _StageBar:
 def _findings(found: Found) -> list[StatementFinding]:
     return [
         StatementFinding(
-            statement=_sendable(contradiction.earlier.text),
+            statement=sendable(contradiction.earlier.text),
             number=contradiction.earlier.number,
             score=_rounded(contradiction.score),
             cosine=_rounded(contradiction.cosine),
@@ -193,10 +191,10 @@ def _scanned(
 ) -> FilesScanned:
     findings = [
         FileFinding(
-            text1=_sendable(finding.text1),
-            places1=list(map(_sendable, finding.places1)),
-            text2=_sendable(finding.text2),
-            places2=list(map(_sendable, finding.places2)),
+            text1=sendable(finding.text1),
+            places1=list(map(sendable, finding.places1)),
+            text2=sendable(finding.text2),
+            places2=list(map(sendable, finding.places2)),
             score=_rounded(finding.score),
             cosine=_rounded(finding.cosine),
         )
@@ -208,7 +206,7 @@ def _scanned(
         threshold=min_score,
         statements=corpus.statements,
         pairs_read=scan.verified,
-        not_read=list(map(_sendable, not_read)),
+        not_read=list(map(sendable, not_read)),
     )
 
 
@@ -223,7 +221,7 @@ def _require_text(text: str, name: str, max_characters: int, remedy: str) -> Non
         raise UserError(f"{name} has {len(text):,} characters and may have {max_characters:,}; {remedy}")
 
 
-def _sendable(text: Any) -> str:
+def sendable(text: Any) -> str:
     """A lone surrogate, which a table may hold, cannot be sent as UTF-8: it would end the connection."""
     return str(text).encode("utf-8", "replace").decode("utf-8")
 
