@@ -1,5 +1,5 @@
 // The place to label: one pair at a time, by keys; labels are kept in the browser, exported and imported.
-// Every text becomes a text node. What detectors say of a pair is shown once it has a label.
+// What detectors say of a pair is shown once it has a label.
 (() => {
   const root = document.getElementById("labelling");
   if (!root) return;
@@ -18,12 +18,6 @@
   const fresh = () => ({ who: "", given: {}, skipped: [], history: [] });
   let state = fresh(), current = null;
 
-  const element = (tag, ...children) => {
-    const made = document.createElement(tag);
-    made.append(...children);
-    return made;
-  };
-  const isolated = (text) => { const made = element("bdi", text); made.dir = "auto"; return made; };
   const named = (pair) => pair.id || String(pair.place + 1);
 
   function restore() {
@@ -62,17 +56,12 @@
       card.replaceChildren(element("p", "Every pair on this page has a label. Export them."));
       return;
     }
-    const block = element("p", `${BLOCKS[pair.block]}. Pair `, isolated(named(pair)));
-    block.className = "block";
+    const block = classed(element("p", `${BLOCKS[pair.block]}. Pair `, isolated(named(pair))), "block");
     card.replaceChildren(block, text("1", pair.first), text("2", pair.second));
   }
 
   function text(number, pieces) {
-    const which = element("span", number);
-    which.className = "which";
-    const words = isolated("");
-    words.append(...pieces.map((piece, place) => (place % 2 ? element("mark", piece) : piece)));
-    return element("p", which, words);
+    return element("p", classed(element("span", number), "which"), markedText(pieces));
   }
 
   const word = (verdict) => (verdict ? "contradiction" : "no contradiction");

@@ -1,6 +1,4 @@
-"use strict";
 // The table of pairs: sorts, filters, searches and pages through the rows that lie in the page as JSON.
-// Every text becomes a text node; nothing of it is read as markup.
 (() => {
   const root = document.getElementById("pair-table");
   if (!root) return;
@@ -20,14 +18,7 @@
   const names = [...detector.options].slice(1).map((option) => option.textContent);
   let shown = rows, start = 0, sorted = { column: "place", descending: false };
 
-  const element = (tag, ...children) => {
-    const made = document.createElement(tag);
-    made.append(...children);
-    return made;
-  };
-  const classed = (made, name) => { made.className = name; return made; };
   const spoken = (text) => classed(element("span", text), "spoken");
-  const isolated = (text) => { const made = element("bdi", text); made.dir = "auto"; return made; };
   const word = (verdict) => (verdict === null ? "" : verdict ? "contradiction" : "not");
 
   function value(row, column) {
@@ -125,9 +116,7 @@
 
   function text(number, pieces) {
     const label = classed(element("span", number, spoken(number === "1" ? "st text" : "nd text")), "which");
-    const words = isolated("");
-    words.append(...pieces.map((piece, place) => (place % 2 ? element("mark", piece) : piece)));
-    return classed(element("p", label, words), "text");
+    return classed(element("p", label, markedText(pieces)), "text");
   }
 
   function toggle(row, made) {

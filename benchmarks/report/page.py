@@ -64,8 +64,8 @@ def render_page(
     calibrations: those that the summary was made with. queue: the pairs to label, taken likewise; without it
     the page has no place to label.
     """
-    style, script = (_source(f"page.{kind}", f"labelling.{kind}") for kind in ("css", "js"))
-    style = page_style() + style
+    style = page_style() + _source("page.css", "labelling.css")
+    script = _source("elements.js", "page.js", "labelling.js")
     title = conclusions.listed(list(words.titles(summary).values()))
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body

@@ -29,7 +29,7 @@ time.sleep(30)
         ["-m", "benchmarks.llm_compare", "--kimera-only"],
         ["-m", "benchmarks.simulator"],
         ["-m", "kimera.train", "--help"],
-        ["-m", "kimera.live", "--help"],
+        ["-m", "kimera.live", "--port", "0"],
         ["-m", "kimera.cli", "compare", "--kimera-only"],
         [ROOT / "demo_async.py", "--help"],
     ],
