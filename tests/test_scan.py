@@ -366,7 +366,7 @@ def test_what_holds_no_statement_is_counted(corpus: Path, capsys: pytest.Capture
     assert "docs/latin.txt, line 2: the byte 0xe9 is not valid UTF-8; save the file as UTF-8" in told
     assert main(["docs", "--column", "fact", "facts.csv", "--skip-bad-rows"]) == 0
     told = capsys.readouterr().err
-    assert "1 rows dropped:\n  docs/latin.txt, line 2" in told
+    assert "1 row dropped:\n  docs/latin.txt, line 2" in told
     assert "1 rows have a blank cell and so hold no statement" in told
 
 

@@ -248,7 +248,8 @@ def _way_on(table: Table, roles: Roles, label_map: Mapping[str, str] | None, fau
 def dropped_rows(messages: Sequence[str]) -> str:
     """How many rows were left out, and why the first of them."""
     more = [f"... and {len(messages) - MAX_ROWS_SHOWN} more"] if len(messages) > MAX_ROWS_SHOWN else []
-    return "\n  ".join([f"{len(messages)} rows dropped:", *messages[:MAX_ROWS_SHOWN], *more])
+    rows = "1 row" if len(messages) == 1 else f"{len(messages):,} rows"
+    return "\n  ".join([f"{rows} dropped:", *messages[:MAX_ROWS_SHOWN], *more])
 
 
 class _BadRow(Exception):  # noqa: N818 (a value on its way to the message of a UserError)
