@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from benchmarks.runs.simulated_answers import answers_named
 from benchmarks.settings import JudgeSettings, LimitSettings, RunSettings
 from kimera.console import CommandLine, Groups, changed, open_share, option, options_of, share_above_0
 from kimera.corpus import MIN_SCORE, CorpusSettings, FindingSettings, RuleSettings
@@ -32,7 +33,7 @@ class JudgedScanSettings(
         "which pairs are candidates": (RuleSettings,),
         "which candidates go to the judge": ("cascade", "max_sent"),
         "what reads them before the judge": (DecidingSettings,),
-        "judge": (JudgeSettings,),
+        "judge": (JudgeSettings, "simulated_answers"),
         "limits and cost of the judge": (LimitSettings,),
         "findings": (FindingSettings,),
         "reactor": (ReactorSettings,),
@@ -40,6 +41,15 @@ class JudgedScanSettings(
     }
     files: tuple[str, ...] = changed(CorpusSettings, "files", nargs="*")
     prompt: str = changed(JudgeSettings, "prompt", default="collection")
+    simulated_answers: str | None = option(
+        None,
+        "--simulate",
+        type=answers_named,
+        metavar="FILE|random=SHARE",
+        path=True,
+        help="use a simulated judge on this machine instead of a model: of the candidates it calls those "
+        "contradictions that a file of labelled pairs calls so, in either order, or this share at random",
+    )
     cascade: float = option(
         RISK,
         "--cascade",
@@ -74,14 +84,15 @@ class JudgedScanSettings(
 
 
 # What candidates are made from: a scan that goes on has them already.
-OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "dry_run")
-_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings)} - {"quiet"}
+OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "simulated_answers", "dry_run")
+_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "simulated_answers"} - {"quiet"}
 
 
 def comparison_of(settings: JudgedScanSettings) -> RunSettings:
     """Of the comparison of the local detector and the judge; what is read and found is the scan's."""
     shared = options_of(RunSettings).keys() & options_of(JudgedScanSettings).keys() - _OF_SCAN
-    return RunSettings(**{name: getattr(settings, name) for name in shared})
+    values = {name: getattr(settings, name) for name in shared}
+    return RunSettings(**values, simulate=settings.simulated_answers is not None)
 
 
 def comparison_command_line(told: CommandLine[JudgedScanSettings]) -> CommandLine[RunSettings]:

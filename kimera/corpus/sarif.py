@@ -65,6 +65,7 @@ def _rule(kind: str, level: str, short: str, whole: str) -> dict[str, Any]:
 
 def _invocation(about: About) -> dict[str, Any]:
     told = [f"Not all: {about.incomplete}."] if about.incomplete else []
+    told += [f"What makes a pair a finding: {about.threshold}."] if about.threshold else []
     told += [f"{about.ignored:,} statements are ignored by a mark in the text."] if about.ignored else []
     level = "warning" if about.incomplete else "note"
     notes = [{"level": level, "message": {"text": text}} for text in told]
