@@ -70,7 +70,7 @@ from kimera.version import __version__
 SCAN = "scan.json"
 FILES = ("findings.html", "findings.jsonl")
 WAYS_WITHOUT = {
-    "--simulate random=0.1": "a simulated judge, offline; or a file of labelled pairs that it knows",
+    "--simulate": "a simulated judge, offline; it answers at random, or from --planted FILE",
     "kimera scan": "the reactor alone",
     "--dry-run": "what would be asked",
 }
@@ -80,7 +80,7 @@ def begin(settings: JudgedScanSettings) -> int:
     if not settings.files:
         raise UserError("give the files of the corpus, or --resume DIR")
     _check(settings, comparison_of(settings), Path(settings.folder) if settings.folder else None)
-    answers = SimulatedAnswers(settings.simulated_answers) if settings.simulated_answers else None
+    answers = SimulatedAnswers(settings.planted) if settings.simulate else None
     corpus = read_corpus(settings, quiet=settings.quiet)
     if settings.dry_run:
         with tempfile.TemporaryDirectory() as temporary:
@@ -95,6 +95,8 @@ def begin(settings: JudgedScanSettings) -> int:
 
 def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path | None) -> None:
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
+    if settings.planted and not settings.simulate:
+        raise UserError("--planted FILE is what the judge of --simulate knows; give both")
     check_reactor(comparison)
     check_deciding(comparison, deciding_name(comparison))
     check_findings(settings, settings)
@@ -162,6 +164,7 @@ def _scanned(
         "rule": asdict(scan.rule),
         "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,
+        "files_read": corpus.files,
         "texts": scan.texts,
         "candidates": scan.candidates,
         "screened": scan.screened,
@@ -235,6 +238,7 @@ def _about(scanned: dict[str, Any], incomplete: str = "", run: FinishedRun | Non
         incomplete=incomplete,
         statements=scanned.get("statements", 0),
         texts=scanned.get("texts", 0),
+        files=scanned.get("files_read", 0),
         ignored=scanned.get("ignored", 0),
         threshold=judge,
         when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",

@@ -307,7 +307,7 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
     failures = {recorder.name: recorder.commonest_failure for recorder in comparison.recorders}
     for name in silent:
-        why = f": {failure.rstrip('.')}" if (failure := failures.get(name)) else ""
+        why = f": {reason.rstrip('.')}" if (reason := failures.get(name)) else ""
         print(
             f"error: {name} gave no verdict on any pair{why}; results.csv has all failures", file=sys.stderr
         )

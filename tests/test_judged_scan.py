@@ -106,7 +106,7 @@ def test_a_simulated_judge_answers_from_planted_pairs_and_is_called_so(
     Path("planted.jsonl").write_text(
         "".join([*first, '{"text1": "a", "text2": "b", "label": "contradiction"}\n'])
     )
-    flags = [*command[:2], "--simulate", "planted.jsonl", "--async", "8", "--folder", "run"]
+    flags = [*command[:2], "--simulate", "--planted", "planted.jsonl", "--async", "8", "--folder", "run"]
     assert main([*flags, "--format", "sarif"]) == 0
     told = capsys.readouterr()
     assert (
@@ -115,7 +115,9 @@ def test_a_simulated_judge_answers_from_planted_pairs_and_is_called_so(
     )
     assert "column" not in told.err
     assert "simulated-judge (simulated), which knows" in told.out
-    assert "simulated-judge (simulated), which knows" in Path("run", "findings.html").read_text()
+    page = Path("run", "findings.html").read_text()
+    assert "16 statements (16 distinct) in 2 files; called a contradiction by simulated-judge" in page
+    assert "simulated-judge (simulated), which knows" in page
     found = Path("run", "findings.jsonl").read_text()
     assert texts_of(found) == {frozenset(pair) for pair in zip(OPEN[:3], SHUT[:3], strict=True)}
     assert {json.loads(line)["judge"] for line in found.splitlines()} == {"simulated-judge (simulated)"}
@@ -130,8 +132,8 @@ def test_a_simulated_judge_answers_from_planted_pairs_and_is_called_so(
 def test_a_simulated_judge_at_random_answers_alike_in_both_orders_and_never_less_for_a_larger_share(
     share: float, pairs: list[tuple[str, str]]
 ) -> None:
-    answers, more = SimulatedAnswers(f"random={share}"), SimulatedAnswers(f"random={(1 + share) / 2}")
-    none, every = SimulatedAnswers("random=0"), SimulatedAnswers("random=1")
+    answers, more = SimulatedAnswers(share=share), SimulatedAnswers(share=(1 + share) / 2)
+    none, every = SimulatedAnswers(share=0.0), SimulatedAnswers(share=1.0)
     for one, other in pairs:
         assert answers(one, other) == answers(other, one) <= more(one, other)
         assert (none(one, other), every(one, other)) == (False, True)
@@ -344,9 +346,13 @@ def test_the_ways_on_without_a_judge_stand_in_columns(
             ["open.txt", "--model", "a", "--model", "b", "--base-url", "http://x/v1"],
             "--cascade takes one judge",
         ),
-        (["open.txt", "--simulate", "none.csv"], "--simulate none.csv: there is no such file"),
+        (["open.txt", "--simulate", "--planted", "none.csv"], "--planted none.csv: there is no such file"),
         (
-            ["--resume", "run", "--simulate", "random=0.1"],
+            ["open.txt", "--planted", "open.txt", "--base-url", "http://x/v1"],
+            "--planted FILE is what the judge",
+        ),
+        (
+            ["--resume", "run", "--planted", "open.txt"],
             "--resume goes on with the candidates in the run's",
         ),
         (["open.txt", "--baseline", "none.json", "--base-url", "http://x/v1"], "none.json: cannot be read"),

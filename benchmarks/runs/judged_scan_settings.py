@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.runs.simulated_answers import answers_named
+from benchmarks.runs.simulated_answers import SHARE
 from benchmarks.settings import JudgeSettings, LimitSettings, RunSettings
 from kimera.console import CommandLine, Groups, changed, open_share, option, options_of, share_above_0
 from kimera.corpus import MIN_SCORE, CorpusSettings, FindingSettings, RuleSettings
@@ -33,7 +33,7 @@ class JudgedScanSettings(
         "which pairs are candidates": (RuleSettings,),
         "which candidates go to the judge": ("cascade", "max_sent"),
         "what reads them before the judge": (DecidingSettings,),
-        "judge": (JudgeSettings, "simulated_answers"),
+        "judge": (JudgeSettings, "simulate", "planted"),
         "limits and cost of the judge": (LimitSettings,),
         "findings": (FindingSettings,),
         "reactor": (ReactorSettings,),
@@ -41,14 +41,19 @@ class JudgedScanSettings(
     }
     files: tuple[str, ...] = changed(CorpusSettings, "files", nargs="*")
     prompt: str = changed(JudgeSettings, "prompt", default="collection")
-    simulated_answers: str | None = option(
+    simulate: bool = changed(
+        RunSettings,
+        "simulate",
+        help="use a simulated judge on this machine, which answers from --planted or at random, instead of a "
+        "model",
+    )
+    planted: str | None = option(
         None,
-        "--simulate",
-        type=answers_named,
-        metavar="FILE|random=SHARE",
+        "--planted",
+        metavar="FILE",
         path=True,
-        help="use a simulated judge on this machine instead of a model: of the candidates it calls those "
-        "contradictions that a file of labelled pairs calls so, in either order, or this share at random",
+        help="labelled pairs that the judge of --simulate knows, in either order: it calls the "
+        f"contradictions among them so, and no other pair (default: {SHARE:.0%}% of all pairs, at random)",
     )
     cascade: float = option(
         RISK,
@@ -84,15 +89,14 @@ class JudgedScanSettings(
 
 
 # What candidates are made from: a scan that goes on has them already.
-OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "simulated_answers", "dry_run")
-_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "simulated_answers"} - {"quiet"}
+OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "planted", "dry_run")
+_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "planted"} - {"quiet"}
 
 
 def comparison_of(settings: JudgedScanSettings) -> RunSettings:
     """Of the comparison of the local detector and the judge; what is read and found is the scan's."""
     shared = options_of(RunSettings).keys() & options_of(JudgedScanSettings).keys() - _OF_SCAN
-    values = {name: getattr(settings, name) for name in shared}
-    return RunSettings(**values, simulate=settings.simulated_answers is not None)
+    return RunSettings(**{name: getattr(settings, name) for name in shared})
 
 
 def comparison_command_line(told: CommandLine[JudgedScanSettings]) -> CommandLine[RunSettings]:

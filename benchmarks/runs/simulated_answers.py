@@ -4,52 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kimera.console import share
 from kimera.corpus import pair_key
 from kimera.errors import UserError
 from kimera.files import read_pairs
 
-RANDOM = "random="
-
-
-def answers_named(text: str) -> str:
-    """What `SimulatedAnswers` takes, as a flag gives it."""
-    if text.startswith(RANDOM):
-        share(text.removeprefix(RANDOM))
-    return text
+SHARE = 0.1  # of all pairs, without a file
 
 
 class SimulatedAnswers:
     """Of each pair of texts, in either order, whether the judge is to call it a contradiction.
 
-    source: a file of pairs, of which those labelled so are contradictions and all others none; or
-    "random=SHARE", this share of all pairs, each drawn by a hash of its texts.
-    Raises UserError for a file without a pair that is labelled as a contradiction.
+    planted: a file of pairs, of which those labelled so are contradictions and all others none; without one
+    this share of all pairs are, drawn by a hash of their texts. Raises UserError for a file without a pair
+    that is labelled as a contradiction.
     """
 
-    def __init__(self, source: str) -> None:
-        self._share: float | None = None
+    def __init__(self, planted: str | None = None, share: float = SHARE) -> None:
+        self._share = share
         self._planted: set[str] = set()
         self._met: set[str] = set()
-        if source.startswith(RANDOM):
-            self._share = share(source.removeprefix(RANDOM))
-            self.rule = f"answers at random: {self._share:.0%} of all pairs are contradictions"
+        self.rule = f"answers at random: {share:.0%} of all pairs are contradictions"
+        if planted is None:
             return
-        if not Path(source).is_file():
-            raise UserError(
-                f"--simulate {source}: there is no such file; give labelled pairs, or {RANDOM}0.1"
-            )
-        for pair in read_pairs(source):
+        if not Path(planted).is_file():
+            raise UserError(f"--planted {planted}: there is no such file; give one of labelled pairs")
+        for pair in read_pairs(planted):
             if pair.is_contradiction:
                 self._planted.add(_key(pair.text1, pair.text2))
         if not self._planted:
-            raise UserError(f"--simulate {source}: no pair in it is labelled as a contradiction")
-        self.rule = f"knows the contradictions of {Path(source).name}, and no others"
+            raise UserError(f"--planted {planted}: no pair in it is labelled as a contradiction")
+        self.rule = f"knows the contradictions of {Path(planted).name}, and no others"
 
     def __call__(self, text1: str, text2: str) -> bool:
         key = _key(text1, text2)
-        if self._share is not None:
-            return int(key, 16) < self._share * 16 ** len(key)
+        if not self._planted:
+            return int(key, 16) < self._share * 2.0 ** (4 * len(key))
         if key in self._planted:
             self._met.add(key)
         return key in self._planted
