@@ -23,11 +23,13 @@ from benchmarks.runs import (
     FinishedRun,
     Judged,
     JudgedScanSettings,
+    SimulatedAnswers,
     check_judge,
     comparison_command_line,
     comparison_of,
     judges_base_url,
     judges_of,
+    known_answers,
     new_run_folder,
     open_run,
     price_for,
@@ -67,20 +69,25 @@ from kimera.version import __version__
 
 SCAN = "scan.json"
 FILES = ("findings.html", "findings.jsonl")
-WAYS_WITHOUT = {"kimera scan": "the reactor alone", "--dry-run": "what would be asked"}
+WAYS_WITHOUT = {
+    "--simulate": "a simulated judge, offline; it answers at random, or from --planted FILE",
+    "kimera scan": "the reactor alone",
+    "--dry-run": "what would be asked",
+}
 
 
 def begin(settings: JudgedScanSettings) -> int:
     if not settings.files:
         raise UserError("give the files of the corpus, or --resume DIR")
     _check(settings, comparison_of(settings), Path(settings.folder) if settings.folder else None)
+    answers = SimulatedAnswers(settings.planted) if settings.simulate else None
     corpus = read_corpus(settings, quiet=settings.quiet)
     if settings.dry_run:
         with tempfile.TemporaryDirectory() as temporary:
-            return _begin_in(Path(temporary), corpus, settings)
+            return _begin_in(Path(temporary), corpus, settings, answers)
     folder = new_run_folder(settings.folder, datetime.now().astimezone(), "--folder")
     try:
-        return _begin_in(folder, corpus, settings)
+        return _begin_in(folder, corpus, settings, answers)
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # where nothing was written
@@ -88,6 +95,8 @@ def begin(settings: JudgedScanSettings) -> int:
 
 def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path | None) -> None:
     """Raises UserError for what would go wrong later. folder: of the run, where it is known."""
+    if settings.planted and not settings.simulate:
+        raise UserError("--planted FILE is what the judge of --simulate knows; give both")
     check_reactor(comparison)
     check_deciding(comparison, deciding_name(comparison))
     check_findings(settings, settings)
@@ -101,7 +110,9 @@ def _check(settings: JudgedScanSettings, comparison: RunSettings, folder: Path |
     accepted_findings(settings)
 
 
-def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int:
+def _begin_in(
+    folder: Path, corpus: Corpus, settings: JudgedScanSettings, answers: SimulatedAnswers | None
+) -> int:
     scan = Scan()
     name = deciding_name(settings)
     # A dry run fetches nothing, and what decides is not needed for it.
@@ -118,11 +129,13 @@ def _begin_in(folder: Path, corpus: Corpus, settings: JudgedScanSettings) -> int
             on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
         )
     accepted = accepted_findings(settings)
-    written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES)
+    written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES, answers)
     if not settings.quiet:
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
-    scanned = _scanned(settings, scan, corpus, not_asked)
+    if answers:
+        note(answers.told)
+    scanned = _scanned(settings, scan, corpus, not_asked) | ({"simulated": answers.rule} if answers else {})
     if written:
         write_text(folder / SCAN, json.dumps(scanned, indent=2) + "\n")
         return _judge(settings, comparison_of(settings), folder, None)
@@ -151,6 +164,7 @@ def _scanned(
         "rule": asdict(scan.rule),
         "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,
+        "files_read": corpus.files,
         "texts": scan.texts,
         "candidates": scan.candidates,
         "screened": scan.screened,
@@ -184,7 +198,8 @@ def _judge(
     # The run's folder does not hold the settings of the findings.
     again = words_of(settings, options_of(FindingSettings))
     command = shlex.join([*as_called("kimera judged-scan").split(), *again])
-    code = run_comparison(_over_candidates(comparison, folder), header, command, lambda *_: None)
+    known = known_answers(folder / CANDIDATES) if comparison.simulate else None
+    code = run_comparison(_over_candidates(comparison, folder), header, command, lambda *_: None, known)
     if settings.dry_run or not (folder / JOURNAL).exists():
         return code
     run = open_run(folder)
@@ -217,10 +232,13 @@ def _judge(
 def _about(scanned: dict[str, Any], incomplete: str = "", run: FinishedRun | None = None) -> About:
     """scanned: what `SCAN` holds of how the candidates were made; an earlier version's may hold less."""
     judge = f"called a contradiction by {run.run.of_role('judge')[0].title}" if run else ""
+    if judge and (rule := scanned.get("simulated")):
+        judge += f", which {rule}"
     return About(
         incomplete=incomplete,
         statements=scanned.get("statements", 0),
         texts=scanned.get("texts", 0),
+        files=scanned.get("files_read", 0),
         ignored=scanned.get("ignored", 0),
         threshold=judge,
         when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",

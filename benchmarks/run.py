@@ -63,6 +63,7 @@ from kimera.errors import BrokenContractError, UserError
 from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, pair_columns_of, spooled
 from kimera.local_names import REACTOR, LocalName
 from kimera.local_settings import sources_of, to_be_fetched
+from kimera.pairs import Pair
 from kimera.reactor import Reactor
 from kimera.version import __version__
 
@@ -74,11 +75,13 @@ def run_comparison(
     header: dict[str, Any] | None,
     command: str,
     show: Show,
+    known: Sequence[Pair] | None = None,
 ) -> int:
     """Compares the detectors of these settings, and gives the exit code.
 
     header: of the run that goes on, None where one begins. command: what goes on with it where it ends early.
-    show: is given the settings, the summary and the run's folder.
+    show: is given the settings, the summary and the run's folder. known: what a simulated judge answers from;
+    by default the labels of the dataset.
     """
     check_judge(settings)
     command += local_words(settings)
@@ -89,7 +92,9 @@ def run_comparison(
     prompt = prompt_of(settings)
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
-        dataset = _load_dataset(settings, spool, f"--resume {settings.resume}" if header else "")
+        dataset = _load_dataset(
+            settings, spool, f"--resume {settings.resume}" if header else "", takes_labels=known is None
+        )
         if not settings.kimera_only:
             prompt = with_examples(prompt, settings, dataset, note)
         if header:  # a path may read differently from where the run goes on
@@ -111,7 +116,7 @@ def run_comparison(
         resumed = Path(settings.resume) if header and settings.resume else None
         if header and resumed:
             check_same(resumed, header, identity, names)
-        detectors = detectors_of(settings, dataset, prompt, sources, stack)
+        detectors = detectors_of(settings, dataset, prompt, sources, stack, known)
         folder = resumed or new_run_folder(settings.out, now)
         if spool:  # reports and a run that goes on need it
             settings = replace(settings, dataset=str(shutil.copy(spool, folder)))
@@ -183,8 +188,11 @@ def _require_figures(
     ).require(gates)
 
 
-def _load_dataset(settings: RunSettings, spool: Path | None, begun: str) -> Dataset:
-    """spool: a file with what standard input held, where that is the dataset. begun: as of `pairs_of_run`."""
+def _load_dataset(settings: RunSettings, spool: Path | None, begun: str, *, takes_labels: bool) -> Dataset:
+    """spool: a file with what standard input held, where that is the dataset. begun: as of `pairs_of_run`.
+
+    takes_labels: whether a simulated judge answers from those of the dataset.
+    """
     bad_rows: list[str] = []
     dataset = pairs_of_run(
         settings,
@@ -198,9 +206,9 @@ def _load_dataset(settings: RunSettings, spool: Path | None, begun: str) -> Data
         note(dropped_rows(bad_rows))
     if dataset.no_gold_label:
         note(f"{dataset.no_gold_label} rows without a gold label were dropped")
-    if settings.asks_simulator and not dataset.labelled:
+    if settings.asks_simulator and takes_labels and not dataset.labelled:
         raise UserError("--simulate answers from the labels, but this dataset has none")
-    if settings.asks_simulator and dataset.unlabelled:
+    if settings.asks_simulator and takes_labels and dataset.unlabelled:
         note(
             f"{dataset.unlabelled} pairs without a label are left out, because the simulated judge "
             "answers from the labels"
@@ -297,8 +305,12 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
         print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
+    failures = {recorder.name: recorder.commonest_failure for recorder in comparison.recorders}
     for name in silent:
-        print(f"error: {name} gave no verdict on any pair; results.csv says why", file=sys.stderr)
+        why = f": {reason.rstrip('.')}" if (reason := failures.get(name)) else ""
+        print(
+            f"error: {name} gave no verdict on any pair{why}; results.csv has all failures", file=sys.stderr
+        )
     return FAILED if silent or any(too_many_failed) else DONE
 
 

@@ -23,6 +23,7 @@ __all__ = ["build_parser", "main"]
 EPILOG = """\
 examples:
   kimera judged-scan docs --async 16 --dry-run               how many pairs, and what they would cost
+  kimera judged-scan docs --simulate                 try it out: a judge that answers at random
   kimera judged-scan docs --async 16 > contradictions.jsonl
   kimera judged-scan facts.csv --column fact --async 16 --max-cost 5 --format html --out found.html
   kimera judged-scan docs --base-url http://localhost:8000/v1 --model NAME --async 4

@@ -178,7 +178,7 @@ def _exit_code(settings: ScanSettings, scan: Scan, contradictions: int, not_read
     if not scan.failed:
         return DONE
     if not scan.verified:
-        print("error: no pair has a verdict", file=sys.stderr)
+        print(f"error: no pair has a verdict; the first error: {scan.failure.rstrip('.')}", file=sys.stderr)
         return FAILED
     if settings.fail_on_contradiction or settings.write_baseline:
         print(

@@ -20,6 +20,7 @@ OWN_MEANING |= {"--labels"}  # people's, of a report; of a model's outputs elsew
 # before or two of them, one detector or several, or the client of a simulated judge.
 OWN_WORDS = {"--cascade", "--max-sent", "--min-cosine", "--encoder", "--mp", "--cache-dir", "--no-cache"}
 OWN_WORDS |= {"--margin", "--prevalence", "--fail-if", "--json", "--prompt", "--local", "--token", "--store"}
+OWN_WORDS |= {"--simulate"}  # from the labels of the pairs, or from planted ones
 OWN_METAVAR = {"--min-cosine"}
 
 

@@ -10,11 +10,14 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from simulators import QUICK, SimulatorThread
 
 from benchmarks.judge.prompts import load_prompt
 from benchmarks.llm_compare import main as compare
 from benchmarks.runs.scan_candidates import CANDIDATES
+from benchmarks.runs.simulated_answers import SimulatedAnswers
 from benchmarks.scan import main
 from benchmarks.simulator.simulation import SimulatorConfig, answers_for
 from kimera.pairs import Pair
@@ -91,6 +94,61 @@ def test_findings_are_what_the_judge_confirms_and_say_so(
     assert json.loads((run / "scan.json").read_text())["rule"]["min_cosine"] == 0.6
     assert reactor_alone([*command[:2], "--quiet"]) == 0
     assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
+
+
+def test_a_simulated_judge_answers_from_planted_pairs_and_is_called_so(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = [
+        f"{json.dumps({'text1': shut, 'text2': f'{opened} ', 'label': 'contradiction'})}\n"
+        for opened, shut in zip(OPEN[:3], SHUT[:3], strict=True)
+    ]
+    Path("planted.jsonl").write_text(
+        "".join([*first, '{"text1": "a", "text2": "b", "label": "contradiction"}\n'])
+    )
+    flags = [*command[:2], "--simulate", "--planted", "planted.jsonl", "--async", "8", "--folder", "run"]
+    assert main([*flags, "--format", "sarif"]) == 0
+    told = capsys.readouterr()
+    assert (
+        "note: the simulated judge knows the contradictions of planted.jsonl, and no others: 3 of these 4"
+        in told.err
+    )
+    assert "column" not in told.err
+    assert "simulated-judge (simulated), which knows" in told.out
+    page = Path("run", "findings.html").read_text()
+    assert "16 statements (16 distinct) in 2 files; called a contradiction by simulated-judge" in page
+    assert "simulated-judge (simulated), which knows" in page
+    found = Path("run", "findings.jsonl").read_text()
+    assert texts_of(found) == {frozenset(pair) for pair in zip(OPEN[:3], SHUT[:3], strict=True)}
+    assert {json.loads(line)["judge"] for line in found.splitlines()} == {"simulated-judge (simulated)"}
+    summary = json.loads(Path("run", "summary.json").read_text())
+    assert "accuracy" in summary["detectors"]["simulated-judge"]["absent"]  # nobody labelled these pairs
+    Path("planted.jsonl").unlink()
+    assert main(["--resume", "run", "--quiet"]) == 0
+    assert capsys.readouterr().out == found
+
+
+@given(st.floats(0, 1), st.lists(st.tuples(st.text(), st.text()), min_size=1))
+def test_a_simulated_judge_at_random_answers_alike_in_both_orders_and_never_less_for_a_larger_share(
+    share: float, pairs: list[tuple[str, str]]
+) -> None:
+    answers, more = SimulatedAnswers(share=share), SimulatedAnswers(share=(1 + share) / 2)
+    none, every = SimulatedAnswers(share=0.0), SimulatedAnswers(share=1.0)
+    for one, other in pairs:
+        assert answers(one, other) == answers(other, one) <= more(one, other)
+        assert (none(one, other), every(one, other)) == (False, True)
+
+
+def test_where_no_verdict_came_the_reason_stands_in_the_message(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("shut.txt").write_text("\n".join(SHUT[:2]))
+    assert main(["shut.txt", "--base-url", "http://127.0.0.1:9/v1", "--max-retries", "0"]) == 1
+    told = capsys.readouterr()
+    assert re.search(
+        r"^error: gpt-4o gave no verdict on any pair: connection: .*127\.0\.0\.1", told.err, re.MULTILINE
+    )
+    assert told.out == ""
 
 
 def test_a_few_candidates_are_settled_without_the_judge(
@@ -287,6 +345,15 @@ def test_the_ways_on_without_a_judge_stand_in_columns(
         (
             ["open.txt", "--model", "a", "--model", "b", "--base-url", "http://x/v1"],
             "--cascade takes one judge",
+        ),
+        (["open.txt", "--simulate", "--planted", "none.csv"], "--planted none.csv: there is no such file"),
+        (
+            ["open.txt", "--planted", "open.txt", "--base-url", "http://x/v1"],
+            "--planted FILE is what the judge",
+        ),
+        (
+            ["--resume", "run", "--planted", "open.txt"],
+            "--resume goes on with the candidates in the run's",
         ),
         (["open.txt", "--baseline", "none.json", "--base-url", "http://x/v1"], "none.json: cannot be read"),
         (["open.txt", "--base-url", "http://x/v1", "--prompt", "none.txt"], "prompt 'none.txt'"),

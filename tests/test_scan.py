@@ -388,15 +388,15 @@ def test_a_gate_is_not_passed_where_most_of_a_folder_was_not_read(
 ) -> None:
     (corpus / "tree").mkdir()
     (corpus / "tree" / "a.md").write_text("The shop is open today.\n")
-    for name in ("b.adoc", "c.docx", "d.png"):
+    for name in ("b.org", "c.odt", "d.png"):
         (corpus / "tree" / name).touch()
     assert main(["tree", "--quiet"]) == 0
-    assert "note: 2 files were skipped, of 3: 1 .adoc, 1 .docx" in capsys.readouterr().err
+    assert "note: 2 files were skipped, of 3: 1 .org, 1 .odt" in capsys.readouterr().err
     assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 3
     assert (
         "error: the gate fails, because most of the corpus was not read: 2 files" in capsys.readouterr().err
     )
-    (corpus / "tree" / "c.docx").unlink()
+    (corpus / "tree" / "c.odt").unlink()
     assert main(["tree", "--quiet", "--fail-on-contradiction"]) == 0
 
 

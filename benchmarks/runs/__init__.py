@@ -26,6 +26,7 @@ __all__ = [
     "LocalDetector",
     "Recorder",
     "RunResult",
+    "SimulatedAnswers",
     "at_thresholds",
     "build_differences",
     "changed_pairs",
@@ -44,6 +45,7 @@ __all__ = [
     "judges_base_url",
     "judges_of",
     "key_of",
+    "known_answers",
     "label_plan",
     "local_names_of",
     "local_words",
@@ -102,7 +104,8 @@ if TYPE_CHECKING:
         resumed_settings,
     )
     from benchmarks.runs.run_result import RunResult, key_of
-    from benchmarks.runs.scan_candidates import CANDIDATES, Judged, write_candidates
+    from benchmarks.runs.scan_candidates import CANDIDATES, Judged, known_answers, write_candidates
+    from benchmarks.runs.simulated_answers import SimulatedAnswers
     from benchmarks.runs.thresholds import at_thresholds
     from benchmarks.runs.two_runs import (
         CHANGES,
@@ -156,7 +159,8 @@ else:
                 "resumed_settings",
             ],
             "run_result": ["RunResult", "key_of"],
-            "scan_candidates": ["CANDIDATES", "Judged", "write_candidates"],
+            "scan_candidates": ["CANDIDATES", "Judged", "known_answers", "write_candidates"],
+            "simulated_answers": ["SimulatedAnswers"],
             "thresholds": ["at_thresholds"],
             "two_runs": [
                 "CHANGES",

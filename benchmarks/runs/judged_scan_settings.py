@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from benchmarks.runs.simulated_answers import SHARE
 from benchmarks.settings import JudgeSettings, LimitSettings, RunSettings
 from kimera.console import CommandLine, Groups, changed, open_share, option, options_of, share_above_0
 from kimera.corpus import MIN_SCORE, CorpusSettings, FindingSettings, RuleSettings
@@ -32,7 +33,7 @@ class JudgedScanSettings(
         "which pairs are candidates": (RuleSettings,),
         "which candidates go to the judge": ("cascade", "max_sent"),
         "what reads them before the judge": (DecidingSettings,),
-        "judge": (JudgeSettings,),
+        "judge": (JudgeSettings, "simulate", "planted"),
         "limits and cost of the judge": (LimitSettings,),
         "findings": (FindingSettings,),
         "reactor": (ReactorSettings,),
@@ -40,6 +41,20 @@ class JudgedScanSettings(
     }
     files: tuple[str, ...] = changed(CorpusSettings, "files", nargs="*")
     prompt: str = changed(JudgeSettings, "prompt", default="collection")
+    simulate: bool = changed(
+        RunSettings,
+        "simulate",
+        help="use a simulated judge on this machine, which answers from --planted or at random, instead of a "
+        "model",
+    )
+    planted: str | None = option(
+        None,
+        "--planted",
+        metavar="FILE",
+        path=True,
+        help="labelled pairs that the judge of --simulate knows, in either order: it calls the "
+        f"contradictions among them so, and no other pair (default: {SHARE:.0%}% of all pairs, at random)",
+    )
     cascade: float = option(
         RISK,
         "--cascade",
@@ -74,8 +89,8 @@ class JudgedScanSettings(
 
 
 # What candidates are made from: a scan that goes on has them already.
-OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "dry_run")
-_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings)} - {"quiet"}
+OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "planted", "dry_run")
+_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "planted"} - {"quiet"}
 
 
 def comparison_of(settings: JudgedScanSettings) -> RunSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.detector import Detector
     from kimera.console import CommandLine
     from kimera.detectors import VerdictSource
+    from kimera.pairs import Pair
 
 WAYS_WITHOUT = {
     "--simulate": "a simulated judge, offline; its answers come from the labels",
@@ -315,8 +316,13 @@ def detectors_of(
     prompt: Prompt,
     sources: Mapping[str, VerdictSource],
     stack: contextlib.ExitStack,
+    known: Iterable[Pair] | None = None,
 ) -> list[Detector]:
-    """sources: its local detectors by name. Raises UserError for a file that says nothing of the dataset."""
+    """The detectors of a run.
+
+    sources: its local detectors by name. known: what a simulated judge answers from, and then without a
+    mistake; by default the labels of the dataset. Raises UserError for a file that says nothing of it.
+    """
     on_ray = {
         name.title: settings.engine != "local" and local_kind(name).takes_engine
         for name in local_names_of(settings)
@@ -329,7 +335,14 @@ def detectors_of(
     ]
     if settings.kimera_only:
         return detectors
-    simulator = stack.enter_context(simulated(dataset, prompt, settings.swap)) if settings.simulate else None
+    simulator = None
+    if settings.simulate:
+        server = (
+            simulated(dataset, prompt, settings.swap)
+            if known is None
+            else simulated(known, prompt, settings.swap, error_rate=0.0)
+        )
+        simulator = stack.enter_context(server)
     replies = stack.enter_context(ReplyCache()) if settings.cache_replies else None
     limits: list[CostLimit] = []
     cascade = cascade_of(settings)

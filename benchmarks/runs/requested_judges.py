@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.judge import (
@@ -34,8 +34,8 @@ from kimera.console import note
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.datasets import Dataset
     from benchmarks.judge import ChatProtocol
+    from kimera.pairs import Pair
 
 # What --simulate asks: fast enough to watch, wrong often enough to be worth a comparison.
 SIMULATED_LATENCY_MS, SIMULATED_SPREAD_MS, SIMULATED_ERROR_RATE = 200.0, 80.0, 0.05
@@ -141,13 +141,15 @@ def client_of(
 
 
 @contextlib.contextmanager
-def simulated(dataset: Dataset, prompt: Prompt, swap: bool) -> Iterator[str]:
-    """The base URL of a simulated judge that knows the dataset's labels."""
+def simulated(
+    pairs: Iterable[Pair], prompt: Prompt, swap: bool, error_rate: float = SIMULATED_ERROR_RATE
+) -> Iterator[str]:
+    """The base URL of a simulated judge that knows the labels of these pairs."""
     # A server and its processes, which runs that are read back do not need.
     from benchmarks.simulator import SimulatorConfig, SimulatorProcess, answers_for
 
     config = SimulatorConfig(
-        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=SIMULATED_ERROR_RATE
+        latency_ms=SIMULATED_LATENCY_MS, spread_ms=SIMULATED_SPREAD_MS, error_rate=error_rate
     )
-    with SimulatorProcess(config, answers_for(dataset, prompt.question, swap)) as server:
+    with SimulatorProcess(config, answers_for(pairs, prompt.question, swap)) as server:
         yield server.base_url

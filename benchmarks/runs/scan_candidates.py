@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,24 +12,29 @@ import numpy as np
 
 from kimera.corpus import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key
 from kimera.files import replacing
-from kimera.pairs import Failure, Verdict
+from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Failure, Pair, Verdict
 
 if TYPE_CHECKING:
     from benchmarks.runs.finished_run import FinishedRun
     from kimera.corpus import Corpus, Screened
 
 CANDIDATES = "candidates.jsonl"
+_ANSWER = "simulated_contradiction"
 
 Said: TypeAlias = Verdict | Failure | None
 
 
 def write_candidates(
-    corpus: Corpus, screened: Screened, accepted: set[str], path: Path
+    corpus: Corpus,
+    screened: Screened,
+    accepted: set[str],
+    path: Path,
+    answers: Callable[[str, str], bool] | None = None,
 ) -> tuple[int, list[str]]:
     """A line a pair that is not accepted, the likeliest first.
 
-    Each has texts and id as a dataset has them, places and scores. Gives how many there are, and the keys of
-    those that are accepted.
+    Each has texts and id as a dataset has them, places and scores. answers: of a simulated judge, which are
+    written beside. Gives how many there are, and the keys of those that are accepted.
     """
     columns = (screened.first, screened.second, screened.score, screened.cosine)
     written, left_out = 0, []
@@ -49,9 +54,18 @@ def write_candidates(
                 "screen_score": score if isfinite(score) else None,
                 "cosine": cosine,
                 "about": _about(corpus, first, second),
-            }
+            } | ({_ANSWER: answers(text1, text2)} if answers else {})
             file.write(f"{json.dumps(row)}\n")
     return written, left_out
+
+
+def known_answers(path: Path) -> list[Pair]:
+    """The candidates with the answers of a simulated judge as their labels."""
+    with path.open(encoding="utf-8") as file:
+        return [
+            Pair(row["text1"], row["text2"], label=CONTRADICTION if row.get(_ANSWER) else NOT_CONTRADICTION)
+            for row in map(json.loads, file)
+        ]
 
 
 def _about(corpus: Corpus, first: int, second: int) -> dict[str, Any]:

@@ -8,11 +8,42 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from kimera.corpus.texts import Statement
 from kimera.errors import UserError
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_BEGINS = re.compile(r"\s*(?:[-*+#>|=:.]|\d+[.)]\s|$)")  # what is no more of the paragraph before
+_ENDED = re.compile(r"[.!?:][\"'”’)\]]*\s*$")
+_HEADING_OR_BLANK = re.compile(r"\s*(?:#.*)?")
+
+
+class _Change(NamedTuple):
+    """The new lines in place of removed ones; empty where there are none, and begins at the line before then.
+
+    begins, ends: the first and the last of the lines removed, "" without any.
+    """
+
+    lines: range
+    begins: str = ""
+    ends: str = ""
+
+    def touches(self, statement: Statement) -> bool:
+        """Whether it changed the statement's lines, or took its end or its beginning away."""
+        first, last = statement.line, max(statement.line, statement.end)
+        lines = self.lines
+        if lines and first < lines.stop and lines.start <= last:
+            return True
+        before = lines.start - 1 if lines else lines.start
+        after = lines.stop if lines else lines.start + 1
+        if first <= before < last and not lines:
+            return True
+        if not statement.end:  # a row of a table ends with its line
+            return False
+        lost_end = before == last and not _BEGINS.match(self.begins) and not _ENDED.search(statement.text)
+        parted = _ENDED.search(self.ends) or _HEADING_OR_BLANK.fullmatch(self.ends)
+        return lost_end or (after == first and not parted)
 
 
 class ChangedLines:
@@ -21,21 +52,20 @@ class ChangedLines:
     def __init__(self, revision: str) -> None:
         self._revision = revision
         self._repositories: dict[Path, _Repository] = {}
-        self._ranges: dict[str, list[range] | None] = {}
+        self._changes: dict[str, list[_Change] | None] = {}
 
     def hold(self, statement: Statement) -> bool:
         """Whether one of its lines is among them. Raises UserError outside of a repository."""
-        if statement.file not in self._ranges:
-            self._ranges[statement.file] = self._of_file(statement.file)
-        ranges = self._ranges[statement.file]
-        if ranges is None:
+        if statement.file not in self._changes:
+            self._changes[statement.file] = self._of_file(statement.file)
+        changes = self._changes[statement.file]
+        if changes is None:
             return True
         if not statement.by_line:
-            return bool(ranges)
-        last = max(statement.line, statement.end)
-        return any(_touch(lines, statement.line, last) for lines in ranges)
+            return bool(changes)
+        return any(change.touches(statement) for change in changes)
 
-    def _of_file(self, name: str) -> list[range] | None:
+    def _of_file(self, name: str) -> list[_Change] | None:
         """None where all of it is new."""
         path = Path(os.path.realpath(name))
         top = next((parent for parent in path.parents if (parent / ".git").exists()), None)
@@ -44,11 +74,6 @@ class ChangedLines:
         if top not in self._repositories:
             self._repositories[top] = _Repository(top, self._revision)
         return self._repositories[top].of_file(path.relative_to(top).as_posix())
-
-
-def _touch(lines: range, first: int, last: int) -> bool:
-    """Of lines that were removed git names the one before: a statement around them is another one now."""
-    return first < lines.stop and lines.start <= last if lines else first <= lines.start < last
 
 
 class _Repository:
@@ -63,9 +88,9 @@ class _Repository:
             *("--no-textconv", "--inter-hunk-context=0"),  # whatever is configured: lines of the files
             *("--src-prefix=a/", "--dst-prefix=b/", revision, "--"),
         )
-        self._changed: dict[str, list[range] | None] = dict(_of_diff(diff))
+        self._changed: dict[str, list[_Change] | None] = dict(_of_diff(diff))
 
-    def of_file(self, path: str) -> list[range] | None:
+    def of_file(self, path: str) -> list[_Change] | None:
         return self._changed.get(path, []) if path in self._known else None
 
 
@@ -81,19 +106,19 @@ def _git(top: Path, *words: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def _of_diff(diff: str) -> Iterator[tuple[str, list[range] | None]]:
-    """Each file with its new lines; None for one that is not text."""
+def _of_diff(diff: str) -> Iterator[tuple[str, list[_Change] | None]]:
+    """Each file with its changes; None for one that is not text."""
     lines = iter(diff.split("\n"))
-    path, ranges = "", list[range]()
+    path, changes = "", list[_Change]()
     for line in lines:
         if line.startswith("+++ "):
-            path, ranges = _path(line[4:]), []
-            yield path, ranges
+            path, changes = _path(line[4:]), []
+            yield path, changes
         elif found := _HUNK.match(line):
             removed, added = (1 if count is None else int(count) for count in (found[1], found[3]))
-            ranges.append(range(int(found[2]), int(found[2]) + added))
-            for _ in range(removed + added):  # may begin like a heading
-                next(lines, "")
+            told = [next(lines, "")[1:] for _ in range(removed + added)]  # may begin like a heading
+            gone = told[:removed] or [""]
+            changes.append(_Change(range(int(found[2]), int(found[2]) + added), gone[0], gone[-1]))
         elif line.startswith("Binary files ") and line.endswith(" differ"):
             yield line.removesuffix(" differ").rpartition(" and b/")[2], None
 

@@ -9,7 +9,7 @@ from itertools import count
 
 from kimera.corpus.about_scan import About
 from kimera.corpus.finding_groups import Group
-from kimera.corpus.findings import Finding, visible
+from kimera.corpus.findings import DUPLICATES, Finding, visible
 from kimera.files import Segments, marked, page_policy, page_style
 from kimera.local_names import REACTOR
 from kimera.version import __version__
@@ -62,12 +62,14 @@ def _about(groups: Sequence[Group], about: About) -> str:
         else "",
         about.when,
     ]
+    same = ", or may say the same" if any(group.first.kind == DUPLICATES for group in groups) else ""
     missing = f'\n<p class="banner"><strong>Not all: {_shown(about.incomplete)}.</strong></p>'
     return (
         f'<p class="about">{_shown("; ".join(filter(None, told)))}</p>\n'
-        "<p>Pairs of statements that may not both be true, by the model or the judge that is named. No model "
-        "knows whether two statements speak of the same situation, so read each pair: it may be a false "
-        "alarm. Words that only one of two statements has are marked. By file, the most certain first.</p>"
+        f"<p>Pairs of statements that may not both be true{same}, by the model or the judge that is named. "
+        "No model knows whether two statements speak of the same situation, so read each pair: it may be a "
+        "false alarm. Words that only one of two statements has are marked. By file, the most certain first."
+        "</p>"
         f"{missing if about.incomplete else ''}"
     )
 

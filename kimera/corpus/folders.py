@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kimera.console import how_to_install
+from kimera.corpus.documents import DOCUMENTS
 from kimera.corpus.prose import READERS
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT
@@ -23,7 +24,7 @@ from kimera.files import STANDARD_INPUT
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-PROSE = tuple(READERS)
+PROSE = (*READERS, *DOCUMENTS)
 OF_OTHERS = (
     *("node_modules", "bower_components", "vendor", "third_party", "third-party", "site-packages", "venv"),
     *("build", "_build", "dist", "*.egg-info", "__pycache__", "htmlcov"),

@@ -1,7 +1,7 @@
 """Texts that people read, to their sentences and the lines on which these stand.
 
-Plain text, Markdown, MDX (Markdown with components), reStructuredText and HTML. Headings, code and what only
-a program reads are left out; a row of a table is a statement.
+Plain text, Markdown, MDX (Markdown with components), reStructuredText, AsciiDoc and HTML. Headings,
+code and what only a program reads are left out; a row of a table is a statement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from kimera.console import how_to_install
-from kimera.corpus.restructured_text import sentences_of_rst
+from kimera.corpus.asciidoc import code_of_asciidoc, sentences_of_asciidoc
+from kimera.corpus.restructured_text import code_of_rst, sentences_of_rst
 from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
 from kimera.errors import UserError
 
@@ -69,6 +70,15 @@ def sentences_of_markdown(text: str) -> Sentences:
     return _of_markdown(text, ())
 
 
+def code_of_markdown(text: str) -> set[int]:
+    """The lines, from 1, of its blocks of code."""
+    return _code_of_markdown(text, ())
+
+
+def code_of_mdx(text: str) -> set[int]:
+    return _code_of_markdown(text, ("code", "html_block"))
+
+
 def sentences_of_mdx(text: str) -> Sentences:
     """Of Markdown without its imports, exports, tags and expressions; what stands between tags is kept."""
     text = _without_front_matter(text)
@@ -92,13 +102,21 @@ def _without_front_matter(text: str) -> str:
     return "\n" * front_matter[0].count("\n") + text[front_matter.end() :]
 
 
-def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
+def _tokens(text: str, without: Iterable[str]) -> list[Token]:
     if find_spec("markdown_it") is None:
         raise UserError(f"reading Markdown needs markdown-it-py; run: {how_to_install('scan')}")
     from markdown_it import MarkdownIt  # an extra
 
-    text = _without_front_matter(text)
-    tokens = MarkdownIt("commonmark").enable("table").disable(list(without)).parse(text)
+    return MarkdownIt("commonmark").enable("table").disable(list(without)).parse(_without_front_matter(text))
+
+
+def _code_of_markdown(text: str, without: Iterable[str]) -> set[int]:
+    blocks = [token.map for token in _tokens(text, without) if token.type in ("fence", "code_block")]
+    return {line + 1 for block in blocks if block for line in range(*block)}
+
+
+def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
+    tokens = _tokens(text, without)
     around = ""
     for at, token in enumerate(tokens):
         if token.type == "inline" and around == "paragraph_open" and token.map:
@@ -196,9 +214,21 @@ READERS: dict[str, Callable[[str], Sentences]] = {
     ".markdown": sentences_of_markdown,
     ".mdx": sentences_of_mdx,
     ".rst": sentences_of_rst,
+    ".adoc": sentences_of_asciidoc,
+    ".asciidoc": sentences_of_asciidoc,
     ".html": sentences_of_html,
     ".htm": sentences_of_html,
     ".txt": sentences_of_text,
     ".text": sentences_of_text,
 }
 """What reads a file, by its extension; those of other names are plain text where they are named."""
+
+CODE: dict[str, Callable[[str], set[int]]] = {
+    ".md": code_of_markdown,
+    ".markdown": code_of_markdown,
+    ".mdx": code_of_mdx,
+    ".rst": code_of_rst,
+    ".adoc": code_of_asciidoc,
+    ".asciidoc": code_of_asciidoc,
+}
+"""What finds the lines of a text, from 1, that show code; HTML shows none that a reader takes for marks."""

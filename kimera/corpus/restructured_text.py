@@ -31,6 +31,7 @@ _OF_PROSE = ("seealso", "versionadded", "versionchanged", "deprecated", "version
 _TITLED = _OF_PROSE[1:]  # what stands beside their names is a version
 _DIRECTIVE = re.compile(r"^\s*\.\. +(?:\|[^|\n]*\| +)?([\w:.+-]+?)::", re.MULTILINE)
 _ROLE = re.compile(r":([A-Za-z][\w.:+-]*):(?=`)|(?<=`):([A-Za-z][\w.:+-]*):")
+_OPENS_CODE = re.compile(r"\.\. +(?:code|code-block|sourcecode|parsed-literal|prompt)::|(?!\.\. ).*::\s*$")
 _TARGET = re.compile(r"\s+<\S.*>\s*\Z", re.DOTALL)
 
 
@@ -39,6 +40,22 @@ def sentences_of_rst(text: str) -> Sentences:
     if find_spec("docutils") is None:
         raise UserError(f"reading reStructuredText needs docutils; run: {how_to_install('scan')}")
     yield from _Reader(text.split("\n")).within(_document(text).children)
+
+
+def code_of_rst(text: str) -> set[int]:
+    """The lines, from 1, of its literal blocks: those indented behind "::" or a directive of code."""
+    code: set[int] = set()
+    opened: int | None = None  # how far its opening line is indented
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.lstrip()
+        indent = len(line) - len(bare)
+        if bare and opened is not None and indent <= opened:
+            opened = None
+        if opened is not None:
+            code.add(number)
+        elif _OPENS_CODE.match(bare):
+            opened = indent
+    return code
 
 
 def _document(text: str) -> nodes.document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
@@ -65,6 +66,7 @@ def _rule(kind: str, level: str, short: str, whole: str) -> dict[str, Any]:
 
 def _invocation(about: About) -> dict[str, Any]:
     told = [f"Not all: {about.incomplete}."] if about.incomplete else []
+    told += [f"What makes a pair a finding: {about.threshold}."] if about.threshold else []
     told += [f"{about.ignored:,} statements are ignored by a mark in the text."] if about.ignored else []
     level = "warning" if about.incomplete else "note"
     notes = [{"level": level, "message": {"text": text}} for text in told]
@@ -102,11 +104,17 @@ def _message(group: Group, places: int) -> str:
     for finding in group.findings:
         lines.append(f"[{_link(finding.text2)}]({number})")
         number += len(finding.places2)
-    return f"“{_plain(group.first.text1)}” {group.first.says}: {'; '.join(lines)}"
+    return f"“{_outside_links(group.first.text1)}” {group.first.says}: {'; '.join(lines)}"
 
 
 def _link(text: str) -> str:
-    return _plain(text).replace("[", "\\[").replace("]", "\\]")
+    """As the text of a link, in which brackets and backslashes are escaped: SARIF 2.1.0, 3.11.6."""
+    return re.sub(r"[\\\[\]]", r"\\\g<0>", _plain(text))
+
+
+def _outside_links(text: str) -> str:
+    """What looks like a link of its own is none."""
+    return _link(text) if "](" in text else _plain(text)
 
 
 def _plain(text: str) -> str:
@@ -115,14 +123,15 @@ def _plain(text: str) -> str:
 
 def _locations(places: Iterable[str], text: str) -> Iterator[dict[str, Any]]:
     for place in places:
-        file, _, line = place.rpartition(":")
+        file, _, at = place.rpartition(":")
         yield {
             "physicalLocation": {
                 "artifactLocation": {"uri": _uri(file)},
-                "region": {"startLine": int(line), "snippet": {"text": _plain(text)}},
+                # Pages of code scanning take no location without a line, and a page of PDF has none.
+                "region": {"startLine": int(at) if at.isdigit() else 1, "snippet": {"text": _plain(text)}},
             },
-            "message": {"text": _plain(text)},
-        }
+            "message": {"text": _outside_links(text)},
+        } | ({} if at.isdigit() else {"logicalLocations": [{"name": at}]})
 
 
 def _uri(file: str) -> str:

@@ -27,7 +27,8 @@ class _FileSettings:
         nargs="+",
         metavar="FILE",
         help=f"tables with one statement per row ({KINDS_OF_TABLES}), "
-        "Markdown, MDX, reStructuredText, HTML, plain text, a folder of these five, or - for standard input",
+        "Markdown, MDX, reStructuredText, AsciiDoc, HTML, plain text, Jupyter notebooks, Word, PDF, a folder "
+        "of these, or - for standard input",
     )
     column: str | None = option(
         None,

@@ -1,7 +1,7 @@
 """Files to statements, each with the file and the line on which it stands.
 
-A table (delimited text, JSON, Parquet) holds a statement a row. Prose is split into sentences; questions and
-what has fewer than `MIN_WORDS` words state nothing and are left out.
+A table (delimited text, JSON, Parquet) holds a statement a row. Prose and documents (notebooks, Word, PDF)
+are split into sentences; questions and what has fewer than `MIN_WORDS` words state nothing and are left out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
+from kimera.corpus.documents import DOCUMENTS, DocumentError, Part
 from kimera.corpus.ignore_marks import without_marks
-from kimera.corpus.prose import READERS
+from kimera.corpus.prose import CODE, READERS
 from kimera.corpus.sentences import sentences_of_text
 from kimera.corpus.texts import Moment, Statement, moment_of
 from kimera.errors import UserError
@@ -46,7 +48,10 @@ COLUMNS = ("text", "statement", "sentence", "claim", "content", "memory", "asser
 """Names of the columns that hold statements; of several that a table has, the first counts."""
 
 MIN_WORDS = 3  # of a sentence
-INPUT_FORMATS = tuple(dict.fromkeys(ending.removeprefix(".") for ending in (*READERS, *EXTENSIONS)))
+MAX_BYTES = 64 << 20  # of a file of prose or a document, which is read whole
+INPUT_FORMATS = tuple(
+    dict.fromkeys(ending.removeprefix(".") for ending in (*READERS, *DOCUMENTS, *EXTENSIONS))
+)
 """What standard input may be read as."""
 
 _MAX_OTHERS = 100
@@ -76,6 +81,7 @@ def read_statements(
     time: str | None = None,
     format: TableFormat | None = None,
     input_format: str | None = None,
+    path: Path | None = None,
     on_bad_row: Callable[[str], object] | None = None,
     on_blank: Callable[[], object] = lambda: None,
     on_note: Callable[[str], object] = lambda _: None,
@@ -83,11 +89,12 @@ def read_statements(
 ) -> Iterator[Statement]:
     """The statements of a file, in file order, with their blanks made single spaces.
 
-    name: what the file's kind is told by: a table, Markdown, MDX, reStructuredText and HTML by the
-    extension, anything else is plain text; "-" is standard input, of which the content tells a table.
+    name: what the file's kind is told by: tables, documents (`DOCUMENTS`) and marked-up texts (`READERS`) by
+    the extension, anything else is plain text; "-" is standard input, of which the content tells a table.
     column, subject, time: of tables, see `Columns`; statements by default in the first of `COLUMNS`.
     format: how a table is written, where its content is not to say. input_format: of standard input, one of
-    `INPUT_FORMATS`, by which it is read like a file of that extension.
+    `INPUT_FORMATS`, by which it is read like a file of that extension. path: where the file lies, where that
+    is not its name.
     on_bad_row: is told of each row that holds no text, which is then left out, and of a file of prose that is
     no text; without it the first such is an error. on_blank: is called for each row whose cell is blank.
     on_note: is told what was recognised, and which columns are of no use. on_ignored: is called for each
@@ -95,7 +102,7 @@ def read_statements(
     Raises UserError: for a file that cannot be read, on the way.
     """
     with ExitStack() as stack:
-        path, title = Path(name), name
+        path, title = path or Path(name), name
         columns = Columns(column, subject, time)
         wanted = _is_wanted(columns)
         table = is_table(name)
@@ -138,15 +145,54 @@ def _of_prose(
     on_note: Callable[[str], object],
     on_ignored: Callable[[], object],
 ) -> Iterator[Statement]:
-    text, ignored = without_marks(_read_prose(path, name, format, on_bad_file, on_note))
-    split = READERS.get(path.suffix.lower(), sentences_of_text)
-    for sentence, line, end, table in split(text):
-        if len(sentence.split()) < MIN_WORDS or sentence.endswith("?"):
-            continue
-        if ignored.intersection(range(line, end + 1)):
-            on_ignored()
-        else:
-            yield Statement(sentence, name, line, table, end)
+    for part in _parts(path, name, format, on_bad_file, on_note):
+        text, ignored = without_marks(part.text, part.code)
+        for sentence, line, end, table in part.split(text):
+            if len(sentence.split()) < MIN_WORDS or sentence.endswith("?"):
+                continue
+            if ignored.intersection(range(line, end + 1)):
+                on_ignored()
+            elif part.unit:
+                begin = table and part.offset + table
+                yield Statement(sentence, name, part.number, begin, by_line=False, unit=part.unit)
+            else:
+                yield Statement(sentence, name, line, table, end)
+
+
+def _parts(
+    path: Path,
+    name: str,
+    format: TableFormat | None,
+    on_bad_file: Callable[[str], object] | None,
+    on_note: Callable[[str], object],
+) -> Iterator[Part]:
+    _require_size(path, name)
+    kind = path.suffix.lower()
+    if kind not in DOCUMENTS:
+        text = _read_prose(path, name, format, on_bad_file, on_note)
+        yield Part(text, READERS.get(kind, sentences_of_text), CODE.get(kind))
+        return
+    try:
+        yield from DOCUMENTS[kind](path)
+    except DocumentError as fault:
+        if not on_bad_file:
+            raise UserError(f"{name}: {fault}; or leave it out with --skip-bad-rows") from None
+        on_bad_file(f"{name}: {fault}")
+
+
+def _require_size(path: Path, name: str) -> None:
+    """Raises UserError for what is no file, and for one that is too large to be read whole."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read: {error.strerror}; check the name") from None
+    if not S_ISREG(about.st_mode):
+        raise UserError(f"{name}: this is no file; give its content to standard input, and - as the name")
+    if about.st_size > MAX_BYTES:
+        raise UserError(
+            f"{name}: has {about.st_size >> 20:,} MiB; prose is read whole, and at most "
+            f"{MAX_BYTES >> 20} MiB of it: split the file, or give a table with a statement a row"
+        )
 
 
 def _read_prose(
@@ -157,8 +203,6 @@ def _read_prose(
     on_note: Callable[[str], object],
 ) -> str:
     """ "" where the file is no text, and `on_bad_file` is told so."""
-    if not path.exists():
-        raise UserError(f"{name}: cannot be read: No such file or directory; check the name")
     encoding = find_encoding(path, name, format.encoding if format else None)
     lines = list(text_lines(path, encoding, name, "\n"))
     number, fault = next(

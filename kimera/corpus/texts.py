@@ -48,7 +48,7 @@ class Statement:
 
     table: of prose, the line on which the table begins that it is a row of; 0 elsewhere. end: the last line;
     0 where it is the first. subject, moment: of a table, what its columns say.
-    by_line: whether `line` is one.
+    by_line: whether `line` is one. unit: of a document, what `line` counts instead: cells, pages, paragraphs.
     """
 
     text: str
@@ -59,11 +59,17 @@ class Statement:
     subject: str = ""
     moment: Moment | None = None
     by_line: bool = True
+    unit: str = ""
+
+    @property
+    def place(self) -> str:
+        """ "file:3", or "file:page 3"."""
+        return f"{self.file}:{self.unit}{' ' if self.unit else ''}{self.line}"
 
 
 @dataclass
 class Corpus:
-    """Distinct texts in the order in which they were met, and the places ("file:line") of each.
+    """Distinct texts in the order in which they were met, and the places of each (`Statement.place`).
 
     A text that is said of two subjects counts twice. subjects, moments, tables: of each text; the latest
     moment of several, and the table ("file:line") that it is a row of if it stands nowhere else.
@@ -93,7 +99,7 @@ class Corpus:
             self.moments.append(None)
             self.tables.append(table)
             self.is_changed.append(False)
-        self.places[row].append(f"{statement.file}:{statement.line}")
+        self.places[row].append(statement.place)
         self.is_changed[row] |= is_changed
         if self.tables[row] != table:
             self.tables[row] = ""
@@ -103,7 +109,7 @@ class Corpus:
     def _note(self, row: int, statement: Statement, moment: Moment) -> None:
         if self._has_dates not in (None, moment.is_date):
             raise UserError(
-                f"{statement.file}:{statement.line}: the time {moment.told} cannot be compared with the ones "
+                f"{statement.place}: the time {moment.told} cannot be compared with the ones "
                 "before: give dates in all rows, or numbers in all"
             )
         self._has_dates = moment.is_date

@@ -82,7 +82,7 @@ _SPEAKS_OF_INTEGERS = re.compile(r"(?=.*\d).*(?:entail|neutral|contra)", re.IGNO
 # What pandas calls an index that was written along with its columns.
 _INDEX = re.compile(r"|unnamed:? ?\d+(?:_level_\d+)?|__index_level_\d+__|index|level_\d+", re.IGNORECASE)
 # Columns that Kimera's own commands write beside a pair.
-_OWN = frozenset({"places1", "places2", "screen_score", "cosine", "about"})
+_OWN = frozenset({"places1", "places2", "screen_score", "cosine", "about", "simulated_contradiction"})
 
 
 @dataclass(frozen=True, slots=True)

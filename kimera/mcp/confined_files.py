@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from errno import ELOOP
 from pathlib import Path
+from stat import S_ISREG
 
 from kimera.corpus import Corpus, Files, Statement, corpus_files, read_statements
 from kimera.errors import UserError
 from kimera.files import STANDARD_INPUT
+
+MAX_BYTES = 64 << 20  # of a file, of which a copy is made
 
 
 class ConfinedFiles:
@@ -53,11 +60,56 @@ class ConfinedFiles:
 
     def _statements(self, name: str, column: str | None, not_read: list[str]) -> Iterator[Statement]:
         try:
-            yield from read_statements(
-                name, column=column, on_bad_row=lambda fault: not_read.append(self._told(fault))
-            )
+            with self._copy_of(name) as copy:
+                yield from read_statements(
+                    name,
+                    column=column,
+                    path=copy,
+                    on_bad_row=lambda fault: not_read.append(self._told(fault)),
+                )
         except UserError as error:
             raise UserError(self._told(str(error))) from None
+
+    @contextmanager
+    def _copy_of(self, name: str) -> Iterator[Path]:
+        """Of the file that was opened, whatever is put in its place meanwhile."""
+        with tempfile.TemporaryDirectory(prefix="kimera-") as folder:
+            path = Path(folder) / Path(name).name
+            try:
+                with open(self._opened(name), "rb") as file, path.open("wb") as copy:
+                    about = os.fstat(file.fileno())
+                    if not S_ISREG(about.st_mode):
+                        raise UserError(f"{name}: this is no file")
+                    if about.st_size > MAX_BYTES:
+                        raise UserError(
+                            f"{name}: has {about.st_size >> 20:,} MiB, and one call reads at most "
+                            f"{MAX_BYTES >> 20} MiB of a file; run kimera scan in a terminal"
+                        )
+                    shutil.copyfileobj(file, copy)
+            except OSError as error:
+                raise UserError(f"{name}: cannot be read: {error.strerror}") from None
+            yield path
+
+    def _opened(self, name: str) -> int:
+        """A descriptor of a file that lies within the folder: no link on the way to it is followed.
+
+        So none that is put there between the check and this leads out. Raises OSError for such a link.
+        """
+        real = Path(os.path.realpath(name))
+        if not real.is_relative_to(self._root):
+            raise OSError(ELOOP, os.strerror(ELOOP))
+        if os.open not in os.supports_dir_fd:  # Windows, where to make links is a privilege
+            return os.open(real, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        *folders, last = real.relative_to(self._root).parts
+        at = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for folder in folders:
+                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+                os.close(at)
+                at = inner
+            return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+        finally:
+            os.close(at)
 
     def _inside(self, name: str) -> Path:
         if "\0" in name or name == STANDARD_INPUT:

@@ -179,6 +179,12 @@ def test_only_statements_on_changed_lines_and_of_new_files_are_new(repository: P
     ("name", "before", "after", "changed"),
     [
         ("a.md", "The pump\nis not\never on at night.\n", "The pump\never on at night.\n", [True]),
+        ("a.md", "The pump is on,\nand not off.\n", "The pump is on,\n", [True]),
+        ("a.md", "The pump is on,\nand not off.\n", "The pump is on,\n\n", [True]),
+        ("a.md", "Never say that\nthe pump is on.\n", "the pump is on.\n", [True]),
+        ("a.md", "The pump is on.\nIt is not off.\n", "The pump is on.\n", [False]),
+        ("a.md", "- the pump is on\n- it is not off\n", "- the pump is on\n", [False]),
+        ("a.md", "One is here.\n\nThe pump is on.\n", "The pump is on.\n", [False]),
         (
             "a.csv",
             'text\n"The pump is\non"\nOne is here.\n',

@@ -72,6 +72,10 @@ def test_a_result_names_the_lines_of_both_and_keeps_its_fingerprint_where_they_m
     places = [(each["artifactLocation"]["uri"], each["region"]["startLine"]) for each in physical]
     assert places == [("docs/I.md", 3), ("b%20c.md", 2)]
     assert before["message"] == {"text": "“It is so.” may contradict: [It is not so.](1)"}
+    page = Finding(0.9, r"See [this](2) \a.", r"a[0]\b is so.", ["a.pdf:page 7"], ["b.md:2"], 0.5, 0.7)
+    told = result_of(page)
+    assert told["message"] == {"text": r"“See \[this\](2) \\a.” may contradict: [a\[0\]\\b is so.](1)"}
+    assert told["locations"][0]["logicalLocations"] == [{"name": "page 7"}]  # type: ignore[index]
     moved = result_of(Finding(0.8, "It is not so.", "It is so.", ["x.md:1"], ["y.md:9"], 0.5, 0.7))
     assert before["partialFingerprints"] == moved["partialFingerprints"]
     assert list(before["partialFingerprints"]) == [FINGERPRINT]  # type: ignore[call-overload]

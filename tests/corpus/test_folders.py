@@ -87,17 +87,17 @@ def test_what_a_folder_holds_beside_is_counted_by_kind(tmp_path: Path) -> None:
         "a.md",
         "b.mdx",
         "c.rst",
-        "d.adoc",
-        "e.adoc",
-        "f.pdf",
+        "d.org",
+        "e.org",
+        "f.odt",
         "g.png",
         "h.py",
-        ".git/i.adoc",
+        ".git/i.org",
         "LICENSE",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    files = corpus_files([str(tmp_path), str(tmp_path / "f.pdf")])
-    assert [Path(name).name for name in files.names] == ["a.md", "b.mdx", "c.rst", "f.pdf"]
-    assert files.passed_over == {".adoc": 2}
-    assert files.left_out.startswith("2 files were skipped, of 6: 2 .adoc; of a folder only .md, ")
+    files = corpus_files([str(tmp_path), str(tmp_path / "f.odt")])
+    assert [Path(name).name for name in files.names] == ["a.md", "b.mdx", "c.rst", "f.odt"]
+    assert files.passed_over == {".org": 2}
+    assert files.left_out.startswith("2 files were skipped, of 6: 2 .org; of a folder only .md, ")

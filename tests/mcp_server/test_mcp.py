@@ -200,6 +200,24 @@ def test_what_is_left_out_of_a_folder_is_said_and_where_the_folder_lies_is_not(t
     assert not_read == ["left out of the folders: vendored or built: vendor"]
 
 
+def test_a_link_that_is_put_in_a_files_place_while_it_is_opened_leads_nowhere(tmp_path: Path) -> None:
+    served, secret = tmp_path / "served", tmp_path / "secret.txt"
+    served.mkdir()
+    (served / "a.txt").write_text(OPEN, encoding="utf-8")
+    secret.write_text("The password is a secret.", encoding="utf-8")
+    armed = [True]
+
+    def swap(event: str, arguments: tuple[object, ...]) -> None:
+        if armed and event == "open" and str(arguments[0]).endswith("a.txt"):
+            armed.clear()
+            (served / "a.txt").unlink()
+            (served / "a.txt").symlink_to(secret)
+
+    sys.addaudithook(swap)  # called ahead of each file that is opened
+    with pytest.raises(UserError, match=r"^a\.txt: cannot be read: Too many levels of symbolic links"):
+        ConfinedFiles(served).corpus(["a.txt"], None, 10)
+
+
 # What is refused
 
 
