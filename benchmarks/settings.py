@@ -391,7 +391,9 @@ class LimitSettings:
         None,
         "--price",
         metavar="IN,OUT",
-        help="price of input and output, in dollars per million tokens (default: the list price, if known)",
+        help="price of input and output, in dollars per million tokens, or IN,CACHED,OUT, or "
+        "IN,CACHED,WRITTEN,OUT with those of input read from a cache and put into one (default: the list "
+        "price, if known)",
     )
     max_cost: float | None = option(
         None,
@@ -531,7 +533,7 @@ class RunSettings(
         None,
         "--batch-price",
         metavar="IN,OUT",
-        help="price of batches, in dollars per million tokens (default: half of --price or the list price)",
+        help="price of batches, in the forms of --price (default: half of --price or the list price)",
     )
     plan: WantedLabels | None = option(
         None,

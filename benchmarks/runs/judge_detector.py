@@ -31,7 +31,7 @@ from benchmarks.judge import (
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.recorder import Recorder
 from benchmarks.stats import title_of
-from kimera.console import interrupt_once, progress_bar
+from kimera.console import interrupt_once, printable, progress_bar
 from kimera.pairs import Failure
 
 BATCHES = "batches"  # the folder of a run in which they are written down
@@ -211,7 +211,7 @@ class JudgeDetector:
 
 
 def _tell(name: str, message: str) -> None:
-    tqdm.write(f"{name}: {message}", file=sys.stderr)
+    _write(f"{name}: {message}")
 
 
 def _say_nothing(message: str) -> None:
@@ -219,14 +219,16 @@ def _say_nothing(message: str) -> None:
 
 
 def _tell_learnt(name: str, learnt: str) -> None:
-    tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
+    _write(f"note: requests to {name} change from now on: {learnt}")
 
 
 def _tell_notice(name: str, notice: str) -> None:
-    tqdm.write(
-        f"note: the endpoint says of {name}: {notice}; choose another model with --model in time",
-        file=sys.stderr,
-    )
+    _write(f"note: the endpoint says of {name}: {notice}; choose another model with --model in time")
+
+
+def _write(text: str) -> None:
+    """Above the progress bar. Much of it is in the words of a server."""
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

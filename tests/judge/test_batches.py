@@ -38,7 +38,7 @@ from kimera.errors import UserError
 from kimera.pairs import Failure, Verdict
 
 NOWHERE = "http://127.0.0.1:9/v1"
-AT_ONCE = Pace(quiet_s=0.02, first_look_s=0.02, full_s=0.02)
+AT_ONCE = Pace(quiet_s=0.02, first_look_s=0.02, appears_s=0, full_s=0.02)
 SOON = replace(QUICK, batch_s=0.05)
 FAULTY = replace(
     SOON, server_error=0.1, rate_limited=0.1, malformed=0.03, cut_short=0.03, format_failed=0.03,
