@@ -16,6 +16,7 @@ from benchmarks.judge import (
     DEFAULT_PROMPT,
     REASONING_FIRST,
     REASONING_LAST,
+    LoopChoice,
     pairs_per_request,
     parameter,
 )
@@ -202,6 +203,13 @@ class JudgeSettings:
         metavar="N",
         help="concurrency: keep N requests in flight, or let auto find how many the endpoint accepts "
         "(default: one at a time)",
+    )
+    loop: LoopChoice = option(
+        "auto",
+        "--loop",
+        choices=("auto", "asyncio", "uvloop"),
+        help="event loop that carries the requests; auto takes uvloop where it is installed (default: "
+        "%(default)s)",
     )
     models: tuple[str, ...] = option(
         (),

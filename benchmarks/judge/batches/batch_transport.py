@@ -218,7 +218,7 @@ class BatchTransport:
                 self._ledger.begin(batch)
                 self._ledger.created(batch, await self._created(batch, requests, calls))
             self._submitted += 1
-            self._say(f"batch {self._submitted}, of {len(waiting):,} requests, is submitted as {batch.id}")
+            self._say(f"batch {self._submitted}, of {_counted(batch)}, is submitted as {batch.id}")
             full = await self._follow(batch, calls)
             batch.replies = {}  # all are delivered, and a later session reads them
             if full is not None:
@@ -274,7 +274,7 @@ class BatchTransport:
                     self._deliver(batch, range(len(batch.digests)))
                     return
                 self._ledger.created(batch, found)
-            self._say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
+            self._say(f"batch {batch.id}, of {_counted(batch)}, was submitted earlier")
             if await self._follow(batch, calls) is not None:
                 self._deliver(batch, range(len(batch.digests)))
 
@@ -402,6 +402,10 @@ class BatchTransport:
 
 def _named(batch: SubmittedBatch, number: int) -> HttpReply:
     return replace(batch.replies[number], name=batch.name_of(number))
+
+
+def _counted(batch: SubmittedBatch) -> str:
+    return f"{len(batch.digests):,} request{'s' * (len(batch.digests) != 1)}"
 
 
 def _is_refused(batch: SubmittedBatch, number: int) -> bool:
