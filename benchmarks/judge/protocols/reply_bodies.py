@@ -26,7 +26,8 @@ def _orjson() -> Callable[[str], Any] | None:
         from orjson import loads  # an extra
     except ImportError:
         return None
-    return loads
+    reader: Callable[[str], Any] = loads
+    return reader
 
 
 _ORJSON = _orjson()
