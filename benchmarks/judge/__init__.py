@@ -44,6 +44,7 @@ __all__ = [
     "InterruptedAskingError",
     "JudgeError",
     "LimitChange",
+    "LoopChoice",
     "Outcome",
     "PairTerms",
     "Price",
@@ -62,6 +63,7 @@ __all__ = [
     "billed_usage",
     "decided",
     "estimate",
+    "event_loop",
     "examples_of",
     "form_asked_first",
     "httpx_available",
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
         resolved_base_url,
         resolved_key,
     )
+    from benchmarks.judge.event_loops import LoopChoice, event_loop
     from benchmarks.judge.failures import (
         INTERRUPTED,
         InterruptedAskingError,
@@ -211,6 +214,7 @@ else:
                 "resolved_base_url",
                 "resolved_key",
             ],
+            "event_loops": ["LoopChoice", "event_loop"],
             "failures": [
                 "INTERRUPTED",
                 "InterruptedAskingError",

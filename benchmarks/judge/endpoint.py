@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -109,6 +110,7 @@ class Endpoint:
         self.rates = rates or RateLimits()
         self._replies = replies
         self._silences = 0.0
+        self._listing = asyncio.Lock()
         self._offer: Offer | None = None  # the list of models, once it was asked for
         self._was_looked_at = False  # a reply's headers; what one says of the model's end, all say
         self.notice = ""
@@ -248,15 +250,18 @@ class Endpoint:
             self._take_notice((await self._listed(transport)).notice(self.model))
 
     async def _listed(self, transport: Transport) -> Offer:
-        """The list of models; asked for once."""
-        if self._offer is None:
-            self._offer = Offer()
-            try:
-                self._offer = await offered_models(
-                    transport, self.protocol, self.base_url, self._headers, self.timeout_s
-                )
-            except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
-                internal_error(ours, self.redact)
+        """The list of models; asked for once, and waited for by all: the first refusal ends a run."""
+        if self._offer is not None:
+            return self._offer
+        async with self._listing:
+            if self._offer is None:
+                try:
+                    self._offer = await offered_models(
+                        transport, self.protocol, self.base_url, self._headers, self.timeout_s
+                    )
+                except Exception as ours:  # noqa: BLE001 (logged; a list that is missing hides no refusal)
+                    internal_error(ours, self.redact)
+                    self._offer = Offer()
         return self._offer
 
     def _take_notice(self, notice: str) -> None:

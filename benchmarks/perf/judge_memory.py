@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from benchmarks.openai_async import run_async_benchmark
 from benchmarks.perf.setting import embedded_pairs, setting, simulated_judge
-from benchmarks.simulator.http_server import MODEL
+from benchmarks.simulator.simulation import MODEL
 
 PAIRS = 200
 IN_FLIGHT = 8

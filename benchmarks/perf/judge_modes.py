@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from benchmarks.openai_async import run_async_benchmark
 from benchmarks.openai_sync import run_sync_benchmark
 from benchmarks.perf.setting import embedded_pairs, setting, simulated_judge
-from benchmarks.simulator.http_server import MODEL
+from benchmarks.simulator.simulation import MODEL
 from kimera.pairs import Pair
 
 LATENCY_MS = 500.0

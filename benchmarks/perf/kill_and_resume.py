@@ -17,9 +17,8 @@ from random import Random
 from benchmarks.datasets import load_dataset
 from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.runs.run_folder import JOURNAL
-from benchmarks.simulator.http_server import MODEL
 from benchmarks.simulator.process import SimulatorProcess
-from benchmarks.simulator.simulation import SimulatorConfig, answer_key, answers_for
+from benchmarks.simulator.simulation import MODEL, SimulatorConfig, answer_key, answers_for
 
 IN_FLIGHT = 16
 # Verdicts, confidences and reasonings that differ from pair to pair, so that a mix-up shows.

@@ -25,11 +25,11 @@ from benchmarks.runs.comparison import compare
 from benchmarks.runs.journal import Journal, JournalReader, Record
 from benchmarks.runs.judge_detector import JudgeDetector, JudgeOptions
 from benchmarks.runs.run_result import RunResult
-from benchmarks.simulator.http_server import MODEL
 from benchmarks.simulator.process import SimulatorProcess
 from benchmarks.simulator.simulation import (
     FAULTS,
     GONE,
+    MODEL,
     PROFILES,
     REFUSAL_SHAPES,
     SimulatorConfig,

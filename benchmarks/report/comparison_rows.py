@@ -50,7 +50,9 @@ def mode(detector: Detector) -> str:
     if detector["role"] == "combination":
         rule = detector["settings"].get("panel")
         return f"panel, {rule}" if rule else "judge only where unsure"
-    return _processes(detector) if "workers" in detector else _in_flight(detector)
+    if "workers" in detector:
+        return _processes(detector)
+    return _in_flight(detector) + (", by uvloop" if detector.get("loop") == "uvloop" else "")
 
 
 def _processes(detector: Detector) -> str:

@@ -129,6 +129,7 @@ def _detector(one: OneDetector) -> dict[str, Any]:
         "mode": detector.mode,
         effort: detector.asked,
         f"{effort}_used": detector.used,
+        **({"loop": detector.loop} if detector.loop else {}),
         **({"spared": detector.spared} if detector.spared else {}),
         "errors": dict(detector.errors),
         "score_sources": _score_sources(detector),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.stats import BY_NAME
+from kimera.console import printable as printable
 
 Detector = dict[str, Any]
 Row = tuple[str, ...]
@@ -19,11 +20,6 @@ MISSING = "-"
 def label(figure: str) -> str:
     """What people call a figure; of one without a label, its name in the summary as words."""
     return BY_NAME[figure].label if figure in BY_NAME else figure.replace("_", " ").replace(".", ": ")
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with spaces for what a terminal would obey: escapes, line ends, bidi marks."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def title(name: str, simulated: bool, width: int | None = None) -> str:

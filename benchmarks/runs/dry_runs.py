@@ -35,6 +35,7 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
     """Says what a run would send. Nothing is sent, so no key is needed."""
     if settings.json:
         raise UserError("--dry-run prints no summary, so it cannot be combined with --json")
+    total, reserves = 0.0, []
     for model in [] if settings.kimera_only else judges_of(settings):
         base_url = "the built-in simulator" if settings.simulate else judges_base_url(settings)
         expected, price = expected_of(settings, model, dataset, prompt)
@@ -46,7 +47,16 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
             f"(estimated, retries not counted), {cost}"
         )
         if price and expected.dollars is not None:
-            print(_enough(settings, expected.dollars, price, model, dataset, prompt))
+            total += expected.dollars
+            reserves.append(_reserve(settings, expected.requests, price, model, dataset, prompt))
+    if reserves:
+        aside, reserve = max(reserves, key=lambda each: each[1])
+        together = ", for all judges together" if len(reserves) > 1 else ""
+        print(
+            f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
+            f"cost. Give at least ${total + reserve:.4f}{together}; a lower limit slows the run down or ends "
+            "it early"
+        )
     for sentence in cascade_words(settings, dataset):
         print(sentence)
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
@@ -107,10 +117,10 @@ def cascade_words(settings: RunSettings, dataset: Dataset, share: float | None =
     return told
 
 
-def _enough(
-    settings: RunSettings, dollars: float, price: Price, model: str, dataset: Dataset, prompt: Prompt
-) -> str:
-    """Which --max-cost does not get in the way of a run that is expected to cost so much."""
+def _reserve(
+    settings: RunSettings, requests: int, price: Price, model: str, dataset: Dataset, prompt: Prompt
+) -> tuple[float, float]:
+    """Dollars that --max-cost reserves: for one request, and for all that are in flight at a time."""
     protocol = protocol_of(settings)
     given = parameters_of(settings, model)
     form = form_asked_first(
@@ -130,9 +140,5 @@ def _enough(
     aside = price.cost(worst_case(price, longest, form.max_billed_tokens))
     in_flight = START if settings.concurrency == "auto" else settings.concurrency or 1
     if settings.batch:
-        in_flight = min(len(dataset), settings.batch_requests)
-    return (
-        f"  --max-cost reserves up to ${aside:.4f} for each request in flight until its reply states its "
-        f"cost. Give at least ${dollars + aside * in_flight:.4f}; a lower limit slows the run down or ends "
-        "it early"
-    )
+        in_flight = min(requests, settings.batch_requests)
+    return aside, aside * in_flight

@@ -21,17 +21,19 @@ from benchmarks.judge import (
     INTERRUPTED,
     Ask,
     BatchLedger,
+    LoopChoice,
     Outcome,
     Price,
     asks_of,
     estimate,
+    event_loop,
     judge_all,
     typical_completion_tokens,
 )
 from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.runs.recorder import Recorder
 from benchmarks.stats import title_of
-from kimera.console import interrupt_once, progress_bar
+from kimera.console import interrupt_once, printable, progress_bar
 from kimera.pairs import Failure
 
 BATCHES = "batches"  # the folder of a run in which they are written down
@@ -44,7 +46,7 @@ class JudgeOptions:
     """How a judge is asked and what ends it. repeat, swap: see `benchmarks.judge.asks_of`.
 
     cascade: whose dear side it is, after the cheap one has run; without one it is asked about all pairs.
-    votes: how many askings make up one verdict; None: each is one.
+    votes: how many askings make up one verdict; None: each is one. loop: see `event_loop`.
     """
 
     repeat: int = 1
@@ -54,6 +56,7 @@ class JudgeOptions:
     price: Price | None = None
     cascade: DetectorInfo | None = None
     votes: int | None = None
+    loop: LoopChoice = "auto"
 
 
 class JudgeDetector:
@@ -73,6 +76,7 @@ class JudgeDetector:
         self._asked = asked
         self._simulated = simulated
         self._options = options or JudgeOptions()
+        self._loop, self._new_loop = event_loop(self._options.loop)
 
     @property
     def info(self) -> DetectorInfo:
@@ -101,7 +105,8 @@ class JudgeDetector:
         first = next((chosen for chosen in rounds if (recorder.variants[chosen] < 0).any()), None)
         if first is None:
             return None
-        return asyncio.run(self._run(dataset, recorder, chain([first], rounds), quiet))
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+            return runner.run(self._run(dataset, recorder, chain([first], rounds), quiet))
 
     def _rounds(
         self, dataset: Dataset, recorders: Mapping[str, Recorder], quiet: bool
@@ -171,13 +176,14 @@ class JudgeDetector:
             if self._client.batch:
                 self._client.batch = replace(
                     self._client.batch,
-                    ledger=BatchLedger(recorder.folder / BATCHES),
+                    # A simulated judge ends with its session, and its batches with it.
+                    ledger=BatchLedger(None if self._simulated else recorder.folder / BATCHES),
                     answered=recorder.batched,
                     say=_say_nothing if quiet else partial(_tell, self._name),
                     on_state=bar.set_postfix_str,
                 )
             async with self._client as client:  # modules and certificates are loaded before the clock starts
-                recorder.begin(mode=client.mode, asked=self._asked)
+                recorder.begin(mode=client.mode, asked=self._asked, loop=self._loop)
                 _keep_limit_changes(client, recorder)
                 if not quiet:
                     client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
@@ -211,7 +217,7 @@ class JudgeDetector:
 
 
 def _tell(name: str, message: str) -> None:
-    tqdm.write(f"{name}: {message}", file=sys.stderr)
+    _write(f"{name}: {message}")
 
 
 def _say_nothing(message: str) -> None:
@@ -219,14 +225,16 @@ def _say_nothing(message: str) -> None:
 
 
 def _tell_learnt(name: str, learnt: str) -> None:
-    tqdm.write(f"note: requests to {name} change from now on: {learnt}", file=sys.stderr)
+    _write(f"note: requests to {name} change from now on: {learnt}")
 
 
 def _tell_notice(name: str, notice: str) -> None:
-    tqdm.write(
-        f"note: the endpoint says of {name}: {notice}; choose another model with --model in time",
-        file=sys.stderr,
-    )
+    _write(f"note: the endpoint says of {name}: {notice}; choose another model with --model in time")
+
+
+def _write(text: str) -> None:
+    """Above the progress bar. Much of it is in the words of a server."""
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:

@@ -247,6 +247,7 @@ class Outcomes:
             mode=last["mode"],
             asked=last["asked"],
             used=last.get("used", 0),
+            loop=last.get("loop", ""),
             wall_s=self.wall_s,
             verdicts=self.verdicts,
             scores=self.scores,

@@ -356,6 +356,7 @@ def detectors_of(
             price,
             cascade,
             settings.votes,
+            settings.loop,
         )
         asked = settings.concurrency or 1
         detectors.append(JudgeDetector(client, model, asked, simulated=settings.simulate, options=judging))

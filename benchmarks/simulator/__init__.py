@@ -14,17 +14,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from benchmarks.simulator.http_server import MODEL
     from benchmarks.simulator.process import SimulatorProcess
     from benchmarks.simulator.simulate_settings import SimulateSettings
-    from benchmarks.simulator.simulation import FAULTS, SimulatorConfig, answers_for
+    from benchmarks.simulator.simulation import FAULTS, MODEL, SimulatorConfig, answers_for
 else:
     __getattr__ = at_first_use(
         __name__,
         {
-            "http_server": ["MODEL"],
             "process": ["SimulatorProcess"],
             "simulate_settings": ["SimulateSettings"],
-            "simulation": ["FAULTS", "SimulatorConfig", "answers_for"],
+            "simulation": ["FAULTS", "MODEL", "SimulatorConfig", "answers_for"],
         },
     )

@@ -20,6 +20,7 @@ from benchmarks.simulator.requests import Call, RefusedError
 from benchmarks.simulator.shapes import gone_error, too_many_tokens
 from benchmarks.simulator.simulation import (
     BESIDE_OTHERS,
+    MODEL,
     GoldAnswer,
     SimulatorConfig,
     draw_fault,
@@ -29,6 +30,7 @@ from benchmarks.simulator.simulation import (
     draw_style,
     draw_verdict,
     draw_withheld,
+    drawn_by,
 )
 from benchmarks.simulator.throttling import RateLimiter
 from kimera.errors import UserError
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 HOST = "127.0.0.1"
-MODEL = "simulated-judge"
 CUT = ("truncated", "cut_short")
 OF_A_CONNECTION = ("dropped", "stalled", "truncated", "html_body", "hostile")
 VERSIONS = ("/v1", "/v1beta", "")
@@ -215,9 +216,10 @@ class Simulator:
             relation = NEUTRAL if call.asks_relation else None
             content = replies.verdict_json(None, 0.5, relation=relation, reasoning_first=first)
             return Said("abstained", content)
+        drawn = drawn_by(self._config, call.model, pair)
         contradiction, confidence = draw_verdict(
             self._config,
-            pair,
+            drawn,
             gold,
             repeat=self._answered[key] + BESIDE_OTHERS * (len(call.keys) > 1),
             swapped=pair != key,
@@ -225,7 +227,7 @@ class Simulator:
         hostile, form = draw_style(self._config, pair)
         reasoning = replies.HOSTILE_REASONING if hostile else replies.REASONING
         relation = (
-            draw_relation(self._config, pair, contradiction, gold_relation) if call.asks_relation else None
+            draw_relation(self._config, drawn, contradiction, gold_relation) if call.asks_relation else None
         )
         content = replies.verdict_json(contradiction, confidence, reasoning, relation, reasoning_first=first)
         if self._config.ignores_schema and not call.is_repair:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-from benchmarks.judge import questions_in, without_reply_format
+from benchmarks.judge import DEFAULT_JUDGE, questions_in, without_reply_format
 from kimera.console import option, share
 from kimera.errors import UserError
 from kimera.pairs import CONTRADICTION, ENTAILMENT, NEUTRAL, RELATIONS, Pair
 
+MODEL = "simulated-judge"
+COMMON_MODELS = (MODEL, DEFAULT_JUDGE)  # which err alike, so that it is the same to name either or none
 # What may go wrong with a request, drawn anew for each.
 FAULTS = (
     "rate_limited",
@@ -101,6 +103,11 @@ class SimulatorConfig:
         0.0,
         "share of pairs judged wrongly; of pairs judged to be none, also the share that take entailment for "
         "neutral or the reverse, where three classes are asked for",
+    )
+    models_alike: bool = _option(
+        "--models-alike",
+        False,
+        "answer every model alike; otherwise each name but that of the default model makes errors of its own",
     )
     flip_rate: float = _option(
         "--flip-rate",
@@ -382,6 +389,13 @@ def _pick(draw: float, config: SimulatorConfig, names: tuple[str, ...]) -> str |
         if draw < 0:
             return name
     return None
+
+
+def drawn_by(config: SimulatorConfig, model: str, pair: bytes) -> bytes:
+    """The key by which a model's errors on a pair are drawn: that of the pair for `COMMON_MODELS`."""
+    if config.models_alike or model in COMMON_MODELS:
+        return pair
+    return hashlib.blake2b(pair + model.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def draw_verdict(

@@ -54,6 +54,7 @@ class DetectorResult:
     dollars: what the run cost; None where it is not known. dollars_of_pair: float64 (n,), by pair.
     stated_dollars: float64 (n,), what a file says that each pair cost, NaN where it says nothing.
     tokens_absent, dollars_absent: why a number of tokens, by its kind, and the dollars are not known.
+    loop: the event loop that carried its requests, empty where there is none, or nobody wrote it down.
     limit_changes: (seconds, requests in flight, reason) of each change that --async auto made.
 
     In a run as a cascade:
@@ -93,6 +94,7 @@ class DetectorResult:
     done_s: np.ndarray | None = None
     measured: np.ndarray | None = None
     spared: int = 0
+    loop: str = ""
     unranked: str = ""
     tells_classes: bool = False
     classes: np.ndarray | None = None

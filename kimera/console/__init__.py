@@ -41,6 +41,7 @@ __all__ = [
     "parser_of",
     "port_number",
     "positive",
+    "printable",
     "progress_bar",
     "reader_may_leave",
     "say",
@@ -103,7 +104,7 @@ if TYPE_CHECKING:
         words_of,
     )
     from kimera.console.progress import progress_bar
-    from kimera.console.standard_output import is_coloured, note, reader_may_leave, say, tell
+    from kimera.console.standard_output import is_coloured, note, printable, reader_may_leave, say, tell
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -152,6 +153,6 @@ else:
                 "words_of",
             ],
             "progress": ["progress_bar"],
-            "standard_output": ["is_coloured", "note", "reader_may_leave", "say", "tell"],
+            "standard_output": ["is_coloured", "note", "printable", "reader_may_leave", "say", "tell"],
         },
     )

@@ -40,6 +40,11 @@ def tell(text: str) -> None:
         print(text)
 
 
+def printable(text: str) -> str:
+    """`text` on one line, with spaces for what a terminal would obey: escapes, line ends, bidi marks."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def say(text: str) -> None:
     """On standard error."""
     print(text, file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.judge.batches.calls import Calls, Patience
 from benchmarks.judge.batches.earlier_requests import EarlierRequests
 from benchmarks.judge.batches.openai_batches import OpenAIBatches
 from benchmarks.judge.failures import InterruptedAskingError, JudgeError
+from benchmarks.judge.transport_choice import open_transport
 from benchmarks.judge.transports import HttpReply
 from benchmarks.llm_compare import main
 from benchmarks.runs import price_for
@@ -57,11 +59,13 @@ def ok(told: Any) -> HttpReply:
     return HttpReply(200, {}, json.dumps(told).encode())
 
 
-def reply_to(transport: Api, api: BatchApi, batch: BatchOptions, **settings: Any) -> HttpReply:
+def reply_to(
+    transport: Api, api: BatchApi, batch: BatchOptions, waits_s: float = 5, **settings: Any
+) -> HttpReply:
     async def ask() -> HttpReply:
         batches = BatchTransport(transport, api, batch, 1.0, **settings)
         try:
-            return await asyncio.wait_for(batches.post(URL, {}, BODY, 1.0), 5)
+            return await asyncio.wait_for(batches.post(URL, {}, BODY, 1.0), waits_s)
         finally:
             await batches.aclose()
 
@@ -211,6 +215,104 @@ def test_a_request_that_failed_within_its_batch_is_asked_again(code: str | None)
         return [reply async for _, reply in OPENAI.replies(Calls(api, {}, 1.0), "b")]
 
     assert [reply.status for reply in asyncio.run(replies())] == [500]
+
+
+SERVED = {"custom_id": "m-0", "response": {"status_code": 200, "body": {"is": "ours"}}}
+FAILED = {"custom_id": "m-0", "error": {"code": "x"}}
+ANOTHERS = {"custom_id": "other-0", "response": {"status_code": 200, "body": {"is": "another's"}}}
+EMPTY = {"id": "a line that says nothing"}
+
+
+def lines(*told: Any) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in told)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [lines(SERVED)[:-9], lines(SERVED)],
+        [b"", lines(SERVED)],
+        [b"<html>log in</html>", lines(SERVED)],
+        [lines(EMPTY), lines(SERVED)],
+        [lines(ANOTHERS, SERVED)],
+        [lines(SERVED, ANOTHERS, FAILED)],
+        [lines(FAILED, SERVED)],
+    ],
+)
+def test_replies_that_come_torn_or_beside_others_are_not_paid_for_again(
+    tmp_path: Path, files: list[bytes]
+) -> None:
+    left = iter(files)
+
+    def says(method: str, url: str) -> HttpReply:
+        if url.endswith("/content"):
+            return HttpReply(200, {}, next(left))
+        return ok(
+            {"status": "completed", "request_counts": {"total": 1, "completed": 1}, "output_file_id": "o"}
+        )
+
+    api = Api(says)
+    reply = reply_to(api, OPENAI, options(ledger=ledger_with(tmp_path, "b")))
+    assert json.loads(reply.body) == {"is": "ours"}
+    assert api.posts == 0
+    assert next(left, None) is None
+
+
+def test_replies_that_stay_torn_end_the_run_and_keep_the_batch(tmp_path: Path) -> None:
+    ended = {"status": "completed", "output_file_id": "o"}
+    api = Api(lambda method, url: HttpReply(200, {}, b'{"cut') if "/content" in url else ok(ended))
+    with pytest.raises(JudgeError, match=r"no reply of a batch API: \{\"cut"):
+        reply_to(api, OPENAI, options(ledger=ledger_with(tmp_path, "b")))
+    assert [(kept.id, kept.is_over) for kept in BatchLedger(tmp_path)] == [("b", False)]
+
+
+@pytest.mark.parametrize("batch_id", ["../files/x", "x\x1b[2J"])
+def test_an_id_that_is_none_gets_into_no_address_and_onto_no_terminal(batch_id: str) -> None:
+    api = Api(lambda method, url: ok({"id": "f" if url.endswith("/files") else batch_id, "data": []}))
+    said: list[str] = []
+    with pytest.raises(TimeoutError):  # nobody knows whether it was taken, so that it is looked for
+        reply_to(api, OPENAI, options(say=said.append), waits_s=0.2)
+    assert not any("submitted as" in message for message in said)
+
+
+def test_of_two_batches_alike_whose_making_went_unheard_none_is_submitted_twice() -> None:
+    async def ask(base_url: str) -> None:
+        api = AnthropicBatches(f"{base_url}/messages")
+        api.max_bytes = 1500  # requests that wait together go in batches of one
+        carrier = open_transport(4)
+        batches = BatchTransport(carrier, api, options(), 5.0)
+        await asyncio.gather(
+            *(batches.post(URL, {}, b'{"a": "%1000d"}' % number, 1.0) for number in range(3))
+        )
+        await batches.aclose()
+        await carrier.aclose()
+
+    with SimulatorThread(replace(SOON, batch_dropped=1.0)) as judge:
+        asyncio.run(ask(judge.base_url))
+        assert judge.stats()["batches"] == [1, 1, 1]
+
+
+def test_a_batch_that_shows_up_late_is_waited_for(tmp_path: Path) -> None:
+    looks = 0
+
+    def says(method: str, url: str) -> HttpReply:
+        nonlocal looks
+        if "?limit" in url:
+            looks += 1
+            made = {"id": "b", "created_at": time.time(), "metadata": {"mark": "m"}}
+            return ok({"data": [made] if looks > 5 else []})
+        return (
+            HttpReply(200, {}, lines(SERVED))
+            if "/content" in url
+            else ok({"status": "completed", "output_file_id": "o"})
+        )
+
+    ledger = BatchLedger(tmp_path)
+    ledger.begin(SubmittedBatch("m", time.time(), (digest_of(URL, BODY),)))
+    patient = replace(AT_ONCE, appears_s=30)
+    api = Api(says)
+    reply_to(api, OPENAI, options(ledger=BatchLedger(tmp_path), pace=patient))
+    assert api.posts == 0
 
 
 def test_answers_are_claimed_before_what_is_under_way_and_faults_not_at_all() -> None:

@@ -41,8 +41,8 @@ def compare(config: SimulatorConfig, answers: dict[bytes, GoldAnswer], out: Path
 def test_a_model_that_is_not_there_ends_the_run_with_those_that_are(
     server: str, answers: dict[bytes, GoldAnswer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = replace(QUICK, gone=server, models=("zebra-9", "gpt-4o-mini"))
-    assert compare(config, answers, tmp_path / "run") == 1
+    config = replace(QUICK, latency_ms=20, gone=server, models=("zebra-9", "gpt-4o-mini"))
+    assert compare(config, answers, tmp_path / "run", "--async", "4", "--max-pairs", "8") == 1
     shown = capsys.readouterr().err
     assert "error: gpt-4o stopped early: unknown_model: HTTP 4" in shown
     assert "it offers gpt-4o-mini, zebra-9" in shown

@@ -202,10 +202,10 @@ def billed(reply: Canned, tokens: int) -> Canned:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A panel of three over the simulator, whose answers differ from one asking to the next."""
+    """A panel of three over the simulator, each of which errs on pairs of its own."""
     folder = tmp_path_factory.mktemp("panel") / "run"
     answers = answers_for(load_dataset("kimera-everyday"), load_prompt("same-event").question)
-    with SimulatorThread(replace(QUICK, flip_rate=0.3), answers) as server:
+    with SimulatorThread(replace(QUICK, error_rate=0.3), answers) as server:
         flags = [*FLAGS, "--max-pairs", "40", *THREE, "--panel", "majority", "--price", "1,2", "--async", "8"]
         assert main([*flags, "--base-url", server.base_url, "--out", str(folder)]) == 0
     return folder

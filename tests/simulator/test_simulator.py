@@ -29,16 +29,17 @@ from simulators import (
     wait_until,
 )
 
-from benchmarks.simulator.http_server import MODEL
 from benchmarks.simulator.replies import MALFORMED_CONTENT, hostile_bodies
 from benchmarks.simulator.simulation import (
     FAULTS,
+    MODEL,
     SimulatorConfig,
     answer_key,
     answers_for,
     draw_fault,
     draw_latency_ms,
     draw_verdict,
+    drawn_by,
 )
 from kimera.errors import UserError
 from kimera.pairs import Pair
@@ -114,6 +115,21 @@ def test_the_share_of_wrong_verdicts_is_the_error_rate(rate: float) -> None:
     wrong = sum(not draw_verdict(config, key, True)[0] for key in MANY_KEYS)
     deviation = math.sqrt(rate * (1 - rate) * len(MANY_KEYS))
     assert abs(wrong - rate * len(MANY_KEYS)) <= 4 * deviation
+
+
+def test_each_model_makes_its_own_mistakes_at_the_same_rate_and_the_default_one_those_of_the_seed() -> None:
+    config = replace(QUICK, error_rate=0.2)
+
+    some = MANY_KEYS[:4000]
+
+    def wrong(model: str, config: SimulatorConfig = config) -> set[bytes]:
+        drawn = ((key, drawn_by(config, model, key)) for key in some)
+        return {key for key, by in drawn if not draw_verdict(config, by, True)[0]}
+
+    plain = {key for key in some if not draw_verdict(config, key, True)[0]}
+    assert wrong(MODEL) == wrong("gpt-4o") == wrong("a", replace(config, models_alike=True)) == plain
+    assert abs(len(wrong("a") & wrong("b")) - 0.04 * len(some)) <= 4 * math.sqrt(0.04 * len(some))
+    assert abs(len(wrong("a")) - len(plain)) <= 6 * math.sqrt(0.2 * len(some))
 
 
 def test_another_seed_makes_other_mistakes() -> None:

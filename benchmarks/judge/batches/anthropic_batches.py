@@ -17,7 +17,7 @@ from benchmarks.judge.batches.batch_api import (
     listed,
     not_processed,
 )
-from benchmarks.judge.batches.calls import Calls, lines_in, told_in
+from benchmarks.judge.batches.calls import Calls, as_documented, id_in, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
@@ -49,7 +49,7 @@ class AnthropicBatches:
             for request in requests
         )
         made = await calls.post(self._url, b'{"requests": [' + b",\n".join(lines) + b"]}", repeats=False)
-        return str(told_in(made, "id")["id"])
+        return id_in(told_in(made, "id"))
 
     async def find(
         self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
@@ -57,13 +57,14 @@ class AnthropicBatches:
         """A batch holds no mark: the last one of as many requests, made since."""
 
         def is_old(batch: dict[str, Any]) -> bool:
-            made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
-            return made_s < begun_s - CLOCKS_DIFFER_S
+            with as_documented(batch):
+                made_s = datetime.fromisoformat(batch["created_at"]).timestamp()
+                return made_s < begun_s - CLOCKS_DIFFER_S
 
         async for batch in listed(calls, self._url, "after_id", is_old):
             is_like_it = batch["id"] not in others and sum(_counts(batch).values()) == size
             if is_like_it and not is_old(batch):
-                return str(batch["id"])
+                return id_in(batch)
         return None
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
@@ -79,12 +80,15 @@ class AnthropicBatches:
 
     async def replies(self, calls: Calls, batch_id: str) -> AsyncIterator[tuple[str, HttpReply | JudgeError]]:
         content = await calls.get(f"{self._url}/{batch_id}/results", self.max_bytes * 2)
-        for told in lines_in(content):
-            yield str(told["custom_id"]), _reply(told["result"], batch_id)
+        for told in lines_in(content, "custom_id", "result"):
+            with as_documented(told):
+                reply = _reply(told["result"], batch_id)
+            yield str(told["custom_id"]), reply
 
 
 def _counts(batch: dict[str, Any]) -> dict[str, int]:
-    return {name: int(count or 0) for name, count in batch["request_counts"].items()}
+    with as_documented(batch):
+        return {name: int(count or 0) for name, count in batch["request_counts"].items()}
 
 
 def _reply(result: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:

@@ -27,7 +27,7 @@ from benchmarks.judge.usage import Usage
 BATCH_SIZE = 10_000
 FIRST_BATCH_SIZE = 1  # what is wrong with requests is learnt from one
 MARK_BYTES = 6
-LOOKS = 3  # for a batch of which nobody knows whether it was taken
+LOOKS = 3  # for a batch of which nobody knows whether it was taken, and at replies that came torn
 BYTES_AROUND = 200  # a request, in the file of a batch
 ABOUT_THE_ACCOUNT = (401, 402, 429)  # which end a run whatever it has seen
 
@@ -37,12 +37,14 @@ class Pace:
     """Seconds, and how waits between looks grow.
 
     quiet_s: without anything new until what waits is submitted. first_look_s, longest_look_s: between looks
-    at a batch. full_s, longest_full_s: until a provider that has no room, or fails, is asked again.
+    at a batch. appears_s: after it was begun, until a batch that the provider does not list was never taken.
+    full_s, longest_full_s: until a provider that has no room, or fails, is asked again.
     """
 
     quiet_s: float = 0.5
     first_look_s: float = 1.0
     longest_look_s: float = 60.0
+    appears_s: float = 60.0
     full_s: float = 60.0
     longest_full_s: float = 900.0
     growth: float = 1.3
@@ -100,6 +102,7 @@ class BatchTransport:
         self._followed: set[str] = set()
         self._strangers: set[str] = set()  # batches of others that looked like ours
         self._submitted = 0
+        self._creating = asyncio.Lock()  # one at a time: of two alike, nobody could tell which was taken
         self._left = False
         self._earlier = EarlierRequests(self._ledger, options.answered)
 
@@ -204,18 +207,18 @@ class BatchTransport:
         batch = SubmittedBatch(
             secrets.token_hex(MARK_BYTES), time.time(), tuple(each.digest for each in waiting)
         )
-        if self._left:  # between the queue and here
-            for each in waiting:
-                _settle(each.reply, InterruptedAskingError())
-            return None
         for number, each in enumerate(waiting):
             self._awaited[batch.mark, number] = each.reply
         requests = [BatchRequest(batch.name_of(number), each.body) for number, each in enumerate(waiting)]
         with self._told_to_all(batch):
-            self._ledger.begin(batch)
-            self._ledger.created(batch, await self._created(batch, requests, calls))
+            async with self._creating:
+                if self._left:  # between the queue and here
+                    raise InterruptedAskingError
+                batch.begun_s = time.time()
+                self._ledger.begin(batch)
+                self._ledger.created(batch, await self._created(batch, requests, calls))
             self._submitted += 1
-            self._say(f"batch {self._submitted}, of {len(waiting):,} requests, is submitted as {batch.id}")
+            self._say(f"batch {self._submitted}, of {_counted(batch)}, is submitted as {batch.id}")
             full = await self._follow(batch, calls)
             batch.replies = {}  # all are delivered, and a later session reads them
             if full is not None:
@@ -244,9 +247,12 @@ class BatchTransport:
 
     async def _found(self, batch: SubmittedBatch, calls: Calls) -> str | None:
         """Looks for a batch that may have been taken, for a while: it may be on its way."""
-        for look in range(LOOKS):
-            if look:
-                await asyncio.sleep(self._options.pace.first_look_s)
+        pace = self._options.pace
+        looks = 0
+        while looks < LOOKS or abs(time.time() - batch.begun_s) < pace.appears_s:
+            if looks:
+                await asyncio.sleep(pace.first_look_s * pace.growth ** (looks - 1))
+            looks += 1
             others = self._strangers | {other.id for other in self._ledger}
             found = await self._api.find(calls, batch.mark, len(batch.digests), batch.begun_s, others)
             if found:
@@ -268,7 +274,7 @@ class BatchTransport:
                     self._deliver(batch, range(len(batch.digests)))
                     return
                 self._ledger.created(batch, found)
-            self._say(f"batch {batch.id}, of {len(batch.digests):,} requests, was submitted earlier")
+            self._say(f"batch {batch.id}, of {_counted(batch)}, was submitted earlier")
             if await self._follow(batch, calls) is not None:
                 self._deliver(batch, range(len(batch.digests)))
 
@@ -280,7 +286,7 @@ class BatchTransport:
             if state.is_full:
                 return state.failure
             raise JudgeError("batch_refused", f"batch {batch.id} failed: {state.failure}")
-        replies = await self._replies(batch, calls)
+        replies = await self._replies(batch, state.done, calls)
         if replies is None:
             return await self._look_on(batch, calls)
         self._ledger.keep(batch, replies)
@@ -315,16 +321,33 @@ class BatchTransport:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * pace.growth, pace.longest_look_s)
 
-    async def _replies(self, batch: SubmittedBatch, calls: Calls) -> dict[int, HttpReply] | None:
-        """By the number of the request; None for a batch that is none of ours."""
-        replies: dict[int, HttpReply] = {}
-        async for name, reply in self._api.replies(calls, batch.id):
-            number = batch.number_in(name)
-            if number is None:
-                return None
-            if isinstance(reply, HttpReply):
-                replies[number] = replace(reply, body=self._clean(reply.body))
-        return replies
+    async def _replies(self, batch: SubmittedBatch, done: int, calls: Calls) -> dict[int, HttpReply] | None:
+        """By the number of the request; None for a batch that is none of ours.
+
+        done: how many replies the provider speaks of. Where fewer come, or a line is torn, they are fetched
+        again: whatever is missing here is paid for twice.
+        """
+        for look in range(1, LOOKS + 1):
+            names: set[str] = set()
+            replies: dict[int, HttpReply] = {}
+            try:
+                async for name, reply in self._api.replies(calls, batch.id):
+                    names.add(name)
+                    number = batch.number_in(name)
+                    if number is None or not isinstance(reply, HttpReply):
+                        continue
+                    if number not in replies or _is_refusal(replies[number]):
+                        replies[number] = replace(reply, body=self._clean(reply.body))
+            except JudgeError as error:
+                if error.kind != "bad_response" or look == LOOKS:
+                    raise
+            else:
+                if len(names) >= done or look == LOOKS:
+                    break
+            self._say(f"replies of batch {batch.id} came torn; fetching them again")
+            await asyncio.sleep(self._options.pace.first_look_s)
+        is_ours = not names or any(batch.number_in(name) is not None for name in names)
+        return replies if is_ours else None
 
     def _deliver(self, batch: SubmittedBatch, numbers: Iterable[int]) -> None:
         """Verdicts first: who counts faults sees a batch, and not the order of its file."""
@@ -347,6 +370,8 @@ class BatchTransport:
         try:
             yield
             return
+        except InterruptedAskingError as left:
+            told = left
         except RefusedCallError as error:
             is_account = error.reply.status in ABOUT_THE_ACCOUNT  # which is read as of any request
             told = (
@@ -379,8 +404,16 @@ def _named(batch: SubmittedBatch, number: int) -> HttpReply:
     return replace(batch.replies[number], name=batch.name_of(number))
 
 
+def _counted(batch: SubmittedBatch) -> str:
+    return f"{len(batch.digests):,} request{'s' * (len(batch.digests) != 1)}"
+
+
 def _is_refused(batch: SubmittedBatch, number: int) -> bool:
-    return number not in batch.replies or batch.replies[number].status >= 300
+    return number not in batch.replies or _is_refusal(batch.replies[number])
+
+
+def _is_refusal(reply: HttpReply) -> bool:
+    return reply.status >= 300
 
 
 def _settle(future: asyncio.Future[HttpReply], told: HttpReply | Exception) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -122,9 +124,9 @@ def doubling_waits(first_s: float, longest_s: float) -> Iterator[float]:
         wait_s = min(2 * wait_s, longest_s)
 
 
-def lines_in(body: bytes) -> Iterator[Any]:
-    """The JSON values of the lines of a file."""
-    return (json.loads(line) for line in body.splitlines() if line.strip())
+def lines_in(body: bytes, *needed: str) -> Iterator[dict[str, Any]]:
+    """The objects that the lines of a file are; raises as `told_in`, for a line that is torn too."""
+    return (told_in(line, *needed) for line in body.splitlines() if line.strip())
 
 
 def told_in(body: bytes, *needed: str) -> dict[str, Any]:
@@ -139,6 +141,24 @@ def told_in(body: bytes, *needed: str) -> dict[str, Any]:
     if not isinstance(told, dict) or not all(told.get(name) is not None for name in needed):
         raise JudgeError("bad_response", f"this is no reply of a batch API: {shown(body)}")
     return told
+
+
+def id_in(told: Mapping[str, Any]) -> str:
+    """The id of what was made, which becomes a part of addresses. Raises JudgeError "bad_response"."""
+    with as_documented(told):
+        if not re.fullmatch(r"[\w.:-]+", told["id"], re.ASCII):
+            raise ValueError
+        return str(told["id"])
+
+
+@contextlib.contextmanager
+def as_documented(told: object) -> Iterator[None]:
+    """Reads what an API told. Raises JudgeError "bad_response" where a part of it is missing or mistyped."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError):
+        said = shown(json.dumps(told).encode())
+        raise JudgeError("bad_response", f"this is no reply of a batch API: {said}") from None
 
 
 def _is_fault(reply: HttpReply) -> bool:

@@ -17,7 +17,7 @@ from benchmarks.judge.batches.batch_api import (
     listed,
     not_processed,
 )
-from benchmarks.judge.batches.calls import Calls, lines_in, told_in
+from benchmarks.judge.batches.calls import Calls, as_documented, id_in, lines_in, told_in
 from benchmarks.judge.failures import JudgeError
 from benchmarks.judge.transports import HttpReply
 
@@ -46,7 +46,7 @@ class OpenAIBatches:
             "metadata": {"mark": mark},
         }
         made = await calls.post(f"{self._base_url}/batches", json.dumps(asked).encode(), repeats=False)
-        return str(told_in(made, "id")["id"])
+        return id_in(told_in(made, "id"))
 
     def _line(self, request: BatchRequest) -> bytes:
         head = {"custom_id": request.name, "method": "POST", "url": self._path}
@@ -56,11 +56,12 @@ class OpenAIBatches:
         self, calls: Calls, mark: str, size: int, begun_s: float, others: Collection[str]
     ) -> str | None:
         def is_old(batch: dict[str, Any]) -> bool:
-            return bool(batch["created_at"] < begun_s - CLOCKS_DIFFER_S)
+            with as_documented(batch):
+                return bool(batch["created_at"] < begun_s - CLOCKS_DIFFER_S)
 
         async for batch in listed(calls, f"{self._base_url}/batches", "after", is_old):
             if (batch.get("metadata") or {}).get("mark") == mark:
-                return str(batch["id"])
+                return id_in(batch)
         return None
 
     async def state(self, calls: Calls, batch_id: str) -> BatchState:
@@ -84,8 +85,10 @@ class OpenAIBatches:
             if not file:
                 continue
             content = await calls.get(f"{self._base_url}/files/{file}/content", self.max_bytes * 2)
-            for told in lines_in(content):
-                yield str(told["custom_id"]), _reply(told, batch_id)
+            for told in lines_in(content, "custom_id"):
+                with as_documented(told):
+                    reply = _reply(told, batch_id)
+                yield str(told["custom_id"]), reply
 
 
 def _reply(told: dict[str, Any], batch_id: str) -> HttpReply | JudgeError:

@@ -31,6 +31,7 @@ from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     counted,
+    json_of,
     logprobs_in,
     no_reply,
     split_system,
@@ -42,7 +43,6 @@ from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.thinking import without_thoughts
 from benchmarks.judge.usage import UNKNOWN, Usage, whole_number
 
-_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 _FIRST = RequestForm(
     formats=("json_schema", "json_object", PLAIN_TEXT),
     limit_parameters=("max_completion_tokens", "max_tokens", ""),
@@ -148,9 +148,9 @@ def read_body(body: bytes) -> Any:
     """
     text = body.decode("utf-8-sig", "replace").strip()
     try:
-        value = _JSON.decode(text)
+        value = json_of(text)
         if isinstance(value, str):
-            value = _JSON.decode(value)
+            value = json_of(value)
     except ValueError:
         value = read_chunks(text)
     return whole_completion(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +21,33 @@ UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, Attri
 _JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 
 
+def _orjson() -> Callable[[str], Any] | None:
+    try:
+        from orjson import loads  # an extra
+    except ImportError:
+        return None
+    reader: Callable[[str], Any] = loads
+    return reader
+
+
+_ORJSON = _orjson()
+
+
+def json_of(text: str) -> Any:
+    """The JSON value that a text is, read by orjson where that is installed and the JSON strict.
+
+    Raises ValueError or RecursionError.
+    """
+    if _ORJSON:
+        with contextlib.suppress(ValueError):  # of NaN, and of line breaks in strings
+            return _ORJSON(text)
+    return _JSON.decode(text)
+
+
 @functools.lru_cache(maxsize=1)  # a body is searched for an error, then read: it is parsed once for both
 def json_in(body: bytes) -> Any:
     """The JSON value that a body is; nobody may change it. Raises ValueError or RecursionError."""
-    return _JSON.decode(body.decode("utf-8-sig", "replace").strip())
+    return json_of(body.decode("utf-8-sig", "replace").strip())
 
 
 def error_reply(status: int, body: bytes) -> ErrorReply | None:
