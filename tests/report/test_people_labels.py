@@ -89,7 +89,8 @@ def test_the_page_asks_about_the_same_pairs_after_labels_are_laid_over(folder: P
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("{", "line 1: is no JSON"),
+        ("{\n", "line 1: is no JSON"),
+        ("precious notes", "line 1: is no JSON"),
         ('{"id": "p1", "label": "maybe"}', 'line 1: needs a "label"'),
         ('{"id": "q1", "label": "contradiction"}', "no pair of this run has the id 'q1'"),
         ("", "holds no label"),
