@@ -1,4 +1,4 @@
-"""Asks a person for labels of a run's pairs in the terminal, one pair at a time, by single keys.
+"""Asks a person for labels of a run's pairs, one at a time, by single keys: in the terminal or on a page.
 
 python -m benchmarks.label DIR
 """
@@ -11,44 +11,44 @@ if __name__ == "__main__":
     exit_quietly()
 
 import argparse
-import json
-import os
+import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kimera.console import DONE, Groups, command_line, exit_code_of, option, parser_of
+from benchmarks.report import LABELS
+from kimera.console import DONE, Groups, command_line, exit_code_of, option, parser_of, port_number
 from kimera.errors import UserError
 from kimera.pairs import Pair, Verdict
 
 if TYPE_CHECKING:
+    from benchmarks.report import LabelFile
     from benchmarks.runs import FinishedRun
     from benchmarks.stats import Asked
 
 __all__ = ["LabelSettings", "build_parser", "main"]
 
-OUT = "labels.jsonl"
 DESCRIPTION = """\
-Label the pairs of a run in the terminal, in the order and blind as in report.html: a random block, labels
-that are probably wrong, then pairs on which detectors differ or are unsure. Each label is a line of the file
-the moment it is given; started again, the command goes on where it was.
+Label the pairs of a run in the terminal, or on a page in the browser (--page), in the order and blind as in
+report.html: a random block, labels that are probably wrong, then pairs on which detectors differ or are
+unsure. Each label is a line of the file the moment it is given; started again, the command goes on where it
+was.
 """
 EPILOG = """\
 keys: c contradiction, n no contradiction, t cannot tell, s skip, u the last pair again, q quit
 
 examples:
   kimera label runs/2026-01-31_12-00-00 --who Ana
+  kimera label runs/2026-01-31_12-00-00 --page
   kimera report runs/2026-01-31_12-00-00 --labels runs/2026-01-31_12-00-00/labels.jsonl
 
-exit codes: 0 done, 1 failed, 2 wrong usage
+exit codes: 0 done, or --page ended by SIGTERM; 1 failed, 2 wrong usage, 130 ended by Ctrl-C
 """
 _KEYS = {"c": "contradiction", "n": "not_contradiction", "t": "cannot_tell"}
 SKIP, AGAIN, QUIT = "s", "u", "q"
-# Of two lines of one pair the later one counts, so nothing that was written is ever taken back.
 PROMPT = "c contradiction · n no contradiction · t cannot tell · s skip · u the last again · q quit: "
 
 
@@ -56,7 +56,7 @@ PROMPT = "c contradiction · n no contradiction · t cannot tell · s skip · u 
 class LabelSettings:
     """What the command takes."""
 
-    GROUPS: ClassVar[Groups] = {"": ("folder", "out", "who")}
+    GROUPS: ClassVar[Groups] = {"": ("folder", "out", "who", "page", "port")}
     folder: str = option("", metavar="DIR", help="the run's folder")
     out: Path | None = option(
         None,
@@ -64,9 +64,21 @@ class LabelSettings:
         type=Path,
         metavar="FILE",
         outward=True,
-        help=f"file that labels are added to (default: DIR/{OUT}); one file a person",
+        help=f"file that labels are added to (default: DIR/{LABELS}); one file a person",
     )
     who: str = option("", "--who", metavar="NAME", help="whose labels these are, as the report calls them")
+    page: bool = option(
+        False,
+        "--page",
+        help="serve a page to label on, at an address of this machine that the command prints",
+    )
+    port: int = option(
+        0,
+        "--port",
+        type=port_number,
+        metavar="N",
+        help="port to listen on; 0 takes any free one (default: %(default)s)",
+    )
 
 
 @dataclass(frozen=True)
@@ -88,34 +100,66 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _label(settings: LabelSettings) -> int:
-    from benchmarks.report import read_labels
-    from benchmarks.runs import key_of, open_run
+    from benchmarks.report import LabelFile
+    from benchmarks.runs import open_run
 
+    if settings.port and not settings.page:
+        raise UserError("--port has no effect without --page; give both")
     finished = open_run(settings.folder)
-    path = settings.out or finished.folder / OUT
-    done: set[int] = set()
-    if path.exists() and path.stat().st_size:
-        done = set(read_labels(finished, [str(path)]).people[0].lines)
-    questions = _questions(finished)
+    with LabelFile(finished, settings.out or finished.folder / LABELS) as file:
+        sitting = _Sitting(_questions(finished), file, settings.who)
+        if settings.page and sitting.questions:
+            return _serve(finished, sitting, settings.port)
+        with _single_keys() as key:
+            sitting.ask(key)
+        print(f"\n{sitting.told()}")
+    return DONE
+
+
+def _serve(finished: FinishedRun, sitting: _Sitting, port: int) -> int:
+    """The page, until Ctrl-C or SIGTERM."""
+    import secrets
+
+    from benchmarks.label_server import HOST, LabelServer
+    from benchmarks.report import LabelQueue, render_label_page
+    from kimera.live import Access
+
+    queue = LabelQueue(finished.run)
+    for _ in queue.watching(finished.rows()):
+        pass
+    file = sitting.file
+    questions = {each.asked.place: (each.asked, each.pair) for each in sitting.questions}
+    server = LabelServer(
+        lambda: render_label_page(queue, file.lines, file.path, sitting.who),
+        questions,
+        file,
+        Access(HOST, token=secrets.token_urlsafe(16)),
+    )
+
+    def greet(address: str) -> None:
+        print(f"Label at {address} Each label is added to {file.path}. Ctrl-C stops it.", flush=True)
+
     try:
-        file = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-    with file, _single_keys() as key:
-        _Sitting(questions, done, file, settings.who, key_of(finished.run)).ask(key)
-    print(f"\n{len(done):,} of {len(questions):,} pairs labelled: {path}")
+        asyncio.run(server.serve(port, greet))
+    finally:
+        print(sitting.told())
     return DONE
 
 
 @dataclass
 class _Sitting:
-    """One sitting. done: places of pairs that have a label; those of this sitting are added."""
+    """One sitting: the pairs that are asked about, and where labels go."""
 
     questions: Sequence[_Question]
-    done: set[int]
-    file: IO[str]
+    file: LabelFile
     who: str
-    run: str
+
+    def __post_init__(self) -> None:
+        self.done = {each.asked.place for each in self.questions} & self.file.lines.keys()
+
+    def told(self) -> str:
+        done = sum(each.asked.place in self.file.lines for each in self.questions)
+        return f"{done:,} of {len(self.questions):,} pairs labelled: {self.file.path}"
 
     def ask(self, key: Any) -> None:
         """Until all are labelled or skipped, or the person leaves. key: gives the next key, "" at the end."""
@@ -148,19 +192,8 @@ class _Sitting:
     def _write(self, question: _Question, label: str) -> None:
         from benchmarks.report import shown
 
-        asked = question.asked
-        line = {
-            "id": shown(question.pair.id),
-            "place": asked.place,
-            "label": label,
-            "note": "",
-            "who": self.who,
-        }
-        line |= {"when": datetime.now(UTC).isoformat(), "block": asked.block}
-        self.file.write(json.dumps({**line, "probability": asked.probability, "run": self.run}) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.done.add(asked.place)
+        self.file.add(question.asked, question.pair, label, self.who)
+        self.done.add(question.asked.place)
         for title, finding in question.said:
             if isinstance(finding, Verdict):
                 word = "contradiction" if finding.contradiction else "no contradiction"

@@ -47,6 +47,7 @@ class Pair:
 
     `not_contradiction` is the label of two-way datasets, which do not tell entailment from neutral.
     drawn: the probability with which it was drawn to be labelled; None where nobody says.
+    weight: what it counts in a fit, beside other pairs.
     """
 
     text1: str
@@ -55,6 +56,7 @@ class Pair:
     label: str | None = None
     category: str = ""
     drawn: float | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in LABELS:

@@ -10,7 +10,10 @@ import pytest
 
 from benchmarks.distil import main
 from benchmarks.llm_compare import main as compare
+from kimera.errors import UserError
 from kimera.files.pair_files import read_pairs
+from kimera.models.data_sets import DataSet
+from kimera.training.training_data import labels_and_weights, read_labelled, undivided
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
@@ -64,11 +67,49 @@ def test_what_the_judge_is_not_sure_of_can_be_left_out(folder: Path, tmp_path: P
     assert all(row["confidence"] >= 0.9 for row in rows)
 
 
+def test_labels_of_people_take_the_place_of_verdicts_and_count_more_in_a_fit(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {
+        "ana": {"1": "not_contradiction", "2": "contradiction", "3": "contradiction", "4": "cannot_tell"},
+        "ben": {"1": "not_contradiction", "3": "not_contradiction"},
+    }
+    for who, labels in given.items():
+        lines = [json.dumps({"id": name, "label": label, "who": who}) for name, label in labels.items()]
+        (tmp_path / f"{who}.jsonl").write_text("\n".join(lines))
+    flags = [flag for who in given for flag in ("--labels", str(tmp_path / f"{who}.jsonl"))]
+    out = tmp_path / "labelled.jsonl"
+    weighted = ["--judge", "b", "--people-weight", "5", "--out", str(out)]
+    assert main([str(folder), *flags, *weighted]) == 0
+    rows = {row["id"]: row for row in map(json.loads, out.read_text().splitlines())}
+    assert {name: row["label"] for name, row in rows.items() if row["sample_weight"] == 5} == {
+        "1": "not_contradiction",
+        "2": "contradiction",
+    }
+    assert "3" not in rows  # as many say one as the other
+    assert (rows["4"]["sample_weight"], rows["4"]["judge"]) == (1, "b (simulated)")
+    told = capsys.readouterr().out
+    assert "39 pairs" in told
+    assert (
+        "2 of the pairs by ana, ben; left out: 0 without a verdict, 0 below --min-confidence, 1 on which"
+        in told
+    )
+
+    file = read_labelled(out, {out.name: DataSet("Mine", remarks="by hand")}, 0.5)
+    assert labels_and_weights([file])[1].tolist() == [2.5, 2.5, *[0.5] * 37]
+    remarks = undivided([file]).sources[0].data_set.remarks  # as the card shows them
+    assert remarks == "by hand; sample_weight 1 for 37 pairs, 5 for 2 pairs"
+    out.write_text(out.read_text().replace('"sample_weight": 5.0', '"sample_weight": -1'))
+    with pytest.raises(UserError, match="line 1: sample_weight is -1; expected what this pair counts"):
+        read_labelled(out, {})
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ([], "the judges of this run are: a, b"),
         (["--judge", "c"], "--judge c: the judges of this run are: a, b"),
+        (["--judge", "a", "--people-weight", "2"], "--people-weight has no effect without --labels"),
     ],
 )
 def test_a_wrong_question_is_answered_with_what_would_be_right(

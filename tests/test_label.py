@@ -1,18 +1,25 @@
-"""kimera label: labels by single keys in a terminal, of which Ctrl-C loses none."""
+"""kimera label: labels by single keys, in a terminal and on a page, of which no end of it loses any."""
 
 from __future__ import annotations
 
 import json
 import os
 import pty
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from benchmarks import label, llm_compare
 from benchmarks.report import __main__ as report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +80,76 @@ def test_lines_do_for_keys_the_last_label_can_be_given_again_and_the_report_coun
     assert report.main([str(folder), "--no-viz", "--labels", str(out)]) == 0
     people = json.loads((folder / "summary.json").read_text("utf-8"))["dataset"]["people"]
     assert people["who"] == [{"name": "labels", "labels": 2}]
+
+
+@pytest.mark.parametrize("torn", ['{"id": "p1", "pla', '{"id": "p1", "note": "caf\u00e9"'])
+def test_a_line_that_a_death_cut_short_is_told_of_and_labels_go_on_behind_the_whole_ones(
+    torn: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "labels.jsonl"
+    whole = json.dumps({"id": "p0", "label": "cannot_tell"})
+    for before in (f"{whole}\n{torn}".encode()[:-1], torn.encode()[:-1], whole.encode()):
+        out.write_bytes(before)
+        (tmp_path / "keys").write_text("c\nq\n")
+        with (tmp_path / "keys").open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            assert label.main([str(folder), "--out", str(out)]) == 0
+        lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+        kept = ["cannot_tell"] if before.startswith(whole.encode()) else []
+        assert [line["label"] for line in lines] == [*kept, "contradiction"]
+        assert ("was cut short" in capsys.readouterr().err) == (before != whole.encode())
+
+
+def test_the_page_writes_each_label_when_it_is_given_and_only_for_itself(
+    folder: Path, tmp_path: Path, browser: Browser
+) -> None:
+    out = tmp_path / "<b>labels.jsonl"
+    command = [sys.executable, "-m", "benchmarks.label", str(folder), "--out", str(out), "--who", "Ana"]
+    process = subprocess.Popen([*command, "--page"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        greeting = process.stdout.readline()
+        address = re.findall(r"http://127\.0\.0\.1:\d+/\S+/", greeting)[0]
+        page = browser.new_page()
+        page.on("pageerror", lambda error: pytest.fail(str(error)))
+        page.goto(address)
+        page.locator(".label-card").focus()
+        for key in "cun":  # of two labels of one pair the later one is the later line
+            page.keyboard.press(key)
+        page.fill("#label-note", "</script>")
+        page.locator(".label-card").focus()
+        with page.expect_response(f"{address}labels"):
+            page.keyboard.press("t")
+        lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+        assert [line["label"] for line in lines] == ["contradiction", "not_contradiction", "cannot_tell"]
+        assert lines[0]["place"] == lines[1]["place"]
+        assert (lines[2]["note"], lines[2]["who"]) == ("</script>", "Ana")
+        page.reload()
+        assert page.locator(".label-progress").inner_text() == "2 of 10 pairs labelled"
+
+        line = json.dumps({"place": 0, "label": "contradiction", "note": "", "who": ""})
+        elsewhere = address.replace("127.0.0.1", "example.org")
+        for url, headers, body, status in (
+            (f"{address}labels", {"Origin": "https://example.org"}, line, 403),
+            (f"{address}labels", {"Origin": "null"}, line, 403),
+            (f"{address}labels", {"Host": elsewhere.split("/")[2]}, line, 403),
+            (re.sub(r"[^/]+/$", "guessed/labels", address), {}, line, 404),
+            (f"{address}labels", {}, line.replace("contradiction", "maybe"), 400),
+            (f"{address}labels", {}, "[]", 400),
+        ):
+            assert httpx.post(url, headers=headers, content=body, trust_env=False).status_code == status
+        assert len(out.read_text("utf-8").splitlines()) == 3
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        page.locator(".label-card").focus()
+        page.keyboard.press("c")
+        page.get_by_text("This label is not saved").wait_for()
+        assert page.locator(".label-progress").inner_text() == "2 of 10 pairs labelled"
+        page.close()
+    finally:
+        process.kill()

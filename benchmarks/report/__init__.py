@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "LABELS",
+    "LabelFile",
+    "LabelQueue",
     "ReportSettings",
     "asked_of",
     "build_summary",
@@ -12,6 +15,7 @@ __all__ = [
     "print_summary",
     "read_labels",
     "render_decisions",
+    "render_label_page",
     "render_markdown",
     "render_text",
     "shown",
@@ -25,12 +29,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from benchmarks.report.differences import two_runs_as_markdown, two_runs_as_text, write_changes_csv
-    from benchmarks.report.label_queue import asked_of
+    from benchmarks.report.label_file import LabelFile
+    from benchmarks.report.label_page import render_label_page
+    from benchmarks.report.label_queue import LabelQueue, asked_of
     from benchmarks.report.markdown import render_markdown
     from benchmarks.report.pair_table import shown, visible
     from benchmarks.report.people_labels import read_labels
     from benchmarks.report.picture import draw_comparison
-    from benchmarks.report.report_settings import ReportSettings
+    from benchmarks.report.report_settings import LABELS, ReportSettings
     from benchmarks.report.results_csv import write_results_csv
     from benchmarks.report.run_files import write_report
     from benchmarks.report.summary import build_summary
@@ -40,12 +46,14 @@ else:
         __name__,
         {
             "differences": ["two_runs_as_markdown", "two_runs_as_text", "write_changes_csv"],
-            "label_queue": ["asked_of"],
+            "label_file": ["LabelFile"],
+            "label_page": ["render_label_page"],
+            "label_queue": ["LabelQueue", "asked_of"],
             "pair_table": ["shown", "visible"],
             "people_labels": ["read_labels"],
             "picture": ["draw_comparison"],
             "markdown": ["render_markdown"],
-            "report_settings": ["ReportSettings"],
+            "report_settings": ["LABELS", "ReportSettings"],
             "results_csv": ["write_results_csv"],
             "run_files": ["write_report"],
             "summary": ["build_summary"],

@@ -5,13 +5,20 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.report import words
 from benchmarks.report.svg import Plot
 
 Summary = dict[str, Any]
+FOLDER = Path(__file__).parent
 BRACKETS = re.compile(r"\([^()]{1,30}\)")
+
+
+def source(*names: str) -> str:
+    """Styles or scripts of pages that stand beside this module, one after the other."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 def escape(text: str) -> str:

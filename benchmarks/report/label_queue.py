@@ -54,9 +54,10 @@ class LabelQueue:
         held = [asked.block for asked, _ in self._held()]
         return {block: held.count(block) for block in (RANDOM, DOUBTFUL, NEXT)}
 
-    def as_json(self) -> str:
-        """{"run", "detectors", "rows"}, safe within a script element."""
+    def as_json(self, **more: Any) -> str:
+        """{"run", "detectors", "rows"} and more, safe within a script element."""
         about = {"run": key_of(self.run), "detectors": [shown(each.title) for each in self.run.detectors]}
+        about |= more
         start = json.dumps(about, ensure_ascii=False).translate(FOR_SCRIPT).removesuffix("}")
         return f'{start},"rows":[{",".join(row for _, row in self._held())}]}}'
 

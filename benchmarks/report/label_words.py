@@ -23,8 +23,8 @@ def _conclusion(summary: Summary) -> Conclusion:
         return Conclusion(f"All {pairs}, and more like these: {pairs} are few. report.html takes the labels.")
     if not labelled:
         return Conclusion(
-            f"{FIRST_LABELS} pairs, drawn at random: enough for a first estimate for all pairs. report.html "
-            "draws them and takes the labels."
+            f"{FIRST_LABELS} pairs, drawn at random, are enough for a first estimate for all pairs. "
+            "report.html draws as many or more, for accuracies within 5 points, and takes the labels."
         )
     if one_class := notes.one_class(summary):
         return Conclusion(f"Pairs of the other class: {one_class}")

@@ -1,9 +1,10 @@
-// The place to label: one pair at a time, by keys; labels are kept in the browser, exported and imported.
-// What detectors say of a pair is shown once it has a label.
+// The place to label: one pair at a time, by keys. Labels are kept in the browser, exported and imported; or, where
+// a server gave the page (`served`: who labels, and the labels of its file), sent to it. What detectors say of a pair is shown once
+// it has a label.
 (() => {
   const root = document.getElementById("labelling");
   if (!root) return;
-  const { run, detectors, rows } = JSON.parse(document.getElementById("label-rows").textContent);
+  const { run, detectors, rows, served } = JSON.parse(document.getElementById("label-rows").textContent);
   const pairs = rows.map(([place, id, block, probability, label, first, second, category, said]) => (
     { place, id, block, probability, label, first, second, category, said }));
   const KEY = `kimera-labels:${run}`;
@@ -22,7 +23,7 @@
 
   function restore() {
     try {
-      const kept = JSON.parse(localStorage.getItem(KEY));
+      const kept = served ?? JSON.parse(localStorage.getItem(KEY));
       state = { ...fresh(), ...kept };
     } catch {
       state = fresh();
@@ -32,6 +33,7 @@
   }
 
   function keep() {
+    if (served) return;
     try {
       localStorage.setItem(KEY, JSON.stringify(state));
     } catch {
@@ -53,7 +55,7 @@
     const done = pairs.length - open().length;
     progress.textContent = `${done.toLocaleString("en")} of ${pairs.length.toLocaleString("en")} pairs labelled`;
     if (!pair) {
-      card.replaceChildren(element("p", "Every pair on this page has a label. Export them."));
+      card.replaceChildren(element("p", `Every pair on this page has a label.${served ? "" : " Export them."}`));
       return;
     }
     const block = classed(element("p", `${BLOCKS[pair.block]}. Pair `, isolated(named(pair))), "block");
@@ -75,11 +77,27 @@
   }
 
   function give(label) {
-    const given = { label, note: note.value, who: who.value, when: new Date().toISOString() };
-    state.given[current.place] = given;
+    state.given[current.place] = { label, note: note.value, who: who.value, when: new Date().toISOString() };
     state.history.push(current.place);
     note.value = "";
     reveal(current);
+    if (served) send(current);
+  }
+
+  // One after the other, so that of two labels of one pair the later one is the later line.
+  let sent = Promise.resolve();
+
+  function send(pair) {
+    const line = { place: pair.place, ...state.given[pair.place] };
+    const headers = { "Content-Type": "application/json" };
+    sent = sent.then(() => fetch("labels", { method: "POST", headers, body: JSON.stringify(line), keepalive: true }))
+      .then((response) => { if (!response.ok) throw new Error(response.statusText); })
+      .catch(() => {
+        delete state.given[pair.place];
+        note.value ||= line.note;
+        show(pair);
+        told.textContent = "This label is not saved. Is kimera label still running?";
+      });
   }
 
   function undo() {
@@ -164,9 +182,11 @@
   root.querySelectorAll("[data-act]").forEach((button) =>
     button.addEventListener("click", () => act(button.dataset.act)));
   who.addEventListener("input", () => { state.who = who.value; keep(); });
-  find(".label-export").addEventListener("click", download);
-  file.addEventListener("change", () => { if (file.files.length) take(); });
-  addEventListener("storage", (event) => { if (event.key === KEY) restore(); });
+  if (!served) {
+    find(".label-export").addEventListener("click", download);
+    file.addEventListener("change", () => { if (file.files.length) take(); });
+    addEventListener("storage", (event) => { if (event.key === KEY) restore(); });
+  }
   root.hidden = false;
   restore();
 })();

@@ -7,7 +7,6 @@ hashes, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.report import (
@@ -37,6 +36,7 @@ from benchmarks.report.html_parts import (
     folded_plots,
     paragraphs,
     section,
+    source,
 )
 from benchmarks.report.label_queue import LabelQueue
 from benchmarks.report.label_section import LABELLING, label_section
@@ -47,7 +47,6 @@ from benchmarks.stats import DIFFERENCES
 from kimera.files import page_policy, page_style
 
 Summary = dict[str, Any]
-FOLDER = Path(__file__).parent
 NOTES = "Before quoting these numbers"
 LEFT_OUT = f"What “{words.MISSING}” stands for"
 
@@ -64,8 +63,8 @@ def render_page(
     calibrations: those that the summary was made with. queue: the pairs to label, taken likewise; without it
     the page has no place to label.
     """
-    style = page_style() + _source("page.css", "labelling.css")
-    script = _source("elements.js", "page.js", "labelling.js")
+    style = page_style() + source("page.css", "labelling.css")
+    script = source("elements.js", "page.js", "labelling.js")
     title = conclusions.listed(list(words.titles(summary).values()))
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body
@@ -84,10 +83,6 @@ def render_page(
             f"<script>{script}</script>\n</body>\n</html>\n",
         )
     )
-
-
-def _source(*names: str) -> str:
-    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 def _sections(

@@ -24,6 +24,7 @@ from benchmarks.stats import (
     majority,
     probabilities,
 )
+from kimera.console import note
 from kimera.errors import UserError
 from kimera.files import shorten, write_text
 from kimera.pairs import CONTRADICTION, NO_CLASS, NOT_CONTRADICTION, RELATIONS, Pair
@@ -111,10 +112,14 @@ class PeoplesLabels:
         return probabilities(run.labels, labels, run.own_scores, chosen & self.given)
 
 
-def read_labels(finished: FinishedRun, paths: Sequence[str]) -> PeoplesLabels:
-    """The labels of these files. Raises UserError for a file that holds none of this run's pairs."""
+def read_labels(finished: FinishedRun, paths: Sequence[str], *, may_be_empty: bool = False) -> PeoplesLabels:
+    """The labels of these files. A last line that was cut short is told of and left out.
+
+    Raises UserError for a line that is no label of this run's pairs, and for a file without one unless it
+    `may_be_empty`.
+    """
     ids = [pair.id for pair in finished.dataset]
-    people = tuple(_person(Path(path), ids) for path in paths)
+    people = tuple(_person(Path(path), ids, may_be_empty) for path in paths)
     votes = np.full((len(people), len(ids)), -1, np.int8)
     for vote, person in zip(votes, people, strict=True):
         for place, line in person.lines.items():
@@ -122,21 +127,35 @@ def read_labels(finished: FinishedRun, paths: Sequence[str]) -> PeoplesLabels:
     return PeoplesLabels(people, votes)
 
 
-def _person(path: Path, ids: Sequence[str]) -> Person:
+def whole_lines(content: bytes) -> bytes:
+    """What a file of labels holds, without the beginning of one, where a death cut the last line short."""
+    last = content.rpartition(b"\n")[2]
     try:
-        text = path.read_text(encoding="utf-8")
+        json.loads(last if last.startswith(b"{") else b"{}")
+    except ValueError:
+        return content[: len(content) - len(last)]
+    return content
+
+
+def _person(path: Path, ids: Sequence[str], may_be_empty: bool) -> Person:
+    try:
+        content = path.read_bytes()
+        whole = whole_lines(content)
+        text = whole.decode("utf-8")
     except OSError as error:
-        raise UserError(f"--labels {path}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"--labels {path}: is not UTF-8, as exported labels are") from None
+        raise UserError(f"{path}: is not UTF-8, as exported labels are") from None
+    if len(whole) < len(content):
+        note(f"{path}: the last line was cut short while it was written, and does not count")
     places = {name: place for place, name in enumerate(ids)}
     lines = {}
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            place, given = _taken(line, f"--labels {path}, line {number}", ids, places)
+            place, given = _taken(line, f"{path}, line {number}", ids, places)
             lines[place] = given
-    if not lines:
-        raise UserError(f"--labels {path}: holds no label")
+    if not lines and not may_be_empty:
+        raise UserError(f"{path}: holds no label")
     names = [str(given.get("who") or "") for given in lines.values()]
     return Person(path, next((name for name in reversed(names) if name), path.stem), text, lines)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kimera.models import MapName
 
 
+LABELS = "labels.jsonl"  # in a run's folder, as kimera label writes it
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings:
     """What the command takes. margin, prevalence and calibrate: those of the run where they are None."""

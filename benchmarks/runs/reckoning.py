@@ -150,7 +150,7 @@ def _contradictions(
         return Reckoned(name, wanted.contradictions, "as given")
     labelled = dataset.labels >= 0
     if labelled.sum() >= MIN_LABELS:
-        return _measured(name, dataset.labels[labelled] == 1, dataset.clusters[labelled])
+        return _measured(name, dataset, labelled, dataset.labels[labelled] == 1)
     for side in sides:
         called = _called(read, side)
         if called:
@@ -158,9 +158,16 @@ def _contradictions(
     return Reckoned(name, CONTRADICTIONS, _told(None, "contradictions"))
 
 
-def _measured(name: str, counts: np.ndarray, clusters: np.ndarray) -> Reckoned:
-    share, (low, high) = share_alone(counts, clusters)
+def _measured(name: str, dataset: Dataset, places: np.ndarray, counts: np.ndarray) -> Reckoned:
+    """places: an index, of the labelled pairs that `counts` is of."""
+    share, (low, high) = _share(dataset, places, counts)
     return Reckoned(name, share, f"from {counts.size:,} labels ({low:.2f} to {high:.2f})")
+
+
+def _share(dataset: Dataset, places: np.ndarray, counts: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Each label counts by the inverse of the probability with which it was drawn, where that is known."""
+    drawn = dataset.drawn[places]
+    return share_alone(counts, dataset.clusters[places], None if np.isnan(drawn).any() else 1 / drawn)
 
 
 def _accuracy(wanted: WantedLabels, dataset: Dataset, read: PairsRead, side: PlannedSide) -> Reckoned:
@@ -169,11 +176,11 @@ def _accuracy(wanted: WantedLabels, dataset: Dataset, read: PairsRead, side: Pla
     given = wanted.judge_accuracy if side.is_judge else wanted.local_accuracy
     if given:
         return Reckoned(name, given, "as given")
-    labels, clusters = dataset.labels[read.places], dataset.clusters[read.places]
+    labels = dataset.labels[read.places]
     if side.verdicts is not None:
         known = (labels >= 0) & (side.verdicts != FAILED)
         if known.sum() >= MIN_LABELS:
-            return _measured(name, labels[known] == side.verdicts[known], clusters[known])
+            return _measured(name, dataset, read.places[known], labels[known] == side.verdicts[known])
     return Reckoned(name, default, _told(None, key))
 
 
@@ -215,5 +222,5 @@ def _missed(
     among = (dataset.labels[read.places] == 1) & (side.verdicts != FAILED)
     if not among.any():
         return None
-    rate, ends = share_alone(side.verdicts[among] == 0, dataset.clusters[read.places][among])
+    rate, ends = _share(dataset, read.places[among], side.verdicts[among] == 0)
     return rate, ends, int(among.sum())

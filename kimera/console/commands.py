@@ -38,9 +38,9 @@ COMMANDS = {
     "mcp": Command("kimera.mcp.__main__", "serve checks to agents over the Model Context Protocol"),
     "train": Command("kimera.train", "fit a stage of the reactor on your labelled pairs"),
     "report": Command("benchmarks.report.__main__", "write the report of a run again"),
-    "label": Command("benchmarks.label", "label pairs of a run in the terminal"),
+    "label": Command("benchmarks.label", "label pairs of a run, in the terminal or on a page"),
     "diff": Command("benchmarks.diff", "compare two runs pair by pair"),
-    "distil": Command("benchmarks.distil", "write the verdicts of a run's judge as labelled pairs"),
+    "distil": Command("benchmarks.distil", "write a judge's verdicts and people's labels as labelled pairs"),
     "cache": Command("kimera.cache.__main__", "show, clear or merge the caches"),
     "simulate": Command("benchmarks.simulator.__main__", "serve a simulated judge for tests"),
     "completion": Command(

@@ -95,6 +95,7 @@ class Roles:
     id: str | None = None
     category: str | None = None
     label_weights: str | None = None
+    sample_weight: str | None = None  # which not every table needs to have
 
     @property
     def stated(self) -> dict[str, str]:
@@ -136,14 +137,15 @@ class Columns:
     id: Cell | None
     category: Cell | None
     label_weights: Cell | None
+    sample_weight: Cell | None
     unclear_truth: bool
     of_contradiction: bool
     meanings: Mapping[str, str]
 
     @property
     def used(self) -> set[int]:
-        cells = (self.text1, self.text2, self.label, self.id, self.category, self.label_weights)
-        return {cell.index for cell in cells if cell}
+        cells = (self.text1, self.text2, self.label, self.id, self.category)
+        return {cell.index for cell in (*cells, self.label_weights, self.sample_weight) if cell}
 
 
 class ColumnFault(Exception):  # noqa: N818 (a value on its way to the message of a UserError)
@@ -212,7 +214,7 @@ def find_columns(names: Sequence[str], roles: Roles) -> Columns:
     stated = {
         part: stated_column(names, f"--{part.replace('_', '-')}", name)
         for part, name in roles.stated.items()
-        if not (part == "label" and name == NO_LABEL and name not in names)
+        if name in names or not (part == "sample_weight" or (part == "label" and name == NO_LABEL))
     }
     finder = _Finder(names, {cell.index for cell in stated.values() if not cell.path})
     text1, text2, parent = finder.texts(stated)
@@ -226,6 +228,7 @@ def find_columns(names: Sequence[str], roles: Roles) -> Columns:
         stated.get("id") or finder.first(_PLAIN_IDS, parent),
         stated.get("category") or finder.first(_PLAIN_CATEGORIES, parent),
         stated.get("label_weights"),
+        stated.get("sample_weight"),
         unclear_truth=(
             (plain2 in _PLAIN_SAID or plain1 in _PLAIN_GIVEN) and (plain1, plain2) != _PLAIN_STANDARD[1]
         )

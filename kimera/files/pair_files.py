@@ -64,6 +64,9 @@ _TRIED_ROWS = 200
 _MAX_DEPTH = 10
 _LOOKED_AT = 1000
 MAX_ROWS_SHOWN = 5
+PROBABILITY = "the probability with which this labelled pair was drawn, above 0 and up to 1"
+MAX_WEIGHT = 1e6
+WEIGHT = f"what this pair counts in a fit, above 0 and up to {MAX_WEIGHT:,.0f}"
 
 
 @dataclass
@@ -340,8 +343,10 @@ class _RowParser:
         label = self._label(row, columns)
         if label == NO_GOLD_LABEL:
             return None
-        drawn = _probability(row, columns.label_weights) if label and columns.label_weights else None
-        return Pair(text1, text2, self._ids.claim(given_id, position), label, category, drawn)
+        drawn = _number(row, columns.label_weights, PROBABILITY, 1.0) if label else None
+        weight = _number(row, columns.sample_weight, WEIGHT, MAX_WEIGHT) if label else None
+        pair_id = self._ids.claim(given_id, position)
+        return Pair(text1, text2, pair_id, label, category, drawn, 1.0 if weight is None else weight)
 
     def _columns_of(self, row: Row) -> Columns:
         if self._columns is not None and row.names == self._names:
@@ -430,17 +435,17 @@ def _plain(row: Row, column: Cell | None) -> str:
     return _unicode(str(value), column.name)
 
 
-def _probability(row: Row, column: Cell) -> float:
+def _number(row: Row, column: Cell | None, expected: str, maximum: float) -> float | None:
+    """Above 0 and up to a maximum; None where there is no such column. expected: in words."""
+    if column is None:
+        return None
     value = column.of(row)
     try:
         number = float(value) if isinstance(value, str | int | float) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         number = 0.0
-    if not 0 < number <= 1:
-        raise _BadRow(
-            f"{column.name} is {shorten(value)}; expected the probability with which this labelled pair was "
-            "drawn, above 0 and up to 1"
-        )
+    if not 0 < number <= maximum:
+        raise _BadRow(f"{column.name} is {shorten(value)}; expected {expected}")
     return number
 
 

@@ -40,6 +40,7 @@ After an interruption of these two the same command continues.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
+A column sample_weight, where there is one, says what a row counts in the fit (1 where a file has none).
 
 Fewer than {FEW_PAIRS["screen"]:,} pairs are too few for new weights the usual way. Whatever does best
 out of fold is written: the shipped weights as they are, with a new calibration or a new last layer, or new

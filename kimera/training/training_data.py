@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from kimera.errors import UserError
-from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, read_pairs, spooled
+from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, Roles, read_pairs, spooled
 from kimera.models import DataSet, Examples, TrainingSource
 from kimera.pairs import LABELS, Pair
 
+SAMPLE_WEIGHT = "sample_weight"  # the column, as scikit-learn calls what samples count
+MAX_WEIGHTS_TOLD = 4
 HELD_OUT_SHARE = 0.05
 FOLDS = 5
 LARGER_SHARES = (0.1, 0.2, 0.4, 0.6)  # where so small a share of few pairs lacks one of the answers
@@ -25,7 +27,7 @@ ENOUGH_PAIRS, ENOUGH_CONTRADICTIONS = 200, 30
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """Labelled pairs of one file; in a fit each counts `weight`."""
+    """Labelled pairs of one file; in a fit each counts `weight` times its own."""
 
     data_set: DataSet
     pairs: list[Pair]
@@ -56,10 +58,12 @@ def read_labelled(
 ) -> LabelledFile:
     """The labelled pairs of a file, or of standard input where `path` is "-".
 
-    known: describes files by their names. reading: what `read_pairs` takes as keywords.
+    known: describes files by their names. reading: what `read_pairs` takes as keywords. A column
+    `SAMPLE_WEIGHT`, where there is one, says what each pair counts.
     Raises `UserError` if the file cannot be read or holds no labelled pair.
     """
     counts = ReadCounts()
+    reading["roles"] = replace(reading.get("roles") or Roles(), sample_weight=SAMPLE_WEIGHT)
     if str(path) == STANDARD_INPUT:
         with spooled() as file:
             pairs = [pair for pair in read_pairs(file, name=TITLE, counts=counts, **reading) if pair.label]
@@ -74,6 +78,20 @@ def read_labelled(
             "that --label names"
         )
     return LabelledFile(known.get(path.name, DataSet(f"`{path.name}`")), pairs, weight)
+
+
+def _source(file: LabelledFile) -> TrainingSource:
+    """What the file is; weights that its pairs have of their own are among the remarks."""
+    counts = Counter(pair.weight for pair in file.pairs)
+    source = TrainingSource(file.data_set, len(file.pairs), file.weight)
+    if counts.keys() <= {1.0}:
+        return source
+    told = [f"{weight:g} for {count:,} pairs" for weight, count in sorted(counts.items())]
+    if len(told) > MAX_WEIGHTS_TOLD:
+        told = [f"{min(counts):g} to {max(counts):g}"]
+    weights = f"{SAMPLE_WEIGHT} {', '.join(told)}"
+    remarks = "; ".join(filter(None, [file.data_set.remarks, weights]))
+    return replace(source, data_set=replace(file.data_set, remarks=remarks))
 
 
 def divide_with_both_answers(files: Sequence[LabelledFile], seed: int) -> Division:
@@ -102,13 +120,13 @@ def divide(files: Sequence[LabelledFile], seed: int, share: float = HELD_OUT_SHA
     )
     calibrate, dropped = without_texts_of(calibrate, learn)
     report, also_dropped = without_texts_of(report, [*learn, *calibrate])
-    sources = [TrainingSource(file.data_set, len(file.pairs), file.weight) for file in files]
+    sources = [_source(file) for file in files]
     return Division(learn, calibrate, report, dropped + also_dropped, sources)
 
 
 def undivided(files: Sequence[LabelledFile]) -> Division:
     """All pairs calibrate, and all are measured: for fits that measure each pair out of fold."""
-    sources = [TrainingSource(file.data_set, len(file.pairs), file.weight) for file in files]
+    sources = [_source(file) for file in files]
     return Division([], list(files), list(files), 0, sources)
 
 
@@ -247,5 +265,5 @@ def distinct_texts(files: Sequence[LabelledFile]) -> list[str]:
 def labels_and_weights(files: Sequence[LabelledFile]) -> tuple[np.ndarray, np.ndarray]:
     """(label: int64, index into `LABELS`; weight: float32) of all pairs of the files, in their order."""
     labels = [LABELS.index(pair.label) for file in files for pair in file.pairs if pair.label]
-    weights = [np.full(len(file.pairs), file.weight, dtype=np.float32) for file in files]
-    return np.array(labels, dtype=np.int64), np.concatenate(weights)
+    weights = [file.weight * pair.weight for file in files for pair in file.pairs if pair.label]
+    return np.array(labels, dtype=np.int64), np.array(weights, dtype=np.float32)

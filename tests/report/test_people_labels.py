@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import llm_compare
+from benchmarks import distil, llm_compare
 from benchmarks.report import __main__ as report
 from benchmarks.report.label_queue import asked_of
 from benchmarks.runs import key_of, open_run
@@ -70,6 +70,15 @@ def test_a_run_without_labels_has_figures_and_estimates_of_one_persons_labels(
     assert (folder / "journal.jsonl").read_bytes() == journal
 
 
+def test_labels_of_a_run_without_a_judge_are_pairs_to_train_on(folder: Path, tmp_path: Path) -> None:
+    file, out = labelled(folder, tmp_path / "labels.jsonl", "Ana", 120), tmp_path / "out.jsonl"
+    assert distil.main([str(folder), "--labels", str(file), "--out", str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert {row["id"] for row in rows} == {json.loads(line)["id"] for line in file.read_text().splitlines()}
+    assert {row["people"] for row in rows} == {"Ana"}
+    assert "sample_weight" not in rows[0]  # one that all had would only feign more evidence
+
+
 def test_two_people_agree_so_far_and_ties_stay_without_a_label(folder: Path, tmp_path: Path) -> None:
     ana = labelled(folder, tmp_path / "a.jsonl", "Ana", 60)
     ben = labelled(folder, tmp_path / "b.jsonl", "Ben", 30, label="contradiction")
@@ -89,7 +98,8 @@ def test_the_page_asks_about_the_same_pairs_after_labels_are_laid_over(folder: P
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("{", "line 1: is no JSON"),
+        ("{\n", "line 1: is no JSON"),
+        ("precious notes", "line 1: is no JSON"),
         ('{"id": "p1", "label": "maybe"}', 'line 1: needs a "label"'),
         ('{"id": "q1", "label": "contradiction"}', "no pair of this run has the id 'q1'"),
         ("", "holds no label"),

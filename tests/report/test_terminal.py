@@ -100,7 +100,7 @@ def test_few_labels_are_called_a_smoke_test_in_the_decisions(repeats: int, is_sm
 def test_without_labels_it_says_how_many_to_draw() -> None:
     many = run_of(np.full(MANY.size, -1, np.int8), reactor(MANY))
     shown = flat(render_decisions(build_summary(many), Path(), colour=False))
-    assert "100 pairs, drawn at random: enough for a first estimate for all pairs." in shown
+    assert "100 pairs, drawn at random, are enough for a first estimate for all pairs." in shown
 
 
 def test_no_more_pairs_are_to_be_drawn_than_there_are() -> None:

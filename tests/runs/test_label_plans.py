@@ -33,14 +33,15 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def written(path: Path, labelled: int = 0, pairs: int = PAIRS) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["text1", "text2", "label"])
+        rows.writerow(["text1", "text2", "label", "drawn"])
         for number in range(pairs):
             place = number // labelled if labelled else 0
             label = (
                 "" if not labelled or number % labelled else ("contradiction", "not_contradiction")[place % 2]
             )
             seen = place % 2 == 0 and place % 10 != 0 if label else number % 3 == 0
-            rows.writerow([f"Box {number} is open.", f"Box {number} is {'not ' * seen}open.", label])
+            texts = f"Box {number} is open.", f"Box {number} is {'not ' * seen}open."
+            rows.writerow([*texts, label, (0.2, 0.05)[place % 2]])
     return path
 
 
@@ -66,6 +67,15 @@ def test_a_width_is_planned_for_all_pairs_without_a_key_and_nothing_is_written(
     assert "By the labels alone: " in out
     assert out.endswith("Nothing was sent.\n")
     assert [path for path in sorted(pairs.parent.iterdir()) if path.name != "__pycache__"] == before
+
+
+def test_labels_that_were_drawn_more_often_count_less(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = "--local", "rules.py:rule", "--label-weights", "drawn"
+    out = told(capsys, pairs, *flags, "--plan", "width=0.05")
+    assert "share of contradictions 0.20 from 100 labels" in out  # (50 / 0.2) / (50 / 0.2 + 50 / 0.05)
+    assert "accuracy of rules.py:rule 0.96 from 100 labels" in out
 
 
 def test_what_is_told_is_reckoned_with_in_the_place_of_what_was_measured(

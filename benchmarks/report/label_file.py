@@ -1,0 +1,61 @@
+"""A person's labels.jsonl, to which each label is added the moment it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.report.pair_table import shown
+from benchmarks.report.people_labels import read_labels, whole_lines
+from benchmarks.runs import FinishedRun, key_of
+from benchmarks.stats import Asked
+from kimera.errors import UserError
+from kimera.files import drop_torn_line
+from kimera.pairs import Pair
+
+
+class LabelFile:
+    """A context manager. What was written is never taken back: of two lines of a pair the later one counts.
+
+    lines: by the place of the pair, the line that counts, as `people_labels` describes it.
+    Raises UserError for a file that cannot be read or written, or holds something else.
+    """
+
+    def __init__(self, finished: FinishedRun, path: Path) -> None:
+        self.path = path
+        self._run = key_of(finished.run)
+        self.lines: dict[int, dict[str, Any]] = {}
+        try:
+            content = path.read_bytes() if path.exists() else b""
+            whole = whole_lines(content)
+            if content:
+                people = read_labels(finished, [str(path)], may_be_empty=True).people
+                self.lines = {place: dict(line) for place, line in people[0].lines.items()}
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+        if len(whole) < len(content):
+            drop_torn_line(self._file)
+        elif content and not content.endswith(b"\n"):
+            os.write(self._file, b"\n")
+
+    def add(self, asked: Asked, pair: Pair, label: str, who: str, note: str = "") -> None:
+        """label: contradiction, not_contradiction or cannot_tell. It is on the disk when this returns."""
+        line = {"id": shown(pair.id), "place": asked.place, "label": label, "note": note, "who": who}
+        line |= {"when": datetime.now(UTC).isoformat(), "block": asked.block}
+        line |= {"probability": asked.probability, "run": self._run}
+        os.write(self._file, f"{json.dumps(line)}\n".encode())
+        os.fsync(self._file)
+        self.lines[asked.place] = line
+
+    def __enter__(self) -> LabelFile:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
