@@ -30,6 +30,7 @@ from kimera.console import (
     share,
 )
 from kimera.corpus import (
+    DEFAULT_MIN_SCORE,
     MIN_SCORE,
     About,
     CorpusSettings,
@@ -53,6 +54,8 @@ from kimera.deciding_detector import (
     keeps_scores,
 )
 from kimera.errors import UserError
+from kimera.local_names import REACTOR, LocalName
+from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ReactorSettings, check_reactor
 
 if TYPE_CHECKING:
@@ -84,16 +87,24 @@ class ScanSettings(CorpusSettings, RuleSettings, DecidingSettings, FindingSettin
         "corpus": (CorpusSettings,),
         "which pairs are candidates": (RuleSettings,),
         "what decides on them": (DecidingSettings,),
-        "findings": ("min_score", FindingSettings),
+        "findings": ("min_score", "pair_scores", FindingSettings),
         "reactor": (ReactorSettings, "shard"),
     }
-    min_score: float = option(
-        MIN_SCORE,
+    min_score: float | None = option(
+        None,
         "--min-score",
         type=share,
         metavar="P",
         old=("--least-score",),
-        help="minimum P(contradiction) of a finding, by whatever decides (default: %(default)s)",
+        help="minimum P(contradiction) of a finding, by whatever decides (default: "
+        f"{DEFAULT_MIN_SCORE:g}, and {MIN_SCORE:g} with --pair-scores or what implies it)",
+    )
+    pair_scores: bool = option(
+        False,
+        "--pair-scores",
+        help="take the scores of the detector as they are, which find more and are mostly wrong on prose; by "
+        "default the cross-encoder's are put right for scans. Implied by a table among the files, "
+        "--symmetric, --local of another detector, and models of your own",
     )
     shard: str | None = option(
         None,
@@ -123,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(settings: ScanSettings) -> int:
     # What computes, numpy among it, --help need not wait for.
-    from kimera.corpus import Scan, run_scan
+    from kimera.corpus import Scan, ScanScores, run_scan
 
     check_reactor(settings)
     check_findings(settings, settings)
@@ -134,11 +145,15 @@ def _run(settings: ScanSettings) -> int:
     name = deciding_name(settings)
     accepted = accepted_findings(settings)
     corpus = read_corpus(settings, quiet=settings.quiet)
+    scores = ScanScores.load() if _uses_scan_scores(settings, name) and not corpus.has_rows else None
+    min_score = settings.min_score
+    if min_score is None:
+        min_score = DEFAULT_MIN_SCORE if scores else MIN_SCORE
     reactor, source = deciding_of(settings, settings, name, "both")
     if not (settings.quiet or is_calibrated(name)):
         note(
             f"{name.title} decides; its scores are not calibrated as Kimera's are, and --min-score "
-            f"{settings.min_score:g} takes them as they come"
+            f"{min_score:g} takes them as they come"
         )
     scan, interrupted = Scan(), False
     with reactor:
@@ -149,7 +164,7 @@ def _run(settings: ScanSettings) -> int:
                 scan,
                 partial(scan_bar, settings.quiet),
                 rule=settings.rule,
-                min_score=settings.min_score,
+                min_score=min_score,
                 workers=settings.mp,
                 shard=settings.shard,
                 detector=source,
@@ -157,18 +172,30 @@ def _run(settings: ScanSettings) -> int:
                 duplicates=bool(settings.subject or settings.time),
                 derived=settings.floors_to_derive(settings.encoder),
                 on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
+                scores=scores,
             )
         except KeyboardInterrupt:
             interrupted = True
     stages = given_to_stages(source)
     if (settings.subject or settings.time) and scan.verified and not scan.tells_entailment:
         note(f"{name.title} does not tell entailment, so duplicates are not found")
-    about = _about(settings, corpus, scan, name.title, interrupted=interrupted)
+    about = _about(settings, corpus, scan, name.title, min_score, interrupted=interrupted)
     written = _write(settings, scan, accepted, name.title, stages, about, interrupted=interrupted)
     if interrupted:
         print(_how_far(scan, keeps=not settings.no_cache and keeps_scores(source)), file=sys.stderr)
         return INTERRUPTED
     return _exit_code(settings, scan, written.contradictions, corpus.not_read)
+
+
+def _uses_scan_scores(settings: ScanSettings, name: LocalName) -> bool:
+    """Whether the shipped stages decide, and nothing asks for their own scores."""
+    own = (settings.head, settings.verify_weights)
+    return (
+        not (settings.pair_scores or settings.symmetric or any(own))
+        and settings.encoder in PACKAGED_NAMES
+        and name.kind == REACTOR
+        and name.rest in ("", "verify")
+    )
 
 
 def _exit_code(settings: ScanSettings, scan: Scan, contradictions: int, not_read: str) -> int:
@@ -217,14 +244,16 @@ def _write(
     return written
 
 
-def _about(settings: ScanSettings, corpus: Corpus, scan: Scan, decider: str, *, interrupted: bool) -> About:
+def _about(
+    settings: ScanSettings, corpus: Corpus, scan: Scan, decider: str, min_score: float, *, interrupted: bool
+) -> About:
     return About(
         incomplete=_left_out(scan, interrupted=interrupted),
         statements=corpus.statements,
         texts=len(corpus.texts),
         files=corpus.files,
         ignored=corpus.ignored,
-        threshold=f"score of at least {settings.min_score:g} by {decider}"
+        threshold=f"score of at least {min_score:g} by {decider}"
         + (f"; only what touches lines changed since {settings.diff}" if settings.diff else ""),
         when=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )

@@ -163,9 +163,7 @@ def test_a_baseline_of_one_detector_holds_for_another(
 ) -> None:
     flags = ("--local", "rules.py:negates", "--baseline", "accepted.json")
     scan(capsys, *flags, "--write-baseline")
-    findings, told = scan(
-        capsys, "--baseline", "accepted.json", "--fail-on-contradiction", "--min-score", "0.9"
-    )
+    findings, told = scan(capsys, "--baseline", "accepted.json", "--fail-on-contradiction", "--pair-scores")
     assert findings == []
     assert "accepted beside" in told
 

@@ -6,6 +6,7 @@ from kimera.first_use import at_first_use
 
 __all__ = [
     "CONTRADICTS",
+    "DEFAULT_MIN_SCORE",
     "FORMATS",
     "MIN_SCORE",
     "SUPERSEDES",
@@ -18,6 +19,7 @@ __all__ = [
     "Rule",
     "RuleSettings",
     "Scan",
+    "ScanScores",
     "Screened",
     "Statement",
     "Written",
@@ -45,7 +47,15 @@ if TYPE_CHECKING:
     from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.finding_groups import groups_of
-    from kimera.corpus.findings import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key, strongest_first
+    from kimera.corpus.findings import (
+        CONTRADICTS,
+        DEFAULT_MIN_SCORE,
+        MIN_SCORE,
+        SUPERSEDES,
+        Finding,
+        pair_key,
+        strongest_first,
+    )
     from kimera.corpus.folders import Files, corpus_files
     from kimera.corpus.scan_files import (
         Written,
@@ -57,6 +67,7 @@ if TYPE_CHECKING:
         write_findings,
     )
     from kimera.corpus.scan_rule import Rule
+    from kimera.corpus.scan_scores import ScanScores
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
     from kimera.corpus.statements import read_statements
@@ -70,7 +81,15 @@ else:
             "cosine_floors": ["floor_of", "random_cosines"],
             "finding_files": ["FORMATS"],
             "finding_groups": ["groups_of"],
-            "findings": ["CONTRADICTS", "Finding", "MIN_SCORE", "SUPERSEDES", "pair_key", "strongest_first"],
+            "findings": [
+                "CONTRADICTS",
+                "DEFAULT_MIN_SCORE",
+                "Finding",
+                "MIN_SCORE",
+                "SUPERSEDES",
+                "pair_key",
+                "strongest_first",
+            ],
             "folders": ["Files", "corpus_files"],
             "scan_files": [
                 "Written",
@@ -82,6 +101,7 @@ else:
                 "write_findings",
             ],
             "scan_rule": ["Rule"],
+            "scan_scores": ["ScanScores"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
             "statements": ["read_statements"],

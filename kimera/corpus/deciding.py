@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kimera.corpus.candidates import Screened
+from kimera.corpus.differences import Differences
+from kimera.corpus.scan_scores import ScanScores
+from kimera.corpus.texts import Corpus
 from kimera.detectors import VerdictSource
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import Reactor
@@ -59,6 +62,41 @@ def by_reactor(reactor: Reactor) -> Decide:
             start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
 
     return verified if reactor.deciding_stage != "screen" else screened_already
+
+
+def by_scan_scores(reactor: Reactor, corpus: Corpus, scores: ScanScores, min_score: float) -> Decide:
+    """By the cross-encoder in both orders, and by what the statements share and in what they differ.
+
+    Only pairs are read that may still become findings; of the others the score is the highest that reading
+    could give, which is below `min_score`.
+    """
+
+    def decided(
+        texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
+    ) -> Iterator[Block]:
+        features = Differences(corpus).of(screened.first, screened.second, screened.cosine)
+        log_odds = scores.without_reading(features)
+        highest = scores.highest(log_odds)
+        hopeless = np.flatnonzero(highest < min_score)
+        rows = np.setdiff1d(np.argsort(-log_odds, kind="stable"), hopeless, assume_unique=True)
+        progress.update(len(hopeless))
+        yield Block(hopeless, highest[hopeless], 0)
+        start, maximum = 0, FIRST_BLOCK
+        while start < len(rows):
+            block = rows[start : start + maximum]
+            pairs = screened.texts(texts, block)
+            said = reactor.verify(pairs, workers)
+            back = reactor.verify([(second, first) for first, second in pairs], workers)
+            both = np.stack([said.probabilities, back.probabilities])
+            progress.update(len(block))
+            yield Block(
+                block,
+                scores.of(log_odds[block], both[:, :, 0].min(axis=0), both[:, :, 1].max(axis=0)),
+                said.read + back.read,
+            )
+            start, maximum = start + len(block), min(2 * maximum, reactor.chunk_size(workers))
+
+    return decided
 
 
 def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:

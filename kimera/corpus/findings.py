@@ -14,7 +14,8 @@ from kimera.errors import UserError
 from kimera.files import write_text
 from kimera.local_names import REACTOR
 
-MIN_SCORE = 0.8  # of a finding that no judge has confirmed
+MIN_SCORE = 0.8  # of a finding that no judge has confirmed, by the scores of pairs
+DEFAULT_MIN_SCORE = 0.3  # by those of scans
 CONTRADICTS, SUPERSEDES, DUPLICATES = "contradicts", "supersedes", "duplicates"
 KINDS = (CONTRADICTS, SUPERSEDES, DUPLICATES)
 DIGITS = 6

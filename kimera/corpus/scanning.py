@@ -12,9 +12,10 @@ import numpy as np
 from kimera.corpus.candidates import Screened, nearest_within, related_pairs, screen
 from kimera.corpus.comparable import Comparable
 from kimera.corpus.cosine_floors import floors_of
-from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor
+from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor, by_scan_scores
 from kimera.corpus.findings import CONTRADICTS, DUPLICATES, SUPERSEDES, Finding
 from kimera.corpus.scan_rule import Rule
+from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.texts import Corpus
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
@@ -79,14 +80,16 @@ def run_scan(
     duplicates: bool = False,
     derived: Collection[str] = (),
     on_floors: Callable[[Scan], object] = lambda scan: None,
+    scores: ScanScores | None = None,
 ) -> None:
     """Fills `scan` as it goes: where it is interrupted, what was found so far is there.
 
     reactor: finds the candidates, as in `screened_pairs`, and its deciding stage decides on them, unless
     `detector` does, which is opened and closed here. title: what findings call the one that decides.
     min_score: P(contradiction) of a finding, by whoever decides. duplicates: whether pairs are findings too
-    of which each follows from the other, P(entailment) being so high in both orders. shard: "I/N", which part
-    of the pairs is verified; None for all. derived, on_floors: see `screened_pairs`.
+    of which each follows from the other, P(entailment) being so high in both orders. scores: where the
+    reactor's cross-encoder decides, what it says is put right by these, and duplicates are not found. shard:
+    "I/N", which part of the pairs is verified; None for all. derived, on_floors: see `screened_pairs`.
     Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
     screened = screened_pairs(
@@ -95,7 +98,10 @@ def run_scan(
     if shard:
         screened = screened.part(_in_shard(shard, corpus, screened))
     scan.due = len(screened.first)
-    decide = by_reactor(reactor) if detector is None else by_detector(detector)
+    if detector is not None:
+        decide = by_detector(detector)
+    else:
+        decide = by_scan_scores(reactor, corpus, scores, min_score) if scores else by_reactor(reactor)
     entailed: dict[int, float] = {}
     with bar("verifying", len(screened.first), "pair") as progress:
         for block in decide(corpus.texts, screened, progress, workers):

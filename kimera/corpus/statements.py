@@ -269,6 +269,7 @@ def _of_table(
                 subject="" if subject is None else " ".join(str(subject).split()),
                 moment=moment,
                 by_line=table.unit == "line",
+                is_row=True,
             )
         else:
             on_blank()

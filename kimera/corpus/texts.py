@@ -49,6 +49,7 @@ class Statement:
     table: of prose, the line on which the table begins that it is a row of; 0 elsewhere. end: the last line;
     0 where it is the first. subject, moment: of a table, what its columns say.
     by_line: whether `line` is one. unit: of a document, what `line` counts instead: cells, pages, paragraphs.
+    is_row: whether it is a row of a table file, not of prose.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Statement:
     moment: Moment | None = None
     by_line: bool = True
     unit: str = ""
+    is_row: bool = False
 
     @property
     def place(self) -> str:
@@ -74,7 +76,8 @@ class Corpus:
     A text that is said of two subjects counts twice. subjects, moments, tables: of each text; the latest
     moment of several, and the table ("file:line") that it is a row of if it stands nowhere else.
     is_changed: of each text, whether a place of it is among the lines to look at. ignored: statements that a
-    mark keeps out. not_read: why these are not most of what was to be read, "" where they are.
+    mark keeps out. has_rows: whether any is a row of a table file. not_read: why these are not most of what
+    was to be read, "" where they are.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -85,6 +88,7 @@ class Corpus:
     tables: list[str] = field(default_factory=list)
     is_changed: list[bool] = field(default_factory=list)
     ignored: int = 0
+    has_rows: bool = False
     _rows: dict[tuple[str, str], int] = field(default_factory=dict)
     _has_dates: bool | None = None
 
@@ -99,6 +103,7 @@ class Corpus:
             self.moments.append(None)
             self.tables.append(table)
             self.is_changed.append(False)
+        self.has_rows |= statement.is_row
         self.places[row].append(statement.place)
         self.is_changed[row] |= is_changed
         if self.tables[row] != table:

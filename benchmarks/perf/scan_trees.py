@@ -1,0 +1,188 @@
+"""Corpora to measure scans on: documentation in Debian packages, and tables of facts, with plants.
+
+The packages are fetched by apt, in the versions named here (https://snapshot.debian.org keeps them), and
+unpacked by dpkg-deb. What is read of them are the reStructuredText and Markdown sources that Sphinx keeps
+beside its pages, without lists of changes, releases and licences.
+"""
+
+from __future__ import annotations
+
+import html.entities
+import mimetypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from benchmarks.perf.planting import Plant, Purpose, can_change, plants_of, reworded
+from kimera.corpus.statements import read_statements
+from kimera.corpus.texts import Corpus, Statement
+
+LEFT_OUT = ("change", "release", "history", "news", "whatsnew", "license", "contributors", "authors")
+NEAR = 4  # statements
+MAX_FACTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A package of documentation. use: whether the weights are fitted on it, or it is only measured."""
+
+    package: str
+    version: str
+    licence: str
+    use: Purpose
+
+
+TREES = (
+    Tree("python-jinja2-doc", "3.1.2-1+deb12u3", "BSD-3-Clause", "fit"),
+    Tree("python-attr-doc", "22.2.0-1", "MIT", "fit"),
+    Tree("python-requests-doc", "2.28.1+dfsg-1", "Apache-2.0", "fit"),
+    Tree("python-structlog-doc", "22.3.0-2", "Apache-2.0 or MIT", "fit"),
+    Tree("supervisor-doc", "4.2.5-1", "BSD-derived (Repoze)", "fit"),
+    Tree("python-bottle-doc", "0.12.23-1.1", "MIT", "fit"),
+    Tree("python-werkzeug-doc", "2.2.2-3+deb12u1", "BSD-3-Clause", "fit"),
+    Tree("python-certbot-doc", "2.1.0-4", "Apache-2.0", "measure"),
+    Tree("python-click-doc", "8.1.3-2", "BSD-3-Clause", "measure"),
+    Tree("python-coverage-doc", "6.5.0+dfsg1-2", "Apache-2.0", "measure"),
+    Tree("python-hypothesis-doc", "6.67.1-1", "MPL-2.0", "measure"),
+    Tree("ocrmypdf-doc", "14.0.1+dfsg1-1", "CC BY-SA 4.0", "measure"),
+    Tree("pelican-doc", "4.8.0+dfsg-1", "AGPL-3.0", "measure"),
+)
+TABLES: dict[str, Purpose] = {
+    "media types": "fit",
+    "entities": "fit",
+    "constants": "measure",
+    "prices": "measure",
+}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A corpus with statements put into it: some contradict it, some repeat it in other words."""
+
+    corpus: Corpus
+    plants: Sequence[Plant]
+    harmless: Sequence[Plant]
+
+    def label(self, text1: str, text2: str) -> Literal["planted", "harmless", "of a plant", ""]:
+        """What is known of a pair before anybody reads it; "" of two statements that were there."""
+        both = {text1, text2}
+        if any(both == {plant.text, plant.source} for plant in self.plants):
+            return "planted"
+        if any(both == {copy.text, copy.source} for copy in self.harmless):
+            return "harmless"
+        put = {plant.text for plant in (*self.plants, *self.harmless)}
+        return "of a plant" if both & put else ""
+
+
+def statements_of(name: str, folder: Path) -> list[Statement]:
+    """Of a tree, by its package, or of a table; fetched into the folder where it is not there yet."""
+    if name in TABLES:
+        made_by = {
+            "media types": _media_types,
+            "entities": _entities,
+            "constants": _constants,
+            "prices": _prices,
+        }
+        facts = islice(dict.fromkeys(made_by[name]()), MAX_FACTS)
+        return [Statement(fact, name, line) for line, fact in enumerate(facts, 1)]
+    tree = next(tree for tree in TREES if tree.package == name)
+    sources = folder / f"{tree.package}_{tree.version}"
+    if not sources.exists():
+        _fetch(tree, sources)
+    return [
+        Statement(each.text, str(path.relative_to(sources)), each.line, each.table, each.end)
+        for path in sorted(sources.rglob("*"))
+        if path.is_file()
+        for each in read_statements(str(path))
+    ]
+
+
+def _fetch(tree: Tree, sources: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        command = ["apt-get", "download", "-q", f"{tree.package}={tree.version}"]
+        subprocess.run(command, cwd=temporary, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (ours)
+        [package] = Path(temporary).glob("*.deb")
+        unpacked = Path(temporary) / "unpacked"
+        subprocess.run(["dpkg-deb", "-x", str(package), str(unpacked)], check=True)  # noqa: S603, S607 (ours)
+        for path in sorted(unpacked.rglob("_sources/**/*.txt")):
+            if path.is_symlink():
+                continue
+            inside = "/".join(path.parts[path.parts.index("_sources") + 1 :]).removesuffix(".txt")
+            if not any(word in inside.lower() for word in LEFT_OUT):
+                target = sources / (inside if inside.endswith((".rst", ".md")) else f"{inside}.rst")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+
+
+def _media_types() -> Iterator[str]:
+    for ending, kind in sorted(mimetypes.MimeTypes().types_map[True].items()):
+        yield f"Files that end in {ending} are of the media type {kind}."
+
+
+def _entities() -> Iterator[str]:
+    for code, name in sorted(html.entities.codepoint2name.items()):
+        yield f"The entity {name} stands for the character of the code point {code}."
+
+
+def _constants() -> Iterator[str]:
+    """Of CODATA, as scipy has them (in the public domain)."""
+    from scipy.constants import physical_constants
+
+    for name, (value, unit, _) in sorted(physical_constants.items()):
+        yield f"The {name} is {value:g} {unit}".rstrip() + "."
+
+
+def _prices() -> Iterator[str]:
+    """Of language models, as genai-prices has them (MIT)."""
+    from genai_prices.data import providers
+
+    for provider in providers:
+        for model in provider.models:
+            prices = model.prices if not isinstance(model.prices, list) else model.prices[-1].prices
+            for side, price in (("input", prices.input_mtok), ("output", prices.output_mtok)):
+                if isinstance(price, int | float) or hasattr(price, "as_tuple"):
+                    yield f"{provider.name} charges {price} dollars per million {side} tokens of {model.id}."
+
+
+def planted(
+    statements: Sequence[Statement], count: int, harmless: int, purpose: Purpose, seed: int = 0
+) -> Planted:
+    """Copies that are changed, and ones that are only reworded, each put behind a statement drawn at random.
+
+    To fit by, a third of them stays in the file of what it was made from, and a sixth near it.
+    """
+    random = Random(seed)  # noqa: S311 (a sample, not a secret)
+    texts = list(dict.fromkeys(statement.text for statement in statements))
+    changed = [plant for plant in plants_of(texts, count, purpose, seed) if plant.text not in texts]
+    taken = {plant.source for plant in changed}
+    rest = [text for text in texts if text not in taken and can_change(text)]
+    random.shuffle(rest)
+    copies = [Plant("harmless", text, reworded(text, random, purpose), True) for text in rest[:harmless]]
+    copies = [copy for copy in copies if copy.text not in texts]
+    where = {statement.text: row for row, statement in reversed(list(enumerate(statements)))}
+    behind: dict[int, list[str]] = {}
+    for plant in (*changed, *copies):
+        row = _row(statements, where[plant.source], random, anywhere=purpose == "measure")
+        behind.setdefault(row, []).append(plant.text)
+    corpus = Corpus()
+    for row, statement in enumerate(statements):
+        corpus.add(statement)
+        for text in behind.get(row, ()):
+            corpus.add(Statement(text, statement.file, statement.line))
+    return Planted(corpus, changed, copies)
+
+
+def _row(statements: Sequence[Statement], source: int, random: Random, *, anywhere: bool) -> int:
+    draw = 1.0 if anywhere else random.random()
+    if draw < 1 / 6:
+        return min(max(source + random.choice([-NEAR, -2, 1, 2, NEAR]), 0), len(statements) - 1)
+    if draw < 1 / 2:
+        file = statements[source].file
+        return random.choice([row for row, each in enumerate(statements) if each.file == file])
+    return random.randrange(len(statements))

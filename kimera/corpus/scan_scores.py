@@ -1,0 +1,87 @@
+"""How likely a candidate of a scan is a contradiction, at the base rate of scans.
+
+The cross-encoder was calibrated on labelled pairs, of which a third contradict; of a scan's candidates hardly
+one in a thousand does, and most of what it finds are statements about different things. Two logistic
+regressions put that right: one on what two statements share and in what they differ (`differences.FEATURES`),
+and one on its log-odds together with those of the cross-encoder, which reads both orders.
+`kimera/weights/SCAN_CARD.md` holds the figures.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kimera.corpus.differences import FEATURES
+from kimera.errors import UserError
+from kimera.files import write_text
+
+SHIPPED_SCORES = Path(__file__).parents[1] / "weights" / "scan.json"
+FORMAT = "kimera-scan-scores-1"
+CLIP = 5.0  # log-odds of the cross-encoder beyond this count as this
+READ = ("without reading", "contradiction", "entailment")
+"""What the second regression takes: the first one's log-odds; the cross-encoder's of the contradiction, the
+lower of both orders; its log-odds of the entailment, the higher."""
+
+
+@dataclass(frozen=True)
+class ScanScores:
+    """weights, intercept: of the first regression, by feature; read_weights, read_intercept: of the second.
+
+    base_rate: the share of contradictions among candidates for which scores are calibrated.
+    """
+
+    weights: dict[str, float]
+    intercept: float
+    read_weights: dict[str, float]
+    read_intercept: float
+    base_rate: float
+
+    @classmethod
+    def load(cls, path: Path = SHIPPED_SCORES) -> ScanScores:
+        """Raises UserError for a file that cannot be read, or is of another version."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT or tuple(content["weights"]) != FEATURES:
+                raise ValueError("it is of another version of Kimera")
+            return cls(**content)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}; install Kimera again") from error
+        except (ValueError, TypeError, LookupError) as error:
+            raise UserError(f"{path}: not a file of scan scores ({error}); install Kimera again") from error
+
+    def save(self, path: Path) -> None:
+        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
+
+    def without_reading(self, features: np.ndarray) -> np.ndarray:
+        """Log-odds, float64 of shape (n,). features: of shape (n, features), as `Differences.of`."""
+        return np.asarray(features @ np.array(list(self.weights.values())) + self.intercept)
+
+    def of(self, log_odds: np.ndarray, contradiction: np.ndarray, entailment: np.ndarray) -> np.ndarray:
+        """P(contradiction), float64 of shape (n,).
+
+        log_odds: as `without_reading`. contradiction, entailment: probabilities by the cross-encoder, the
+        lower and the higher one of both orders.
+        """
+        read = np.stack([log_odds, clipped(contradiction), clipped(entailment)], axis=1)
+        logits = read @ np.array([self.read_weights[name] for name in READ]) + self.read_intercept
+        return np.asarray(1 / (1 + np.exp(-logits)))
+
+    def highest(self, log_odds: np.ndarray) -> np.ndarray:
+        """What `of` can give at most, whatever the cross-encoder says."""
+        sure, surely_not = np.ones(len(log_odds)), np.zeros(len(log_odds))
+        ends = [
+            self.of(log_odds, contradiction, entailment)
+            for contradiction in (sure, surely_not)
+            for entailment in (sure, surely_not)
+        ]
+        return np.asarray(np.max(ends, axis=0))
+
+
+def clipped(probabilities: np.ndarray) -> np.ndarray:
+    """As log-odds between -CLIP and CLIP."""
+    inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-9, 1 - 1e-9)
+    return np.clip(np.log(inside / (1 - inside)), -CLIP, CLIP)

@@ -1,0 +1,84 @@
+"""What tells a contradiction from a neighbour, and the scores that are made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.perf.planting import plants_of
+from benchmarks.perf.scan_trees import planted
+from kimera.corpus.differences import FEATURES, Differences
+from kimera.corpus.scan_scores import SHIPPED_SCORES, ScanScores
+from kimera.corpus.texts import Corpus, Statement
+from kimera.errors import UserError
+
+SAYS = "The worker closes an idle connection after 30 seconds and logs its address."
+OTHERS = {
+    "number": "The worker closes an idle connection after 90 seconds and logs its address.",
+    "negation": "The worker never closes an idle connection after 30 seconds and logs its address.",
+    "opposite": "The worker opens an idle connection after 30 seconds and logs its address.",
+    "name": "The worker closes an idle connection after 30 seconds and logs its IPAddress.",
+}
+
+
+def features_of(one: str, other: str) -> dict[str, float]:
+    corpus = Corpus()
+    for line, text in enumerate([one, "Something else is said here.", other], 1):
+        corpus.add(Statement(text, "a.md", 20 * line))
+    values = Differences(corpus).of(np.array([0]), np.array([2]), np.array([0.9]))
+    return dict(zip(FEATURES, values[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["number", "negation"])
+def test_a_difference_of_one_kind_is_told_as_that_kind_alone(kind: str) -> None:
+    features = features_of(SAYS, OTHERS[kind])
+    assert [name for name in ("number", "negation", "opposite", "obligation") if features[name]] == [kind]
+
+
+def test_words_that_only_changed_their_place_are_no_difference() -> None:
+    features = features_of("After 30 seconds the worker stops.", "The worker stops after 30 seconds.")
+    assert not features["replaced"] + features["added"] + features["typed"]
+
+
+def test_another_number_of_the_same_thing_scores_above_the_same_of_another_thing() -> None:
+    scores = ScanScores.load()
+    contradicts = features_of(SAYS, OTHERS["number"])
+    neighbour = features_of(
+        SAYS, "The parser closes an idle database after 90 seconds and logs its checksum."
+    )
+    both = np.array([list(contradicts.values()), list(neighbour.values())])
+    contradicting, of_another = scores.without_reading(both)
+    assert contradicting > of_another + 3
+
+
+@given(st.floats(-15, 5), st.floats(0, 1), st.floats(0, 1))
+def test_no_reading_takes_a_pair_above_what_it_can_reach(
+    log_odds: float, contradiction: float, entailment: float
+) -> None:
+    scores, before = ScanScores.load(), np.array([log_odds])
+    score = scores.of(before, np.array([contradiction]), np.array([entailment]))
+    assert score <= scores.highest(before) + 1e-12
+
+
+def test_scores_of_another_version_are_an_error(tmp_path: Path) -> None:
+    content = json.loads(SHIPPED_SCORES.read_text())
+    (tmp_path / "scan.json").write_text(json.dumps(content | {"format": "kimera-scan-scores-0"}))
+    with pytest.raises(UserError, match="another version"):
+        ScanScores.load(tmp_path / "scan.json")
+
+
+def test_what_is_planted_is_the_same_each_time_and_stands_in_the_corpus() -> None:
+    texts = [
+        f"The option number {place} is enabled by default for {place + 7} seconds." for place in range(40)
+    ]
+    statements = [Statement(text, "a.md", line) for line, text in enumerate(texts, 1)]
+    made = planted(statements, 12, 4, "measure", seed=3)
+    assert made.plants == plants_of(texts, 12, "measure", 3)
+    assert len(made.plants) == 12
+    assert {plant.text for plant in (*made.plants, *made.harmless)} <= set(made.corpus.texts)
+    assert made.label(made.plants[0].text, made.plants[0].source) == "planted"
