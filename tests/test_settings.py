@@ -273,6 +273,7 @@ ONLY_READ = {
     "files",
     "eval",
     "examples",
+    "planted",
     "labels",
     "prompt",
     "sources",

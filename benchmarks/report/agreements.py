@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report.words import MISSING, Row, counted, from_to, printable, titles
+from benchmarks.report.words import MISSING, Row, counted, from_to, titles
 from benchmarks.stats import WHO_WAS_RIGHT
+from kimera.console import printable
 
 Couple = tuple[str, str]  # titles of the first and the second
 

@@ -14,7 +14,6 @@ from benchmarks.report.words import (
     counted,
     from_to,
     label,
-    printable,
     quantity,
     titles,
 )
@@ -35,6 +34,7 @@ from benchmarks.stats import (
     Shown,
     Unit,
 )
+from kimera.console import printable
 
 FigureRow = tuple[str, Callable[[Detector], str]]  # its label, and what it is for a detector
 

@@ -12,6 +12,7 @@ from benchmarks.report.gate_words import gate_question
 from benchmarks.report.label_words import label_question
 from benchmarks.report.observations import SIGNIFICANT
 from benchmarks.report.trivial_rule import no_better
+from kimera.console import printable
 
 ABOUT = 1.1  # times, within which two detectors take about as long
 
@@ -233,7 +234,7 @@ def _answer(summary: Summary, entry: dict[str, Any]) -> str:
 def _shares(entry: dict[str, Any], names: dict[str, str]) -> str:
     a, b, pairs = names[entry["a"]], names[entry["b"]], entry["differences"]["pairs"]
     if not {"both_right", "only_a", "only_b"} <= entry.keys():
-        return words.printable(entry["differences"]["conclusion"])
+        return printable(entry["differences"]["conclusion"])
     right_a, right_b = (f"{(entry['both_right'] + entry[only]) / pairs:.1%}" for only in ("only_a", "only_b"))
     return f"{a} has {right_a} of {words.counted(pairs, 'labelled pair')} right, {b} {right_b}"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from benchmarks.report import agreements, comparison_rows, estimate_words, markdown, notes, text, words
 from benchmarks.report.results_csv import DETECTOR_COLUMNS, PAIR_COLUMNS, finding_cells, pair_cells
-from benchmarks.report.words import MISSING, Row, counted, printable
+from benchmarks.report.words import MISSING, Row, counted
 from benchmarks.runs import CHANGES, COMPARED, OF_ONE, Changed
 from benchmarks.stats import DOLLARS, NO_FEE, Figure, Unit
+from kimera.console import printable
 from kimera.files import csv_file, text_cell
 
 Part = dict[str, Any]

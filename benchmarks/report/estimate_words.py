@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.report.agreements import couple_of
-from benchmarks.report.words import MISSING, Row, counted, from_to, printable, titles
+from benchmarks.report.words import MISSING, Row, counted, from_to, titles
 from benchmarks.stats import ESTIMATES, LABELS_ALONE, by_labels_alone
+from kimera.console import printable
 
 HEADING = "Estimated for all pairs from the labels of some (95 % intervals)"
 

@@ -14,6 +14,7 @@ from benchmarks.report.cascade_words import (
 )
 from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, of_role
 from benchmarks.report.cost_words import saved, written_dollars
+from kimera.console import printable
 
 MAX_TOLD = 6  # couples of detectors, each with a sentence of its own
 RISK = 0.02  # that is told of where nobody named one
@@ -155,7 +156,7 @@ def _against_its_local(summary: Summary) -> list[Conclusion]:
         is_cascade = summary["detectors"][entry["b"]]["role"] == "combination"
         of_its_sides = is_cascade and entry["a"] == summary["cascade_run"]["reactor"]
         if of_its_sides and entry["differences"]["pairs"]:
-            claim = words.printable(entry["differences"]["conclusion"])
+            claim = printable(entry["differences"]["conclusion"])
             return [Conclusion(f"{claim[0].upper()}{claim[1:]}.")]
     return []
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.report import words
 from benchmarks.report.svg import Plot
+from kimera.console import printable
 
 Summary = dict[str, Any]
 FOLDER = Path(__file__).parent
@@ -23,7 +24,7 @@ def source(*names: str) -> str:
 
 def escape(text: str) -> str:
     """`text` on one line, as text: neither markup nor a bidi mark in it is obeyed."""
-    return html.escape(words.printable(text))
+    return html.escape(printable(text))
 
 
 def section(heading: str, *parts: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from benchmarks.report import (
     words,
 )
 from benchmarks.report import observations as findings
+from kimera.console import printable
 
 SPECIAL = re.compile(r"[\\`*_\[\]|#~$@]|:(?=/)|(?<=www)\.")
 
@@ -74,7 +75,7 @@ def render_markdown(summary: dict[str, Any]) -> str:
 
 def escape(text: str) -> str:
     """`text` on one line, so that it shows as it is: no markup, no HTML, no link, no further table cell."""
-    return SPECIAL.sub(r"\\\g<0>", html.escape(words.printable(text), quote=False))
+    return SPECIAL.sub(r"\\\g<0>", html.escape(printable(text), quote=False))
 
 
 def bullets(sentences: list[str]) -> str:

@@ -13,8 +13,9 @@ from benchmarks.report.comparison_rows import (
     is_cached,
     kinds_of_failure,
 )
-from benchmarks.report.words import Detector, counted, label, printable, quantity, titles
+from benchmarks.report.words import Detector, counted, label, quantity, titles
 from benchmarks.stats import TWO_WAY_LABELS
+from kimera.console import printable
 from kimera.pairs import RELATIONS
 
 SIMULATED = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, printable, titles
+from benchmarks.report.words import MISSING, Detector, Row, counted, from_to, label, titles
 from benchmarks.stats import Shown, metrics, names_in
+from kimera.console import printable
 from kimera.detectors import moved_score
 
 SIGNIFICANT = 0.05

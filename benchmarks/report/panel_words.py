@@ -7,7 +7,8 @@ from typing import Any
 from benchmarks.judge import in_dollars
 from benchmarks.panel import DIVIDED
 from benchmarks.report.agreements import points
-from benchmarks.report.words import counted, from_to, printable, titles
+from benchmarks.report.words import counted, from_to, titles
+from kimera.console import printable
 
 Part = dict[str, Any]
 

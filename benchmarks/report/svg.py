@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.words import printable
+from kimera.console import printable
 
 WIDTH = 460
 TOP, RIGHT, LEGEND_ROW, BELOW = 10, 14, 20, 46  # BELOW: numbers and label of the x axis

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.stats import BY_NAME
-from kimera.console import printable as printable
+from kimera.console import printable
 
 Detector = dict[str, Any]
 Row = tuple[str, ...]

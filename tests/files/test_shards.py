@@ -62,13 +62,16 @@ def test_merged_caches_of_a_scans_shards_hold_the_whole(capsys: pytest.CaptureFi
     Path("facts.txt").write_text("\n".join(TEXTS))
     parts = []
     for number in (1, 2, 3):
-        assert scan(["facts.txt", "--shard", f"{number}/3", "--cache-dir", f"part_{number}"]) == 0
+        assert (
+            scan(["facts.txt", "--pair-scores", "--shard", f"{number}/3", "--cache-dir", f"part_{number}"])
+            == 0
+        )
         told = capsys.readouterr()
         assert "of them in this shard" in told.err
         parts += told.out.splitlines()
     assert cache(["merge", "part_1", "part_2", "part_3", "--cache-dir", "whole"]) == 0
     capsys.readouterr()
-    assert scan(["facts.txt", "--cache-dir", "whole"]) == 0
+    assert scan(["facts.txt", "--pair-scores", "--cache-dir", "whole"]) == 0
     told = capsys.readouterr()
     assert "(0 encoded)" in told.err
     assert "(0 read)" in told.err

@@ -374,7 +374,7 @@ def test_a_scan_on_the_cluster_finds_what_a_local_one_finds(nodes: Nodes, tmp_pa
     found = []
     for flags in ([], ["--engine", "ray", "--ray-address", str(nodes.engine.address), "--mp", "2"]):
         out = tmp_path / f"found_{len(flags)}.jsonl"
-        rule = ["--neighbours", "4", "--rare-in", "0", "--min-score", "0.5"]
+        rule = ["--neighbours", "4", "--rare-in", "0", "--min-score", "0.5", "--pair-scores"]
         assert scan([str(corpus), *rule, "--no-cache", "--quiet", "--out", str(out), *flags]) == 0
         found.append(out.read_text())
     assert found[0] == found[1]
