@@ -195,9 +195,7 @@ class Differences:
         held = Counter(stem for words in self._words for stem in set(words.stems))
         count = max(len(corpus.texts), MIN_TEXTS)
         self._weights = {stem: math.log(count / texts) / math.log(count) for stem, texts in held.items()}
-        parted = [places[0].rpartition(":") for places in corpus.places]
-        self._files = [file for file, _, _ in parted]
-        self._lines = [int(line) for _, _, line in parted]
+        self._places = list(map(corpus.first_place, range(len(corpus.places))))
         self._in_table = [bool(table) for table in corpus.tables]
 
     def of(self, first: np.ndarray, second: np.ndarray, cosine: np.ndarray) -> np.ndarray:
@@ -215,7 +213,8 @@ class Differences:
         weight = sum(map(self._weight, common))
         shared = weight / (sum(map(self._weight, every)) or 1.0)
         typed = found.number or found.negation or found.opposite or found.obligation
-        same_file = self._files[first] == self._files[second]
+        (file, line), (other_file, other_line) = self._places[first], self._places[second]
+        same_file = file == other_file
         return [
             cosine,
             shared,
@@ -238,7 +237,7 @@ class Differences:
             found.where,
             math.log1p(min(len(one.stems), len(other.stems))),
             same_file,
-            same_file and abs(self._lines[first] - self._lines[second]) <= NEAR_LINES,
+            same_file and abs(line - other_line) <= NEAR_LINES,
             self._in_table[first] or self._in_table[second],
             one.lead_in or other.lead_in,
             one.version_note or other.version_note,

@@ -133,6 +133,11 @@ class Corpus:
         moment = self.moments[row]
         return moment.told if moment else ""
 
+    def first_place(self, row: int) -> tuple[str, int]:
+        """(the file in which a text was first met, the number of its line, page or the like)."""
+        file, _, at = self.places[row][0].rpartition(":")
+        return file, int(at.rpartition(" ")[2])
+
     @property
     def statements(self) -> int:
         return sum(map(len, self.places))

@@ -20,6 +20,7 @@ from kimera.corpus.office_process import MAX_UNPACKED
 from kimera.corpus.prose import CODE
 from kimera.corpus.statements import MAX_BYTES, read_statements
 from kimera.errors import UserError
+from kimera.scan import main
 
 ASCIIDOC = """\
 = The server
@@ -232,6 +233,28 @@ def test_a_broken_or_hostile_document_is_told_by_its_name_and_left_out(
     assert list(read_statements(str(path), on_bad_row=faults.append)) == []
     (fault,) = faults
     assert fault.startswith(f"{path}: {told}")
+
+
+@pytest.mark.parametrize("name", ["server.docx", "server.pdf", "server.ipynb"])
+def test_a_document_is_scanned_and_its_places_are_told(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"The default timeout of the server is {seconds} seconds." for seconds in (30, 60)]
+    path, unit = tmp_path / name, {"docx": "paragraph", "pdf": "page", "ipynb": "cell"}[name.split(".")[1]]
+    if unit == "paragraph":
+        document = Document()
+        for text in texts:
+            document.add_paragraph(text)
+        document.save(str(path))
+    elif unit == "page":
+        path.write_bytes(pdf(*texts))
+    else:
+        path.write_text(
+            json.dumps({"cells": [{"cell_type": "markdown", "source": [text]} for text in texts]})
+        )
+    assert main([str(path), "--quiet"]) == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert sorted(found["places1"] + found["places2"]) == [f"{path}:{unit} 1", f"{path}:{unit} 2"]
 
 
 def test_a_broken_document_ends_a_scan_that_is_not_to_drop_files(tmp_path: Path) -> None:
