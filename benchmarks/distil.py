@@ -35,7 +35,7 @@ from kimera.console import (
     tell,
 )
 from kimera.errors import UserError
-from kimera.files import replacing
+from kimera.files import SAMPLE_WEIGHT, replacing
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Verdict
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ __all__ = ["DistilSettings", "build_parser", "main"]
 OUT = "distilled.jsonl"
 # A judge that errs on a fifth of the pairs tells (1 - 2/5)^2, about a third, as much as one that never errs.
 PEOPLE_WEIGHT = 3.0
-SAMPLE_WEIGHT = "sample_weight"  # as kimera train reads it
 PAIRS, PEOPLE = "pairs", "people"
 NO_VERDICT, UNSURE, TIED = "without a verdict", "below --min-confidence", "on which people differ"
 DESCRIPTION = """\

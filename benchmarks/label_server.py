@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from benchmarks.report import LabelFile
+from benchmarks.report import CODES, LabelFile
 from benchmarks.stats import Asked
 from kimera.console import note as tell_of
 from kimera.errors import UserError
@@ -25,7 +25,6 @@ from kimera.pairs import Pair
 
 HOST = "127.0.0.1"
 BYTES_OF_A_LABEL = 2**16
-LABELS = ("contradiction", "not_contradiction", "cannot_tell")
 STOP_S = 1.0  # that a server which stops leaves to a label that is being written
 SAFE = {
     "Cache-Control": "no-store",
@@ -89,8 +88,8 @@ class LabelServer:
             label, note, who = (str(given[name]) for name in ("label", "note", "who"))
         except (ValueError, LookupError, TypeError):
             raise web.HTTPBadRequest(text="this is no label of a pair that is asked about\n") from None
-        if label not in LABELS:
-            raise web.HTTPBadRequest(text=f"a label is one of {', '.join(LABELS)}\n")
+        if label not in CODES:
+            raise web.HTTPBadRequest(text=f"a label is one of {', '.join(CODES)}\n")
         try:
             self.file.add(asked, pair, label, who, note)
         except OSError as error:

@@ -19,9 +19,8 @@ from random import Random
 
 import numpy as np
 
-from benchmarks.perf.setting import setting
+from benchmarks.perf.setting import NO_BAR, setting
 from kimera.cache.embedding_cache import EmbeddingCache
-from kimera.console.progress import progress_bar
 from kimera.corpus.candidates import rare_word_pairs
 from kimera.corpus.findings import MIN_SCORE
 from kimera.corpus.scan_rule import Rule
@@ -93,7 +92,7 @@ def recall(planted: Planted, rule: Rule = Rule()) -> str:  # noqa: B008 (frozen)
         corpus.add(Statement(text, "corpus", line))
     with tempfile.TemporaryDirectory() as folder, Reactor(cache=EmbeddingCache(folder)) as reactor:
         scan = Scan()
-        run_scan(corpus, reactor, scan, _no_bar, rule=rule, min_score=MIN_SCORE)
+        run_scan(corpus, reactor, scan, NO_BAR, rule=rule, min_score=MIN_SCORE)
         found = {frozenset((each.text1, each.text2)) for each in scan.findings}
         related, every = _exhaustive(corpus.texts, reactor, rule)
     pairs = len(corpus.texts) * (len(corpus.texts) - 1) // 2
@@ -131,10 +130,6 @@ def _codes_above(vectors: np.ndarray, minimum: float) -> np.ndarray:
         first += start
         found.append((first * len(vectors) + second)[first < second])
     return np.concatenate(found)
-
-
-def _no_bar(title: str, total: int | None, unit: str) -> object:
-    return progress_bar(title, total, quiet=True, unit=unit)
 
 
 def cost(planted: Planted) -> str:

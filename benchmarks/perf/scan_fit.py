@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.perf.scan_trees import TABLES, TREES, Planted, planted, statements_of
-from kimera.console.progress import progress_bar
+from benchmarks.perf.setting import NO_BAR
+from kimera.corpus.deciding import read_both_ways
 from kimera.corpus.differences import FEATURES, Differences
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import READ, ScanScores, clipped
@@ -54,7 +55,7 @@ def _candidates(
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
     made = planted(statements_of(name, folder), PLANTS, HARMLESS, "fit", SEED)
     scan = Scan()
-    screened = screened_pairs(made.corpus, reactor, scan, _no_bar, rule=Rule())
+    screened = screened_pairs(made.corpus, reactor, scan, NO_BAR, rule=Rule())
     pairs = screened.texts(made.corpus.texts, np.arange(len(screened.first)))
     known = _labels(made, pairs)
     keep = known >= 0
@@ -84,9 +85,8 @@ def fitted(
     weights = first.coef_[0] / spread
     log_odds = features @ weights + first.intercept_[0]
     rows = np.flatnonzero(1 / (1 + np.exp(-log_odds)) >= READ_FROM)
-    read = np.stack(
-        [log_odds[rows] + moved, *read_both([pairs[row] for row in rows.tolist()], reactor)], axis=1
-    )
+    contradiction, entailment, _ = read_both_ways([pairs[row] for row in rows.tolist()], reactor)
+    read = np.stack([log_odds[rows] + moved, clipped(contradiction), clipped(entailment)], axis=1)
     second = LogisticRegression(C=1.0, max_iter=5000).fit(read, label[rows])
     print(f"read {len(rows):,} of {len(pairs):,}, {label[rows].sum()} planted of {label.sum()}", flush=True)
     _tell_out_of_sample(read, label[rows], moved)
@@ -113,22 +113,6 @@ def _tell_out_of_sample(read: np.ndarray, label: np.ndarray, moved: float) -> No
             f"  at {floor}: {found[label == 1].mean():.2f} of the planted, {found[label == 0].sum()} others",
             flush=True,
         )
-
-
-def read_both(pairs: Sequence[tuple[str, str]], reactor: Reactor) -> list[np.ndarray]:
-    """Log-odds of the contradiction, the lower of both orders, and of the entailment, the higher."""
-    said = [
-        reactor.verify(list(order)).probabilities
-        for order in (pairs, [(second, first) for first, second in pairs])
-    ]
-    return [
-        clipped(np.minimum(said[0][:, 0], said[1][:, 0])),
-        clipped(np.maximum(said[0][:, 1], said[1][:, 1])),
-    ]
-
-
-def _no_bar(title: str, total: int | None, unit: str) -> object:
-    return progress_bar(title, total, quiet=True, unit=unit)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from benchmarks.perf.scan_corpus import planted_corpus
 from benchmarks.perf.scan_trees import TABLES, TREES, Planted, planted, statements_of
-from benchmarks.perf.setting import setting
-from kimera.console.progress import progress_bar
+from benchmarks.perf.setting import NO_BAR, setting
 from kimera.corpus.findings import DEFAULT_MIN_SCORE, MIN_SCORE, Finding, strongest_first
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
@@ -125,7 +124,7 @@ def measure(
 ) -> tuple[Measured, list[Finding]]:
     """The figures, and those findings that nobody has labelled."""
     scan, begun = Scan(), time.perf_counter()
-    run_scan(made.corpus, reactor, scan, _no_bar, rule=Rule(), min_score=min_score, scores=scores)
+    run_scan(made.corpus, reactor, scan, NO_BAR, rule=Rule(), min_score=min_score, scores=scores)
     measured = Measured(scan.statements, scan.candidates, scan.read, wall_s=time.perf_counter() - begun)
     kind_of = {frozenset((plant.text, plant.source)): plant.kind for plant in made.plants}
     measured.kinds = Counter(plant.kind for plant in made.plants)
@@ -158,7 +157,7 @@ def written_by_people(files: Sequence[Path], scores: ScanScores | None, min_scor
         corpus.add(Statement(text, "pairs", line))
     scan = Scan()
     with Reactor() as reactor:
-        run_scan(corpus, reactor, scan, _no_bar, rule=Rule(), min_score=min_score, scores=scores)
+        run_scan(corpus, reactor, scan, NO_BAR, rule=Rule(), min_score=min_score, scores=scores)
     found = {frozenset((each.text1, each.text2)) for each in scan.findings}
     hits = len(found & source.contradictions)
     return (
@@ -184,10 +183,6 @@ def _write(path: Path, to_label: dict[str, tuple[str, Finding]]) -> None:
             for key, (name, each) in sorted(to_label.items())
         )
     )
-
-
-def _no_bar(title: str, total: int | None, unit: str) -> object:
-    return progress_bar(title, total, quiet=True, unit=unit)
 
 
 if __name__ == "__main__":

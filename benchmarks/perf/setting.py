@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import platform
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from benchmarks.datasets import load_dataset
 from benchmarks.judge.prompts import DEFAULT_PROMPT, load_prompt
 from benchmarks.simulator.process import SimulatorProcess
 from benchmarks.simulator.simulation import SimulatorConfig, answers_for
+from kimera.corpus.scan_files import scan_bar
 from kimera.pairs import Pair
+
+NO_BAR = partial(scan_bar, True)  # of a scan
 
 
 def setting() -> str:

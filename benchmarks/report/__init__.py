@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "CODES",
     "LABELS",
     "LabelFile",
     "LabelQueue",
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from benchmarks.report.label_queue import LabelQueue, asked_of
     from benchmarks.report.markdown import render_markdown
     from benchmarks.report.pair_table import shown, visible
-    from benchmarks.report.people_labels import read_labels
+    from benchmarks.report.people_labels import CODES, read_labels
     from benchmarks.report.picture import draw_comparison
     from benchmarks.report.report_settings import LABELS, ReportSettings
     from benchmarks.report.results_csv import write_results_csv
@@ -50,7 +51,7 @@ else:
             "label_page": ["render_label_page"],
             "label_queue": ["LabelQueue", "asked_of"],
             "pair_table": ["shown", "visible"],
-            "people_labels": ["read_labels"],
+            "people_labels": ["CODES", "read_labels"],
             "picture": ["draw_comparison"],
             "markdown": ["render_markdown"],
             "report_settings": ["LABELS", "ReportSettings"],

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.report.pair_table import shown
-from benchmarks.report.people_labels import read_labels, whole_lines
+from benchmarks.report.people_labels import read_labels
 from benchmarks.runs import FinishedRun, key_of
 from benchmarks.stats import Asked
 from kimera.errors import UserError
@@ -29,18 +29,18 @@ class LabelFile:
         self.path = path
         self._run = key_of(finished.run)
         self.lines: dict[int, dict[str, Any]] = {}
+        whole = b""
+        if path.exists():
+            (person,) = read_labels(finished, [str(path)], may_be_empty=True).people
+            whole = person.text.encode()
+            self.lines = {place: dict(line) for place, line in person.lines.items()}
         try:
-            content = path.read_bytes() if path.exists() else b""
-            whole = whole_lines(content)
-            if content:
-                people = read_labels(finished, [str(path)], may_be_empty=True).people
-                self.lines = {place: dict(line) for place, line in people[0].lines.items()}
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-        if len(whole) < len(content):
+        if len(whole) < os.fstat(self._file).st_size:
             drop_torn_line(self._file)
-        elif content and not content.endswith(b"\n"):
+        elif whole and not whole.endswith(b"\n"):
             os.write(self._file, b"\n")
 
     def add(self, asked: Asked, pair: Pair, label: str, who: str, note: str = "") -> None:

@@ -10,7 +10,7 @@ from benchmarks.report.conclusions import listed
 from benchmarks.report.html_parts import escape, section, source
 from benchmarks.report.label_queue import LabelQueue
 from benchmarks.report.label_section import LABELLING, label_section
-from kimera.files import page_policy, page_style
+from kimera.files import html_page, page_policy, page_style
 
 GIVEN = ("label", "note", "who", "when")
 
@@ -26,14 +26,11 @@ def render_label_page(
     title = f"The run of {listed([detector.title for detector in queue.run.detectors])}"
     rows = queue.as_json(served={"who": who, "given": given})
     place = section(LABELLING, label_section(queue, str(path)))[1]
-    html = "\n".join(
+    body = "\n".join(
         (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(LABELLING)} · Kimera</title>\n<style>{style}</style>\n</head>\n<body>",
             f"<header><h1>{escape(title)}</h1></header>\n<main>{place}</main>",
             f'<script id="label-rows" type="application/json">{rows}</script>',
-            f"<script>{script}</script>\n</body>\n</html>\n",
+            f"<script>{script}</script>",
         )
     )
-    return html, policy
+    return html_page(escape(LABELLING), style, body), policy

@@ -44,7 +44,7 @@ from benchmarks.report.pair_section import pair_section
 from benchmarks.report.pair_table import PairTable
 from benchmarks.runs import RunResult
 from benchmarks.stats import DIFFERENCES
-from kimera.files import page_policy, page_style
+from kimera.files import html_page, page_policy, page_style
 
 Summary = dict[str, Any]
 NOTES = "Before quoting these numbers"
@@ -69,20 +69,17 @@ def render_page(
     sections = {
         heading: body for heading, body in _sections(summary, run, table, calibrations, queue) if body
     }
-    return "\n".join(
+    body = "\n".join(
         (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{page_policy(style, script)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)} · Kimera</title>\n<style>{style}</style>\n</head>\n<body>",
             '<a class="skip" href="#decision">Skip to the decision</a>',
             _header(summary, title, sections),
             f"<main>\n{chr(10).join(sections.values())}\n</main>",
             f'<script id="pair-rows" type="application/json">{table.as_json()}</script>',
             f'<script id="label-rows" type="application/json">{queue.as_json() if queue else ""}</script>',
-            f"<script>{script}</script>\n</body>\n</html>\n",
+            f"<script>{script}</script>",
         )
     )
+    return html_page(escape(title), style, body, page_policy(style, script))
 
 
 def _sections(

@@ -127,7 +127,7 @@ def read_labels(finished: FinishedRun, paths: Sequence[str], *, may_be_empty: bo
     return PeoplesLabels(people, votes)
 
 
-def whole_lines(content: bytes) -> bytes:
+def _whole_lines(content: bytes) -> bytes:
     """What a file of labels holds, without the beginning of one, where a death cut the last line short."""
     last = content.rpartition(b"\n")[2]
     try:
@@ -140,7 +140,7 @@ def whole_lines(content: bytes) -> bytes:
 def _person(path: Path, ids: Sequence[str], may_be_empty: bool) -> Person:
     try:
         content = path.read_bytes()
-        whole = whole_lines(content)
+        whole = _whole_lines(content)
         text = whole.decode("utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

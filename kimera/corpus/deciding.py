@@ -84,19 +84,25 @@ def by_scan_scores(reactor: Reactor, corpus: Corpus, scores: ScanScores, min_sco
         start, maximum = 0, FIRST_BLOCK
         while start < len(rows):
             block = rows[start : start + maximum]
-            pairs = screened.texts(texts, block)
-            said = reactor.verify(pairs, workers)
-            back = reactor.verify([(second, first) for first, second in pairs], workers)
-            both = np.stack([said.probabilities, back.probabilities])
+            contradiction, entailment, read = read_both_ways(screened.texts(texts, block), reactor, workers)
             progress.update(len(block))
-            yield Block(
-                block,
-                scores.of(log_odds[block], both[:, :, 0].min(axis=0), both[:, :, 1].max(axis=0)),
-                said.read + back.read,
-            )
+            yield Block(block, scores.of(log_odds[block], contradiction, entailment), read)
             start, maximum = start + len(block), min(2 * maximum, reactor.chunk_size(workers))
 
     return decided
+
+
+def read_both_ways(
+    pairs: Sequence[tuple[str, str]], reactor: Reactor, workers: int | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """What `ScanScores.of` takes of n pairs, float32 of shape (n,) each, and how many were not in the cache.
+
+    P(contradiction), the lower of both orders; P(entailment), the higher.
+    """
+    said = reactor.verify(pairs, workers)
+    back = reactor.verify([(second, first) for first, second in pairs], workers)
+    both = np.stack([said.probabilities, back.probabilities])
+    return both[:, :, 0].min(axis=0), both[:, :, 1].max(axis=0), said.read + back.read
 
 
 def _share_of(progress: Any, start: int, count: int) -> Callable[[int, int], object]:

@@ -105,7 +105,6 @@ success/failure supported/unsupported sync/async synchronous/asynchronous tempor
 top/bottom true/false up/down upgrade/downgrade usually/rarely valid/invalid visible/hidden
 width/height with/without yes/no
 """
-_OPPOSITE = frozenset(frozenset(pair.split("/")) for pair in _OPPOSITES.split())
 _PREFIXES = ("un", "in", "dis", "non", "im", "ir", "il", "de", "mis", "non-")
 _FUNCTION = _words("""
 a an the of to in on at by for from with and or as is are was were be been being it its this that
@@ -122,6 +121,7 @@ class Words:
 
     plain: tuple[str, ...]
     stems: tuple[str, ...]
+    distinct: frozenset[str]  # of the stems
     is_name: tuple[bool, ...]
     lead_in: bool
     version_note: bool
@@ -152,9 +152,9 @@ def words_of(text: str) -> Words:
         or (place > 0 and word[:1].isupper())
         for place, word in enumerate(told)
     )
-    return Words(
-        plain, tuple(map(_stem, plain)), names, bool(_LEAD_IN.search(text)), bool(_VERSION_NOTE.search(text))
-    )
+    stems = tuple(map(_stem, plain))
+    lead_in, version_note = (bool(pattern.search(text)) for pattern in (_LEAD_IN, _VERSION_NOTE))
+    return Words(plain, stems, frozenset(stems), names, lead_in, version_note)
 
 
 def _stem(word: str) -> str:
@@ -169,8 +169,8 @@ def is_number(word: str) -> bool:
 
 
 def are_opposites(one: str, other: str) -> bool:
-    """Listed as such, or one is the other behind a prefix that denies it."""
-    if frozenset((one, other)) in _OPPOSITE or frozenset((_stem(one), _stem(other))) in _STEMMED:
+    """Listed as such, in any form, or one is the other behind a prefix that denies it."""
+    if frozenset((_stem(one), _stem(other))) in _OPPOSITE_STEMS:
         return True
     short, long = sorted((one, other), key=len)
     return len(short) > 3 and any(long == prefix + short for prefix in _PREFIXES)
@@ -180,7 +180,7 @@ def _is_negator(word: str) -> bool:
     return word in _NEGATORS or word.endswith("n't")
 
 
-_STEMMED = frozenset(frozenset(map(_stem, pair)) for pair in _OPPOSITE)
+_OPPOSITE_STEMS = frozenset(frozenset(map(_stem, pair.split("/"))) for pair in _OPPOSITES.split())
 
 
 class Differences:
@@ -192,7 +192,7 @@ class Differences:
 
     def __init__(self, corpus: Corpus) -> None:
         self._words = [words_of(text) for text in corpus.texts]
-        held = Counter(stem for words in self._words for stem in set(words.stems))
+        held = Counter(stem for words in self._words for stem in words.distinct)
         count = max(len(corpus.texts), MIN_TEXTS)
         self._weights = {stem: math.log(count / texts) / math.log(count) for stem, texts in held.items()}
         self._places = list(map(corpus.first_place, range(len(corpus.places))))
@@ -209,7 +209,7 @@ class Differences:
     def _of_pair(self, first: int, second: int, cosine: float, siblings: float) -> list[float]:
         one, other = self._words[first], self._words[second]
         found = _differences(one, other)
-        common, every = set(one.stems) & set(other.stems), set(one.stems) | set(other.stems)
+        common, every = one.distinct & other.distinct, one.distinct | other.distinct
         weight = sum(map(self._weight, common))
         shared = weight / (sum(map(self._weight, every)) or 1.0)
         typed = found.number or found.negation or found.opposite or found.obligation
@@ -252,7 +252,7 @@ class Differences:
         """Words that both hold over all, of two rows beside others; 0 where there is none."""
         if not (0 <= first < len(self._words) and 0 <= second < len(self._words)) or abs(first - second) < 2:
             return 0.0
-        one, other = set(self._words[first].stems), set(self._words[second].stems)
+        one, other = self._words[first].distinct, self._words[second].distinct
         return len(one & other) / max(len(one | other), 1)
 
 
@@ -264,7 +264,6 @@ def _differences(one: Words, other: Words) -> _Found:
     name: another name, flag or piece of code in the same place.
     """
     found = _Found()
-    stems = set(one.stems), set(other.stems)
     matcher = SequenceMatcher(None, one.stems, other.stems, autojunk=False)
     denied = sum(map(_is_negator, one.plain)) - sum(map(_is_negator, other.plain))
     found.negation = denied % 2 != 0
@@ -274,8 +273,8 @@ def _differences(one: Words, other: Words) -> _Found:
             continue
         found.slots += 1
         found.where = min(found.where, start / max(len(one.stems), 1))
-        left = [at for at in range(start, end) if one.stems[at] not in stems[1]]
-        right = [at for at in range(begin, stop) if other.stems[at] not in stems[0]]
+        left = [at for at in range(start, end) if one.stems[at] not in other.distinct]
+        right = [at for at in range(begin, stop) if other.stems[at] not in one.distinct]
         _one_slot(found, one, other, left, right)
     return found
 

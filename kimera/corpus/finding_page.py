@@ -10,7 +10,7 @@ from itertools import count
 from kimera.corpus.about_scan import About
 from kimera.corpus.finding_groups import Group
 from kimera.corpus.findings import DUPLICATES, Finding, visible
-from kimera.files import Segments, marked, page_policy, page_style
+from kimera.files import Segments, html_page, marked, page_policy, page_style
 from kimera.local_names import REACTOR
 from kimera.version import __version__
 
@@ -32,16 +32,11 @@ def render_html(groups: Sequence[Group], about: About) -> str:
         by_file[_file_of(group)].append(group)
     numbers = count(1)
     sections = [_section(file, by_file[file], numbers) for file in by_file]
-    return "\n".join(
-        (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{page_policy(style, "")}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title} · Kimera</title>\n<style>{style}</style>\n</head>\n<body>",
-            f'<header>\n<p class="maker">Kimera {__version__}</p>\n<h1>{title}</h1>\n{_about(groups, about)}',
-            f"</header>\n<main>\n{chr(10).join(sections)}\n</main>\n</body>\n</html>\n",
-        )
+    body = (
+        f'<header>\n<p class="maker">Kimera {__version__}</p>\n<h1>{title}</h1>\n{_about(groups, about)}\n'
+        f"</header>\n<main>\n{chr(10).join(sections)}\n</main>"
     )
+    return html_page(title, style, body, page_policy(style, ""))
 
 
 def _file_of(group: Group) -> str:

@@ -8,6 +8,7 @@ __all__ = [
     "EXTENSIONS",
     "FILES",
     "KINDS_OF_TABLES",
+    "SAMPLE_WEIGHT",
     "STANDARD_INPUT",
     "TITLE",
     "Cell",
@@ -31,6 +32,7 @@ __all__ = [
     "find_columns",
     "find_encoding",
     "holds_pair",
+    "html_page",
     "is_no_text",
     "is_table_by_content",
     "is_wanted",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from kimera.files.content_policy import page_policy
     from kimera.files.csv_cells import cell_writer, csv_file, text_cell
     from kimera.files.pair_columns import (
+        SAMPLE_WEIGHT,
         Cell,
         ColumnFault,
         Roles,
@@ -79,7 +82,7 @@ if TYPE_CHECKING:
     from kimera.files.pair_tables import pairs_of
     from kimera.files.rows import Row, Table, Wanted, is_no_text, shorten
     from kimera.files.shards import holds_pair, rows_of
-    from kimera.files.shared_style import Segments, marked, page_style
+    from kimera.files.shared_style import Segments, html_page, marked, page_style
     from kimera.files.standard_input import STANDARD_INPUT, TITLE, spooled
     from kimera.files.tables import EXTENSIONS, KINDS_OF_TABLES, TableFormat, is_table_by_content, open_table
     from kimera.files.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
@@ -90,8 +93,9 @@ else:
         {
             "content_policy": ["page_policy"],
             "csv_cells": ["cell_writer", "csv_file", "text_cell"],
-            "shared_style": ["Segments", "marked", "page_style"],
+            "shared_style": ["Segments", "html_page", "marked", "page_style"],
             "pair_columns": [
+                "SAMPLE_WEIGHT",
                 "Cell",
                 "ColumnFault",
                 "Roles",

@@ -81,6 +81,7 @@ _OF_AGREEMENT = re.compile(
 _SPEAKS_OF_INTEGERS = re.compile(r"(?=.*\d).*(?:entail|neutral|contra)", re.IGNORECASE | re.DOTALL)
 # What pandas calls an index that was written along with its columns.
 _INDEX = re.compile(r"|unnamed:? ?\d+(?:_level_\d+)?|__index_level_\d+__|index|level_\d+", re.IGNORECASE)
+SAMPLE_WEIGHT = "sample_weight"  # of what kimera distil writes and kimera train reads; scikit-learn's name
 # Columns that Kimera's own commands write beside a pair.
 _OWN = frozenset({"places1", "places2", "screen_score", "cosine", "about", "simulated_contradiction"})
 

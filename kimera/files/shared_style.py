@@ -20,6 +20,17 @@ def page_style() -> str:
     return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
+def html_page(title: str, style: str, body: str, policy: str = "") -> str:
+    """A whole page. title, body: HTML. policy: its Content-Security-Policy, where no header states one."""
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n' if policy else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'{meta}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title} · Kimera</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
 def marked(first: str, second: str) -> tuple[Segments, Segments]:
     """Both texts in pieces that join to the whole; every second piece holds words that only it has."""
     if first == second:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from kimera.errors import UserError
-from kimera.files import STANDARD_INPUT, TITLE, ReadCounts, Roles, read_pairs, spooled
+from kimera.files import SAMPLE_WEIGHT, STANDARD_INPUT, TITLE, ReadCounts, Roles, read_pairs, spooled
 from kimera.models import DataSet, Examples, TrainingSource
 from kimera.pairs import LABELS, Pair
 
-SAMPLE_WEIGHT = "sample_weight"  # the column, as scikit-learn calls what samples count
 MAX_WEIGHTS_TOLD = 4
 HELD_OUT_SHARE = 0.05
 FOLDS = 5
