@@ -212,10 +212,8 @@ class Outcomes:
         self.busy_s += attempt[0] / 1000
         self.maybe_billed += not usage.is_known
         self.replies += attempt[1] == 200
-        if attempt[1] == 200:
-            self.uncounted.update(
-                name for name, tokens in zip(TOKENS, usage.as_tuple(), strict=True) if tokens is None
-            )
+        if attempt[1] == 200 and None in usage.as_tuple():
+            self.uncounted.update(name for name, tokens in usage.as_dict().items() if tokens is None)
 
     def errors(self) -> dict[str, int]:
         """Failures by kind, pairs that were never asked among them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -253,12 +253,19 @@ def read_usage(value: Any) -> Usage:
 
 
 def _first_count(value: dict[str, Any], *names: str) -> int | None:
-    return next((count for count in map(whole_number, map(value.get, names)) if count is not None), None)
+    for name in names:
+        count = whole_number(value.get(name))
+        if count is not None:
+            return count
+    return None
 
 
 def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    members: Iterator[Any] = (value.get(name) for name in names)
-    return next((details for details in members if isinstance(details, dict)), {})
+    for name in names:
+        details = value.get(name)
+        if isinstance(details, dict):
+            return details
+    return {}
 
 
 def error_inside(body: bytes) -> ErrorReply | None:
