@@ -246,12 +246,15 @@ def _and_so(found: dict[str, Any]) -> str:
         return f", which is equal within {margin}"
     if overview.is_real(found):
         return f", a difference of {100 * abs(found['accuracy']):.1f} points"
+    if overview.is_no_worse(found):
+        return f", which shows the first to be at most {margin} less accurate, if at all"
     return "; so few pairs show neither a difference nor that there is none"
 
 
 def _yes_or_no(found: dict[str, Any]) -> str:
-    """Of the first one's being as good as the second: shown to be better, or equivalent within the margin."""
+    """Of the first one's being as good as the second: shown to be better, or worse by the margin at most."""
     different = found["mcnemar"]["p_holm"] < SIGNIFICANT
-    if overview.is_equivalent(found) or (different and found["accuracy"] > 0):
+    better = different and found["accuracy"] > 0
+    if better or overview.is_equivalent(found) or (overview.is_no_worse(found) and not different):
         return "Yes"
     return "No" if different else "Not known"

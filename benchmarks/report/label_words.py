@@ -40,11 +40,11 @@ def _conclusion(summary: Summary) -> Conclusion:
 
 def _more(summary: Summary, labels: str) -> Conclusion:
     """Whether more labels than a smoke test's would say more."""
-    entries = [entry["differences"] for entry in compared(summary) if "accuracy" in entry["differences"]]
+    entries = [entry for entry in compared(summary) if "accuracy" in entry["differences"]]
     if not entries:
         return Conclusion(f"There are {labels}, and no two detectors to decide between.")
-    labels = words.counted(min(found["pairs"] for found in entries), "label")
-    is_open = any(not _is_settled(found) for found in entries)
+    labels = words.counted(min(entry["differences"]["pairs"] for entry in entries), "label")
+    is_open = any(not _is_settled(summary, entry) for entry in entries)
     claim = (
         f"More pairs than these: {labels} do not settle it."
         if is_open
@@ -53,8 +53,11 @@ def _more(summary: Summary, labels: str) -> Conclusion:
     return Conclusion(f"{claim} {_seen(summary)}".strip())
 
 
-def _is_settled(found: dict[str, Any]) -> bool:
-    return overview.is_real(found) or overview.is_equivalent(found)
+def _is_settled(summary: Summary, entry: dict[str, Any]) -> bool:
+    """A local one may replace a judge that it is shown to be no worse than, better or not."""
+    found = entry["differences"]
+    replaces = summary["detectors"][entry["a"]]["role"] == "local" and overview.is_no_worse(found)
+    return replaces or overview.is_real(found) or overview.is_equivalent(found)
 
 
 def _seen(summary: Summary) -> str:

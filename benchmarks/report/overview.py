@@ -159,6 +159,11 @@ def is_equivalent(found: dict[str, Any]) -> bool:
     return bool(found["equivalence"]["p"] < SIGNIFICANT)
 
 
+def is_no_worse(found: dict[str, Any]) -> bool:
+    """Whether the first is shown to be less accurate by no more than the margin, if at all."""
+    return bool(found["intervals"]["accuracy"][0] > -found["equivalence"]["margin"])
+
+
 def between(summary: Summary, first: str, second: str) -> dict[str, Any] | None:
     """The paired differences of these two, of the first minus the second; None where there is no accuracy."""
     for entry in summary["agreement"]:

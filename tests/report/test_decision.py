@@ -96,6 +96,20 @@ def test_few_pairs_show_nothing() -> None:
     )
 
 
+def test_who_is_shown_to_be_hardly_worse_if_at_all_may_replace_the_judge() -> None:
+    """Where too few pairs tell whether it is better; the gate says the same."""
+    truth = MANY[:200]
+    local, asked = truth.copy(), truth.copy()
+    local[:78] = 1 - local[:78]  # 61 % right
+    asked[35:78], asked[78:140] = truth[35:78], 1 - truth[78:140]
+    asked[:35] = 1 - truth[:35]
+    quality, *_ = decided(run_of(truth, reactor(local), judge(asked)), 0.02)
+    assert claims(quality)[0].startswith(
+        "Yes: kimera has 61.0% of 200 labelled pairs right, gpt-4o-mini (simulated) 51.5%, which shows the "
+        "first to be at most 2 points less accurate, if at all."
+    )
+
+
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].conclusions
     assert "kimera has 58.8% of 17 labelled pairs right, gpt-4o-mini (simulated) 100.0%" in finding.claim
