@@ -59,8 +59,8 @@ class Curve:
     """points: ascending by what is sent, first the local detector alone, last the judge alone.
 
     indistinguishable: the first point from which on the judge is not shown to be more accurate. not_worse:
-    the first from which on the cascade is shown to be less accurate by at most the margin, if at all. None
-    where there is none.
+    the first from which on the cascade is shown to be less accurate by at most the margin, if at all, as it
+    is where all are sent: the judge alone, however few the pairs. None where there is none.
     """
 
     pairs: int
@@ -101,7 +101,9 @@ def curve(
         pairs=truth.size,
         points=tuple(points),
         indistinguishable=_first_of_a_tail([not point.is_worse for point in points], points),
-        not_worse=_first_of_a_tail([point.difference_interval[0] > -margin for point in points], points),
+        not_worse=_first_of_a_tail(
+            [point.sent == 1 or point.difference_interval[0] > -margin for point in points], points
+        ),
     )
 
 

@@ -71,3 +71,12 @@ def test_one_pair_has_no_halves() -> None:
     one = np.ones(1, np.int8)
     with pytest.raises(UndefinedMetricError, match="too few pairs"):
         curve(one, np.array([0.9]), one, np.zeros(1, np.int64), None, margin=0.02)
+
+
+def test_however_few_the_pairs_the_judge_alone_is_no_worse_than_itself() -> None:
+    truth = (np.arange(80) % 4 == 0).astype(np.int8)
+    guesses = np.where(np.arange(80) < 34, 1 - truth, truth).astype(np.int8)
+    found = curve(truth, truth * 0.98 + 0.01, guesses, np.arange(80), None, margin=0.02)
+    assert found.not_worse == found.points[0]
+    found = curve(truth, guesses * 0.98 + 0.01, truth, np.arange(80), None, margin=0.02)
+    assert found.not_worse == found.points[-1]
