@@ -14,6 +14,7 @@ SAY := @printf '\n== %s\n'
 compare: $(VENV)/installed
 	$(SAY) "The reactor and a simulated judge on kimera-everyday, the embedded dataset"
 	$(BIN)/python -m benchmarks.llm_compare --simulate --max-pairs 0 --async 8
+	@printf '\nA comparison with a real model, kept whole: docs/real-judge.md\n'
 
 test: $(VENV)/installed-dev
 	$(SAY) "1 of 4: ruff's rules"
@@ -57,7 +58,7 @@ sdk-tests: $(VENV)/installed-dev
 prove: $(VENV)/installed
 	$(BIN)/python -m benchmarks.perf.prove $(ARGS)
 
-# Makes the pictures of a report in docs/; needs chromium.
+# Makes the pictures of the kept report in docs/; needs chromium.
 pictures: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.perf.report_pictures
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import takewhile
@@ -15,6 +16,7 @@ from help_texts import flags_of
 from servers import ScriptedJudge, verdict
 
 from benchmarks.judge.failures import kinds_table
+from benchmarks.report.__main__ import main as report
 from kimera.console.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -125,3 +127,16 @@ def test_nothing_is_left_to_be_filled_in() -> None:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8").replace("`<!-- kimera: ignore -->`", "")  # of a scan
         assert "<!--" not in text, document
+
+
+def test_the_sample_in_the_readme_is_what_the_kept_run_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "docs" / "real-judge" / "everyday", tmp_path / "everyday")
+    assert report([str(tmp_path / "everyday")]) == 0
+    blocks = re.findall(r"```\n(Dataset: .*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (shown,) = blocks
+    *printed, path = capsys.readouterr().out.strip().splitlines()
+    *sample, shown_path = shown.strip().splitlines()
+    assert sample == printed
+    assert Path(shown_path).parts[-2:] == Path(path).parts[-2:] == ("everyday", "report.html")

@@ -1,4 +1,4 @@
-"""The pictures of a report in docs/: a run over kimera-everyday, photographed in a browser.
+"""The pictures of a report in docs/: that of the kept run with a real model, photographed in a browser.
 
 python -m benchmarks.perf.report_pictures [FOLDER]    (make pictures)
 
@@ -7,18 +7,13 @@ Needs the dev extra and Debian's chromium.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from benchmarks.llm_compare import main as compare
-
-RUN = ("--simulate", "--max-pairs", "0", "--async", "16", "--price", "2.5,10")
+RUN = Path(__file__).parents[2] / "docs" / "real-judge" / "everyday"
 Theme: TypeAlias = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 WIDTH, HEIGHT = 1100, 1500
@@ -32,14 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: no chromium; on Debian: apt-get install chromium", file=sys.stderr)
         return 2
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as run:
-        out = Path(run) / "run"
-        with contextlib.redirect_stdout(io.StringIO()):
-            if code := compare([*RUN, "--out", str(out), "--quiet"]):
-                return code
-        shutil.copy(out / "comparison.png", folder / "comparison.png")
-        for theme in THEMES:
-            _photograph(out / "report.html", browser, theme, folder / f"report-{theme}.png")
+    for theme in THEMES:
+        _photograph(RUN / "report.html", browser, theme, folder / f"report-{theme}.png")
     print(f"pictures in {folder}")
     return 0
 
