@@ -173,11 +173,12 @@ def _distil(settings: DistilSettings) -> int:
     if not counts[PAIRS]:
         path.unlink()
         raise UserError(f"{run.folder}: there is no such verdict or label; nothing was written")
-    by_people = f", {counts[PEOPLE]:,} of the pairs by {people.names}" if people else ""
+    labelled_by = {title: counts[PAIRS] - counts[PEOPLE], people.names if people else "": counts[PEOPLE]}
+    sources = " and ".join(f"{count:,} by {who}" for who, count in labelled_by.items() if who)
     left_out = ", ".join(f"{counts[why]:,} {why}" for why in (NO_VERDICT, UNSURE, *[TIED] * bool(people)))
     tell(
-        f"{path}: {counts[PAIRS]:,} pairs, {counts[CONTRADICTION]:,} contradictions by "
-        f"{title or 'people'}{by_people}; left out: {left_out}"
+        f"{path}: {counts[PAIRS]:,} pairs, {counts[CONTRADICTION]:,} of them contradictions; labelled: "
+        f"{sources}; left out: {left_out}"
     )
     if place is not None and run.run.detectors[place].simulated:
         note("this judge is simulated: its verdicts are the dataset's labels, with errors")

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import argparse
 import asyncio
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.report import LABELS
-from kimera.console import DONE, Groups, command_line, exit_code_of, option, parser_of, port_number
+from kimera.console import DONE, Groups, as_called, command_line, exit_code_of, option, parser_of, port_number
 from kimera.errors import UserError
 from kimera.pairs import Pair, Verdict
 
@@ -110,9 +111,10 @@ def _label(settings: LabelSettings) -> int:
         sitting = _Sitting(_questions(finished), file, settings.who)
         if settings.page and sitting.questions:
             return _serve(finished, sitting, settings.port)
+        print(sitting.order())
         with _single_keys() as key:
             sitting.ask(key)
-        print(f"\n{sitting.told()}")
+        print(f"\n{sitting.told()}\n{sitting.way_on(settings.folder)}".rstrip())
     return DONE
 
 
@@ -160,6 +162,23 @@ class _Sitting:
     def told(self) -> str:
         done = sum(each.asked.place in self.file.lines for each in self.questions)
         return f"{done:,} of {len(self.questions):,} pairs labelled: {self.file.path}"
+
+    def order(self) -> str:
+        """What comes first, so that a person knows where it is no loss to stop."""
+        from benchmarks.stats import RANDOM
+
+        drawn = sum(each.asked.block == RANDOM for each in self.questions)
+        return (
+            f"{drawn:,} pairs drawn at random come first: the figures for all pairs follow from these. Then "
+            "those whose label is doubtful, and those on which detectors are unsure."
+        )
+
+    def way_on(self, folder: str) -> str:
+        """How the report takes these labels; empty where there is none."""
+        if not self.file.lines:
+            return ""
+        paths = f"{shlex.quote(folder)} --labels {shlex.quote(str(self.file.path))}"
+        return f"The report with them: {as_called('kimera report')} {paths}"
 
     def ask(self, key: Any) -> None:
         """Until all are labelled or skipped, or the person leaves. key: gives the next key, "" at the end."""

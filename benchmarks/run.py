@@ -93,7 +93,10 @@ def run_comparison(
     with contextlib.ExitStack() as stack:
         spool = stack.enter_context(spooled()) if settings.dataset == STANDARD_INPUT else None
         dataset = _load_dataset(
-            settings, spool, f"--resume {settings.resume}" if header else "", takes_labels=known is None
+            settings,
+            spool,
+            f"--resume {settings.resume}" if header else "",
+            takes_labels=known is None and not settings.plan,
         )
         if not settings.kimera_only:
             prompt = with_examples(prompt, settings, dataset, note)

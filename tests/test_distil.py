@@ -55,7 +55,10 @@ def test_labels_are_the_judges_verdicts_and_can_be_trained_on(
     assert {pair.id: pair.is_contradiction for pair in read} == said
     assert [pair.text1 for pair in read] == [pair["text1"] for pair in PAIRS]
     captured = capsys.readouterr()
-    assert f"{out}: 40 pairs, {sum(said.values())} contradictions by b (simulated)" in captured.out
+    assert (
+        f"{out}: 40 pairs, {sum(said.values())} of them contradictions; labelled: 40 by b (simu"
+        in captured.out
+    )
     assert "simulated" in captured.err
 
 
@@ -91,8 +94,8 @@ def test_labels_of_people_take_the_place_of_verdicts_and_count_more_in_a_fit(
     told = capsys.readouterr().out
     assert "39 pairs" in told
     assert (
-        "2 of the pairs by ana, ben; left out: 0 without a verdict, 0 below --min-confidence, 1 on which"
-        in told
+        "labelled: 37 by b (simulated) and 2 by ana, ben; left out: 0 without a verdict, 0 below "
+        "--min-confidence, 1 on which" in told
     )
 
     file = read_labelled(out, {out.name: DataSet("Mine", remarks="by hand")}, 0.5)

@@ -76,7 +76,9 @@ def test_lines_do_for_keys_the_last_label_can_be_given_again_and_the_report_coun
             assert label.main([str(folder), "--out", str(out)]) == 0
     told = capsys.readouterr().out
     assert f"1 of 10 pairs labelled: {out}" in told
-    assert f"3 of 10 pairs labelled: {out}" in told
+    assert f"3 of 10 pairs labelled: {out}\nThe report with them: " in told
+    assert f"{folder} --labels {out}" in told
+    assert "pairs drawn at random come first" in told
     assert report.main([str(folder), "--no-viz", "--labels", str(out)]) == 0
     people = json.loads((folder / "summary.json").read_text("utf-8"))["dataset"]["people"]
     assert people["who"] == [{"name": "labels", "labels": 2}]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.report import agreements, comparison_rows, notes, overview, panel_words, words
+from benchmarks.report import (
+    agreements,
+    comparison_rows,
+    estimate_words,
+    notes,
+    overview,
+    panel_words,
+    words,
+)
 from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, listed, of_role
 from benchmarks.report.cost_words import cost_question
 from benchmarks.report.gate_words import gate_question
@@ -184,7 +192,11 @@ def _alone(summary: Summary, name: str) -> Conclusion:
         return Conclusion(f"Not known for {title}: {detector['absent']['accuracy']}.")
     _, accuracy = comparison_rows.figure("accuracy")
     return Conclusion(
-        f"Accuracy of {title}: {accuracy(detector)}. {no_better(summary, name)}".strip(),
+        _told(
+            f"Accuracy of {title}: {accuracy(detector)}.",
+            estimate_words.for_decision(summary, (name,)),
+            no_better(summary, name),
+        ),
         f"95 % interval, on {counted}; there is no other detector to compare it with.",
     )
 
@@ -201,12 +213,20 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     evidence = agreements.evidence(
         differences, len(summary["agreement"]), agreements.couple_of(summary, entry)
     )
-    trivial = " ".join(filter(None, (no_better(summary, entry[side]) for side in "ab")))
+    of_all = estimate_words.for_decision(summary, (entry["a"], entry["b"]), entry.get("estimates"))
     pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     return Conclusion(
-        f"{_answer(summary, entry)}{_shares(entry, names)}{_and_so(differences)}. {trivial}".strip(),
+        _told(
+            f"{_answer(summary, entry)}{_shares(entry, names)}{_and_so(differences)}.",
+            of_all,
+            *(no_better(summary, entry[side]) for side in "ab"),
+        ),
         f"On {pairs} (those with a label that both answered): {evidence}.",
     )
+
+
+def _told(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _silent(summary: Summary, entry: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.report.agreements import couple_of
+from benchmarks.report.conclusions import listed
 from benchmarks.report.words import MISSING, Row, counted, from_to, titles
 from benchmarks.stats import ESTIMATES, LABELS_ALONE, by_labels_alone
 from kimera.console import printable
@@ -57,6 +58,29 @@ def _differences(summary: Part) -> Iterator[str]:
         if part := entry.get("estimates"):
             a, b = couple_of(summary, entry)
             yield from _sentence(f"Accuracy of {a} minus that of {b}", part, "accuracy", "+")
+
+
+def for_decision(summary: Part, names: tuple[str, ...], difference: Part | None = None) -> str:
+    """What holds for all pairs, beside the accuracies on labelled ones; empty where nothing is estimated.
+
+    names: of a detector, or of two, whose `difference` is of the first minus the second.
+    """
+    whole = summary.get("estimates")
+    if not whole:
+        return ""
+    if "refused" in whole:
+        return "Of the pairs without a label this says nothing: the labelled ones are no random part of all."
+    parts = [summary["detectors"][name].get("estimates") or {} for name in names]
+    if any("accuracy" not in part for part in (*parts, *[difference or {}] * (len(names) - 1))):
+        return ""
+    told = "Estimated for all pairs: " + listed([f"{part['accuracy']:.1%}" for part in parts])
+    value, ends = parts[0]["accuracy"], parts[0]["intervals"]["accuracy"]
+    if difference:
+        value, ends = difference["accuracy"], difference["intervals"]["accuracy"]
+        told = f"{told}, a difference of {100 * abs(value):.1f} points"
+    if value < 0:
+        ends = [-end for end in reversed(ends)]
+    return f"{told} (95 % interval {from_to(ends, 100, 1)})."
 
 
 def difference_of_runs(part: Part, couple: tuple[str, str]) -> list[str]:

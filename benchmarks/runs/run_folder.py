@@ -176,7 +176,7 @@ def pairs_of_run(settings: RunSettings, source: str | Path, begun: str = "", **r
             max_pairs=settings.max_pairs,
             seed=settings.seed,
             shard=settings.shard,
-            labelled_only=settings.asks_simulator,
+            labelled_only=settings.asks_simulator and not settings.plan,
             **reading,
             **reports,
         )

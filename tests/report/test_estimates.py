@@ -13,6 +13,7 @@ from made_runs import LABELLED, judge, partly_labelled_run, reactor, run_of, sum
 from benchmarks import diff, llm_compare
 from benchmarks.report import __main__ as report
 from benchmarks.report import build_summary, render_markdown, render_text
+from benchmarks.report.decision import answers
 from benchmarks.report.estimate_words import more_sentences, rows, sentences
 
 PAIRS = 200
@@ -54,6 +55,19 @@ def test_the_whole_report_has_differences_prevalence_and_every_figure() -> None:
     assert {row[0] for row in rows(summary)} >= {"recall, all pairs", "misses, labels alone"}
     assert "by the error rates of gpt-4o-mini (simulated)" in more_sentences(summary)[0]
     assert "| precision, all pairs |" in render_markdown(summary)
+
+
+def test_the_decision_tells_what_holds_for_all_pairs() -> None:
+    summary = summary_of("partly labelled")
+    (entry,) = summary["agreement"]
+    low, high = (-100 * end for end in reversed(entry["estimates"]["intervals"]["accuracy"]))
+    shares = [f"{summary['detectors'][entry[side]]['estimates']['accuracy']:.1%}" for side in "ab"]
+    assert (
+        f"Estimated for all pairs: {' and '.join(shares)}, a difference of "
+        f"{-100 * entry['estimates']['accuracy']:.1f} points (95 % interval {low:.1f} to {high:.1f})."
+    ) in answers(summary)[0].conclusions[0].claim
+    refused = answers(summary_of("the first ones labelled"))[0].conclusions[0].claim
+    assert "the labelled ones are no random part of all" in refused
 
 
 def test_the_first_rows_are_no_random_part_and_the_way_out_is_told() -> None:

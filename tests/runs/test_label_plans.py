@@ -97,6 +97,14 @@ def test_without_a_judge_there_are_no_calls_and_dollars(
     assert "$" not in out
 
 
+def test_a_plan_with_a_simulated_judge_is_of_all_pairs_too(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = "--local", "rules.py:rule", "--simulate", "--plan", "width=0.05"
+    assert "2,000 pairs, 100 of them labelled" in told(capsys, pairs, *flags)
+    assert "2,000 pairs, 0 of them labelled" in told(capsys, written(pairs), *flags)
+
+
 def test_too_few_pairs_are_said_to_be_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = written(tmp_path / "few.csv", pairs=100)
     out = told(capsys, few, "--judge-only", "--plan", "width=0.02")
