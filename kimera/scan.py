@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from kimera.console import (
@@ -59,7 +60,7 @@ from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import ReactorSettings, check_reactor
 
 if TYPE_CHECKING:
-    from kimera.corpus import Corpus, Scan
+    from kimera.corpus import Corpus, Scan, ScanScores
 
 __all__ = ["ScanSettings", "build_parser", "main"]
 
@@ -87,7 +88,7 @@ class ScanSettings(CorpusSettings, RuleSettings, DecidingSettings, FindingSettin
         "corpus": (CorpusSettings,),
         "which pairs are candidates": (RuleSettings,),
         "what decides on them": (DecidingSettings,),
-        "findings": ("min_score", "pair_scores", FindingSettings),
+        "findings": ("min_score", "pair_scores", "scan_weights", FindingSettings),
         "reactor": (ReactorSettings, "shard"),
     }
     min_score: float | None = option(
@@ -105,6 +106,14 @@ class ScanSettings(CorpusSettings, RuleSettings, DecidingSettings, FindingSettin
         help="take the scores of the detector as they are, which find more and are mostly wrong on prose; by "
         "default the cross-encoder's are put right for scans. Implied by a table among the files, "
         "--symmetric, --local of another detector, and models of your own",
+    )
+    scan_weights: str | None = option(
+        None,
+        "--scan-weights",
+        metavar="FILE",
+        path=True,
+        help="scores of scans that kimera train --stage scan wrote, with these weights (default: the shipped "
+        "ones)",
     )
     shard: str | None = option(
         None,
@@ -134,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(settings: ScanSettings) -> int:
     # What computes, numpy among it, --help need not wait for.
-    from kimera.corpus import Scan, ScanScores, run_scan
+    from kimera.corpus import Scan, run_scan
 
     check_reactor(settings)
     check_findings(settings, settings)
@@ -145,11 +154,13 @@ def _run(settings: ScanSettings) -> int:
     name = deciding_name(settings)
     accepted = accepted_findings(settings)
     corpus = read_corpus(settings, quiet=settings.quiet)
-    scores = ScanScores.load() if _uses_scan_scores(settings, name) and not corpus.has_rows else None
+    scores = _scan_scores(settings, name, has_rows=corpus.has_rows)
     min_score = settings.min_score
     if min_score is None:
         min_score = DEFAULT_MIN_SCORE if scores else MIN_SCORE
     reactor, source = deciding_of(settings, settings, name, "both")
+    if scores:
+        scores.require(reactor.weights)
     if not (settings.quiet or is_calibrated(name)):
         note(
             f"{name.title} decides; its scores are not calibrated as Kimera's are, and --min-score "
@@ -187,15 +198,23 @@ def _run(settings: ScanSettings) -> int:
     return _exit_code(settings, scan, written.contradictions, corpus.not_read)
 
 
-def _uses_scan_scores(settings: ScanSettings, name: LocalName) -> bool:
-    """Whether the shipped stages decide, and nothing asks for their own scores."""
-    own = (settings.head, settings.verify_weights)
-    return (
-        not (settings.pair_scores or settings.symmetric or any(own))
-        and settings.encoder in PACKAGED_NAMES
-        and name.kind == REACTOR
-        and name.rest in ("", "verify")
-    )
+def _scan_scores(settings: ScanSettings, name: LocalName, *, has_rows: bool) -> ScanScores | None:
+    """None where something asks for the scores of pairs. Raises `UserError` for --scan-weights there."""
+    from kimera.corpus import ScanScores  # numpy among it, for which --help need not wait
+
+    against = {
+        "--pair-scores": settings.pair_scores,
+        "--symmetric": settings.symmetric,
+        "--encoder": settings.encoder not in PACKAGED_NAMES,
+        f"--local {name.title}": name.kind != REACTOR or name.rest not in ("", "verify"),
+        "a table among the files": has_rows,
+    }
+    if settings.scan_weights:
+        for reason in (reason for reason, holds in against.items() if holds):
+            raise UserError(f"--scan-weights has no effect with {reason}; leave one of them out")
+        return ScanScores.load(Path(settings.scan_weights))
+    own = settings.head or settings.verify_weights
+    return None if own or any(against.values()) else ScanScores.load()
 
 
 def _exit_code(settings: ScanSettings, scan: Scan, contradictions: int, not_read: str) -> int:

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.perf.planting import TO_MEASURE_BY
 from benchmarks.perf.scan_corpus import planted_corpus
-from benchmarks.perf.scan_trees import TABLES, TREES, Planted, planted, statements_of
+from benchmarks.perf.scan_trees import TABLES, TREES, statements_of
 from benchmarks.perf.setting import NO_BAR, setting
 from kimera.corpus.findings import DEFAULT_MIN_SCORE, MIN_SCORE, Finding, strongest_first
 from kimera.corpus.scan_rule import Rule
@@ -27,6 +28,7 @@ from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.scanning import Scan, run_scan
 from kimera.corpus.texts import Corpus, Statement
 from kimera.reactor import Reactor
+from kimera.training.planting import Planted, planted
 
 PLANTS, HARMLESS, SEED = 30, 15, 1
 FIRST = 20
@@ -106,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     to_label: dict[str, tuple[str, Finding]] = {}
     with Reactor() as reactor:
         for name in names:
-            made = planted(statements_of(name, options.trees), PLANTS, HARMLESS, "measure", SEED)
+            statements = statements_of(name, options.trees)
+            made = planted(statements, PLANTS, HARMLESS, TO_MEASURE_BY, SEED, anywhere=True)
             measured, unlabelled = measure(made, reactor, scores, min_score, labels)
             print(measured.told(name), flush=True)
             whole.add(measured)

@@ -1,4 +1,6 @@
-"""Corpora to measure scans on: documentation in Debian packages, and tables of facts, with plants.
+"""Corpora for scans: documentation in Debian packages, and tables of facts.
+
+python -m benchmarks.perf.scan_trees --trees FOLDER     # fetches what the shipped scores are fitted on
 
 The packages are fetched by apt, in the versions named here (https://snapshot.debian.org keeps them), and
 unpacked by dpkg-deb. What is read of them are the reStructuredText and Markdown sources that Sphinx keeps
@@ -7,25 +9,24 @@ beside its pages, without lists of changes, releases and licences.
 
 from __future__ import annotations
 
+import argparse
 import html.entities
 import mimetypes
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Literal
 
-from benchmarks.perf.planting import Plant, Purpose, can_change, plants_of, reworded
 from kimera.corpus.statements import read_statements
-from kimera.corpus.texts import Corpus, Statement
+from kimera.corpus.texts import Statement
 
 LEFT_OUT = ("change", "release", "history", "news", "whatsnew", "license", "contributors", "authors")
-NEAR = 4  # statements
 MAX_FACTS = 1000
+Purpose = Literal["fit", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +62,6 @@ TABLES: dict[str, Purpose] = {
 }
 
 
-@dataclass(frozen=True)
-class Planted:
-    """A corpus with statements put into it: some contradict it, some repeat it in other words."""
-
-    corpus: Corpus
-    plants: Sequence[Plant]
-    harmless: Sequence[Plant]
-
-    def label(self, text1: str, text2: str) -> Literal["planted", "harmless", "of a plant", ""]:
-        """What is known of a pair before anybody reads it; "" of two statements that were there."""
-        both = {text1, text2}
-        if any(both == {plant.text, plant.source} for plant in self.plants):
-            return "planted"
-        if any(both == {copy.text, copy.source} for copy in self.harmless):
-            return "harmless"
-        put = {plant.text for plant in (*self.plants, *self.harmless)}
-        return "of a plant" if both & put else ""
-
-
 def statements_of(name: str, folder: Path) -> list[Statement]:
     """Of a tree, by its package, or of a table; fetched into the folder where it is not there yet."""
     if name in TABLES:
@@ -96,7 +78,7 @@ def statements_of(name: str, folder: Path) -> list[Statement]:
     if not sources.exists():
         _fetch(tree, sources)
     return [
-        Statement(each.text, str(path.relative_to(sources)), each.line, each.table, each.end)
+        replace(each, file=str(path.relative_to(sources)))
         for path in sorted(sources.rglob("*"))
         if path.is_file()
         for each in read_statements(str(path))
@@ -150,39 +132,21 @@ def _prices() -> Iterator[str]:
                     yield f"{provider.name} charges {price} dollars per million {side} tokens of {model.id}."
 
 
-def planted(
-    statements: Sequence[Statement], count: int, harmless: int, purpose: Purpose, seed: int = 0
-) -> Planted:
-    """Copies that are changed, and ones that are only reworded, each put behind a statement drawn at random.
-
-    To fit by, a third of them stays in the file of what it was made from, and a sixth near it.
-    """
-    random = Random(seed)  # noqa: S311 (a sample, not a secret)
-    texts = list(dict.fromkeys(statement.text for statement in statements))
-    changed = [plant for plant in plants_of(texts, count, purpose, seed) if plant.text not in texts]
-    taken = {plant.source for plant in changed}
-    rest = [text for text in texts if text not in taken and can_change(text)]
-    random.shuffle(rest)
-    copies = [Plant("harmless", text, reworded(text, random, purpose), True) for text in rest[:harmless]]
-    copies = [copy for copy in copies if copy.text not in texts]
-    where = {statement.text: row for row, statement in reversed(list(enumerate(statements)))}
-    behind: dict[int, list[str]] = {}
-    for plant in (*changed, *copies):
-        row = _row(statements, where[plant.source], random, anywhere=purpose == "measure")
-        behind.setdefault(row, []).append(plant.text)
-    corpus = Corpus()
-    for row, statement in enumerate(statements):
-        corpus.add(statement)
-        for text in behind.get(row, ()):
-            corpus.add(Statement(text, statement.file, statement.line))
-    return Planted(corpus, changed, copies)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trees", type=Path, required=True, metavar="FOLDER")
+    folder = parser.parse_args(arguments).trees
+    for tree in (tree for tree in TREES if tree.use == "fit"):
+        statements_of(tree.package, folder)
+        print(folder / f"{tree.package}_{tree.version}")
+    for name in (name for name, use in TABLES.items() if use == "fit"):
+        path = folder / f"{name}.txt"
+        path.write_text("\n\n".join(statement.text for statement in statements_of(name, folder)) + "\n")
+        print(path)
+    return 0
 
 
-def _row(statements: Sequence[Statement], source: int, random: Random, *, anywhere: bool) -> int:
-    draw = 1.0 if anywhere else random.random()
-    if draw < 1 / 6:
-        return min(max(source + random.choice([-NEAR, -2, 1, 2, NEAR]), 0), len(statements) - 1)
-    if draw < 1 / 2:
-        file = statements[source].file
-        return random.choice([row for row, each in enumerate(statements) if each.file == file])
-    return random.randrange(len(statements))
+if __name__ == "__main__":
+    raise SystemExit(main())

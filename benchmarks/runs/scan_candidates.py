@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kimera.corpus import CONTRADICTS, MIN_SCORE, SUPERSEDES, Finding, pair_key
+from kimera.corpus import CONTRADICTS, MIN_SCORE, SUPERSEDES, Context, Finding, pair_key
 from kimera.files import replacing
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, Failure, Pair, Verdict
 
@@ -69,7 +69,7 @@ def known_answers(path: Path) -> list[Pair]:
 
 
 def _about(corpus: Corpus, first: int, second: int) -> dict[str, Any]:
-    """Of what and when two statements speak, as fields of a finding."""
+    """Of what and when two statements speak, and under which headings, as fields of a finding."""
     newer = corpus.newer(first, second)
     return {
         "kind": SUPERSEDES if newer else CONTRADICTS,
@@ -77,7 +77,14 @@ def _about(corpus: Corpus, first: int, second: int) -> dict[str, Any]:
         "subject": corpus.subjects[first],
         "time1": corpus.time(first),
         "time2": corpus.time(second),
+        "context1": corpus.contexts[first],
+        "context2": corpus.contexts[second],
     }
+
+
+def _fields(about: dict[str, Any]) -> dict[str, Any]:
+    """What `_about` gave, as JSON has it; of an earlier version it has no contexts."""
+    return about | {name: Context(*about[name]) for name in ("context1", "context2") if name in about}
 
 
 class Judged:
@@ -130,5 +137,5 @@ class Judged:
             judge_confidence=verdict.confidence if judged else None,
             reasoning=verdict.reasoning if judged else "",
             detector=self._local,
-            **row.get("about", {}),
+            **_fields(row.get("about", {})),
         )

@@ -7,12 +7,16 @@ from kimera.first_use import at_first_use
 __all__ = [
     "CONTRADICTS",
     "DEFAULT_MIN_SCORE",
+    "FEATURES",
     "FORMATS",
     "MIN_SCORE",
+    "READ",
     "SUPERSEDES",
     "About",
+    "Context",
     "Corpus",
     "CorpusSettings",
+    "Differences",
     "Files",
     "Finding",
     "FindingSettings",
@@ -25,12 +29,14 @@ __all__ = [
     "Written",
     "accepted_findings",
     "check_findings",
+    "clipped",
     "corpus_files",
     "floor_of",
     "gate_is_met",
     "groups_of",
     "pair_key",
     "random_cosines",
+    "read_both_ways",
     "read_corpus",
     "read_statements",
     "run_scan",
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
     from kimera.corpus.about_scan import About
     from kimera.corpus.candidates import Screened
     from kimera.corpus.cosine_floors import floor_of, random_cosines
+    from kimera.corpus.deciding import read_both_ways
+    from kimera.corpus.differences import FEATURES, Differences
     from kimera.corpus.finding_files import FORMATS
     from kimera.corpus.finding_groups import groups_of
     from kimera.corpus.findings import (
@@ -67,11 +75,11 @@ if TYPE_CHECKING:
         write_findings,
     )
     from kimera.corpus.scan_rule import Rule
-    from kimera.corpus.scan_scores import ScanScores
+    from kimera.corpus.scan_scores import READ, ScanScores, clipped
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
     from kimera.corpus.statements import read_statements
-    from kimera.corpus.texts import Corpus, Statement
+    from kimera.corpus.texts import Context, Corpus, Statement
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -79,6 +87,8 @@ else:
             "about_scan": ["About"],
             "candidates": ["Screened"],
             "cosine_floors": ["floor_of", "random_cosines"],
+            "deciding": ["read_both_ways"],
+            "differences": ["FEATURES", "Differences"],
             "finding_files": ["FORMATS"],
             "finding_groups": ["groups_of"],
             "findings": [
@@ -101,10 +111,10 @@ else:
                 "write_findings",
             ],
             "scan_rule": ["Rule"],
-            "scan_scores": ["ScanScores"],
+            "scan_scores": ["READ", "ScanScores", "clipped"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
             "statements": ["read_statements"],
-            "texts": ["Corpus", "Statement"],
+            "texts": ["Context", "Corpus", "Statement"],
         },
     )

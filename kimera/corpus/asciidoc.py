@@ -10,16 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
+from kimera.corpus.sentences import Headings, Sentences, sentence_of_row, sentences_of_text, under
 
 _VERBATIM = re.compile(r"-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,}\w*")  # delimiters of blocks that are left out
 _OPEN = re.compile(r"={4,}|\*{4,}|_{4,}|--")  # of blocks that hold prose
+_UNDERLINES = "=-~^+"  # of headings, the outermost first
 _UNDERLINE = re.compile(r"(?:={2,}|-{2,}|~{2,}|\^{2,}|\+{2,})$")
 _STYLE = re.compile(
     r"\[(?:source|listing|literal|stem|\w*math|pass|comment|verse|mermaid|plantuml|ditaa|,)\b"
 )
+_HEADING = re.compile(r"(={1,6}|\#{1,6})\s+(.*)")
 _LEFT_OUT = re.compile(
-    r"={1,6}\s|\#{1,6}\s"  # headings
+    rf"{_HEADING.pattern}"
     r"|'{3,}$|<{3,}$|-{3}$|\*{3}$|\+$"  # rules, page breaks, what joins to a list item
     r"|[a-z]\w*::\S*\[.*\]$"  # block macros
 )
@@ -65,14 +67,15 @@ class _Reader:
         self._lines = [line.rstrip() for line in text.split("\n")]
         self._paragraph: list[str] = []
         self._begin = 0
+        self._headings = Headings()
         self.code: set[int] = set()
 
     def sentences(self) -> Sentences:
         for line, block in self.blocks():
             if isinstance(block, str):
-                yield from sentences_of_text(_shown(block), line)
+                yield from under(self._headings.titles, sentences_of_text(_shown(block), line))
             else:
-                yield from sentence_of_row(*block)
+                yield from under(self._headings.titles, sentence_of_row(*block))
 
     def blocks(self) -> Iterator[tuple[int, str | tuple[list[str], list[str], int, int]]]:
         """Paragraphs with the line on which they begin, and rows of tables for `sentence_of_row`."""
@@ -80,7 +83,7 @@ class _Reader:
         while at < len(self._lines):
             line = self._lines[at]
             if self._paragraph and len(self._paragraph) == 1 and self._is_underline(line):
-                self._paragraph.clear()  # it was a heading
+                self._headings.enter(1 + _UNDERLINES.index(line[0]), _shown(self._paragraph.pop()))
                 at += 1
                 continue
             verbatim = bool(_STYLE.match(style))
@@ -109,6 +112,8 @@ class _Reader:
         """Adds a line with its number to the paragraph. Gives whether a definition is to follow."""
         if not line:
             return is_term
+        if heading := _HEADING.match(line):
+            self._headings.enter(len(heading[1]), _shown(heading[2]))
         left_out = (_LEFT_OUT, _ATTRIBUTE) if self._paragraph else (_LEFT_OUT, _ATTRIBUTE, _TITLE)
         if line.startswith("//") or _OPEN.fullmatch(line) or any(each.match(line) for each in left_out):
             return False
@@ -145,6 +150,7 @@ class _Reader:
         while at < len(self._lines) and not self._lines[at]:
             at += 1
         if at < len(self._lines) and re.match(r"= \S", self._lines[at]):
+            self._headings.enter(1, _shown(self._lines[at][2:]))
             return self._behind_paragraph(at, is_code=False)
         return at
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -45,13 +48,16 @@ FEATURES = (
     "version_note",  # one of them says since which version something is so
     "parallel",  # how alike the statements before them are, or those behind them
     "siblings",  # near-copies that either has among the candidates, log(1 + n)
+    "told_apart",  # their headings, or the statements before them, differ in the same words
 )
 
+WORDNET = Path(__file__).parents[1] / "weights" / "opposites.txt"
 NEAR_LINES = 12
 NEAR_COPY = 0.8  # cosine
 MIN_TEXTS = 1000  # in a small corpus every word would be rare or none
 
 _WORD = re.compile(r"--?[A-Za-z][\w-]*|[^\W_][\w]*(?:[.,:'’/-]\w+)*|[%<>=]+")
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
 _NUMBER = re.compile(r"[+-]?\d[\d.,:]*[a-zA-Z%]{0,4}")
 _LEAD_IN = re.compile(
     r":$|^(?:for (?:example|instance)|e\.g\.|example|suppose|imagine|say,|given )", re.IGNORECASE
@@ -74,7 +80,7 @@ month months year years millisecond milliseconds byte bytes kilobyte kilobytes m
 gigabyte gigabytes kb mb gb tb kib mib gib ms percent
 """)
 _NEGATORS = _words("""
-not no never cannot without neither nor none nothing nobody nowhere hardly longer unable fail fails
+not no never cannot without neither nor none nothing nobody nowhere hardly unable fail fails
 """)
 _OBLIGATIONS = _words("""
 must may might can could should shall will would need needs required optional recommended have has
@@ -110,7 +116,7 @@ _FUNCTION = _words("""
 a an the of to in on at by for from with and or as is are was were be been being it its this that
 these those which who whose if when then than so such do does did you your we our they their there
 here also just very note please however thus therefore usually e.g i.e etc into onto via per about
-each any all some other
+each any all some other longer
 """)
 _ENDINGS = ("ing", "ed", "es", "s", "ly", "d")
 
@@ -136,6 +142,7 @@ class _Found:
     name: bool = False
     replaced: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+    only_in: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     slots: int = 0
     where: float = 1.0
     same: int = 0
@@ -164,13 +171,18 @@ def _stem(word: str) -> str:
     return (word[: len(word) - len(ending)] if ending else word).rstrip("e")
 
 
+def _pieces(text: str) -> Iterator[str]:
+    """The words that say something, in parts: of "stdout_logfile" both."""
+    return (_stem(word) for word in _PIECE.findall(text.lower()) if word not in _FUNCTION)
+
+
 def is_number(word: str) -> bool:
     return bool(_NUMBER.fullmatch(word)) or word in _NUMBER_WORDS
 
 
 def are_opposites(one: str, other: str) -> bool:
-    """Listed as such, in any form, or one is the other behind a prefix that denies it."""
-    if frozenset((_stem(one), _stem(other))) in _OPPOSITE_STEMS:
+    """Listed here or by WordNet, in any form, or one is the other behind a prefix that denies it."""
+    if frozenset((_stem(one), _stem(other))) in _opposite_stems():
         return True
     short, long = sorted((one, other), key=len)
     return len(short) > 3 and any(long == prefix + short for prefix in _PREFIXES)
@@ -180,7 +192,13 @@ def _is_negator(word: str) -> bool:
     return word in _NEGATORS or word.endswith("n't")
 
 
-_OPPOSITE_STEMS = frozenset(frozenset(map(_stem, pair.split("/"))) for pair in _OPPOSITES.split())
+@cache
+def _opposite_stems() -> frozenset[frozenset[str]]:
+    lines = WORDNET.read_text(encoding="utf-8").splitlines()
+    listed = [line.split() for line in lines if not line.startswith("#")]
+    pairs = [pair.split("/") for pair in _OPPOSITES.split()]
+    pairs += [[word, other] for word, *others in listed for other in others]
+    return frozenset(frozenset(map(_stem, pair)) for pair in pairs)
 
 
 class Differences:
@@ -196,6 +214,9 @@ class Differences:
         count = max(len(corpus.texts), MIN_TEXTS)
         self._weights = {stem: math.log(count / texts) / math.log(count) for stem, texts in held.items()}
         self._places = list(map(corpus.first_place, range(len(corpus.places))))
+        self._contexts = [
+            frozenset(_pieces(" ".join((*context.headings, context.before)))) for context in corpus.contexts
+        ]
         self._in_table = [bool(table) for table in corpus.tables]
 
     def of(self, first: np.ndarray, second: np.ndarray, cosine: np.ndarray) -> np.ndarray:
@@ -243,7 +264,13 @@ class Differences:
             one.version_note or other.version_note,
             max(self._alike(first - 1, second - 1), self._alike(first + 1, second + 1)),
             siblings,
+            self._told_apart(first, second, found),
         ]
+
+    def _told_apart(self, first: int, second: int, found: _Found) -> bool:
+        one, other = self._contexts[first], self._contexts[second]
+        left, right = (set(_pieces(" ".join(words))) for words in found.only_in)
+        return not left.isdisjoint(one - other) and not right.isdisjoint(other - one)
 
     def _weight(self, stem: str) -> float:
         return 0.0 if stem in _FUNCTION or _is_negator(stem) else self._weights.get(stem, 1.0)
@@ -275,6 +302,9 @@ def _differences(one: Words, other: Words) -> _Found:
         found.where = min(found.where, start / max(len(one.stems), 1))
         left = [at for at in range(start, end) if one.stems[at] not in other.distinct]
         right = [at for at in range(begin, stop) if other.stems[at] not in one.distinct]
+        if left and right:
+            found.only_in[0].extend(one.plain[at] for at in left)
+            found.only_in[1].extend(other.plain[at] for at in right)
         _one_slot(found, one, other, left, right)
     return found
 

@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from kimera.console import how_to_install
 from kimera.corpus.prose import code_of_markdown, sentences_of_markdown
-from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
+from kimera.corpus.sentences import Headings, Sentences, sentence_of_row, sentences_of_text, under
 from kimera.errors import UserError
 
 TIME_LIMIT_S = 120.0  # of one Word or PDF file
@@ -55,11 +55,12 @@ def _cells_of_notebook(path: Path) -> Iterator[Part]:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise DocumentError(f"is no Jupyter notebook ({reason})") from None
-    offset = 0
+    offset, headings = 0, Headings()
     for number, (kind, source) in enumerate(cells, 1):
         text = source if isinstance(source, str) else "".join(map(str, source or ()))
         if kind == "markdown":
-            yield Part(text, sentences_of_markdown, code_of_markdown, "cell", number, offset)
+            split = partial(sentences_of_markdown, headings=headings)
+            yield Part(text, split, code_of_markdown, "cell", number, offset)
         offset += text.count("\n") + 1
 
 
@@ -91,15 +92,17 @@ def _run(path: Path, told: IO[bytes]) -> None:
 
 
 def _part(piece: dict[str, Any]) -> Part:
+    text = piece.get("text", "")
+    text = _HYPHENATED.sub("", text) if piece["unit"] == "page" else text
+    return Part(text, partial(_sentences_of_piece, piece), None, piece["unit"], piece["number"])
+
+
+def _sentences_of_piece(piece: dict[str, Any], text: str) -> Sentences:
     if "cells" in piece:
-        row = partial(_row, piece["header"], piece["cells"], piece["table"])
-        return Part("", row, None, piece["unit"], piece["number"])
-    text = _HYPHENATED.sub("", piece["text"]) if piece["unit"] == "page" else piece["text"]
-    return Part(text, sentences_of_text, None, piece["unit"], piece["number"])
-
-
-def _row(header: list[str], cells: list[str], table: int, _: str) -> Sentences:
-    return sentence_of_row(header, cells, 1, table)
+        read = sentence_of_row(piece["header"], piece["cells"], 1, piece["table"])
+    else:
+        read = sentences_of_text(text)
+    return under(tuple(piece.get("headings", ())), read)
 
 
 DOCUMENTS: dict[str, Callable[[Path], Iterator[Part]]] = {

@@ -31,6 +31,10 @@ COLUMNS = (
     "subject",
     "time1",
     "time2",
+    "headings1",
+    "before1",
+    "headings2",
+    "before2",
     "group",
 )
 

@@ -10,6 +10,7 @@ from itertools import count
 from kimera.corpus.about_scan import About
 from kimera.corpus.finding_groups import Group
 from kimera.corpus.findings import DUPLICATES, Finding, visible
+from kimera.corpus.texts import Context
 from kimera.files import Segments, html_page, marked, page_policy, page_style
 from kimera.local_names import REACTOR
 from kimera.version import __version__
@@ -18,7 +19,7 @@ STYLE = """
 ol { padding-left: 2.5rem; }
 li { max-width: 52rem; margin-bottom: 1.75rem; }
 li p { max-width: none; margin-bottom: .2rem; }
-.place, .score { font-size: .875rem; color: var(--soft); }
+.place, .score, .context { font-size: .875rem; color: var(--soft); }
 .other { margin: .5rem 0 .75rem; padding-left: .75rem; border-left: 2px solid var(--line); }
 """
 
@@ -78,7 +79,8 @@ def _item(group: Group) -> str:
     """What several pairs share is shown once, and has no marks: each of the others differs elsewhere."""
     pieces = [marked(finding.text1, finding.text2) for finding in group.findings]
     own = pieces[0][0] if len(pieces) == 1 else [group.first.text1]
-    head = f"<p>{_with_marks(own)}</p>\n{_places(group.first.places1, group.first.time1)}"
+    first = group.first
+    head = f"{_said(own, first.context1)}\n{_places(first.places1, first.time1)}"
     others = (_other(finding, other) for finding, (_, other) in zip(group.findings, pieces, strict=True))
     return "\n".join([head, *others])
 
@@ -86,7 +88,7 @@ def _item(group: Group) -> str:
 def _other(finding: Finding, other: Segments) -> str:
     lines = [
         f'<p class="score">{escape(finding.says)}</p>',
-        f"<p>{_with_marks(other)}</p>",
+        _said(other, finding.context2),
         _places(finding.places2, finding.time2),
     ]
     if finding.judge:
@@ -102,6 +104,13 @@ def _with_marks(pieces: Segments) -> str:
     return "".join(
         f"<mark>{_shown(piece)}</mark>" if at % 2 else _shown(piece) for at, piece in enumerate(pieces)
     )
+
+
+def _said(pieces: Segments, context: Context) -> str:
+    """A statement below its headings and the statement before it."""
+    told = filter(None, [" › ".join(context.headings), context.before])
+    greyed = "".join(f'<p class="context">{_shown(text)}</p>\n' for text in told)
+    return f"{greyed}<p>{_with_marks(pieces)}</p>"
 
 
 def _places(places: Sequence[str], time: str) -> str:

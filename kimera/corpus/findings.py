@@ -10,6 +10,7 @@ from hashlib import blake2b
 from math import isfinite
 from pathlib import Path
 
+from kimera.corpus.texts import NO_CONTEXT, Context
 from kimera.errors import UserError
 from kimera.files import write_text
 from kimera.local_names import REACTOR
@@ -32,7 +33,8 @@ class Finding:
     score: P(contradiction) by the detector; screen_score: by the head, NaN without one. cosine: of their
     vectors. detector: the local one that gave the score, by its title. judge: the model that confirmed it,
     with its confidence (0.5 to 1) and reasoning; empty, and None, where the detector decided alone.
-    kind: one of `KINDS`. Of duplicates the score is P(entailment), the lower one of both directions. newer:
+    context1, context2: headings above each, the outermost first, and the statement before it. kind: one of
+    `KINDS`. Of duplicates the score is P(entailment), the lower one of both directions. newer:
     which of the two supersedes the other, 1 or 2; 0 elsewhere. subject, time1, time2: where the table says.
     """
 
@@ -52,6 +54,8 @@ class Finding:
     subject: str = ""
     time1: str = ""
     time2: str = ""
+    context1: Context = NO_CONTEXT
+    context2: Context = NO_CONTEXT
 
     @property
     def key(self) -> str:
@@ -74,6 +78,8 @@ class Finding:
             places2=self.places1,
             time1=self.time2,
             time2=self.time1,
+            context1=self.context2,
+            context2=self.context1,
             newer={1: 2, 2: 1}.get(self.newer, 0),
         )
 
@@ -85,7 +91,11 @@ def fields_of(finding: Finding) -> dict[str, object]:
         for name, value in asdict(finding).items()
     }
     later = {name: rounded.pop(name) for name in ("detector", "kind", "newer", "subject", "time1", "time2")}
-    return rounded | {"key": finding.key} | later | {"newer": finding.newer or None}
+    context: dict[str, object] = {}
+    for number, about in (("1", finding.context1), ("2", finding.context2)):
+        del rounded[f"context{number}"]
+        context |= {f"headings{number}": about.headings, f"before{number}": about.before}
+    return rounded | {"key": finding.key} | later | {"newer": finding.newer or None} | context
 
 
 def visible(text: str) -> str:

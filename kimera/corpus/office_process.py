@@ -18,6 +18,7 @@ MAX_MEMORY = 2 << 30  # bytes of address space; only where the system has such a
 MAX_UNPACKED = 256 << 20  # bytes
 MAX_TEXT = 32 << 20  # characters
 _OLE = b"\xd0\xcf\x11\xe0"  # of Office's earlier files, and of encrypted ones
+_HEADING = re.compile(r"heading (\d)|title", re.IGNORECASE)  # by their styles
 _NO_PROSE = re.compile(r"heading|title|subtitle|toc\b|.*(?:code|preformatted|macro)", re.IGNORECASE)
 
 
@@ -40,7 +41,10 @@ def _of_word(path: str) -> Iterator[dict[str, Any]]:
     from docx import Document
     from docx.table import Table
 
+    from kimera.corpus.sentences import Headings
+
     paragraphs = tables = 0
+    headings = Headings()
     for block in Document(path).iter_inner_content():
         if isinstance(block, Table):
             tables += 1
@@ -49,12 +53,17 @@ def _of_word(path: str) -> Iterator[dict[str, Any]]:
                 cells = [cell.text for cell in row.cells]
                 if number > 1:
                     unit = f"table {tables}, row"
-                    yield {"unit": unit, "number": number, "header": header, "cells": cells, "table": tables}
+                    place = {"unit": unit, "number": number, "table": tables}
+                    yield place | {"header": header, "cells": cells, "headings": headings.titles}
                 header = header or cells
         elif block.text.strip():
             paragraphs += 1
-            if not _NO_PROSE.match(getattr(block.style, "name", None) or ""):
-                yield {"unit": "paragraph", "number": paragraphs, "text": block.text}
+            style = getattr(block.style, "name", None) or ""
+            if heading := _HEADING.fullmatch(style):
+                headings.enter(int(heading[1] or 0), block.text)
+            elif not _NO_PROSE.match(style):
+                place = {"unit": "paragraph", "number": paragraphs}
+                yield place | {"text": block.text, "headings": headings.titles}
 
 
 def _of_pdf(path: str) -> Iterator[dict[str, Any]]:

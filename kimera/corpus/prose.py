@@ -1,7 +1,7 @@
 """Texts that people read, to their sentences and the lines on which these stand.
 
-Plain text, Markdown, MDX (Markdown with components), reStructuredText, AsciiDoc and HTML. Headings,
-code and what only a program reads are left out; a row of a table is a statement.
+Plain text, Markdown, MDX (Markdown with components), reStructuredText, AsciiDoc and HTML. Code and what
+only a program reads are left out; a row of a table is a statement, and a heading goes with those under it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kimera.console import how_to_install
 from kimera.corpus.asciidoc import code_of_asciidoc, sentences_of_asciidoc
 from kimera.corpus.restructured_text import code_of_rst, sentences_of_rst
-from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
+from kimera.corpus.sentences import TERM, Headings, Sentences, sentence_of_row, sentences_of_text, under
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,14 +60,18 @@ _SKIPPED = frozenset(
         *("h1", "h2", "h3", "h4", "h5", "h6", "dt", "footer", "form", "math", "textarea", "select"),
     }
 )
+_HEADING = re.compile(r"h[1-6]|dt")
 _INLINE_CODE = "code"
 # What a head may hold: any other tag ends one without an end tag, as <dd> does <dt>.
 _OF_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 
 
-def sentences_of_markdown(text: str) -> Sentences:
-    """The sentences of paragraphs, list items and quotations."""
-    return _of_markdown(text, ())
+def sentences_of_markdown(text: str, headings: Headings | None = None) -> Sentences:
+    """The sentences of paragraphs, list items and quotations.
+
+    headings: those that are open where the text begins, and then where it ends.
+    """
+    return _of_markdown(text, (), headings or Headings())
 
 
 def code_of_markdown(text: str) -> set[int]:
@@ -84,7 +88,7 @@ def sentences_of_mdx(text: str) -> Sentences:
     text = _without_front_matter(text)
     text = _MDX.sub(_without_component, _MODULE.sub(_as_blank_lines, text))
     # In MDX an indented line is no code, and what looks like HTML is a component.
-    return _of_markdown(text, ("code", "html_block"))
+    return _of_markdown(text, ("code", "html_block"), Headings())
 
 
 def _without_component(found: re.Match[str]) -> str:
@@ -115,14 +119,17 @@ def _code_of_markdown(text: str, without: Iterable[str]) -> set[int]:
     return {line + 1 for block in blocks if block for line in range(*block)}
 
 
-def _of_markdown(text: str, without: Iterable[str]) -> Sentences:
+def _of_markdown(text: str, without: Iterable[str], headings: Headings) -> Sentences:
     tokens = _tokens(text, without)
     around = ""
     for at, token in enumerate(tokens):
         if token.type == "inline" and around == "paragraph_open" and token.map:
-            yield from sentences_of_text(_shown(token.children or ()), token.map[0] + 1)
+            paragraph = sentences_of_text(_shown(token.children or ()), token.map[0] + 1)
+            yield from under(headings.titles, paragraph)
+        elif token.type == "inline" and around == "heading_open":
+            headings.enter(int(tokens[at - 1].tag[1:]), _shown(token.children or ()))
         elif token.type == "table_open":
-            yield from _rows(tokens, at)
+            yield from under(headings.titles, _rows(tokens, at))
         around = token.type
 
 
@@ -153,11 +160,14 @@ def _shown(tokens: Iterable[Token]) -> str:
 
 
 class _Html(HTMLParser):
-    """Blocks of text and the lines on which they begin."""
+    """Blocks of text, the lines on which they begin, and the headings above them."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.blocks: list[tuple[str, int]] = []
+        self.blocks: list[tuple[str, int, tuple[str, ...]]] = []
+        self._headings = Headings()
+        self._above: tuple[str, ...] = ()
+        self._title = ""
         self._text = ""
         self._line = 1
         self._skipped: list[str] = []
@@ -165,7 +175,7 @@ class _Html(HTMLParser):
     def handle_starttag(self, tag: str, attrs: object) -> None:
         within = self._skipped[-1] if self._skipped else ""
         if (within == "head" and tag not in _OF_HEAD) or (within == "dt" and tag in ("dt", "dd")):
-            self._skipped.pop()
+            self._end_skipped()
         if self._skipped:
             is_nested = tag == within or (within == "head" and tag in ("noscript", "template"))
             self._skipped += [tag] if is_nested else []
@@ -179,23 +189,32 @@ class _Html(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if self._skipped and (tag == self._skipped[-1] or (tag, self._skipped[-1]) == ("dl", "dt")):
-            self._skipped.pop()
+            self._end_skipped()
         elif tag in _BLOCKS:
             self.end()
+        if tag == "dl":
+            self._headings.leave(TERM)
+
+    def _end_skipped(self) -> None:
+        if _HEADING.fullmatch(tag := self._skipped.pop()):
+            self._headings.enter(TERM if tag == "dt" else int(tag[1:]), self._title)
+            self._title = ""
 
     def handle_data(self, data: str) -> None:
         if self._skipped:
+            self._title += data if _HEADING.fullmatch(self._skipped[-1]) else ""
             return
         if not self._text.strip():
             lead = len(data) - len(data.lstrip())
             self._text = ""
             self._line = self.getpos()[0] + data.count("\n", 0, lead)
+            self._above = self._headings.titles
             data = data[lead:]
         self._text += data
 
     def end(self) -> None:
         if self._text.strip():
-            self.blocks.append((self._text, self._line))
+            self.blocks.append((self._text, self._line, self._above))
         self._text = ""
 
 
@@ -205,8 +224,8 @@ def sentences_of_html(text: str) -> Sentences:
     parser.feed(_without_front_matter(text))
     parser.close()
     parser.end()
-    for block, line in parser.blocks:
-        yield from sentences_of_text(block, line)
+    for block, line, headings in parser.blocks:
+        yield from under(headings, sentences_of_text(block, line))
 
 
 READERS: dict[str, Callable[[str], Sentences]] = {

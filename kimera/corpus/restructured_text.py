@@ -14,7 +14,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from kimera.console import how_to_install
-from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text
+from kimera.corpus.sentences import Sentences, sentence_of_row, sentences_of_text, under
 from kimera.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _LEFT_OUT = frozenset(
         *("system_message", "substitution_definition", "footnote_reference", "citation_reference", "pending"),
     }
 )
+_HEADED = ("section", "definition_list_item", "option_list_item")
+_HEADS = ("title", "term", "option_group")
 _OF_PROSE = ("seealso", "versionadded", "versionchanged", "deprecated", "versionremoved")
 _TITLED = _OF_PROSE[1:]  # what stands beside their names is a version
 _DIRECTIVE = re.compile(r"^\s*\.\. +(?:\|[^|\n]*\| +)?([\w:.+-]+?)::", re.MULTILINE)
@@ -140,16 +142,19 @@ class _Reader:
         self._lines = lines
         self._last = 1
 
-    def within(self, children: Iterable[nodes.Node]) -> Sentences:
+    def within(self, children: Iterable[nodes.Node], headings: tuple[str, ...] = ()) -> Sentences:
         for node in children:
             kind = node.tagname if hasattr(node, "tagname") else ""
             if kind == "paragraph":
                 text = _shown(node)
-                yield from sentences_of_text(text, self._line(node, text))
+                yield from under(headings, sentences_of_text(text, self._line(node, text)))
             elif kind == "table":
-                yield from self._rows(node)
+                yield from under(headings, self._rows(node))
+            elif kind in _HEADED:
+                titles = (" ".join(each.astext().split()) for each in node.children if each.tagname in _HEADS)
+                yield from self.within(node.children, (*headings, *titles))
             elif kind not in _LEFT_OUT:
-                yield from self.within(node.children)
+                yield from self.within(node.children, headings)
 
     def _rows(self, table: Any) -> Sentences:
         heads = [[_cell(entry) for entry in row.children] for row in _rows_of(table, "thead")]

@@ -10,17 +10,20 @@ and one on its log-odds together with those of the cross-encoder, which reads bo
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kimera.console import as_called
 from kimera.corpus.differences import FEATURES
 from kimera.errors import UserError
 from kimera.files import write_text
 
 SHIPPED_SCORES = Path(__file__).parents[1] / "weights" / "scan.json"
-FORMAT = "kimera-scan-scores-1"
+FORMAT = "kimera-scan-scores-2"
+_WAY_ON = "fit scores with kimera train --stage scan, or install Kimera again"
 CLIP = 5.0  # log-odds of the cross-encoder beyond this count as this
 READ = ("without reading", "contradiction", "entailment")
 """What the second regression takes: the first one's log-odds; the cross-encoder's of the contradiction, the
@@ -31,7 +34,8 @@ lower of both orders; its log-odds of the entailment, the higher."""
 class ScanScores:
     """weights, intercept: of the first regression, by feature; read_weights, read_intercept: of the second.
 
-    base_rate: the share of contradictions among candidates for which scores are calibrated.
+    base_rate: the share of contradictions among candidates for which scores are calibrated. stages:
+    fingerprints of the weights that they were fitted with, by stage. corpora: what they were fitted on.
     """
 
     weights: dict[str, float]
@@ -39,6 +43,8 @@ class ScanScores:
     read_weights: dict[str, float]
     read_intercept: float
     base_rate: float
+    stages: Mapping[str, str]
+    corpora: Sequence[str]
 
     @classmethod
     def load(cls, path: Path = SHIPPED_SCORES) -> ScanScores:
@@ -47,11 +53,21 @@ class ScanScores:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("format") != FORMAT or tuple(content["weights"]) != FEATURES:
                 raise ValueError("it is of another version of Kimera")
+            content["weights"] = {name: float(value) for name, value in content["weights"].items()}
             return cls(**content)
         except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}; install Kimera again") from error
+            raise UserError(f"{path}: cannot be read: {error.strerror}; {_WAY_ON}") from error
         except (ValueError, TypeError, LookupError) as error:
-            raise UserError(f"{path}: not a file of scan scores ({error}); install Kimera again") from error
+            raise UserError(f"{path}: not a file of scan scores ({error}); {_WAY_ON}") from error
+
+    def require(self, stages: Mapping[str, str]) -> None:
+        """Raise `UserError` where a stage has other weights than those that the scores were fitted with."""
+        for stage, fingerprint in self.stages.items():
+            if stages.get(stage) != fingerprint:
+                raise UserError(
+                    f"the scores of scans were fitted with other weights of {stage}; fit them again with "
+                    f"these ({as_called('kimera train')} FOLDER --stage scan), or take --pair-scores"
+                )
 
     def save(self, path: Path) -> None:
         write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")

@@ -229,4 +229,6 @@ def _finding(
         subject=corpus.subjects[first],
         time1=corpus.time(first),
         time2=corpus.time(second),
+        context1=corpus.contexts[first],
+        context2=corpus.contexts[second],
     )

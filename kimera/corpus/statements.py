@@ -17,7 +17,7 @@ from kimera.corpus.documents import DOCUMENTS, DocumentError, Part
 from kimera.corpus.ignore_marks import without_marks
 from kimera.corpus.prose import CODE, READERS
 from kimera.corpus.sentences import sentences_of_text
-from kimera.corpus.texts import Moment, Statement, moment_of
+from kimera.corpus.texts import NO_CONTEXT, Context, Moment, Statement, moment_of
 from kimera.errors import UserError
 from kimera.files import (
     EXTENSIONS,
@@ -145,18 +145,23 @@ def _of_prose(
     on_note: Callable[[str], object],
     on_ignored: Callable[[], object],
 ) -> Iterator[Statement]:
+    context = NO_CONTEXT
     for part in _parts(path, name, format, on_bad_file, on_note):
         text, ignored = without_marks(part.text, part.code)
-        for sentence, line, end, table in part.split(text):
+        for sentence, line, end, table, headings in part.split(text):
+            before = "" if table or headings != context.headings else context.before
+            here, context = Context(headings, before), Context(headings, "" if table else sentence)
             if len(sentence.split()) < MIN_WORDS or sentence.endswith("?"):
                 continue
             if ignored.intersection(range(line, end + 1)):
                 on_ignored()
             elif part.unit:
                 begin = table and part.offset + table
-                yield Statement(sentence, name, part.number, begin, by_line=False, unit=part.unit)
+                yield Statement(
+                    sentence, name, part.number, begin, by_line=False, unit=part.unit, context=here
+                )
             else:
-                yield Statement(sentence, name, line, table, end)
+                yield Statement(sentence, name, line, table, end, context=here)
 
 
 def _parts(

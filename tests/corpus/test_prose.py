@@ -196,3 +196,24 @@ def test_html_may_leave_out_the_end_tags_that_it_may(tmp_path: Path, page: str) 
     texts = [text for text, _ in read(tmp_path / "a.html", page)]
     assert "The server listens here." in texts
     assert not [text for text in texts if "is a" in text or "title" in text]
+
+
+@pytest.mark.parametrize(
+    ("extension", "text"),
+    [
+        (".md", "# Setup\n\n{}\n\n## Linux `x`\n\n{}\n\n{}\n"),
+        (".rst", "Setup\n=====\n\n{}\n\nLinux ``x``\n-----------\n\n{} {}\n"),
+        (".adoc", "= Setup\n\n{}\n\nLinux `x`\n---------\n\n{}\n\n{}\n"),
+        (".html", "<h1>Setup</h1><p>{}</p><dl><dt>Linux <code>x</code><dd>{}<p>{}</dl>"),
+    ],
+)
+def test_headings_and_the_sentence_before_go_with_a_statement(
+    tmp_path: Path, extension: str, text: str
+) -> None:
+    path = tmp_path / f"a{extension}"
+    path.write_text(text.format("It comes first here.", "It goes under both.", "So does this one."))
+    assert [statement.context for statement in read_statements(str(path))] == [
+        (("Setup",), ""),
+        (("Setup", "Linux x"), ""),
+        (("Setup", "Linux x"), "It goes under both."),
+    ]

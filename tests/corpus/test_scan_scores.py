@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.perf.planting import plants_of
-from benchmarks.perf.scan_trees import planted
+from benchmarks.perf.planting import TO_MEASURE_BY
 from kimera.corpus.differences import FEATURES, Differences
 from kimera.corpus.scan_scores import SHIPPED_SCORES, ScanScores
-from kimera.corpus.texts import Corpus, Statement
+from kimera.corpus.texts import NO_CONTEXT, Context, Corpus, Statement
 from kimera.errors import UserError
+from kimera.reactor import Reactor
+from kimera.training.changed_statements import plants_of
+from kimera.training.planting import planted
 
 SAYS = "The worker closes an idle connection after 30 seconds and logs its address."
 OTHERS = {
@@ -26,10 +28,13 @@ OTHERS = {
 }
 
 
-def features_of(one: str, other: str) -> dict[str, float]:
+def features_of(
+    one: str, other: str, context: Context = NO_CONTEXT, other_context: Context = NO_CONTEXT
+) -> dict[str, float]:
     corpus = Corpus()
-    for line, text in enumerate([one, "Something else is said here.", other], 1):
-        corpus.add(Statement(text, "a.md", 20 * line))
+    said = [(one, context), ("Something else is said here.", NO_CONTEXT), (other, other_context)]
+    for line, (text, about) in enumerate(said, 1):
+        corpus.add(Statement(text, "a.md", 20 * line, context=about))
     values = Differences(corpus).of(np.array([0]), np.array([2]), np.array([0.9]))
     return dict(zip(FEATURES, values[0].tolist(), strict=True))
 
@@ -38,6 +43,30 @@ def features_of(one: str, other: str) -> dict[str, float]:
 def test_a_difference_of_one_kind_is_told_as_that_kind_alone(kind: str) -> None:
     features = features_of(SAYS, OTHERS[kind])
     assert [name for name in ("number", "negation", "opposite", "obligation") if features[name]] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("The worker no longer closes an idle connection after 30 seconds and logs its address.", "negation"),
+        ("The worker closes a useless connection after 30 seconds and logs its address.", "opposite"),
+    ],
+)
+def test_no_longer_denies_and_wordnets_antonyms_are_opposites(text: str, kind: str) -> None:
+    assert features_of(SAYS.replace("an idle", "a useful"), text)[kind]
+
+
+def test_statements_whose_headings_differ_in_the_same_words_are_told_apart() -> None:
+    windows, linux = "On Windows the file is kept for 30 days.", "On Linux the file is kept for 90 days."
+    headed = features_of(windows, linux, Context(("Setup", "Windows")), Context(("Setup", "Linux")))
+    before = features_of(windows, linux, Context(before="windows_log"), Context(before="linux_log"))
+    elsewhere = features_of(windows, linux, Context(("Setup", "Windows")), Context(("Questions",)))
+    assert headed["told_apart"]
+    assert before["told_apart"]
+    assert not elsewhere["told_apart"]
+    scores = ScanScores.load()
+    apart, not_apart = scores.without_reading(np.array([list(headed.values()), list(elsewhere.values())]))
+    assert apart < not_apart - 3
 
 
 def test_words_that_only_changed_their_place_are_no_difference() -> None:
@@ -72,13 +101,21 @@ def test_scores_of_another_version_are_an_error(tmp_path: Path) -> None:
         ScanScores.load(tmp_path / "scan.json")
 
 
+def test_scores_are_refused_with_other_weights_than_they_were_fitted_with() -> None:
+    scores = ScanScores.load()
+    with Reactor(stages="both") as reactor:
+        scores.require(reactor.weights)
+        with pytest.raises(UserError, match="other weights of verify; fit them again"):
+            scores.require(reactor.weights | {"verify": "sha256:0"})
+
+
 def test_what_is_planted_is_the_same_each_time_and_stands_in_the_corpus() -> None:
     texts = [
         f"The option number {place} is enabled by default for {place + 7} seconds." for place in range(40)
     ]
     statements = [Statement(text, "a.md", line) for line, text in enumerate(texts, 1)]
-    made = planted(statements, 12, 4, "measure", seed=3)
-    assert made.plants == plants_of(texts, 12, "measure", 3)
+    made = planted(statements, 12, 4, TO_MEASURE_BY, seed=3)
+    assert made.plants == plants_of(texts, 12, TO_MEASURE_BY, 3)
     assert len(made.plants) == 12
     assert {plant.text for plant in (*made.plants, *made.harmless)} <= set(made.corpus.texts)
     assert made.label(made.plants[0].text, made.plants[0].source) == "planted"
