@@ -131,7 +131,7 @@ def fit_scores(
     names = [f"{each.name}: {each.statements:,} statements" for each in corpora]
     whole = replace(_fitted(features, label, said), stages=reactor.weights, corpora=names)
     kinds = np.array([kind for each in corpora for kind in each.kinds])
-    return FittedScores(whole, out_of_fold, label, kinds, len(rows), by_corpus)
+    return FittedScores(whole, out_of_fold, label, kinds, len(rows), bool(by_corpus))
 
 
 def _read(pairs: Sequence[tuple[str, str]], reactor: Reactor, bar: Bar, workers: int | None) -> np.ndarray:
