@@ -279,6 +279,7 @@ ONLY_READ = {
     "sources",
     "head",
     "verify_weights",
+    "scan_weights",
     "deep_weights",
     "stage_bounds",
     "start",
