@@ -59,8 +59,9 @@ class Curve:
     """points: ascending by what is sent, first the local detector alone, last the judge alone.
 
     indistinguishable: the first point from which on the judge is not shown to be more accurate. not_worse:
-    the first from which on the cascade is shown to be less accurate by at most the margin, if at all, as it
-    is where all are sent: the judge alone, however few the pairs. None where there is none.
+    the local detector alone, if that is shown to be less accurate by at most the margin, if at all, whatever
+    points between show of fewer verdicts of its own; else the first point from which on the cascade is shown
+    to be so, as it is where all are sent: the judge alone, however few the pairs. None where there is none.
     """
 
     pairs: int
@@ -97,13 +98,12 @@ def curve(
         sent = _sent(doubt, half[among], share)
         said = np.where(sent, judged, scores >= THRESHOLD).astype(np.int8)
         points.append(_point(truth, said, judged, among, sent, dollars, seed))
+    no_worse = [point.sent == 1 or point.difference_interval[0] > -margin for point in points]
     return Curve(
         pairs=truth.size,
         points=tuple(points),
         indistinguishable=_first_of_a_tail([not point.is_worse for point in points], points),
-        not_worse=_first_of_a_tail(
-            [point.sent == 1 or point.difference_interval[0] > -margin for point in points], points
-        ),
+        not_worse=points[0] if no_worse[0] else _first_of_a_tail(no_worse, points),
     )
 
 

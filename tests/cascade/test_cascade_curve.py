@@ -80,3 +80,15 @@ def test_however_few_the_pairs_the_judge_alone_is_no_worse_than_itself() -> None
     assert found.not_worse == found.points[0]
     found = curve(truth, guesses * 0.98 + 0.01, truth, np.arange(80), None, margin=0.02)
     assert found.not_worse == found.points[-1]
+
+
+def test_the_local_detector_alone_is_no_worse_whatever_points_between_show() -> None:
+    """As the decision says of the two, which compares them alone."""
+    random = np.random.default_rng(2)
+    truth = (random.random(120) < 0.5).astype(np.int8)
+    scores = 1 / (1 + np.exp(-(random.normal(size=120) + np.where(truth == 1, 0.5, -0.5))))
+    judged = np.where(random.random(120) < 0.45, 1 - truth, truth).astype(np.int8)
+    found = curve(truth, scores, judged, np.arange(120), None, margin=0.02)
+    assert any(point.difference_interval[0] < -0.02 for point in found.points[:-1])
+    assert found.points[0].difference_interval[0] > -0.02
+    assert found.not_worse == found.points[0]
