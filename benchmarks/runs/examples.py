@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,8 +13,9 @@ from pathlib import Path
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.judge import Prompt, examples_of
 from benchmarks.settings import DEFAULT_SHOTS, RunSettings
+from kimera.console import options_of, words_of
 from kimera.errors import UserError
-from kimera.files import reading_of
+from kimera.files import PairSettings, reading_of
 from kimera.pairs import CONTRADICTION, NOT_CONTRADICTION, RELATIONS, Pair
 
 
@@ -60,7 +62,9 @@ def _labelled(settings: RunSettings) -> list[Pair]:
     try:
         return [pair for pair in load_dataset(str(settings.examples), **reading_of(settings)) if pair.label]
     except UserError as error:
-        raise UserError(f"--examples: {error}") from None
+        flags = shlex.join(words_of(settings, options_of(PairSettings)))
+        also = f"; {flags} of the pairs holds for this file too" if flags else ""
+        raise UserError(f"--examples: {error}{also}") from None
 
 
 def _drawn(by_answer: dict[str, list[Pair]], shots: int, rng: random.Random, file: str) -> list[Pair]:

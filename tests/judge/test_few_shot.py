@@ -177,6 +177,17 @@ def test_shots_without_examples_say_nothing(pairs: Path, capsys: pytest.CaptureF
     assert "--shots goes with --examples FILE" in capsys.readouterr().err
 
 
+def test_examples_with_other_columns_than_the_pairs_are_told_which_flags_hold_for_both(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.csv").write_text("Statement A,text2,label\nIt rains.,It is dry.,contradiction\n")
+    flags = [str(tmp_path / "own.csv"), "--text1", "Statement A", "--text2", "text2", *FLAGS]
+    assert main([*flags, "--base-url", "http://127.0.0.1:1/v1", "--examples", str(examples)]) == 2
+    told = capsys.readouterr().err
+    assert "there is no such column" in told
+    assert "--text1 'Statement A' --text2 text2 of the pairs holds for this file too" in told
+
+
 def test_the_simulator_answers_the_question_and_no_example(
     examples: Path, pairs: Path, tmp_path: Path
 ) -> None:
