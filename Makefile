@@ -14,7 +14,7 @@ SAY := @printf '\n== %s\n'
 compare: $(VENV)/installed
 	$(SAY) "The reactor and a simulated judge on kimera-everyday, the embedded dataset"
 	$(BIN)/python -m benchmarks.llm_compare --simulate --max-pairs 0 --async 8
-	@printf '\nA comparison with a real model, kept whole: docs/real-judge.md\n'
+	$(SAY) "A comparison with a real model, kept whole: docs/real-judge.md"
 
 test: $(VENV)/installed-dev
 	$(SAY) "1 of 4: ruff's rules"

@@ -71,12 +71,12 @@ def for_decision(summary: Part, names: tuple[str, ...], difference: Part | None 
     if "refused" in whole:
         return "Of the pairs without a label this says nothing: the labelled ones are no random part of all."
     parts = [summary["detectors"][name].get("estimates") or {} for name in names]
-    if any("accuracy" not in part for part in (*parts, *[difference or {}] * (len(names) - 1))):
+    shown = parts[0] if len(names) == 1 else difference or {}
+    if any("accuracy" not in part for part in (*parts, shown)):
         return ""
     told = "Estimated for all pairs: " + listed([f"{part['accuracy']:.1%}" for part in parts])
-    value, ends = parts[0]["accuracy"], parts[0]["intervals"]["accuracy"]
+    value, ends = shown["accuracy"], shown["intervals"]["accuracy"]
     if difference:
-        value, ends = difference["accuracy"], difference["intervals"]["accuracy"]
         told = f"{told}, a difference of {100 * abs(value):.1f} points"
     if value < 0:
         ends = [-end for end in reversed(ends)]

@@ -23,7 +23,6 @@ from kimera.files import write_text
 
 SHIPPED_SCORES = Path(__file__).parents[1] / "weights" / "scan.json"
 FORMAT = "kimera-scan-scores-2"
-_WAY_ON = "fit scores with kimera train --stage scan, or install Kimera again"
 CLIP = 5.0  # log-odds of the cross-encoder beyond this count as this
 READ = ("without reading", "contradiction", "entailment")
 """What the second regression takes: the first one's log-odds; the cross-encoder's of the contradiction, the
@@ -56,9 +55,9 @@ class ScanScores:
             content["weights"] = {name: float(value) for name, value in content["weights"].items()}
             return cls(**content)
         except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}; {_WAY_ON}") from error
+            raise UserError(f"{path}: cannot be read: {error.strerror}; {_way_on()}") from error
         except (ValueError, TypeError, LookupError) as error:
-            raise UserError(f"{path}: not a file of scan scores ({error}); {_WAY_ON}") from error
+            raise UserError(f"{path}: not a file of scan scores ({error}); {_way_on()}") from error
 
     def require(self, stages: Mapping[str, str]) -> None:
         """Raise `UserError` where a stage has other weights than those that the scores were fitted with."""
@@ -95,6 +94,10 @@ class ScanScores:
             for entailment in (sure, surely_not)
         ]
         return np.asarray(np.max(ends, axis=0))
+
+
+def _way_on() -> str:
+    return f"fit scores with {as_called('kimera train')} --stage scan, or install Kimera again"
 
 
 def clipped(probabilities: np.ndarray) -> np.ndarray:

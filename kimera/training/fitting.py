@@ -19,7 +19,6 @@ from kimera.reactor_stages import Stages
 from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.measuring import measured
 from kimera.training.model_card import ModelCard, figures_table
-from kimera.training.scan_command import fit_scan
 from kimera.training.stage_fits import Fitted, fit_cross_encoder, fit_few, fit_screen
 from kimera.training.train_settings import (
     AGREEMENT,
@@ -151,6 +150,8 @@ def _fit_bounds(parts: Division, settings: TrainSettings) -> int:
 
 
 def _fit_scan(settings: TrainSettings) -> int:
+    from kimera.training.scan_command import fit_scan  # no other stage reads a corpus
+
     with _writing():
         for line in fit_scan(settings):
             say(line)

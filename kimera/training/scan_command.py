@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -53,8 +54,6 @@ itself. No text is kept. Findings are counted out of fold, from {floor:g} on.
 Out of fold: {folds}. The cross-encoder read {read:,} of the {candidates:,} candidates. Scores are calibrated
 for {rate} contradiction in 1,000 candidates; "right" is the share of findings that would be right then.
 
-| findings from | of the changed | of {others:,} others | right |
-| --- | --- | --- | --- |
 {figures}
 
 At {floor:g}, the default, by kind of change: {kinds}.
@@ -81,7 +80,7 @@ def fit_scan(settings: TrainSettings) -> list[str]:
             )
             say(
                 f"{name}: {corpus.statements:,} statements, {len(corpus.label):,} candidates, "
-                f"{corpus.label.sum()} of {sum(corpus.planted.values())} changed ones among them"
+                f"{corpus.label.sum()} of {corpus.planted.total()} changed ones among them"
             )
             corpora.append(corpus)
         fitted = fit_scores(corpora, reactor, bar, settings.mp)
@@ -118,25 +117,29 @@ def _named(name: str) -> str:
 
 
 def _figures(fitted: FittedScores, corpora: list[Candidates]) -> list[str]:
-    """Rows of a table: of the statements that were changed, candidates or not, how many are found."""
-    planted = sum(sum(each.planted.values()) for each in corpora)
-    lines = []
+    """A table: of the statements that were changed, candidates or not, and of the others how many are found.
+
+    right: the share of findings that would be right at the base rate.
+    """
+    planted = sum(each.planted.total() for each in corpora)
+    others = int((~fitted.label).sum())
+    lines = [
+        f"| findings from | of the changed | of {others:,} others | right |",
+        "| --- | --- | --- | --- |",
+    ]
     for floor in FLOORS:
         is_finding = fitted.out_of_fold >= floor
         found = is_finding[fitted.label].sum() / planted
-        others = is_finding[~fitted.label]
-        wrong = others.mean() * (1 - BASE_RATE)
+        mistaken = is_finding[~fitted.label]
+        wrong = mistaken.mean() * (1 - BASE_RATE)
         right = found * BASE_RATE / (found * BASE_RATE + wrong) if found else np.nan
-        lines.append(f"| {floor:g} | {found:.2f} | {others.sum()} | {right:.0%} |")
+        lines.append(f"| {floor:g} | {found:.2f} | {mistaken.sum()} | {right:.0%} |")
     return lines
 
 
 def _card(settings: TrainSettings, fitted: FittedScores, corpora: list[Candidates]) -> str:
     found = fitted.kinds[fitted.out_of_fold >= DEFAULT_MIN_SCORE].tolist()
-    planted = {kind: 0 for each in corpora for kind in each.planted}
-    for each in corpora:
-        for kind, count in each.planted.items():
-            planted[kind] += count
+    planted = sum((each.planted for each in corpora), Counter[str]())
     ends = np.cumsum([len(each.label) for each in corpora])[:-1]
     is_finding = np.split(fitted.out_of_fold >= DEFAULT_MIN_SCORE, ends)
     rows = [
@@ -154,7 +157,6 @@ def _card(settings: TrainSettings, fitted: FittedScores, corpora: list[Candidate
         read=fitted.read,
         candidates=len(fitted.label),
         rate=f"{1000 * BASE_RATE:g}",
-        others=int((~fitted.label).sum()),
         figures="\n".join(_figures(fitted, corpora)),
         floor=DEFAULT_MIN_SCORE,
         kinds=", ".join(f"{kind} {found.count(kind)} of {count}" for kind, count in planted.items()),

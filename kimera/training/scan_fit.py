@@ -8,9 +8,10 @@ fitted on all of them, and their intercepts are moved to the base rate (Elkan 20
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,6 +40,7 @@ FOLDS = 5
 MIN_FOLDS = 3  # corpora with changed statements, for each corpus to be one
 MIN_PLANTED, MIN_OTHERS = 60, 1000
 Bar = Callable[[str, int | None, str], Any]
+First: TypeAlias = tuple[np.ndarray, float, float]  # see `_first`
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class Candidates:
     label: np.ndarray
     pairs: Sequence[tuple[str, str]]
     kinds: Sequence[str]
-    planted: dict[str, int]
+    planted: Counter[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,6 @@ def candidates_of(
     features = Differences(made.corpus).of(screened.first, screened.second, screened.cosine)
     kind_of = {frozenset((plant.text, plant.source)): plant.kind for plant in made.plants}
     kept = [pairs[row] for row in keep.tolist()]
-    counts = [plant.kind for plant in made.plants]
     return Candidates(
         name,
         len(statements),
@@ -93,7 +94,7 @@ def candidates_of(
         known[keep] == 1,
         kept,
         [kind_of.get(frozenset(pair), "") for pair in kept],
-        {kind: counts.count(kind) for kind in dict.fromkeys(counts)},
+        Counter(plant.kind for plant in made.plants),
     )
 
 
@@ -117,7 +118,8 @@ def fit_scores(
         )
     pairs = [pair for each in corpora for pair in each.pairs]
     said = np.full((len(pairs), 2), np.nan)
-    weights, intercept, _ = _first(features, label)
+    first = _first(features, label)
+    weights, intercept, _ = first
     rows = np.flatnonzero(features @ weights + intercept >= math.log(READ_FROM / (1 - READ_FROM)))
     said[rows] = _read([pairs[row] for row in rows.tolist()], reactor, bar, workers)
     by_corpus = sum(each.label.any() for each in corpora) >= MIN_FOLDS
@@ -126,10 +128,11 @@ def fit_scores(
     out_of_fold = np.zeros(len(label))
     for fold in np.unique(folds):
         inside = folds == fold
-        scores = _fitted(features[~inside], label[~inside], said[~inside])
+        known = features[~inside], label[~inside]
+        scores = _fitted(_first(*known), *known, said[~inside])
         out_of_fold[inside] = _scores(scores, features[inside], said[inside])
     names = [f"{each.name}: {each.statements:,} statements" for each in corpora]
-    whole = replace(_fitted(features, label, said), stages=reactor.weights, corpora=names)
+    whole = replace(_fitted(first, features, label, said), stages=reactor.weights, corpora=names)
     kinds = np.array([kind for each in corpora for kind in each.kinds])
     return FittedScores(whole, out_of_fold, label, kinds, len(rows), bool(by_corpus))
 
@@ -146,7 +149,7 @@ def _read(pairs: Sequence[tuple[str, str]], reactor: Reactor, bar: Bar, workers:
     return said
 
 
-def _first(features: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float, float]:
+def _first(features: np.ndarray, label: np.ndarray) -> First:
     """(weights, intercept) at the share of the candidates, and what moves log-odds to the base rate."""
     from sklearn.linear_model import LogisticRegression  # takes a second, and mistaken flags need none
 
@@ -158,11 +161,11 @@ def _first(features: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float, 
     return weights, float(first.intercept_[0] - middle @ weights), moved
 
 
-def _fitted(features: np.ndarray, label: np.ndarray, said: np.ndarray) -> ScanScores:
-    """said: NaN for pairs that were not read."""
+def _fitted(first: First, features: np.ndarray, label: np.ndarray, said: np.ndarray) -> ScanScores:
+    """first: of the same pairs. said: NaN for those that were not read."""
     from sklearn.linear_model import LogisticRegression
 
-    weights, intercept, moved = _first(features, label)
+    weights, intercept, moved = first
     read = ~np.isnan(said[:, 0])
     log_odds = features[read] @ weights + intercept + moved
     taken = np.stack([log_odds, clipped(said[read, 0]), clipped(said[read, 1])], axis=1)
