@@ -42,6 +42,11 @@ def compared(summary: Summary) -> list[dict[str, Any]]:
     return [entry for entry in entries if not wanted or (entry["a"], entry["b"]) in wanted]
 
 
+def is_local_beside_judge(summary: Summary, entry: dict[str, Any]) -> bool:
+    """Whether an agreement is of a local detector with a judge, which it may replace."""
+    return [summary["detectors"][entry[side]]["role"] for side in "ab"] == ["local", "judge"]
+
+
 def listed(names: Sequence[str]) -> str:
     """a; a and b; a, b and c."""
     *others, last = names

@@ -14,7 +14,15 @@ from benchmarks.report import (
     panel_words,
     words,
 )
-from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, listed, of_role
+from benchmarks.report.conclusions import (
+    Conclusion,
+    Question,
+    Summary,
+    compared,
+    is_local_beside_judge,
+    listed,
+    of_role,
+)
 from benchmarks.report.cost_words import cost_question
 from benchmarks.report.gate_words import gate_question
 from benchmarks.report.label_words import label_question
@@ -243,7 +251,7 @@ def _silent(summary: Summary, entry: dict[str, Any]) -> str:
 
 def _answer(summary: Summary, entry: dict[str, Any]) -> str:
     """Yes, No or Not known, of a local detector beside a judge; marked where labels are a smoke test's."""
-    if [summary["detectors"][entry[side]]["role"] for side in "ab"] != ["local", "judge"]:
+    if not is_local_beside_judge(summary, entry):
         return ""
     labels, smoke = entry["differences"]["pairs"], ""
     if labels <= notes.SMOKE_TEST:

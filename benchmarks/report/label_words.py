@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.report import notes, overview, words
-from benchmarks.report.conclusions import Conclusion, Question, Summary, compared
+from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, is_local_beside_judge
 from benchmarks.report.notes import FEW_LABELS, SMOKE_TEST
 
 QUESTION = "What would have to be labelled to know?"
@@ -56,7 +56,7 @@ def _more(summary: Summary, labels: str) -> Conclusion:
 def _is_settled(summary: Summary, entry: dict[str, Any]) -> bool:
     """A local one may replace a judge that it is shown to be no worse than, better or not."""
     found = entry["differences"]
-    replaces = summary["detectors"][entry["a"]]["role"] == "local" and overview.is_no_worse(found)
+    replaces = is_local_beside_judge(summary, entry) and overview.is_no_worse(found)
     return replaces or overview.is_real(found) or overview.is_equivalent(found)
 
 

@@ -96,18 +96,31 @@ def test_few_pairs_show_nothing() -> None:
     )
 
 
-def test_who_is_shown_to_be_hardly_worse_if_at_all_may_replace_the_judge() -> None:
-    """Where too few pairs tell whether it is better; the gate says the same."""
+def hardly_worse() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, and two sets of verdicts: 61 % and 51.5 % right, too few pairs to tell which is better."""
     truth = MANY[:200]
-    local, asked = truth.copy(), truth.copy()
-    local[:78] = 1 - local[:78]  # 61 % right
-    asked[35:78], asked[78:140] = truth[35:78], 1 - truth[78:140]
-    asked[:35] = 1 - truth[:35]
-    quality, *_ = decided(run_of(truth, reactor(local), judge(asked)), 0.02)
+    first, second = truth.copy(), truth.copy()
+    first[:78] = 1 - truth[:78]
+    second[:35], second[78:140] = 1 - truth[:35], 1 - truth[78:140]
+    return truth, first, second
+
+
+def test_who_is_shown_to_be_hardly_worse_if_at_all_may_replace_the_judge() -> None:
+    """Where too few pairs tell whether it is better; the gate says the same, and no labels are asked for."""
+    truth, local, asked = hardly_worse()
+    quality, _, labels, _ = answers(build_summary(run_of(truth, reactor(local), judge(asked)), 0.02))
     assert claims(quality)[0].startswith(
         "Yes: kimera has 61.0% of 200 labelled pairs right, gpt-4o-mini (simulated) 51.5%, which shows the "
         "first to be at most 2 points less accurate, if at all."
     )
+    assert claims(labels)[0].startswith("No more for pairs like these: 200 labels settle it.")
+
+
+def test_of_two_local_detectors_it_is_not_settled_which_is_better() -> None:
+    truth, first, second = hardly_worse()
+    run = run_of(truth, reactor(first, "a"), reactor(second, "b"))
+    *_, labels, _ = answers(build_summary(run, 0.02))
+    assert claims(labels)[0].startswith("More pairs than these: 200 labels do not settle it.")
 
 
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
