@@ -132,7 +132,7 @@ def _rare_collections() -> Iterator[None]:
     """
     usual = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(10_000, *usual[1:])
+    gc.set_threshold(100_000, *usual[1:])
     try:
         yield
     finally:

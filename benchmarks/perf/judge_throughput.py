@@ -77,9 +77,13 @@ class Measured:
         """The least time that so many requests can take, over the time that they took."""
         return math.ceil(self.requests / self.in_flight) * DELAY_S / self.wall_s
 
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of processor a request."""
+        return self.cpu_s / self.requests * 1e6
+
     def __str__(self) -> str:
-        cpu_us = self.cpu_s / self.requests * 1e6
-        return f"{self.per_s:,.0f}/s, {self.efficiency:.1%}, {cpu_us:,.0f} µs"
+        return f"{self.per_s:,.0f}/s, {self.efficiency:.1%}, {self.cpu_us:,.0f} µs"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import ndtr, stdtr
-from scipy.stats import hypergeom, rankdata
 
 from benchmarks.stats.formulas import Floats
 from benchmarks.stats.intervals import clusters_of
@@ -58,6 +57,8 @@ def _compared(
     for name, said in list(zip(names, verdicts, strict=True))[1:]:
         yield f"on which pairs {names[0]} and {name} differ", (said != verdicts[0]).astype(np.float64)
     for name, given in zip(names, scores, strict=False):
+        from scipy.stats import rankdata  # takes long to import, and few runs have labels for a part only
+
         ranks = rankdata(np.where(np.isnan(given), 0.5, given)) / given.size
         yield f"the scores of {name}", ranks
         yield f"how sure {name} is", np.abs(np.where(np.isnan(given), 0.5, given) - 0.5)
@@ -87,6 +88,8 @@ def _p(is_labelled: np.ndarray, values: Floats, clusters: np.ndarray) -> float:
 
 def _exact(is_labelled: np.ndarray, is_one: np.ndarray) -> float:
     """Fisher's test, twice the smaller tail."""
+    from scipy.stats import hypergeom  # see `_compared`
+
     seen = int((is_labelled & is_one).sum())
     of = hypergeom(is_one.size, int(is_one.sum()), int(is_labelled.sum()))
     return float(min(1.0, 2 * min(of.cdf(seen), of.sf(seen - 1))))
