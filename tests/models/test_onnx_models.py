@@ -200,6 +200,17 @@ def test_half_precision_is_near(folder: Path, weights: CrossEncoderWeights) -> N
     np.testing.assert_allclose(half, whole, atol=0.02)
 
 
+@pytest.mark.parametrize(("threads", "parts"), [(1, 1), (2, 2), (4, 4)])
+def test_few_pairs_of_one_length_are_shared_out_among_the_cores(
+    threads: int, parts: int, folder: Path, weights: CrossEncoderWeights, cache_dir: Path
+) -> None:
+    pairs = [(f"It is the year 199{digit}.", "It is late.") for digit in range(8)]
+    encoder = CrossEncoder(weights, folder, cache_dir=cache_dir, threads=threads)
+    places = [place for place, _ in encoder.batches(pairs)]
+    assert [len(part) for part in places] == [8 // parts] * parts
+    assert sorted(np.concatenate(places)) == list(range(8))
+
+
 def test_no_pairs_give_no_scores(folder: Path, weights: CrossEncoderWeights, cache_dir: Path) -> None:
     assert CrossEncoder(weights, folder, cache_dir=cache_dir).predict([]).shape == (0, 3)
 
