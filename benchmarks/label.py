@@ -107,7 +107,7 @@ def _label(settings: LabelSettings) -> int:
     if settings.port and not settings.page:
         raise UserError("--port has no effect without --page; give both")
     finished = open_run(settings.folder)
-    with LabelFile(finished, settings.out or finished.folder / LABELS) as file:
+    with LabelFile(finished, settings.out or finished.folder / LABELS, settings.who) as file:
         sitting = _Sitting(_questions(finished), file, settings.who)
         if settings.page and sitting.questions:
             return _serve(finished, sitting, settings.port)
@@ -168,6 +168,8 @@ class _Sitting:
         from benchmarks.stats import RANDOM
 
         drawn = sum(each.asked.block == RANDOM for each in self.questions)
+        if not drawn:
+            return "Pairs whose label is doubtful come first, then those on which detectors are unsure."
         return (
             f"{drawn:,} pairs drawn at random come first: the figures for all pairs follow from these. Then "
             "those whose label is doubtful, and those on which detectors are unsure."

@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +106,39 @@ def test_a_line_that_a_death_cut_short_is_told_of_and_labels_go_on_behind_the_wh
         kept = ["cannot_tell"] if before.startswith(whole.encode()) else []
         assert [line["label"] for line in lines] == [*kept, "contradiction"]
         assert ("was cut short" in capsys.readouterr().err) == (before != whole.encode())
+
+
+def test_a_file_is_of_one_person(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labels.jsonl"
+    before = json.dumps({"id": "p0", "label": "contradiction", "who": "Ana"}) + "\n"
+    out.write_text(before, encoding="utf-8-sig")  # as some editors write it
+    assert label.main([str(folder), "--out", str(out), "--who", "Ben"]) == 2
+    assert "holds labels by Ana; a file is of one person" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr(sys, "stdin", StringIO("c\nq\n"))
+    assert label.main([str(folder), "--out", str(out), "--who", "Ana"]) == 0
+    assert len(out.read_text("utf-8-sig").splitlines()) == 2
+
+
+def test_a_full_disk_leaves_a_file_of_labels_that_can_be_read(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.jsonl"
+    script = """
+        import io, resource, signal, sys
+        from benchmarks import label
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for limit, keys in ((most, "c\\nq\\n"), (300, "c\\nc\\nq\\n"), (most, "c\\nq\\n")):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+            sys.stdin = io.StringIO(keys)
+            print("ended with", label.main([sys.argv[1], "--out", sys.argv[2]]))
+        """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.findall("ended with ([0-9])", done.stdout) == ["0", "2", "0"]
+    assert "this label cannot be written: File too large" in " ".join(done.stderr.split())
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [line["label"] for line in lines] == ["contradiction"] * 2
 
 
 def test_the_page_writes_each_label_when_it_is_given_and_only_for_itself(

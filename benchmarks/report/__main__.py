@@ -43,8 +43,13 @@ def _report(settings: ReportSettings) -> int:
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
-    from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
+    from benchmarks.stats import are_estimated, exit_code_with, known_figures, parse_gates, parts_of
 
+    if settings.labels and settings.label_weights:
+        raise UserError(
+            "--label-weights tells how the dataset's own labels were drawn, and --labels brings others; give "
+            "one of the two"
+        )
     finished = open_run(settings.folder, settings.label_weights)
     run, rows = finished.run, finished.rows()
     gates = parse_gates(settings.fail_if, known_figures([detector.info for detector in run.detectors]))
@@ -54,6 +59,11 @@ def _report(settings: ReportSettings) -> int:
         rows = people.rows(finished, run.labels)
         people.copy_into(finished.folder)
     is_labelled = bool((run.labels >= 0).any())
+    if settings.label_weights and not are_estimated(run.labels):
+        raise UserError(
+            "--label-weights is for runs of which only a part is labelled; of this one, "
+            f"{'nearly all pairs are' if is_labelled else 'no pair is'}; leave the flag out"
+        )
     if settings.prevalence and not is_labelled:
         raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
     if settings.calibrate and not is_labelled:

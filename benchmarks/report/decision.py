@@ -26,8 +26,9 @@ from benchmarks.report.conclusions import (
 from benchmarks.report.cost_words import cost_question
 from benchmarks.report.gate_words import gate_question
 from benchmarks.report.label_words import label_question
-from benchmarks.report.observations import SIGNIFICANT
+from benchmarks.report.shown_differences import are_same, between, shown, shown_in
 from benchmarks.report.trivial_rule import no_better
+from benchmarks.stats import CONFUSION
 from kimera.console import printable
 
 ABOUT = 1.1  # times, within which two detectors take about as long
@@ -117,11 +118,11 @@ def _why_unranked(summary: Summary) -> str:
 def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
     names, detector = words.titles(summary), summary["detectors"][best]
     _, accuracy = comparison_rows.figure("accuracy_failed_as_wrong" if detector["failed"] else "accuracy")
-    differences = {other: overview.between(summary, best, other) for other in others}
+    differences = {other: shown(summary, best, other) for other in others}
     alike = [
         names[other]
         for other, found in differences.items()
-        if found and not (overview.is_real(found) and found["accuracy"] > 0)
+        if found and not (found.is_real and found.difference > 0)
     ]
     figure = f"{accuracy(detector)}{', failures as wrong' if detector['failed'] else ''}"
     claim = f"The best local detector is {names[best]}: accuracy {figure}."
@@ -132,7 +133,7 @@ def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
         )
     counted = words.counted(summary["dataset"]["labelled"], "labelled pair")
     return Conclusion(
-        f"{claim} {no_better(summary, best)}".strip(),
+        _told(claim, estimate_words.for_decision(summary, best), no_better(summary, best)),
         f"95 % interval, on {counted}. The best of {len(others) + 1} on the same pairs looks a little better "
         "there than it is.",
     )
@@ -140,24 +141,27 @@ def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
 
 def _against(summary: Summary, best: str, other: str) -> Conclusion:
     """Whether the best one's difference from another is real, and what it costs in time."""
-    names, found = words.titles(summary), overview.between(summary, best, other)
+    names, found, real = words.titles(summary), between(summary, best, other), shown(summary, best, other)
     times = _times(*(summary["detectors"][name] for name in (best, other)))
-    if found is None:
+    if found is None or real is None:
         return Conclusion(f"Not compared with {names[other]}: no labelled pair was answered by both. {times}")
-    if overview.are_same(summary, best, other):
+    if are_same(summary, best, other):
         pairs = words.counted(found["pairs"], "labelled pair")
         return Conclusion(f"The same verdicts as {names[other]} on all {pairs} that both answered. {times}")
-    points, margin = f"{100 * abs(found['accuracy']):.1f} points", f"{100 * found['equivalence']['margin']:g}"
-    if overview.is_real(found):
-        how = "Better" if found["accuracy"] > 0 else "Worse, on the pairs that both answered,"
-        claim = f"{how} than {names[other]} by {points}: the difference is real."
-        if overview.is_equivalent(found):
+    points, margin = f"{100 * abs(real.difference):.1f} points", f"{100 * found['equivalence']['margin']:g}"
+    pairs = words.counted(found["pairs"], "labelled pair")
+    where = ", by the estimate for all pairs" if real.for_all else ""
+    if real.is_real:
+        how = "Better" if real.difference > 0 else "Worse, on the pairs that both answered,"
+        claim = f"{how} than {names[other]} by {points}{where}: the difference is real."
+        if real.is_equivalent:
             claim = f"{claim[:-1]}, and within {margin} points."
-    elif overview.is_equivalent(found):
-        claim = f"Equivalent to {names[other]} within {margin} points: any difference is smaller."
+    elif real.is_equivalent:
+        claim = f"Equivalent to {names[other]} within {margin} points{where}: any difference is smaller."
     else:
-        pairs = words.counted(found["pairs"], "pair")
-        claim = f"Not told apart from {names[other]}: {pairs} are too few for a difference of {points}."
+        claim = (
+            f"Not told apart from {names[other]}{where}: {pairs} are too few for a difference of {points}."
+        )
     evidence = agreements.evidence(found, len(summary["agreement"]), (names[best], names[other]))
     return Conclusion(f"{claim} {times}", f"Accuracy, {evidence}.")
 
@@ -182,9 +186,8 @@ def _against_judge(summary: Summary, judge: str, best: str, others: list[str]) -
     }
     findings = [_better(summary, entries[best])] if best in entries else []
     names = words.titles(summary)
-    tested = {name: entries[name]["differences"] for name in others if name in entries}
     as_good = [
-        names[name] for name, found in tested.items() if "accuracy" in found and _yes_or_no(found) == "Yes"
+        names[name] for name in others if name in entries and _yes_or_no(summary, entries[name]) == "Yes"
     ]
     if as_good:
         findings.append(
@@ -202,7 +205,7 @@ def _alone(summary: Summary, name: str) -> Conclusion:
     return Conclusion(
         _told(
             f"Accuracy of {title}: {accuracy(detector)}.",
-            estimate_words.for_decision(summary, (name,)),
+            estimate_words.for_decision(summary, name),
             no_better(summary, name),
         ),
         f"95 % interval, on {counted}; there is no other detector to compare it with.",
@@ -221,16 +224,30 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
     evidence = agreements.evidence(
         differences, len(summary["agreement"]), agreements.couple_of(summary, entry)
     )
-    of_all = estimate_words.for_decision(summary, (entry["a"], entry["b"]), entry.get("estimates"))
     pairs = f"{differences['pairs']:,} of {words.counted(summary['dataset']['pairs'], 'pair')}"
     return Conclusion(
         _told(
-            f"{_answer(summary, entry)}{_shares(entry, names)}{_and_so(differences)}.",
-            of_all,
+            f"{_answer(summary, entry)}{_shares(summary, entry)}{_and_so(summary, entry)}.",
+            estimate_words.beside_the_estimate(summary, entry),
             *(no_better(summary, entry[side]) for side in "ab"),
         ),
-        f"On {pairs} (those with a label that both answered): {evidence}.",
+        _told(_errors(summary, entry), f"On {pairs} (those with a label that both answered): {evidence}."),
     )
+
+
+def _errors(summary: Summary, entry: dict[str, Any]) -> str:
+    """What each gets wrong: two that are right as often may err in opposite ways."""
+    names, told = words.titles(summary), []
+    for name in (entry["a"], entry["b"]):
+        found, missed, alarms, passed = (summary["detectors"][name].get(count.name, 0) for count in CONFUSION)
+        contradictions, others = found + missed, alarms + passed
+        if not (contradictions and others):
+            return ""
+        told.append(
+            f"{names[name]} misses {missed / contradictions:.0%} of the contradictions and calls "
+            f"{alarms / others:.0%} of the other pairs contradictions"
+        )
+    return f"{'; '.join(told)}."
 
 
 def _told(*sentences: str) -> str:
@@ -256,33 +273,45 @@ def _answer(summary: Summary, entry: dict[str, Any]) -> str:
     labels, smoke = entry["differences"]["pairs"], ""
     if labels <= notes.SMOKE_TEST:
         smoke = f", by a smoke test of {words.counted(labels, 'label')}"
-    return f"{_yes_or_no(entry['differences'])}{smoke}: "
+    return f"{_yes_or_no(summary, entry)}{smoke}: "
 
 
-def _shares(entry: dict[str, Any], names: dict[str, str]) -> str:
-    a, b, pairs = names[entry["a"]], names[entry["b"]], entry["differences"]["pairs"]
+def _shares(summary: Summary, entry: dict[str, Any]) -> str:
+    """What share each has right: of all pairs where that is estimated, else of those with a label."""
+    if of_all := estimate_words.shares(summary, entry):
+        return of_all
+    names, pairs = words.titles(summary), entry["differences"]["pairs"]
     if not {"both_right", "only_a", "only_b"} <= entry.keys():
         return printable(entry["differences"]["conclusion"])
     right_a, right_b = (f"{(entry['both_right'] + entry[only]) / pairs:.1%}" for only in ("only_a", "only_b"))
-    return f"{a} has {right_a} of {words.counted(pairs, 'labelled pair')} right, {b} {right_b}"
+    counted = words.counted(pairs, "labelled pair")
+    return f"{names[entry['a']]} has {right_a} of {counted} right, {names[entry['b']]} {right_b}"
 
 
-def _and_so(found: dict[str, Any]) -> str:
-    """What the labels show of two shares."""
-    margin = f"{100 * found['equivalence']['margin']:g} points"
-    if overview.is_equivalent(found):
+def _and_so(summary: Summary, entry: dict[str, Any]) -> str:
+    """What two shares show."""
+    found = shown_in(summary, entry)
+    if found is None:
+        return ""
+    margin = f"{100 * entry['differences']['equivalence']['margin']:g} points"
+    if found.is_equivalent:
         return f", which is equal within {margin}"
-    if overview.is_real(found):
-        return f", a difference of {100 * abs(found['accuracy']):.1f} points"
-    if overview.is_no_worse(found):
+    if found.is_real:
+        return "" if found.for_all else f", a difference of {100 * abs(found.difference):.1f} points"
+    if found.is_no_worse:
         return f", which shows the first to be at most {margin} less accurate, if at all"
     return "; so few pairs show neither a difference nor that there is none"
 
 
-def _yes_or_no(found: dict[str, Any]) -> str:
-    """Of the first one's being as good as the second: shown to be better, or worse by the margin at most."""
-    different = found["mcnemar"]["p_holm"] < SIGNIFICANT
-    better = different and found["accuracy"] > 0
-    if better or overview.is_equivalent(found) or (overview.is_no_worse(found) and not different):
+def _yes_or_no(summary: Summary, entry: dict[str, Any]) -> str:
+    """Of the first one's being as good as the second: shown to be better, or worse by the margin at most.
+
+    Labelled pairs that are no random part of all leave it open.
+    """
+    found = shown_in(summary, entry)
+    if found is None or "refused" in summary.get("estimates", {}):
+        return "Not known"
+    better = found.is_real and found.difference > 0
+    if better or found.is_equivalent or (found.is_no_worse and not found.is_real):
         return "Yes"
-    return "No" if different else "Not known"
+    return "No" if found.is_real else "Not known"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.report.agreements import couple_of
-from benchmarks.report.conclusions import listed
 from benchmarks.report.words import MISSING, Row, counted, from_to, titles
 from benchmarks.stats import ESTIMATES, LABELS_ALONE, by_labels_alone
 from kimera.console import printable
 
 HEADING = "Estimated for all pairs from the labels of some (95 % intervals)"
+REFUSED = "Of the pairs without a label this says nothing: the labelled ones are no random part of all."
 
 Part = dict[str, Any]
 
@@ -60,27 +60,52 @@ def _differences(summary: Part) -> Iterator[str]:
             yield from _sentence(f"Accuracy of {a} minus that of {b}", part, "accuracy", "+")
 
 
-def for_decision(summary: Part, names: tuple[str, ...], difference: Part | None = None) -> str:
-    """What holds for all pairs, beside the accuracies on labelled ones; empty where nothing is estimated.
-
-    names: of a detector, or of two, whose `difference` is of the first minus the second.
-    """
+def for_decision(summary: Part, name: str) -> str:
+    """A detector's accuracy for all pairs, beside that on labelled ones; empty where none is estimated."""
     whole = summary.get("estimates")
     if not whole:
         return ""
     if "refused" in whole:
-        return "Of the pairs without a label this says nothing: the labelled ones are no random part of all."
-    parts = [summary["detectors"][name].get("estimates") or {} for name in names]
-    shown = parts[0] if len(names) == 1 else difference or {}
-    if any("accuracy" not in part for part in (*parts, shown)):
+        return REFUSED
+    part = summary["detectors"][name].get("estimates") or {}
+    if "accuracy" not in part:
         return ""
-    told = "Estimated for all pairs: " + listed([f"{part['accuracy']:.1%}" for part in parts])
-    value, ends = shown["accuracy"], shown["intervals"]["accuracy"]
-    if difference:
-        told = f"{told}, a difference of {100 * abs(value):.1f} points"
-    if value < 0:
+    ends = from_to(part["intervals"]["accuracy"], 100, 1)
+    alone = " from the labels alone" if part["methods"]["accuracy"] == LABELS_ALONE else ""
+    return f"Estimated for all pairs{alone}: {part['accuracy']:.1%} (95 % interval {ends})."
+
+
+def shares(summary: Part, entry: Part) -> str:
+    """What share of all pairs two detectors have right, and the difference; empty where none is estimated.
+
+    Where the labels alone give the difference, they give the shares too, so that one is the other's.
+    """
+    difference = entry.get("estimates") or {}
+    parts = [summary["detectors"][entry[side]].get("estimates") or {} for side in "ab"]
+    if any("accuracy" not in part for part in (*parts, difference)):
+        return ""
+    by_labels = difference["methods"]["accuracy"] == LABELS_ALONE
+    right = [f"{(part['labels_alone'] if by_labels else part)['accuracy']:.1%}" for part in parts]
+    a, b = couple_of(summary, entry)
+    ends = difference["intervals"]["accuracy"]
+    if difference["accuracy"] < 0:
         ends = [-end for end in reversed(ends)]
-    return f"{told} (95 % interval {from_to(ends, 100, 1)})."
+    how = " from the labels alone" if by_labels else ""
+    points = f"{100 * abs(difference['accuracy']):.1f} points (95 % interval {from_to(ends, 100, 1)})"
+    return f"estimated for all pairs{how}, {a} has {right[0]} right, {b} {right[1]}, a difference of {points}"
+
+
+def beside_the_estimate(summary: Part, entry: Part) -> str:
+    """Why verdicts or labels say less than they might of two detectors; empty where they do not."""
+    whole = summary.get("estimates")
+    if not whole:
+        return ""
+    if "refused" in whole:
+        return REFUSED
+    difference = entry.get("estimates") or {}
+    if difference.get("methods", {}).get("accuracy") != LABELS_ALONE:
+        return ""
+    return f"The verdicts on the other pairs narrow nothing: {difference['reasons']['accuracy']}."
 
 
 def difference_of_runs(part: Part, couple: tuple[str, str]) -> list[str]:
@@ -116,13 +141,13 @@ def _sentence(what: str, part: Part, name: str, sign: str = "") -> Iterator[str]
 def more_sentences(summary: Part) -> list[str]:
     """What only a longer report says: how the labels count, and prevalence by rates of error."""
     whole = summary.get("estimates")
-    if not whole or "refused" in whole:
+    if not whole:
         return []
     names = titles(summary)
     by_rates = [
         f"Share of contradictions by the error rates of {names[name]}: {found['prevalence']:.3f} "
         f"({from_to(found['interval'])}). It holds too where contradictions are commoner or rarer among the "
-        "labelled pairs than among all."
+        "labelled pairs than among all, if the labelled ones of either kind are like the others of that kind."
         for name, found in whole.get("rogan_gladen", {}).items()
     ]
     weighted = ["Each label counts by the inverse of the probability with which its pair was drawn."]

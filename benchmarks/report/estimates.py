@@ -91,7 +91,7 @@ class PartlyLabelledRun:
 
     def of_pairs(self) -> dict[str, Any]:
         part = estimates_of_pairs(self.known()).as_json()
-        by_rates = {} if self.refused else self._by_rates()
+        by_rates = self._by_rates()
         return {
             **part,
             "weighted": self.drawn is not None,

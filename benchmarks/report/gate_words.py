@@ -63,9 +63,18 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
         figures = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}{_dollars(summary, entry)}"
         support = [f"{figures}. {support[0]}"]
         support.append("This was seen afterwards, on these pairs; --cascade gives a bound beforehand.")
-    return Conclusion(
-        f"{_gate_claim(summary, entry)} {_risk_claim(summary, entry)}".strip(), " ".join(support)
-    )
+    claim = f"{_gate_claim(summary, entry)} {_risk_claim(summary, entry)}".strip()
+    if why := _only_of_labelled(summary):
+        claim = f"Not known for all pairs, since {why}. Of the labelled ones: {claim}"
+    return Conclusion(claim, " ".join(support))
+
+
+def _only_of_labelled(summary: Summary) -> str:
+    """Why the curve, which counts each labelled pair once, says nothing of others; empty where it does."""
+    whole = summary.get("estimates") or {}
+    if "refused" in whole:
+        return "the labelled ones are no random part of them"
+    return "the labelled ones were not drawn equally often" if whole.get("weighted") else ""
 
 
 def _dollars(summary: Summary, entry: dict[str, Any]) -> str:
@@ -84,7 +93,8 @@ def _gate_claim(summary: Summary, entry: dict[str, Any]) -> str:
     margin, enough, not_worse = f"{100 * entry['margin']:g} points", *_places(entry)
     if not_worse == 0:
         saving = saved(summary, entry["reactor"], entry["judge"], 1.0)
-        return f"Yes, all of them: {local} alone is at most {margin} less accurate than {judge}. {saving}"
+        alone = f"{local} alone is at most {margin} less accurate than {judge}"
+        return f"Yes, with none of them sent: {alone}. {saving}"
     if enough is None or enough == 1:
         maximum = most_sent(entry)
         if not maximum:
@@ -106,13 +116,19 @@ def _places(entry: dict[str, Any]) -> tuple[float | None, float | None]:
 
 
 def _risk_claim(summary: Summary, entry: dict[str, Any]) -> str:
-    """Where the share of contradictions, or what it misses itself, leaves a promise little room."""
-    recall = summary["detectors"][entry["reactor"]].get("recall")
-    share = 0.0 if recall is None else min_handed_on(RISK, 1 - recall)
+    """Where the share of contradictions, or what it misses itself, leaves a promise little room.
+
+    For all pairs where that is estimated, else of the labelled ones.
+    """
+    whole, detector = summary.get("estimates") or {}, summary["detectors"][entry["reactor"]]
+    of_all = detector.get("estimates") or {}
+    part = of_all if "recall" in of_all else detector
+    share = min_handed_on(RISK, 1 - part["recall"]) if "recall" in part else 0.0
     if not share:
         return ""
     about, needed = summary["dataset"], positives_needed(RISK)
-    contradictions = round(about["contradictions"] / about["labelled"] * about["pairs"])
+    prevalence = whole.get("prevalence", about["contradictions"] / about["labelled"])
+    contradictions = round(prevalence * about["pairs"])
     nearly = "about " if about["labelled"] < about["pairs"] else ""
     too_few = (
         f" These pairs hold {nearly}{contradictions:,} contradictions, too few for that promise (--cascade "
@@ -121,9 +137,10 @@ def _risk_claim(summary: Summary, entry: dict[str, Any]) -> str:
         else ""
     )
     local = words.titles(summary)[entry["reactor"]]
+    missed = words.from_to([1 - end for end in reversed(part["intervals"]["recall"])], 100, 0)
     return (
-        f"At a risk of {RISK:.0%}, at least {share:.0%} of the contradictions must be sent, since {local} "
-        f"alone misses {1 - recall:.0%}.{too_few}"
+        f"Where at most {RISK:.0%} of the contradictions may be missed, about {share:.0%} of them must be "
+        f"sent, since {local} alone misses {1 - part['recall']:.0%} ({missed} %).{too_few}"
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report import notes, overview, words
+from benchmarks.report import notes, words
 from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, is_local_beside_judge
 from benchmarks.report.notes import FEW_LABELS, SMOKE_TEST
+from benchmarks.report.shown_differences import shown_in
+from kimera.console import printable
 
 QUESTION = "What would have to be labelled to know?"
 FIRST_LABELS = 100
@@ -29,6 +31,12 @@ def _conclusion(summary: Summary) -> Conclusion:
     if one_class := notes.one_class(summary):
         return Conclusion(f"Pairs of the other class: {one_class}")
     labels = words.counted(labelled, "label")
+    if "refused" in summary.get("estimates", {}):
+        return Conclusion(
+            f"Pairs drawn at random: the {labels} are of no random part of all. report.html draws some, and "
+            "takes the labels.",
+            printable(f"{summary['estimates']['refused']}."),
+        )
     if labelled <= SMOKE_TEST:
         claim = (
             f"At least {FEW_LABELS} pairs: {labels} ({SMOKE_TEST} or fewer) make a smoke test, which shows "
@@ -55,17 +63,19 @@ def _more(summary: Summary, labels: str) -> Conclusion:
 
 def _is_settled(summary: Summary, entry: dict[str, Any]) -> bool:
     """A local one may replace a judge that it is shown to be no worse than, better or not."""
-    found = entry["differences"]
-    replaces = is_local_beside_judge(summary, entry) and overview.is_no_worse(found)
-    return replaces or overview.is_real(found) or overview.is_equivalent(found)
+    found = shown_in(summary, entry)
+    if found is None:
+        return False
+    replaces = is_local_beside_judge(summary, entry) and found.is_no_worse
+    return replaces or found.is_real or found.is_equivalent
 
 
 def _seen(summary: Summary) -> str:
-    """How large a difference these labels would have shown: the worst of those compared."""
+    """How large a difference these labels would have shown by themselves: the worst of those compared."""
     minima = [
         entry["differences"]["least_difference"]
         for entry in compared(summary)
-        if "least_difference" in entry["differences"]
+        if "least_difference" in entry["differences"] and "accuracy" not in (entry.get("estimates") or {})
     ]
     if not minima:
         return ""

@@ -50,10 +50,14 @@
     return unseen[0] ?? left[0] ?? null;
   }
 
-  function show(pair) {
-    current = pair;
+  function count() {
     const done = pairs.length - open().length;
     progress.textContent = `${done.toLocaleString("en")} of ${pairs.length.toLocaleString("en")} pairs labelled`;
+  }
+
+  function show(pair) {
+    current = pair;
+    count();
     if (!pair) {
       card.replaceChildren(element("p", `Every pair on this page has a label.${served ? "" : " Export them."}`));
       return;
@@ -93,9 +97,9 @@
     sent = sent.then(() => fetch("labels", { method: "POST", headers, body: JSON.stringify(line), keepalive: true }))
       .then((response) => { if (!response.ok) throw new Error(response.statusText); })
       .catch(() => {
-        delete state.given[pair.place];
-        note.value ||= line.note;
-        show(pair);
+        delete state.given[pair.place]; // it is asked again, after the pair that is being looked at
+        if (current) count();
+        else show(pair);
         told.textContent = "This label is not saved. Is kimera label still running?";
       });
   }
@@ -121,6 +125,7 @@
       if (name === "skip") {
         state.skipped.push(current.place);
         state.history.push(current.place);
+        note.value = "";
         last.replaceChildren();
       } else {
         give(name);

@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.judge import in_dollars
 from benchmarks.report import agreements, comparison_rows, words
-from benchmarks.report.observations import MAX_COLUMNS, SIGNIFICANT
+from benchmarks.report.observations import MAX_COLUMNS
+from benchmarks.report.shown_differences import is_equivalent, is_real
 from benchmarks.report.trivial_rule import TrivialRule, trivial_rule
 from benchmarks.report.words import MISSING, Row
 
@@ -138,41 +139,3 @@ def in_a_word(found: dict[str, Any]) -> str:
         better = "first" if found["accuracy"] > 0 else "second"
         return f"{better} is better"
     return "equivalent" if is_equivalent(found) else f"not told apart (n {found['pairs']:,})"
-
-
-def are_same(summary: Summary, first: str, second: str) -> bool:
-    """Whether both gave the same verdict on every labelled pair that both answered."""
-    return any(
-        not entry["only_a"] and not entry["only_b"]
-        for entry in summary["agreement"]
-        if {entry["a"], entry["b"]} == {first, second} and {"only_a", "only_b"} <= entry.keys()
-    )
-
-
-def is_real(found: dict[str, Any]) -> bool:
-    """Whether a difference of accuracies is shown, by the adjusted p and by its interval."""
-    low, high = found["intervals"]["accuracy"]
-    return bool(found["mcnemar"]["p_holm"] < SIGNIFICANT and (low > 0 or high < 0))
-
-
-def is_equivalent(found: dict[str, Any]) -> bool:
-    return bool(found["equivalence"]["p"] < SIGNIFICANT)
-
-
-def is_no_worse(found: dict[str, Any]) -> bool:
-    """Whether the first is shown to be less accurate by no more than the margin, if at all."""
-    return bool(found["intervals"]["accuracy"][0] > -found["equivalence"]["margin"])
-
-
-def between(summary: Summary, first: str, second: str) -> dict[str, Any] | None:
-    """The paired differences of these two, of the first minus the second; None where there is no accuracy."""
-    for entry in summary["agreement"]:
-        if {entry["a"], entry["b"]} == {first, second} and "accuracy" in entry["differences"]:
-            found = entry["differences"]
-            return dict(found) if entry["a"] == first else _turned(found)
-    return None
-
-
-def _turned(found: dict[str, Any]) -> dict[str, Any]:
-    low, high = found["intervals"]["accuracy"]
-    return {**found, "accuracy": -found["accuracy"], "intervals": {"accuracy": [-high, -low]}}

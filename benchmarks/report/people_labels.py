@@ -36,10 +36,14 @@ COPIES = "labels"  # the folder of copies, beside the journal
 
 @dataclass(frozen=True)
 class Person:
-    """One person's file. lines: by the place of the pair, the line that counts."""
+    """One person's file. lines: by the place of the pair, the line that counts.
+
+    name: as its lines say; the file's own where they do not. is_named: whether they do.
+    """
 
     path: Path
     name: str
+    is_named: bool
     text: str
     lines: Mapping[int, Mapping[str, Any]]
 
@@ -96,6 +100,8 @@ class PeoplesLabels:
         """Copies of the files beside the journal, numbered as they were given."""
         target = folder / COPIES
         target.mkdir(exist_ok=True)
+        for earlier in target.glob("*.jsonl"):
+            earlier.unlink()
         for number, person in enumerate(self.people, 1):
             write_text(target / f"{number}.jsonl", person.text)
 
@@ -141,7 +147,7 @@ def _person(path: Path, ids: Sequence[str], may_be_empty: bool) -> Person:
     try:
         content = path.read_bytes()
         whole = _whole_lines(content)
-        text = whole.decode("utf-8")
+        text = whole.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -156,8 +162,8 @@ def _person(path: Path, ids: Sequence[str], may_be_empty: bool) -> Person:
             lines[place] = given
     if not lines and not may_be_empty:
         raise UserError(f"{path}: holds no label")
-    names = [str(given.get("who") or "") for given in lines.values()]
-    return Person(path, next((name for name in reversed(names) if name), path.stem), text, lines)
+    names = [*dict.fromkeys(name for given in lines.values() if (name := str(given.get("who") or "")))]
+    return Person(path, ", ".join(names) or path.stem, bool(names), text, lines)
 
 
 def _taken(

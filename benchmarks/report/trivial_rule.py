@@ -26,24 +26,31 @@ def trivial_rule(summary: dict[str, Any]) -> TrivialRule | None:
     return _commoner(contradictions, labelled)
 
 
-def _commoner(contradictions: int, labelled: int) -> TrivialRule | None:
-    if not 0 < contradictions < labelled:
+def _commoner(contradictions: float, labelled: float) -> TrivialRule | None:
+    return _of_share(contradictions / labelled) if labelled else None
+
+
+def _of_share(contradictions: float) -> TrivialRule | None:
+    if not 0 < contradictions < 1:
         return None
-    share = contradictions / labelled
-    if share > 0.5:
-        return TrivialRule("contradiction", share, 2 * share / (1 + share))
-    return TrivialRule("no contradiction", 1 - share, 0.0)
+    if contradictions > 0.5:
+        return TrivialRule("contradiction", contradictions, 2 * contradictions / (1 + contradictions))
+    return TrivialRule("no contradiction", 1 - contradictions, 0.0)
 
 
 def no_better(summary: dict[str, Any], name: str) -> str:
     """A sentence where this detector's accuracy is no higher than the rule's; empty where it is higher.
 
-    Both are of the labelled pairs that the detector answered.
+    Both are for all pairs where that is estimated, else of the labelled ones that the detector answered.
     """
-    detector = summary["detectors"][name]
-    found, missed, alarms, passed = (detector.get(count.name, 0) for count in CONFUSION)
-    rule = _commoner(found + missed, found + missed + alarms + passed)
-    accuracy = detector.get("accuracy")
+    detector, whole = summary["detectors"][name], summary.get("estimates") or {}
+    part = detector.get("estimates") or {}
+    if "accuracy" in part and "prevalence" in whole:
+        rule, accuracy = _of_share(whole["prevalence"]), part["accuracy"]
+    else:
+        found, missed, alarms, passed = (detector.get(count.name, 0) for count in CONFUSION)
+        rule = _commoner(found + missed, found + missed + alarms + passed)
+        accuracy = detector.get("accuracy")
     if rule is None or accuracy is None or accuracy > rule.accuracy:
         return ""
     how = "more than" if accuracy < rule.accuracy else "as many as"

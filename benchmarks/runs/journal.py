@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kimera.errors import UserError
-from kimera.files import drop_torn_line
+from kimera.files import append_whole, drop_torn_line
 from kimera.pairs import Failure, Verdict
 
 FORMAT = 1
@@ -50,13 +50,7 @@ class Journal:
         """Writes one line and gives its offset. It raises OSError where the disk takes no more."""
         line = _ENCODER.encode(record).encode() + b"\n"
         offset = self._end
-        try:
-            written = os.write(self._file, line)
-            while written < len(line):
-                written += os.write(self._file, line[written:])
-        except OSError:
-            os.ftruncate(self._file, offset)  # half a line would spoil the next one
-            raise
+        append_whole(self._file, line)
         self._end += len(line)
         self._unsynced.set()
         return offset

@@ -97,7 +97,7 @@ def rogan_gladen(
     called: of so many pairs, those called contradictions. found: of so many labelled contradictions. alarms:
     of so many other labelled pairs. It needs only that labelled contradictions are like all contradictions,
     and other labelled pairs like all others; how many of either are labelled plays no part. Raises
-    UndefinedMetricError for a detector that is no better than chance.
+    UndefinedMetricError for a detector that is no better than chance, and where no prevalence fits its rates.
     """
     z = float(ndtri(0.5 + LEVEL / 2))
     if not contradictions or not others:
@@ -115,6 +115,8 @@ def rogan_gladen(
     variance = apparent * (1 - apparent) / (pairs + z * z)
     variance += centre**2 * of_recall + (1 - centre) ** 2 * of_passed
     half = z * float(np.sqrt(variance)) / above
+    if moved + half < 0 or moved - half > 1:
+        raise UndefinedMetricError("no share of contradictions fits its rates on the labelled pairs")
     value = (called / pairs - alarms / others) / beyond_chance
     return min(1.0, max(0.0, value)), (max(0.0, moved - half), min(1.0, moved + half))
 

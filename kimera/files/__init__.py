@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "TableFormat",
     "Wanted",
+    "append_whole",
     "cell_writer",
     "csv_file",
     "drop_torn_line",
@@ -86,7 +87,7 @@ if TYPE_CHECKING:
     from kimera.files.standard_input import STANDARD_INPUT, TITLE, spooled
     from kimera.files.tables import EXTENSIONS, KINDS_OF_TABLES, TableFormat, is_table_by_content, open_table
     from kimera.files.text_files import Encoding, find_encoding, not_valid, text_head, text_lines
-    from kimera.files.whole_files import drop_torn_line, replacing, write_text
+    from kimera.files.whole_files import append_whole, drop_torn_line, replacing, write_text
 else:
     __getattr__ = at_first_use(
         __name__,
@@ -115,6 +116,6 @@ else:
             "standard_input": ["STANDARD_INPUT", "TITLE", "spooled"],
             "tables": ["EXTENSIONS", "KINDS_OF_TABLES", "TableFormat", "is_table_by_content", "open_table"],
             "text_files": ["Encoding", "find_encoding", "not_valid", "text_head", "text_lines"],
-            "whole_files": ["drop_torn_line", "replacing", "write_text"],
+            "whole_files": ["append_whole", "drop_torn_line", "replacing", "write_text"],
         },
     )

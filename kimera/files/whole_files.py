@@ -25,6 +25,17 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
         part.write_text(text, encoding=encoding, errors="backslashreplace", newline="\n")
 
 
+def append_whole(file: int, line: bytes) -> None:
+    """Adds to a file opened to append, all or nothing. Raises OSError where the disk takes no more."""
+    written = 0
+    try:
+        while written < len(line):
+            written += os.write(file, line[written:])
+    except OSError:
+        os.ftruncate(file, os.fstat(file).st_size - written)  # half a line would spoil the next one
+        raise
+
+
 def drop_torn_line(file: int) -> int:
     """Cuts off what follows the last line break, the write that a death cut short; gives the file's end."""
     end = position = os.fstat(file).st_size

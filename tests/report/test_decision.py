@@ -126,7 +126,18 @@ def test_of_two_local_detectors_it_is_not_settled_which_is_better() -> None:
 def test_accuracies_are_of_the_pairs_that_both_answered() -> None:
     (finding,) = decided(run_of(LABELLED, reactor(GUESSES), judge(SOME_FAILED)))[0].conclusions
     assert "kimera has 58.8% of 17 labelled pairs right, gpt-4o-mini (simulated) 100.0%" in finding.claim
-    assert finding.support.startswith("On 17 of 20 pairs (those with a label that both answered")
+    assert "On 17 of 20 pairs (those with a label that both answered" in finding.support
+
+
+def test_two_that_are_right_as_often_may_err_in_opposite_ways() -> None:
+    labels = np.array([1] * 5 + [0] * 5, np.int8)
+    blind, alarmed = labels.copy(), labels.copy()
+    blind[:2], alarmed[5:7] = 0, 1
+    (finding,) = decided(run_of(labels, reactor(blind), judge(alarmed)))[0].conclusions
+    assert finding.support.startswith(
+        "kimera misses 40% of the contradictions and calls 0% of the other pairs contradictions; "
+        "gpt-4o-mini (simulated) misses 0% of the contradictions and calls 40% of the other pairs "
+    )
 
 
 def test_without_labels_only_agreement_is_known() -> None:
@@ -242,7 +253,9 @@ def test_a_difference_that_is_not_shown_is_no_victory() -> None:
     best, second, third = claims(quality)
     assert best.startswith("The highest accuracy of a local detector is that of first, 0.9")
     assert best.endswith("It is not told apart from second.")
-    assert second.startswith("Not told apart from second: 400 pairs are too few for a difference of ")
+    assert second.startswith(
+        "Not told apart from second: 400 labelled pairs are too few for a difference of "
+    )
     assert second.endswith("points. It is 4 times as fast.")
     assert third.startswith("Better than third")
 

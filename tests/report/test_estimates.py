@@ -15,6 +15,7 @@ from benchmarks.report import __main__ as report
 from benchmarks.report import build_summary, render_markdown, render_text
 from benchmarks.report.decision import answers
 from benchmarks.report.estimate_words import more_sentences, rows, sentences
+from benchmarks.stats.label_order import NEXT, asked_pairs, probabilities
 
 PAIRS = 200
 
@@ -61,13 +62,51 @@ def test_the_decision_tells_what_holds_for_all_pairs() -> None:
     summary = summary_of("partly labelled")
     (entry,) = summary["agreement"]
     low, high = (-100 * end for end in reversed(entry["estimates"]["intervals"]["accuracy"]))
-    shares = [f"{summary['detectors'][entry[side]]['estimates']['accuracy']:.1%}" for side in "ab"]
+    local, judge = (f"{summary['detectors'][entry[side]]['estimates']['accuracy']:.1%}" for side in "ab")
     assert (
-        f"Estimated for all pairs: {' and '.join(shares)}, a difference of "
-        f"{-100 * entry['estimates']['accuracy']:.1f} points (95 % interval {low:.1f} to {high:.1f})."
+        f"estimated for all pairs, kimera has {local} right, gpt-4o-mini (simulated) {judge}, a difference "
+        f"of {-100 * entry['estimates']['accuracy']:.1f} points (95 % interval {low:.1f} to {high:.1f})"
     ) in answers(summary)[0].conclusions[0].claim
-    refused = answers(summary_of("the first ones labelled"))[0].conclusions[0].claim
-    assert "the labelled ones are no random part of all" in refused
+
+
+def test_labels_of_no_random_part_decide_nothing() -> None:
+    replaced, gate, labels, _ = answers(summary_of("the first ones labelled"))
+    assert replaced.conclusions[0].claim.startswith("Not known: ")
+    assert "the labelled ones are no random part of all" in replaced.conclusions[0].claim
+    assert gate.conclusions[0].claim.startswith(
+        "Not known for all pairs, since the labelled ones are no random"
+    )
+    assert labels.conclusions[0].claim.startswith("Pairs drawn at random: ")
+
+
+def test_labels_drawn_unequally_are_weighed_before_anything_is_decided() -> None:
+    """As the page draws them: a random block, and the pairs that are hardest for these detectors."""
+    rng = np.random.default_rng(1)
+    truth = (rng.random(3000) < 0.1).astype(np.int8)
+    local = np.where(rng.random(3000) < 0.06, 1 - truth, truth).astype(np.int8)
+    judged = np.where(rng.random(3000) < 0.04, 1 - truth, truth).astype(np.int8)
+    none = np.full(3000, -1, np.int8)
+    run = run_of(none, reactor(local), judge(judged, simulated=False))
+    given, chosen = none.copy(), np.zeros(3000, bool)
+    for asked in asked_pairs(none, run.own_scores, "a run", 150):
+        given[asked.place], chosen[asked.place] = truth[asked.place], asked.block == NEXT
+    drawn = probabilities(none, given, run.own_scores, chosen)
+    summary = build_summary(replace(run, labels=given, dataset_labels=none, drawn=drawn))
+    assert summary["detectors"]["kimera"]["accuracy"] < 0.7  # of the labelled ones, chosen to be hard
+    replaced, gate, _, _ = (answer.conclusions[0].claim for answer in answers(summary))
+    assert "estimated for all pairs, kimera has 9" in replaced
+    assert "A rule that reads nothing" not in replaced
+    assert gate.startswith("Not known for all pairs, since the labelled ones were not drawn equally often.")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_several_local_detectors_have_estimates_too(first: bool) -> None:
+    run = partly_labelled_run(labels=150, pairs=1500, first=first)
+    other = reactor(run.detectors[1].verdicts, "other")
+    best, against = answers(build_summary(replace(run, detectors=(run.detectors[0], other))))[0].conclusions
+    assert ("no random part of all" in best.claim) is first
+    assert ("Estimated for all pairs: 9" in best.claim) is not first
+    assert ("by the estimate for all pairs" in against.claim) is not first
 
 
 def test_the_first_rows_are_no_random_part_and_the_way_out_is_told() -> None:

@@ -88,6 +88,23 @@ def test_two_people_agree_so_far_and_ties_stay_without_a_label(folder: Path, tmp
     assert 0 < people["ties"] == 60 - people["labelled"]
 
 
+def test_copies_are_of_the_files_that_count_now(folder: Path, tmp_path: Path) -> None:
+    ana = labelled(folder, tmp_path / "a.jsonl", "Ana", 60)
+    ben = labelled(folder, tmp_path / "b.jsonl", "Ben", 30)
+    rescored(folder, ana, ben)
+    rescored(folder, ben)
+    assert [copy.name for copy in (folder / "labels").iterdir()] == ["1.jsonl"]
+    assert (folder / "labels" / "1.jsonl").read_bytes() == ben.read_bytes()
+
+
+def test_how_the_datasets_own_labels_were_drawn_says_nothing_of_others(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = labelled(folder, tmp_path / "labels.jsonl", "Ana", 60)
+    assert report.main([str(folder), "--labels", str(file), "--label-weights", "w"]) == 2
+    assert "give one of the two" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_page_asks_about_the_same_pairs_after_labels_are_laid_over(folder: Path, tmp_path: Path) -> None:
     rescored(folder)
     before = (folder / "report.html").read_text("utf-8").split('id="label-rows"')[1].split("</script>")[0]

@@ -342,6 +342,12 @@ def test_rogan_gladen_is_as_worked_out_by_hand() -> None:
     assert low < 0.2 < high
 
 
+@pytest.mark.parametrize("counts", [(10, 10_000, 18, 20, 8, 20), (9_990, 10_000, 30, 60, 2, 60)])
+def test_rogan_gladen_gives_nothing_where_no_share_fits_the_rates(counts: tuple[int, ...]) -> None:
+    with pytest.raises(UndefinedMetricError, match="no share of contradictions fits its rates"):
+        rogan_gladen(*counts)
+
+
 def test_rogan_gladen_does_not_depend_on_how_many_of_a_class_are_labelled() -> None:
     assert rogan_gladen(260, 1000, 90, 100, 10, 100)[0] == pytest.approx(
         rogan_gladen(260, 1000, 90, 100, 100, 1000)[0]
