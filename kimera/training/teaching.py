@@ -47,7 +47,7 @@ def lessons(
     pairs = [pair for file in files for pair in file.pairs]
     label, weight = labels_and_weights(files)
     apart = {(pair.text1, pair.text2) for file in held_out for pair in file.pairs}
-    made = new_pairs(pairs, new, seed, lambda texts: _vectors(texts, cache), apart) if new else []
+    made = new_pairs(pairs, new, seed, lambda texts: _vectors(texts, cache), apart, weight) if new else []
     texts = [(pair.text1, pair.text2) for pair in pairs] + made
     return Lessons(
         texts,

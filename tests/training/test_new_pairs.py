@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,11 @@ def letters(texts: Sequence[str]) -> np.ndarray:
     return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
+def unnamed(text: str) -> str:
+    """A text in which every name and number is the same."""
+    return re.sub(r"[A-Z][a-z]\w*|\d+", "X", text)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=30), st.integers(0, 60), st.integers(0, 9))
 def test_they_are_new_distinct_of_known_texts_and_the_same_each_time(
@@ -35,11 +41,11 @@ def test_they_are_new_distinct_of_known_texts_and_the_same_each_time(
     assert not set(made) & set(texts)
     known = {text for both in texts for text in both}
     known |= {text for both in texts if (text := negated(both[1])) is not None}
-    assert {text for both in made for text in both} <= known
+    assert {unnamed(text) for both in made for text in both} <= {unnamed(text) for text in known}
     assert made == new_pairs(pairs, count, seed, letters)
 
 
-def test_half_of_them_join_near_texts() -> None:
+def test_most_of_them_join_near_texts() -> None:
     pairs = [
         Pair(f"The {what} is {n}.", f"It is the {what} {n}.") for n in range(40) for what in ("dog", "map")
     ]
@@ -50,8 +56,30 @@ def test_half_of_them_join_near_texts() -> None:
 
 def test_each_text_has_one_near_one_before_another_has_a_second() -> None:
     pairs = [Pair(f"A dog {n}.", f"The map {n}.") for n in range(30)]
-    made = new_pairs(pairs, 40, 0, letters)[:20]  # half of them are near ones, and come first
-    assert len({first for first, _ in made}) == 20
+    made = new_pairs(pairs, 40, 0, letters)[:16]  # the near ones, which come first
+    assert len({first for first, _ in made}) == 16
+
+
+def test_one_of_two_texts_that_share_a_name_or_number_says_another() -> None:
+    pairs = [
+        Pair("In 1999, Ann Lee left.", "Since 1999 we miss Ann Lee."),
+        Pair("In 2007, Bo Fox left.", "Since 2007 we miss Bo Fox."),
+        Pair("Rain fell for 12 days.", "It rained for 12 days."),
+    ]
+    made = {both for seed in range(9) for both in new_pairs(pairs, 40, seed, letters)}
+    exchanged = {both for both in made if {"1999", "2007"} <= set(re.findall(r"\d{4}", " ".join(both)))}
+    assert ("In 2007, Ann Lee left.", "Since 1999 we miss Ann Lee.") in exchanged
+    assert ("In 1999, Ann Lee left.", "Since 2007 we miss Ann Lee.") in exchanged
+    assert any("Bo Fox" in first and "Ann Lee" in second for first, second in made)
+    assert not any(re.search(r"\d{4} days|\b12 we", " ".join(both)) for both in made)
+
+
+def test_pairs_of_a_larger_weight_are_drawn_more_often() -> None:
+    pairs = [Pair(f"A dog {n}.", f"The map {n}.") for n in range(400)]
+    weight = np.where(np.arange(400) < 200, 3.0, 1.0)
+    rows = [int(first.split()[-1][:-1]) for first, _ in new_pairs(pairs, 400, 0, letters, weight=weight)[:160]]
+    assert 105 <= sum(row < 200 for row in rows) <= 135
+    assert not new_pairs(pairs, 40, 0, letters, weight=np.zeros(400))
 
 
 @settings(max_examples=40, deadline=None)
