@@ -166,9 +166,10 @@ def test_a_baseline_of_one_detector_holds_for_another(
 ) -> None:
     flags = ("--local", "rules.py:negates", "--baseline", "accepted.json")
     scan(capsys, *flags, "--write-baseline")
-    findings, told = scan(capsys, "--baseline", "accepted.json", "--fail-on-contradiction", "--pair-scores")
-    assert findings == []
-    assert "accepted beside" in told
+    accepted, _ = scan(capsys, "--local", "rules.py:negates")
+    findings, told = scan(capsys, "--baseline", "accepted.json", "--pair-scores")
+    assert not texts(findings) & texts(accepted)
+    assert "1 accepted beside" in told
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_what_the_shipped_cross_encoder_learnt_from_is_known_by_its_commands_and
     """Those of its teacher among them."""
     commands = CrossEncoderWeights.load(SHIPPED_CROSS_ENCODER).commands
     card = SHIPPED_CROSS_ENCODER.with_name("VERIFY_CARD.md").read_text("utf-8")
-    assert [command.split()[4] for command in commands] == ["deep", "deep", "verify", "verify", "verify"]
+    assert [command.split()[4] for command in commands] == ["deep", "deep", *["verify"] * 4]
     named = [source for command in commands for source in sources_named_in([command], {})]
     for source in named:
         title, licence, remarks = source.data_set.title, source.data_set.licence, source.data_set.remarks

@@ -12,9 +12,12 @@ from __future__ import annotations
 import argparse
 import html.entities
 import mimetypes
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -54,9 +57,11 @@ TREES = (
     Tree("ocrmypdf-doc", "14.0.1+dfsg1-1", "CC BY-SA 4.0", "measure"),
     Tree("pelican-doc", "4.8.0+dfsg-1", "AGPL-3.0", "measure"),
 )
+_CAPITAL = re.compile(r"^([A-Z]+) CAPITAL LETTER ([A-Z]{3,}(?: WITH [A-Z]+)?)$")
 TABLES: dict[str, Purpose] = {
     "media types": "fit",
     "entities": "fit",
+    "letters": "fit",
     "constants": "measure",
     "prices": "measure",
 }
@@ -68,6 +73,7 @@ def statements_of(name: str, folder: Path) -> list[Statement]:
         made_by = {
             "media types": _media_types,
             "entities": _entities,
+            "letters": _letters,
             "constants": _constants,
             "prices": _prices,
         }
@@ -109,7 +115,16 @@ def _media_types() -> Iterator[str]:
 
 def _entities() -> Iterator[str]:
     for code, name in sorted(html.entities.codepoint2name.items()):
-        yield f"The entity {name} stands for the character of the code point {code}."
+        yield f"The entity {name} is the character of the code point {code}."
+
+
+def _letters() -> Iterator[str]:
+    """Of Unicode, those with two cases: rows that differ in one of two opposites, and often in that alone."""
+    for upper in map(chr, range(sys.maxunicode)):
+        lower = upper.lower()
+        if lower != upper and len(lower) == 1 and (found := _CAPITAL.search(unicodedata.name(upper, ""))):
+            for case, letter in (("uppercase", upper), ("lowercase", lower)):
+                yield f"The {case} form of {found[1]} {found[2]} takes {len(letter.encode())} bytes in UTF-8."
 
 
 def _constants() -> Iterator[str]:

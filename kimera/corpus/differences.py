@@ -48,12 +48,14 @@ FEATURES = (
     "version_note",  # one of them says since which version something is so
     "parallel",  # how alike the statements before them are, or those behind them
     "siblings",  # near-copies that either has among the candidates, log(1 + n)
+    "recurring",  # other candidates that differ in the same words and are else alike, log(1 + n)
     "told_apart",  # their headings, or the statements before them, differ in the same words
 )
 
 WORDNET = Path(__file__).parents[1] / "weights" / "opposites.txt"
 NEAR_LINES = 12
 NEAR_COPY = 0.8  # cosine
+RARE = 0.5  # weight of a word
 MIN_TEXTS = 1000  # in a small corpus every word would be rare or none
 
 _WORD = re.compile(r"--?[A-Za-z][\w-]*|[^\W_][\w]*(?:[.,:'’/-]\w+)*|[%<>=]+")
@@ -224,12 +226,20 @@ class Differences:
         close = np.concatenate([first[cosine >= NEAR_COPY], second[cosine >= NEAR_COPY]])
         copies = np.bincount(close, minlength=len(self._words))
         siblings = np.log1p(np.maximum(copies[first], copies[second]))
+        features = np.empty((len(first), len(FEATURES)))
+        ways: list[int | None] = []
         rows = zip(first.tolist(), second.tolist(), cosine.tolist(), siblings.tolist(), strict=True)
-        return np.array([self._of_pair(*row) for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
+        for place, (one, other, alike, copies_of) in enumerate(rows):
+            found = _differences(self._words[one], self._words[other])
+            features[place] = self._of_pair(one, other, alike, copies_of, found)
+            ways.append(self._way(self._words[one], self._words[other], found))
+        times = Counter(ways)
+        recurring = [0 if way is None else times[way] - 1 for way in ways]
+        features[:, FEATURES.index("recurring")] = np.log1p(recurring)
+        return features
 
-    def _of_pair(self, first: int, second: int, cosine: float, siblings: float) -> list[float]:
+    def _of_pair(self, first: int, second: int, cosine: float, siblings: float, found: _Found) -> list[float]:
         one, other = self._words[first], self._words[second]
-        found = _differences(one, other)
         common, every = one.distinct & other.distinct, one.distinct | other.distinct
         weight = sum(map(self._weight, common))
         shared = weight / (sum(map(self._weight, every)) or 1.0)
@@ -264,8 +274,24 @@ class Differences:
             one.version_note or other.version_note,
             max(self._alike(first - 1, second - 1), self._alike(first + 1, second + 1)),
             siblings,
+            0.0,  # recurring, which the other pairs tell
             self._told_apart(first, second, found),
         ]
+
+    def _way(self, one: Words, other: Words, found: _Found) -> int | None:
+        """A hash of how two differ: in which words, beside which common ones; in a number alone, beside all.
+
+        So prices of input and of output differ in one way in every row of a table, whatever has that price.
+        None where only one of them says more than the other.
+        """
+        same = one.distinct & other.distinct
+        if found.number and not (found.replaced or found.added):
+            return hash(same)
+        only = one.distinct - other.distinct, other.distinct - one.distinct
+        words = [side - {word for word in side if is_number(word)} for side in only]
+        if not all(words):
+            return None
+        return hash((frozenset(words), frozenset(stem for stem in same if self._weight(stem) < RARE)))
 
     def _told_apart(self, first: int, second: int, found: _Found) -> bool:
         one, other = self._contexts[first], self._contexts[second]

@@ -143,7 +143,8 @@ def fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], setting
         report=_report,
     )
     before = [weights for weights in (teacher, start) if weights]
-    commands = (*(command for weights in before for command in weights.commands), public_command(settings))
+    earlier_commands = dict.fromkeys(command for weights in before for command in weights.commands)
+    commands = (*earlier_commands, public_command(settings))
     earlier = list(dict.fromkeys(source for weights in before for source in _sources_of(weights, settings)))
     weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
     cross_encoder = CrossEncoder(weights, settings.base)

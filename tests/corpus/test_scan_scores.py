@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ OTHERS = {
     "opposite": "The worker opens an idle connection after 30 seconds and logs its address.",
     "name": "The worker closes an idle connection after 30 seconds and logs its IPAddress.",
 }
+
+OTHERS_OF_A_NUMBER = (SAYS, OTHERS["number"])
 
 
 def features_of(
@@ -54,6 +57,38 @@ def test_a_difference_of_one_kind_is_told_as_that_kind_alone(kind: str) -> None:
 )
 def test_no_longer_denies_and_wordnets_antonyms_are_opposites(text: str, kind: str) -> None:
     assert features_of(SAYS.replace("an idle", "a useful"), text)[kind]
+
+
+def recurring(statements: Sequence[str]) -> list[int]:
+    """Of each statement and the next one in every pair, how many other pairs differ in that way."""
+    corpus = Corpus()
+    for line, text in enumerate(statements, 1):
+        corpus.add(Statement(text, "a.md", line))
+    rows = np.array([corpus.texts.index(text) for text in statements]).reshape(-1, 2)
+    values = Differences(corpus).of(rows[:, 0], rows[:, 1], np.full(len(rows), 0.9))
+    return [round(value) for value in np.expm1(values[:, FEATURES.index("recurring")])]
+
+
+def test_what_differs_in_one_way_in_every_row_recurs() -> None:
+    rows = [
+        f"{maker} charges 2 dollars per million {side} tokens of {maker}-{size}."
+        for maker in ("Ash", "Oak", "Elm")
+        for size in range(40)
+        for side in ("input", "output")
+    ]
+    odd = [
+        "Ash charges 2 dollars per million input tokens of Ash-7.",
+        "Ash charges 5 dollars per million input tokens of Ash-7.",
+    ]
+    denied = ["Elm charges for input tokens.", "Elm never charges for input tokens."] * 2
+    told = recurring([*rows, *odd, *denied])
+    assert min(told[:120]) >= 39  # of the same maker at least
+    assert told[120:] == [0, 0, 0]
+
+
+def test_what_differs_in_a_number_alone_recurs_where_all_else_is_the_same() -> None:
+    versions = [f"Version 3.{minor} of the driver is supported on Linux." for minor in range(12)]
+    assert recurring([*versions, *OTHERS_OF_A_NUMBER]) == [5] * 6 + [0]
 
 
 def test_statements_whose_headings_differ_in_the_same_words_are_told_apart() -> None:

@@ -77,7 +77,9 @@ def test_one_of_two_texts_that_share_a_name_or_number_says_another() -> None:
 def test_pairs_of_a_larger_weight_are_drawn_more_often() -> None:
     pairs = [Pair(f"A dog {n}.", f"The map {n}.") for n in range(400)]
     weight = np.where(np.arange(400) < 200, 3.0, 1.0)
-    rows = [int(first.split()[-1][:-1]) for first, _ in new_pairs(pairs, 400, 0, letters, weight=weight)[:160]]
+    rows = [
+        int(first.split()[-1][:-1]) for first, _ in new_pairs(pairs, 400, 0, letters, weight=weight)[:160]
+    ]
     assert 105 <= sum(row < 200 for row in rows) <= 135
     assert not new_pairs(pairs, 40, 0, letters, weight=np.zeros(400))
 

@@ -15,6 +15,7 @@ THINGS = ("file", "connection", "table", "message", "record", "session", "folder
 SAYS = (
     "The {part} keeps each {thing} for {number} seconds unless it is closed before.",
     "By default the {part} is allowed to read a {thing} that is larger than {number} bytes.",
+    "Each {part} may hold {number} copies of a {thing} at a time, since they are small.",
     "A {thing} must be valid before the {part} sends it to the next of {number} receivers.",
 )
 
@@ -38,7 +39,7 @@ def test_scores_fitted_on_a_folder_have_a_card_and_are_taken_by_a_scan(
     write_documentation(tmp_path / "docs")
     assert train(["docs", "--stage", "scan", "--out", "ours.json"]) == 0
     fitted = json.loads((tmp_path / "ours.json").read_text())
-    assert fitted["corpora"] == ["docs: 240 statements"]
+    assert fitted["corpora"] == ["docs: 320 statements"]
     assert fitted["weights"]["typed_shared"] > 0
     card = (tmp_path / "ours.md").read_text()
     assert fitted["stages"]["verify"] in card
