@@ -92,8 +92,8 @@ class LabelServer:
             raise web.HTTPBadRequest(text=f"a label is one of {', '.join(CODES)}\n")
         try:
             self.file.add(asked, pair, label, who, note)
-        except OSError as error:
-            tell_of(f"{self.file.path}: the label was not written: {error.strerror}")
+        except UserError as error:
+            tell_of(f"{error}; the label was not written")
             raise web.HTTPInsufficientStorage from None
         return web.Response(status=204)
 

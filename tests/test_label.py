@@ -112,13 +112,15 @@ def test_a_file_is_of_one_person(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "labels.jsonl"
-    before = json.dumps({"id": "p0", "label": "contradiction", "who": "Ana"}) + "\n"
-    out.write_text(before, encoding="utf-8-sig")  # as some editors write it
+    before = json.dumps({"id": "p0", "label": "contradiction", "who": "Ana"})
+    out.write_text(before, encoding="utf-8-sig")  # as some editors write it, without an end of line
     assert label.main([str(folder), "--out", str(out), "--who", "Ben"]) == 2
     assert "holds labels by Ana; a file is of one person" in " ".join(capsys.readouterr().err.split())
     monkeypatch.setattr(sys, "stdin", StringIO("c\nq\n"))
     assert label.main([str(folder), "--out", str(out), "--who", "Ana"]) == 0
-    assert len(out.read_text("utf-8-sig").splitlines()) == 2
+    lines = [json.loads(line) for line in out.read_text("utf-8-sig").splitlines()]
+    assert len(lines) == 2
+    assert lines[0]["id"] == "p0"
 
 
 def test_a_full_disk_leaves_a_file_of_labels_that_can_be_read(folder: Path, tmp_path: Path) -> None:
@@ -136,9 +138,32 @@ def test_a_full_disk_leaves_a_file_of_labels_that_can_be_read(folder: Path, tmp_
     command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert re.findall("ended with ([0-9])", done.stdout) == ["0", "2", "0"]
-    assert "this label cannot be written: File too large" in " ".join(done.stderr.split())
+    assert "labels.jsonl: cannot be written: File too large" in " ".join(done.stderr.split())
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert [line["label"] for line in lines] == ["contradiction"] * 2
+
+
+def test_a_full_disk_is_told_to_the_page(folder: Path, tmp_path: Path) -> None:
+    script = """
+        import resource, sys
+        from benchmarks import label
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+        sys.exit(label.main([sys.argv[1], "--out", sys.argv[2], "--page"]))
+        """
+    out = tmp_path / "labels.jsonl"
+    command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        address = re.findall(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline())[0]
+        line = {"place": 0, "label": "contradiction", "note": "", "who": ""}
+        assert httpx.post(f"{address}labels", json=line, trust_env=False).status_code == 507
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+        assert "cannot be written: File too large; the label was not written" in " ".join(told.split())
+        assert out.read_bytes() == b""
+    finally:
+        process.kill()
 
 
 def test_the_page_writes_each_label_when_it_is_given_and_only_for_itself(
@@ -157,6 +182,7 @@ def test_the_page_writes_each_label_when_it_is_given_and_only_for_itself(
         page.locator(".label-card").focus()
         for key in "cun":  # of two labels of one pair the later one is the later line
             page.keyboard.press(key)
+        assert not page.locator("#label-who").is_editable()  # as the command was told
         page.fill("#label-note", "</script>")
         page.locator(".label-card").focus()
         with page.expect_response(lambda answer: "cannot_tell" in (answer.request.post_data or "")):

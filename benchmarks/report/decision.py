@@ -97,7 +97,7 @@ def _best_local(summary: Summary) -> Question:
     question = "Which local detector is the best?"
     if judges := of_role(summary, "judge"):
         question = "Which local detector is the best, and may it replace the judge?"
-    best, *others = overview.ranked(summary, "local")
+    best, *others = overview.best_first(summary, "local")
     detector = summary["detectors"][best]
     if not detector["labelled_answered"] or overview.accuracy_of(detector) is None:
         return Question(question, (Conclusion(f"Not known: {_why_unranked(summary)}."),))
@@ -125,6 +125,7 @@ def _best(summary: Summary, best: str, others: list[str]) -> Conclusion:
         if found and not (found.is_real and found.difference > 0)
     ]
     figure = f"{accuracy(detector)}{', failures as wrong' if detector['failed'] else ''}"
+    figure += " of the labelled pairs" if "estimates" in detector else ""
     claim = f"The best local detector is {names[best]}: accuracy {figure}."
     if alike:
         claim = (
@@ -152,7 +153,8 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
     pairs = words.counted(found["pairs"], "labelled pair")
     where = ", by the estimate for all pairs" if real.for_all else ""
     if real.is_real:
-        how = "Better" if real.difference > 0 else "Worse, on the pairs that both answered,"
+        worse = "Worse" if real.for_all else "Worse, on the pairs that both answered,"
+        how = "Better" if real.difference > 0 else worse
         claim = f"{how} than {names[other]} by {points}{where}: the difference is real."
         if real.is_equivalent:
             claim = f"{claim[:-1]}, and within {margin} points."
@@ -163,7 +165,8 @@ def _against(summary: Summary, best: str, other: str) -> Conclusion:
             f"Not told apart from {names[other]}{where}: {pairs} are too few for a difference of {points}."
         )
     evidence = agreements.evidence(found, len(summary["agreement"]), (names[best], names[other]))
-    return Conclusion(f"{claim} {times}", f"Accuracy, {evidence}.")
+    on = "Accuracy, on the labelled pairs" if real.for_all else "Accuracy"
+    return Conclusion(f"{claim} {times}", f"{on}, {evidence}.")
 
 
 def _times(best: dict[str, Any], other: dict[str, Any]) -> str:
@@ -236,18 +239,39 @@ def _better(summary: Summary, entry: dict[str, Any]) -> Conclusion:
 
 
 def _errors(summary: Summary, entry: dict[str, Any]) -> str:
-    """What each gets wrong: two that are right as often may err in opposite ways."""
-    names, told = words.titles(summary), []
-    for name in (entry["a"], entry["b"]):
-        found, missed, alarms, passed = (summary["detectors"][name].get(count.name, 0) for count in CONFUSION)
-        contradictions, others = found + missed, alarms + passed
-        if not (contradictions and others):
-            return ""
-        told.append(
-            f"{names[name]} misses {missed / contradictions:.0%} of the contradictions and calls "
-            f"{alarms / others:.0%} of the other pairs contradictions"
-        )
-    return f"{'; '.join(told)}."
+    """What each gets wrong: two that are right as often may err in opposite ways.
+
+    For all pairs where that is estimated of both, else of the labelled ones.
+    """
+    names, pair = words.titles(summary), (entry["a"], entry["b"])
+    rates = [_estimated_errors(summary["detectors"][name]) for name in pair]
+    of = ""
+    if not all(rates):
+        rates = [_errors_on_labels(summary["detectors"][name]) for name in pair]
+        of = "labelled " if summary["dataset"]["labelled"] < summary["dataset"]["pairs"] else ""
+    told = [
+        f"{names[name]} misses {rate[0]:.0%} of the {of}contradictions and calls {rate[1]:.0%} of the other "
+        f"{of}pairs contradictions"
+        for name, rate in zip(pair, rates, strict=True)
+        if rate
+    ]
+    return f"{'; '.join(told)}." if len(told) == len(pair) else ""
+
+
+def _estimated_errors(detector: dict[str, Any]) -> tuple[float, float] | None:
+    """(misses, false alarms) as shares of all pairs of either kind."""
+    part = detector.get("estimates") or {}
+    return (
+        (part["miss_rate"], part["false_alarm_rate"])
+        if {"miss_rate", "false_alarm_rate"} <= part.keys()
+        else None
+    )
+
+
+def _errors_on_labels(detector: dict[str, Any]) -> tuple[float, float] | None:
+    found, missed, alarms, passed = (detector.get(count.name, 0) for count in CONFUSION)
+    contradictions, others = found + missed, alarms + passed
+    return (missed / contradictions, alarms / others) if contradictions and others else None
 
 
 def _told(*sentences: str) -> str:

@@ -90,9 +90,12 @@ def shares(summary: Part, entry: Part) -> str:
     ends = difference["intervals"]["accuracy"]
     if difference["accuracy"] < 0:
         ends = [-end for end in reversed(ends)]
-    how = " from the labels alone" if by_labels else ""
     points = f"{100 * abs(difference['accuracy']):.1f} points (95 % interval {from_to(ends, 100, 1)})"
-    return f"estimated for all pairs{how}, {a} has {right[0]} right, {b} {right[1]}, a difference of {points}"
+    if by_labels:
+        how = "estimated for all pairs from the labels alone"
+        return f"{how}, {a} has {right[0]} right, {b} {right[1]}, a difference of {points}"
+    shares = f"estimated for all pairs, {a} has {right[0]} right and {b} {right[1]}"
+    return f"{shares}; their difference, estimated by itself, is {points}"
 
 
 def beside_the_estimate(summary: Part, entry: Part) -> str:

@@ -38,7 +38,7 @@ def gate_question(summary: Summary) -> Question:
 
 def _of_cascades(summary: Summary, cascades: list[dict[str, Any]]) -> list[Conclusion]:
     """Of each; where local detectors are many, of the best one, and a line for the others."""
-    best, *others = overview.ranked(summary, "local")
+    best, *others = overview.best_first(summary, "local")
     if len(others) < 2:
         return [cascade_finding(summary, entry) for entry in cascades]
     findings = [cascade_finding(summary, entry) for entry in cascades if entry["reactor"] == best]
@@ -63,10 +63,10 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
         figures = f"Accuracy {accuracy(at)} against {last['accuracy']:.3f}{_dollars(summary, entry)}"
         support = [f"{figures}. {support[0]}"]
         support.append("This was seen afterwards, on these pairs; --cascade gives a bound beforehand.")
-    claim = f"{_gate_claim(summary, entry)} {_risk_claim(summary, entry)}".strip()
+    claim = _gate_claim(summary, entry)
     if why := _only_of_labelled(summary):
         claim = f"Not known for all pairs, since {why}. Of the labelled ones: {claim}"
-    return Conclusion(claim, " ".join(support))
+    return Conclusion(f"{claim} {_risk_claim(summary, entry)}".strip(), " ".join(support))
 
 
 def _only_of_labelled(summary: Summary) -> str:
@@ -118,13 +118,13 @@ def _places(entry: dict[str, Any]) -> tuple[float | None, float | None]:
 def _risk_claim(summary: Summary, entry: dict[str, Any]) -> str:
     """Where the share of contradictions, or what it misses itself, leaves a promise little room.
 
-    For all pairs where that is estimated, else of the labelled ones.
+    For all pairs where that is estimated, else of the labelled ones, if these are like all.
     """
     whole, detector = summary.get("estimates") or {}, summary["detectors"][entry["reactor"]]
     of_all = detector.get("estimates") or {}
     part = of_all if "recall" in of_all else detector
     share = min_handed_on(RISK, 1 - part["recall"]) if "recall" in part else 0.0
-    if not share:
+    if not share or "refused" in whole:
         return ""
     about, needed = summary["dataset"], positives_needed(RISK)
     prevalence = whole.get("prevalence", about["contradictions"] / about["labelled"])

@@ -30,12 +30,12 @@ class LabelFile:
         self.path = path
         self._run = key_of(finished.run)
         self.lines: dict[int, dict[str, Any]] = {}
-        whole = b""
+        is_torn = needs_end = False
         if path.exists():
             (person,) = read_labels(finished, [str(path)], may_be_empty=True).people
-            whole = person.text.encode()
+            is_torn, needs_end = person.is_torn, person.text[-1:] not in ("", "\n")
             self.lines = {place: dict(line) for place, line in person.lines.items()}
-            if who and person.is_named and person.name != who:
+            if who and person.names and who not in person.names:
                 raise UserError(
                     f"{path}: holds labels by {person.name}; a file is of one person, so give those of {who} "
                     "another with --out FILE"
@@ -44,25 +44,28 @@ class LabelFile:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-        if len(whole) < os.fstat(self._file).st_size:
+        if is_torn:
             drop_torn_line(self._file)
-        elif whole and not whole.endswith(b"\n"):
-            append_whole(self._file, b"\n")
+        elif needs_end:
+            self._write(b"\n")
 
     def add(self, asked: Asked, pair: Pair, label: str, who: str, note: str = "") -> None:
         """label: contradiction, not_contradiction or cannot_tell. It is on the disk when this returns.
 
-        Raises UserError where it cannot be; the file is then as it was.
+        Raises UserError where it cannot be.
         """
         line = {"id": shown(pair.id), "place": asked.place, "label": label, "note": note, "who": who}
         line |= {"when": datetime.now(UTC).isoformat(), "block": asked.block}
         line |= {"probability": asked.probability, "run": self._run}
+        self._write(f"{json.dumps(line)}\n".encode())
+        self.lines[asked.place] = line
+
+    def _write(self, line: bytes) -> None:
         try:
-            append_whole(self._file, f"{json.dumps(line)}\n".encode())
+            append_whole(self._file, line)
             os.fsync(self._file)
         except OSError as error:
-            raise UserError(f"{self.path}: this label cannot be written: {error.strerror}") from None
-        self.lines[asked.place] = line
+            raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def __enter__(self) -> LabelFile:
         return self

@@ -29,6 +29,7 @@
       state = fresh();
     }
     who.value = state.who;
+    who.readOnly = Boolean(served?.who);  // as the command was told
     show(following());
   }
 
@@ -62,6 +63,8 @@
       card.replaceChildren(element("p", `Every pair on this page has a label.${served ? "" : " Export them."}`));
       return;
     }
+    note.value ||= unsaved[pair.place] ?? "";
+    delete unsaved[pair.place];
     const block = classed(element("p", `${BLOCKS[pair.block]}. Pair `, isolated(named(pair))), "block");
     card.replaceChildren(block, text("1", pair.first), text("2", pair.second));
   }
@@ -90,6 +93,7 @@
 
   // One after the other, so that of two labels of one pair the later one is the later line.
   let sent = Promise.resolve();
+  const unsaved = {};  // notes, by place
 
   function send(pair) {
     const line = { place: pair.place, ...state.given[pair.place] };
@@ -97,7 +101,8 @@
     sent = sent.then(() => fetch("labels", { method: "POST", headers, body: JSON.stringify(line), keepalive: true }))
       .then((response) => { if (!response.ok) throw new Error(response.statusText); })
       .catch(() => {
-        delete state.given[pair.place]; // it is asked again, after the pair that is being looked at
+        delete state.given[pair.place];  // it is asked again, after the pair that is being looked at
+        unsaved[pair.place] = line.note;
         if (current) count();
         else show(pair);
         told.textContent = "This label is not saved. Is kimera label still running?";

@@ -44,6 +44,18 @@ def ranked(summary: Summary, role: str | None = None) -> list[str]:
     return sorted(chosen, key=lambda name: -(accuracy_of(detectors[name]) or 0.0))
 
 
+def best_first(summary: Summary, role: str) -> list[str]:
+    """Names of the detectors of this role, the highest accuracy first: for all pairs where each has one.
+
+    Else of the labelled ones, as `ranked`.
+    """
+    names = ranked(summary, role)
+    of_all = {name: summary["detectors"][name].get("estimates") or {} for name in names}
+    if all("accuracy" in part for part in of_all.values()):
+        return sorted(names, key=lambda name: -float(of_all[name]["accuracy"]))
+    return names
+
+
 def accuracy_of(detector: dict[str, Any]) -> float | None:
     """Over all labelled pairs, failures as wrong; None without labels, and where some were not asked yet."""
     return detector.get("accuracy_failed_as_wrong")

@@ -8,6 +8,7 @@ later one counts.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,14 +39,19 @@ COPIES = "labels"  # the folder of copies, beside the journal
 class Person:
     """One person's file. lines: by the place of the pair, the line that counts.
 
-    name: as its lines say; the file's own where they do not. is_named: whether they do.
+    names: as its lines say, in their order. text: without a last line that was cut short, `is_torn`.
     """
 
     path: Path
-    name: str
-    is_named: bool
+    names: tuple[str, ...]
     text: str
+    is_torn: bool
     lines: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """All of its names; the file's own where its lines have none."""
+        return ", ".join(self.names) or self.path.stem
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,11 @@ class PeoplesLabels:
         """Copies of the files beside the journal, numbered as they were given."""
         target = folder / COPIES
         target.mkdir(exist_ok=True)
-        for earlier in target.glob("*.jsonl"):
-            earlier.unlink()
         for number, person in enumerate(self.people, 1):
             write_text(target / f"{number}.jsonl", person.text)
+        for copy in target.iterdir():  # of more people than these, of whom an earlier report was
+            if re.fullmatch(r"[1-9]\d*\.jsonl", copy.name) and int(copy.stem) > len(self.people):
+                copy.unlink()
 
     def _drawn(self, run: RunResult, labels: np.ndarray) -> np.ndarray | None:
         """None where nobody can say: labels of another run's page, or none of a part of the pairs."""
@@ -162,8 +169,8 @@ def _person(path: Path, ids: Sequence[str], may_be_empty: bool) -> Person:
             lines[place] = given
     if not lines and not may_be_empty:
         raise UserError(f"{path}: holds no label")
-    names = [*dict.fromkeys(name for given in lines.values() if (name := str(given.get("who") or "")))]
-    return Person(path, ", ".join(names) or path.stem, bool(names), text, lines)
+    names = tuple(dict.fromkeys(name for given in lines.values() if (name := str(given.get("who") or ""))))
+    return Person(path, names, text, len(whole) < len(content), lines)
 
 
 def _taken(

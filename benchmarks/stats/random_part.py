@@ -56,9 +56,9 @@ def _compared(
         yield f"on which pairs {name} gave no verdict", (said < 0).astype(np.float64)
     for name, said in list(zip(names, verdicts, strict=True))[1:]:
         yield f"on which pairs {names[0]} and {name} differ", (said != verdicts[0]).astype(np.float64)
-    for name, given in zip(names, scores, strict=False):
-        from scipy.stats import rankdata  # takes long to import, and few runs have labels for a part only
+    from scipy.stats import rankdata  # takes long to import, and few runs have labels for a part only
 
+    for name, given in zip(names, scores, strict=False):
         ranks = rankdata(np.where(np.isnan(given), 0.5, given)) / given.size
         yield f"the scores of {name}", ranks
         yield f"how sure {name} is", np.abs(np.where(np.isnan(given), 0.5, given) - 0.5)

@@ -47,7 +47,7 @@ def new_pairs(
     pairs that share a name or number, which one of them exchanges for another: see `SHARES`. There are fewer
     where the texts allow no more. vectors_of: gives n texts unit vectors, shape (n, d). held_out: pairs that
     a fit is measured on; none is made that holds the first text of one, so none of these either, in neither
-    order. weight: float (len(pairs),), how often each is drawn beside others, above 0; default 1.
+    order. weight: float (len(pairs),), how often each is drawn beside others, 0 for never; default 1.
     """
     premises = {first for first, _ in held_out}
     weight = np.ones(len(pairs)) if weight is None else weight
@@ -161,7 +161,7 @@ def _exchanged(source: _Source) -> Iterator[Texts]:
             others = alike[_form(name)]
             other = others[random.integers(len(others))]
             first, second = source.pairs[row].text1, source.pairs[row].text2
-            says = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+            says = re.compile(rf"(?<![\w.,]){re.escape(name)}(?![.,]?\d|\w)")
             if random.integers(2):
                 yield says.sub(other, first), second
             else:

@@ -15,6 +15,7 @@ from benchmarks.report import __main__ as report
 from benchmarks.report import build_summary, render_markdown, render_text
 from benchmarks.report.decision import answers
 from benchmarks.report.estimate_words import more_sentences, rows, sentences
+from benchmarks.report.shown_differences import shown
 from benchmarks.stats.label_order import NEXT, asked_pairs, probabilities
 
 PAIRS = 200
@@ -64,8 +65,9 @@ def test_the_decision_tells_what_holds_for_all_pairs() -> None:
     low, high = (-100 * end for end in reversed(entry["estimates"]["intervals"]["accuracy"]))
     local, judge = (f"{summary['detectors'][entry[side]]['estimates']['accuracy']:.1%}" for side in "ab")
     assert (
-        f"estimated for all pairs, kimera has {local} right, gpt-4o-mini (simulated) {judge}, a difference "
-        f"of {-100 * entry['estimates']['accuracy']:.1f} points (95 % interval {low:.1f} to {high:.1f})"
+        f"estimated for all pairs, kimera has {local} right and gpt-4o-mini (simulated) {judge}; their "
+        f"difference, estimated by itself, is {-100 * entry['estimates']['accuracy']:.1f} points (95 % "
+        f"interval {low:.1f} to {high:.1f})"
     ) in answers(summary)[0].conclusions[0].claim
 
 
@@ -97,6 +99,63 @@ def test_labels_drawn_unequally_are_weighed_before_anything_is_decided() -> None
     assert "estimated for all pairs, kimera has 9" in replaced
     assert "A rule that reads nothing" not in replaced
     assert gate.startswith("Not known for all pairs, since the labelled ones were not drawn equally often.")
+    rates = summary["detectors"]["kimera"]["estimates"]
+    support = answers(summary)[0].conclusions[0].support
+    assert f"kimera misses {rates['miss_rate']:.0%} of the contradictions" in support
+    assert f"calls {rates['false_alarm_rate']:.0%} of the other pairs contradictions" in support
+
+
+def test_the_best_local_detector_is_the_best_on_all_pairs() -> None:
+    """A errs three times as often as B, but not on the labelled pairs, most of which are hard ones."""
+    rng = np.random.default_rng(2)
+    truth = (rng.random(3000) < 0.3).astype(np.int8)
+    hard = rng.random(3000) < 0.05
+    a = np.where(~hard & (rng.random(3000) < 0.16), 1 - truth, truth).astype(np.int8)
+    b = np.where(hard & (rng.random(3000) < 0.9), 1 - truth, truth).astype(np.int8)
+    drawn = np.where(hard, 0.9, 0.06)
+    labels = np.where(rng.random(3000) < drawn, truth, -1).astype(np.int8)
+    summary = build_summary(replace(run_of(labels, reactor(a, "A"), reactor(b, "B")), drawn=drawn))
+    accuracies = {name: detector["accuracy"] for name, detector in summary["detectors"].items()}
+    assert accuracies["A"] > accuracies["B"]
+    best, against = answers(summary)[0].conclusions
+    assert best.claim.startswith("The best local detector is B: accuracy ")
+    assert " of the labelled pairs. Estimated for all pairs: 9" in best.claim
+    assert against.claim.startswith("Better than A by ")
+    assert against.support.startswith("Accuracy, on the labelled pairs, ")
+
+
+@pytest.mark.parametrize(
+    ("interval", "couples", "shown_as"),
+    [
+        ([0.001, 0.099], 1, (True, False, True)),
+        ([-0.001, 0.099], 1, (False, False, True)),
+        ([0.001, 0.099], 3, (False, False, True)),  # one of three couples has to show more
+        ([0.03, 0.07], 3, (True, False, True)),
+        ([0.0, 0.015], 1, (False, True, True)),
+        ([-0.099, -0.001], 1, (True, False, False)),
+    ],
+)
+def test_what_an_estimated_difference_shows(
+    interval: list[float], couples: int, shown_as: tuple[bool, bool, bool]
+) -> None:
+    of_all = {"accuracy": sum(interval) / 2, "intervals": {"accuracy": interval}}
+    found = {
+        "accuracy": 0.5,
+        "intervals": {"accuracy": [0.4, 0.6]},
+        "equivalence": {"margin": 0.02, "p": 1.0},
+    }
+    found |= {"mcnemar": {"p_holm": 1.0}}
+    entry = {"a": "x", "b": "y", "differences": found, "estimates": of_all}
+    summary = {"agreement": [entry, *({**entry, "b": f"y{other}"} for other in range(couples - 1))]}
+    told = shown(summary, "x", "y")
+    assert told is not None
+    assert told.for_all
+    assert (told.is_real, told.is_equivalent, told.is_no_worse) == shown_as
+    turned = shown(summary, "y", "x")
+    assert turned is not None
+    assert turned.difference == -told.difference
+    assert (turned.is_real, turned.is_equivalent) == shown_as[:2]
+    assert turned.is_no_worse == (interval[1] < 0.02)
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -92,8 +92,11 @@ def test_copies_are_of_the_files_that_count_now(folder: Path, tmp_path: Path) ->
     ana = labelled(folder, tmp_path / "a.jsonl", "Ana", 60)
     ben = labelled(folder, tmp_path / "b.jsonl", "Ben", 30)
     rescored(folder, ana, ben)
+    mine = folder / "labels" / "ana.jsonl"
+    mine.write_bytes(ana.read_bytes())
     rescored(folder, ben)
-    assert [copy.name for copy in (folder / "labels").iterdir()] == ["1.jsonl"]
+    assert {copy.name for copy in (folder / "labels").iterdir()} == {"1.jsonl", "ana.jsonl"}
+    mine.unlink()
     assert (folder / "labels" / "1.jsonl").read_bytes() == ben.read_bytes()
 
 
