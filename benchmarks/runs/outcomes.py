@@ -82,7 +82,7 @@ class Outcomes:
         self.sampled = 0
         self.fingerprints: Counter[str] = Counter()
         self.found_in: Counter[str] = Counter()
-        self.usage = Usage()
+        self._tokens = [0] * len(TOKENS)
         self.replies = 0
         self.uncounted: Counter[str] = Counter()
         self.maybe_billed = 0
@@ -107,6 +107,10 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(*self._tokens)
 
     @property
     def complete(self) -> bool:
@@ -197,7 +201,7 @@ class Outcomes:
             if is_first:  # one request is counted once, however many pairs share it
                 self._note_request(attempt, usage)
         if any(counted):
-            self.usage += Usage(*counted)
+            self._tokens = [total + tokens for total, tokens in zip(self._tokens, counted, strict=True)]
             self.tokens_of_pair[index] += np.array(counted, dtype=np.uint64)
         self.from_cache += bool(record.get("from_cache"))
         self.batched.update(record.get("batched", ()))
