@@ -111,7 +111,7 @@ def test_no_more_pairs_are_to_be_drawn_than_there_are() -> None:
 
 def test_contradictions_among_pairs_without_a_label_count_for_the_promise() -> None:
     labels, guesses = np.tile(LABELLED, 40), np.tile(GUESSES, 40)
-    labels[100:] = -1
+    labels[np.random.default_rng(0).permutation(labels.size)[100:]] = -1
     run = run_of(labels, reactor(guesses), judge(np.tile(LABELLED, 40)))
     shown = flat(render_decisions(build_summary(run), Path(), colour=False))
     assert "of them must be sent" in shown
