@@ -47,6 +47,11 @@ def is_local_beside_judge(summary: Summary, entry: dict[str, Any]) -> bool:
     return [summary["detectors"][entry[side]]["role"] for side in "ab"] == ["local", "judge"]
 
 
+def why_not_estimated(summary: Summary) -> str:
+    """Why labelled pairs, as no random part, tell nothing of all; empty where they do, or are all."""
+    return str((summary.get("estimates") or {}).get("refused", ""))
+
+
 def listed(names: Sequence[str]) -> str:
     """a; a and b; a, b and c."""
     *others, last = names

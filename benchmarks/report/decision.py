@@ -22,6 +22,7 @@ from benchmarks.report.conclusions import (
     is_local_beside_judge,
     listed,
     of_role,
+    why_not_estimated,
 )
 from benchmarks.report.cost_words import cost_question
 from benchmarks.report.gate_words import gate_question
@@ -333,7 +334,7 @@ def _yes_or_no(summary: Summary, entry: dict[str, Any]) -> str:
     Labelled pairs that are no random part of all leave it open.
     """
     found = shown_in(summary, entry)
-    if found is None or "refused" in summary.get("estimates", {}):
+    if found is None or why_not_estimated(summary):
         return "Not known"
     better = found.is_real and found.difference > 0
     if better or found.is_equivalent or (found.is_no_worse and not found.is_real):

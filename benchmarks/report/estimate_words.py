@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.report.agreements import couple_of
+from benchmarks.report.conclusions import why_not_estimated
 from benchmarks.report.words import MISSING, Row, counted, from_to, titles
 from benchmarks.stats import ESTIMATES, LABELS_ALONE, by_labels_alone
 from kimera.console import printable
@@ -41,8 +42,8 @@ def sentences(summary: Part) -> list[str]:
     whole = summary.get("estimates")
     if not whole:
         return []
-    if "refused" in whole:
-        return [printable(f"Nothing is estimated for all pairs: {whole['refused']}.")]
+    if why := why_not_estimated(summary):
+        return [printable(f"Nothing is estimated for all pairs: {why}.")]
     return [*_accuracies(summary), *_differences(summary), *_prevalence(whole)]
 
 
@@ -62,10 +63,7 @@ def _differences(summary: Part) -> Iterator[str]:
 
 def for_decision(summary: Part, name: str) -> str:
     """A detector's accuracy for all pairs, beside that on labelled ones; empty where none is estimated."""
-    whole = summary.get("estimates")
-    if not whole:
-        return ""
-    if "refused" in whole:
+    if why_not_estimated(summary):
         return REFUSED
     part = summary["detectors"][name].get("estimates") or {}
     if "accuracy" not in part:
@@ -100,10 +98,7 @@ def shares(summary: Part, entry: Part) -> str:
 
 def beside_the_estimate(summary: Part, entry: Part) -> str:
     """Why verdicts or labels say less than they might of two detectors; empty where they do not."""
-    whole = summary.get("estimates")
-    if not whole:
-        return ""
-    if "refused" in whole:
+    if why_not_estimated(summary):
         return REFUSED
     difference = entry.get("estimates") or {}
     if difference.get("methods", {}).get("accuracy") != LABELS_ALONE:

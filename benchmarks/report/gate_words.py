@@ -12,7 +12,14 @@ from benchmarks.report.cascade_words import (
     most_sent,
     share_needed,
 )
-from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, of_role
+from benchmarks.report.conclusions import (
+    Conclusion,
+    Question,
+    Summary,
+    compared,
+    of_role,
+    why_not_estimated,
+)
 from benchmarks.report.cost_words import saved, written_dollars
 from kimera.console import printable
 
@@ -71,10 +78,13 @@ def cascade_finding(summary: Summary, entry: dict[str, Any]) -> Conclusion:
 
 def _only_of_labelled(summary: Summary) -> str:
     """Why the curve, which counts each labelled pair once, says nothing of others; empty where it does."""
-    whole = summary.get("estimates") or {}
-    if "refused" in whole:
+    if why_not_estimated(summary):
         return "the labelled ones are no random part of them"
-    return "the labelled ones were not drawn equally often" if whole.get("weighted") else ""
+    return (
+        "the labelled ones were not drawn equally often"
+        if (summary.get("estimates") or {}).get("weighted")
+        else ""
+    )
 
 
 def _dollars(summary: Summary, entry: dict[str, Any]) -> str:
@@ -124,7 +134,7 @@ def _risk_claim(summary: Summary, entry: dict[str, Any]) -> str:
     of_all = detector.get("estimates") or {}
     part = of_all if "recall" in of_all else detector
     share = min_handed_on(RISK, 1 - part["recall"]) if "recall" in part else 0.0
-    if not share or "refused" in whole:
+    if not share or why_not_estimated(summary):
         return ""
     about, needed = summary["dataset"], positives_needed(RISK)
     prevalence = whole.get("prevalence", about["contradictions"] / about["labelled"])

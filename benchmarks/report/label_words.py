@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.report import notes, words
-from benchmarks.report.conclusions import Conclusion, Question, Summary, compared, is_local_beside_judge
+from benchmarks.report.conclusions import (
+    Conclusion,
+    Question,
+    Summary,
+    compared,
+    is_local_beside_judge,
+    why_not_estimated,
+)
 from benchmarks.report.notes import FEW_LABELS, SMOKE_TEST
 from benchmarks.report.shown_differences import shown_in
 from kimera.console import printable
@@ -31,11 +38,11 @@ def _conclusion(summary: Summary) -> Conclusion:
     if one_class := notes.one_class(summary):
         return Conclusion(f"Pairs of the other class: {one_class}")
     labels = words.counted(labelled, "label")
-    if "refused" in summary.get("estimates", {}):
+    if why := why_not_estimated(summary):
         return Conclusion(
             f"Pairs drawn at random: the {labels} are of no random part of all. report.html draws some, and "
             "takes the labels.",
-            printable(f"{summary['estimates']['refused']}."),
+            printable(f"{why}."),
         )
     if labelled <= SMOKE_TEST:
         claim = (

@@ -29,10 +29,8 @@ class Shown:
 
 def shown(summary: Summary, first: str, second: str) -> Shown | None:
     """Of the first minus the second; None where there is no difference of accuracies."""
-    for entry in summary["agreement"]:
-        if {entry["a"], entry["b"]} == {first, second}:
-            return shown_in(summary, entry if entry["a"] == first else _turned(entry))
-    return None
+    entry = _entry_of(summary, first, second)
+    return None if entry is None else shown_in(summary, entry)
 
 
 def shown_in(summary: Summary, entry: Summary) -> Shown | None:
@@ -62,11 +60,8 @@ def _tests(summary: Summary) -> int:
 
 def are_same(summary: Summary, first: str, second: str) -> bool:
     """Whether both gave the same verdict on every labelled pair that both answered."""
-    return any(
-        not entry["only_a"] and not entry["only_b"]
-        for entry in summary["agreement"]
-        if {entry["a"], entry["b"]} == {first, second} and {"only_a", "only_b"} <= entry.keys()
-    )
+    entry = _entry_of(summary, first, second) or {}
+    return entry.get("only_a") == entry.get("only_b") == 0
 
 
 def is_real(found: dict[str, Any]) -> bool:
@@ -81,9 +76,15 @@ def is_equivalent(found: dict[str, Any]) -> bool:
 
 def between(summary: Summary, first: str, second: str) -> dict[str, Any] | None:
     """The paired differences of these two, of the first minus the second; None where there is no accuracy."""
+    entry = _entry_of(summary, first, second)
+    return entry["differences"] if entry and "accuracy" in entry["differences"] else None
+
+
+def _entry_of(summary: Summary, first: str, second: str) -> Summary | None:
+    """The agreement of these two, the first minus the second; None where there is none."""
     for entry in summary["agreement"]:
-        if {entry["a"], entry["b"]} == {first, second} and "accuracy" in entry["differences"]:
-            return dict((entry if entry["a"] == first else _turned(entry))["differences"])
+        if {entry["a"], entry["b"]} == {first, second}:
+            return entry if entry["a"] == first else _turned(entry)
     return None
 
 
