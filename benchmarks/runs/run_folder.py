@@ -181,7 +181,7 @@ def pairs_of_run(settings: RunSettings, source: str | Path, begun: str = "", **r
             **reports,
         )
     except UserError as error:
-        if not begun:
+        if not begun or Path(source).is_file():  # which says itself what is wrong with it
             raise
         raise UserError(
             f"{begun}: the dataset of this run must be where it was, or in this folder: {error}"

@@ -77,6 +77,14 @@ def test_a_dataset_that_has_changed_is_refused(folder: Path, tmp_path: Path) -> 
         open_run(tmp_path)
 
 
+def test_a_column_that_the_dataset_lacks_is_not_a_dataset_that_is_gone(folder: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"pairs\.jsonl.*--label-weights nope: there is no such column"
+    ) as told:
+        open_run(folder, "nope")
+    assert "must be where it was" not in str(told.value)
+
+
 def test_a_dataset_that_has_moved_is_found_in_the_runs_folder(folder: Path, tmp_path: Path) -> None:
     journal = (folder / "journal.jsonl").read_text()
     dataset = folder.parent / "pairs.jsonl"
