@@ -67,6 +67,7 @@ from benchmarks.stats import mean_in_flight, pairs_per_s, times_of
 from kimera.errors import UserError
 from kimera.pairs import Failure, Pair, Verdict, pair_of
 
+_CANCELLED = Attempt(0.0, None, "cancelled", UNKNOWN)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -179,7 +180,8 @@ class AsyncOpenAIClient:
     async def __aenter__(self) -> AsyncOpenAIClient:
         if self._transport is None:
             connections = 1 if self.batch else self.max_concurrent
-            self._opened = open_transport(connections, proxies=not self.endpoint.is_local)
+            to = self.endpoint
+            self._opened = open_transport(connections, proxies=not to.is_local, tls=to.uses_tls)
             self._transport = self._opened
         if self.batch and self._batch_api and self._batches is None:
             self._batches = BatchTransport(
@@ -400,7 +402,7 @@ class AsyncOpenAIClient:
             reserved = await self._afford(request)
             begun = time.perf_counter()
             epoch = self.adaptive.epoch if self.adaptive else 0
-            attempt = Attempt(0.0, None, "cancelled", UNKNOWN)
+            attempt = _CANCELLED
             try:
                 answer = await self._send(transport, request, turn)
                 attempt = _attempt_of(answer, begun)

@@ -64,7 +64,6 @@ from kimera.files import STANDARD_INPUT, TITLE, dropped_rows, pair_columns_of, s
 from kimera.local_names import REACTOR, LocalName
 from kimera.local_settings import sources_of, to_be_fetched
 from kimera.pairs import Pair
-from kimera.reactor import Reactor
 from kimera.version import __version__
 
 Show = Callable[[RunSettings, dict[str, Any], Path], object]
@@ -237,6 +236,8 @@ def _identity(
         identity["request"] = {"url": address, "headers": request_mark(protocol, dict(settings.headers))}
         identity["prompt"] = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
     for name, source in sources.items():
+        from kimera.reactor import Reactor  # takes long, and a run of judges alone has no sources
+
         marks: dict[str, Any] = dict(source.fingerprints)
         if isinstance(source, Reactor) and name == REACTOR:  # where earlier versions have it
             identity["reactor"] = {**marks, "symmetric": source.symmetric}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr, betaincinv
 
-from kimera.reactor import THRESHOLD
+from kimera.detectors import THRESHOLD
 
 CONFIDENCE = 0.95
 NOTHING_BELOW, NOTHING_ABOVE = 0.0, 1.0  # thresholds that no score passes

@@ -27,7 +27,7 @@ from benchmarks.stats import (
     quantile,
     shown_in,
 )
-from kimera.reactor import THRESHOLD
+from kimera.detectors import THRESHOLD
 
 SHARES = tuple(share / 20 for share in range(21))
 

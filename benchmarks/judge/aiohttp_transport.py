@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from typing import Literal
 
 import aiohttp
 
 from benchmarks.judge.transports import HttpReply, HttpRequest, HttpTransport, check_size, ssl_context
-
-_NOT_OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class AiohttpTransport(HttpTransport):
@@ -20,9 +19,9 @@ class AiohttpTransport(HttpTransport):
     # UnicodeError, a ValueError: a host or a header in letters that neither may have; no address at all.
     errors = (aiohttp.ClientError, OSError, ValueError)
 
-    def __init__(self, max_connections: int) -> None:
-        """To be called inside the event loop."""
-        self._session = open_session(max_connections, ssl_context())
+    def __init__(self, max_connections: int, *, tls: bool = True) -> None:
+        """To be called inside the event loop. tls: see `open_transport`; aiohttp's own verifies as well."""
+        self._session = open_session(max_connections, ssl_context() if tls else True)
 
     async def round_trip(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpReply:
         method, url, headers, body = request
@@ -49,12 +48,11 @@ async def _body_of(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(received)
 
 
-def open_session(max_connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
+def open_session(max_connections: int, context: ssl.SSLContext | Literal[True]) -> aiohttp.ClientSession:
     """Without the environment, cookies, or headers and decoding of its own."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=max_connections, ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),
         auto_decompress=False,
-        skip_auto_headers=_NOT_OURS,
     )

@@ -33,6 +33,7 @@ from benchmarks.judge.transports import HttpReply, Transport
 from benchmarks.judge.trials import PairTerms
 from benchmarks.judge.usage import Usage
 from kimera.errors import UserError
+from kimera.version import __version__
 
 UNREACHABLE_AFTER = 10  # attempts without any reply ever: nobody is there
 TOO_MANY_TIMEOUTS = 50  # the same where they ran into the time-out: a server that loads a model is silent too
@@ -81,7 +82,8 @@ class Endpoint:
         """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
-        host = urlsplit(base_url).hostname
+        scheme, host = urlsplit(base_url).scheme, urlsplit(base_url).hostname
+        self.uses_tls = scheme == "https"
         self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
         if not key and not self.is_local:
             raise UserError(f"no API key for {host}: set {protocol.api.key_variable}")
@@ -116,11 +118,18 @@ class Endpoint:
         self.notice = ""
         self.on_notice: Callable[[str], None] = lambda _: None
         given = {name.lower() for name in headers or {}}
-        usual = {name: value for name, value in protocol.headers(key).items() if name.lower() not in given}
-        own = {**usual, **(headers or {})}
+        usual = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"kimera/{__version__}",
+            **protocol.headers(key),
+        }
         self._secrets = Secrets((*secrets_in(key, protocol.headers(key)), *secrets_in("", headers or {})))
         self._mark = request_mark(protocol, headers or {})
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **own}
+        self._headers = {
+            **{name: value for name, value in usual.items() if name.lower() not in given},
+            **(headers or {}),
+        }
 
     def __repr__(self) -> str:
         return f"Endpoint({self.model!r} at {self.base_url!r})"
@@ -315,7 +324,10 @@ class Endpoint:
         self.rates.learn(self.protocol.limits_in(reply.headers), turn)
         # Whatever a success is called, it may hold a verdict, and was paid for.
         status = 200 if 200 <= reply.status < 300 else reply.status
-        return HttpReply(status, reply.headers, self.clean(reply.body), reply.name)
+        body = self.clean(reply.body)
+        if status == reply.status and body is reply.body:  # as nearly always
+            return reply
+        return HttpReply(status, reply.headers, body, reply.name)
 
     def clean(self, body: bytes) -> bytes:
         """A reply's body without them."""

@@ -85,7 +85,9 @@ def price_of(model: str, base_url: str) -> Price | None:
     None where nobody can say: a local or unknown endpoint, a model that the provider does not list, one
     without a price per token for input and output, and one that costs a fee per request besides.
     """
-    import genai_prices  # takes long, and runs without a judge need none
+    if is_local(base_url):
+        return None
+    import genai_prices  # takes long, and runs without a provider need none
 
     try:
         listed = genai_prices.calc_price(genai_prices.Usage(), model, provider_api_url=base_url).model_price

@@ -33,9 +33,13 @@ class StatedLimit:
     remaining: float | None
 
     @classmethod
-    def of(cls, headers: Mapping[str, str], per_minute: str, remaining: str) -> StatedLimit:
-        """From the headers of these two names; what is no sensible number says nothing."""
-        return cls(_number(headers.get(per_minute)), _number(headers.get(remaining)))
+    def of(cls, headers: Mapping[str, str], names: Mapping[str, tuple[str, str]]) -> dict[str, StatedLimit]:
+        """From the headers of these two names for each unit; what is no sensible number says nothing."""
+        return {
+            unit: cls(_number(headers.get(per_minute)), _number(headers.get(remaining)))
+            for unit, (per_minute, remaining) in names.items()
+            if per_minute in headers or remaining in headers
+        }
 
 
 class Bucket:

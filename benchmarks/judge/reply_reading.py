@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.fast_json import read_json
 from benchmarks.judge.loose_json import LooseDecoder, unescaped
 from benchmarks.judge.relations import relation_of, why_unclear
 from benchmarks.judge.thinking import without_thoughts
@@ -107,10 +109,11 @@ def is_json_reply(text: str) -> bool:
     return stated is None or isinstance(stated, bool)
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """The JSON object that a text is; empty where it is none."""
+@functools.lru_cache(maxsize=1)  # of a reply, several ask whether it is one
+def json_object(text: str) -> Mapping[str, Any]:
+    """The JSON object that a text is, which nobody may change; empty where it is none."""
     try:
-        value = _PLAIN_JSON.decode(text)
+        value = read_json(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -281,7 +284,6 @@ def _merged(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_PLAIN_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
 _JSON = json.JSONDecoder(object_pairs_hook=_merged, strict=False)
 _LOOSE_JSON = LooseDecoder(object_pairs_hook=_merged)
 

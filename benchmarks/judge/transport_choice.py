@@ -13,9 +13,10 @@ def httpx_available() -> bool:
     return all(importlib.util.find_spec(name) for name in ("httpx", "httpx_aiohttp"))
 
 
-def open_transport(max_connections: int, *, proxies: bool = True) -> Transport:
+def open_transport(max_connections: int, *, proxies: bool = True, tls: bool = True) -> Transport:
     """aiohttp; httpx where the environment names proxies and they are used; urllib without either.
 
+    tls: whether certificates will be asked for; where not, the configured ones need not be read.
     To be called inside the event loop. Each is imported here: they take long, and the others do without.
     """
     if not httpx_available():
@@ -28,4 +29,4 @@ def open_transport(max_connections: int, *, proxies: bool = True) -> Transport:
         return HttpxTransport(max_connections)
     from benchmarks.judge.aiohttp_transport import AiohttpTransport
 
-    return AiohttpTransport(max_connections)
+    return AiohttpTransport(max_connections, tls=tls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.report.words import MISSING, Row, counted, titles
-from kimera.reactor import THRESHOLD
+from kimera.detectors import THRESHOLD
 
 NEARLY_ALL = 0.9
 NOT_KNOWN = "not known"

@@ -23,7 +23,7 @@ from benchmarks.stats import (
     of_counts,
     quality_intervals,
 )
-from kimera.reactor import THRESHOLD
+from kimera.detectors import THRESHOLD
 
 
 def at_best_threshold(one: OneDetector) -> metrics.Measured:

@@ -39,8 +39,8 @@ from benchmarks.stats import (
     why_not_three_way,
     why_unranked,
 )
+from kimera.detectors import THRESHOLD
 from kimera.pairs import NO_CLASS
-from kimera.reactor import THRESHOLD
 from kimera.version import __version__
 
 T = TypeVar("T")

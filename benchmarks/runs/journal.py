@@ -16,6 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fast_json import write_json
 from kimera.errors import UserError
 from kimera.files import append_whole, drop_torn_line
 from kimera.pairs import Failure, Verdict
@@ -24,7 +25,6 @@ FORMAT = 1
 SYNC_EVERY_S = 1.0
 VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
 Record = dict[str, Any]
-_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))  # json.dumps would make one each time
 
 
 class Journal:
@@ -47,12 +47,16 @@ class Journal:
             self.append({"journal": FORMAT, **header})
 
     def append(self, record: Record) -> int:
-        """Writes one line and gives its offset. It raises OSError where the disk takes no more."""
-        line = _ENCODER.encode(record).encode() + b"\n"
+        """Writes one line and gives its offset. Numbers in it are finite.
+
+        Raises OSError where the disk takes no more.
+        """
+        line = write_json(record) + b"\n"
         offset = self._end
         append_whole(self._file, line)
         self._end += len(line)
-        self._unsynced.set()
+        if not self._unsynced.is_set():  # far cheaper than to set it
+            self._unsynced.set()
         return offset
 
     def _sync(self) -> None:

@@ -190,19 +190,17 @@ class Outcomes:
         self.classes[index] = NO_CLASS if name is None else RELATIONS.index(name)
 
     def _note_cost(self, index: int, record: Record) -> None:
-        counted = [0] * len(TOKENS)
         for attempt in record.get("attempts", ()):
             usage = _usage_of(attempt)
-            for column, tokens in enumerate(usage.as_tuple()):
-                counted[column] += tokens or 0
+            for column, tokens in enumerate(usage):
+                if tokens:
+                    self._tokens[column] += tokens
+                    self.tokens_of_pair[index, column] += np.uint64(tokens)
             is_first = not _is_shared(attempt) or attempt[-1][0] == 0
             if attempt[2] and (is_first or attempt[2] in OF_ONE_PAIR):
                 self.attempt_errors[attempt[2]] += 1
             if is_first:  # one request is counted once, however many pairs share it
                 self._note_request(attempt, usage)
-        if any(counted):
-            self._tokens = [total + tokens for total, tokens in zip(self._tokens, counted, strict=True)]
-            self.tokens_of_pair[index] += np.array(counted, dtype=np.uint64)
         self.from_cache += bool(record.get("from_cache"))
         self.batched.update(record.get("batched", ()))
         self.stated_dollars[index] = record.get("dollars", np.nan)
@@ -211,13 +209,16 @@ class Outcomes:
         if place := record.get("found_in"):
             self.found_in[place] += 1
 
-    def _note_request(self, attempt: Sequence[Any], usage: Usage) -> None:
+    def _note_request(self, attempt: Sequence[Any], usage: Sequence[int | None]) -> None:
         self.attempts += 1
         self.busy_s += attempt[0] / 1000
-        self.maybe_billed += not usage.is_known
         self.replies += attempt[1] == 200
-        if attempt[1] == 200 and None in usage.as_tuple():
-            self.uncounted.update(name for name, tokens in usage.as_dict().items() if tokens is None)
+        if None in usage:
+            self.maybe_billed += not Usage(*usage).is_known
+            if attempt[1] == 200:
+                for name, tokens in zip(TOKENS, usage, strict=False):
+                    if tokens is None:
+                        self.uncounted[name] += 1
 
     def errors(self) -> dict[str, int]:
         """Failures by kind, pairs that were never asked among them."""
@@ -341,14 +342,15 @@ def _is_shared(attempt: Sequence[Any]) -> bool:
     return isinstance(attempt[-1], list)
 
 
-def _usage_of(attempt: Sequence[Any]) -> Usage:
-    """The tokens of an attempt as the journal has it. Version 0.5.0 wrote zeros for what is not known."""
-    usage = Usage(*(attempt[3:-1] if _is_shared(attempt) else attempt[3:]))
-    return (
-        usage
-        if usage.prompt or unstated(attempt[1]).is_known
-        else replace(UNKNOWN, completion=usage.completion or None)
-    )
+def _usage_of(attempt: Sequence[Any]) -> Sequence[int | None]:
+    """The tokens of an attempt as the journal has it, as `TOKENS` names them.
+
+    Version 0.5.0 wrote zeros for what is not known.
+    """
+    usage: Sequence[int | None] = attempt[3:-1] if _is_shared(attempt) else attempt[3:]
+    if usage[0] or unstated(attempt[1]).is_known:
+        return usage
+    return replace(UNKNOWN, completion=usage[1] or None).as_tuple()
 
 
 def take_journal(outcomes: Mapping[str, Outcomes], journal: JournalReader) -> None:

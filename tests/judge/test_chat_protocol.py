@@ -69,7 +69,7 @@ class Plain:
         return Completion(reply["said"], "stop", "", Usage(prompt, completion, None, None), "", body=body)
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return {"requests": StatedLimit.of(headers, "x-most", "x-left")}
+        return StatedLimit.of(headers, {"requests": ("x-most", "x-left")})
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/who"

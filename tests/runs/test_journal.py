@@ -199,7 +199,9 @@ def without_surrogate_pairs(text: str) -> str:
 @pytest.mark.slow
 @given(
     st.lists(
-        st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats(allow_nan=False), max_size=3),
+        st.dictionaries(
+            ANY_TEXT, ANY_TEXT | st.integers() | st.floats(allow_nan=False, allow_infinity=False), max_size=3
+        ),
         max_size=8,
     )
 )

@@ -109,7 +109,7 @@ class AnthropicMessages:
             raise no_reply("an Anthropic message", body, usage) from None
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return {unit: StatedLimit.of(headers, *names) for unit, names in _LIMIT_HEADERS.items()}
+        return StatedLimit.of(headers, _LIMIT_HEADERS)
 
     def models_url(self, base_url: str) -> str:
         return behind_version(base_url, "v1", "/models?limit=1000")

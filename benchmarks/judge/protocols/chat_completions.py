@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.fast_json import read_json
 from benchmarks.judge.api import Api
 from benchmarks.judge.chat_protocol import Messages
 from benchmarks.judge.completions import ARGUMENTS, THOUGHTS, Completion, texts_in
@@ -31,7 +32,6 @@ from benchmarks.judge.protocols.chat_completion_chunks import whole_completion
 from benchmarks.judge.protocols.reply_bodies import (
     UNREADABLE,
     counted,
-    json_of,
     logprobs_in,
     no_reply,
     split_system,
@@ -91,8 +91,9 @@ class ChatCompletions:
         return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
 
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
-        written = messages if form.system_role else split_system(messages, form)[1]
-        return f'{{"messages":{json.dumps(written)},{_parameters(model, form, sample)}'.encode()
+        *constant, question = messages if form.system_role else split_system(messages, form)[1]
+        written = [*(_constant(**message) for message in constant), json.dumps(question)]
+        return f'{{"messages":[{", ".join(written)}],{_parameters(model, form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
         return error_inside(body) if status == 200 else ErrorReply(status, read_error_body(body))
@@ -110,7 +111,7 @@ class ChatCompletions:
         return completion
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return {unit: StatedLimit.of(headers, *names) for unit, names in _LIMIT_HEADERS.items()}
+        return StatedLimit.of(headers, _LIMIT_HEADERS)
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models"
@@ -120,6 +121,12 @@ class ChatCompletions:
 
 
 CHAT_COMPLETIONS = ChatCompletions()
+
+
+@functools.lru_cache(maxsize=64)  # instructions and examples, the same in each request
+def _constant(role: str, content: str) -> str:
+    """A message as JSON."""
+    return json.dumps({"role": role, "content": content})
 
 
 @functools.lru_cache(maxsize=64)  # a handful of small values a run
@@ -148,9 +155,9 @@ def read_body(body: bytes) -> Any:
     """
     text = body.decode("utf-8-sig", "replace").strip()
     try:
-        value = json_of(text)
+        value = read_json(text)
         if isinstance(value, str):
-            value = json_of(value)
+            value = read_json(value)
     except ValueError:
         value = read_chunks(text)
     return whole_completion(value)
@@ -233,30 +240,30 @@ def read_usage(value: Any) -> Usage:
     """
     if not isinstance(value, dict):
         return UNKNOWN
-    prompt = _first_count(value, "prompt_tokens", "input_tokens")
-    completion = _first_count(value, "completion_tokens", "output_tokens")
+    prompt = _first_count(("prompt_tokens", "input_tokens"), value)
+    completion = _first_count(("completion_tokens", "output_tokens"), value)
     if not prompt:
         return replace(UNKNOWN, completion=completion or None)
     in_prompt = _details(value, "prompt_tokens_details", "input_tokens_details")
     in_completion = _details(value, "completion_tokens_details", "output_tokens_details")
-    reasoning = _first_count(in_completion | value, "reasoning_tokens")
+    reasoning = _first_count(("reasoning_tokens",), value, in_completion)
     total = whole_number(value.get("total_tokens"))
     if reasoning and completion is not None and total == prompt + completion + reasoning:
         completion += reasoning  # xAI counts it beside the completion, and bills it as such
     return Usage(
         prompt,
         completion,
-        _first_count(in_prompt | value, "cached_tokens", "prompt_cache_hit_tokens"),
+        _first_count(("cached_tokens", "prompt_cache_hit_tokens"), value, in_prompt),
         reasoning,
-        _first_count(in_prompt, "cache_write_tokens") or 0,
+        _first_count(("cache_write_tokens",), in_prompt) or 0,
     )
 
 
-def _first_count(value: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        count = whole_number(value.get(name))
-        if count is not None:
-            return count
+def _first_count(names: Sequence[str], *holders: Mapping[str, Any]) -> int | None:
+    for holder in holders:
+        for name in names:
+            if name in holder and (count := whole_number(holder[name])) is not None:
+                return count
     return None
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.fast_json import read_json
 from benchmarks.judge.error_bodies import ErrorReply, body_of, read_error_body
 from benchmarks.judge.errors_inside import status_in_words
 from benchmarks.judge.failures import JudgeError
@@ -18,36 +16,12 @@ from benchmarks.judge.request_form import RequestForm
 from benchmarks.judge.usage import UNKNOWN, Usage, whole_number
 
 UNREADABLE = (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError)
-_JSON = json.JSONDecoder(strict=False)  # json.loads would make one each time
-
-
-def _orjson() -> Callable[[str], Any] | None:
-    try:
-        from orjson import loads  # an extra
-    except ImportError:
-        return None
-    reader: Callable[[str], Any] = loads
-    return reader
-
-
-_ORJSON = _orjson()
-
-
-def json_of(text: str) -> Any:
-    """The JSON value that a text is, read by orjson where that is installed and the JSON strict.
-
-    Raises ValueError or RecursionError.
-    """
-    if _ORJSON:
-        with contextlib.suppress(ValueError):  # of NaN, and of line breaks in strings
-            return _ORJSON(text)
-    return _JSON.decode(text)
 
 
 @functools.lru_cache(maxsize=1)  # a body is searched for an error, then read: it is parsed once for both
 def json_in(body: bytes) -> Any:
     """The JSON value that a body is; nobody may change it. Raises ValueError or RecursionError."""
-    return json_of(body.decode("utf-8-sig", "replace").strip())
+    return read_json(body.decode("utf-8-sig", "replace").strip())
 
 
 def error_reply(status: int, body: bytes) -> ErrorReply | None:
