@@ -17,7 +17,7 @@ from benchmarks.datasets import Dataset
 from benchmarks.detector_info import DetectorInfo, combination_in
 from benchmarks.judge import INTERRUPTED as BY_CTRL_C
 from benchmarks.judge import Prompt, kind_of, request_mark, unasked_in
-from benchmarks.report import write_report
+from benchmarks.report import require_labels, write_report
 from benchmarks.runs import (
     JOURNAL,
     Comparison,
@@ -162,18 +162,7 @@ def _require_figures(
     settings: RunSettings, dataset: Dataset, gates: Sequence[Gate], infos: Sequence[DetectorInfo]
 ) -> None:
     """Raises UserError where settings ask for figures that this run cannot have, whatever comes of it."""
-    if settings.prevalence and not dataset.labelled:
-        raise UserError(
-            "--prevalence restates figures that take labels, and no pair of this dataset has one; leave the "
-            "flag out"
-        )
-    if settings.calibrate and not dataset.labelled:
-        raise UserError("--calibrate takes labels, and no pair of this dataset has one; leave the flag out")
-    if settings.label_weights and not are_estimated(dataset.labels):
-        raise UserError(
-            "--label-weights is for datasets of which only a part is labelled; of this one, "
-            f"{'nearly all pairs are' if dataset.labelled else 'no pair is'}; leave the flag out"
-        )
+    require_labels(settings, dataset.labels)
     takes = {
         "calibrated.": ("--calibrate", settings.calibrate),
         "at_prevalence.": ("--prevalence", settings.prevalence),

@@ -1,6 +1,10 @@
 """A scan of statements with planted contradictions: its recall, its cost, and how that grows.
 
 python -m benchmarks.perf.scan_corpus FILE... [--sizes 10000 100000] [--recall-of 5000]    labelled pairs
+python -m benchmarks.perf.scan_corpus FILE... --prose    as sentences of a text, not as rows of a table
+
+Rows and sentences go different ways: on rows the cross-encoder decides alone, and reads all that the screen
+lets through; on sentences the scores of scans decide, and only what may still become a finding is read.
 """
 
 from __future__ import annotations
@@ -51,12 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--sizes", nargs="*", type=int, default=[10_000, 100_000], metavar="N")
     parser.add_argument("--recall-of", type=int, default=5000, metavar="N")
+    parser.add_argument("--prose", action="store_true", help="of the cost: sentences, not rows")
     options = parser.parse_args(arguments)
     print(f"{setting()}; load {os.getloadavg()[0]:.1f}", flush=True)
     if options.recall_of:
         print(recall(planted_corpus(options.files, options.recall_of)), flush=True)
     for size in options.sizes:
-        print(cost(planted_corpus(options.files, size)), flush=True)
+        print(cost(planted_corpus(options.files, size), is_prose=options.prose), flush=True)
     return 0
 
 
@@ -132,15 +137,18 @@ def _codes_above(vectors: np.ndarray, minimum: float) -> np.ndarray:
     return np.concatenate(found)
 
 
-def cost(planted: Planted) -> str:
-    """The command itself, twice: with empty caches, and again."""
+def cost(planted: Planted, *, is_prose: bool = False) -> str:
+    """The command itself: with empty caches, again, and after a hundredth of the statements was changed."""
     with tempfile.TemporaryDirectory() as folder:
-        corpus, out = Path(folder) / "corpus.jsonl", Path(folder) / "findings.jsonl"
-        corpus.write_text("".join(f"{json.dumps({'text': text})}\n" for text in planted.texts))
+        corpus = Path(folder) / ("corpus.txt" if is_prose else "corpus.jsonl")
+        out = Path(folder) / "findings.jsonl"
         command = [sys.executable, "-m", "kimera.scan", str(corpus), "--out", str(out)]
         command += ["--cache-dir", str(Path(folder) / "cache")]
+        _write(corpus, planted.texts)
         runs = [_measured(command) for _ in range(2)]
         findings = [json.loads(line) for line in out.read_text().splitlines()]
+        _write(corpus, [_changed(text, at) for at, text in enumerate(planted.texts)])
+        runs.append(_measured(command))
     found = {frozenset((each["text1"], each["text2"])) for each in findings}
     pairs = len(planted.texts) * (len(planted.texts) - 1) // 2
     told = [
@@ -148,7 +156,19 @@ def cost(planted: Planted) -> str:
         for wall_s, cpu_s, peak, line in runs
     ]
     load = f"load {os.getloadavg()[0]:.1f}"
-    return "\n".join([f"{told[0]}\n  again {told[1]}; {load}", f"  {_planted_in(planted, found)}"])
+    return (
+        f"{told[0]}\n  again {told[1]}\n  after a change {told[2]}; {load}\n  {_planted_in(planted, found)}"
+    )
+
+
+def _write(corpus: Path, texts: Sequence[str]) -> None:
+    lines = (f"{text}\n" if corpus.suffix == ".txt" else json.dumps({"text": text}) for text in texts)
+    corpus.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _changed(text: str, at: int) -> str:
+    """Every hundredth statement says something else at its end."""
+    return f"{text.rstrip('.')} since Tuesday." if at % 100 == 0 else text
 
 
 def _measured(command: Sequence[str]) -> tuple[float, float, float, str]:

@@ -19,6 +19,7 @@ __all__ = [
     "render_label_page",
     "render_markdown",
     "render_text",
+    "require_labels",
     "shown",
     "two_runs_as_markdown",
     "two_runs_as_text",
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from benchmarks.report.pair_table import shown, visible
     from benchmarks.report.people_labels import CODES, read_labels
     from benchmarks.report.picture import draw_comparison
-    from benchmarks.report.report_settings import LABELS, ReportSettings
+    from benchmarks.report.report_settings import LABELS, ReportSettings, require_labels
     from benchmarks.report.results_csv import write_results_csv
     from benchmarks.report.run_files import write_report
     from benchmarks.report.summary import build_summary
@@ -54,7 +55,7 @@ else:
             "people_labels": ["CODES", "read_labels"],
             "picture": ["draw_comparison"],
             "markdown": ["render_markdown"],
-            "report_settings": ["LABELS", "ReportSettings"],
+            "report_settings": ["LABELS", "ReportSettings", "require_labels"],
             "results_csv": ["write_results_csv"],
             "run_files": ["write_report"],
             "summary": ["build_summary"],

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.report.report_settings import ReportSettings
+from benchmarks.report.report_settings import ReportSettings, require_labels
 from kimera.console import DONE, command_line, exit_code_of, parser_of, reader_may_leave
 from kimera.errors import UserError
 
@@ -43,7 +43,7 @@ def _report(settings: ReportSettings) -> int:
     from benchmarks.report.run_files import write_report
     from benchmarks.report.text import print_summary
     from benchmarks.runs import open_run
-    from benchmarks.stats import are_estimated, exit_code_with, known_figures, parse_gates, parts_of
+    from benchmarks.stats import exit_code_with, known_figures, parse_gates, parts_of
 
     if settings.labels and settings.label_weights:
         raise UserError(
@@ -58,16 +58,7 @@ def _report(settings: ReportSettings) -> int:
         run = people.laid_over(run)
         rows = people.rows(finished, run.labels)
         people.copy_into(finished.folder)
-    is_labelled = bool((run.labels >= 0).any())
-    if settings.label_weights and not are_estimated(run.labels):
-        raise UserError(
-            "--label-weights is for runs of which only a part is labelled; of this one, "
-            f"{'nearly all pairs are' if is_labelled else 'no pair is'}; leave the flag out"
-        )
-    if settings.prevalence and not is_labelled:
-        raise UserError("--prevalence restates figures that take labels, and no pair of this run has one")
-    if settings.calibrate and not is_labelled:
-        raise UserError("--calibrate takes labels, and no pair of this run has one")
+    require_labels(settings, run.labels)
     begun_with = finished.options
     summary = write_report(
         run,

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.settings import RunSettings
 from kimera.console import Groups, changed, option
+from kimera.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from kimera.models import MapName
 
 
@@ -58,3 +61,22 @@ class ReportSettings:
     fail_if: tuple[str, ...] = changed(RunSettings, "fail_if")
     no_viz: bool = changed(RunSettings, "no_viz")
     verbose: bool = changed(RunSettings, "verbose")
+
+
+def require_labels(settings: RunSettings | ReportSettings, labels: np.ndarray) -> None:
+    """Raises UserError where settings ask for what these labels, as of a run's pairs, cannot give."""
+    from benchmarks.stats import are_estimated  # takes long, and --help needs these settings
+
+    is_labelled = bool((labels >= 0).any())
+    if settings.prevalence and not is_labelled:
+        raise UserError(
+            "--prevalence restates figures that take labels, and no pair of this dataset has one; leave the "
+            "flag out"
+        )
+    if settings.calibrate and not is_labelled:
+        raise UserError("--calibrate takes labels, and no pair of this dataset has one; leave the flag out")
+    if settings.label_weights and not are_estimated(labels):
+        raise UserError(
+            "--label-weights is for datasets of which only a part is labelled; of this one, "
+            f"{'nearly all pairs are' if is_labelled else 'no pair is'}; leave the flag out"
+        )
