@@ -92,7 +92,17 @@ class TrainSettings(PairSettings):
     GROUPS: ClassVar[Groups] = {
         "": (
             *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
-            *("refit", "swap", "teacher", "deep_base", "new_pairs", "compile", "cache_dir", "no_cache"),
+            *(
+                "refit",
+                "reweight",
+                "swap",
+                "teacher",
+                "deep_base",
+                "new_pairs",
+                "compile",
+                "cache_dir",
+                "no_cache",
+            ),
         ),
         "bounds between the stages (--stage bounds), of the shipped weights unless others are given": (
             *("agreement", *WEIGHTS.values()),
@@ -192,6 +202,14 @@ class TrainSettings(PairSettings):
         help="fit new weights the usual way even from few pairs "
         f"(fewer than {FEW_PAIRS['screen']:,}; verify, deep: {FEW_PAIRS['verify']:,})",
     )
+    reweight: tuple[str, ...] = option(
+        (),
+        "--reweight",
+        nargs="+",
+        metavar="FILE",
+        help="screen, verify, deep: of these training files, a pair counts the less the more its second text "
+        "alone tells the label, so that a fit has to read both",
+    )
     swap: float = option(
         0.0,
         "--swap",
@@ -288,7 +306,12 @@ def check_settings(settings: TrainSettings) -> None:
     declared = options_of(TrainSettings)
     of_weights = {declared[name].flag: getattr(settings, name) for name in WEIGHTS.values()}
     of_bounds = {"--agreement": settings.agreement, **of_weights}
-    of_fits = {"--eval": settings.eval, "--epochs": settings.epochs, "--card": settings.card}
+    of_fits = {
+        "--eval": settings.eval,
+        "--epochs": settings.epochs,
+        "--card": settings.card,
+        "--reweight": settings.reweight,
+    }
     other: dict[str, dict[str, object]] = {
         "screen": {**of_networks, **of_lessons, **of_bounds},
         "verify": {"--mp": settings.mp, **of_bounds},
@@ -307,6 +330,7 @@ def check_settings(settings: TrainSettings) -> None:
             **{flag: value for flag, value in of_bounds.items() if flag in ("--agreement", "--deep-weights")},
             "--eval": settings.eval,
             "--epochs": settings.epochs,
+            "--reweight": settings.reweight,
             "--sources": settings.sources,
             "--encoder": settings.encoder,
             "--refit": settings.refit,
@@ -315,6 +339,10 @@ def check_settings(settings: TrainSettings) -> None:
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
+    trained = {str(path) for path, _ in map(parse_source, settings.files)}
+    for name in settings.reweight:
+        if str(Path(name)) not in trained:
+            raise UserError(f"--reweight {name}: not one of the training files; name it as it stands there")
     for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
         raise UserError(f"{flag} has no effect without --teacher; give both")
     if settings.teacher and settings.no_cache:
