@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -252,6 +253,34 @@ def test_the_card_of_a_fit_that_goes_on_names_what_the_fits_before_it_learnt_fro
     assert "| The first set | 600 | 1 | CC BY 4.0 |" in third
     recorded = CrossEncoderWeights.load(tmp_path / "c.safetensors").sources
     assert [source.data_set.title for source in recorded] == ["The first set", "`second.jsonl`"]
+
+
+def test_an_average_of_fits_is_calibrated_measured_and_described(tmp_path, capsys):
+    model = write_tiny_model(tmp_path / "model")
+    write(tmp_path / "pairs.jsonl", labelled_rows())
+    command = [tmp_path / "pairs.jsonl", "--stage", "verify", "--encoder", model, "--out", tmp_path / "mean"]
+    for name in "ab":
+        replace(random_weights(model), commands=(name,)).save(tmp_path / name)
+    both = [str(word) for word in (*command, "--average", tmp_path / "a", tmp_path / "b")]
+    assert main(both) == 0
+    card = (tmp_path / "mean.md").read_text("utf-8")
+    assert "The mean of the weights of 2 fits" in card
+    made = CrossEncoderWeights.load(tmp_path / "mean")
+    assert made.commands[:2] == ("a", "b")
+    assert made.commands[2].endswith("--average DATA/a DATA/b")
+    assert (made.slope, made.offset) != (1.0, 0.0)
+    for more, told in (
+        (["--epochs", "1"], "--epochs has no effect"),
+        (["--swap", "0.5"], "--swap has no effect"),
+    ):
+        assert main([*both, *more]) == 2
+        assert told in capsys.readouterr().err
+    assert main(both[:-1]) == 2
+    assert "two files or more" in capsys.readouterr().err
+    deep = replace(random_weights(model), max_tokens=7)
+    deep.save(tmp_path / "b")
+    assert main(both) == 2
+    assert "were not fitted in the same way" in capsys.readouterr().err
 
 
 def test_a_smaller_model_learns_from_what_a_teacher_says_of_its_pairs_and_of_new_ones(tmp_path, capsys):

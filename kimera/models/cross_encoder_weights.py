@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,37 @@ class CrossEncoderWeights:
     low_rank: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
+    def average(cls, fits: Sequence[CrossEncoderWeights]) -> CrossEncoderWeights:
+        """The mean of what several fits of one base changed, uncalibrated.
+
+        Of low-rank differences the mean is the nearest product of the first fit's rank (Eckart and Young
+        1936). Raises `ValueError` where the fits are not of one kind and base.
+        """
+        first = fits[0]
+        for other in fits:
+            if other.kind != first.kind:
+                raise ValueError(f"{other.base_name} and {first.base_name} were not fitted in the same way")
+        differences = {
+            name: _quantised(_mean([_product(*fit.differences[name]) for fit in fits]))
+            for name in first.differences
+        }
+        low_rank = {name: _nearest([fit.low_rank[name] for fit in fits]) for name in first.low_rank}
+        whole = {
+            name: _mean([fit.whole[name] for fit in fits]).astype(tensor.dtype)
+            for name, tensor in first.whole.items()
+        }
+        return replace(
+            first,
+            differences=differences,
+            low_rank=low_rank,
+            whole=whole,
+            slope=1.0,
+            offset=0.0,
+            commands=tuple(dict.fromkeys(command for fit in fits for command in fit.commands)),
+            sources=tuple(dict.fromkeys(source for fit in fits for source in fit.sources)),
+        )
+
+    @classmethod
     def between(
         cls,
         before: Mapping[str, np.ndarray],
@@ -69,10 +100,18 @@ class CrossEncoderWeights:
         """The fine-tuned model's tensors, float32."""
         after = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in before.items()}
         for name, (steps, scale) in self.differences.items():
-            after[name] = after[name] + steps.astype(np.float32) * scale[:, None]
+            after[name] = after[name] + _product(steps, scale)
         for name, (b, a) in self.low_rank.items():
             after[name] = after[name] + b.astype(np.float32) @ a.astype(np.float32)
         return after | {name: tensor.astype(np.float32) for name, tensor in self.whole.items()}
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What two fits must share so that their mean means something: the base, and what was learnt."""
+        shapes = {
+            name: tensor.shape for name, tensor in self._tensors().items() if name[:2] not in ("a.", "b.")
+        }
+        return self.base, self.max_tokens, shapes, sorted(self.low_rank)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -132,6 +171,31 @@ class CrossEncoderWeights:
         for name, (b, a) in self.low_rank.items():
             tensors |= {f"b.{name}": np.ascontiguousarray(b), f"a.{name}": np.ascontiguousarray(a)}
         return tensors
+
+
+def _product(steps: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The difference that `_quantised` made steps of, float32."""
+    product: np.ndarray = steps.astype(np.float32) * scale[:, None]
+    return product
+
+
+def _mean(tensors: Sequence[np.ndarray]) -> np.ndarray:
+    mean: np.ndarray = np.mean([tensor.astype(np.float32) for tensor in tensors], axis=0)
+    return mean
+
+
+def _nearest(factors: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """(B, A), float16, of the first one's rank, whose product is nearest to the mean of the products.
+
+    By the singular values of R_B R_A', where Q_B R_B are all B side by side and Q_A R_A all A' side by side.
+    """
+    rank = factors[0][0].shape[1]
+    q_b, r_b = np.linalg.qr(np.concatenate([b for b, _ in factors], axis=1, dtype=np.float64))
+    q_a, r_a = np.linalg.qr(np.concatenate([a for _, a in factors], axis=0, dtype=np.float64).T)
+    u, singular, v = np.linalg.svd(r_b @ r_a.T / len(factors))
+    root = np.sqrt(singular[:rank])  # shared by both factors, so that neither is too small for float16
+    b, a = q_b @ u[:, :rank] * root, (q_a @ v[:rank].T * root).T
+    return b.astype(np.float16), a.astype(np.float16)
 
 
 def _quantised(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

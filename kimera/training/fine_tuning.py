@@ -108,8 +108,12 @@ def fine_tune(
         fit.restore(checkpoint, mark)
     fit.run(lambda: fit.save(checkpoint, mark), report)
     fit.save(checkpoint, mark)
-    weights = fit.weights(base, base_name)
-    # Measured as it will be read back, so that saving changes no score.
+    return calibrated(fit.weights(base, base_name), folder, calibrate)
+
+
+def calibrated(weights: CrossEncoderWeights, folder: Path, calibrate: LabelledTokens) -> CrossEncoderWeights:
+    """The weights with a calibration fitted on these pairs, which they did not learn from."""
+    # Measured as they will be read back, so that saving changes no score.
     network, _ = open_network(folder)
     load_tensors(network, weights.applied_to(tensors_of(network)))
     logits = torch_logits(network, calibrate.tokens)

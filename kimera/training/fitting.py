@@ -20,7 +20,7 @@ from kimera.training.fitting_bounds import fit_bounds
 from kimera.training.hypothesis_only import reweighted
 from kimera.training.measuring import measured
 from kimera.training.model_card import ModelCard, figures_table
-from kimera.training.stage_fits import Fitted, fit_cross_encoder, fit_few, fit_screen
+from kimera.training.stage_fits import Fitted, average_cross_encoders, fit_cross_encoder, fit_few, fit_screen
 from kimera.training.train_settings import (
     AGREEMENT,
     FEW_PAIRS,
@@ -72,6 +72,8 @@ def _run(settings: TrainSettings) -> int:
     if settings.stage == "bounds":
         return _fit_bounds(parts, settings)
     fit = fit_screen if settings.stage == "screen" else fit_cross_encoder
+    if settings.average:
+        fit = average_cross_encoders
     if known_weights:
         fit = functools.partial(fit_few, known_weights)
     elif small := too_small(parts):
@@ -109,7 +111,12 @@ def _read(settings: TrainSettings) -> tuple[list[LabelledFile], list[LabelledFil
 
 def _weights_for_few(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
     """Weights of which so few pairs can improve a part; None where new ones are fitted by the usual way."""
-    if settings.refit or settings.teacher or pairs_in(training) >= FEW_PAIRS.get(settings.stage, 0):
+    if (
+        settings.refit
+        or settings.average
+        or settings.teacher
+        or pairs_in(training) >= FEW_PAIRS.get(settings.stage, 0)
+    ):
         return None
     return settings.known_weights
 

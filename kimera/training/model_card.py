@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +40,8 @@ class Figures:
 
 WEAK_AUC = 0.65
 EARLIER = """
-Each command starts from the weights of the one before, or learns from what they say of its pairs
-(--teacher); this card describes the last. If an earlier command
+Each command starts from the weights of the one before, learns from what they say of its pairs (--teacher) or
+averages those before it (--average); this card describes the last. If an earlier command
 had other files or another seed, it may have learnt from pairs that are held out here.
 """
 
@@ -243,6 +243,15 @@ def description_of_cross_encoder(
         limits=LIMITS_OF_ADAPTED if options.rank else LIMITS,
         window=f"Of pairs longer than {weights.max_tokens} tokens the\n  reactor reads the sentences that "
         "are related, and a rule weighs them (docs/long-texts.md).",
+    )
+
+
+def description_of_average(weights: CrossEncoderWeights, options: FineTuneOptions, fits: int) -> Description:
+    """Of the mean of some fits' weights."""
+    return replace(
+        description_of_cross_encoder(weights, options),
+        fit=f'The mean of the weights of {fits} fits (Wortsman et al. 2022, "Model soups"), of which nothing '
+        "but the calibration\nwas fitted anew. The fits by the other commands: see what they say.",
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from kimera.cache import EmbeddingCache
 from kimera.console import note, say
+from kimera.errors import UserError
 from kimera.models import (
     ContradictionHead,
     CrossEncoder,
@@ -27,9 +28,14 @@ from kimera.models import (
 )
 from kimera.models import fit as fit_head
 from kimera.pairs import Pair
-from kimera.training.fine_tuning import FINE_TUNING, fine_tune
+from kimera.training.fine_tuning import FINE_TUNING, calibrated, fine_tune
 from kimera.training.labelled_tokens import LabelledTokens
-from kimera.training.model_card import Description, description_of_cross_encoder, description_of_head
+from kimera.training.model_card import (
+    Description,
+    description_of_average,
+    description_of_cross_encoder,
+    description_of_head,
+)
 from kimera.training.out_of_fold import SmallFit
 from kimera.training.small_fits import OF_FEW, small_fit
 from kimera.training.teaching import lessons, read_through_cache
@@ -116,16 +122,13 @@ def fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], setting
     )
     folder = model_folder(settings.base)
     tokenizer = Tokenizer(folder, fit_options.max_tokens)
-
-    def tokens_of(part: Sequence[LabelledFile]) -> LabelledTokens:
-        texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
-        if settings.swap and part is parts.learn:
-            texts += [(second, first) for first, second in texts]
-        return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
-
     teacher = CrossEncoderWeights.load(settings.teacher) if settings.teacher else None
     held_out = [*parts.calibrate, *measured]
-    learn = _learnt_from(teacher, parts, held_out, tokenizer, settings) if teacher else tokens_of(parts.learn)
+    learn = (
+        _learnt_from(teacher, parts, held_out, tokenizer, settings)
+        if teacher
+        else _tokens_of(parts.learn, tokenizer, both_orders=settings.swap > 0)
+    )
     say(f"{len(learn):,} pairs to learn from, {learn.tokens.lengths.mean():.0f} tokens each on average")
     start = CrossEncoderWeights.load(settings.start) if settings.start else None
     base = base_fingerprint(folder, settings.base)
@@ -134,7 +137,7 @@ def fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], setting
     weights = fine_tune(
         folder,
         learn,
-        tokens_of(parts.calibrate),
+        _tokens_of(parts.calibrate, tokenizer),
         base=base,
         base_name=public_name(settings.base),
         options=fit_options,
@@ -143,20 +146,68 @@ def fit_cross_encoder(parts: Division, measured: Sequence[LabelledFile], setting
         report=_report,
     )
     before = [weights for weights in (teacher, start) if weights]
-    earlier_commands = dict.fromkeys(command for weights in before for command in weights.commands)
-    commands = (*earlier_commands, public_command(settings))
-    earlier = list(dict.fromkeys(source for weights in before for source in _sources_of(weights, settings)))
-    weights = replace(weights, commands=commands, sources=tuple(dict.fromkeys((*earlier, *parts.sources))))
+    lesson = _lesson(settings, len(learn), parts)
+    return _cross_encoder_fitted(
+        weights,
+        before,
+        parts,
+        settings,
+        lambda made: description_of_cross_encoder(made, fit_options, lesson),
+    )
+
+
+def average_cross_encoders(
+    parts: Division, measured: Sequence[LabelledFile], settings: TrainSettings
+) -> Fitted:
+    """The mean of earlier fits' weights, calibrated on these pairs; nothing else is learnt from them."""
+    folder = model_folder(settings.base)
+    fits = [CrossEncoderWeights.load(path) for path in settings.average]
+    for weights in fits:
+        weights.require_base(base_fingerprint(folder, settings.base), settings.base)
+    try:
+        mean = CrossEncoderWeights.average(fits)
+    except ValueError as error:
+        raise UserError(f"--average: {error}; give weights of fits that go on from each other") from error
+    weights = calibrated(mean, folder, _tokens_of(parts.calibrate, Tokenizer(folder, mean.max_tokens)))
+    options = FINE_TUNING[settings.stage]
+    return _cross_encoder_fitted(
+        weights, fits, parts, settings, lambda made: description_of_average(made, options, len(fits))
+    )
+
+
+def _cross_encoder_fitted(
+    weights: CrossEncoderWeights,
+    before: Sequence[CrossEncoderWeights],
+    parts: Division,
+    settings: TrainSettings,
+    describe: Callable[[CrossEncoderWeights], Description],
+) -> Fitted:
+    """New weights with what they were made of. before: those that the fit began with or learnt from."""
+    commands = dict.fromkeys(command for other in before for command in other.commands)
+    earlier = list(dict.fromkeys(source for other in before for source in _sources_of(other, settings)))
+    weights = replace(
+        weights,
+        commands=(*commands, public_command(settings, has_epochs=not settings.average)),
+        sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
+    )
     cross_encoder = CrossEncoder(weights, settings.base)
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)
 
     def predict(pairs: Sequence[Pair]) -> np.ndarray:
         return read_through_cache([(p.text1, p.text2) for p in pairs], cross_encoder, cache, "measuring")
 
-    described = description_of_cross_encoder(weights, fit_options, _lesson(settings, len(learn), parts))
     cross_encoder.settle()
     precision = cross_encoder.runtime.precision
-    return Fitted(described, weights.save, predict, weights.commands, earlier, precision=precision)
+    return Fitted(describe(weights), weights.save, predict, weights.commands, earlier, precision=precision)
+
+
+def _tokens_of(
+    part: Sequence[LabelledFile], tokenizer: Tokenizer, *, both_orders: bool = False
+) -> LabelledTokens:
+    texts = [(pair.text1, pair.text2) for file in part for pair in file.pairs]
+    if both_orders:
+        texts += [(second, first) for first, second in texts]
+    return LabelledTokens(tokenizer.of_pairs(texts), *labels_and_weights(part))
 
 
 def _lesson(settings: TrainSettings, pairs: int, parts: Division) -> str:

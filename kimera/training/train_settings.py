@@ -93,6 +93,7 @@ class TrainSettings(PairSettings):
         "": (
             *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
             *(
+                "average",
                 "refit",
                 "reweight",
                 "swap",
@@ -196,6 +197,14 @@ class TrainSettings(PairSettings):
         help="verify, deep: start from these weights, e.g. kimera/weights/verify.safetensors, instead of the "
         "encoder's",
     )
+    average: tuple[str, ...] = option(
+        (),
+        "--average",
+        nargs="+",
+        metavar="WEIGHTS",
+        help="verify, deep: fit nothing; average these weights of earlier fits of one base, and calibrate, "
+        "measure and describe the average as a fit",
+    )
     refit: bool = option(
         False,
         "--refit",
@@ -297,7 +306,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    of_networks = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
+    of_networks = {
+        "--swap": settings.swap,
+        "--start": settings.start,
+        "--compile": settings.compile,
+        "--average": settings.average,
+    }
     of_lessons = {
         "--teacher": settings.teacher,
         "--deep-base": settings.deep_base != DEEP_MODEL,
@@ -345,6 +359,18 @@ def check_settings(settings: TrainSettings) -> None:
             raise UserError(f"--reweight {name}: not one of the training files; name it as it stands there")
     for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
         raise UserError(f"{flag} has no effect without --teacher; give both")
+    if settings.average:
+        of_learning = {
+            **of_networks,
+            **of_lessons,
+            "--epochs": settings.epochs,
+            "--refit": settings.refit,
+            "--reweight": settings.reweight,
+        }
+        for flag in (name for name, value in of_learning.items() if value and name != "--average"):
+            raise UserError(f"{flag} has no effect with --average, which fits nothing; leave it out")
+        if len(settings.average) < 2:
+            raise UserError("--average takes two files or more")
     if settings.teacher and settings.no_cache:
         raise UserError(
             "what a teacher has read is kept in the cache, without which a fit would begin anew; "
@@ -356,7 +382,8 @@ def check_settings(settings: TrainSettings) -> None:
             "pairs in the other order, which it reads"
         )
     described = {"--start": settings.start, "--teacher": settings.teacher, "--sources": settings.sources}
-    for flag, path in {**of_weights, **described}.items():
+    averaged = (("--average", path) for path in settings.average)
+    for flag, path in (*of_weights.items(), *described.items(), *averaged):
         if path and not Path(path).is_file():
             raise UserError(f"{flag}: there is no file {path}")
     _check_writable(settings.weights_path)
@@ -400,7 +427,7 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
     here = Path.cwd()
     sources = [parse_source(argument) for argument in settings.files]
     described = [path for path in (settings.sources, settings.start, settings.teacher) if path]
-    read = [*(path for path, _ in sources), *map(Path, settings.eval), *described]
+    read = [*(path for path, _ in sources), *map(Path, (*settings.eval, *settings.average)), *described]
     paths = [path.resolve() for path in read]
     elsewhere = [path.parent for path in paths if not path.is_relative_to(here)]
     data = Path(os.path.commonpath(elsewhere)) if elsewhere else here
@@ -423,6 +450,9 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
     words += ["--epochs", str(settings.max_epochs)] if has_epochs else []
     words += ["--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
+    words += (
+        ["--average", *(public(Path(argument)) for argument in settings.average)] if settings.average else []
+    )
     words += ["--teacher", public(settings.teacher)] if settings.teacher else []
     words += ["--deep-base", public_name(settings.deep_base)] if settings.deep_base != DEEP_MODEL else []
     words += ["--new-pairs", str(settings.new_pairs)] if settings.new_pairs else []

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_fine_tuning import OPTIONS, fit
 from tiny_models import write_tiny_mpnet
 
@@ -109,3 +111,33 @@ def test_factors_that_do_not_fit_each_other_are_refused(fitted: CrossEncoderWeig
     replace(fitted, low_rank={name: (b, a[:-1])}).save(tmp_path / "deep.safetensors")
     with pytest.raises(UserError, match="is a product of"):
         CrossEncoderWeights.load(tmp_path / "deep.safetensors")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(0, 3))
+def test_an_average_is_the_nearest_of_its_rank_to_the_mean_of_the_products(
+    seed: int, rank: int, own: int
+) -> None:
+    """It is exact where the fits differ within the rank, as those do that go on from each other by little."""
+    random = np.random.default_rng(seed)
+    shared = random.normal(size=(rank, 6)), random.normal(size=(9, rank))
+
+    def fit_of(b: np.ndarray, a: np.ndarray) -> CrossEncoderWeights:
+        low = {"layer.weight": (b.astype(np.float16), a.astype(np.float16))}
+        return CrossEncoderWeights(
+            {}, {"head": random.normal(size=3)}, 1.0, 0.0, 8, "base", "b", low_rank=low
+        )
+
+    fits = [fit_of(shared[1] + 0.1 * random.normal(size=(9, rank)), shared[0]) for _ in range(own + 1)]
+    average = CrossEncoderWeights.average(fits)
+    before = {"layer.weight": np.zeros((9, 6), np.float32)}
+    mean = np.mean([fit.applied_to(before)["layer.weight"] for fit in fits], axis=0)
+    np.testing.assert_allclose(average.applied_to(before)["layer.weight"], mean, atol=0.05)
+    assert average.low_rank["layer.weight"][0].shape == (9, rank)
+    head = np.mean([fit.whole["head"] for fit in fits], axis=0)
+    np.testing.assert_allclose(average.whole["head"], head, atol=1e-6)
+    far = fit_of(random.normal(size=(9, rank)), random.normal(size=(rank, 6)))
+    b, a = CrossEncoderWeights.average([fits[0], far]).low_rank["layer.weight"]
+    mean = (fits[0].applied_to(before)["layer.weight"] + far.applied_to(before)["layer.weight"]) / 2
+    left = np.linalg.svd(mean, compute_uv=False)[rank:]
+    assert np.linalg.norm(mean - b.astype(float) @ a.astype(float)) <= np.linalg.norm(left) + 0.05
