@@ -265,6 +265,8 @@ def test_an_average_of_fits_is_calibrated_measured_and_described(tmp_path, capsy
     assert main(both) == 0
     card = (tmp_path / "mean.md").read_text("utf-8")
     assert "The mean of the weights of 2 fits" in card
+    assert "one calibrated the mean, the other was only measured" in card
+    assert "nothing was learnt but the calibration" in card
     made = CrossEncoderWeights.load(tmp_path / "mean")
     assert made.commands[:2] == ("a", "b")
     assert made.commands[2].endswith("--average DATA/a DATA/b")
@@ -277,10 +279,11 @@ def test_an_average_of_fits_is_calibrated_measured_and_described(tmp_path, capsy
         assert told in capsys.readouterr().err
     assert main(both[:-1]) == 2
     assert "two files or more" in capsys.readouterr().err
-    deep = replace(random_weights(model), max_tokens=7)
-    deep.save(tmp_path / "b")
+    replace(random_weights(model), max_tokens=7).save(tmp_path / "b")
     assert main(both) == 2
-    assert "were not fitted in the same way" in capsys.readouterr().err
+    assert f"{tmp_path / 'b'} is not of the kind of {tmp_path / 'a'}" in capsys.readouterr().err
+    assert main([*both[:-3], "--average", both[-2], str(tmp_path / "mean")]) == 2
+    assert "mean is one of those to average; give --out another name" in capsys.readouterr().err
 
 
 def test_a_smaller_model_learns_from_what_a_teacher_says_of_its_pairs_and_of_new_ones(tmp_path, capsys):

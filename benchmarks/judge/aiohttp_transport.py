@@ -49,7 +49,7 @@ async def _body_of(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def open_session(max_connections: int, context: ssl.SSLContext | Literal[True]) -> aiohttp.ClientSession:
-    """Without the environment, cookies, or headers and decoding of its own."""
+    """Without the environment, cookies, or decoding of its own."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=max_connections, ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),

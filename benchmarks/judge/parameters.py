@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -78,13 +79,17 @@ def _read(text: str) -> Parameter:
 def _value(text: str) -> Any:
     """JSON where it is, else the text itself."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
 
 
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+def _finite(word: str) -> float:
+    """Raises ValueError for what JSON has no number for: "NaN", "Infinity", 1e999."""
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is no JSON")
+    return number
 
 
 def require_allowed(given: Mapping[str, Any], rules: ParameterRules) -> None:

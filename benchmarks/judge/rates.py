@@ -32,14 +32,14 @@ class StatedLimit:
     per_minute: float | None
     remaining: float | None
 
-    @classmethod
-    def of(cls, headers: Mapping[str, str], names: Mapping[str, tuple[str, str]]) -> dict[str, StatedLimit]:
-        """From the headers of these two names for each unit; what is no sensible number says nothing."""
-        return {
-            unit: cls(_number(headers.get(per_minute)), _number(headers.get(remaining)))
-            for unit, (per_minute, remaining) in names.items()
-            if per_minute in headers or remaining in headers
-        }
+
+def stated_limits(headers: Mapping[str, str], names: Mapping[str, tuple[str, str]]) -> dict[str, StatedLimit]:
+    """By unit, from the headers of these two names; what is no sensible number says nothing."""
+    return {
+        unit: StatedLimit(_number(headers.get(per_minute)), _number(headers.get(remaining)))
+        for unit, (per_minute, remaining) in names.items()
+        if per_minute in headers or remaining in headers
+    }
 
 
 class Bucket:

@@ -156,9 +156,9 @@ def cost(planted: Planted, *, is_prose: bool = False) -> str:
         for wall_s, cpu_s, peak, line in runs
     ]
     load = f"load {os.getloadavg()[0]:.1f}"
-    return (
-        f"{told[0]}\n  again {told[1]}\n  after a change {told[2]}; {load}\n  {_planted_in(planted, found)}"
-    )
+    lines = [told[0], f"again {told[1]}", f"after a change {told[2]}; {load}"]
+    # Of prose, a statement of several sentences is several there, and no longer what was planted.
+    return "\n  ".join(lines if is_prose else [*lines, _planted_in(planted, found)])
 
 
 def _write(corpus: Path, texts: Sequence[str]) -> None:
@@ -168,7 +168,7 @@ def _write(corpus: Path, texts: Sequence[str]) -> None:
 
 def _changed(text: str, at: int) -> str:
     """Every hundredth statement says something else at its end."""
-    return f"{text.rstrip('.')} since Tuesday." if at % 100 == 0 else text
+    return f"{text.rstrip('.!?')} since Tuesday." if at % 100 == 0 else text
 
 
 def _measured(command: Sequence[str]) -> tuple[float, float, float, str]:

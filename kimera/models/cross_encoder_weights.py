@@ -50,12 +50,9 @@ class CrossEncoderWeights:
         """The mean of what several fits of one base changed, uncalibrated.
 
         Of low-rank differences the mean is the nearest product of the first fit's rank (Eckart and Young
-        1936). Raises `ValueError` where the fits are not of one kind and base.
+        1936). The fits are of one `kind`.
         """
         first = fits[0]
-        for other in fits:
-            if other.kind != first.kind:
-                raise ValueError(f"{other.base_name} and {first.base_name} were not fitted in the same way")
         differences = {
             name: _quantised(_mean([_product(*fit.differences[name]) for fit in fits]))
             for name in first.differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,11 @@ class TrainingSource:
     data_set: DataSet
     pairs: int | None
     weight: float
+
+    def with_remark(self, remark: str) -> TrainingSource:
+        """The same with one more remark."""
+        remarks = "; ".join(filter(None, [self.data_set.remarks, remark]))
+        return replace(self, data_set=replace(self.data_set, remarks=remarks))
 
 
 def read_sources(path: Path) -> dict[str, DataSet]:

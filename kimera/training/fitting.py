@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _run(settings: TrainSettings) -> int:
         parts = undivided(training)
         require_both_answers(parts.calibrate, "training")
     else:
-        parts = divide_with_both_answers(training, settings.seed)
+        parts = _reweighted(divide_with_both_answers(training, settings.seed), settings)
     if settings.stage == "bounds":
         return _fit_bounds(parts, settings)
     fit = fit_screen if settings.stage == "screen" else fit_cross_encoder
@@ -84,7 +85,8 @@ def _run(settings: TrainSettings) -> int:
     card = _card(fitted, parts, evaluation, settings)
     with _writing():
         settings.card_path.write_text(card.render(), encoding="utf-8")
-    settings.checkpoint_path.unlink(missing_ok=True)
+    if fit is fit_cross_encoder:
+        settings.checkpoint_path.unlink(missing_ok=True)
     tell(figures_table([*card.held_out, *card.evaluation]))
     say(_next_step(settings))
     say(f"wrote {settings.weights_path} and {settings.card_path}")
@@ -99,14 +101,22 @@ def _read(settings: TrainSettings) -> tuple[list[LabelledFile], list[LabelledFil
     training = [
         read_labelled(path, known, weight, **reading) for path, weight in map(parse_source, settings.files)
     ]
-    for place, (path, _) in enumerate(map(parse_source, settings.files)):
-        if str(path) in {str(Path(name)) for name in settings.reweight}:
-            training[place], auc = reweighted(training[place], str(path))
-            note(f"{path}: the second text alone tells the label at AUC {auc:.3f}")
     evaluation = [read_labelled(Path(argument), known, **reading) for argument in settings.eval]
     if bad_rows:
         note(dropped_rows(bad_rows))
     return training, evaluation
+
+
+def _reweighted(parts: Division, settings: TrainSettings) -> Division:
+    """With the pairs to learn from of each file of --reweight weighted anew."""
+    learn, sources = list(parts.learn), list(parts.sources)
+    for place, (path, _) in enumerate(map(parse_source, settings.files)):
+        if path.resolve() in settings.reweighted:
+            learn[place], auc = reweighted(learn[place], str(path))
+            remark = f"pairs weighted by how little their second text alone tells the label (AUC {auc:.3f})"
+            note(f"{path}: {remark}")
+            sources[place] = sources[place].with_remark(remark)
+    return replace(parts, learn=learn, sources=sources)
 
 
 def _weights_for_few(training: Sequence[LabelledFile], settings: TrainSettings) -> Path | None:
@@ -132,7 +142,7 @@ def _card(
         model=fitted.description,
         weights=settings.weights_path,
         seed=settings.seed,
-        sources=parts.sources,
+        sources=[] if settings.average else parts.sources,
         earlier_sources=fitted.earlier_sources,
         left_out=parts.left_out,
         precision=fitted.precision,

@@ -15,7 +15,7 @@ import numpy as np
 from kimera.errors import UserError
 from kimera.training.training_data import FOLDS, LabelledFile, require_both_answers
 
-LEAST, MOST = 0.05, 4.0  # of a pair's weight, where the mean is 1
+MIN_WEIGHT, MAX_WEIGHT = 0.05, 4.0  # of a pair, where the mean before these bounds is 1
 
 
 def reweighted(file: LabelledFile, name: str) -> tuple[LabelledFile, float]:
@@ -49,12 +49,9 @@ def reweighted(file: LabelledFile, name: str) -> tuple[LabelledFile, float]:
     except ValueError as error:
         raise UserError(f"--reweight {name}: too few pairs to learn anything from ({error})") from None
     left_open = np.where(answers, 1 - shares, shares)
-    weights = np.clip(left_open / left_open.mean(), LEAST, MOST)
-    auc = float(roc_auc_score(answers, shares))
-    remark = f"pairs weighted by how little their second text alone tells the label (AUC {auc:.3f})"
-    remarks = "; ".join(filter(None, [file.data_set.remarks, remark]))
+    weights = np.clip(left_open / left_open.mean(), MIN_WEIGHT, MAX_WEIGHT)
     pairs = [
         replace(pair, weight=pair.weight * float(weight))
         for pair, weight in zip(file.pairs, weights, strict=True)
     ]
-    return replace(file, data_set=replace(file.data_set, remarks=remarks), pairs=pairs), auc
+    return replace(file, pairs=pairs), float(roc_auc_score(answers, shares))

@@ -67,13 +67,13 @@ def parameters_of(low_rank: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict
     return parameters
 
 
-def require_rank(start: CrossEncoderWeights, rank: int) -> None:
-    """Raise `UserError` where weights to go on from are no adapters of this rank."""
+def require_rank(start: CrossEncoderWeights, rank: int, flag: str = "--start") -> None:
+    """Raise `UserError` where weights, given by a flag, are no adapters of this rank."""
     ranks = sorted({b.shape[1] for b, _ in start.low_rank.values()})
     if ranks != [rank] or start.differences:
         held = f"adapters of rank {ranks[0]}" if ranks else "no adapters"
         raise UserError(
-            f"--start: these weights hold {held}; a fit of the stage deep goes on from rank {rank}"
+            f"{flag}: these weights hold {held}; a fit of the stage deep goes on from rank {rank}"
         )
 
 

@@ -48,7 +48,7 @@ had other files or another seed, it may have learnt from pairs that are held out
 DIVISION = """\
 Of each file, the pairs of a share of the premises (5 %, or more where so few would lack an answer; chosen by
 a hash of the premise and the seed) were held out,
-in two halves that share no premise: one ended the fit and calibrated it, the other was only measured.
+in two halves that share no premise: one {ended}, the other was only measured.
 Held-out pairs whose two texts, in either order, are also a pair of the training part (for the half that was
 only measured: or of the other half) were left out: {left_out:,} in all.
 """
@@ -58,6 +58,7 @@ OUT_OF_FOLD = """\
 The figures below of the training files are out of fold: each pair is scored by a model that did not see its
 fold. The choice was made by the same folds, which favours what was chosen a little.
 """
+NOTHING_LEARNT = "Of the files of the last command nothing was learnt but the calibration."
 HELD_OUT = "Held out from the training files, the half that was only measured:"
 
 TEMPLATE = """\
@@ -268,7 +269,8 @@ def _taught(lesson: str, options: FineTuneOptions) -> str:
 class ModelCard:
     """All that a card says.
 
-    sources: of the fit described; earlier_sources: of the fits before it, from whose weights it went on.
+    sources: of the fit described, none of an average; earlier_sources: of the fits before it, from whose
+        weights it went on.
     left_out: held-out pairs that were dropped because another part has their texts.
     precision: the number format in which the scores of the figures were computed.
     too_small: of the held-out halves, what makes their figures mean little; empty where nothing does.
@@ -300,7 +302,7 @@ class ModelCard:
             weights_hash=sha256(content).hexdigest(),
             seed=self.seed,
             precision=self.precision,
-            sources=_sources_table(self.sources),
+            sources=_sources_table(self.sources) if self.sources else NOTHING_LEARNT,
             earlier_sources=_earlier_sources(self.earlier_sources, self.sources),
             division=self._division(),
             too_small=f"{textwrap.fill(self.too_small, 108)}\n" if self.too_small else "",
@@ -315,7 +317,8 @@ class ModelCard:
 
     def _division(self) -> str:
         if not self.tried:
-            return DIVISION.format(left_out=self.left_out)
+            ended = "ended the fit and calibrated it" if self.sources else "calibrated the mean"
+            return DIVISION.format(left_out=self.left_out, ended=ended)
         return OUT_OF_FOLD.format(tried=self.tried)
 
 

@@ -30,6 +30,7 @@ from kimera.models import fit as fit_head
 from kimera.pairs import Pair
 from kimera.training.fine_tuning import FINE_TUNING, calibrated, fine_tune
 from kimera.training.labelled_tokens import LabelledTokens
+from kimera.training.low_rank import require_rank
 from kimera.training.model_card import (
     Description,
     description_of_average,
@@ -162,14 +163,18 @@ def average_cross_encoders(
     """The mean of earlier fits' weights, calibrated on these pairs; nothing else is learnt from them."""
     folder = model_folder(settings.base)
     fits = [CrossEncoderWeights.load(path) for path in settings.average]
-    for weights in fits:
-        weights.require_base(base_fingerprint(folder, settings.base), settings.base)
-    try:
-        mean = CrossEncoderWeights.average(fits)
-    except ValueError as error:
-        raise UserError(f"--average: {error}; give weights of fits that go on from each other") from error
+    base, options = base_fingerprint(folder, settings.base), FINE_TUNING[settings.stage]
+    for path, weights in zip(settings.average, fits, strict=True):
+        weights.require_base(base, settings.base)
+        if options.rank:
+            require_rank(weights, options.rank, f"--average {path}")
+        if weights.kind != fits[0].kind or bool(weights.low_rank) != bool(options.rank):
+            raise UserError(
+                f"--average: {path} is not of the kind of {settings.average[0]}, or of another stage than "
+                f"{settings.stage}; give weights of fits that go on from each other"
+            )
+    mean = CrossEncoderWeights.average(fits)
     weights = calibrated(mean, folder, _tokens_of(parts.calibrate, Tokenizer(folder, mean.max_tokens)))
-    options = FINE_TUNING[settings.stage]
     return _cross_encoder_fitted(
         weights, fits, parts, settings, lambda made: description_of_average(made, options, len(fits))
     )
@@ -188,7 +193,7 @@ def _cross_encoder_fitted(
     weights = replace(
         weights,
         commands=(*commands, public_command(settings, has_epochs=not settings.average)),
-        sources=tuple(dict.fromkeys((*earlier, *parts.sources))),
+        sources=tuple(dict.fromkeys((*earlier, *(() if settings.average else parts.sources)))),
     )
     cross_encoder = CrossEncoder(weights, settings.base)
     cache = None if settings.no_cache else EmbeddingCache(settings.cache_dir)

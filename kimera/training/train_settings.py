@@ -92,18 +92,8 @@ class TrainSettings(PairSettings):
     GROUPS: ClassVar[Groups] = {
         "": (
             *("files", "eval", "stage", "out", "card", "sources", "encoder", "epochs", "seed", "mp", "start"),
-            *(
-                "average",
-                "refit",
-                "reweight",
-                "swap",
-                "teacher",
-                "deep_base",
-                "new_pairs",
-                "compile",
-                "cache_dir",
-                "no_cache",
-            ),
+            *("average", "refit", "reweight", "swap", "teacher", "deep_base", "new_pairs", "compile"),
+            *("cache_dir", "no_cache"),
         ),
         "bounds between the stages (--stage bounds), of the shipped weights unless others are given": (
             *("agreement", *WEIGHTS.values()),
@@ -277,6 +267,11 @@ class TrainSettings(PairSettings):
         return shipped if self.base in names else None
 
     @property
+    def reweighted(self) -> set[Path]:
+        """Files of --reweight, resolved."""
+        return {parse_source(argument)[0].resolve() for argument in self.reweight}
+
+    @property
     def fine_tunes(self) -> bool:
         """Whether a cross-encoder is fitted, in hours that a checkpoint keeps."""
         return self.stage in {"verify", "deep"}
@@ -353,10 +348,9 @@ def check_settings(settings: TrainSettings) -> None:
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
-    trained = {str(path) for path, _ in map(parse_source, settings.files)}
-    for name in settings.reweight:
-        if str(Path(name)) not in trained:
-            raise UserError(f"--reweight {name}: not one of the training files; name it as it stands there")
+    trained = {path.resolve() for path, _ in map(parse_source, settings.files)}
+    if strange := sorted(settings.reweighted - trained):
+        raise UserError(f"--reweight: {strange[0]} is not one of the training files; give one of these")
     for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
         raise UserError(f"{flag} has no effect without --teacher; give both")
     if settings.average:
@@ -371,6 +365,8 @@ def check_settings(settings: TrainSettings) -> None:
             raise UserError(f"{flag} has no effect with --average, which fits nothing; leave it out")
         if len(settings.average) < 2:
             raise UserError("--average takes two files or more")
+        if settings.weights_path.resolve() in {Path(path).resolve() for path in settings.average}:
+            raise UserError(f"{settings.weights_path} is one of those to average; give --out another name")
     if settings.teacher and settings.no_cache:
         raise UserError(
             "what a teacher has read is kept in the cache, without which a fit would begin anew; "
@@ -402,6 +398,7 @@ def check_few_pairs(settings: TrainSettings, pairs: int) -> None:
         "--epochs": settings.epochs,
         "--swap": settings.swap,
         "--compile": settings.compile,
+        "--reweight": settings.reweight,
     }
     for flag in (name for name, value in of_new_weights.items() if value):
         raise UserError(
@@ -441,6 +438,8 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
     words = [public(path) + ("" if weight == 1.0 else f"={weight:g}") for path, weight in sources]
     if settings.eval:
         words += ["--eval", *(public(Path(argument)) for argument in settings.eval)]
+    reweighted = [public(path) for path, _ in sources if path.resolve() in settings.reweighted]
+    words += ["--reweight", *reweighted] if reweighted else []
     words += words_of(settings, options_of(PairSettings))
     if settings.sources:
         words += ["--sources", public(settings.sources)]

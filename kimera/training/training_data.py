@@ -88,9 +88,7 @@ def _source(file: LabelledFile) -> TrainingSource:
     told = [f"{weight:g} for {count:,} pairs" for weight, count in sorted(counts.items())]
     if len(told) > MAX_WEIGHTS_TOLD:
         told = [f"{min(counts):g} to {max(counts):g}"]
-    weights = f"{SAMPLE_WEIGHT} {', '.join(told)}"
-    remarks = "; ".join(filter(None, [file.data_set.remarks, weights]))
-    return replace(source, data_set=replace(file.data_set, remarks=remarks))
+    return source.with_remark(f"{SAMPLE_WEIGHT} {', '.join(told)}")
 
 
 def divide_with_both_answers(files: Sequence[LabelledFile], seed: int) -> Division:

@@ -20,7 +20,7 @@ from benchmarks.judge.error_bodies import ErrorReply, read_error_body
 from benchmarks.judge.parameter_rules import ParameterRules
 from benchmarks.judge.protocols import PROTOCOLS, protocol_named
 from benchmarks.judge.protocols.chat_completions import CHAT_COMPLETIONS
-from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.rates import StatedLimit, stated_limits
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.transports import HttpReply
 from benchmarks.judge.usage import Usage
@@ -69,7 +69,7 @@ class Plain:
         return Completion(reply["said"], "stop", "", Usage(prompt, completion, None, None), "", body=body)
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return StatedLimit.of(headers, {"requests": ("x-most", "x-left")})
+        return stated_limits(headers, {"requests": ("x-most", "x-left")})
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/who"

@@ -183,6 +183,15 @@ def test_what_is_wrapped_around_a_completion_takes_nothing_from_it(body: bytes) 
             },
             Usage(9, 4, None, 2),
         ),
+        (
+            {
+                "prompt_tokens": 200,
+                "completion_tokens": 5,
+                "prompt_cache_hit_tokens": 0,
+                "prompt_tokens_details": {"cached_tokens": 128},
+            },
+            Usage(200, 5, 128, None),
+        ),
     ],
 )
 def test_what_is_not_counted_is_unknown_and_never_zero(usage: Any, counted: Usage) -> None:

@@ -18,6 +18,7 @@ from benchmarks.judge.retries import RetryPolicy
 from benchmarks.openai_async import AsyncOpenAIClient
 from kimera.errors import UserError
 from kimera.pairs import Verdict
+from kimera.version import __version__
 
 Serve = Callable[[Any], ScriptedJudge]
 LOOPBACK = "http://127.0.0.1:9/v1"
@@ -90,6 +91,28 @@ def test_without_a_key_none_is_sent(serve: Serve) -> None:
     server = serve(verdict())
     judge(server.base_url)
     assert "authorization" not in server.asked[0].headers
+
+
+def test_a_request_says_who_asks_unless_the_user_says_otherwise(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")  # which plain http does not need
+    server = serve(verdict())
+    judge(server.base_url)
+    assert server.asked[0].headers["user-agent"] == f"kimera/{__version__}"
+    assert server.asked[0].headers["accept-encoding"] == "identity"
+    judge(
+        server.base_url, headers={"user-agent": "mine/1", "CONTENT-TYPE": "application/json; charset=utf-8"}
+    )
+    own = server.asked[1].headers
+    assert own["user-agent"] == "mine/1"
+    assert own["content-type"] == "application/json; charset=utf-8"
+
+
+def test_over_https_the_certificates_that_are_named_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(UserError, match="SSL_CERT_FILE"):
+        judge("HTTPS://127.0.0.1:9/v1")
 
 
 def refusing(*words: str) -> Callable[[Asked], Canned]:

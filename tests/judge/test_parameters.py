@@ -61,6 +61,7 @@ def of(
         ("user=a=b", {"user": "a=b"}),
         ("user=", {"user": ""}),
         ("x=NaN", {"x": "NaN"}),
+        ("x=1e999", {"x": "1e999"}),
         ("chat_template_kwargs.enable_thinking=false", {"chat_template_kwargs": {"enable_thinking": False}}),
     ],
 )

@@ -7,12 +7,13 @@ from random import Random
 
 import numpy as np
 import pytest
+from tiny_models import write_tiny_model
 
 from kimera.errors import UserError
 from kimera.models import DataSet
 from kimera.pairs import Pair
 from kimera.train import main
-from kimera.training.hypothesis_only import LEAST, MOST, reweighted
+from kimera.training.hypothesis_only import MAX_WEIGHT, MIN_WEIGHT, reweighted
 from kimera.training.training_data import LabelledFile
 
 SUBJECTS = ("harbour", "museum", "tower", "bridge", "market")
@@ -44,9 +45,8 @@ def test_a_pair_counts_the_less_the_more_its_second_text_tells() -> None:
     is_usual = np.array([each.is_contradiction == ("never" in each.text2) for each in file.pairs])
     weights = np.array([each.weight for each in weighted.pairs])
     assert weights[is_usual].max() < 1 < weights[~is_usual].min()
-    assert weights.min() >= LEAST
-    assert weights.max() <= MOST
-    assert f"AUC {auc:.3f}" in weighted.data_set.remarks
+    assert weights.min() >= MIN_WEIGHT
+    assert weights.max() <= MAX_WEIGHT
 
 
 def test_where_the_second_text_tells_nothing_all_count_alike_and_own_weights_stay() -> None:
@@ -71,6 +71,31 @@ def test_only_a_training_file_can_be_reweighted(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "pairs.csv"
     path.write_text("text1,text2,label\na,b,contradiction\n")
     assert main([str(path), "--reweight", str(tmp_path / "other.csv")]) == 2
-    assert "not one of the training files" in capsys.readouterr().err
+    assert "other.csv is not one of the training files" in capsys.readouterr().err
+    path.write_text("text1,text2,label\n" + "".join(f"a{n},b{n},{n % 2}\n" for n in range(40)))
+    assert main([f"{path}=0.5", "--reweight", f"{path}=0.5"]) == 2
+    assert "--reweight has no effect on a fit from so few pairs (40)" in capsys.readouterr().err
     assert main([str(path), "--stage", "bounds", "--reweight", str(path)]) == 2
     assert "--reweight has no effect with --stage bounds" in capsys.readouterr().err
+
+
+def test_the_card_names_the_flag_and_what_it_came_to_and_the_halves_count_as_they_stand(
+    tmp_path: Path,
+) -> None:
+    model = write_tiny_model(tmp_path / "model")
+    lines = [f'"{p.text1}","{p.text2}",{p.label}\n' for p in cued(600, 0.9).pairs]
+    (tmp_path / "pairs.csv").write_text("text1,text2,label\n" + "".join(lines))
+    out = tmp_path / "head.safetensors"
+    command = [f"{tmp_path / 'pairs.csv'}=0.5", "--encoder", str(model), "--refit", "--epochs", "1"]
+    assert main([*command, "--out", str(out), "--no-cache"]) == 0
+    plain = out.with_suffix(".md").read_text("utf-8")
+    assert main([*command, "--out", str(out), "--no-cache", "--reweight", str(tmp_path / "pairs.csv")]) == 0
+    card = out.with_suffix(".md").read_text("utf-8")
+    assert "--reweight DATA/pairs.csv" in card
+    assert "pairs weighted by how little their second text alone tells the label (AUC 0." in card
+    assert "sample_weight" not in card
+    held_out = [row for row in card.splitlines() if row.startswith("| all |")]
+    assert held_out
+    assert held_out[0].split("|")[2:4] == next(
+        row.split("|")[2:4] for row in plain.splitlines() if row.startswith("| all |")
+    )

@@ -25,7 +25,7 @@ from benchmarks.judge.protocols.reply_bodies import (
     split_system,
     text_of,
 )
-from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.rates import StatedLimit, stated_limits
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.usage import UNKNOWN, Usage
 
@@ -109,7 +109,7 @@ class AnthropicMessages:
             raise no_reply("an Anthropic message", body, usage) from None
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return StatedLimit.of(headers, _LIMIT_HEADERS)
+        return stated_limits(headers, _LIMIT_HEADERS)
 
     def models_url(self, base_url: str) -> str:
         return behind_version(base_url, "v1", "/models?limit=1000")

@@ -37,7 +37,7 @@ from benchmarks.judge.protocols.reply_bodies import (
     split_system,
     text_of,
 )
-from benchmarks.judge.rates import StatedLimit
+from benchmarks.judge.rates import StatedLimit, stated_limits
 from benchmarks.judge.reply_reading import MAX_REPLY_CHARS, conclusion, is_json_reply
 from benchmarks.judge.request_form import PLAIN_TEXT, RequestForm
 from benchmarks.judge.thinking import without_thoughts
@@ -91,8 +91,8 @@ class ChatCompletions:
         return replace(_FIRST, optional=(*_FIRST.optional, ("logprobs", True))) if logprobs else _FIRST
 
     def body(self, messages: Messages, model: str, form: RequestForm, sample: int = 0) -> bytes:
-        *constant, question = messages if form.system_role else split_system(messages, form)[1]
-        written = [*(_constant(**message) for message in constant), json.dumps(question)]
+        *ahead, question = messages if form.system_role else split_system(messages, form)[1]
+        written = [*(_as_json(**message) for message in ahead), json.dumps(question)]
         return f'{{"messages":[{", ".join(written)}],{_parameters(model, form, sample)}'.encode()
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorReply | None:
@@ -111,7 +111,7 @@ class ChatCompletions:
         return completion
 
     def limits_in(self, headers: Mapping[str, str]) -> dict[str, StatedLimit]:
-        return StatedLimit.of(headers, _LIMIT_HEADERS)
+        return stated_limits(headers, _LIMIT_HEADERS)
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models"
@@ -123,9 +123,8 @@ class ChatCompletions:
 CHAT_COMPLETIONS = ChatCompletions()
 
 
-@functools.lru_cache(maxsize=64)  # instructions and examples, the same in each request
-def _constant(role: str, content: str) -> str:
-    """A message as JSON."""
+@functools.lru_cache(maxsize=64)  # instructions and examples are the same in each request
+def _as_json(role: str, content: str) -> str:
     return json.dumps({"role": role, "content": content})
 
 
@@ -227,6 +226,8 @@ def _arguments(call: Any) -> str:
 
 def _usage_in(reply: dict[str, Any]) -> Any:
     """The usage, which some endpoints state beside the choices, in the choice, or among what is theirs."""
+    if isinstance(usage := reply.get("usage"), dict):  # as nearly always
+        return usage
     choices = reply.get("choices")
     beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
     stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
@@ -260,8 +261,8 @@ def read_usage(value: Any) -> Usage:
 
 
 def _first_count(names: Sequence[str], *holders: Mapping[str, Any]) -> int | None:
-    for holder in holders:
-        for name in names:
+    for name in names:
+        for holder in holders:
             if name in holder and (count := whole_number(holder[name])) is not None:
                 return count
     return None
@@ -294,19 +295,18 @@ def _error_in(value: Any) -> Any:
         return None
     choices = value.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    is_error = bool(value.get("error") or value.get("errors"))
+    if not is_error:
+        message = first.get("message")
+        for holder in (first, message if isinstance(message, dict) else {}):
+            if holder.get("error"):
+                beside = {name: value[name] for name in ("code", "status") if name in value}
+                return {"error": holder["error"], **beside}
+        if first:
+            return None
     about = {name: member for name, member in value.items() if name not in {"choices", "usage", "messages"}}
-    if value.get("error") or value.get("errors"):
+    if is_error:
         return about
-    message = first.get("message")
-    within = message if isinstance(message, dict) else {}
-    for holder in (first, within):
-        if holder.get("error"):
-            return {
-                "error": holder["error"],
-                **{name: about[name] for name in ("code", "status") if name in about},
-            }
-    if first:
-        return None
     said = body_of(about)
     return about if said.keys & SENTENCE_KEYS and said.message and not filter_note(value) else None
 
