@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -77,12 +77,14 @@ def whole_process(bench: Bench) -> Iterator[ProofFinding]:
     what = f"whole process, {pairs:,} pairs at {PAIRS_IN_FLIGHT} in flight, over inspect_ai"
     python = bench.interpreters.find("inspect-ai")
     with bench.interpreters.stub() as judge:
-        ours_s = _seconds_of_second(_llm_compare(bench.pair_file(pairs), judge.base_url, bench.folder))
+        ours_s = _seconds_of_second(
+            lambda: _llm_compare(bench.pair_file(pairs), judge.base_url, bench.folder)
+        )
         if python is None:
             yield _absent(what, _minimum(INSPECT_AI_RATIO), "inspect-ai")
             return
         what_it_takes = (judge.base_url, str(PAIRS_IN_FLIGHT), str(pairs))
-        its_s = _seconds_of_second([python, peers.__file__, "inspect-ai", *what_it_takes])
+        its_s = _seconds_of_second(lambda: [python, peers.__file__, "inspect-ai", *what_it_takes])
     measured = f"{its_s / ours_s:.1f} ({ours_s:.1f} s, {its_s:.1f} s)"
     yield ProofFinding(
         what, _minimum(INSPECT_AI_RATIO), measured, its_s >= INSPECT_AI_RATIO * ours_s, timed=True
@@ -142,12 +144,12 @@ def _llm_compare(pairs: Path, base_url: str, folder: Path) -> list[str]:
     return [sys.executable, "-m", "benchmarks.llm_compare", str(pairs), *asked, "--out", out]
 
 
-def _seconds_of_second(command: Sequence[str]) -> float:
+def _seconds_of_second(command: Callable[[], Sequence[str]]) -> float:
     """Of the second run: the first one leaves compiled modules, and files in the machine's memory."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(2):
         begun = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=environment)  # noqa: S603 - our own
+        subprocess.run(command(), check=True, capture_output=True, env=environment)  # noqa: S603 - our own
     return time.perf_counter() - begun
 
 
