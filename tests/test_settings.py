@@ -283,6 +283,8 @@ ONLY_READ = {
     "deep_weights",
     "stage_bounds",
     "start",
+    "average",
+    "reweight",
     "teacher",
 }
 
