@@ -82,11 +82,11 @@ class Endpoint:
         """
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         _check_url(base_url, protocol)
-        scheme, host = urlsplit(base_url).scheme, urlsplit(base_url).hostname
-        self.uses_tls = scheme == "https"
+        address = urlsplit(base_url)
+        self.uses_tls = address.scheme == "https"
         self.is_local = is_local(base_url)  # needs no key, and no proxy may see it
         if not key and not self.is_local:
-            raise UserError(f"no API key for {host}: set {protocol.api.key_variable}")
+            raise UserError(f"no API key for {address.hostname}: set {protocol.api.key_variable}")
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UserError(
                 "the API key contains a blank, a line break or a character that no key has; copy it again"

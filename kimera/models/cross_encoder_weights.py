@@ -47,7 +47,7 @@ class CrossEncoderWeights:
 
     @classmethod
     def average(cls, fits: Sequence[CrossEncoderWeights]) -> CrossEncoderWeights:
-        """The mean of what several fits of one base changed, uncalibrated.
+        """The mean of what several fits of one base changed, uncalibrated; what made it is not recorded yet.
 
         Of low-rank differences the mean is the nearest product of the first fit's rank (Eckart and Young
         1936). The fits are of one `kind`.
@@ -69,8 +69,8 @@ class CrossEncoderWeights:
             whole=whole,
             slope=1.0,
             offset=0.0,
-            commands=tuple(dict.fromkeys(command for fit in fits for command in fit.commands)),
-            sources=tuple(dict.fromkeys(source for fit in fits for source in fit.sources)),
+            commands=(),
+            sources=(),
         )
 
     @classmethod

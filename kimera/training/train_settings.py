@@ -301,12 +301,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def check_settings(settings: TrainSettings) -> None:
     """Refuse what would fail only after minutes of encoding."""
-    of_networks = {
-        "--swap": settings.swap,
-        "--start": settings.start,
-        "--compile": settings.compile,
-        "--average": settings.average,
-    }
+    of_learning = {"--swap": settings.swap, "--start": settings.start, "--compile": settings.compile}
+    of_networks = {**of_learning, "--average": settings.average}
     of_lessons = {
         "--teacher": settings.teacher,
         "--deep-base": settings.deep_base != DEEP_MODEL,
@@ -337,9 +333,7 @@ def check_settings(settings: TrainSettings) -> None:
             **of_networks,
             **of_lessons,
             **{flag: value for flag, value in of_bounds.items() if flag in ("--agreement", "--deep-weights")},
-            "--eval": settings.eval,
-            "--epochs": settings.epochs,
-            "--reweight": settings.reweight,
+            **{flag: value for flag, value in of_fits.items() if flag != "--card"},
             "--sources": settings.sources,
             "--encoder": settings.encoder,
             "--refit": settings.refit,
@@ -354,14 +348,14 @@ def check_settings(settings: TrainSettings) -> None:
     for flag in (name for name, value in of_lessons.items() if value and not settings.teacher):
         raise UserError(f"{flag} has no effect without --teacher; give both")
     if settings.average:
-        of_learning = {
-            **of_networks,
+        unused = {
+            **of_learning,
             **of_lessons,
             "--epochs": settings.epochs,
             "--refit": settings.refit,
             "--reweight": settings.reweight,
         }
-        for flag in (name for name, value in of_learning.items() if value and name != "--average"):
+        for flag in (name for name, value in unused.items() if value):
             raise UserError(f"{flag} has no effect with --average, which fits nothing; leave it out")
         if len(settings.average) < 2:
             raise UserError("--average takes two files or more")

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from benchmarks.fast_json import read_json
@@ -226,10 +227,8 @@ def _arguments(call: Any) -> str:
 
 def _usage_in(reply: dict[str, Any]) -> Any:
     """The usage, which some endpoints state beside the choices, in the choice, or among what is theirs."""
-    if isinstance(usage := reply.get("usage"), dict):  # as nearly always
-        return usage
     choices = reply.get("choices")
-    beside = [reply, *(choices if isinstance(choices, list) else []), *reply.values()]
+    beside = chain([reply], choices if isinstance(choices, list) else [], reply.values())
     stated = (holder.get("usage") for holder in beside if isinstance(holder, dict))
     return next((usage for usage in stated if isinstance(usage, dict)), None)
 
