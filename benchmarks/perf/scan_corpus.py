@@ -71,7 +71,7 @@ def planted_corpus(files: Sequence[Path], size: int, seed: int = 0) -> Planted:
     contradictions: Found = set()
     for pair in _in_turn([_shuffled(path, seed) for path in files]):
         both = [" ".join(text.split()) for text in (pair.text1, pair.text2)]
-        if len(texts.keys() | both) > size:
+        if len(texts) + sum(text not in texts for text in set(both)) > size:
             break
         texts |= dict.fromkeys(both)
         if pair.is_contradiction and both[0] != both[1]:

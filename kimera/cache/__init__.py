@@ -8,6 +8,7 @@ __all__ = [
     "ERROR_LOG_NAMES",
     "MAX_BYTES",
     "MODELS",
+    "NEIGHBOURS",
     "PUT_TOGETHER",
     "REPLIES_FILE_NAME",
     "CacheSettings",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         ERROR_LOG_NAMES,
         MAX_BYTES,
         MODELS,
+        NEIGHBOURS,
         REPLIES_FILE_NAME,
         EmbeddingCache,
     )
@@ -56,6 +58,7 @@ else:
                 "EmbeddingCache",
                 "MAX_BYTES",
                 "MODELS",
+                "NEIGHBOURS",
                 "REPLIES_FILE_NAME",
             ],
             "error_log": ["log_error"],

@@ -19,6 +19,7 @@ from kimera.cache.embedding_cache import (
     FILE_NAME,
     MAX_BYTES,
     MODELS,
+    NEIGHBOURS,
     REPLIES_FILE_NAME,
     EmbeddingCache,
 )
@@ -28,10 +29,10 @@ from kimera.console import DONE, CommandLine, command_line, exit_code_of, note, 
 from kimera.errors import UserError
 
 DESCRIPTION = """\
-The caches: vectors of texts and scores of pairs by the reactor, its models prepared for onnxruntime or put
-together, and the judges' replies that --cache-replies kept. What is deleted is
-computed again when it is needed; the base of the reactor's stage deep needs its packages or the hub for that,
-and replies have to be paid for again.
+The caches: vectors of texts and scores of pairs by the reactor, the neighbours that a scan found for the next
+one, its models prepared for onnxruntime or put together, and the judges' replies that --cache-replies kept.
+What is deleted is computed again when it is needed; the base of the reactor's stage deep needs its packages or
+the hub for that, and replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
   clear   deletes all of them and the log of Kimera's own errors, or with --only one kind
@@ -109,9 +110,10 @@ def _check(folder: Path, given: bool) -> None:
 
 def _show(folder: Path) -> None:
     entries = EmbeddingCache(folder).count() if (folder / FILE_NAME).exists() else 0
-    vectors, replies, models = (_files(folder, kind) for kind in KINDS)
+    vectors, neighbours, replies, models = (_files(folder, kind) for kind in KINDS)
     tell(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
     tell(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
+    tell(f"neighbours of texts: {len(neighbours)} corpora, {_megabytes(neighbours)}")
     tell(f"replies of judges: {_megabytes(replies)}")
     tell(f"files of models: {len(models)}, {_megabytes(models)}")
 
@@ -137,6 +139,7 @@ def _files(folder: Path, kind: str) -> list[Path]:
     """Of one of KINDS; of a database also its write-ahead log, and damaged ones that were set aside."""
     pattern = {
         "vectors": f"{FILE_NAME}*",
+        "neighbours": f"{NEIGHBOURS}/*",
         "replies": f"{REPLIES_FILE_NAME}*",
         "models": f"{MODELS}/**/*",
     }[kind]

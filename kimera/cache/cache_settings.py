@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from kimera.console import Groups, option, size
 
-KINDS = ("vectors", "replies", "models")
+KINDS = ("vectors", "neighbours", "replies", "models")
 CacheCommand: TypeAlias = Literal["stats", "clear", "merge"]
 COMMANDS = get_args(CacheCommand)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
@@ -28,10 +28,19 @@ from kimera.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ERROR_LOG_NAMES", "FILE_NAME", "MAX_BYTES", "MODELS", "REPLIES_FILE_NAME", "EmbeddingCache"]
+__all__ = [
+    "ERROR_LOG_NAMES",
+    "FILE_NAME",
+    "MAX_BYTES",
+    "MODELS",
+    "NEIGHBOURS",
+    "REPLIES_FILE_NAME",
+    "EmbeddingCache",
+]
 
 FILE_NAME = "embeddings.sqlite3"
 REPLIES_FILE_NAME = "replies.sqlite3"  # beside it; what keeps them is not in this package
+NEIGHBOURS = "neighbours"  # a folder beside it: what a scan keeps of a corpus for the next one
 MODELS = "models"  # a folder beside it: networks prepared for onnxruntime
 ERROR_LOG_NAMES = ("errors.log", "errors.older.log")  # beside it too: tracebacks of Kimera's own errors
 KEYS_PER_QUERY = 1000  # far below SQLite's limit of 32,766 variables
@@ -77,13 +86,14 @@ class EmbeddingCache:
         vectors = np.zeros((len(texts), dimension), dtype=np.float32)
         is_there = np.zeros(len(texts), dtype=bool)
         keys = _keys(fingerprint, texts)
-        nothing: dict[bytes, bytes] = {}
-        stored = self._attempt(lambda db: _select(db, keys), otherwise=nothing)
-        for row, key in enumerate(keys):
-            blob = stored.get(key)
-            if isinstance(blob, bytes) and len(blob) == 4 * dimension:
-                vectors[row] = np.frombuffer(blob, dtype="<f4")
-                is_there[row] = True
+
+        def look_up(db: sqlite3.Connection) -> None:
+            for row, blob in _selected(db, keys):
+                if isinstance(blob, bytes) and len(blob) == 4 * dimension:
+                    vectors[row] = np.frombuffer(blob, dtype="<f4")
+                    is_there[row] = True
+
+        self._attempt(look_up, otherwise=None)
         return vectors, is_there
 
     def put_many(self, fingerprint: str, texts: Sequence[str], vectors: np.ndarray) -> None:
@@ -163,11 +173,11 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS vectors_by_key ON vectors (key)")
 
 
-def _select(db: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
-    stored: dict[bytes, bytes] = {}
+def _selected(db: sqlite3.Connection, keys: list[bytes]) -> Iterator[tuple[int, object]]:
+    """(the place of a key, what is stored for it), of those that are there; few are in memory at a time."""
     for start in range(0, len(keys), KEYS_PER_QUERY):
         batch = keys[start : start + KEYS_PER_QUERY]
         marks = ",".join("?" * len(batch))
         query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608 (only question marks)
-        stored.update(db.execute(query, batch).fetchall())
-    return stored
+        stored = dict(db.execute(query, batch).fetchall())
+        yield from ((start + at, stored[key]) for at, key in enumerate(batch) if key in stored)

@@ -49,7 +49,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kimera.corpus.about_scan import About
-    from kimera.corpus.candidates import Screened
     from kimera.corpus.cosine_floors import floor_of, random_cosines
     from kimera.corpus.deciding import read_both_ways
     from kimera.corpus.differences import FEATURES, Differences
@@ -78,6 +77,7 @@ if TYPE_CHECKING:
     from kimera.corpus.scan_scores import READ, ScanScores, clipped
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
+    from kimera.corpus.screening import Screened
     from kimera.corpus.statements import read_statements
     from kimera.corpus.texts import Context, Corpus, Statement
 else:
@@ -85,7 +85,6 @@ else:
         __name__,
         {
             "about_scan": ["About"],
-            "candidates": ["Screened"],
             "cosine_floors": ["floor_of", "random_cosines"],
             "deciding": ["read_both_ways"],
             "differences": ["FEATURES", "Differences"],
@@ -114,6 +113,7 @@ else:
             "scan_scores": ["READ", "ScanScores", "clipped"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
+            "screening": ["Screened"],
             "statements": ["read_statements"],
             "texts": ["Context", "Corpus", "Statement"],
         },

@@ -8,10 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kimera.corpus.candidates import Screened
-from kimera.corpus.differences import Differences
 from kimera.corpus.scan_scores import ScanScores
-from kimera.corpus.texts import Corpus
+from kimera.corpus.screening import Screened
 from kimera.detectors import VerdictSource
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import Reactor
@@ -64,29 +62,20 @@ def by_reactor(reactor: Reactor) -> Decide:
     return verified if reactor.deciding_stage != "screen" else screened_already
 
 
-def by_scan_scores(reactor: Reactor, corpus: Corpus, scores: ScanScores, min_score: float) -> Decide:
-    """By the cross-encoder in both orders, and by what the statements share and in what they differ.
-
-    Only pairs are read that may still become findings; of the others the score is the highest that reading
-    could give, which is below `min_score`.
-    """
+def by_scan_scores(reactor: Reactor, scores: ScanScores) -> Decide:
+    """By the cross-encoder in both orders, and by the words of pairs that `screened_by_words` left."""
 
     def decided(
         texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
     ) -> Iterator[Block]:
-        features = Differences(corpus).of(screened.first, screened.second, screened.cosine)
-        log_odds = scores.without_reading(features)
-        highest = scores.highest(log_odds)
-        hopeless = np.flatnonzero(highest < min_score)
-        rows = np.setdiff1d(np.argsort(-log_odds, kind="stable"), hopeless, assume_unique=True)
-        progress.update(len(hopeless))
-        yield Block(hopeless, highest[hopeless], 0)
+        if screened.log_odds is None:
+            raise ValueError("the words of these pairs were not compared")
         start, maximum = 0, FIRST_BLOCK
-        while start < len(rows):
-            block = rows[start : start + maximum]
+        while start < len(screened.first):
+            block = np.arange(start, min(start + maximum, len(screened.first)))
             contradiction, entailment, read = read_both_ways(screened.texts(texts, block), reactor, workers)
             progress.update(len(block))
-            yield Block(block, scores.of(log_odds[block], contradiction, entailment), read)
+            yield Block(block, scores.of(screened.log_odds[block], contradiction, entailment), read)
             start, maximum = start + len(block), min(2 * maximum, reactor.chunk_size(workers))
 
     return decided

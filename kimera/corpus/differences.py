@@ -8,24 +8,23 @@ in what cannot both hold: a number, a negation, one of two opposites.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
-from kimera.corpus.texts import Corpus
+from kimera.corpus.difference_bounds import highest
+from kimera.corpus.statement_words import pieces_of, words_of
+from kimera.corpus.texts import Context, Corpus
+from kimera.corpus.word_by_word import Aligned, aligned
+from kimera.corpus.word_sets import NO_WAY, SetDifferences, WordSets
 
 FEATURES = (
     "cosine",
     "shared",  # weight of the words that both hold, over the weight of all
     "shared_weight",  # in words as rare as can be, log(1 + x)
     "same_order",  # share of words that stand in the same order in both
-    "number",  # kinds of difference, 0 or 1; see `_differences`
+    "number",  # kinds of difference, 0 or 1; see `aligned`
     "negation",
     "opposite",
     "obligation",
@@ -52,320 +51,171 @@ FEATURES = (
     "told_apart",  # their headings, or the statements before them, differ in the same words
 )
 
-WORDNET = Path(__file__).parents[1] / "weights" / "opposites.txt"
 NEAR_LINES = 12
 NEAR_COPY = 0.8  # cosine
-RARE = 0.5  # weight of a word
-MIN_TEXTS = 1000  # in a small corpus every word would be rare or none
-
-_WORD = re.compile(r"--?[A-Za-z][\w-]*|[^\W_][\w]*(?:[.,:'’/-]\w+)*|[%<>=]+")
-_PIECE = re.compile(r"[^\W\d_]+|\d+")
-_NUMBER = re.compile(r"[+-]?\d[\d.,:]*[a-zA-Z%]{0,4}")
-_LEAD_IN = re.compile(
-    r":$|^(?:for (?:example|instance)|e\.g\.|example|suppose|imagine|say,|given )", re.IGNORECASE
-)
-_VERSION_NOTE = re.compile(
-    r"\b(?:new|added|changed|deprecated|removed|introduced|fixed|renamed)\b.{0,20}\b(?:in|since)\b"
-    r"|\bversion \d|\bsince v?\d",
-    re.IGNORECASE,
-)
-
-
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_NUMBER_WORDS = _words("""
-one two three four five six seven eight nine ten eleven twelve twenty thirty fifty hundred thousand
-million once twice half double single second seconds minute minutes hour hours day days week weeks
-month months year years millisecond milliseconds byte bytes kilobyte kilobytes megabyte megabytes
-gigabyte gigabytes kb mb gb tb kib mib gib ms percent
-""")
-_NEGATORS = _words("""
-not no never cannot without neither nor none nothing nobody nowhere hardly unable fail fails
-""")
-_OBLIGATIONS = _words("""
-must may might can could should shall will would need needs required optional recommended have has
-""")
-_OPPOSITES = """
-above/below absolute/relative accept/refuse accept/reject add/remove all/none all/some allow/deny
-allow/forbid allow/prevent allowed/forbidden always/never any/no ascending/descending
-available/unavailable before/after begin/end begin/finish best/worst better/worse
-blocking/nonblocking both/neither case-sensitive/case-insensitive cheap/expensive client/server
-compress/decompress create/delete create/remove default/custom eager/lazy eagerly/lazily
-earlier/later early/late easy/hard enable/disable enabled/disabled encode/decode encrypt/decrypt
-equal/different every/no everything/nothing expand/collapse fast/slow faster/slower first/last
-frequently/rarely full/empty good/bad greater/less greater/smaller high/low higher/lower
-horizontal/vertical immediately/later implicit/explicit import/export include/exclude
-increase/decrease increase/reduce inner/outer input/output insert/delete inside/outside
-install/uninstall internal/external keep/delete keep/discard keep/drop known/unknown large/small
-larger/smaller left/right load/save local/global local/remote lock/unlock long/short longer/shorter
-lower/upper lowercase/uppercase mandatory/optional manual/automatic manually/automatically min/max
-minimum/maximum more/fewer more/less mount/unmount mutable/immutable often/rarely old/new
-older/newer oldest/newest on/off once/repeatedly one/many online/offline only/also open/close
-open/closed over/under parent/child pass/fail permit/forbid positive/negative present/absent
-present/missing preserve/discard public/private push/pull raise/suppress read/write
-recursive/nonrecursive request/response required/optional row/column safe/unsafe same/different
-secure/insecure send/receive sensitive/insensitive show/hide signed/unsigned simple/complex
-single/multiple sometimes/always sometimes/never source/destination source/target stable/unstable
-start/end start/stop static/dynamic stdin/stdout stdout/stderr strict/lenient succeed/fail
-success/failure supported/unsupported sync/async synchronous/asynchronous temporary/permanent
-top/bottom true/false up/down upgrade/downgrade usually/rarely valid/invalid visible/hidden
-width/height with/without yes/no
-"""
-_PREFIXES = ("un", "in", "dis", "non", "im", "ir", "il", "de", "mis", "non-")
-_FUNCTION = _words("""
-a an the of to in on at by for from with and or as is are was were be been being it its this that
-these those which who whose if when then than so such do does did you your we our they their there
-here also just very note please however thus therefore usually e.g i.e etc into onto via per about
-each any all some other longer
-""")
-_ENDINGS = ("ing", "ed", "es", "s", "ly", "d")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Of a statement: words in lower case, and in the form in which they are compared."""
-
-    plain: tuple[str, ...]
-    stems: tuple[str, ...]
-    distinct: frozenset[str]  # of the stems
-    is_name: tuple[bool, ...]
-    lead_in: bool
-    version_note: bool
-
-
-@dataclass
-class _Found:
-    number: bool = False
-    negation: bool = False
-    opposite: bool = False
-    obligation: bool = False
-    name: bool = False
-    replaced: list[str] = field(default_factory=list)
-    added: list[str] = field(default_factory=list)
-    only_in: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    slots: int = 0
-    where: float = 1.0
-    same: int = 0
-
-
-def words_of(text: str) -> Words:
-    told = _WORD.findall(text)
-    plain = tuple(word.lower().replace("’", "'") for word in told)
-    names = tuple(
-        word[:1] == "-"
-        or "_" in word
-        or "." in word.strip(".")
-        or bool(re.search(r"[a-z][A-Z]|^[A-Z]{2,}", word))
-        or (place > 0 and word[:1].isupper())
-        for place, word in enumerate(told)
-    )
-    stems = tuple(map(_stem, plain))
-    lead_in, version_note = (bool(pattern.search(text)) for pattern in (_LEAD_IN, _VERSION_NOTE))
-    return Words(plain, stems, frozenset(stems), names, lead_in, version_note)
-
-
-def _stem(word: str) -> str:
-    if word[:1] == "-" or not word.isalpha():
-        return word
-    ending = next((end for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= 3), "")
-    return (word[: len(word) - len(ending)] if ending else word).rstrip("e")
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """The words that say something, in parts: of "stdout_logfile" both."""
-    return (_stem(word) for word in _PIECE.findall(text.lower()) if word not in _FUNCTION)
-
-
-def is_number(word: str) -> bool:
-    return bool(_NUMBER.fullmatch(word)) or word in _NUMBER_WORDS
-
-
-def are_opposites(one: str, other: str) -> bool:
-    """Listed here or by WordNet, in any form, or one is the other behind a prefix that denies it."""
-    if frozenset((_stem(one), _stem(other))) in _opposite_stems():
-        return True
-    short, long = sorted((one, other), key=len)
-    return len(short) > 3 and any(long == prefix + short for prefix in _PREFIXES)
-
-
-def _is_negator(word: str) -> bool:
-    return word in _NEGATORS or word.endswith("n't")
-
-
-@cache
-def _opposite_stems() -> frozenset[frozenset[str]]:
-    lines = WORDNET.read_text(encoding="utf-8").splitlines()
-    listed = [line.split() for line in lines if not line.startswith("#")]
-    pairs = [pair.split("/") for pair in _OPPOSITES.split()]
-    pairs += [[word, other] for word, *others in listed for other in others]
-    return frozenset(frozenset(map(_stem, pair)) for pair in pairs)
+PAIRS_PER_BLOCK = 16_384
+KEPT_CONTEXTS = 2**12  # whose words are not worked out again
 
 
 class Differences:
-    """The features of pairs of a corpus's statements.
+    """The features of pairs of a corpus's statements. Where a text stands in several places the first counts.
 
-    Words are weighted by how few of n statements hold them, log(n / held by) / log(n), with at least
-    MIN_TEXTS for n. Where a text stands in several places the first counts.
+    Memory grows by some 60 bytes a statement and 12 a word of it, and by 16 bytes a pair.
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        self._words = [words_of(text) for text in corpus.texts]
-        held = Counter(stem for words in self._words for stem in words.distinct)
-        count = max(len(corpus.texts), MIN_TEXTS)
-        self._weights = {stem: math.log(count / texts) / math.log(count) for stem, texts in held.items()}
-        self._places = list(map(corpus.first_place, range(len(corpus.places))))
-        self._contexts = [
-            frozenset(_pieces(" ".join((*context.headings, context.before)))) for context in corpus.contexts
-        ]
-        self._in_table = [bool(table) for table in corpus.tables]
+        self._corpus = corpus
+        self._sets = WordSets(corpus.texts)
+        places = [corpus.first_place(row) for row in range(len(corpus.places))]
+        number_of: dict[str, int] = {}
+        self._file = np.array([number_of.setdefault(file, len(number_of)) for file, _ in places], np.int64)
+        self._line = np.array([line for _, line in places], np.int64)
+        self._in_table = np.array([bool(table) for table in corpus.tables], bool)
 
     def of(self, first: np.ndarray, second: np.ndarray, cosine: np.ndarray) -> np.ndarray:
         """Of pairs of rows, three arrays of length n: float64 of shape (n, features), as `FEATURES`."""
-        close = np.concatenate([first[cosine >= NEAR_COPY], second[cosine >= NEAR_COPY]])
-        copies = np.bincount(close, minlength=len(self._words))
-        siblings = np.log1p(np.maximum(copies[first], copies[second]))
-        features = np.empty((len(first), len(FEATURES)))
-        ways: list[int | None] = []
-        rows = zip(first.tolist(), second.tolist(), cosine.tolist(), siblings.tolist(), strict=True)
-        for place, (one, other, alike, copies_of) in enumerate(rows):
-            found = _differences(self._words[one], self._words[other])
-            features[place] = self._of_pair(one, other, alike, copies_of, found)
-            ways.append(self._way(self._words[one], self._words[other], found))
-        times = Counter(ways)
-        recurring = [0 if way is None else times[way] - 1 for way in ways]
-        features[:, FEATURES.index("recurring")] = np.log1p(recurring)
-        return features
+        return self.promising(first, second, cosine, None, -math.inf)[1]
 
-    def _of_pair(self, first: int, second: int, cosine: float, siblings: float, found: _Found) -> list[float]:
-        one, other = self._words[first], self._words[second]
-        common, every = one.distinct & other.distinct, one.distinct | other.distinct
-        weight = sum(map(self._weight, common))
-        shared = weight / (sum(map(self._weight, every)) or 1.0)
-        typed = found.number or found.negation or found.opposite or found.obligation
-        (file, line), (other_file, other_line) = self._places[first], self._places[second]
-        same_file = file == other_file
-        return [
-            cosine,
-            shared,
-            math.log1p(weight),
-            found.same / max(len(one.stems), len(other.stems), 1),
-            found.number,
-            found.negation,
-            found.opposite,
-            found.obligation,
-            found.name,
-            typed,
-            typed * shared,
-            typed and not (found.replaced or found.added),
-            math.log1p(len(found.replaced)),
-            math.log1p(len(found.added)),
-            max(map(self._weight, found.replaced), default=0.0),
-            max(map(self._weight, found.added), default=0.0),
-            math.log1p(found.slots),
-            one.stems[:1] != other.stems[:1],
-            found.where,
-            math.log1p(min(len(one.stems), len(other.stems))),
-            same_file,
-            same_file and abs(line - other_line) <= NEAR_LINES,
-            self._in_table[first] or self._in_table[second],
-            one.lead_in or other.lead_in,
-            one.version_note or other.version_note,
-            max(self._alike(first - 1, second - 1), self._alike(first + 1, second + 1)),
-            siblings,
-            0.0,  # recurring, which the other pairs tell
-            self._told_apart(first, second, found),
-        ]
+    def promising(
+        self,
+        first: np.ndarray,
+        second: np.ndarray,
+        cosine: np.ndarray,
+        weights: Mapping[str, float] | None,
+        least: float,
+        on_progress: Callable[[int], object] = lambda pairs: None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs whose weighted sum of features may reach `least`: (their places, int64 (m,); features).
 
-    def _way(self, one: Words, other: Words, found: _Found) -> int | None:
-        """A hash of how two differ: in which words, beside which common ones; in a number alone, beside all.
+        Of the others only the sets of words are compared. weights: of each of `FEATURES`; None for all pairs.
+        on_progress is told of pairs as they are compared.
+        """
+        siblings = self._siblings(first, second, cosine)
+        ways = np.empty(len(first), np.uint64)
+        may = np.ones(len(first), bool)
+        for at in range(0, len(first), PAIRS_PER_BLOCK):
+            block = slice(at, at + PAIRS_PER_BLOCK)
+            sets = self._sets.of(first[block], second[block])
+            ways[block] = self._ways(first[block], second[block], sets)
+            if weights is not None:
+                known = self._by_sets(first[block], second[block], cosine[block], siblings[block], sets)
+                longer = self._longer(first[block], second[block])
+                may[block] = highest(known, sets, longer, len(first), weights) >= least
+            on_progress(len(ways[block]))
+        rows = np.flatnonzero(may)
+        _, numbers, counts = np.unique(ways, return_inverse=True, return_counts=True)
+        recurring = np.log1p(np.where(ways == NO_WAY, 0, counts[numbers] - 1))[rows]
+        features = np.empty((len(rows), len(FEATURES)))
+        for at in range(0, len(rows), PAIRS_PER_BLOCK):
+            block = slice(at, at + PAIRS_PER_BLOCK)
+            one, other = first[rows[block]], second[rows[block]]
+            sets = self._sets.of(one, other)
+            columns = {
+                **self._by_sets(one, other, cosine[rows[block]], siblings[rows[block]], sets),
+                **self._by_words(one, other, sets),
+                "parallel": self._parallel(one, other),
+                "recurring": recurring[block],
+            }
+            features[block] = np.stack([columns[name] for name in FEATURES], axis=1)
+        return rows, features
+
+    def _siblings(self, first: np.ndarray, second: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+        is_copy = cosine >= NEAR_COPY
+        copies = np.bincount(np.concatenate([first[is_copy], second[is_copy]]), minlength=len(self._line))
+        return np.asarray(np.log1p(np.maximum(copies[first], copies[second])))
+
+    def _longer(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(self._sets.lengths[first], self._sets.lengths[second]))
+
+    def _by_sets(
+        self,
+        first: np.ndarray,
+        second: np.ndarray,
+        cosine: np.ndarray,
+        siblings: np.ndarray,
+        sets: SetDifferences,
+    ) -> dict[str, np.ndarray]:
+        """The features that need no comparison word by word, by name."""
+        known, table = self._sets, self._in_table
+        same_file = self._file[first] == self._file[second]
+        return {
+            "cosine": cosine.astype(np.float64),
+            "shared": sets.share,
+            "shared_weight": np.log1p(sets.weight),
+            "negation": ((known.denials[first] - known.denials[second]) % 2).astype(np.float64),
+            "first_differs": (known.first[first] != known.first[second]).astype(np.float64),
+            "length": np.log1p(np.minimum(known.lengths[first], known.lengths[second])),
+            "same_file": same_file.astype(np.float64),
+            "near": same_file * (np.abs(self._line[first] - self._line[second]) <= NEAR_LINES),
+            "row": (table[first] | table[second]).astype(np.float64),
+            "lead_in": (known.lead_in[first] | known.lead_in[second]).astype(np.float64),
+            "version_note": (known.version_note[first] | known.version_note[second]).astype(np.float64),
+            "siblings": siblings,
+        }
+
+    def _by_words(self, first: np.ndarray, second: np.ndarray, sets: SetDifferences) -> dict[str, np.ndarray]:
+        """Those that do."""
+        told: dict[str, list[float]] = {}
+        for one, other in zip(first.tolist(), second.tolist(), strict=True):
+            found = self._aligned(one, other)
+            typed = found.number or found.negation or found.opposite or found.obligation
+            values = {
+                "same_order": found.same,
+                "number": found.number,
+                "opposite": found.opposite,
+                "obligation": found.obligation,
+                "name": found.name,
+                "typed": typed,
+                "only": typed and not (found.replaced or found.added),
+                "replaced": math.log1p(len(found.replaced)),
+                "added": math.log1p(len(found.added)),
+                "replaced_weight": max(map(self._sets.weight_of, found.replaced), default=0.0),
+                "added_weight": max(map(self._sets.weight_of, found.added), default=0.0),
+                "slots": math.log1p(found.slots),
+                "where": found.where,
+                "told_apart": self._told_apart(one, other, found),
+            }
+            for name, value in values.items():
+                told.setdefault(name, []).append(value)
+        columns = {name: np.array(values, dtype=np.float64) for name, values in told.items()}
+        columns["same_order"] /= np.maximum(self._longer(first, second), 1)
+        return {**columns, "typed_shared": columns["typed"] * sets.share}
+
+    def _aligned(self, first: int, second: int) -> Aligned:
+        one, other = (words_of(self._corpus.texts[row]) for row in (first, second))
+        return aligned(one, other)
+
+    def _ways(self, first: np.ndarray, second: np.ndarray, sets: SetDifferences) -> np.ndarray:
+        """Hashes of how two differ, uint64: in which words beside which common ones, or in a number alone.
 
         So prices of input and of output differ in one way in every row of a table, whatever has that price.
-        None where only one of them says more than the other.
         """
-        same = one.distinct & other.distinct
-        if found.number and not (found.replaced or found.added):
-            return hash(same)
-        only = one.distinct - other.distinct, other.distinct - one.distinct
-        words = [side - {word for word in side if is_number(word)} for side in only]
-        if not all(words):
-            return None
-        return hash((frozenset(words), frozenset(stem for stem in same if self._weight(stem) < RARE)))
+        ways = sets.way.copy()
+        for at in np.flatnonzero(sets.number & (sets.content == 0)).tolist():
+            found = self._aligned(int(first[at]), int(second[at]))
+            if found.number and not (found.replaced or found.added):
+                ways[at] = sets.common[at]
+        return ways
 
-    def _told_apart(self, first: int, second: int, found: _Found) -> bool:
-        one, other = self._contexts[first], self._contexts[second]
-        left, right = (set(_pieces(" ".join(words))) for words in found.only_in)
+    def _parallel(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """How alike the statements before both are, or those behind them; 0 where there are no others."""
+        alike = np.zeros(len(first))
+        for step in (-1, 1):
+            one, other = first.astype(np.int64) + step, second.astype(np.int64) + step
+            there = np.minimum(one, other) >= 0
+            there &= np.maximum(one, other) < len(self._line)
+            there &= np.abs(one - other) > 1
+            alike[there] = np.maximum(alike[there], self._sets.alike(one[there], other[there]))
+        return alike
+
+    def _told_apart(self, first: int, second: int, found: Aligned) -> bool:
+        if not all(found.only_in):
+            return False
+        one, other = (_context_words(self._corpus.contexts[row]) for row in (first, second))
+        left, right = (set(pieces_of(" ".join(words))) for words in found.only_in)
         return not left.isdisjoint(one - other) and not right.isdisjoint(other - one)
 
-    def _weight(self, stem: str) -> float:
-        return 0.0 if stem in _FUNCTION or _is_negator(stem) else self._weights.get(stem, 1.0)
 
-    def _alike(self, first: int, second: int) -> float:
-        """Words that both hold over all, of two rows beside others; 0 where there is none."""
-        if not (0 <= first < len(self._words) and 0 <= second < len(self._words)) or abs(first - second) < 2:
-            return 0.0
-        one, other = self._words[first].distinct, self._words[second].distinct
-        return len(one & other) / max(len(one | other), 1)
-
-
-def _differences(one: Words, other: Words) -> _Found:
-    """Word by word, where they are aligned.
-
-    number: both have another one in the same place. negation: one denies more often than the other.
-    opposite, obligation: one of two opposites, or of must, may and the like, in the place of the other.
-    name: another name, flag or piece of code in the same place.
-    """
-    found = _Found()
-    matcher = SequenceMatcher(None, one.stems, other.stems, autojunk=False)
-    denied = sum(map(_is_negator, one.plain)) - sum(map(_is_negator, other.plain))
-    found.negation = denied % 2 != 0
-    for kind, start, end, begin, stop in matcher.get_opcodes():
-        if kind == "equal":
-            found.same += end - start
-            continue
-        found.slots += 1
-        found.where = min(found.where, start / max(len(one.stems), 1))
-        left = [at for at in range(start, end) if one.stems[at] not in other.distinct]
-        right = [at for at in range(begin, stop) if other.stems[at] not in one.distinct]
-        if left and right:
-            found.only_in[0].extend(one.plain[at] for at in left)
-            found.only_in[1].extend(other.plain[at] for at in right)
-        _one_slot(found, one, other, left, right)
-    return found
-
-
-def _one_slot(found: _Found, one: Words, other: Words, left: list[int], right: list[int]) -> None:
-    """left, right: places of the words of one stretch that the other statement holds nowhere."""
-    numbers = (
-        [at for at in left if is_number(one.plain[at])],
-        [at for at in right if is_number(other.plain[at])],
-    )
-    if all(numbers):
-        found.number = True
-        left = [at for at in left if at not in numbers[0]]
-        right = [at for at in right if at not in numbers[1]]
-    for at in left:
-        match = next((place for place in right if are_opposites(one.plain[at], other.plain[place])), None)
-        if match is not None:
-            found.opposite = True
-            left = [place for place in left if place != at]
-            right = [place for place in right if place != match]
-    duties = (
-        [at for at in left if one.plain[at] in _OBLIGATIONS],
-        [at for at in right if other.plain[at] in _OBLIGATIONS],
-    )
-    found.obligation |= all(map(bool, duties))
-    rest = (
-        [at for at in left if at not in duties[0] and _counts(one.plain[at])],
-        [at for at in right if at not in duties[1] and _counts(other.plain[at])],
-    )
-    if all(rest):
-        found.name |= any(one.is_name[at] for at in rest[0]) and any(other.is_name[at] for at in rest[1])
-        found.replaced += [one.stems[at] for at in rest[0]] + [other.stems[at] for at in rest[1]]
-    else:
-        found.added += [one.stems[at] for at in rest[0]] + [other.stems[at] for at in rest[1]]
-
-
-def _counts(word: str) -> bool:
-    return word not in _FUNCTION and not _is_negator(word)
+@lru_cache(KEPT_CONTEXTS)
+def _context_words(context: Context) -> frozenset[str]:
+    return frozenset(pieces_of(" ".join((*context.headings, context.before))))

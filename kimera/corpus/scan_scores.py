@@ -10,6 +10,7 @@ and one on its log-odds together with those of the cross-encoder, which reads bo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from kimera.files import write_text
 
 SHIPPED_SCORES = Path(__file__).parents[1] / "weights" / "scan.json"
 FORMAT = "kimera-scan-scores-2"
+ROUNDING = 1e-9
 CLIP = 5.0  # log-odds of the cross-encoder beyond this count as this
 READ = ("without reading", "contradiction", "entailment")
 """What the second regression takes: the first one's log-odds; the cross-encoder's of the contradiction, the
@@ -84,6 +86,14 @@ class ScanScores:
         read = np.stack([log_odds, clipped(contradiction), clipped(entailment)], axis=1)
         logits = read @ np.array([self.read_weights[name] for name in READ]) + self.read_intercept
         return np.asarray(1 / (1 + np.exp(-logits)))
+
+    def least_log_odds(self, score: float) -> float:
+        """Without at least these from `without_reading`, no reading takes a pair to this score."""
+        without, *reading = (self.read_weights[name] for name in READ)
+        if not 0.0 < score < 1.0 or without <= 0:
+            return -math.inf
+        said = self.read_intercept + CLIP * sum(map(abs, reading))
+        return (math.log(score / (1 - score)) - said) / without - ROUNDING
 
     def highest(self, log_odds: np.ndarray) -> np.ndarray:
         """What `of` can give at most, whatever the cross-encoder says."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kimera.corpus.candidates import Screened, nearest_within, related_pairs, screen
+from kimera.corpus.candidates import related_pairs
 from kimera.corpus.comparable import Comparable
 from kimera.corpus.cosine_floors import floors_of
 from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor, by_scan_scores
 from kimera.corpus.findings import CONTRADICTS, DUPLICATES, SUPERSEDES, Finding
+from kimera.corpus.kept_neighbours import KeptNeighbours
+from kimera.corpus.neighbours import Neighbours, nearest, nearest_within
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
+from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
 from kimera.corpus.texts import Corpus
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
@@ -93,7 +97,15 @@ def run_scan(
     Memory grows by a vector a text, and by some 70 bytes a neighbour and pair.
     """
     screened = screened_pairs(
-        corpus, reactor, scan, bar, rule=rule, workers=workers, derived=derived, on_floors=on_floors
+        corpus,
+        reactor,
+        scan,
+        bar,
+        rule=rule,
+        workers=workers,
+        derived=derived,
+        on_floors=on_floors,
+        by_words=partial(screened_by_words, scores=scores, min_score=min_score) if scores else None,
     )
     if shard:
         screened = screened.part(_in_shard(shard, corpus, screened))
@@ -101,7 +113,7 @@ def run_scan(
     if detector is not None:
         decide = by_detector(detector)
     else:
-        decide = by_scan_scores(reactor, corpus, scores, min_score) if scores else by_reactor(reactor)
+        decide = by_scan_scores(reactor, scores) if scores else by_reactor(reactor)
     entailed: dict[int, float] = {}
     with bar("verifying", len(screened.first), "pair") as progress:
         for block in decide(corpus.texts, screened, progress, workers):
@@ -166,10 +178,12 @@ def screened_pairs(
     workers: int | None = None,
     derived: Collection[str] = (),
     on_floors: Callable[[Scan], object] = lambda scan: None,
+    by_words: Callable[..., Screened] | None = None,
 ) -> Screened:
     """The pairs of a corpus that are worth verifying; counts them in `scan`.
 
-    reactor: where it has no head, no candidate is dropped. derived: those of `cosine_floors.FLOORS` that the
+    reactor: where it has no head, it drops no candidate. by_words: what leaves some for the head to see, as
+    `screened_by_words`; so the head sees few. derived: those of `cosine_floors.FLOORS` that the
     corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
     """
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
@@ -182,15 +196,35 @@ def screened_pairs(
         scan.rule, scan.floor_pairs = floors.rule, floors.pairs
         on_floors(scan)
     with bar("neighbours", 2 * len(vectors), "text") as progress:
-        neighbours = nearest_within(
-            vectors, comparable.subjects, rule.neighbours, on_progress=progress.update
-        )
-    head = reactor.screen if reactor.head else None
-    with bar("screening", None, "pair") as progress:
-        related = comparable.among(related_pairs(corpus.texts, vectors, neighbours, scan.rule))
-        screened = screen(corpus.texts, vectors, related, head, scan.rule, on_progress=progress.update)
+        search = _search(corpus, reactor, vectors, rule.neighbours, progress.update)
+        neighbours = nearest_within(comparable.subjects, rule.neighbours, search)
+    related = comparable.among(related_pairs(corpus.texts, vectors, neighbours, scan.rule))
+    screened = unscreened(corpus.texts, related)
+    if by_words is not None:
+        with bar("comparing words", len(screened.first), "pair") as progress:
+            screened = by_words(corpus, screened, on_progress=progress.update)
+    if reactor.head:
+        with bar("screening", len(screened.first), "pair") as progress:
+            screened = screened_by_head(
+                vectors, screened, reactor.screen, scan.rule, on_progress=progress.update
+            )
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
+
+
+def _search(
+    corpus: Corpus, reactor: Reactor, vectors: np.ndarray, count: int, on_progress: Callable[[int], object]
+) -> Callable[[np.ndarray | slice], Neighbours]:
+    """Rows to the `count` nearest of each among them, by what an earlier scan kept."""
+    if reactor.cache is None:
+        return lambda rows: nearest(vectors[rows], count, on_progress=on_progress)
+    kept = KeptNeighbours(reactor.cache.folder, reactor.encoder.output_fingerprint)
+
+    def by_kept(rows: np.ndarray | slice) -> Neighbours:
+        of = corpus.texts if isinstance(rows, slice) else [corpus.texts[row] for row in rows.tolist()]
+        return kept.nearest(of, vectors[rows], count, on_progress=on_progress)
+
+    return by_kept
 
 
 def _in_shard(shard: str, corpus: Corpus, screened: Screened) -> np.ndarray:

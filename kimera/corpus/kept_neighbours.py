@@ -1,0 +1,190 @@
+"""Neighbours kept from one scan to the next: of a corpus that changed a little, only what changed is sought.
+
+A table holds of each text its nearest others and their cosines. Texts are known by hashes, so files may move
+and grow. What is new is compared with all texts, exactly: neighbours are as near as by a graph made anew, but
+where that misses one (`nearest`) they need not be the same.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from kimera.cache import NEIGHBOURS
+from kimera.corpus.neighbours import Neighbours, nearest
+from kimera.files import replacing
+
+MIN_TEXTS = 2048  # of fewer the graph is made within a second
+SPARE = 4  # more neighbours than asked for, since some will be gone
+MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
+MAX_TABLES = 8
+CELLS_PER_BLOCK = 2**24  # cosines in memory at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Of n texts: their keys, uint64 (n,), and their neighbours, of which as many are known as are there."""
+
+    keys: np.ndarray
+    neighbours: Neighbours
+
+
+class KeptNeighbours:
+    """Tables in a folder, by the fingerprint of what made the vectors. It may be lost: then all is sought."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._folder = folder / NEIGHBOURS
+        self._fingerprint = fingerprint
+
+    def nearest(
+        self,
+        texts: Sequence[str],
+        vectors: np.ndarray,
+        count: int,
+        *,
+        on_progress: Callable[[int], object] = lambda rows: None,
+    ) -> Neighbours:
+        """As `neighbours.nearest`, of distinct texts, by what is known of most; keeps what is found."""
+        if len(texts) < MIN_TEXTS:
+            return nearest(vectors, count, on_progress=on_progress)
+        keys = np.array([_key(text) for text in texts], dtype=np.uint64)
+        mark = _key(f"{self._fingerprint}/{count + SPARE}")
+        path, known = self._best(f"{mark:016x}", keys)
+        table = mended(known, keys, vectors, count) if known else None
+        if table is None:
+            table = Table(keys, nearest(vectors, count + SPARE, on_progress=on_progress))
+        else:
+            on_progress(2 * len(texts))
+        if table is not known:
+            self._keep(table, f"{mark:016x}", path)
+        return table.neighbours.first(count)
+
+    def _best(self, mark: str, keys: np.ndarray) -> tuple[Path | None, Table | None]:
+        """The table that knows most of the texts, if any knows enough of them; a damaged one is deleted."""
+        best, path, share = None, None, 1 - MAX_SOUGHT
+        for file in sorted(self._folder.glob(f"{mark}-*.npz")):
+            try:
+                with np.load(file, allow_pickle=False) as kept:
+                    table_keys = kept["keys"]
+                    knows = float(np.isin(keys, table_keys).mean())
+                    if knows >= share:
+                        table = Table(table_keys, Neighbours(kept["rows"], kept["cosines"]))
+                        best, path, share = _checked(table), file, knows
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                warnings.warn(f"{file}: cannot be read ({error}); neighbours are sought anew", stacklevel=2)
+                file.unlink(missing_ok=True)
+        return path, best
+
+    def _keep(self, table: Table, mark: str, instead_of: Path | None) -> None:
+        path = self._folder / f"{mark}-{blake2b(table.keys.tobytes(), digest_size=8).hexdigest()}.npz"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            found = table.neighbours
+            with replacing(path) as part, part.open("wb") as file:
+                np.savez(file, keys=table.keys, rows=found.rows, cosines=found.cosines)
+            if instead_of and instead_of != path:
+                instead_of.unlink(missing_ok=True)
+            for old in _by_age(self._folder)[MAX_TABLES:]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            warnings.warn(f"{path}: the neighbours cannot be kept: {error.strerror}", stacklevel=2)
+
+
+def _by_age(folder: Path) -> list[Path]:
+    """The tables, the youngest first."""
+    ages = []
+    for path in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):  # another scan may replace it
+            ages.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(ages, reverse=True)]
+
+
+def _key(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _checked(table: Table) -> Table:
+    """Raises ValueError for what no scan wrote."""
+    count, rows, cosines = len(table.keys), table.neighbours.rows, table.neighbours.cosines
+    kinds = [each.dtype for each in (table.keys, rows, cosines)]
+    if kinds != [np.uint64, np.int32, np.float32] or {rows.shape, cosines.shape} != {(count, rows.shape[-1])}:
+        raise ValueError("it is of another layout")
+    if count and not (rows.min() >= -1 and rows.max() < count):
+        raise ValueError("it names rows that it does not have")
+    return table
+
+
+def mended(known: Table, keys: np.ndarray, vectors: np.ndarray, count: int) -> Table | None:
+    """The table of these texts, from one that knows some of them; None where it knows too few.
+
+    count: how many neighbours of each are wanted; so many are right as far as `known` was.
+    """
+    if np.array_equal(known.keys, keys):
+        return known
+    old = _places_in(known.keys, keys)
+    there = np.flatnonzero(old >= 0)
+    row_of = np.full(len(known.keys) + 1, -1, dtype=np.int32)  # the last one stands for no neighbour
+    row_of[old[there]] = there
+    width = known.neighbours.rows.shape[1]
+    found = Neighbours.none(len(keys), width)
+    found.rows[there] = row_of[known.neighbours.rows[old[there]]]
+    found.cosines[there] = np.where(found.rows[there] >= 0, known.neighbours.cosines[old[there]], -np.inf)
+    found.sort(there)
+    is_new = old < 0
+    sought = np.flatnonzero(is_new | ((found.rows >= 0).sum(axis=1) < count))
+    if len(sought) > MAX_SOUGHT * len(keys):
+        return None
+    # A new text comes among the neighbours of one that is known where it is nearer than the last of them:
+    # what is farther than that is not known.
+    last = np.where(found.rows >= 0, found.cosines, np.inf).min(axis=1)
+    last[sought] = np.inf
+    more = []
+    for block, near in _all_cosines(vectors, sought):
+        columns = np.argpartition(-near, width, axis=1)[:, :width]
+        found.rows[block], found.cosines[block] = columns, np.take_along_axis(near, columns, axis=1)
+        at, row = np.nonzero((near > last) & is_new[block][:, None])
+        more.append((row, block[at], near[at, row]))
+    found.sort(sought)
+    if more:
+        _add(found, *map(np.concatenate, zip(*more, strict=True)))
+    return Table(keys, found)
+
+
+def _places_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Of each wanted key its place among the keys, -1 where it is none of them."""
+    order = np.argsort(keys)
+    places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    return np.where(keys[places] == wanted, places, -1)
+
+
+def _all_cosines(vectors: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(some of the rows, their cosines with all vectors; with itself -inf)."""
+    size = max(CELLS_PER_BLOCK // max(len(vectors), 1), 1)
+    for at in range(0, len(rows), size):
+        block = rows[at : at + size]
+        near = vectors[block] @ vectors.T
+        near[np.arange(len(block)), block] = -np.inf
+        yield block, near
+
+
+def _add(found: Neighbours, rows: np.ndarray, others: np.ndarray, cosines: np.ndarray) -> None:
+    """Puts others among the neighbours of rows, at their places; the farthest go."""
+    order = np.lexsort((-cosines, rows))
+    rows, others, cosines = rows[order], others[order], cosines[order]
+    changed, begins, counts = np.unique(rows, return_index=True, return_counts=True)
+    width = found.rows.shape[1]
+    rank = np.arange(len(rows)) - np.repeat(begins, counts)
+    keep = rank < width
+    place = np.repeat(np.arange(len(changed)), counts)[keep], width + rank[keep]
+    both = Neighbours.none(len(changed), 2 * width)
+    both.rows[:, :width], both.cosines[:, :width] = found.rows[changed], found.cosines[changed]
+    both.rows[place], both.cosines[place] = others[keep], cosines[keep]
+    both.sort(slice(None))
+    found.rows[changed], found.cosines[changed] = both.rows[:, :width], both.cosines[:, :width]
