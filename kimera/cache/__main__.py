@@ -31,8 +31,8 @@ from kimera.errors import UserError
 DESCRIPTION = """\
 The caches: vectors of texts and scores of pairs by the reactor, the neighbours that a scan found for the next
 one, its models prepared for onnxruntime or put together, and the judges' replies that --cache-replies kept.
-What is deleted is computed again when it is needed; the base of the reactor's stage deep needs its packages or
-the hub for that, and replies have to be paid for again.
+What is deleted is computed again when it is needed; the base of the reactor's stage deep needs its packages
+or the hub for that, and replies have to be paid for again.
 
   stats   says where the caches are, how large they are, and how many entries they hold
   clear   deletes all of them and the log of Kimera's own errors, or with --only one kind
