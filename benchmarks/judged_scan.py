@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -47,6 +48,8 @@ from kimera.corpus import (
     Corpus,
     FindingSettings,
     Scan,
+    ScanScores,
+    Screened,
     Written,
     accepted_findings,
     check_findings,
@@ -54,6 +57,7 @@ from kimera.corpus import (
     groups_of,
     read_corpus,
     scan_bar,
+    screened_by_words,
     screened_pairs,
     strongest_first,
     tell_floors,
@@ -64,6 +68,7 @@ from kimera.errors import UserError
 from kimera.files import FormatSettings, write_text
 from kimera.local_names import REACTOR
 from kimera.local_settings import to_be_fetched
+from kimera.models import PACKAGED_NAMES
 from kimera.reactor_settings import check_reactor
 from kimera.version import __version__
 
@@ -114,6 +119,7 @@ def _begin_in(
     folder: Path, corpus: Corpus, settings: JudgedScanSettings, answers: SimulatedAnswers | None
 ) -> int:
     scan = Scan()
+    by_words = _by_words(settings, corpus)
     name = deciding_name(settings)
     # A dry run fetches nothing, and what decides is not needed for it.
     decides = not (settings.dry_run and to_be_fetched([name], settings, settings, "both"))
@@ -127,6 +133,7 @@ def _begin_in(
             workers=settings.mp,
             derived=settings.floors_to_derive(settings.encoder),
             on_floors=partial(tell_floors, settings, settings.encoder, settings.quiet),
+            by_words=by_words,
         )
     accepted = accepted_findings(settings)
     written, not_asked = write_candidates(corpus, screened, accepted, folder / CANDIDATES, answers)
@@ -149,6 +156,23 @@ def _begin_in(
     return DONE if gate_is_met(settings, written_now.contradictions, corpus.not_read) else GATE_NOT_MET
 
 
+def _by_words(settings: JudgedScanSettings, corpus: Corpus) -> Callable[..., Screened] | None:
+    """What leaves the candidates of --likely-from. Raises UserError where scans are not scored so."""
+    if settings.likely_from is None:
+        return None
+    against = {
+        "a table among the files": corpus.has_rows,
+        f"--encoder {settings.encoder}": settings.encoder not in PACKAGED_NAMES,
+        "--head": bool(settings.head),
+    }
+    for reason in (reason for reason, holds in against.items() if holds):
+        raise UserError(
+            f"--likely-from cannot be combined with {reason}: the scores are of prose and of the "
+            "shipped encoder and head; leave one of them out"
+        )
+    return partial(screened_by_words, scores=ScanScores.load(), min_score=settings.likely_from)
+
+
 def _scanned(
     settings: JudgedScanSettings, scan: Scan, corpus: Corpus, not_asked: list[str]
 ) -> dict[str, Any]:
@@ -162,6 +186,7 @@ def _scanned(
         "time": settings.time,
         "diff": settings.diff,
         "rule": asdict(scan.rule),
+        "likely_from": settings.likely_from,
         "floor_pairs": scan.floor_pairs,
         "statements": scan.statements,
         "files_read": corpus.files,

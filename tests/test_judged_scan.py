@@ -96,6 +96,43 @@ def test_findings_are_what_the_judge_confirms_and_say_so(
     assert texts_of(capsys.readouterr().out) > CONTRADICTIONS  # it cannot tell which place is meant
 
 
+SAYS = "The worker closes an idle connection after {} seconds and logs its address."
+PROSE = [
+    SAYS.format(30),
+    SAYS.format(90),
+    "The worker opens a connection for each client that asks for one.",
+    "A client opens a connection to a worker before it asks for a file.",
+    "Each connection of a client is logged with its address and its port.",
+    "The address of a client is logged once.",
+]
+
+
+def test_likely_from_leaves_the_judge_what_a_scan_could_score_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("guide.txt").write_text("\n\n".join(PROSE))
+    command = ["guide.txt", "--simulate", "--min-cosine", "0.3", "--quiet"]
+    assert main([*command, "--folder", "every"]) == 0
+    assert main([*command, "--folder", "likely", "--likely-from", "0.01"]) == 0
+    every, likely = (texts_of(Path(folder, CANDIDATES).read_text()) for folder in ("every", "likely"))
+    assert frozenset(PROSE[:2]) in likely < every
+    scanned = [json.loads(Path(folder, "scan.json").read_text()) for folder in ("every", "likely")]
+    assert [each["likely_from"] for each in scanned] == [None, 0.01]
+    assert [each["screened"] for each in scanned] == [len(every), len(likely)]
+    assert scanned[0]["candidates"] == scanned[1]["candidates"] >= len(every)
+
+
+def test_likely_from_is_refused_where_scans_are_not_scored_so(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("facts.csv").write_text("fact\nThe harbour is open.\nThe harbour is closed.\n")
+    given = ["facts.csv", "--column", "fact", *command[2:], "--likely-from", "0.01"]
+    assert main(given) == 2
+    assert "--likely-from cannot be combined with a table among the files" in capsys.readouterr().err
+    assert not list(Path("runs").iterdir())
+
+
 def test_a_simulated_judge_answers_from_planted_pairs_and_is_called_so(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -300,7 +337,7 @@ def test_a_dry_run_needs_no_key_sends_nothing_and_leaves_nothing(
     assert "gpt-4o" in told.out
     assert "candidates of 120 pairs" in told.err
     assert judge.stats()["requests"] == before
-    assert not Path("runs").exists()
+    assert not list(Path("runs").iterdir())
 
 
 def test_where_there_is_no_candidate_nobody_is_asked(
@@ -371,7 +408,7 @@ def test_wrong_usage_is_told_before_anything_is_computed(
 ) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"error: {told}")
-    assert not Path("runs").exists()
+    assert not list(Path("runs").iterdir())
 
 
 def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,17 @@
-"""The precision and recall of scans on documentation and tables of facts, without a judge.
+"""The precision and recall of scans on documentation and tables of facts, without and with a judge.
 
 python -m benchmarks.perf.scan_precision --trees FOLDER [--use measure|fit] [--pair-scores] [--pairs FILE...]
+python -m benchmarks.perf.scan_precision --trees FOLDER --min-score 0.01 --judge-url URL --judge-model NAME
 
 Of each corpus: how many of the first twenty findings are contradictions, how many of the planted ones are
 found, and what a scan finds in the corpus as it was. FOLDER keeps what apt fetched. SCAN_CARD.md tells of the
-corpora.
+corpora. With a judge, those findings are left that it calls a contradiction.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import time
@@ -18,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.judge import DEFAULT_JUDGE, Outcome, load_prompt
+from benchmarks.openai_async import AsyncOpenAIClient
 from benchmarks.perf.planting import TO_MEASURE_BY
 from benchmarks.perf.scan_corpus import planted_corpus
 from benchmarks.perf.scan_trees import TABLES, TREES, statements_of
@@ -27,11 +31,13 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.scanning import Scan, run_scan
 from kimera.corpus.texts import Corpus, Statement
+from kimera.pairs import Verdict
 from kimera.reactor import Reactor
 from kimera.training.planting import Planted, planted
 
 PLANTS, HARMLESS, SEED = 30, 15, 1
 FIRST = 20
+JUDGE_TIMEOUT_S = 600.0  # a small model on this machine's own processor
 LABELS = Path(__file__).with_name("scan_labels.jsonl")
 STATEMENTS_OF_PAIRS = 2000
 
@@ -93,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pairs", nargs="*", default=[], type=Path, metavar="FILE", help="labelled pairs, by people"
     )
+    parser.add_argument("--judge-url", metavar="URL", help="asks a judge about each finding")
+    parser.add_argument("--judge-model", metavar="NAME", default=DEFAULT_JUDGE)
     parser.add_argument(
         "--unlabelled", type=Path, metavar="FILE", help="write what is to be labelled, shuffled"
     )
@@ -110,7 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names:
             statements = statements_of(name, options.trees)
             made = planted(statements, PLANTS, HARMLESS, TO_MEASURE_BY, SEED, anywhere=True)
-            measured, unlabelled = measure(made, reactor, scores, min_score, labels)
+            begun = time.perf_counter()
+            scan = Scan()
+            run_scan(made.corpus, reactor, scan, NO_BAR, rule=Rule(), min_score=min_score, scores=scores)
+            asked = len(scan.findings)
+            if options.judge_url:
+                scan.findings = confirmed(scan.findings, options.judge_url, options.judge_model)
+            wall_s = time.perf_counter() - begun
+            measured, unlabelled = measure(made, scan, labels, wall_s, every=scores is not None)
+            if options.judge_url:
+                print(f"the judge was asked about {asked} pairs, and confirms {len(scan.findings)}")
             print(measured.told(name), flush=True)
             whole.add(measured)
             to_label |= {each.key: (name, each) for each in unlabelled}
@@ -122,13 +139,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def confirmed(findings: Sequence[Finding], url: str, model: str) -> list[Finding]:
+    """What a judge calls a contradiction; a finding without a verdict is none."""
+    prompt = load_prompt("collection")  # as judged-scan asks
+
+    async def ask() -> list[Outcome]:
+        async with AsyncOpenAIClient(
+            model=model, base_url=url, prompt=prompt, max_concurrent=2, timeout=JUDGE_TIMEOUT_S
+        ) as client:
+            return await asyncio.gather(*(client.judge(each.text1, each.text2) for each in findings))
+
+    outcomes = asyncio.run(ask())
+    return [
+        finding
+        for finding, outcome in zip(findings, outcomes, strict=True)
+        if isinstance(outcome.result, Verdict) and outcome.result.contradiction
+    ]
+
+
 def measure(
-    made: Planted, reactor: Reactor, scores: ScanScores | None, min_score: float, labels: dict[str, bool]
+    made: Planted, scan: Scan, labels: dict[str, bool], wall_s: float, *, every: bool
 ) -> tuple[Measured, list[Finding]]:
-    """The figures, and those findings that nobody has labelled."""
-    scan, begun = Scan(), time.perf_counter()
-    run_scan(made.corpus, reactor, scan, NO_BAR, rule=Rule(), min_score=min_score, scores=scores)
-    measured = Measured(scan.statements, scan.candidates, scan.read, wall_s=time.perf_counter() - begun)
+    """The figures, and those findings that nobody has labelled: of `every` finding, or of the first ones."""
+    measured = Measured(scan.statements, scan.candidates, scan.read, wall_s=wall_s)
     kind_of = {frozenset((plant.text, plant.source)): plant.kind for plant in made.plants}
     measured.kinds = Counter(plant.kind for plant in made.plants)
     measured.planted, measured.harmless = len(made.plants), len(made.harmless)
@@ -147,7 +180,7 @@ def measure(
         if said == "planted":
             measured.planted_found += 1
             measured.kinds_found[kind_of[frozenset((finding.text1, finding.text2))]] += 1
-        if label is None and (scores or place < FIRST):
+        if label is None and (every or place < FIRST):
             unlabelled.append(finding)
     return measured, unlabelled
 

@@ -31,7 +31,7 @@ class JudgedScanSettings(
     GROUPS: ClassVar[Groups] = {
         "corpus": (CorpusSettings,),
         "which pairs are candidates": (RuleSettings,),
-        "which candidates go to the judge": ("cascade", "max_sent"),
+        "which candidates go to the judge": ("likely_from", "cascade", "max_sent"),
         "what reads them before the judge": (DecidingSettings,),
         "judge": (JudgeSettings, "simulate", "planted"),
         "limits and cost of the judge": (LimitSettings,),
@@ -54,6 +54,15 @@ class JudgedScanSettings(
         path=True,
         help="labelled pairs that the judge of --simulate knows, in either order: it calls the "
         f"contradictions among them so, and no other pair (default: {SHARE:.0%}% of all pairs, at random)",
+    )
+    likely_from: float | None = option(
+        None,
+        "--likely-from",
+        type=open_share,
+        metavar="P",
+        help="of prose, ask only about candidates that kimera scan could score at least P, by what their "
+        "statements share and in what they differ, such as 0.01; the others are dismissed, and no promise "
+        "covers them (default: none is)",
     )
     cascade: float = option(
         RISK,
@@ -89,8 +98,8 @@ class JudgedScanSettings(
 
 
 # What candidates are made from: a scan that goes on has them already.
-OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "planted", "dry_run")
-_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "planted"} - {"quiet"}
+OF_CANDIDATES = (*options_of(CorpusSettings), *options_of(RuleSettings), "likely_from", "planted", "dry_run")
+_OF_SCAN = {*options_of(CorpusSettings), *options_of(FindingSettings), "likely_from", "planted"} - {"quiet"}
 
 
 def comparison_of(settings: JudgedScanSettings) -> RunSettings:

@@ -41,6 +41,7 @@ __all__ = [
     "read_statements",
     "run_scan",
     "scan_bar",
+    "screened_by_words",
     "screened_pairs",
     "strongest_first",
     "tell_floors",
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from kimera.corpus.scan_scores import READ, ScanScores, clipped
     from kimera.corpus.scan_settings import CorpusSettings, FindingSettings, RuleSettings, check_findings
     from kimera.corpus.scanning import Scan, run_scan, screened_pairs
-    from kimera.corpus.screening import Screened
+    from kimera.corpus.screening import Screened, screened_by_words
     from kimera.corpus.statements import read_statements
     from kimera.corpus.texts import Context, Corpus, Statement
 else:
@@ -113,7 +114,7 @@ else:
             "scan_scores": ["READ", "ScanScores", "clipped"],
             "scan_settings": ["CorpusSettings", "FindingSettings", "RuleSettings", "check_findings"],
             "scanning": ["Scan", "run_scan", "screened_pairs"],
-            "screening": ["Screened"],
+            "screening": ["Screened", "screened_by_words"],
             "statements": ["read_statements"],
             "texts": ["Context", "Corpus", "Statement"],
         },
