@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,29 @@ def test_rows_of_a_table_are_scored_by_the_detector_alone(
     assert [{each["text1"], each["text2"]} for each in found] == [set(facts[:2])] * 2
     assert main([str(prose), "--quiet"]) == 0
     assert not capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_second_scan_of_a_large_corpus_seeks_only_what_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its findings are those of a scan that seeks all neighbours."""
+    rule = "The worker closes an idle connection after {} seconds and logs its address."
+    said = [f"Number {n} is {n % 7} and {n % 11} and {n % 13}." for n in range(2100)] + [rule.format(30)]
+    guide, again, anew = tmp_path / "guide.txt", tmp_path / "again.jsonl", tmp_path / "anew.jsonl"
+    guide.write_text("\n\n".join(said))
+    command = [str(guide), "--cache-dir", str(tmp_path / "cache")]
+    main([*command, "--out", str(again)])
+    assert "(2,101 encoded)" in capsys.readouterr().err
+    said[70] = rule.format(90)
+    guide.write_text("\n\n".join(said))
+    main([*command, "--out", str(again)])
+    assert "2,101 distinct (1 encoded)" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "cache" / "neighbours")
+    main([*command, "--out", str(anew)])
+    found, expected = (list(map(json.loads, path.read_text().splitlines())) for path in (again, anew))
+    assert found == expected
+    assert {said[70], said[-1]} in [{each["text1"], each["text2"]} for each in found]
 
 
 @pytest.mark.slow

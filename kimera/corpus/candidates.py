@@ -46,8 +46,9 @@ def rare_word_pairs(texts: Sequence[str], rare_in: int) -> np.ndarray:
 
 def related_pairs(texts: Sequence[str], vectors: np.ndarray, neighbours: Neighbours, rule: Rule) -> Blocks:
     """(pairs of rows, int64 of shape (n, 2); their cosines, float32) in blocks, each pair once."""
-    for start in range(0, len(neighbours.rows), ROWS_PER_BLOCK):
-        yield _neighbour_pairs(neighbours, start, rule.min_cosine)
+    near = np.where(neighbours.cosines >= rule.min_cosine, neighbours.rows, -1)
+    for start in range(0, len(near), ROWS_PER_BLOCK):
+        yield _neighbour_pairs(near, neighbours.cosines, start)
     rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
     for start in range(0, len(rare), ROWS_PER_BLOCK):
         pairs = rare[start : start + ROWS_PER_BLOCK]
@@ -55,20 +56,20 @@ def related_pairs(texts: Sequence[str], vectors: np.ndarray, neighbours: Neighbo
         is_near = cosines >= rule.min_cosine_rare
         pairs, cosines = pairs[is_near], cosines[is_near]
         first, second = pairs.T
-        is_known = (cosines >= rule.min_cosine) & (
-            _holds(neighbours.rows, first, second) | _holds(neighbours.rows, second, first)
-        )
+        is_known = _holds(near, first, second) | _holds(near, second, first)
         yield pairs[~is_known], cosines[~is_known]
 
 
-def _neighbour_pairs(neighbours: Neighbours, start: int, min_cosine: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of a block of rows; a pair of which each is the other's neighbour comes with its lower row."""
+def _neighbour_pairs(near: np.ndarray, cosines: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of a block of rows; a pair of which each is the other's neighbour comes with its lower row.
+
+    near: the neighbours that are near enough, -1 for the others.
+    """
     block = slice(start, start + ROWS_PER_BLOCK)
-    near = neighbours.cosines[block] >= min_cosine
-    row, _ = np.nonzero(near)
-    first, second = row + start, neighbours.rows[block][near].astype(np.int64)
-    keep = (first < second) | ~_holds(neighbours.rows, second, first)
-    return np.stack([first[keep], second[keep]], axis=1), neighbours.cosines[block][near][keep]
+    row, column = np.nonzero(near[block] >= 0)
+    first, second = row + start, near[block][row, column].astype(np.int64)
+    keep = (first < second) | ~_holds(near, second, first)
+    return np.stack([first[keep], second[keep]], axis=1), cosines[block][row, column][keep]
 
 
 def _holds(neighbours: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -60,7 +60,8 @@ KEPT_CONTEXTS = 2**12  # whose words are not worked out again
 class Differences:
     """The features of pairs of a corpus's statements. Where a text stands in several places the first counts.
 
-    Memory grows by some 60 bytes a statement and 12 a word of it, and by 16 bytes a pair.
+    Memory grows by some 60 bytes a statement and 40 a word of it, by 80 bytes a pair, and by 240 more for a
+    pair of which the features are given.
     """
 
     def __init__(self, corpus: Corpus) -> None:
@@ -101,7 +102,7 @@ class Differences:
                 known = self._by_sets(first[block], second[block], cosine[block], siblings[block], sets)
                 longer = self._longer(first[block], second[block])
                 may[block] = highest(known, sets, longer, len(first), weights) >= least
-            on_progress(len(ways[block]))
+            on_progress(int((~may[block]).sum()))
         rows = np.flatnonzero(may)
         _, numbers, counts = np.unique(ways, return_inverse=True, return_counts=True)
         recurring = np.log1p(np.where(ways == NO_WAY, 0, counts[numbers] - 1))[rows]
@@ -117,6 +118,7 @@ class Differences:
                 "recurring": recurring[block],
             }
             features[block] = np.stack([columns[name] for name in FEATURES], axis=1)
+            on_progress(len(one))
         return rows, features
 
     def _siblings(self, first: np.ndarray, second: np.ndarray, cosine: np.ndarray) -> np.ndarray:

@@ -7,13 +7,14 @@ where that misses one (`nearest`) they need not be the same.
 
 from __future__ import annotations
 
+import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from kimera.files import replacing
 MIN_TEXTS = 2048  # of fewer the graph is made within a second
 SPARE = 4  # more neighbours than asked for, since some will be gone
 MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
-MAX_TABLES = 8
-CELLS_PER_BLOCK = 2**24  # cosines in memory at a time
+MAX_TABLES, MAX_BYTES = 64, 2**28  # of the folder; a table has some 136 bytes a text
+LEFT_S = 24 * 3600.0  # after which a file half written is taken for one that a killed scan left
+MAX_COSINE = 1.01  # of unit vectors, as rounded
+CELLS_PER_BLOCK = 2**25  # cosines in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +59,15 @@ class KeptNeighbours:
             return nearest(vectors, count, on_progress=on_progress)
         keys = np.array([_key(text) for text in texts], dtype=np.uint64)
         mark = _key(f"{self._fingerprint}/{count + SPARE}")
-        path, known = self._best(f"{mark:016x}", keys)
-        table = mended(known, keys, vectors, count) if known else None
+        known = self._best(f"{mark:016x}", keys, count + SPARE)
+        table = mended(known, keys, vectors, count, on_progress=on_progress) if known else None
         if table is None:
             table = Table(keys, nearest(vectors, count + SPARE, on_progress=on_progress))
-        else:
-            on_progress(2 * len(texts))
         if table is not known:
-            self._keep(table, f"{mark:016x}", path)
+            self._keep(table, f"{mark:016x}")
         return table.neighbours.first(count)
 
-    def _best(self, mark: str, keys: np.ndarray) -> tuple[Path | None, Table | None]:
+    def _best(self, mark: str, keys: np.ndarray, width: int) -> Table | None:
         """The table that knows most of the texts, if any knows enough of them; a damaged one is deleted."""
         best, path, share = None, None, 1 - MAX_SOUGHT
         for file in sorted(self._folder.glob(f"{mark}-*.npz")):
@@ -76,57 +77,83 @@ class KeptNeighbours:
                     knows = float(np.isin(keys, table_keys).mean())
                     if knows >= share:
                         table = Table(table_keys, Neighbours(kept["rows"], kept["cosines"]))
-                        best, path, share = _checked(table), file, knows
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-                warnings.warn(f"{file}: cannot be read ({error}); neighbours are sought anew", stacklevel=2)
-                file.unlink(missing_ok=True)
-        return path, best
+                        best, path, share = _checked(table, width), file, knows
+            except FileNotFoundError:  # another scan made room
+                continue
+            except OSError as error:
+                warnings.warn(f"{file}: cannot be read ({error.strerror})", stacklevel=2)
+            except Exception as error:  # noqa: BLE001 (numpy and zipfile raise many kinds over damaged bytes)
+                warnings.warn(f"{file}: is damaged ({error}); neighbours are sought anew", stacklevel=2)
+                with suppress(OSError):
+                    file.unlink()
+        if path:
+            with suppress(OSError):
+                os.utime(path)  # the tables that were not used for longest make room
+        return best
 
-    def _keep(self, table: Table, mark: str, instead_of: Path | None) -> None:
+    def _keep(self, table: Table, mark: str) -> None:
         path = self._folder / f"{mark}-{blake2b(table.keys.tobytes(), digest_size=8).hexdigest()}.npz"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             found = table.neighbours
             with replacing(path) as part, part.open("wb") as file:
                 np.savez(file, keys=table.keys, rows=found.rows, cosines=found.cosines)
-            if instead_of and instead_of != path:
-                instead_of.unlink(missing_ok=True)
-            for old in _by_age(self._folder)[MAX_TABLES:]:
-                old.unlink(missing_ok=True)
+            _make_room(self._folder)
         except OSError as error:
             warnings.warn(f"{path}: the neighbours cannot be kept: {error.strerror}", stacklevel=2)
 
 
-def _by_age(folder: Path) -> list[Path]:
-    """The tables, the youngest first."""
-    ages = []
-    for path in folder.glob("*.npz"):
-        with suppress(FileNotFoundError):  # another scan may replace it
-            ages.append((path.stat().st_mtime, path))
-    return [path for _, path in sorted(ages, reverse=True)]
+def _make_room(folder: Path) -> None:
+    """Deletes the tables that were not used for longest, and what killed scans left; never the last one."""
+    used = []
+    for path in folder.iterdir():
+        with suppress(OSError):  # another scan may delete it
+            found = path.stat()
+            if path.suffix == ".npz":
+                used.append((found.st_mtime, found.st_size, path))
+            elif time.time() - found.st_mtime > LEFT_S:
+                path.unlink()
+    total = 0
+    for number, (_, size, path) in enumerate(sorted(used, reverse=True)):
+        total += size
+        if number and (number >= MAX_TABLES or total > MAX_BYTES):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _key(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _checked(table: Table) -> Table:
+def _checked(table: Table, width: int) -> Table:
     """Raises ValueError for what no scan wrote."""
     count, rows, cosines = len(table.keys), table.neighbours.rows, table.neighbours.cosines
     kinds = [each.dtype for each in (table.keys, rows, cosines)]
-    if kinds != [np.uint64, np.int32, np.float32] or {rows.shape, cosines.shape} != {(count, rows.shape[-1])}:
-        raise ValueError("it is of another layout")
-    if count and not (rows.min() >= -1 and rows.max() < count):
-        raise ValueError("it names rows that it does not have")
+    if kinds != [np.uint64, np.int32, np.float32] or {rows.shape, cosines.shape} != {(count, width)}:
+        raise ValueError("another layout")
+    is_none = rows == -1
+    if ((rows < -1) | (rows >= count) | (rows == np.arange(count)[:, None])).any():
+        raise ValueError("rows that it does not have")
+    if not (np.isneginf(cosines) == is_none).all() or not (np.abs(cosines[~is_none]) <= MAX_COSINE).all():
+        raise ValueError("cosines that are none")
     return table
 
 
-def mended(known: Table, keys: np.ndarray, vectors: np.ndarray, count: int) -> Table | None:
+def mended(
+    known: Table,
+    keys: np.ndarray,
+    vectors: np.ndarray,
+    count: int,
+    *,
+    on_progress: Callable[[int], object] = lambda rows: None,
+) -> Table | None:
     """The table of these texts, from one that knows some of them; None where it knows too few.
 
-    count: how many neighbours of each are wanted; so many are right as far as `known` was.
+    count: how many neighbours of each are wanted; so many are right as far as `known` was. on_progress is
+    told of texts twice, as by `nearest`.
     """
     if np.array_equal(known.keys, keys):
+        on_progress(2 * len(keys))
         return known
     old = _places_in(known.keys, keys)
     there = np.flatnonzero(old >= 0)
@@ -139,8 +166,9 @@ def mended(known: Table, keys: np.ndarray, vectors: np.ndarray, count: int) -> T
     found.sort(there)
     is_new = old < 0
     sought = np.flatnonzero(is_new | ((found.rows >= 0).sum(axis=1) < count))
-    if len(sought) > MAX_SOUGHT * len(keys):
+    if len(sought) > MAX_SOUGHT * len(keys) or width >= len(keys):
         return None
+    on_progress(2 * len(keys) - len(sought))
     # A new text comes among the neighbours of one that is known where it is nearer than the last of them:
     # what is farther than that is not known.
     last = np.where(found.rows >= 0, found.cosines, np.inf).min(axis=1)
@@ -151,6 +179,7 @@ def mended(known: Table, keys: np.ndarray, vectors: np.ndarray, count: int) -> T
         found.rows[block], found.cosines[block] = columns, np.take_along_axis(near, columns, axis=1)
         at, row = np.nonzero((near > last) & is_new[block][:, None])
         more.append((row, block[at], near[at, row]))
+        on_progress(len(block))
     found.sort(sought)
     if more:
         _add(found, *map(np.concatenate, zip(*more, strict=True)))

@@ -35,7 +35,7 @@ class Scan:
     """What a scan has done so far; what an interrupted one leaves.
 
     texts: distinct ones. pairs: of these, within a subject. candidates: related pairs. screened: those that
-    the head let through; due: those of them that this scan is to verify. verified: those that have a score by
+    words and head left; due: those of them that this scan is to verify. verified: those that have a score by
     now. read: of these, how many the cross-encoder read; it had the others' scores in the cache. Another
     detector says itself how many it read. failed: those on which the detector failed, by kind; failure: the
     first of these, in words. encoded: texts whose vectors were not in the cache. rule: with the cosines that

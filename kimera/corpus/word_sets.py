@@ -88,8 +88,9 @@ class WordSets:
         opening = begins[:-1][self.lengths > 0]
         self.first = np.full(len(texts), -1, np.int64)
         self.first[self.lengths > 0] = stem[opening]
-        denies = np.array([is_negator(form.plain) for form in forms], np.int64)
-        self.denials = np.diff(np.concatenate([[0], np.cumsum(denies[word])])[begins])
+        denies = np.array([is_negator(form.plain) for form in forms], bool)
+        at = np.flatnonzero(denies[word])
+        self.denials = np.bincount(np.searchsorted(begins, at, "right") - 1, minlength=len(texts))
         is_capital = np.array([form.is_capital for form in forms], bool)[word]
         is_capital[opening] = False
         is_name = np.array([form.is_name for form in forms], bool)[word] | is_capital
@@ -131,7 +132,7 @@ class WordSets:
             words=self.lengths[first] + self.lengths[second],
             rarest=np.maximum(*(_highest(each, self._weights) for each in only)),
             way=self._ways(only, both),
-            common=_hashed(both, self._hashes.every),
+            common=_way(_hashed(both, self._hashes.every)),
         )
 
     def weight_of(self, stem: str) -> float:
@@ -146,8 +147,8 @@ class WordSets:
     def _ways(self, only: Sequence[Any], both: Any) -> np.ndarray:
         telling = [each @ self._hashes.is_telling > 0 for each in only]
         sides = [_mixed(_hashed(each, self._hashes.telling)) for each in only]
-        way = _mixed(sides[0] + sides[1] + _mixed(_hashed(both, self._hashes.frequent)))
-        return np.where(telling[0] & telling[1], np.maximum(way, NO_WAY + np.uint64(1)), NO_WAY)
+        way = _way(sides[0] + sides[1] + _mixed(_hashed(both, self._hashes.frequent)))
+        return np.where(telling[0] & telling[1], way, NO_WAY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +230,10 @@ def _highest(rows: Any, weights: np.ndarray) -> np.ndarray:
 def _hashed(rows: Any, hashes: np.ndarray) -> np.ndarray:
     """The sum of each row's, modulo 2 ** 64: in whatever order."""
     return np.asarray(rows.astype(np.uint64) @ hashes)
+
+
+def _way(sums: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(_mixed(sums), NO_WAY + np.uint64(1)))
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

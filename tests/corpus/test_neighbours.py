@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -130,46 +133,139 @@ def test_what_a_table_knows_too_little_of_is_sought_anew() -> None:
     assert mended(known, keys_of(rows), vectors[rows], 8) is known
 
 
+def test_with_as_many_neighbours_as_texts_nothing_is_mended() -> None:
+    vectors = unit_vectors(601, 8)
+    rows = np.arange(600)
+    known = Table(keys_of(rows), exact(vectors[rows], 599))
+    assert mended(known, keys_of(rows + 1), vectors[1:], 5) is not None
+    known = Table(keys_of(rows), Neighbours.none(600, 600))
+    assert mended(known, keys_of(rows + 1), vectors[1:], 0) is None
+
+
 def corpus_of(rows: range) -> tuple[list[str], np.ndarray]:
     vectors = unit_vectors(3000, 16)
     return [f"text {row}" for row in rows], vectors[rows.start : rows.stop]
+
+
+def tables(folder: Path) -> set[Path]:
+    return set((folder / NEIGHBOURS).iterdir())
 
 
 @pytest.mark.slow
 def test_neighbours_are_kept_between_scans_by_what_texts_say(tmp_path: Path) -> None:
     kept = KeptNeighbours(tmp_path, "encoder 1")
     texts, vectors = corpus_of(range(MIN_TEXTS))
-    first = kept.nearest(texts, vectors, 6).rows
-    assert (kept.nearest(texts, vectors, 6).rows == first).all()
-    back = kept.nearest(texts[::-1], vectors[::-1], 6).rows[::-1]
+    told: list[int] = []
+    first = kept.nearest(texts, vectors, 6, on_progress=told.append).rows
+    (table,) = tables(tmp_path)
+    written = table.stat().st_ino
+    assert (kept.nearest(texts, vectors, 6, on_progress=told.append).rows == first).all()
+    assert table.stat().st_ino == written  # it was read, and not made again
+    back = kept.nearest(texts[::-1], vectors[::-1], 6, on_progress=told.append).rows[::-1]
     assert shared(len(texts) - 1 - back, first) == 1
     more, more_vectors = corpus_of(range(20, MIN_TEXTS + 20))
-    found = kept.nearest(more, more_vectors, 6)
+    found = kept.nearest(more, more_vectors, 6, on_progress=told.append)
     assert shared(found.rows, exact(more_vectors, 6).rows) > 0.99
-    assert len(list((tmp_path / NEIGHBOURS).iterdir())) == 1  # the newer one took the place of the older
+    assert sum(told) == 4 * 2 * MIN_TEXTS
+    assert len(tables(tmp_path)) == 3  # that of the texts turned round, and of those that came
 
 
 @pytest.mark.slow
-def test_a_table_of_another_encoder_and_a_damaged_one_are_not_taken(tmp_path: Path) -> None:
+def test_a_part_of_a_corpus_leaves_the_table_of_the_whole_one(tmp_path: Path) -> None:
+    kept = KeptNeighbours(tmp_path, "encoder 1")
+    texts, vectors = corpus_of(range(2400))
+    kept.nearest(texts, vectors, 6)
+    (whole,) = tables(tmp_path)
+    kept.nearest(texts[:MIN_TEXTS], vectors[:MIN_TEXTS], 6)
+    assert whole in tables(tmp_path)
+
+
+def turned_bit(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :]
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def with_cosines_of_nine(content: bytes) -> bytes:
+    with np.load(io.BytesIO(content)) as kept:
+        return npz(keys=kept["keys"], rows=kept["rows"], cosines=np.full_like(kept["cosines"], 9))
+
+
+def with_one_row(content: bytes) -> bytes:
+    with np.load(io.BytesIO(content)) as kept:
+        return npz(keys=kept["keys"], rows=np.int32(1), cosines=kept["cosines"])
+
+
+def as_npy(_: bytes) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:1000],
+        lambda content: turned_bit(content, content.rindex(b"PK\x01\x02") + 10),  # the method of compression
+        lambda content: b"",
+        as_npy,
+        with_one_row,
+        with_cosines_of_nine,
+    ],
+)
+def test_a_damaged_table_is_deleted_and_all_is_sought(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     texts, vectors = corpus_of(range(MIN_TEXTS))
     KeptNeighbours(tmp_path, "encoder 1").nearest(texts, vectors, 6)
-    (before,) = (tmp_path / NEIGHBOURS).iterdir()
-    KeptNeighbours(tmp_path, "encoder 2").nearest(texts, -vectors, 6)
-    (other,) = set((tmp_path / NEIGHBOURS).iterdir()) - {before}
-    other.write_bytes(other.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match=r"cannot be read .* sought anew"):
-        found = KeptNeighbours(tmp_path, "encoder 2").nearest(texts, -vectors, 6)
-    assert shared(found.rows, exact(-vectors, 6).rows) > 0.99
+    (table,) = tables(tmp_path)
+    whole = table.read_bytes()
+    table.write_bytes(damage(whole))
+    with pytest.warns(UserWarning, match=r"is damaged .*neighbours are sought anew"):
+        found = KeptNeighbours(tmp_path, "encoder 1").nearest(texts, vectors, 6)
+    assert shared(found.rows, exact(vectors, 6).rows) > 0.99
+    assert table.read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_a_table_of_another_encoder_is_not_taken_and_a_folder_of_its_name_hurts_nobody(
+    tmp_path: Path,
+) -> None:
+    texts, vectors = corpus_of(range(MIN_TEXTS))
+    KeptNeighbours(tmp_path, "encoder 1").nearest(texts, vectors, 6)
+    (before,) = tables(tmp_path)
+    mark = before.name.partition("-")[0]
+    (before.parent / f"{mark}-folder.npz").mkdir()
+    found = KeptNeighbours(tmp_path, "encoder 2").nearest(texts, -vectors[::-1], 6)
+    assert shared(found.rows, exact(-vectors[::-1], 6).rows) > 0.99
+    with pytest.warns(UserWarning, match="cannot be read"):
+        KeptNeighbours(tmp_path, "encoder 1").nearest(texts, vectors, 6)
     assert before.exists()
 
 
 @pytest.mark.slow
-def test_only_the_last_tables_are_kept(tmp_path: Path) -> None:
-    (tmp_path / NEIGHBOURS).mkdir()
-    for number in range(MAX_TABLES + 2):
-        (tmp_path / NEIGHBOURS / f"0-{number}.npz").write_bytes(b"old")
+def test_the_tables_that_were_not_used_for_longest_make_room(tmp_path: Path) -> None:
+    kept = KeptNeighbours(tmp_path, "encoder 1")
     texts, vectors = corpus_of(range(MIN_TEXTS))
-    KeptNeighbours(tmp_path, "encoder 1").nearest(texts, vectors, 6)
-    left = [path.name for path in (tmp_path / NEIGHBOURS).iterdir()]
-    assert len(left) == MAX_TABLES
-    assert sum(name.startswith("0-") for name in left) == MAX_TABLES - 1
+    kept.nearest(texts, vectors, 6)
+    (mine,) = tables(tmp_path)
+    os.utime(mine, (0, 0))
+    kept.nearest(texts, vectors, 6)  # used, so it is the youngest again
+    for number in range(MAX_TABLES):
+        old = mine.parent / f"0-{number}.npz"
+        old.write_bytes(b"old")
+        os.utime(old, (1000 + number, 1000 + number))
+    left = mine.parent / ".killed.part"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    others, other_vectors = corpus_of(range(500, MIN_TEXTS + 500))
+    kept.nearest(others, other_vectors, 6)
+    names = {path.name for path in tables(tmp_path)}
+    assert len(names) == MAX_TABLES
+    assert mine.name in names
+    assert not names & {"0-0.npz", "0-1.npz", left.name}

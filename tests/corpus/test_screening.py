@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kimera.corpus.differences import FEATURES, Differences
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
+from kimera.corpus.statement_words import is_number, says_something, words_of
 from kimera.corpus.texts import Context, Corpus, Statement
+from kimera.corpus.word_by_word import aligned
 from kimera.models.head import ContradictionHead
 from kimera.reactor import SHIPPED_HEAD
 
+ROOT = Path(__file__).parents[2]
 WORDS = """
 the worker must may closes opens Opens no never not 30 90 seconds second enabled disabled unenabled
 Linux Windows --flag log_file default since version closing closed after before every 3.5 isn't useful useless
@@ -48,6 +54,66 @@ def test_no_pair_is_passed_over_whose_features_reach_the_least_sum(
     rows, features = differences.promising(first, second, cosine, by_name, least)
     assert set(np.flatnonzero(every @ np.array(weights) >= least + 1e-9)) <= set(rows.tolist())
     assert np.allclose(features, every[rows])
+
+
+def by_sets(texts: list[str], pairs: list[tuple[int, int]], cosine: np.ndarray) -> dict[str, list[float]]:
+    """What Python's own sets give for the features that many pairs at once are compared by."""
+    words = [words_of(text) for text in texts]
+    held = Counter(stem for each in words for stem in each.distinct)
+    weight = {
+        stem: says_something(stem) * math.log(1000 / count) / math.log(1000) for stem, count in held.items()
+    }
+    copies = Counter(row for pair, near in zip(pairs, cosine, strict=True) if near >= 0.8 for row in pair)
+    told: dict[str, list[float]] = defaultdict(list)
+    ways = []
+    for one, other in pairs:
+        first, second = words[one], words[other]
+        common, every = first.distinct & second.distinct, first.distinct | second.distinct
+        told["shared"].append(sum(weight[stem] for stem in common) / (sum(map(weight.get, every)) or 1.0))
+        told["siblings"].append(math.log1p(max(copies[one], copies[other])))
+        beside = [(one + step, other + step) for step in (-1, 1) if abs(one - other) > 1]
+        near = [
+            len(words[a].distinct & words[b].distinct) / max(len(words[a].distinct | words[b].distinct), 1)
+            for a, b in beside
+            if min(a, b) >= 0 and max(a, b) < len(texts)
+        ]
+        told["parallel"].append(max(near, default=0.0))
+        found = aligned(first, second)
+        only = [
+            side - {stem for stem in side if is_number(stem)}
+            for side in (first.distinct - common, second.distinct - common)
+        ]
+        if found.number and not (found.replaced or found.added):
+            ways.append(common)
+        elif all(only):
+            ways.append((frozenset(only), frozenset(stem for stem in common if weight[stem] < 0.5)))
+        else:
+            ways.append(None)
+    times = Counter(ways)
+    told["recurring"] = [math.log1p(times[way] - 1) if way is not None else 0.0 for way in ways]
+    return told
+
+
+@given(TEXTS, st.integers(0, 9))
+@example(["30", "90", "60"], 0)
+def test_features_by_sparse_matrices_are_those_of_sets(texts: list[str], seed: int) -> None:
+    pairs = list(combinations(range(len(texts)), 2))
+    first, second = np.array(pairs).T
+    cosine = np.random.default_rng(seed).uniform(0.3, 1, len(first)).astype(np.float32)
+    features = Differences(corpus_of(texts)).of(first, second, cosine)
+    for name, expected in by_sets(texts, pairs, cosine).items():
+        assert features[:, FEATURES.index(name)].tolist() == pytest.approx(expected), name
+
+
+def test_word_by_word_are_compared_only_pairs_that_may_be_a_finding() -> None:
+    texts = [text for text in (ROOT / "docs" / "scan.md").read_text().split(". ") if 40 < len(text) < 400]
+    corpus = corpus_of(texts)
+    first, second = np.array(list(combinations(range(len(corpus.texts)), 2))).T
+    cosine = np.full(len(first), 0.7, np.float32)
+    scores = ScanScores.load()
+    least = scores.least_log_odds(0.3) - scores.intercept
+    rows, _ = Differences(corpus).promising(first, second, cosine, scores.weights, least)
+    assert len(rows) < len(first) / 20
 
 
 def vectors_of(count: int) -> np.ndarray:
