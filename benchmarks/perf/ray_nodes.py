@@ -1,6 +1,7 @@
 """Two Ray nodes of one core each beside one: how much faster, whether they say the same; a node that dies.
 
 python -m benchmarks.perf.ray_nodes FILE...     FILE: pairs; needs two free cores and the extra ray
+python -m benchmarks.perf.ray_nodes FILE... --scan 10000    a whole scan of so many statements, as rows
 
 The nodes are processes of this machine, so there is no network between them.
 """
@@ -21,7 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.perf.setting import setting
+from benchmarks.perf.scan_corpus import planted_corpus
+from benchmarks.perf.setting import NO_BAR, setting
+from kimera.corpus.findings import MIN_SCORE
+from kimera.corpus.scan_rule import Rule
+from kimera.corpus.scanning import Scan, run_scan
+from kimera.corpus.texts import Corpus, Statement
 from kimera.files.pair_files import read_pairs
 from kimera.pairs import Pair, Verdict
 from kimera.reactor import Reactor
@@ -29,7 +35,7 @@ from kimera.workers.engine import Engine
 from kimera.workers.ray_pool import set_up_ray
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 256 * 2**20}
-MIN_GAIN = 1.5
+MIN_GAIN, MIN_GAIN_OF_SCANS = 1.5, 1.8
 MAX_DIFFERENCE = 1e-4
 
 
@@ -53,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--max-pairs", type=int, default=8192, metavar="N")
+    parser.add_argument("--scan", type=int, metavar="N", help="a scan of N statements instead")
     options = parser.parse_args(arguments)
+    if options.scan:
+        return scans(options.files, options.scan)
     pairs = list(islice((pair for file in options.files for pair in read_pairs(file)), options.max_pairs))
     print(f"{setting()}; load {os.getloadavg()[0]:.1f} before; {len(pairs):,} pairs, both stages, int8\n")
     print("| workers | seconds | pairs/s | loading, s | CPU here, s | furthest from local |")
@@ -77,6 +86,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(*(f"said: {warning.message}" for warning in told), sep="\n")
     same = all(furthest(each, local) <= MAX_DIFFERENCE for each in (one, two, bereft))
     return 0 if gain >= MIN_GAIN and same and told else 1
+
+
+def scans(files: Sequence[Path], size: int) -> int:
+    """0 if two nodes are so much faster, and find the same."""
+    corpus = Corpus()
+    for line, text in enumerate(planted_corpus(files, size).texts, 1):
+        corpus.add(Statement(text, "corpus", line, is_row=True))
+    print(f"{setting()}; load {os.getloadavg()[0]:.1f} before; {size:,} statements, both stages, int8\n")
+    print("| workers | the whole scan, s | loading, s | read | findings |\n| --- | --- | --- | --- | --- |")
+    seconds, found = [], []
+    for count in (1, 2):
+        with nodes(count) as (engine, _), Reactor(cache=None, engine=engine) as reactor:
+            scan, begun = Scan(), time.perf_counter()
+            run_scan(corpus, reactor, scan, NO_BAR, rule=Rule(), min_score=MIN_SCORE, workers=count)
+            seconds.append(time.perf_counter() - begun - reactor.stats.load_s)
+            found.append({each.key for each in scan.findings})
+            told = f"{seconds[-1]:.1f} | {reactor.stats.load_s:.1f} | {scan.read:,} | {len(found[-1]):,}"
+            print(f"| {count} Ray nodes of one core | {told} |", flush=True)
+    gain = seconds[0] / seconds[1]
+    print(f"\ntwo nodes are {gain:.2f} times as fast as one; load {os.getloadavg()[0]:.1f} after")
+    return 0 if gain >= MIN_GAIN_OF_SCANS and found[0] == found[1] else 1
 
 
 @contextlib.contextmanager
