@@ -140,6 +140,11 @@ def _begin_in(
     if not settings.quiet:
         known = f"; {len(not_asked):,} of them are accepted" if not_asked else ""
         print(f"{scan.candidates_told}{known}", file=sys.stderr)
+        if settings.likely_from is not None:
+            note(
+                f"--likely-from {settings.likely_from:g} and the head leave {scan.screened:,} of "
+                f"{scan.candidates:,} candidates; what is promised is of these"
+            )
     if answers:
         note(answers.told)
     scanned = _scanned(settings, scan, corpus, not_asked) | ({"simulated": answers.rule} if answers else {})
@@ -259,6 +264,8 @@ def _about(scanned: dict[str, Any], incomplete: str = "", run: FinishedRun | Non
     judge = f"called a contradiction by {run.run.of_role('judge')[0].title}" if run else ""
     if judge and (rule := scanned.get("simulated")):
         judge += f", which {rule}"
+    if judge and (likely := scanned.get("likely_from")):
+        judge += f"; asked only about candidates that a scan could score at least {likely:g}"
     return About(
         incomplete=incomplete,
         statements=scanned.get("statements", 0),

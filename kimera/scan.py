@@ -252,7 +252,7 @@ def _write(
     failed = scan.failed.total()
     if scan.verified or not interrupted:
         written = write_findings(settings, scan.findings, accepted, about)
-    if not settings.quiet:
+    if not settings.quiet and (scan.candidates or not interrupted):
         print(_counts(scan, written, stages), file=sys.stderr)
     if failed:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in scan.failed.items())

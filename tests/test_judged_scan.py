@@ -121,6 +121,7 @@ def test_likely_from_leaves_the_judge_what_a_scan_could_score_so(
     assert [each["likely_from"] for each in scanned] == [None, 0.01]
     assert [each["screened"] for each in scanned] == [len(every), len(likely)]
     assert scanned[0]["candidates"] == scanned[1]["candidates"] >= len(every)
+    assert "could score at least 0.01" in Path("likely", "findings.html").read_text()
 
 
 def test_likely_from_is_refused_where_scans_are_not_scored_so(

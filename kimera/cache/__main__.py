@@ -113,7 +113,7 @@ def _show(folder: Path) -> None:
     vectors, neighbours, replies, models = (_files(folder, kind) for kind in KINDS)
     tell(f"folder: {folder}{'' if folder.exists() else ' (does not exist yet)'}")
     tell(f"vectors and scores: {entries:,} entries, {_megabytes(vectors)}")
-    tell(f"neighbours of texts: files: {len(neighbours)}, {_megabytes(neighbours)}")
+    tell(f"files of neighbours: {len(neighbours)}, {_megabytes(neighbours)}")
     tell(f"replies of judges: {_megabytes(replies)}")
     tell(f"files of models: {len(models)}, {_megabytes(models)}")
 

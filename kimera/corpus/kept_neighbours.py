@@ -28,7 +28,7 @@ MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
 MAX_TABLES, MAX_BYTES = 64, 2**28  # of the folder; a table has some 136 bytes a text
 LEFT_S = 24 * 3600.0  # after which a file half written is taken for one that a killed scan left
 MAX_COSINE = 1.01  # of unit vectors, as rounded
-CELLS_PER_BLOCK = 2**25  # cosines in memory at a time
+CELLS_PER_BLOCK, MIN_BLOCK = 2**24, 32  # cosines in memory at a time, and texts at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def mended(
     last[sought] = np.inf
     more = []
     for block, near in _all_cosines(vectors, sought):
-        columns = np.argpartition(-near, width, axis=1)[:, :width]
+        columns = np.argpartition(near, len(keys) - width, axis=1)[:, -width:]
         found.rows[block], found.cosines[block] = columns, np.take_along_axis(near, columns, axis=1)
         at, row = np.nonzero((near > last) & is_new[block][:, None])
         more.append((row, block[at], near[at, row]))
@@ -195,7 +195,7 @@ def _places_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def _all_cosines(vectors: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(some of the rows, their cosines with all vectors; with itself -inf)."""
-    size = max(CELLS_PER_BLOCK // max(len(vectors), 1), 1)
+    size = max(CELLS_PER_BLOCK // max(len(vectors), 1), MIN_BLOCK)
     for at in range(0, len(rows), size):
         block = rows[at : at + size]
         near = vectors[block] @ vectors.T

@@ -103,7 +103,7 @@ def scan_bar(quiet: bool, title: str, total: int | None, unit: str) -> Any:
     """With `quiet` given, what `run_scan` takes as its bar."""
     from kimera.console import progress_bar  # tqdm, for which --help need not wait
 
-    return progress_bar(title, total, quiet=quiet, unit=unit)
+    return progress_bar(title, total, quiet=quiet, unit=unit if total is not None else f" {unit}")
 
 
 def tell_floors(settings: RuleSettings, encoder: str, quiet: bool, scan: Scan) -> None:

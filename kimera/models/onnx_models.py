@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kimera.cache import MODELS
+from kimera.console import interrupts_withheld
 from kimera.errors import UserError
 from kimera.models.bert_graph import INPUTS, OPSET, OUTPUT
 from kimera.models.row_quantisation import quantise_rows
@@ -46,7 +47,8 @@ class OnnxModel:
     """
 
     def __init__(self, source: Path | bytes, threads: int | None = None) -> None:
-        import onnxruntime  # on warm caches no network is run
+        with interrupts_withheld():  # amid it a Ctrl-C becomes an ImportError, and torch would take over
+            import onnxruntime  # on warm caches no network is run
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of constants that its own optimiser has replaced
