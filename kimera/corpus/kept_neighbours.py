@@ -28,6 +28,7 @@ MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
 MAX_TABLES, MAX_BYTES = 64, 2**28  # of the folder; a table has some 136 bytes a text
 LEFT_S = 24 * 3600.0  # after which a file half written is taken for one that a killed scan left
 MAX_COSINE = 1.01  # of unit vectors, as rounded
+SAMPLED = 64  # columns looked at first, for each of the highest that is wanted
 CELLS_PER_BLOCK, MIN_BLOCK = 2**24, 32  # cosines in memory at a time, and texts at least
 
 
@@ -175,12 +176,11 @@ def mended(
     last[sought] = np.inf
     more = []
     for block, near in _all_cosines(vectors, sought):
-        columns = np.argpartition(near, len(keys) - width, axis=1)[:, -width:]
-        found.rows[block], found.cosines[block] = columns, np.take_along_axis(near, columns, axis=1)
-        at, row = np.nonzero((near > last) & is_new[block][:, None])
-        more.append((row, block[at], near[at, row]))
+        found.rows[block], found.cosines[block] = _highest(near, width)
+        new = np.flatnonzero(is_new[block])
+        at, row = np.nonzero(near[new] > last)
+        more.append((row, block[new[at]], near[new[at], row]))
         on_progress(len(block))
-    found.sort(sought)
     if more:
         _add(found, *map(np.concatenate, zip(*more, strict=True)))
     return Table(keys, found)
@@ -194,13 +194,29 @@ def _places_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _all_cosines(vectors: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(some of the rows, their cosines with all vectors; with itself -inf)."""
+    """(some of the rows, their cosines with all vectors; with itself -inf); each block in the same memory."""
     size = max(CELLS_PER_BLOCK // max(len(vectors), 1), MIN_BLOCK)
+    room = np.empty((min(size, len(rows)), len(vectors)), dtype=vectors.dtype)
     for at in range(0, len(rows), size):
         block = rows[at : at + size]
-        near = vectors[block] @ vectors.T
+        near = np.matmul(vectors[block], vectors.T, out=room[: len(block)])
         near[np.arange(len(block)), block] = -np.inf
         yield block, near
+
+
+def _highest(cosines: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the columns of the highest of each row; these), the highest first: of shape (rows, count).
+
+    The count highest of some of the columns bound what the highest of all can be.
+    """
+    some = cosines[:, :: max(cosines.shape[1] // (SAMPLED * count), 1)]
+    least = np.partition(some, some.shape[1] - count, axis=1)[:, -count]
+    row, column = np.nonzero(cosines >= least[:, None])
+    near = cosines[row, column]
+    order = np.lexsort((-near, row))
+    begins = np.searchsorted(row, np.arange(len(cosines)))  # row is ascending, in that order too
+    first = order[begins[:, None] + np.arange(count)]
+    return column[first], near[first]
 
 
 def _add(found: Neighbours, rows: np.ndarray, others: np.ndarray, cosines: np.ndarray) -> None:
