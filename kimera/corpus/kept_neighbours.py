@@ -69,16 +69,17 @@ class KeptNeighbours:
         return table.neighbours.first(count)
 
     def _best(self, mark: str, keys: np.ndarray, width: int) -> Table | None:
-        """The table that knows most of the texts, if any knows enough of them; a damaged one is deleted."""
-        best, path, share = None, None, 1 - MAX_SOUGHT
+        """Of the tables that know enough of the texts, the one most like them; a damaged one is deleted."""
+        best, path, alike = None, None, 0.0
         for file in sorted(self._folder.glob(f"{mark}-*.npz")):
             try:
                 with np.load(file, allow_pickle=False) as kept:
                     table_keys = kept["keys"]
-                    knows = float(np.isin(keys, table_keys).mean())
-                    if knows >= share:
+                    common = int(np.isin(keys, table_keys).sum())
+                    likeness = common / max(len(keys), len(table_keys))
+                    if common >= (1 - MAX_SOUGHT) * len(keys) and likeness > alike:
                         table = Table(table_keys, Neighbours(kept["rows"], kept["cosines"]))
-                        best, path, share = _checked(table, width), file, knows
+                        best, path, alike = _checked(table, width), file, likeness
             except FileNotFoundError:  # another scan made room
                 continue
             except OSError as error:
