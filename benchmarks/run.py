@@ -295,7 +295,10 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
         if any(failure.kind == "max_cost" for failure in stopped_by.values()):
             spent = sum(judge.dollars or 0.0 for judge in comparison.run.of_role("judge"))
             more = f" --max-cost DOLLARS, with more than {max(settings.max_cost or 0.0, spent):.4g}"
-        print(_way_on(command, folder) + more, file=sys.stderr)
+        if any(kind_of(failure.kind).is_setting for failure in stopped_by.values()):
+            print("a run keeps the settings that it began with, so begin a new one", file=sys.stderr)
+        else:
+            print(_way_on(command, folder) + more, file=sys.stderr)
         return INTERRUPTED if BY_CTRL_C in stopped_by.values() else FAILED
     silent = [result.name for result in comparison.run.detectors if not result.answered.any()]
     failures = {recorder.name: recorder.commonest_failure for recorder in comparison.recorders}

@@ -399,7 +399,7 @@ class LimitSettings:
         None,
         "--price",
         metavar="IN,OUT",
-        help="price of input and output, in dollars per million tokens, or IN,CACHED,OUT, or "
+        help="price of input and output of every judge, in dollars per million tokens, or IN,CACHED,OUT, or "
         "IN,CACHED,WRITTEN,OUT with those of input read from a cache and put into one (default: the list "
         "price, if known)",
     )

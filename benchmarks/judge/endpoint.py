@@ -177,7 +177,9 @@ class Endpoint:
         except JudgeError as error:
             offered = await self._offers(transport, error)
             message = self.redact(error.message)[:MAX_MESSAGE]  # cut last: half a key is not found
-            raise error.but(message=message + self.redact(offered)) from None
+            if offered:
+                message = message.rstrip(".") + self.redact(offered)
+            raise error.but(message=message) from None
         except InterruptedAskingError:
             raise
         except Exception as error:  # whatever it is, it costs its pair, and no other request

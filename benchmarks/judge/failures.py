@@ -49,6 +49,7 @@ class FailureKind:
     may_name_a_part: may its words name the part of the request that is wrong?
     may_be_room: may the limit on the reply's length be what is wrong?
     is_elsewhere: is it worth listing what the endpoint offers instead?
+    is_setting: is it a setting that caused it, which a run keeps as it began?
     """
 
     name: str
@@ -66,6 +67,7 @@ class FailureKind:
     may_name_a_part: bool = False
     may_be_room: bool = False
     is_elsewhere: bool = False
+    is_setting: bool = False
 
     @property
     def is_failure(self) -> bool:
@@ -222,6 +224,7 @@ KINDS = (
         "the model or the deployment is unknown, retired or not available to this key",
         "choose another one with --model NAME, or KIMERA_MODEL in the environment",
         is_elsewhere=True,
+        is_setting=True,
     ),
     FailureKind(
         "wrong_url",
@@ -230,6 +233,7 @@ KINDS = (
         "404, 405, 410 or 3xx before any pair was answered: the API is not at this URL",
         "check --base-url{base_url_hint}",
         is_elsewhere=True,
+        is_setting=True,
     ),
     FailureKind(
         "parameter",
@@ -237,6 +241,7 @@ KINDS = (
         "ends the run",
         "a refusal that names a parameter which `--param` gave, before any pair was answered",
         "change that --param, or leave it out",
+        is_setting=True,
     ),
     FailureKind(
         "refused",

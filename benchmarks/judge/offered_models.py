@@ -93,4 +93,4 @@ def offer_clause(offer: Offer, wanted: str) -> str:
     closest = sorted(offer.names, key=likeness, reverse=True)
     shown = [f"{name} ({offer.notices[name]})" if name in offer.notices else name for name in closest]
     more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
-    return f"; it offers {', '.join(shown[:MAX_SHOWN])}{more}"
+    return f"; the endpoint offers {', '.join(shown[:MAX_SHOWN])}{more}"

@@ -64,9 +64,10 @@ def parameters_for(
 
 def _read(text: str) -> Parameter:
     left, separator, value = text.partition("=")
-    model, _, name = left.strip().rpartition(":")
+    model, colon, name = left.strip().rpartition(":")
     path = tuple(name.strip().split("."))
-    if not separator or not all(path) or not (left.isprintable() and value.isprintable()):
+    is_whole = bool(separator and all(path) and (model.strip() or not colon))
+    if not is_whole or not (left.isprintable() and value.isprintable()):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not of the form NAME=VALUE or MODEL:NAME=VALUE, such as reasoning_effort=low"
         )

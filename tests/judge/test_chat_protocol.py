@@ -278,7 +278,7 @@ class NoSuchModel:
 
 def test_the_models_on_offer_are_read_where_that_api_lists_them() -> None:
     (outcome,) = judge("http://judge.invalid", api_key=KEY, protocol=PLAIN, transport=NoSuchModel())
-    assert "it offers beta, alpha" in str(outcome.result)
+    assert "the endpoint offers beta, alpha" in str(outcome.result)
 
 
 def test_a_protocol_that_is_guessed_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,15 +45,17 @@ def test_a_model_that_is_not_there_ends_the_run_with_those_that_are(
     assert compare(config, answers, tmp_path / "run", "--async", "4", "--max-pairs", "8") == 1
     shown = capsys.readouterr().err
     assert "error: gpt-4o stopped early: unknown_model: HTTP 4" in shown
-    assert "it offers gpt-4o-mini, zebra-9" in shown
+    assert "the endpoint offers gpt-4o-mini, zebra-9" in shown
     assert "choose another one with --model NAME, or KIMERA_MODEL" in shown
+    assert "a run keeps the settings that it began with, so begin a new one" in shown
+    assert "--resume" not in shown
     assert "Traceback" not in shown
 
 
 def test_the_nearest_names_stand_first_and_at_most_twenty_are_listed() -> None:
     names = (*(f"other-{number}" for number in range(30)), "qwen3-8b")
     clause = offer_clause(Offer(names, {"qwen3-8b": "deprecated"}), "qwen3-8")
-    assert clause.startswith("; it offers qwen3-8b (deprecated), ")
+    assert clause.startswith("; the endpoint offers qwen3-8b (deprecated), ")
     assert clause.count("other-") == MAX_SHOWN - 1
     assert clause.endswith(" and 11 more")
 

@@ -112,7 +112,7 @@ def test_what_would_break_the_run_is_refused_with_the_reason(protocol: str, text
         of(text, protocol=protocol)
 
 
-@pytest.mark.parametrize("text", ["top_p", "a..b=1", "=1"])
+@pytest.mark.parametrize("text", ["top_p", "a..b=1", "=1", ":top_p=1"])
 def test_what_has_no_name_or_no_value_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="not of the form NAME=VALUE"):
         parameter(text)

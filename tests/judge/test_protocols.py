@@ -131,7 +131,7 @@ def test_an_account_without_credit_ends_the_run(name: str) -> None:
 def test_a_model_that_is_gone_is_answered_with_those_there_are(name: str) -> None:
     with SimulatorThread(replace(QUICK, gone="unknown")) as judge:
         failure = next(one for one in ask(judge, name, FEW)["results"] if one.kind == "unknown_model")
-    remedy = "give the name of the deployment" if name == "azure" else "it offers simulated-judge"
+    remedy = "give the name of the deployment" if name == "azure" else "the endpoint offers simulated-judge"
     assert remedy in failure.message
 
 

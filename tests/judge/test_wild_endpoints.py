@@ -399,7 +399,7 @@ def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
     found = asyncio.run(run_async_benchmark([("It rains.", "It is dry.")], 2, base_url=url))
     server.shutdown()
     server.server_close()
-    assert "it offers gpt-4o-mini, zebra-9" in found["results"][0].message
+    assert "the endpoint offers gpt-4o-mini, zebra-9" in found["results"][0].message
 
 
 class _Broken(UrllibTransport):
