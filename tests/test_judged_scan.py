@@ -338,7 +338,7 @@ def test_a_dry_run_needs_no_key_sends_nothing_and_leaves_nothing(
     assert "gpt-4o" in told.out
     assert "candidates of 120 pairs" in told.err
     assert judge.stats()["requests"] == before
-    assert not list(Path("runs").iterdir())
+    assert not Path("runs").exists()
 
 
 def test_where_there_is_no_candidate_nobody_is_asked(
@@ -409,7 +409,7 @@ def test_wrong_usage_is_told_before_anything_is_computed(
 ) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"error: {told}")
-    assert not list(Path("runs").iterdir())
+    assert not Path("runs").exists()
 
 
 def test_the_run_is_a_run_like_others(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:

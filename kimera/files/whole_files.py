@@ -10,7 +10,15 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, beside `path`; it takes the place of `path` once the block ends well."""
+    """A path to write to, beside `path`; it takes the place of `path` once the block ends well.
+
+    A link stays one: what it leads to is replaced. What is no file, such as /dev/null or a pipe, is written
+    to as it stands.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
