@@ -49,15 +49,11 @@ def by_reactor(reactor: Reactor) -> Decide:
     def verified(
         texts: Sequence[str], screened: Screened, progress: Any, workers: int | None
     ) -> Iterator[Block]:
-        # The first blocks are small, so that a scan that is interrupted has the likeliest.
-        start, maximum = 0, FIRST_BLOCK
-        while start < len(screened.first):
-            rows = np.arange(start, min(start + maximum, len(screened.first)))
-            pairs = screened.texts(texts, rows)
+        for rows in _blocks(len(screened.first), reactor, workers):
+            pairs, start = screened.texts(texts, rows), int(rows[0])
             said = reactor.verify(pairs, workers, _share_of(progress, start, len(rows)))
             progress.update(start + len(rows) - progress.n)
             yield Block(rows, said.scores, said.read, entailments=said.probabilities[:, 1])
-            start, maximum = start + len(rows), min(2 * maximum, reactor.chunk_size(workers))
 
     return verified if reactor.deciding_stage != "screen" else screened_already
 
@@ -70,15 +66,20 @@ def by_scan_scores(reactor: Reactor, scores: ScanScores) -> Decide:
     ) -> Iterator[Block]:
         if screened.log_odds is None:
             raise ValueError("the words of these pairs were not compared")
-        start, maximum = 0, FIRST_BLOCK
-        while start < len(screened.first):
-            block = np.arange(start, min(start + maximum, len(screened.first)))
-            contradiction, entailment, read = read_both_ways(screened.texts(texts, block), reactor, workers)
-            progress.update(len(block))
-            yield Block(block, scores.of(screened.log_odds[block], contradiction, entailment), read)
-            start, maximum = start + len(block), min(2 * maximum, reactor.chunk_size(workers))
+        for rows in _blocks(len(screened.first), reactor, workers):
+            contradiction, entailment, read = read_both_ways(screened.texts(texts, rows), reactor, workers)
+            progress.update(len(rows))
+            yield Block(rows, scores.of(screened.log_odds[rows], contradiction, entailment), read)
 
     return decided
+
+
+def _blocks(count: int, reactor: Reactor, workers: int | None) -> Iterator[np.ndarray]:
+    """All rows; the first blocks are small, so that a scan that is interrupted has the likeliest."""
+    start, maximum = 0, FIRST_BLOCK
+    while start < count:
+        yield np.arange(start, min(start + maximum, count))
+        start, maximum = start + maximum, min(2 * maximum, reactor.chunk_size(workers))
 
 
 def read_both_ways(
