@@ -19,6 +19,7 @@ from benchmarks.judge import (
     LoopChoice,
     pairs_per_request,
     parameter,
+    stated_price,
 )
 from benchmarks.panel import RULES, Rule
 from benchmarks.wanted_labels import WantedLabels, wanted_labels
@@ -395,13 +396,15 @@ class LimitSettings:
         metavar="R",
         help="stop the run if more than this share of the last 100 pairs failed, e.g. 0.2",
     )
-    price: str | None = option(
-        None,
+    price: tuple[str, ...] = option(
+        (),
         "--price",
-        metavar="IN,OUT",
-        help="price of input and output of every judge, in dollars per million tokens, or IN,CACHED,OUT, or "
-        "IN,CACHED,WRITTEN,OUT with those of input read from a cache and put into one (default: the list "
-        "price, if known)",
+        type=stated_price,
+        repeated=True,
+        metavar="[MODEL:]IN,OUT",
+        help="price of input and output, in dollars per million tokens, of every judge or of one; or "
+        "IN,CACHED,OUT, or IN,CACHED,WRITTEN,OUT with those of input read from a cache and put into one; may "
+        "be given several times (default: the list price, if known)",
     )
     max_cost: float | None = option(
         None,
@@ -537,10 +540,12 @@ class RunSettings(
         help="requests of one batch at most, and as many under way at a time: the next are submitted once "
         "these have come back; all of them are held in memory (default: %(default)s)",
     )
-    batch_price: str | None = option(
-        None,
+    batch_price: tuple[str, ...] = option(
+        (),
         "--batch-price",
-        metavar="IN,OUT",
+        type=stated_price,
+        repeated=True,
+        metavar="[MODEL:]IN,OUT",
         help="price of batches, in the forms of --price (default: half of --price or the list price)",
     )
     plan: WantedLabels | None = option(

@@ -143,6 +143,8 @@ def test_a_run_is_equivalent_to_itself(before: Path, capsys: pytest.CaptureFixtu
     part = found["detectors"][JUDGE]
     assert set(part["changed"].values()) == {0}
     assert (part["accuracy"], part["f1"], part["failed"], part["dollars"]) == (0, 0, 0, 0)
+    assert part["tokens"] == {"prompt": 0, "completion": 0}
+    assert part["a"]["tokens"]["prompt"] > SIZE
     assert "are equivalent within 2 points" in part["conclusion"]
     assert found["settings"] == part["settings"] == {}
 

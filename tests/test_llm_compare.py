@@ -300,8 +300,11 @@ def test_every_fault_ends_in_a_verdict_or_a_failure_of_each_pair(
     assert told["answered"] == len(list(filter(None, verdicts))) > 100
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str], tmp_path: Path) -> None:
-    """Ctrl-C: exit 130, a way on; --resume asks only what is missing, and the result is that of one run."""
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    ending: signal.Signals, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Exit 130, a way on; --resume asks only what is missing, and the result is that of one run."""
     command = [sys.executable, "-m", "benchmarks.llm_compare", "--simulate", "--max-pairs", "30", "--no-viz"]
     run = subprocess.Popen(
         [*command, "--out", "run", "--async", "4"],
@@ -317,7 +320,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(environment: dict[str, str]
     while not journal.exists() or journal.read_bytes().count(b'"simulated-judge","index"') < 10:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    run.send_signal(signal.SIGINT)
+    run.send_signal(ending)
     _, errors = run.communicate(timeout=30)
     assert run.returncode == 130
     assert "--resume run" in errors

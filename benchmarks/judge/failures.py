@@ -301,7 +301,7 @@ def kinds_table() -> str:
     return "\n".join((*head, *rows)).replace("|  |", "| |")
 
 
-INTERRUPTED = Failure("interrupted", "stopped by Ctrl-C")
+INTERRUPTED = Failure("interrupted", "stopped by Ctrl-C or SIGTERM")
 
 
 class InterruptedAskingError(Exception):

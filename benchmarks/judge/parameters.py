@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.judge.model_scope import require_judge
 from benchmarks.judge.parameter_rules import ParameterRules, normal
 from benchmarks.judge.redaction import is_credential
 from kimera.errors import UserError
@@ -48,10 +49,7 @@ def parameters_for(
     """
     given = [_read(text) for text in texts]
     for text, one in zip(texts, given, strict=True):
-        if one.model and one.model not in models:
-            raise UserError(
-                f"--param {text}: no judge of this run is called {one.model!r}; they are {', '.join(models)}"
-            )
+        require_judge(one.model, models, f"--param {text}")
     whole: dict[str, Any] = {}
     for scope in ("", model):
         own: dict[str, Any] = {}

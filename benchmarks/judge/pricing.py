@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks.judge.attempts import Attempt
+from benchmarks.judge.model_scope import require_judge
 from benchmarks.judge.usage import Usage, unstated
 from kimera.errors import UserError
 
@@ -134,6 +136,35 @@ def parse_price(text: str) -> Price:
         )
     written = prices[2] if len(prices) == 4 else None
     return Price(input=prices[0], cached_input=cached, output=prices[-1], written_input=written)
+
+
+def stated_price(text: str) -> str:
+    """The text, if it is [MODEL:]PRICE as `parse_price` reads it. Raises ArgumentTypeError."""
+    model, colon, price = text.rpartition(":")
+    if colon and not model.strip():
+        raise argparse.ArgumentTypeError(f"price {text!r}: no model stands before the colon")
+    try:
+        parse_price(price)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def price_among(texts: Sequence[str], flag: str, model: str, models: Sequence[str]) -> Price | None:
+    """What a flag's values, each [MODEL:]PRICE, say of one model: its own price before that of all.
+
+    models: the judges of the run. Raises UserError for a model that is none of them, and for two prices of
+    one.
+    """
+    prices: dict[str, Price] = {}
+    for text in texts:
+        named, _, price = text.rpartition(":")
+        named = named.strip()
+        require_judge(named, models, f"{flag} {text}")
+        if named in prices:
+            raise UserError(f"{flag} is given twice for {named or 'all judges'}; give it once")
+        prices[named] = parse_price(price)
+    return prices.get(model, prices.get(""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ def _cost(members: Sequence[DetectorResult]) -> dict[str, Any]:
     }
     told = {
         "tokens": {kind: count for kind, count in tokens.items() if kind not in untold},
+        "tokens_of_pair": {
+            kind: np.sum([m.tokens_of_pair[kind] for m in members if kind in m.tokens_of_pair], axis=0)
+            for kind in tokens
+            if kind not in untold
+        },
         "tokens_absent": {kind: _why(members, reasons) for kind, reasons in untold.items()},
     }
     paying = [member for member in members if not _is_free(member)]

@@ -245,12 +245,13 @@ def no_dollars(detector: Detector) -> str:
         return "none, simulated" if detector["simulated"] else "none (local endpoint)"
     if "dollars_at_least" not in detector:
         return "not known"
-    missing = counted(detector["pairs_without_cost"], "pair")
-    return f"{at_least(detector)} ({missing} without a cost)"
+    pairs = detector.get("pairs_without_cost")
+    missing = f"{counted(pairs, 'pair')} without a cost" if pairs else reason
+    return f"{at_least(detector)} ({missing})"
 
 
 def at_least(detector: Detector) -> str:
-    """The cost of those pairs whose cost is known."""
+    """The cost of those pairs or replies whose cost is known."""
     return f"at least {in_dollars(detector['dollars_at_least'])}"
 
 

@@ -50,7 +50,9 @@ def _price(detector: dict[str, Any]) -> str:
     if not detector["paid"]:
         return "no fee"
     if detector["from_cache"]:
-        return f"fee not known, {detector['from_cache']:,} replies came from the cache"
+        return f"fee not known, {detector['from_cache']:,} replies came from the cache and cost nothing again"
+    if not detector["answered"]:
+        return "nothing was answered"
     dollars = dollars_per_thousand(detector)
     if dollars is None:
         return (

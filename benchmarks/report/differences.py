@@ -141,7 +141,7 @@ def _is_free(part: Part) -> bool:
     """Whether neither run has cost anything with this detector."""
     paid = [part[run] for run in "ab" if part[run]["paid"]]
     return not paid or (
-        part["absent"].get(DOLLARS.name) == NO_FEE and not any("dollars" in of for of in paid)
+        NO_FEE in part["absent"].get(DOLLARS.name, "") and not any("dollars" in of for of in paid)
     )
 
 

@@ -93,7 +93,7 @@ def _cost(detector: dict[str, Any]) -> str:
         return comparison_rows.at_least(detector)
     if dollars is None:
         return comparison_rows.no_dollars(detector).partition(",")[0]
-    return "not known" if detector["from_cache"] else in_dollars(dollars)
+    return in_dollars(dollars) + (" (replies from the cache)" if detector["from_cache"] else "")
 
 
 def blocks(summary: Summary) -> list[Summary]:

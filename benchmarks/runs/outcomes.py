@@ -20,7 +20,6 @@ from benchmarks.judge import (
     UNKNOWN,
     Price,
     Usage,
-    in_dollars,
     is_local,
     unstated,
 )
@@ -292,7 +291,7 @@ class Outcomes:
 
     def _of_requests(self) -> dict[str, Any]:
         price = Price(**self.info.price) if self.info.price else None
-        unpriced = self._why_no_dollars(price)
+        unpriced, counted = self._why_no_dollars(price), price.cost(self.usage) if price else None
         return {
             "settings": {
                 **self.info.settings,
@@ -302,6 +301,11 @@ class Outcomes:
             "tokens": {
                 name: count for name, count in self.usage.as_dict().items() if not self.uncounted[name]
             },
+            "tokens_of_pair": {
+                name: self.tokens_of_pair[:, column]
+                for column, name in enumerate(TOKENS)
+                if not self.uncounted[name]
+            },
             "tokens_absent": {name: self._why_no_count(name) for name, count in self.uncounted.items()},
             "busy_s": self.busy_s,
             "attempts": self.attempts,
@@ -309,7 +313,8 @@ class Outcomes:
             "from_cache": self.from_cache,
             "stated": self.stated,
             "variants": self.variants,
-            "dollars": price.cost(self.usage) if price and not unpriced else None,
+            "dollars": None if unpriced else counted,
+            "dollars_at_least": counted if unpriced and counted else None,
             "dollars_of_pair": price.costs(self.tokens_of_pair) if price and not unpriced else None,
             "dollars_absent": unpriced,
             "limit_changes": tuple(self.limit_changes),
@@ -333,8 +338,7 @@ class Outcomes:
             return ""
         if missing == self.replies:
             return f"none of the {self.replies:,} replies states its tokens"
-        minimum = in_dollars(price.cost(self.usage))
-        return f"{missing:,} of {self.replies:,} replies do not state their tokens; at least {minimum}"
+        return f"{missing:,} of {self.replies:,} replies do not state their tokens"
 
 
 def _is_shared(attempt: Sequence[Any]) -> bool:

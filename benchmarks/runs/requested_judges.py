@@ -21,7 +21,7 @@ from benchmarks.judge import (
     leaves,
     load_prompt,
     parameters_for,
-    parse_price,
+    price_among,
     price_of,
     protocol_at,
     protocol_named,
@@ -65,12 +65,13 @@ def parameters_of(settings: RunSettings, model: str) -> dict[str, Any]:
 
 def price_for(settings: RunSettings, model: str, base_url: str) -> Price | None:
     """None where it is not known. Raises UserError where --max-cost needs it."""
-    price = parse_price(settings.price) if settings.price else price_of(model, base_url)
-    if settings.batch:
-        price = parse_price(settings.batch_price) if settings.batch_price else price and price.halved()
+    told = _told_price(settings, model)
+    price = told or price_of(model, base_url)
+    if settings.batch and not told:
+        price = price and price.halved()
     if settings.max_cost and not price:
         raise UserError(f"--max-cost needs a price, and none is known for {model}; give --price IN,OUT")
-    if settings.max_cost and not _is_price_told(settings) and (repricing := _repricing(settings, model)):
+    if settings.max_cost and not told and (repricing := _repricing(settings, model)):
         raise UserError(
             f"--max-cost needs the price of {model} with its {repricing}, and list prices are those of "
             "standard processing; give --price IN,OUT"
@@ -92,8 +93,13 @@ def check_parameters(settings: RunSettings, model: str) -> None:
         note(f"--logprobs does nothing here: --protocol {protocol.name} has no probabilities of tokens")
 
 
-def _is_price_told(settings: RunSettings) -> bool:
-    return bool(settings.price or (settings.batch and settings.batch_price))
+def _told_price(settings: RunSettings, model: str) -> Price | None:
+    """What the flags say of one of its judges, as it is asked."""
+    models = settings.models or (model,)
+    told = price_among(settings.price, "--price", model, models)
+    if not settings.batch:
+        return told
+    return price_among(settings.batch_price, "--batch-price", model, models) or (told and told.halved())
 
 
 def _repricing(settings: RunSettings, model: str) -> str:
@@ -133,7 +139,8 @@ def client_of(
         pairs_per_request=settings.pairs_per_request,
     )
     price = price_for(settings, model, client.endpoint.base_url)
-    if price and not _is_price_told(settings) and (repricing := _repricing(settings, model)):
+    is_listed = price and not _told_price(settings, model)
+    if is_listed and (repricing := _repricing(settings, model)):
         note(f"dollars of {model} are those of standard processing; give --price for its {repricing}")
     if settings.max_cost and price:
         client.cost_limit = CostLimit(settings.max_cost, price, limits, note)

@@ -7,7 +7,7 @@ cascade's judge count where it was asked at random, as in `report.summary`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,10 +197,16 @@ def _counts(changes: np.ndarray) -> dict[str, int]:
 def _absent(there: Part, a: metrics.Measured, b: metrics.Measured, paired: Differences) -> dict[str, str]:
     """Why there is no such difference: one of the runs has no such figure, or both tell nothing of it."""
     in_general = dict.fromkeys(QUALITY, paired.absent.get("differences", "not defined on these pairs"))
-    reasons = {**in_general, **b.absent, **a.absent, **paired.absent}
+    reasons = {**in_general, **_told_of_runs(a.absent, b.absent), **paired.absent}
     return {
         name: reasons[name] for name in (*OF_ONE, "least_difference") if name in reasons and name not in there
     }
+
+
+def _told_of_runs(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, str]:
+    """Why a run lacks a figure, with the run where that is not so of both."""
+    of_a = {name: why if b.get(name) == why else f"of run A, {why}" for name, why in a.items()}
+    return {name: f"of run B, {why}" for name, why in b.items()} | of_a
 
 
 def _measured(

@@ -30,7 +30,7 @@ def _partly_stated(one: OneDetector) -> np.ndarray | None:
 
 def _dollars_at_least(one: OneDetector) -> float | None:
     dollars = _partly_stated(one)
-    return None if dollars is None else float(np.nansum(dollars))
+    return one.detector.dollars_at_least if dollars is None else float(np.nansum(dollars))
 
 
 def _pairs_without_cost(one: OneDetector) -> int | None:
@@ -102,7 +102,7 @@ PARTLY_KNOWN = (
     DetectorFigure(
         "dollars_at_least",
         "cost at least",
-        "Where a file states the cost of some pairs only: what these cost.",
+        "Where the cost of some pairs or replies only is known: what these cost.",
         Unit.DOLLARS,
         shown=Shown.NOWHERE,
         only_of=is_paid,
@@ -111,7 +111,7 @@ PARTLY_KNOWN = (
     DetectorFigure(
         "pairs_without_cost",
         "pairs without a cost",
-        "Beside dollars_at_least: the pairs whose cost the file does not state.",
+        "Beside dollars_at_least, of a file: the pairs whose cost it does not state.",
         Unit.COUNT,
         shown=Shown.NOWHERE,
         only_of=is_paid,

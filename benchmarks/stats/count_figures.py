@@ -89,8 +89,14 @@ REQUESTS = (
         "Of a judge: replies that were kept from an earlier run, and not paid for.",
         of=lambda one: one.detector.from_cache,
     ),
-    _of_requests("tokens.prompt", "prompt tokens", "Tokens sent.", of=_tokens("prompt")),
-    _of_requests("tokens.completion", "completion tokens", "Tokens received.", of=_tokens("completion")),
+    _of_requests("tokens.prompt", "prompt tokens", "Tokens sent.", shown=Shown.OF_RUNS, of=_tokens("prompt")),
+    _of_requests(
+        "tokens.completion",
+        "completion tokens",
+        "Tokens received.",
+        shown=Shown.OF_RUNS,
+        of=_tokens("completion"),
+    ),
     _of_requests(
         "tokens.cached",
         "cached tokens",

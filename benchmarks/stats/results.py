@@ -5,6 +5,7 @@ Texts and reasonings stay on disk, in the dataset and the journal; only numbers 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -42,6 +43,7 @@ class DetectorResult:
         a cache.
     score_sources: uint8 (n,), where each score comes from: indices into SCORE_SOURCES.
     errors: failures by kind. tokens: {"prompt", "completion", ...} over all attempts, None of a local one.
+    tokens_of_pair: the same by pair, uint64 (n,) of each kind.
     settings: those of `info`, and what the run counted beside them, JSON-ready.
 
     Of a judge also:
@@ -52,6 +54,7 @@ class DetectorResult:
     variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
         with its texts swapped; FAILED or below where there is none.
     dollars: what the run cost; None where it is not known. dollars_of_pair: float64 (n,), by pair.
+    dollars_at_least: where some replies state no tokens, what the others cost.
     stated_dollars: float64 (n,), what a file says that each pair cost, NaN where it says nothing.
     tokens_absent, dollars_absent: why a number of tokens, by its kind, and the dollars are not known.
     loop: the event loop that carried its requests, empty where there is none, or nobody wrote it down.
@@ -77,6 +80,7 @@ class DetectorResult:
     wait_ms: np.ndarray
     errors: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] | None = None
+    tokens_of_pair: Mapping[str, np.ndarray] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     busy_s: float = 0.0
     attempts: int = 0
@@ -85,6 +89,7 @@ class DetectorResult:
     stated: np.ndarray | None = None
     variants: np.ndarray | None = None
     dollars: float | None = None
+    dollars_at_least: float | None = None
     dollars_of_pair: np.ndarray | None = None
     dollars_absent: str = NO_PRICE
     stated_dollars: np.ndarray | None = None
@@ -126,13 +131,14 @@ class DetectorResult:
         """The same on these pairs alone, int (m,), of which so many were spared.
 
         What follows from the pairs is of these. What only the run as a whole has (times of all, requests,
-        tokens, failures by kind) stays that of the run.
+        failures by kind) stays that of the run.
         """
 
         def here(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[at]
 
         dollars = here(self.dollars_of_pair)
+        tokens = {kind: counts[at] for kind, counts in self.tokens_of_pair.items()}
         return replace(
             self,
             verdicts=self.verdicts[at],
@@ -147,7 +153,10 @@ class DetectorResult:
             classes=here(self.classes),
             dollars_of_pair=dollars,
             stated_dollars=here(self.stated_dollars),
+            tokens=self.tokens and {kind: int(counts.sum()) for kind, counts in tokens.items()},
+            tokens_of_pair=tokens,
             dollars=None if dollars is None else float(dollars.sum()),
+            dollars_at_least=None,
             spared=spared,
         )
 

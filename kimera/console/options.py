@@ -130,14 +130,21 @@ class Settings(Protocol):
 
 
 def settings_of(settings: type[S], values: Mapping[str, Any]) -> S:
-    """The settings with these values by name. What is no option of theirs is left out."""
+    """The settings with these values by name. What is no option of theirs is left out.
+
+    An option that may be given several times takes a single value too, as earlier versions wrote it down.
+    """
     return settings(
         **{
-            name: tuple(values[name] or ()) if declared.is_many else values[name]
+            name: _many(values[name]) if declared.is_many else values[name]
             for name, declared in options_of(settings).items()
             if name in values
         }
     )
+
+
+def _many(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _grouped(settings: type[Settings]) -> Iterator[tuple[str, list[Option]]]:

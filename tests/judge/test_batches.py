@@ -105,12 +105,12 @@ def test_batches_cost_half_and_are_not_timed(tmp_path: Path) -> None:
 
 
 def test_the_price_of_batches_is_half_or_the_one_that_is_told() -> None:
-    settings = RunSettings(batch=True, price="2,1,8")
+    settings = RunSettings(batch=True, price=("2,1,8",))
     halved = Price(input=1.0, cached_input=0.5, output=4.0)
     assert price_for(settings, "m", "http://127.0.0.1/v1") == halved
-    told = replace(settings, batch_price="3,4")
+    told = replace(settings, batch_price=("3,4",))
     assert price_for(told, "m", "http://127.0.0.1/v1") == Price(input=3.0, cached_input=3.0, output=4.0)
-    assert price_for(replace(settings, price=None), "m", "http://127.0.0.1/v1") is None
+    assert price_for(replace(settings, price=()), "m", "http://127.0.0.1/v1") is None
 
 
 def test_votes_that_came_in_batches_are_not_timed_either(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_parameter_that_changes_the_price_needs_one_beside_a_limit_on_the_cost
     url = protocol_named(protocol).api.default_base_url
     with pytest.raises(UserError, match=f"needs the price of {model} with its {names}"):
         price_for(run, model, url)
-    assert price_for(replace(run, price="1,2"), model, url)
+    assert price_for(replace(run, price=("1,2",)), model, url)
     assert price_for(replace(run, params=("top_p=1",)), model, url)
 
 
@@ -347,7 +347,7 @@ def test_a_dry_run_reckons_with_the_request_as_it_will_be_sent(
     (tmp_path / "one.csv").write_text("text1,text2\nIt rains.,It is dry.\n")
     settings = RunSettings(
         dataset=str(tmp_path / "one.csv"), models=("m",), base_url="http://127.0.0.1:1", classes=3, votes=3,
-        logprobs=True, reasoning="first", price="1000000,0", judge_only=True,
+        logprobs=True, reasoning="first", price=("1000000,0",), judge_only=True,
     )  # fmt: skip
     prompt = load_prompt("same-event", 3, reasoning_first=True)
     assert dry_run(settings, load_dataset(settings.dataset), prompt) == 0

@@ -1,6 +1,8 @@
 """Prices, estimates and the cost limit: the dollars are those of a hand sum, and nobody invents any."""
 
+import argparse
 import asyncio
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +24,9 @@ from benchmarks.judge.pricing import (
     billed_usage,
     estimate,
     parse_price,
+    price_among,
     price_of,
+    stated_price,
     worst_case,
 )
 from benchmarks.judge.prompts import Prompt
@@ -144,6 +148,45 @@ def test_anything_else_is_the_users_mistake(text):
 def test_a_cached_price_in_the_wrong_place_is_noticed():
     with pytest.raises(UserError, match="the order is IN,CACHED,OUT"):
         parse_price("2.5,10,1.25")
+
+
+ONE = Price(input=1, cached_input=1, output=2)
+OTHER = Price(input=3, cached_input=3, output=4)
+
+
+@pytest.mark.parametrize(
+    ("texts", "model", "price"),
+    [
+        ([], "a", None),
+        (["1,2"], "a", ONE),
+        (["1,2", "a:3,4"], "a", OTHER),
+        (["a:3,4", "1,2"], "b:8b", ONE),
+        (["b:8b:3,4"], "b:8b", OTHER),
+        (["b:8b:3,4"], "a", None),
+    ],
+)
+def test_a_models_own_price_goes_before_that_of_all(texts, model, price):
+    assert price_among(texts, "--price", model, ["a", "b:8b"]) == price
+    assert [stated_price(text) for text in texts] == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (["c:1,2"], "--price c:1,2: no judge of this run is called 'c'; they are a, b"),
+        (["1,2", "3,4"], "--price is given twice for all judges"),
+        (["a:1,2", "a:1,2"], "--price is given twice for a;"),
+    ],
+)
+def test_prices_that_contradict_each_other_are_the_users_mistake(texts, reason):
+    with pytest.raises(UserError, match=re.escape(reason)):
+        price_among(texts, "--price", "a", ["a", "b"])
+
+
+@pytest.mark.parametrize("text", [":1,2", " :1,2", "a:", "a:1", "a=1,2"])
+def test_a_flag_says_at_once_what_is_wrong_with_a_price(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="price"):
+        stated_price(text)
 
 
 def test_an_estimate_counts_a_token_for_four_characters_of_english():

@@ -89,12 +89,14 @@ def test_the_journal_keeps_null_for_what_is_unknown_and_a_report_of_it_says_the_
     assert judge["tokens"] == {"prompt": 1800, "written": 0}
 
 
-def test_some_replies_without_usage_leave_a_lower_bound_in_the_reason(tmp_path: Path) -> None:
+def test_some_replies_without_usage_leave_a_lower_bound(tmp_path: Path) -> None:
     judge, output, _ = run(
         tmp_path, lambda asked: told(COUNTED if asked.number else None), "--price", "2.5,10"
     )
     assert (judge["dollars"], judge["tokens"]) == (None, {})
-    assert judge["absent"]["dollars"] == "1 of 6 replies do not state their tokens; at least $0.0063"
+    assert judge["absent"]["dollars"] == "1 of 6 replies do not state their tokens"
+    assert judge["dollars_at_least"] == pytest.approx(0.00625)
+    assert "at least $0.0063 (1 of 6 replies do not state their tokens)" in " ".join(output.split())
     assert judge["absent"]["tokens.prompt"] == "1 of 6 replies do not state them; the others come to 1,500"
     assert "$0.0000" not in output
 

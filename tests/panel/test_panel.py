@@ -262,6 +262,16 @@ def test_what_a_panel_bought_is_told_beside_its_best_and_its_cheapest_member(
     assert list(Draft202012Validator(load_schema()).iter_errors(summary)) == []
 
 
+def test_each_judge_is_priced_as_the_flags_say_of_it(serve: Serve, tmp_path: Path) -> None:
+    server = serve(by_model({"a": verdict(), "b": verdict(), "c": verdict()}))
+    flags = [*FLAGS, *THREE, "--panel", "majority", "--price", "1,2", "--price", "b:10,20"]
+    assert main([*flags, "--base-url", server.base_url, "--out", str(tmp_path / "run")]) == 0
+    dollars = {name: each["dollars"] for name, each in summary_of(tmp_path / "run")["detectors"].items()}
+    assert dollars["a"] == dollars["c"] > 0
+    assert dollars["b"] == pytest.approx(10 * dollars["a"])
+    assert dollars["panel"] == pytest.approx(12 * dollars["a"])
+
+
 def test_where_all_members_cost_the_same_none_is_the_cheapest(run: Path) -> None:
     told = summary_of(run)["panel_run"]
     assert told["absent"] == {"cheapest": "all members cost the same"}

@@ -117,6 +117,13 @@ def test_no_other_value_of_what_makes_a_run_goes_on_with_it(name: str) -> None:
         resumed_settings(command, "run")
 
 
+def test_one_price_as_earlier_versions_wrote_it_is_one_of_several() -> None:
+    begin(RunSettings())
+    header = header_in("run")
+    header["options"]["price"] = "2.5,10"
+    assert settings_in(header).price == ("2.5,10",)
+
+
 def test_what_a_flag_says_of_the_rest_holds_for_the_run_that_goes_on() -> None:
     begin(RunSettings(concurrency=16, max_cost=1.0, timeout=9.0))
     resumed = gone_on("--max-cost 5 --json")
