@@ -138,7 +138,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_intermixed_args(argv)
-    return exit_code_of(lambda: _run(command_line(ScanSettings, "scan", parsed).settings))
+    return exit_code_of(lambda: _scan(command_line(ScanSettings, "scan", parsed).settings))
+
+
+def _scan(settings: ScanSettings) -> int:
+    from kimera.workers import rare_collections  # which --help need not wait for
+
+    with rare_collections():
+        return _run(settings)
 
 
 def _run(settings: ScanSettings) -> int:

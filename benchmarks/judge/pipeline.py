@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from benchmarks.judge.failures import FATAL, InterruptedAskingError
 from benchmarks.judge.pair_groups import can_be_grouped
 from benchmarks.judge.slots import Slots
 from kimera.pairs import Failure, Pair
+from kimera.workers import rare_collections
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +122,6 @@ class ErrorWindow:
         return sum(self._failed) > self._maximum * len(self._failed)
 
 
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Collects garbage far less often, and never looks at what was there before.
-
-    Each request makes thousands of objects, nearly all freed by their counts. At the usual thresholds a
-    fifth of the processor's time goes into looking for cycles, mostly among imported modules.
-    """
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
-
-
 async def judge_all(
     client: JudgeClient,
     asks: Iterable[Ask],
@@ -196,7 +178,7 @@ async def judge_all(
                 return
 
     workers = client.max_concurrent * (2 if client.mode == "async" else 1)
-    with _rare_collections():
+    with rare_collections():
         tasks = [asyncio.create_task(work()) for _ in range(workers)]
         try:
             await asyncio.gather(*tasks)

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from kimera.corpus.difference_bounds import highest
-from kimera.corpus.statement_words import pieces_of, words_of
+from kimera.corpus.statement_words import pieces_of
 from kimera.corpus.texts import Context, Corpus
 from kimera.corpus.word_by_word import Aligned, aligned
 from kimera.corpus.word_sets import NO_WAY, SetDifferences, WordSets
@@ -64,9 +64,10 @@ class Differences:
     pair of which the features are given.
     """
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, words: WordSets | None = None) -> None:
+        """words: those of its texts, where they are known already."""
         self._corpus = corpus
-        self._sets = WordSets(corpus.texts)
+        self._sets = words or WordSets(corpus.texts)
         places = [corpus.first_place(row) for row in range(len(corpus.places))]
         number_of: dict[str, int] = {}
         self._file = np.array([number_of.setdefault(file, len(number_of)) for file, _ in places], np.int64)
@@ -184,8 +185,7 @@ class Differences:
         return {**columns, "typed_shared": columns["typed"] * sets.share}
 
     def _aligned(self, first: int, second: int) -> Aligned:
-        one, other = (words_of(self._corpus.texts[row]) for row in (first, second))
-        return aligned(one, other)
+        return aligned(self._sets.words(first), self._sets.words(second))
 
     def _ways(self, first: np.ndarray, second: np.ndarray, sets: SetDifferences) -> np.ndarray:
         """Hashes of how two differ, uint64: in which words beside which common ones, or in a number alone.

@@ -11,16 +11,21 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from kimera.cache import NEIGHBOURS
 from kimera.corpus.neighbours import Neighbours, nearest
 from kimera.files import replacing
+from kimera.workers import usable_cores
 
 MIN_TEXTS = 2048  # of fewer the graph is made within a second
 SPARE = 4  # more neighbours than asked for, since some will be gone
@@ -175,13 +180,23 @@ def mended(
     # what is farther than that is not known.
     last = np.where(found.rows >= 0, found.cosines, np.inf).min(axis=1)
     last[sought] = np.inf
-    more = []
-    for block, near in _all_cosines(vectors, sought):
-        found.rows[block], found.cosines[block] = _highest(near, width)
-        new = np.flatnonzero(is_new[block])
-        at, row = np.nonzero(near[new] > last)
-        more.append((row, block[new[at]], near[new[at], row]))
-        on_progress(len(block))
+    one_at_a_time = Lock()
+
+    def seek(part: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        more: list[tuple[np.ndarray, ...]] = []
+        for block, near in _all_cosines(vectors, part):
+            found.rows[block], found.cosines[block] = _highest(near, width)
+            new = np.flatnonzero(is_new[block])
+            at, row = np.nonzero(near[new] > last)
+            more.append((row, block[new[at]], near[new[at], row]))
+            with one_at_a_time:
+                on_progress(len(block))
+        return more
+
+    # A thread a core: those of BLAS leave cores idle while the highest cosines are found.
+    parts = np.array_split(sought, usable_cores())
+    with ThreadpoolController().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(parts)) as threads:
+        more = list(chain.from_iterable(threads.map(seek, parts)))
     if more:
         _add(found, *map(np.concatenate, zip(*more, strict=True)))
     return Table(keys, found)

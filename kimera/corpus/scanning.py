@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
 from kimera.corpus.texts import Corpus
+from kimera.corpus.word_sets import WordSets
 from kimera.detectors import VerdictSource
 from kimera.files import holds_pair
 from kimera.local_names import REACTOR
@@ -28,6 +30,9 @@ from kimera.reactor import Reactor
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
 Bar = Callable[[str, int | None, str], Any]
+# Up to so many texts their words are told apart beside the search for neighbours; of more both would take
+# too much memory at a time.
+MAX_BESIDE = 2**18
 
 
 @dataclass
@@ -195,14 +200,17 @@ def screened_pairs(
         floors = floors_of(vectors, rule, derived)
         scan.rule, scan.floor_pairs = floors.rule, floors.pairs
         on_floors(scan)
-    with bar("neighbours", 2 * len(vectors), "text") as progress:
+    with ThreadPoolExecutor(1) as beside, bar("neighbours", 2 * len(vectors), "text") as progress:
+        are_beside = by_words is not None and len(corpus.texts) <= MAX_BESIDE
+        words = beside.submit(WordSets, corpus.texts) if are_beside else None
         search = _search(corpus, reactor, vectors, rule.neighbours, progress.update)
         neighbours = nearest_within(comparable.subjects, rule.neighbours, search)
     related = comparable.among(related_pairs(corpus.texts, vectors, neighbours, scan.rule))
     screened = unscreened(corpus.texts, related)
     if by_words is not None:
         with bar("comparing words", len(screened.first), "pair") as progress:
-            screened = by_words(corpus, screened, on_progress=progress.update)
+            known = words.result() if words else None
+            screened = by_words(corpus, screened, words=known, on_progress=progress.update)
     if reactor.head:
         with bar("screening", len(screened.first), "pair") as progress:
             screened = screened_by_head(

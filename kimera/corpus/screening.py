@@ -12,6 +12,7 @@ from kimera.corpus.differences import Differences
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.texts import Corpus
+from kimera.corpus.word_sets import WordSets
 
 PAIRS_PER_BLOCK = 4096
 
@@ -74,14 +75,15 @@ def screened_by_words(
     scores: ScanScores,
     min_score: float,
     *,
+    words: WordSets | None = None,
     on_progress: Callable[[int], object] = lambda pairs: None,
 ) -> Screened:
     """Those of which reading may make a finding, the likeliest first.
 
-    scores: what they are made of; a finding has at least `min_score`.
+    scores: what they are made of; a finding has at least `min_score`. words: of the corpus's texts.
     """
     least = scores.least_log_odds(min_score) - scores.intercept
-    rows, features = Differences(corpus).promising(
+    rows, features = Differences(corpus, words).promising(
         pairs.first, pairs.second, pairs.cosine, scores.weights, least, on_progress
     )
     log_odds = scores.without_reading(features)

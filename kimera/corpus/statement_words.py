@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 WORDNET = Path(__file__).parents[1] / "weights" / "opposites.txt"
-KEPT_WORDS, KEPT_STATEMENTS = 2**17, 2**12  # whose forms are not worked out again
+KEPT_WORDS = 2**17  # whose stems are not worked out again
 
 _WORD = re.compile(r"--?[A-Za-z][\w-]*|[^\W_][\w]*(?:[.,:'’/-]\w+)*|[%<>=]+")
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 _NUMBER = re.compile(r"[+-]?\d[\d.,:]*[a-zA-Z%]{0,4}")
-_LEAD_IN = re.compile(
-    r":$|^(?:for (?:example|instance)|e\.g\.|example|suppose|imagine|say,|given )", re.IGNORECASE
-)
-_VERSION_NOTE = re.compile(
+_EXAMPLE = re.compile(r"for (?:example|instance)|e\.g\.|example|suppose|imagine|say,|given ", re.IGNORECASE)
+_VERSION_NOTE = re.compile(  # of a text in lower case
     r"\b(?:new|added|changed|deprecated|removed|introduced|fixed|renamed)\b.{0,20}\b(?:in|since)\b"
-    r"|\bversion \d|\bsince v?\d",
-    re.IGNORECASE,
+    r"|\bversion \d|\bsince v?\d"
 )
 
 
@@ -67,7 +64,7 @@ success/failure supported/unsupported sync/async synchronous/asynchronous tempor
 top/bottom true/false up/down upgrade/downgrade usually/rarely valid/invalid visible/hidden
 width/height with/without yes/no
 """
-_PREFIXES = ("un", "in", "dis", "non", "im", "ir", "il", "de", "mis", "non-")
+_PREFIXES = frozenset(("un", "in", "dis", "non", "im", "ir", "il", "de", "mis", "non-"))
 FUNCTION = _listed("""
 a an the of to in on at by for from with and or as is are was were be been being it its this that
 these those which who whose if when then than so such do does did you your we our they their there
@@ -81,31 +78,36 @@ _ENDINGS = ("ing", "ed", "es", "s", "ly", "d")
 class Form(NamedTuple):
     """Of a word: in lower case; its stem, by which words are compared; whether it is a name by its form.
 
-    is_capital: whether it is one where it is not the first word of a statement.
+    is_capital: whether it is a name where it is not the first word of a statement. says_something: whether
+    it does by itself; a denial does not.
     """
 
     plain: str
     stem: str
     is_name: bool
     is_capital: bool
+    is_number: bool
+    is_negator: bool
+    is_obligation: bool
+    says_something: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a statement: in lower case, their stems, which of them are names."""
+    """The words of a statement, and their stems."""
 
-    plain: tuple[str, ...]
-    stems: tuple[str, ...]
+    forms: Sequence[Form]
+    stems: Sequence[str]
     distinct: frozenset[str]  # of the stems
-    is_name: tuple[bool, ...]
 
+    @classmethod
+    def of(cls, forms: Sequence[Form]) -> Self:
+        stems = [form.stem for form in forms]
+        return cls(forms, stems, frozenset(stems))
 
-@lru_cache(KEPT_STATEMENTS)
-def words_of(text: str) -> Words:
-    forms = list(map(form_of, words_in(text)))
-    stems = tuple(form.stem for form in forms)
-    names = tuple(form.is_name or (place > 0 and form.is_capital) for place, form in enumerate(forms))
-    return Words(tuple(form.plain for form in forms), stems, frozenset(stems), names)
+    def is_name(self, place: int) -> bool:
+        form = self.forms[place]
+        return form.is_name or (place > 0 and form.is_capital)
 
 
 def words_in(text: str) -> list[str]:
@@ -113,7 +115,6 @@ def words_in(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-@lru_cache(KEPT_WORDS)
 def form_of(word: str) -> Form:
     plain = word.lower().replace("’", "'")
     is_name = (
@@ -122,19 +123,29 @@ def form_of(word: str) -> Form:
         or "." in word.strip(".")
         or bool(re.search(r"[a-z][A-Z]|^[A-Z]{2,}", word))
     )
-    return Form(plain, stem_of(plain), is_name, word[:1].isupper())
+    return Form(
+        plain,
+        stem_of(plain),
+        is_name,
+        word[:1].isupper(),
+        is_number(plain),
+        is_negator(plain),
+        plain in OBLIGATIONS,
+        says_something(plain),
+    )
 
 
 def leads_in(text: str) -> bool:
     """Whether it ends with a colon, or begins as an example does."""
-    return bool(_LEAD_IN.search(text))
+    return text.endswith(":") or bool(_EXAMPLE.match(text))
 
 
 def tells_version(text: str) -> bool:
     """Whether it says since which version something is so."""
-    return bool(_VERSION_NOTE.search(text))
+    return bool(_VERSION_NOTE.search(text.lower()))
 
 
+@lru_cache(KEPT_WORDS)
 def stem_of(word: str) -> str:
     if word[:1] == "-" or not word.isalpha():
         return word
@@ -159,12 +170,12 @@ def says_something(word: str) -> bool:
     return word not in FUNCTION and not is_negator(word)
 
 
-def are_opposites(one: str, other: str) -> bool:
+def are_opposites(one: Form, other: Form) -> bool:
     """Listed here or by WordNet, in any form, or one is the other behind a prefix that denies it."""
-    if frozenset((stem_of(one), stem_of(other))) in _opposite_stems():
+    if {one.stem, other.stem} in _opposite_stems():
         return True
-    short, long = sorted((one, other), key=len)
-    return len(short) > MIN_DENIED and any(long == prefix + short for prefix in _PREFIXES)
+    short, long = sorted((one.plain, other.plain), key=len)
+    return len(short) > MIN_DENIED and long.removesuffix(short) in _PREFIXES
 
 
 def opposites_among(words: Iterable[str]) -> Iterator[tuple[str, str]]:

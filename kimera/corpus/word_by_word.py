@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from kimera.corpus.statement_words import (
-    OBLIGATIONS,
-    Words,
-    are_opposites,
-    is_negator,
-    is_number,
-    says_something,
-)
+from kimera.corpus.statement_words import Words, are_opposites
 
 
 @dataclass
@@ -43,7 +36,7 @@ def aligned(one: Words, other: Words) -> Aligned:
     """By the longest stretches that both hold (Ratcliff and Metzener 1988)."""
     found = Aligned()
     matcher = SequenceMatcher(None, one.stems, other.stems, autojunk=False)
-    denied = sum(map(is_negator, one.plain)) - sum(map(is_negator, other.plain))
+    denied = sum(form.is_negator for form in one.forms) - sum(form.is_negator for form in other.forms)
     found.negation = denied % 2 != 0
     for kind, start, end, begin, stop in matcher.get_opcodes():
         if kind == "equal":
@@ -54,8 +47,8 @@ def aligned(one: Words, other: Words) -> Aligned:
         left = [at for at in range(start, end) if one.stems[at] not in other.distinct]
         right = [at for at in range(begin, stop) if other.stems[at] not in one.distinct]
         if left and right:
-            found.only_in[0].extend(one.plain[at] for at in left)
-            found.only_in[1].extend(other.plain[at] for at in right)
+            found.only_in[0].extend(one.forms[at].plain for at in left)
+            found.only_in[1].extend(other.forms[at].plain for at in right)
         _one_slot(found, one, other, left, right)
     return found
 
@@ -63,30 +56,30 @@ def aligned(one: Words, other: Words) -> Aligned:
 def _one_slot(found: Aligned, one: Words, other: Words, left: list[int], right: list[int]) -> None:
     """left, right: places of the words of one stretch that the other statement holds nowhere."""
     numbers = (
-        [at for at in left if is_number(one.plain[at])],
-        [at for at in right if is_number(other.plain[at])],
+        [at for at in left if one.forms[at].is_number],
+        [at for at in right if other.forms[at].is_number],
     )
     if all(numbers):
         found.number = True
         left = [at for at in left if at not in numbers[0]]
         right = [at for at in right if at not in numbers[1]]
     for at in left:
-        match = next((place for place in right if are_opposites(one.plain[at], other.plain[place])), None)
+        match = next((place for place in right if are_opposites(one.forms[at], other.forms[place])), None)
         if match is not None:
             found.opposite = True
             left = [place for place in left if place != at]
             right = [place for place in right if place != match]
     duties = (
-        [at for at in left if one.plain[at] in OBLIGATIONS],
-        [at for at in right if other.plain[at] in OBLIGATIONS],
+        [at for at in left if one.forms[at].is_obligation],
+        [at for at in right if other.forms[at].is_obligation],
     )
     found.obligation |= all(map(bool, duties))
     rest = (
-        [at for at in left if at not in duties[0] and says_something(one.plain[at])],
-        [at for at in right if at not in duties[1] and says_something(other.plain[at])],
+        [at for at in left if at not in duties[0] and one.forms[at].says_something],
+        [at for at in right if at not in duties[1] and other.forms[at].says_something],
     )
     if all(rest):
-        found.name |= any(one.is_name[at] for at in rest[0]) and any(other.is_name[at] for at in rest[1])
+        found.name |= any(map(one.is_name, rest[0])) and any(map(other.is_name, rest[1]))
         found.replaced += [one.stems[at] for at in rest[0]] + [other.stems[at] for at in rest[1]]
     else:
         found.added += [one.stems[at] for at in rest[0]] + [other.stems[at] for at in rest[1]]

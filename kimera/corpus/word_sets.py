@@ -16,8 +16,8 @@ import numpy as np
 
 from kimera.corpus.statement_words import (
     OBLIGATIONS,
+    Words,
     form_of,
-    is_negator,
     is_number,
     leads_in,
     opposites_among,
@@ -79,24 +79,24 @@ class WordSets:
             version_note.append(tells_version(text))
         self.lengths = np.array(lengths, np.int64)
         self.lead_in, self.version_note = np.array(lead_in, bool), np.array(version_note, bool)
-        forms = list(map(form_of, number_of))
+        self._forms = forms = list(map(form_of, number_of))
         self._stems: dict[str, int] = {}
         stem_of_word = [self._stems.setdefault(form.stem, len(self._stems)) for form in forms]
-        word = np.array(told, np.int32)
+        self._told = word = np.array(told, np.int32)
         stem = np.array(stem_of_word, np.int32)[word]
-        begins = np.concatenate([[0], np.cumsum(self.lengths)])
+        self._begins = begins = np.concatenate([[0], np.cumsum(self.lengths)])
         opening = begins[:-1][self.lengths > 0]
         self.first = np.full(len(texts), -1, np.int64)
         self.first[self.lengths > 0] = stem[opening]
-        denies = np.array([is_negator(form.plain) for form in forms], bool)
+        denies = np.array([form.is_negator for form in forms], bool)
         at = np.flatnonzero(denies[word])
         self.denials = np.bincount(np.searchsorted(begins, at, "right") - 1, minlength=len(texts))
         is_capital = np.array([form.is_capital for form in forms], bool)[word]
         is_capital[opening] = False
         is_name = np.array([form.is_name for form in forms], bool)[word] | is_capital
         shape = (len(texts), max(len(self._stems), 1))
-        self._rows = sparse.csr_array((np.ones(len(stem)), stem, begins), shape=shape)
-        self._rows.sum_duplicates()
+        self._rows = sparse.csr_array((np.ones(len(stem)), stem, begins.copy()), shape=shape)
+        self._rows.sum_duplicates()  # in place
         self._rows.data[:] = 1.0
         self._sizes = np.diff(self._rows.indptr)
         held = np.bincount(self._rows.indices, minlength=shape[1])
@@ -134,6 +134,11 @@ class WordSets:
             way=self._ways(only, both),
             common=_way(_hashed(both, self._hashes.every)),
         )
+
+    def words(self, row: int) -> Words:
+        """Of one statement, in their order."""
+        told = self._told[self._begins[row] : self._begins[row + 1]]
+        return Words.of([self._forms[word] for word in told.tolist()])
 
     def weight_of(self, stem: str) -> float:
         return float(self._weights[self._stems[stem]])

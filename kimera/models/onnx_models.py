@@ -24,6 +24,7 @@ from kimera.models.bert_graph import INPUTS, OPSET, OUTPUT
 from kimera.models.row_quantisation import quantise_rows
 from kimera.models.runtime import Precision
 from kimera.models.tokens import Tokens, batches_of_one_length
+from kimera.workers import usable_cores
 
 # These are imported where they are used: on warm caches no network is run (onnxruntime), one that is prepared
 # needs no onnx, and few need torch.
@@ -57,7 +58,7 @@ class OnnxModel:
             source if isinstance(source, bytes) else str(source), options, providers=["CPUExecutionProvider"]
         )
         self._inputs = {node.name for node in self._session.get_inputs()}  # not all networks take all three
-        self._cores = threads or _cores()
+        self._cores = threads or usable_cores()
         self._threads = ThreadPoolExecutor(self._cores)
 
     def batches(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -73,11 +74,6 @@ class OnnxModel:
         arrays = zip(INPUTS, tokens.padded(rows), strict=True)
         [output] = self._session.run(None, {name: array for name, array in arrays if name in self._inputs})
         return output
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_onnx(

@@ -16,7 +16,7 @@ from kimera.corpus.differences import FEATURES, Differences
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
-from kimera.corpus.statement_words import is_number, says_something, words_of
+from kimera.corpus.statement_words import Words, form_of, is_number, says_something, words_in
 from kimera.corpus.texts import Context, Corpus, Statement
 from kimera.corpus.word_by_word import aligned
 from kimera.models.head import ContradictionHead
@@ -58,7 +58,7 @@ def test_no_pair_is_passed_over_whose_features_reach_the_least_sum(
 
 def by_sets(texts: list[str], pairs: list[tuple[int, int]], cosine: np.ndarray) -> dict[str, list[float]]:
     """What Python's own sets give for the features that many pairs at once are compared by."""
-    words = [words_of(text) for text in texts]
+    words = [Words.of(list(map(form_of, words_in(text)))) for text in texts]
     held = Counter(stem for each in words for stem in each.distinct)
     weight = {
         stem: says_something(stem) * math.log(1000 / count) / math.log(1000) for stem, count in held.items()
