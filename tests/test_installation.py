@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import kimera
+from kimera.corpus.neighbours import EXACT_ROWS
 
 pytestmark = pytest.mark.slow  # whole runs, fits or installations
 
@@ -65,8 +66,8 @@ NEEDING = [
     ("parquet", "pyarrow", ["train", "pairs.parquet"]),
     ("ray", "ray", ["compare", "--kimera-only", "--engine", "ray"]),
     ("scan", "markdown_it", ["scan", "notes.md"]),
-    ("scan", "usearch", ["scan", "facts.csv", "--column", "text1"]),
-    ("scan", "usearch", ["judged-scan", "facts.csv", "--column", "text1", *JUDGE]),
+    ("scan", "usearch", ["scan", "many.csv", "--column", "text1"]),
+    ("scan", "usearch", ["judged-scan", "many.csv", "--column", "text1", *JUDGE]),
 ]
 OURS = {"kimera", "benchmarks"}
 # Packages whose name is not that of what they install.
@@ -150,6 +151,8 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(TABLE, encoding="utf-8")
     for name in ("pairs.parquet", "facts.parquet"):
         (tmp_path / name).write_bytes(b"PAR1")
+    many = "\n".join(f"The shop number {number} is open." for number in range(EXACT_ROWS + 1))
+    (tmp_path / "many.csv").write_text(f"text1\n{many}\n", encoding="utf-8")
     return tmp_path
 
 

@@ -10,22 +10,19 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from kimera.cache import NEIGHBOURS
+from kimera.corpus.exact_neighbours import all_cosines, for_each_part, highest
 from kimera.corpus.neighbours import Neighbours, nearest
 from kimera.files import replacing
-from kimera.workers import usable_cores
 
 MIN_TEXTS = 2048  # of fewer the graph is made within a second
 SPARE = 4  # more neighbours than asked for, since some will be gone
@@ -33,8 +30,6 @@ MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
 MAX_TABLES, MAX_BYTES = 64, 2**28  # of the folder; a table has some 136 bytes a text
 LEFT_S = 24 * 3600.0  # after which a file half written is taken for one that a killed scan left
 MAX_COSINE = 1.01  # of unit vectors, as rounded
-SAMPLED = 64  # columns looked at first, for each of the highest that is wanted
-CELLS_PER_BLOCK, MIN_BLOCK = 2**24, 32  # cosines in memory at a time, and texts at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +179,8 @@ def mended(
 
     def seek(part: np.ndarray) -> list[tuple[np.ndarray, ...]]:
         more: list[tuple[np.ndarray, ...]] = []
-        for block, near in _all_cosines(vectors, part):
-            found.rows[block], found.cosines[block] = _highest(near, width)
+        for block, near in all_cosines(vectors, part):
+            found.rows[block], found.cosines[block] = highest(near, width)
             new = np.flatnonzero(is_new[block])
             at, row = np.nonzero(near[new] > last)
             more.append((row, block[new[at]], near[new[at], row]))
@@ -193,11 +188,7 @@ def mended(
                 on_progress(len(block))
         return more
 
-    # A thread a core: those of BLAS leave cores idle while the highest cosines are found.
-    parts = np.array_split(sought, usable_cores())
-    with ThreadpoolController().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(parts)) as threads:
-        more = list(chain.from_iterable(threads.map(seek, parts)))
-    if more:
+    if more := for_each_part(sought, seek):
         _add(found, *map(np.concatenate, zip(*more, strict=True)))
     return Table(keys, found)
 
@@ -207,32 +198,6 @@ def _places_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     order = np.argsort(keys)
     places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
     return np.where(keys[places] == wanted, places, -1)
-
-
-def _all_cosines(vectors: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(some of the rows, their cosines with all vectors; with itself -inf); each block in the same memory."""
-    size = max(CELLS_PER_BLOCK // max(len(vectors), 1), MIN_BLOCK)
-    room = np.empty((min(size, len(rows)), len(vectors)), dtype=vectors.dtype)
-    for at in range(0, len(rows), size):
-        block = rows[at : at + size]
-        near = np.matmul(vectors[block], vectors.T, out=room[: len(block)])
-        near[np.arange(len(block)), block] = -np.inf
-        yield block, near
-
-
-def _highest(cosines: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the columns of the highest of each row; these), the highest first: of shape (rows, count).
-
-    The count highest of some of the columns bound what the highest of all can be.
-    """
-    some = cosines[:, :: max(cosines.shape[1] // (SAMPLED * count), 1)]
-    least = np.partition(some, some.shape[1] - count, axis=1)[:, -count]
-    row, column = np.nonzero(cosines >= least[:, None])
-    near = cosines[row, column]
-    order = np.lexsort((-near, row))
-    begins = np.searchsorted(row, np.arange(len(cosines)))  # row is ascending, in that order too
-    first = order[begins[:, None] + np.arange(count)]
-    return column[first], near[first]
 
 
 def _add(found: Neighbours, rows: np.ndarray, others: np.ndarray, cosines: np.ndarray) -> None:

@@ -6,21 +6,23 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from kimera.console import how_to_install
+from kimera.corpus.exact_neighbours import all_cosines, for_each_part, highest
 from kimera.errors import UserError
 from kimera.workers import WorkerPool
 
 # usearch is imported where it is used: it is an extra, and must not be in the process that has torch; see
-# `nearest`.
+# `nearest_by_graph`.
 if TYPE_CHECKING:
     from usearch.index import Index
 
 ROWS_PER_BLOCK = 4096
-EXACT_ROWS = 512  # fewer are all compared sooner than the graph's process starts
+EXACT_ROWS = 2**15  # fewer are all compared sooner than a graph is made
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64  # of the graph (Malkov and Yashunin 2018)
 
 
@@ -54,15 +56,47 @@ def nearest(
 ) -> Neighbours:
     """Of each unit vector the `count` nearest others.
 
-    Exact for up to EXACT_ROWS rows; of more, approximate: a graph of small worlds. It is built by one thread,
-    so that the same vectors give the same neighbours. on_progress is told of rows twice, as they go in and
-    are looked up.
+    Exact for up to EXACT_ROWS rows; of more, as `nearest_by_graph`. on_progress is told of rows twice. Raises
+    as `require_search`.
     """
-    if find_spec("usearch") is None:
-        raise UserError(f"finding neighbours needs usearch; run: {how_to_install('scan')}")
-    if len(vectors) <= EXACT_ROWS:
+    require_search(len(vectors))
+    if len(vectors) > EXACT_ROWS:
+        return nearest_by_graph(vectors, count, on_progress=on_progress)
+    found = Neighbours.none(len(vectors), count)
+    width = min(count, len(vectors) - 1)
+    one_at_a_time = Lock()
+
+    def seek(part: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        for block, near in all_cosines(vectors, part):
+            found.rows[block, :width], found.cosines[block, :width] = highest(near, width)
+            with one_at_a_time:
+                on_progress(2 * len(block))
+        return []
+
+    if width > 0:
+        for_each_part(np.arange(len(vectors)), seek)
+    else:
         on_progress(2 * len(vectors))
-        return _nearest_of_few(vectors, count)
+    return found
+
+
+def require_search(count: int) -> None:
+    """Raises UserError where the neighbours of so many vectors cannot be found, for want of usearch."""
+    if count > EXACT_ROWS and find_spec("usearch") is None:
+        raise UserError(
+            f"finding the neighbours of more than {EXACT_ROWS:,} statements needs usearch; run: "
+            f"{how_to_install('scan')}"
+        )
+
+
+def nearest_by_graph(
+    vectors: np.ndarray, count: int, *, on_progress: Callable[[int], object] = lambda rows: None
+) -> Neighbours:
+    """The same, approximately: by a graph of small worlds.
+
+    It is built by one thread, so that the same vectors give the same neighbours. on_progress is told of rows
+    as they go in, and as they are looked up.
+    """
     blocks = [(at, vectors[at : at + ROWS_PER_BLOCK]) for at in range(0, len(vectors), ROWS_PER_BLOCK)]
     tasks = [(at, block, asked) for asked in (0, min(count + 1, len(vectors))) for at, block in blocks]
     neighbours = Neighbours.none(len(vectors), count)
@@ -96,16 +130,6 @@ def nearest_within(
         neighbours.rows[rows] = np.where(local.rows >= 0, rows[local.rows], -1)
         neighbours.cosines[rows] = local.cosines
     return neighbours
-
-
-def _nearest_of_few(vectors: np.ndarray, count: int) -> Neighbours:
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -np.inf)
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, : max(min(count, len(vectors) - 1), 0)]
-    found = Neighbours.none(len(vectors), count)
-    found.rows[:, : order.shape[1]] = order
-    found.cosines[:, : order.shape[1]] = np.take_along_axis(cosines, order, axis=1)
-    return found
 
 
 class _Search:

@@ -17,7 +17,7 @@ from kimera.corpus.cosine_floors import floors_of
 from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor, by_scan_scores
 from kimera.corpus.findings import CONTRADICTS, DUPLICATES, SUPERSEDES, Finding
 from kimera.corpus.kept_neighbours import KeptNeighbours
-from kimera.corpus.neighbours import Neighbours, nearest, nearest_within
+from kimera.corpus.neighbours import Neighbours, nearest, nearest_within, require_search
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
@@ -191,6 +191,7 @@ def screened_pairs(
     `screened_by_words`; so the head sees few. derived: those of `cosine_floors.FLOORS` that the
     corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
     """
+    require_search(len(corpus.texts))  # before what takes long
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
     comparable = Comparable(corpus)
     scan.pairs = comparable.pairs

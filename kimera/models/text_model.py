@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
 Item = TypeVar("Item")  # a text, or two
+TASKS_OF_A_WORKER, MIN_PER_TASK = 4, 32  # at least, where there are few items; items of each
 Batches: TypeAlias = Iterator[tuple[list[int] | np.ndarray, np.ndarray]]  # (places of items, their outputs)
 
 
@@ -183,9 +184,14 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
             if items:
                 yield from self._here(items)
             return
-        parts = self._parts(items, self._pool.per_task)
+        parts = self._parts(items, self._task_size(len(items), workers))
         outputs = self._pool.map([[items[row] for row in rows] for rows in parts], workers)
         yield from zip(parts, outputs, strict=True)
+
+    def _task_size(self, count: int, workers: int | None) -> int:
+        """Of so many items: small enough that no worker is left with a task when the others are done."""
+        size = -(-count // (TASKS_OF_A_WORKER * self._pool.processes_for(count, workers)))
+        return min(max(size, MIN_PER_TASK), self._pool.per_task)
 
     def _parts(self, items: Sequence[Item], size: int) -> list[list[int]]:
         """Places of at most `size` items each, the longest first.

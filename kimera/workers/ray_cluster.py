@@ -107,6 +107,11 @@ class RayCluster:
 _shared: RayCluster | None = None
 
 
+def is_joined() -> bool:
+    """Whether this process has workers already, for whatever."""
+    return _shared is not None
+
+
 def join(holder: object, address: str | None, workers: int | None) -> RayCluster:
     """The cluster of this process, connected to by its first holder. Raises what `RayCluster` does."""
     global _shared  # noqa: PLW0603 (see there)

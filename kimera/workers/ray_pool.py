@@ -56,8 +56,8 @@ class RayPool:
         self._wanted = 0
 
     def takes(self, count: int, workers: int | None) -> bool:
-        """Whether so many items are worth the workers; None is as many as the cluster has CPUs."""
-        return count >= (1 if self._cluster is not None else self._worth)
+        """Whether so many items are worth the workers, which may be there already; None: one a CPU."""
+        return count >= (1 if self._cluster is not None or _has_workers() else self._worth)
 
     def processes_for(self, count: int, workers: int | None) -> int:
         """How many workers so many items would occupy; one, this process, where they are not worth any."""
@@ -187,6 +187,15 @@ class RayPool:
         for worker in new:
             self._loading[worker.handle.load.remote(self._key, __version__, self._load)] = worker
         return bool(new)
+
+
+def _has_workers() -> bool:
+    """Whether another pool of this process has joined the cluster."""
+    if "kimera.workers.ray_cluster" not in sys.modules:
+        return False
+    from kimera.workers.ray_cluster import is_joined  # not before `set_up_ray`
+
+    return is_joined()
 
 
 class _Round:

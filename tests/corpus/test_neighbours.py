@@ -16,7 +16,7 @@ import pytest
 
 from kimera.cache import NEIGHBOURS
 from kimera.corpus.kept_neighbours import MAX_TABLES, MIN_TEXTS, KeptNeighbours, Table, mended
-from kimera.corpus.neighbours import EXACT_ROWS, ROWS_PER_BLOCK, Neighbours, nearest
+from kimera.corpus.neighbours import ROWS_PER_BLOCK, Neighbours, nearest, nearest_by_graph
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,33 +26,38 @@ def unit_vectors(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_neighbours_are_the_nearest_others_in_order() -> None:
-    vectors = unit_vectors(EXACT_ROWS + 100)
+def test_neighbours_by_a_graph_are_nearly_always_the_nearest_others_in_order() -> None:
+    vectors = unit_vectors(600)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
     exact = np.argsort(-cosines, axis=1)[:, :8]
-    found = nearest(vectors, 8).rows
+    found = nearest_by_graph(vectors, 8).rows
     assert (found != np.arange(len(vectors))[:, None]).all()
     assert np.mean([len(set(a) & set(b)) for a, b in zip(found, exact, strict=True)]) > 7.8
 
 
-def test_the_neighbours_of_few_vectors_are_exact() -> None:
-    vectors = unit_vectors(EXACT_ROWS)
-    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    np.fill_diagonal(cosines, -2)
-    assert (nearest(vectors, 8).rows == np.argsort(-cosines, axis=1)[:, :8]).all()
+@pytest.mark.parametrize("count", [10, 600, 5000])
+def test_the_neighbours_of_few_vectors_are_exact(count: int) -> None:
+    vectors = unit_vectors(count)
+    told: list[int] = []
+    found, expected = nearest(vectors, 8, on_progress=told.append), exact(vectors, 8)
+    assert np.allclose(found.cosines, expected.cosines, atol=1e-6)
+    assert (found.rows == expected.rows).mean() > 0.999  # two may be as near
+    assert sum(told) == 2 * count
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
 def test_few_vectors_have_few_neighbours(count: int) -> None:
-    found = nearest(unit_vectors(count), 5).rows
-    assert found.shape == (count, 5)
-    assert ((found >= 0).sum(axis=1) == min(count - 1, 5)).all()
+    for seek in (nearest, nearest_by_graph):
+        found = seek(unit_vectors(count), 5).rows
+        assert found.shape == (count, 5)
+        assert ((found >= 0).sum(axis=1) == min(count - 1, 5)).all()
 
 
 @pytest.mark.slow
 def test_the_same_vectors_give_the_same_neighbours() -> None:
     vectors = unit_vectors(ROWS_PER_BLOCK + 200)
+    assert (nearest_by_graph(vectors, 5).rows == nearest_by_graph(vectors, 5).rows).all()
     assert (nearest(vectors, 5).rows == nearest(vectors, 5).rows).all()
 
 
@@ -61,7 +66,7 @@ def test_the_same_vectors_give_the_same_neighbours() -> None:
 def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: float) -> None:
     """In a process of its own; whether the graph is just built or asked depends on the machine."""
     code = (
-        "import numpy as np\nfrom kimera.corpus.neighbours import nearest\n"
+        "import numpy as np\nfrom kimera.corpus.neighbours import nearest_by_graph as nearest\n"
         "vectors = np.random.default_rng(0).normal(size=(4096, 64)).astype(np.float32)\n"
         "nearest(vectors[:1000], 3)\nprint(flush=True)\nwhile True:\n    nearest(vectors, 30)"
     )
@@ -77,7 +82,7 @@ def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: floa
 
 
 def test_finding_neighbours_loads_nothing_that_torch_would_hang_beside() -> None:
-    nearest(unit_vectors(EXACT_ROWS + 1), 2)
+    nearest_by_graph(unit_vectors(600), 2)
     assert "usearch" not in sys.modules
 
 
