@@ -5,7 +5,9 @@ SIGTERM does the same, but in what serves.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -20,8 +22,10 @@ PATIENCE_S = 2.0  # of who presses Ctrl-C again while a command puts its things 
 def exit_quietly() -> None:
     """From here on an uncaught KeyboardInterrupt ends the process like that; other exceptions are shown.
 
-    For commands, as their first act: before what takes long to import.
+    For commands, as their first act: before what takes long to import. Its end is quick, too: without the
+    freeze the interpreter looks through all objects once more, a fifth of a second where much was imported.
     """
+    atexit.register(gc.freeze)
     sys.excepthook = _hook
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell wants it ignored
         signal.signal(signal.SIGINT, interrupt_once)
