@@ -45,8 +45,8 @@ def with_examples(
     left = [pair for pair in labelled if _key(pair) not in judged]
     if judged:
         tell(
-            f"{len(labelled) - len(left):,} of the {len(labelled):,} labelled pairs of {file} are judged in "
-            "this run, so they are not shown as examples"
+            f"this run judges {len(labelled) - len(left):,} of the {len(labelled):,} labelled pairs of "
+            f"{file}: none of these is shown as an example"
         )
     free = _distinct(left, prompt.classes)
     by_answer = {
@@ -77,8 +77,8 @@ def _drawn(by_answer: dict[str, list[Pair]], shots: int, rng: random.Random, fil
         if len(pairs) < wanted:
             raise UserError(
                 f"--examples {file}: --shots {shots} takes {wanted} of label {answer}, and the file has "
-                f"{len(pairs)} that this run does not judge; give more examples, a lower --shots, or a lower "
-                "--max-pairs"
+                f"{len(pairs)} that this run does not judge; give more examples, a lower --shots, or a "
+                "--max-pairs that leaves some"
             )
         chosen += rng.sample(pairs, wanted)
     rng.shuffle(chosen)

@@ -101,7 +101,7 @@ def test_what_is_judged_is_not_shown_however_it_is_spelt(tmp_path: Path, pairs: 
     found, told = drawn(write(tmp_path / "some.jsonl", same + others), pairs, 4)
     assert not any("oor" in question.rpartition("Statement 1")[2] for question, _ in found.turns)
     assert told == [
-        "2 of the 8 labelled pairs of some.jsonl are judged in this run, so they are not shown as examples"
+        "this run judges 2 of the 8 labelled pairs of some.jsonl: none of these is shown as an example"
     ]
 
 
