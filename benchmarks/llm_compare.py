@@ -88,6 +88,11 @@ def _begin_or_go_on(told: CommandLine[RunSettings]) -> int:
             )
         settings, header = resumed_settings(told, folder)
         require_told_again(told, settings, folder)
+        if told.flags & {"price", "batch_price"}:
+            note(
+                "another price holds for all requests of a run, those of earlier sessions too; a judge with "
+                "nothing left to be asked keeps its own"
+            )
     if settings.plan and "max_pairs" not in told.flags | told.in_file:
         settings = replace(settings, max_pairs=0)  # labels are planned for all the pairs that there are
     for effect in (*without_effect(told, settings), *idle_flags(told, settings)):

@@ -294,7 +294,8 @@ def _exit_code(settings: RunSettings, comparison: Comparison, command: str, fold
         more = ""
         if any(failure.kind == "max_cost" for failure in stopped_by.values()):
             spent = sum(judge.dollars or 0.0 for judge in comparison.run.of_role("judge"))
-            more = f" --max-cost DOLLARS, with more than {max(settings.max_cost or 0.0, spent):.4g}"
+            least = max(settings.max_cost or 0.0, spent)
+            more = f" --max-cost DOLLARS, with more than {least:.4g} by what the next requests may cost"
         if any(kind_of(failure.kind).is_setting for failure in stopped_by.values()):
             print("a run keeps the settings that it began with, so begin a new one", file=sys.stderr)
         else:

@@ -279,10 +279,19 @@ def test_several_judges_of_other_names_must_be_picked(
 
 @pytest.mark.slow
 def test_a_prompt_that_differs_is_named(base: Path, begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    strict = run(base, range(8), "--prompt", "strict", name="strict")
+    strict = run(base, range(8), "--prompt", "strict", "--price", "1,2", name="strict")
     differing = difference(capsys, begun, strict)["detectors"][JUDGE]["settings"]
     assert set(differing) == {"prompt.name", "prompt.sha256"}
     assert differing["prompt.name"] == {"a": "same-event", "b": "strict"}
+
+
+def test_another_price_is_told_beside_what_it_makes_of_the_cost(
+    base: Path, begun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dear = run(base, range(SIZE), "--price", "10,20", name="dear")
+    part = difference(capsys, begun, dear)["detectors"][JUDGE]
+    assert part["settings"]["price.input"] == {"a": 1, "b": 10}
+    assert part["b"]["dollars"] == pytest.approx(10 * part["a"]["dollars"])
 
 
 def test_without_labels_changes_are_counted_and_nothing_is_called_better(

@@ -323,6 +323,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     run.send_signal(ending)
     _, errors = run.communicate(timeout=30)
     assert run.returncode == 130
+    assert errors.count("stopping: waiting for the requests in flight") == 1
     assert "--resume run" in errors
     finished = journal.read_bytes().count(b'"simulated-judge","index"')
     assert 10 <= finished < 30
@@ -332,6 +333,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert done.returncode == 0, done.stderr
     assert journal.read_bytes().count(b'"simulated-judge","index"') == 30
     assert journal.read_bytes().count(b'"kimera","index"') == 30
+    assert summary(tmp_path / "run")["detectors"]["simulated-judge"]["cut_off"] == 0
     whole = compare(environment, tmp_path, *command[3:], "--async", 30, "--out", "whole")
     assert whole.returncode == 0
     for column in ("id", "kimera_score", "simulated-judge (simulated)_score"):
@@ -356,6 +358,8 @@ def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path
             "--async",
             "4",
             "--no-viz",
+            "--price",
+            "1,2",
         ],
         cwd=tmp_path,
         env=environment,
@@ -372,6 +376,8 @@ def test_what_was_killed_goes_on_too(environment: dict[str, str], tmp_path: Path
     assert done.returncode == 0, done.stderr
     indices = [json.loads(line)["index"] for line in journal.read_text().splitlines() if '"index"' in line]
     assert sorted(indices) == list(range(30))
+    assert summary(tmp_path / "run")["detectors"]["simulated-judge"]["cut_off"] == 1
+    assert "at least \\$" in (tmp_path / "run" / "summary.md").read_text()  # as of requests in flight then
 
 
 def test_another_run_is_not_gone_on_with(environment: dict[str, str], tmp_path: Path) -> None:
@@ -531,6 +537,19 @@ def test_a_repeated_run_with_kept_replies_asks_nothing(environment: dict[str, st
     assert first["dollars"] > 0
     assert (second["dollars"], second["from_cache"], second["attempts"]) == (0, 10, 0)
     assert "10 answered from the cache" in (tmp_path / "second" / "summary.md").read_text()
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmarks.diff", "first", "second", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    part = json.loads(told)["detectors"]["gpt-4o"]
+    assert part["settings"]["replies from the cache"] == {"a": None, "b": 10}
+    assert part["absent"]["dollars"] == (
+        "of run B, replies came from the cache, so what they cost is not known"
+    )
 
 
 def test_asking_again_and_in_the_other_order_is_reported(environment: dict[str, str], tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def _panel(
         attempts=sum(member.attempts for member in members),
         attempt_errors=dict(sum((Counter(member.attempt_errors) for member in members), Counter[str]())),
         from_cache=sum(member.from_cache for member in members),
+        cut_off=sum(member.cut_off for member in members),
         **_cost(members),
     )
 
@@ -93,7 +94,8 @@ def _cost(members: Sequence[DetectorResult]) -> dict[str, Any]:
         return {**told, "dollars_absent": NO_FEE}
     reasons = ["" if m.dollars_of_pair is not None else m.dollars_absent for m in paying]
     if any(reasons):
-        return {**told, "dollars_absent": _why(paying, reasons)}
+        least = sum(member.dollars or member.dollars_at_least or 0.0 for member in paying)
+        return {**told, "dollars_absent": _why(paying, reasons), "dollars_at_least": least or None}
     of_pair = sum(np.asarray(member.dollars_of_pair) for member in paying)
     return {**told, "dollars": sum(member.dollars or 0.0 for member in paying), "dollars_of_pair": of_pair}
 

@@ -23,6 +23,7 @@ from benchmarks.stats import (
     COST_AT_PREVALENCE,
     COSTS,
     DISTINCT_SCORES,
+    DOLLARS,
     NO_FEE,
     NO_PRICE,
     NOT_COMPARABLE,
@@ -229,11 +230,19 @@ def _cost(detector: Detector) -> str:
     if dollars is None:
         cost = no_dollars(detector)
     else:
-        cost = in_dollars(dollars) + (" if the judge were real (simulated)" if detector["simulated"] else "")
-        if any(count and kind_of(kind).is_silence for kind, count in detector["attempt_errors"].items()):
-            cost = f"at least {cost}"  # without a reply nobody knows what was billed
+        cost = written_cost(detector) + (
+            " if the judge were real (simulated)" if detector["simulated"] else ""
+        )
     saved = detector.get("from_cache")
     return f"{cost} ({saved:,} answered from the cache)" if saved else cost
+
+
+def written_cost(detector: Detector) -> str:
+    """What is known of it, where it is: without a reply nobody knows what was billed."""
+    errors = detector.get("attempt_errors", {})
+    silences = (count for kind, count in errors.items() if kind_of(kind).is_silence)
+    least = "at least " if detector.get("cut_off") or any(silences) else ""
+    return least + in_dollars(detector["dollars"])
 
 
 def no_dollars(detector: Detector) -> str:
@@ -371,7 +380,14 @@ def missing(summary: dict[str, Any]) -> list[str]:
     names = titles(summary)
     hidden = {figure.name for figure in _hidden(summary)}
     absences = [
-        (names[name], {metric: why for metric, why in detector["absent"].items() if metric not in hidden})
+        (
+            names[name],
+            {
+                metric: why
+                for metric, why in detector["absent"].items()
+                if metric not in hidden and not (metric == DOLLARS.name and "dollars_at_least" in detector)
+            },
+        )
         for name, detector in summary["detectors"].items()
     ]
     absences += [

@@ -50,7 +50,10 @@ def _price(detector: dict[str, Any]) -> str:
     if not detector["paid"]:
         return "no fee"
     if detector["from_cache"]:
-        return f"fee not known, {detector['from_cache']:,} replies came from the cache and cost nothing again"
+        cost = comparison_rows.written_cost(detector) if detector["dollars"] is not None else "no fee known"
+        return (
+            f"{cost} for the run, whose {detector['from_cache']:,} replies from the cache cost nothing again"
+        )
     if not detector["answered"]:
         return "nothing was answered"
     dollars = dollars_per_thousand(detector)

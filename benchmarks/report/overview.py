@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.judge import in_dollars
 from benchmarks.report import agreements, comparison_rows, words
 from benchmarks.report.observations import MAX_COLUMNS
 from benchmarks.report.shown_differences import is_equivalent, is_real
@@ -93,7 +92,8 @@ def _cost(detector: dict[str, Any]) -> str:
         return comparison_rows.at_least(detector)
     if dollars is None:
         return comparison_rows.no_dollars(detector).partition(",")[0]
-    return in_dollars(dollars) + (" (replies from the cache)" if detector["from_cache"] else "")
+    cached = detector["from_cache"]
+    return comparison_rows.written_cost(detector) + (f" ({cached:,} from the cache)" if cached else "")
 
 
 def blocks(summary: Summary) -> list[Summary]:

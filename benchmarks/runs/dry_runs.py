@@ -59,6 +59,8 @@ def dry_run(settings: RunSettings, dataset: Dataset, prompt: Prompt) -> int:
         )
     for sentence in cascade_words(settings, dataset):
         print(sentence)
+    if settings.cache_replies:
+        print("  --cache-replies: what is kept already costs nothing again, and is counted here all the same")
     print(f"Dry run over {Path(dataset.name).name}, {len(dataset):,} pairs: nothing was sent.")
     return DONE
 

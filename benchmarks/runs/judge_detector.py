@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -38,6 +39,7 @@ from kimera.pairs import Failure
 
 BATCHES = "batches"  # the folder of a run in which they are written down
 LEAVING = "leaving; batches that were submitted go on, and --resume collects their replies"
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 STOPPING = "stopping: waiting for the requests in flight; Ctrl-C again ends at once"
 
 
@@ -188,7 +190,7 @@ class JudgeDetector:
                 if not quiet:
                     client.endpoint.adaptation.on_learnt = partial(_tell_learnt, self._name)
                 client.endpoint.on_notice = partial(_tell_notice, self._name)
-                with _stopping_on_ctrl_c(client):
+                with _stopping_on_signals(client):
                     for chosen in rounds:
                         bar.total += int((recorder.variants[chosen] < 0).sum())
                         bar.refresh()
@@ -246,25 +248,35 @@ def _keep_limit_changes(client: AsyncOpenAIClient, recorder: Recorder) -> None:
 
 
 @contextlib.contextmanager
-def _stopping_on_ctrl_c(client: AsyncOpenAIClient) -> Iterator[None]:
-    """The first Ctrl-C stops asking and lets what is in flight finish; the second ends at once."""
+def _stopping_on_signals(client: AsyncOpenAIClient) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM stops asking and lets what is in flight finish.
+
+    Another Ctrl-C then ends at once. Another SIGTERM does nothing: some schedulers send two, and all of them
+    have a last resort.
+    """
     loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in STOPPED_BY}
+    after: dict[int, Any] = {signal.SIGINT: interrupt_once, signal.SIGTERM: signal.SIG_IGN}
 
     def first() -> None:
+        if signal.getsignal(signal.SIGINT) is interrupt_once:  # both came at a time
+            return
         client.stop(INTERRUPTED)
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, interrupt_once)
+        for number in STOPPED_BY:
+            loop.remove_signal_handler(number)
+            signal.signal(number, after[number])
         tqdm.write(LEAVING if client.batch else STOPPING, file=sys.stderr)
 
     try:
-        loop.add_signal_handler(signal.SIGINT, first)
+        for number in STOPPED_BY:
+            loop.add_signal_handler(number, first)
     except (NotImplementedError, RuntimeError, ValueError):  # no such thing on Windows or off the main thread
         yield
         return
     try:
         yield
     finally:
-        # Otherwise a second Ctrl-C is on its way out of here, and no other may disturb it.
-        if loop.remove_signal_handler(signal.SIGINT) or signal.getsignal(signal.SIGINT) is interrupt_once:
-            signal.signal(signal.SIGINT, before)
+        for number in STOPPED_BY:
+            # Otherwise a second Ctrl-C is on its way out of here, and no other may disturb it.
+            if loop.remove_signal_handler(number) or signal.getsignal(number) is after[number]:
+                signal.signal(number, before[number])

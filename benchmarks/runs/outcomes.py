@@ -99,6 +99,8 @@ class Outcomes:
         self._failure_kinds: dict[int, str] = {}
         self._earlier_s = 0.0
         self._last_s = 0.0
+        self._cut_off = 0
+        self._is_under_way = False
 
     @property
     def name(self) -> str:
@@ -131,6 +133,7 @@ class Outcomes:
             self._begin(record)
         elif "ended" in record:
             self.passes[-1] |= record["found"]
+            self._is_under_way = False
         elif "about" in record:
             self._describe(record["about"])
         elif "limit" in record:
@@ -147,6 +150,8 @@ class Outcomes:
         self.passes.append(dict(record["how"]))
         self._earlier_s += self._last_s
         self._last_s = 0.0
+        self._cut_off += self._is_under_way
+        self._is_under_way = True
 
     def _note_limit(self, record: Record) -> None:
         second = round(self._earlier_s + record["s"], 3)
@@ -291,7 +296,7 @@ class Outcomes:
 
     def _of_requests(self) -> dict[str, Any]:
         price = Price(**self.info.price) if self.info.price else None
-        unpriced, counted = self._why_no_dollars(price), price.cost(self.usage) if price else None
+        unpriced = self._why_no_dollars(price)
         return {
             "settings": {
                 **self.info.settings,
@@ -311,10 +316,11 @@ class Outcomes:
             "attempts": self.attempts,
             "attempt_errors": dict(sorted(self.attempt_errors.items())),
             "from_cache": self.from_cache,
+            "cut_off": self._cut_off + self._is_under_way,
             "stated": self.stated,
             "variants": self.variants,
-            "dollars": None if unpriced else counted,
-            "dollars_at_least": counted if unpriced and counted else None,
+            "dollars": price.cost(self.usage) if price and not unpriced else None,
+            "dollars_at_least": self._at_least(price) if unpriced else None,
             "dollars_of_pair": price.costs(self.tokens_of_pair) if price and not unpriced else None,
             "dollars_absent": unpriced,
             "limit_changes": tuple(self.limit_changes),
@@ -328,6 +334,12 @@ class Outcomes:
         return (
             f"{missing:,} of {replies} do not state them; the others come to {self.usage.as_dict()[name]:,}"
         )
+
+    def _at_least(self, price: Price | None) -> float | None:
+        """What the replies that state their tokens cost; None where some of these may have been cheaper."""
+        if price is None or (self.uncounted["cached"] and price.cached_input < price.input):
+            return None
+        return price.cost(self.usage) or None
 
     def _why_no_dollars(self, price: Price | None) -> str:
         """Empty where the cost is known."""

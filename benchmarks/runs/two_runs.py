@@ -47,6 +47,8 @@ from kimera.detectors import COUNTED
 from kimera.pairs import NO_CLASS, Failure, Pair, Verdict
 from kimera.version import __version__
 
+OF_REPLIES = (DOLLARS.name, "tokens.prompt", "tokens.completion")
+FROM_CACHE = "replies came from the cache, so what they cost is not known"
 COMPARED = (*DIFFERENCES, *THREE_WAY, *OF_RUNS)
 QUALITY = tuple(figure.name for figure in DIFFERENCES)
 CHANGES = ("", "wrong_to_right", "right_to_wrong", "unlabelled")
@@ -228,8 +230,11 @@ def _measured(
     whole = quality | metrics.measured((*OF_RUNS, *THREE_WAY), one)
     # Beside a run that costs money, one that does not costs 0.
     free = {} if detector.info.is_paid else {DOLLARS.name: 0.0}
+    kept = dict.fromkeys(OF_REPLIES, FROM_CACHE) if detector.from_cache else {}
     values = whole.values | free
-    return metrics.Measured({name: values[name] for name in OF_ONE if name in values}, whole.absent)
+    return metrics.Measured(
+        {name: values[name] for name in OF_ONE if name in values and name not in kept}, whole.absent | kept
+    )
 
 
 def _spared(run: RunResult, detector: DetectorResult) -> np.ndarray:
@@ -264,7 +269,9 @@ def _facts(detector: DetectorResult) -> Part:
         kept.setdefault("reasoning", REASONING_LAST)
     asked = {"repeat": detector.info.repeat, "swap": detector.info.swap}
     ran = {"mode": detector.mode, "asked": detector.asked, **asked}
-    return {**_flat(kept), **ran}
+    paid = {"price": detector.info.price} if detector.info.price else {}
+    cached = {"replies from the cache": detector.from_cache} if detector.from_cache else {}
+    return {**_flat(kept | paid), **ran, **cached}
 
 
 def _flat(settings: Part, prefix: str = "") -> Part:

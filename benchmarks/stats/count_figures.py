@@ -89,6 +89,13 @@ REQUESTS = (
         "Of a judge: replies that were kept from an earlier run, and not paid for.",
         of=lambda one: one.detector.from_cache,
     ),
+    _of_requests(
+        "cut_off",
+        "sessions cut off",
+        "Of a judge: sessions of the run that a kill or a second Ctrl-C ended, with requests in flight that "
+        "may have been billed.",
+        of=lambda one: one.detector.cut_off,
+    ),
     _of_requests("tokens.prompt", "prompt tokens", "Tokens sent.", shown=Shown.OF_RUNS, of=_tokens("prompt")),
     _of_requests(
         "tokens.completion",

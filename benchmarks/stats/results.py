@@ -49,7 +49,7 @@ class DetectorResult:
     Of a judge also:
     busy_s: time in flight, summed over all attempts. attempts: requests sent. attempt_errors:
         those of them that brought no verdict, by kind. from_cache: replies that
-    were not paid for again.
+    were not paid for again. cut_off: passes that ended with requests in flight, of which nothing is known.
     stated: float64 (n,), P(contradiction) by stated confidence, beside scores that come from logprobs.
     variants: int8 (n, v), the verdict of each asking of a pair: `repeat` times, then with `swap` as often
         with its texts swapped; FAILED or below where there is none.
@@ -86,6 +86,7 @@ class DetectorResult:
     attempts: int = 0
     attempt_errors: dict[str, int] = field(default_factory=dict)
     from_cache: int = 0
+    cut_off: int = 0
     stated: np.ndarray | None = None
     variants: np.ndarray | None = None
     dollars: float | None = None

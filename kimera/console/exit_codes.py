@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from kimera.console.interrupts import ended_as_by_ctrl_c
 from kimera.console.standard_output import open_closed_streams
 from kimera.errors import UserError
 
@@ -13,14 +12,10 @@ DONE, FAILED, WRONG_USAGE, GATE_NOT_MET, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Runs it and gives its exit code; a mistake of the user's, or an OSError, is told on standard error.
-
-    SIGTERM ends it as Ctrl-C does, where it does not see to that itself.
-    """
+    """Runs it and gives its exit code; a mistake of the user's, or an OSError, is told on standard error."""
     open_closed_streams()
     try:
-        with ended_as_by_ctrl_c():
-            return command()
+        return command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE

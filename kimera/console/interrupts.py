@@ -1,7 +1,4 @@
-"""Ctrl-C ends a command once, with exit code 130 and no traceback, however often it is pressed.
-
-SIGTERM does the same, but in what serves.
-"""
+"""Ctrl-C ends a command once, with exit code 130 and no traceback, however often it is pressed."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -60,28 +56,6 @@ def interrupts_withheld() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def ended_as_by_ctrl_c() -> Iterator[None]:
-    """In this block SIGTERM does what Ctrl-C does: schedulers and containers ask so for an orderly end."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGTERM) is _as_ctrl_c:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a shell runs in the background
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-    signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -20,13 +20,13 @@ from threading import Lock
 import numpy as np
 
 from kimera.cache import NEIGHBOURS
-from kimera.corpus.exact_neighbours import all_cosines, for_each_part, highest
+from kimera.corpus.exact_neighbours import for_each_block, highest
 from kimera.corpus.neighbours import Neighbours, nearest
 from kimera.files import replacing
 
-MIN_TEXTS = 2048  # of fewer the graph is made within a second
+MIN_TEXTS = 2048  # of fewer all are compared within a tenth of a second
 SPARE = 4  # more neighbours than asked for, since some will be gone
-MAX_SOUGHT = 0.05  # of the texts: for more the graph is made sooner
+MAX_SOUGHT = 0.05  # of the texts: for more all neighbours are found anew
 MAX_TABLES, MAX_BYTES = 64, 2**28  # of the folder; a table has some 136 bytes a text
 LEFT_S = 24 * 3600.0  # after which a file half written is taken for one that a killed scan left
 MAX_COSINE = 1.01  # of unit vectors, as rounded
@@ -177,18 +177,15 @@ def mended(
     last[sought] = np.inf
     one_at_a_time = Lock()
 
-    def seek(part: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-        more: list[tuple[np.ndarray, ...]] = []
-        for block, near in all_cosines(vectors, part):
-            found.rows[block], found.cosines[block] = highest(near, width)
-            new = np.flatnonzero(is_new[block])
-            at, row = np.nonzero(near[new] > last)
-            more.append((row, block[new[at]], near[new[at], row]))
-            with one_at_a_time:
-                on_progress(len(block))
-        return more
+    def seek(block: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, ...]:
+        found.rows[block], found.cosines[block] = highest(near, width)
+        new = np.flatnonzero(is_new[block])
+        at, row = np.nonzero(near[new] > last)
+        with one_at_a_time:
+            on_progress(len(block))
+        return row, block[new[at]], near[new[at], row]
 
-    if more := for_each_part(sought, seek):
+    if more := for_each_block(vectors, sought, seek):
         _add(found, *map(np.concatenate, zip(*more, strict=True)))
     return Table(keys, found)
 

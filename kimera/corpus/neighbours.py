@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from kimera.console import how_to_install
-from kimera.corpus.exact_neighbours import all_cosines, for_each_part, highest
+from kimera.corpus.exact_neighbours import for_each_block, highest
 from kimera.errors import UserError
 from kimera.workers import WorkerPool
 
@@ -66,15 +66,13 @@ def nearest(
     width = min(count, len(vectors) - 1)
     one_at_a_time = Lock()
 
-    def seek(part: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-        for block, near in all_cosines(vectors, part):
-            found.rows[block, :width], found.cosines[block, :width] = highest(near, width)
-            with one_at_a_time:
-                on_progress(2 * len(block))
-        return []
+    def seek(block: np.ndarray, near: np.ndarray) -> None:
+        found.rows[block, :width], found.cosines[block, :width] = highest(near, width)
+        with one_at_a_time:
+            on_progress(2 * len(block))
 
     if width > 0:
-        for_each_part(np.arange(len(vectors)), seek)
+        for_each_block(vectors, np.arange(len(vectors)), seek)
     else:
         on_progress(2 * len(vectors))
     return found

@@ -191,9 +191,9 @@ def screened_pairs(
     `screened_by_words`; so the head sees few. derived: those of `cosine_floors.FLOORS` that the
     corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
     """
-    require_search(len(corpus.texts))  # before what takes long
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
     comparable = Comparable(corpus)
+    require_search(int(np.bincount(comparable.subjects).max(initial=0)))  # before what takes long
     scan.pairs = comparable.pairs
     vectors = _vectors(corpus, reactor, scan, bar, workers)
     scan.rule = rule

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
 Item = TypeVar("Item")  # a text, or two
-TASKS_OF_A_WORKER, MIN_PER_TASK = 4, 32  # at least, where there are few items; items of each
+TASKS_OF_A_WORKER, MIN_PER_TASK = 4, 32  # where there are items enough; at least so many items of each
 Batches: TypeAlias = Iterator[tuple[list[int] | np.ndarray, np.ndarray]]  # (places of items, their outputs)
 
 
@@ -29,8 +29,9 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
     """Gives a row of numbers for each item, in this process or in a pool of workers.
 
     kind: what it is, doing: what its workers do, both for messages. runtime: what the network runs on; once
-    onnxruntime could not, torch on the CPU. worth, per_task: see `WorkerPool`. cache_dir: of the file that is
-    prepared for onnxruntime. threads: of onnxruntime in this process; None for all cores.
+    onnxruntime could not, torch on the CPU. worth: see `WorkerPool`. per_task: items that a worker takes at a
+    time, at most. cache_dir: of the file that is prepared for onnxruntime. threads: of onnxruntime in this
+    process; None for all cores.
 
     A context manager: `close` ends the workers.
     """
@@ -59,7 +60,8 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
         self.threads = threads
         self._is_bound = False
         self._loaded_s = 0.0
-        self._pool = engine.pool(self._prepared, self.doing, worth=worth, per_task=per_task)
+        self._pool = engine.pool(self._prepared, self.doing, worth=worth, per_task=MIN_PER_TASK)
+        self._per_task = per_task
 
     @property
     @abstractmethod
@@ -191,7 +193,7 @@ class TextModel(ClosedAtExit, ABC, Generic[Item]):
     def _task_size(self, count: int, workers: int | None) -> int:
         """Of so many items: small enough that no worker is left with a task when the others are done."""
         size = -(-count // (TASKS_OF_A_WORKER * self._pool.processes_for(count, workers)))
-        return min(max(size, MIN_PER_TASK), self._pool.per_task)
+        return min(max(size, MIN_PER_TASK), self._per_task)
 
     def _parts(self, items: Sequence[Item], size: int) -> list[list[int]]:
         """Places of at most `size` items each, the longest first.

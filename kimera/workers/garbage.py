@@ -16,11 +16,12 @@ def rare_collections() -> Iterator[None]:
     At the usual thresholds a tenth to a fifth of the processor's time goes into looking for cycles, mostly
     among imported modules and what is kept.
     """
-    usual = gc.get_threshold()
+    usual, is_inner = gc.get_threshold(), gc.get_freeze_count() > 0
     gc.freeze()
     gc.set_threshold(OBJECTS, *usual[1:])
     try:
         yield
     finally:
         gc.set_threshold(*usual)
-        gc.unfreeze()
+        if not is_inner:
+            gc.unfreeze()

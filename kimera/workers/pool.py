@@ -54,7 +54,8 @@ class WorkerPool:
 
     prepare: called in this process before workers start; gives what runs once in each of them.
     what: what the processes do, for messages ("encoding"). worth: fewer items than this are done in this
-    process sooner than others start. per_task: items that a worker takes at a time.
+    process sooner than others start. per_task: items that a worker takes at a time, at
+    least.
     load_s: wall seconds from the start of processes until the last was ready, so far.
     """
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from kimera.cache import NEIGHBOURS
+from kimera.corpus.exact_neighbours import SAMPLED, _sample, for_each_block, highest
 from kimera.corpus.kept_neighbours import MAX_TABLES, MIN_TEXTS, KeptNeighbours, Table, mended
 from kimera.corpus.neighbours import ROWS_PER_BLOCK, Neighbours, nearest, nearest_by_graph
 
@@ -63,10 +64,11 @@ def test_the_same_vectors_give_the_same_neighbours() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.05, 0.15, 0.3])
-def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: float) -> None:
+@pytest.mark.parametrize("search", ["nearest", "nearest_by_graph"])
+def test_ctrl_c_while_neighbours_are_found_is_a_keyboard_interrupt(delay_s: float, search: str) -> None:
     """In a process of its own; whether the graph is just built or asked depends on the machine."""
     code = (
-        "import numpy as np\nfrom kimera.corpus.neighbours import nearest_by_graph as nearest\n"
+        f"import numpy as np\nfrom kimera.corpus.neighbours import {search} as nearest\n"
         "vectors = np.random.default_rng(0).normal(size=(4096, 64)).astype(np.float32)\n"
         "nearest(vectors[:1000], 3)\nprint(flush=True)\nwhile True:\n    nearest(vectors, 30)"
     )
@@ -277,3 +279,40 @@ def test_the_tables_that_were_not_used_for_longest_make_room(tmp_path: Path) -> 
     assert len(names) == MAX_TABLES
     assert mine.name in names
     assert not names & {"0-0.npz", "0-1.npz", left.name}
+
+
+def test_of_statements_in_few_forms_few_columns_are_sorted() -> None:
+    """However evenly they stand: the columns that bound the highest are drawn at random."""
+    forms = unit_vectors(8, 32)
+    vectors = np.tile(forms, (512, 1)) + 0.05 * unit_vectors(4096, 32, seed=1)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors[:64] @ vectors.T
+    columns, values = highest(cosines, 16)
+    assert np.allclose(values, -np.sort(-cosines, axis=1)[:, :16])
+    assert np.allclose(np.take_along_axis(cosines, columns, axis=1), values)
+    sample = cosines[:, _sample(4096, 16 * SAMPLED)]
+    least = np.sort(sample, axis=1)[:, -16]
+    assert (cosines >= least[:, None]).sum(axis=1).max() < 4096 / 8
+
+
+def test_a_vector_that_is_no_number_is_far_from_all() -> None:
+    vectors = unit_vectors(50)
+    vectors[7] = np.nan
+    found = nearest(vectors, 5)
+    assert np.isfinite(found.cosines).all()
+    assert (found.cosines[7] == 0).all()
+    others = exact(np.delete(vectors, 7, axis=0), 5)
+    assert np.allclose(np.delete(found.cosines, 7, axis=0)[:, 0], others.cosines[:, 0])
+
+
+def test_an_error_in_one_thread_ends_the_others() -> None:
+    seen = []
+
+    def seek(block: np.ndarray, near: np.ndarray) -> None:
+        seen.append(len(block))
+        raise ValueError("no")
+
+    vectors = unit_vectors(8192)
+    with pytest.raises(ValueError, match="no"):
+        for_each_block(vectors, np.arange(8192), seek)
+    assert sum(seen) < 8192

@@ -215,7 +215,7 @@ def test_a_fee_is_of_the_pairs_that_were_asked_and_paid_for() -> None:
         )
     assert [fee for fee, _ in fees] == [2.5, pytest.approx(50 / 17), None, None]
     assert "$2.50 for 1,000 pairs" in fees[0][1]
-    assert "fee not known, 2 replies came from the cache" in fees[2][1]
+    assert "$0.0500 for the run, whose 2 replies from the cache cost nothing again" in fees[2][1]
     assert "no fee, simulated" in fees[3][1]
 
 
