@@ -68,7 +68,7 @@ def highest(cosines: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
     The count highest of some of the columns bound what the highest of all can be.
     """
-    some = cosines[:, _sample(cosines.shape[1], SAMPLED * count)]
+    some = cosines[:, sampled_columns(cosines.shape[1], SAMPLED * count)]
     least = np.partition(some, some.shape[1] - count, axis=1)[:, -count]
     row, column = np.nonzero(cosines >= least[:, None])
     near = cosines[row, column]
@@ -79,7 +79,7 @@ def highest(cosines: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(4)
-def _sample(columns: int, wanted: int) -> np.ndarray:
+def sampled_columns(columns: int, wanted: int) -> np.ndarray:
     """At random, since statements of one form may stand at equal distances."""
     if wanted >= columns:
         return np.arange(columns)

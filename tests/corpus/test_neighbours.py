@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kimera.cache import NEIGHBOURS
-from kimera.corpus.exact_neighbours import SAMPLED, _sample, for_each_block, highest
+from kimera.corpus.exact_neighbours import SAMPLED, for_each_block, highest, sampled_columns
 from kimera.corpus.kept_neighbours import MAX_TABLES, MIN_TEXTS, KeptNeighbours, Table, mended
 from kimera.corpus.neighbours import ROWS_PER_BLOCK, Neighbours, nearest, nearest_by_graph
 
@@ -290,7 +290,7 @@ def test_of_statements_in_few_forms_few_columns_are_sorted() -> None:
     columns, values = highest(cosines, 16)
     assert np.allclose(values, -np.sort(-cosines, axis=1)[:, :16])
     assert np.allclose(np.take_along_axis(cosines, columns, axis=1), values)
-    sample = cosines[:, _sample(4096, 16 * SAMPLED)]
+    sample = cosines[:, sampled_columns(4096, 16 * SAMPLED)]
     least = np.sort(sample, axis=1)[:, -16]
     assert (cosines >= least[:, None]).sum(axis=1).max() < 4096 / 8
 
