@@ -347,7 +347,7 @@ def test_a_price_of_batches_is_a_price_that_is_told() -> None:
     )
     with pytest.raises(UserError, match="--max-cost needs the price"):
         price_for(settings, "gpt-4o", "https://api.openai.com/v1")
-    told = price_for(replace(settings, batch_price="3,4"), "gpt-4o", "https://api.openai.com/v1")
+    told = price_for(replace(settings, batch_price=("3,4",)), "gpt-4o", "https://api.openai.com/v1")
     assert told is not None
     assert told.input == 3.0
 
