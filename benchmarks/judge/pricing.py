@@ -140,14 +140,19 @@ def parse_price(text: str) -> Price:
 
 def stated_price(text: str) -> str:
     """The text, if it is [MODEL:]PRICE as `parse_price` reads it. Raises ArgumentTypeError."""
-    model, colon, price = text.rpartition(":")
-    if colon and not model.strip():
-        raise argparse.ArgumentTypeError(f"price {text!r}: no model stands before the colon")
     try:
-        parse_price(price)
+        _model_and_price(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def _model_and_price(text: str) -> tuple[str, Price]:
+    """The model is empty where the price is of all judges."""
+    model, colon, price = text.rpartition(":")
+    if colon and not model.strip():
+        raise UserError(f"price {text!r}: no model stands before the colon")
+    return model.strip(), parse_price(price)
 
 
 def price_among(texts: Sequence[str], flag: str, model: str, models: Sequence[str]) -> Price | None:
@@ -158,12 +163,11 @@ def price_among(texts: Sequence[str], flag: str, model: str, models: Sequence[st
     """
     prices: dict[str, Price] = {}
     for text in texts:
-        named, _, price = text.rpartition(":")
-        named = named.strip()
+        named, price = _model_and_price(text)
         require_judge(named, models, f"{flag} {text}")
         if named in prices:
             raise UserError(f"{flag} is given twice for {named or 'all judges'}; give it once")
-        prices[named] = parse_price(price)
+        prices[named] = price
     return prices.get(model, prices.get(""))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
-from threading import Event
+from threading import Event, Lock
 from typing import TypeVar
 
 import numpy as np
@@ -22,21 +22,29 @@ T = TypeVar("T")
 
 
 def for_each_block(
-    vectors: np.ndarray, rows: np.ndarray, seek: Callable[[np.ndarray, np.ndarray], T]
+    vectors: np.ndarray,
+    rows: np.ndarray,
+    seek: Callable[[np.ndarray, np.ndarray], T],
+    on_progress: Callable[[int], object] = lambda rows: None,
 ) -> list[T]:
     """What `seek` gives of each block of the rows, in their order; it is called by several threads.
 
     It takes the rows and their cosines with all vectors, -inf with itself, which it may not keep. A vector
     that is no number is far from all. The threads of BLAS alone would leave cores idle while the highest
-    cosines are found.
+    cosines are found. on_progress is told of rows, by one thread at a time.
     """
     if not np.isfinite(vectors).all():
         vectors = np.nan_to_num(vectors, nan=0.0, posinf=0.0, neginf=0.0)
     threads = max(1, min(usable_cores(), len(rows) * len(vectors) // MIN_CELLS_OF_THREAD))
-    stop = Event()
+    stop, one_at_a_time = Event(), Lock()
 
     def of_part(part: np.ndarray) -> list[T]:
-        return [seek(block, near) for block, near in _cosines(vectors, part, CELLS // threads, stop)]
+        found = []
+        for block, near in _cosines(vectors, part, CELLS // threads, stop):
+            found.append(seek(block, near))
+            with one_at_a_time:
+                on_progress(len(block))
+        return found
 
     if threads == 1:
         return of_part(rows)

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
@@ -175,17 +174,14 @@ def mended(
     # what is farther than that is not known.
     last = np.where(found.rows >= 0, found.cosines, np.inf).min(axis=1)
     last[sought] = np.inf
-    one_at_a_time = Lock()
 
     def seek(block: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, ...]:
         found.rows[block], found.cosines[block] = highest(near, width)
         new = np.flatnonzero(is_new[block])
         at, row = np.nonzero(near[new] > last)
-        with one_at_a_time:
-            on_progress(len(block))
         return row, block[new[at]], near[new[at], row]
 
-    if more := for_each_block(vectors, sought, seek):
+    if more := for_each_block(vectors, sought, seek, on_progress):
         _add(found, *map(np.concatenate, zip(*more, strict=True)))
     return Table(keys, found)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
-from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -64,15 +63,12 @@ def nearest(
         return nearest_by_graph(vectors, count, on_progress=on_progress)
     found = Neighbours.none(len(vectors), count)
     width = min(count, len(vectors) - 1)
-    one_at_a_time = Lock()
 
     def seek(block: np.ndarray, near: np.ndarray) -> None:
         found.rows[block, :width], found.cosines[block, :width] = highest(near, width)
-        with one_at_a_time:
-            on_progress(2 * len(block))
 
     if width > 0:
-        for_each_block(vectors, np.arange(len(vectors)), seek)
+        for_each_block(vectors, np.arange(len(vectors)), seek, lambda rows: on_progress(2 * rows))
     else:
         on_progress(2 * len(vectors))
     return found

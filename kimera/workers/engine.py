@@ -27,7 +27,6 @@ class Pool(Protocol):
     workers: how many; None is no process of this machine but this one, or all CPUs of a Ray cluster.
     """
 
-    per_task: int
     load_s: float
 
     def takes(self, count: int, workers: int | None) -> bool: ...
