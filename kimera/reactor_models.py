@@ -19,6 +19,8 @@ from kimera.models import (
     CrossEncoderWeights,
     Device,
     Encoder,
+    NeighbourHead,
+    NeighbourScreen,
     Precision,
     Runtime,
     sources_named_in,
@@ -29,6 +31,7 @@ from kimera.shipped_weights import (
     SHIPPED_BOUNDS,
     SHIPPED_CROSS_ENCODER,
     SHIPPED_DEEP,
+    SHIPPED_NEIGHBOUR_HEAD,
     base_of,
     load_head,
 )
@@ -74,6 +77,8 @@ class ReactorModels(ClosedAtExit):
         make = functools.partial(
             CrossEncoder, backend=backend, precision=precision, device=device, engine=self.engine
         )
+        weights = cross_encoder if isinstance(cross_encoder, str | Path) else SHIPPED_CROSS_ENCODER
+        self._neighbour_head = Path(weights).parent / SHIPPED_NEIGHBOUR_HEAD.name
         self.cross_encoder = self.deep = None
         if "verify" in used:
             model = SHIPPED_CROSS_ENCODER if cross_encoder is None else cross_encoder
@@ -101,6 +106,20 @@ class ReactorModels(ClosedAtExit):
     def deciding_stage(self) -> Stage:
         """The stage that gives the verdict, and its score, where no earlier one settles it."""
         return stages_of(self.stages)[-1]
+
+    @functools.cached_property
+    def neighbour_screen(self) -> NeighbourScreen | None:
+        """What tells which neighbours the cross-encoder need not read; None where no head was fitted to it.
+
+        With weights of one's own that is the file of the same name beside these, if there is one.
+        """
+        is_fitted_for = self.stages == "both" and self._has_shipped_head and not self.symmetric
+        if not is_fitted_for or not self.encoder.folder or not self._neighbour_head.is_file():
+            return None
+        head = NeighbourHead.load(self._neighbour_head)
+        if (head.encoder, head.teacher) != (self.encoder.fingerprint, self.weights["verify"]):
+            return None
+        return NeighbourScreen(head, self.encoder.folder)
 
     @property
     def _readers(self) -> list[CrossEncoder]:

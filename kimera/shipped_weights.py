@@ -18,6 +18,7 @@ from kimera.models import (
 SHIPPED_HEAD = Path(__file__).parent / "weights" / "head.safetensors"
 SHIPPED_CROSS_ENCODER = SHIPPED_HEAD.with_name("verify.safetensors")
 SHIPPED_DEEP = SHIPPED_HEAD.with_name("deep.safetensors")
+SHIPPED_NEIGHBOUR_HEAD = SHIPPED_HEAD.with_name("neighbours.safetensors")
 SHIPPED_BOUNDS = SHIPPED_HEAD.with_name("stage_bounds.json")
 
 

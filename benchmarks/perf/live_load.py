@@ -3,7 +3,7 @@
     python -m benchmarks.perf.live_load latency                 10,000 statements in one session
     python -m benchmarks.perf.live_load load                    100 connections, 100,000 statements
     python -m benchmarks.perf.live_load load --reactor screen   without the cross-encoder
-    python -m benchmarks.perf.live_load candidates              what the rule lets pass
+    python -m benchmarks.perf.live_load candidates              what is read, and what of it is told
 
 A server runs in a process of its own, on the same machine as its clients. Statements are those of
 kimera-everyday, numbered where there are more: in a long session each then has related ones, so that the
@@ -27,17 +27,18 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
+from benchmarks.data import EMBEDDED
 from benchmarks.datasets import load_dataset
 from benchmarks.perf.setting import setting
-from kimera.live.candidate_rule import CandidateRule, choose_candidates
+from kimera.live.candidate_rule import CandidateRule
 from kimera.live.client import Checked, LiveClient, LiveError
-from kimera.models.head import ContradictionHead
+from kimera.live.contradictions import NumberedStatement, numbered
+from kimera.live.session import Arrival, ContradictionFinder, Session
+from kimera.pairs import Pair
+from kimera.reactor import Reactor
 
 HELLO = {"type": "hello", "version": 1}
 STALL_S = 5
@@ -111,29 +112,26 @@ async def fill_and_measure(url: str, sizes: Sequence[int], measured: int) -> Non
 # Candidates
 
 
-def candidate_recall() -> str:
-    """Of kimera-everyday's contradictions: is the first text, of all of them, a candidate for the second?"""
-    from kimera.models.encoder import Encoder
-    from kimera.reactor import SHIPPED_HEAD
-
-    encoder, head, pairs = Encoder(), ContradictionHead.load(SHIPPED_HEAD), list(load_dataset(max_pairs=0))
-    earlier = encoder.encode([pair.text1 for pair in pairs])
-    later = encoder.encode([pair.text2 for pair in pairs])
-    found, chosen = 0, 0
+def told_contradictions(pairs: Sequence[Pair], finder: ContradictionFinder) -> str:
+    """Of labelled contradictions, in one session of all first texts: is the pair told, and what is read?"""
+    session = Session(numbered(pair.text1 for pair in pairs))
     places = [place for place, pair in enumerate(pairs) if pair.is_contradiction]
+    told, read = 0, 0
+    to_read = [0]
+
+    def note_pairs(_read: int, of: int) -> None:
+        to_read[0] = of
+
     for place in places:
-        scores_of = partial(_scores, head, earlier, later[place])
-        rows, _ = choose_candidates(earlier @ later[place], scores_of, CandidateRule())
-        found += place in rows
-        chosen += len(rows)
+        statement = NumberedStatement(len(pairs) + 1, "asked", pairs[place].text2)
+        to_read[0] = 0
+        [found] = finder.check([Arrival(session, statement, is_kept=False)], note_pairs)
+        read += to_read[0]
+        told += any(each.earlier.text == pairs[place].text1 for each in found.contradictions)
     return (
-        f"{found} of {len(places)} contradictions are among the candidates; {chosen / len(places):.1f} "
-        f"candidates a statement on average, of {len(pairs)} earlier ones"
+        f"{told} of {len(places)} contradictions are told; {read / len(places):.1f} candidates read a "
+        f"statement on average, of {len(pairs)} earlier ones"
     )
-
-
-def _scores(head: ContradictionHead, earlier: np.ndarray, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return head.predict(earlier[rows], np.broadcast_to(vector, (len(rows), len(vector))))[:, 0]
 
 
 # Load
@@ -313,7 +311,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """1 where an answer was lost, refused or out of order."""
     options = _parse(arguments)
     if options.what == "candidates":
-        print(candidate_recall())
+        with Reactor(cache=None) as reactor:
+            finder = ContradictionFinder(reactor, CandidateRule())
+            for name in options.data:
+                pairs = list(load_dataset(name, labelled_only=True))
+                print(f"{name}: {told_contradictions(pairs, finder)}", flush=True)
         return 0
     print(f"{setting()}; --reactor {options.reactor}\n", flush=True)
     limits = ["--connections", str(options.connections + options.misbehaving), "--stall-s", str(STALL_S)]
@@ -335,6 +337,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=("latency", "load", "candidates"))
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[EMBEDDED],
+        metavar="FILE",
+        help="candidates: labelled pairs, whose first texts are all in one session",
+    )
     parser.add_argument("--reactor", choices=("screen", "both"), default="both")
     parser.add_argument(
         "--sizes",

@@ -44,12 +44,14 @@ def rare_word_pairs(texts: Sequence[str], rare_in: int) -> np.ndarray:
     return np.stack(np.divmod(distinct, max(len(texts), 1)), axis=1)
 
 
-def related_pairs(texts: Sequence[str], vectors: np.ndarray, neighbours: Neighbours, rule: Rule) -> Blocks:
-    """(pairs of rows, int64 of shape (n, 2); their cosines, float32) in blocks, each pair once."""
+def related_pairs(vectors: np.ndarray, neighbours: Neighbours, rare: np.ndarray, rule: Rule) -> Blocks:
+    """(pairs of rows, int64 of shape (n, 2); their cosines, float32) in blocks, each pair once.
+
+    rare: see `rare_word_pairs`.
+    """
     near = np.where(neighbours.cosines >= rule.min_cosine, neighbours.rows, -1)
     for start in range(0, len(near), ROWS_PER_BLOCK):
         yield _neighbour_pairs(near, neighbours.cosines, start)
-    rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
     for start in range(0, len(rare), ROWS_PER_BLOCK):
         pairs = rare[start : start + ROWS_PER_BLOCK]
         cosines = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])

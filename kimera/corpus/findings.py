@@ -30,9 +30,10 @@ BASELINE_START = f'{{"format": "{BASELINE}'
 class Finding:
     """Two statements that contradict each other, and every place where each stands, as "file:line".
 
-    score: P(contradiction) by the detector; screen_score: by the head, NaN without one. cosine: of their
-    vectors. detector: the local one that gave the score, by its title. judge: the model that confirmed it,
-    with its confidence (0.5 to 1) and reasoning; empty, and None, where the detector decided alone.
+    score: P(contradiction) by the detector; screen_score: by the head that screened, NaN without one. cosine:
+    of their vectors. detector: the local one that gave the score, by its title. judge: the model that
+    confirmed it, with its confidence (0.5 to 1) and reasoning; empty, and None, where the detector decided
+    alone.
     context1, context2: headings above each, the outermost first, and the statement before it. kind: one of
     `KINDS`. Of duplicates the score is P(entailment), the lower one of both directions. newer:
     which of the two supersedes the other, 1 or 2; 0 elsewhere. subject, time1, time2: where the table says.

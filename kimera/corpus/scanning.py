@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kimera.corpus.candidates import related_pairs
+from kimera.corpus.candidates import rare_word_pairs, related_pairs
 from kimera.corpus.comparable import Comparable
 from kimera.corpus.cosine_floors import floors_of
 from kimera.corpus.deciding import Block, Decide, by_detector, by_reactor, by_scan_scores
@@ -20,7 +20,13 @@ from kimera.corpus.kept_neighbours import KeptNeighbours
 from kimera.corpus.neighbours import Neighbours, nearest, nearest_within, require_search
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
-from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
+from kimera.corpus.screening import (
+    Screened,
+    screened_by_head,
+    screened_by_neighbours,
+    screened_by_words,
+    unscreened,
+)
 from kimera.corpus.texts import Corpus
 from kimera.corpus.word_sets import WordSets
 from kimera.detectors import VerdictSource
@@ -30,8 +36,8 @@ from kimera.reactor import Reactor
 
 # title, how much there is (None: not known before), what is counted -> a tqdm bar
 Bar = Callable[[str, int | None, str], Any]
-# Up to so many texts their words are told apart beside the search for neighbours; of more both would take
-# too much memory at a time.
+# Up to so many texts their words are told apart beside what computes vectors and neighbours; of more both
+# would take too much memory at a time.
 MAX_BESIDE = 2**18
 
 
@@ -111,6 +117,7 @@ def run_scan(
         derived=derived,
         on_floors=on_floors,
         by_words=partial(screened_by_words, scores=scores, min_score=min_score) if scores else None,
+        by_head=None if detector or scores or duplicates else _by_neighbours(reactor, min_score),
     )
     if shard:
         screened = screened.part(_in_shard(shard, corpus, screened))
@@ -184,41 +191,59 @@ def screened_pairs(
     derived: Collection[str] = (),
     on_floors: Callable[[Scan], object] = lambda scan: None,
     by_words: Callable[..., Screened] | None = None,
+    by_head: Callable[..., Screened] | None = None,
 ) -> Screened:
     """The pairs of a corpus that are worth verifying; counts them in `scan`.
 
     reactor: where it has no head, it drops no candidate. by_words: what leaves some for the head to see, as
-    `screened_by_words`; so the head sees few. derived: those of `cosine_floors.FLOORS` that the
+    `screened_by_words`; so the head sees few. by_head: what drops candidates in the place of that head, as
+    `screened_by_neighbours`. derived: those of `cosine_floors.FLOORS` that the
     corpus is to give, since they were not measured on this encoder; on_floors is called once it has.
     """
     scan.statements, scan.texts = corpus.statements, len(corpus.texts)
     comparable = Comparable(corpus)
     require_search(int(np.bincount(comparable.subjects).max(initial=0)))  # before what takes long
     scan.pairs = comparable.pairs
-    vectors = _vectors(corpus, reactor, scan, bar, workers)
-    scan.rule = rule
-    if derived:
-        floors = floors_of(vectors, rule, derived)
-        scan.rule, scan.floor_pairs = floors.rule, floors.pairs
-        on_floors(scan)
-    with ThreadPoolExecutor(1) as beside, bar("neighbours", 2 * len(vectors), "text") as progress:
+    with ThreadPoolExecutor(1) as beside:
         are_beside = by_words is not None and len(corpus.texts) <= MAX_BESIDE
         words = beside.submit(WordSets, corpus.texts) if are_beside else None
-        search = _search(corpus, reactor, vectors, rule.neighbours, progress.update)
-        neighbours = nearest_within(comparable.subjects, rule.neighbours, search)
-    related = comparable.among(related_pairs(corpus.texts, vectors, neighbours, scan.rule))
+        rare = beside.submit(rare_word_pairs, corpus.texts, rule.rare_in_corpus(len(corpus.texts)))
+        vectors = _vectors(corpus, reactor, scan, bar, workers)
+        scan.rule = rule
+        if derived:
+            floors = floors_of(vectors, rule, derived)
+            scan.rule, scan.floor_pairs = floors.rule, floors.pairs
+            on_floors(scan)
+        with bar("neighbours", 2 * len(vectors), "text") as progress:
+            search = _search(corpus, reactor, vectors, rule.neighbours, progress.update)
+            neighbours = nearest_within(comparable.subjects, rule.neighbours, search)
+    related = comparable.among(related_pairs(vectors, neighbours, rare.result(), scan.rule))
     screened = unscreened(corpus.texts, related)
     if by_words is not None:
         with bar("comparing words", len(screened.first), "pair") as progress:
             known = words.result() if words else None
             screened = by_words(corpus, screened, words=known, on_progress=progress.update)
-    if reactor.head:
+    if by_head is not None:
+        with bar("screening", len(screened.first), "pair") as progress:
+            screened = by_head(corpus.texts, vectors, screened, on_progress=progress.update)
+    elif reactor.head:
         with bar("screening", len(screened.first), "pair") as progress:
             screened = screened_by_head(
                 vectors, screened, reactor.screen, scan.rule, on_progress=progress.update
             )
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
+
+
+def _by_neighbours(reactor: Reactor, min_score: float) -> Callable[..., Screened] | None:
+    """None where there is no head for neighbours that knows what this reactor's cross-encoder says so often.
+
+    It leaves what may be a contradiction, and so no duplicates.
+    """
+    screen = reactor.neighbour_screen
+    if screen is None or not screen.can_drop(min_score):
+        return None
+    return partial(screened_by_neighbours, screen=screen, min_score=min_score)
 
 
 def _search(

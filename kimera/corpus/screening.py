@@ -13,6 +13,7 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
 from kimera.corpus.texts import Corpus
 from kimera.corpus.word_sets import WordSets
+from kimera.models import NeighbourScreen
 
 PAIRS_PER_BLOCK = 4096
 
@@ -100,17 +101,52 @@ def screened_by_head(
     *,
     on_progress: Callable[[int], object] = lambda pairs: None,
 ) -> Screened:
-    """What of the pairs the head lets through, the likeliest first: by their words, else by the head.
+    """What of the pairs the head for pairs lets through, the likeliest first: by their words, else by it.
 
     head: the vectors of n pairs to probabilities of shape (n, 3), as `Reactor.screen`. on_progress is told
     how many pairs it has looked at.
     """
+    score = _scores(pairs, lambda first, second: head(vectors[first], vectors[second])[:, 0], on_progress)
+    return _kept(replace(pairs, score=score), (score >= rule.min_screen) | (pairs.cosine >= rule.surely))
+
+
+def screened_by_neighbours(
+    texts: Sequence[str],
+    vectors: np.ndarray,
+    pairs: Screened,
+    screen: NeighbourScreen,
+    min_score: float,
+    *,
+    on_progress: Callable[[int], object] = lambda pairs: None,
+) -> Screened:
+    """What of the pairs the head for neighbours lets through, the likeliest first.
+
+    min_score: P(contradiction) of a finding, by the cross-encoder. on_progress as by `screened_by_head`.
+    """
+    if not len(pairs.first):
+        return pairs
+    pieces, characters = screen.pieces.of(texts), np.array(list(map(len, texts)))
+    score = _scores(pairs, lambda first, second: screen.scores(vectors, pieces, first, second), on_progress)
+    both = characters[pairs.first] + characters[pairs.second]
+    return _kept(replace(pairs, score=score), screen.worth_reading(score, both, min_score))
+
+
+def _scores(
+    pairs: Screened,
+    score_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    on_progress: Callable[[int], object],
+) -> np.ndarray:
+    """Block by block. score_of: rows of texts to P(contradiction)."""
     score = np.empty(len(pairs.first), np.float32)
     for at in range(0, len(score), PAIRS_PER_BLOCK):
         block = slice(at, at + PAIRS_PER_BLOCK)
-        score[block] = head(vectors[pairs.first[block]], vectors[pairs.second[block]])[:, 0]
+        score[block] = score_of(pairs.first[block], pairs.second[block])
         on_progress(len(score[block]))
-    keep = np.flatnonzero((score >= rule.min_screen) | (pairs.cosine >= rule.surely))
+    return score
+
+
+def _kept(pairs: Screened, is_kept: np.ndarray) -> Screened:
+    keep = np.flatnonzero(is_kept)
     if pairs.log_odds is None:
-        keep = keep[np.argsort(-score[keep], kind="stable")]
-    return replace(pairs, score=score).part(keep)
+        keep = keep[np.argsort(-pairs.score[keep], kind="stable")]
+    return pairs.part(keep)

@@ -18,6 +18,8 @@ class LiveLimits:
     that does not read. close_s: how long a client that is closed may take for what was sent, and to close
     too. hello_s: how long a client may take for its request, and for its first message. stop_s: how long a
     server that stops may take for what it is computing. given: statements of the list that a request gives.
+    refusal_s: how long a client is not read after a message that was refused, so that who sends many of these
+    takes little of the processor.
     """
 
     connections: int = 128
@@ -30,6 +32,7 @@ class LiveLimits:
     hello_s: float = 10.0
     stop_s: float = 5.0
     given: int = 256
+    refusal_s: float = 0.01
 
     @property
     def ungreeted(self) -> int:

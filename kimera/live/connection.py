@@ -139,8 +139,11 @@ class Connection:
                 return
             if received.type is WSMsgType.PONG:
                 self._places.release()
-            else:
-                self._outbox.put_nowait(self._item_for(received))
+                continue
+            item = self._item_for(received)
+            self._outbox.put_nowait(item)
+            if isinstance(item, dict):
+                await asyncio.sleep(self._limits.refusal_s)
 
     async def _write(self) -> WSCloseCode:
         """Until the end; gives the code to close with."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -15,7 +15,7 @@ from kimera.detectors import VerdictSource
 from kimera.errors import UserError
 from kimera.live.candidate_rule import CandidateRule, choose_candidates, own_floor
 from kimera.live.contradictions import Contradiction, Found, NumberedStatement
-from kimera.models import distinct
+from kimera.models import NeighbourScreen, distinct
 from kimera.pairs import Failure, Pair, Verdict
 from kimera.reactor import THRESHOLD, Reactor
 
@@ -32,6 +32,7 @@ MAX_PASSAGE_PAIRS = 4  # two halves of a long statement with two of another, so 
 class Session:
     """Statements in the order of their arrival. vectors grow by doubling: 1.5 to 3 kB a statement.
 
+    pieces: word pieces of statements by their rows, of those that were looked at (see `Pieces`), int32.
     longest: characters of the longest statement that arrived, also where it is not checked yet.
     given: statements that it begins with; they have no vectors before its first check, and are not checked.
     name: under which the store keeps it, "" where nothing does. taken: the last number that was given away.
@@ -42,6 +43,7 @@ class Session:
         self.taken = given[-1].number if given else 0
         self.statements: list[NumberedStatement] = []
         self.given = list(given)
+        self.pieces: dict[int, np.ndarray] = {}
         self.longest = max((len(statement.text) for statement in given), default=0)
         self._floor: float | None = None
         self._floor_of = 0  # statements
@@ -63,6 +65,8 @@ class Session:
 
     def cut(self, count: int) -> None:
         """Forgets all but the first `count` statements."""
+        for row in range(count, len(self.statements)):
+            self.pieces.pop(row, None)
         del self.statements[count:]
 
     def own_floor(self) -> float | None:
@@ -132,6 +136,7 @@ class ContradictionFinder:
         self._rule = rule
         self._detector = detector
         self.store = store
+        self._neighbours_of = None if detector else reactor  # this one, so that it loads them once
         self._title = title or (detector.kind if detector else "")
         # Products this small gain nothing from threads, and on busy cores these wait for each other: 64 rows
         # of the head then took 64 ms instead of 1.3.
@@ -148,6 +153,8 @@ class ContradictionFinder:
                 self._require_verdict(outcome)
         else:
             self._reactor.load()
+            if self._neighbours:
+                self._neighbours.pieces.of([FIRST_PAIR.text1])
 
     def check(
         self,
@@ -175,6 +182,8 @@ class ContradictionFinder:
     def _encode_given(self, session: Session) -> None:
         for statement, vector in zip(session.given, self._vectors(session.given), strict=True):
             session.add(statement, vector)
+        if session.given and self._neighbours:
+            _note_pieces(self._neighbours, session, range(len(session.statements)))
         session.given = []
 
     def _vectors(self, statements: Sequence[NumberedStatement]) -> np.ndarray:
@@ -185,10 +194,13 @@ class ContradictionFinder:
         laters = [arrival.statement for arrival in arrivals]
         vectors = self._vectors(laters)
         chosen = []
+        pieces = self._neighbours.pieces.numbers([each.text for each in laters]) if self._neighbours else []
         with self._blas.limit(limits=1):
-            for arrival, vector in zip(arrivals, vectors, strict=True):
+            for place, (arrival, vector) in enumerate(zip(arrivals, vectors, strict=True)):
                 session = arrival.session
                 session.add(arrival.statement, vector)
+                if pieces:
+                    session.pieces[len(session.statements) - 1] = pieces[place]
                 chosen.append(self._candidates(session))
                 if not arrival.is_kept:
                     session.cut(len(session.statements) - 1)
@@ -210,6 +222,11 @@ class ContradictionFinder:
             self.store.write(kept)
 
     @property
+    def _neighbours(self) -> NeighbourScreen | None:
+        screen = self._neighbours_of.neighbour_screen if self._neighbours_of else None
+        return screen if screen and screen.can_drop(THRESHOLD) else None
+
+    @property
     def _stage(self) -> str:
         return "local" if self._detector else self._reactor.deciding_stage
 
@@ -221,6 +238,8 @@ class ContradictionFinder:
         cosines = earlier @ vector
 
         def scores_of(rows: np.ndarray) -> np.ndarray:
+            if self._neighbours:
+                return self._scores_of_neighbours(self._neighbours, session, rows)
             if self._reactor.head is None:
                 return np.ones(len(rows), np.float32)
             later = np.broadcast_to(vector, (len(rows), len(vector)))
@@ -229,6 +248,23 @@ class ContradictionFinder:
         rows, scores = choose_candidates(cosines, scores_of, self._rule_of(session))
         statements = [session.statements[row] for row in rows]
         return Candidates(statements, cosines[rows].tolist(), scores.tolist())
+
+    def _scores_of_neighbours(
+        self, screen: NeighbourScreen, session: Session, rows: np.ndarray
+    ) -> np.ndarray:
+        """Of a session's last statement with earlier ones, 0 for those that are not worth reading.
+
+        The longer text is first, as in the fit, also where the cross-encoder reads the other first.
+        """
+        every = [*rows.tolist(), len(session.statements) - 1]
+        _note_pieces(screen, session, every)
+        pieces = screen.pieces.of_numbers([session.pieces[row] for row in every])
+        lengths = np.array([len(session.statements[row].text) for row in every])
+        places, last = np.arange(len(rows)), np.full(len(rows), len(rows))
+        is_longer = lengths[:-1] >= lengths[-1]
+        first, second = np.where(is_longer, places, last), np.where(is_longer, last, places)
+        scores = screen.scores(session.vectors[every], pieces, first, second)
+        return np.where(screen.worth_reading(scores, lengths[:-1] + lengths[-1], THRESHOLD), scores, 0)
 
     def _rule_of(self, session: Session) -> CandidateRule:
         floor = session.own_floor() if self._rule.is_own_floor else None
@@ -291,3 +327,11 @@ class ContradictionFinder:
         ]
         contradictions.sort(key=lambda contradiction: -contradiction.score)
         return Found(contradictions, sum(math.isnan(answer.score) for answer in answers))
+
+
+def _note_pieces(screen: NeighbourScreen, session: Session, rows: Iterable[int]) -> None:
+    """Of the statements that lack them: those of a session that a store kept."""
+    unknown = [row for row in rows if row not in session.pieces]
+    if unknown:
+        found = screen.pieces.numbers([session.statements[row].text for row in unknown])
+        session.pieces |= dict(zip(unknown, found, strict=True))

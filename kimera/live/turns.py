@@ -11,8 +11,8 @@ from kimera.live import protocol
 from kimera.live.contradictions import NumberedStatement
 from kimera.live.session import Session
 
-MAX_TOGETHER = 16  # the first of a batch waits for the last
-MAX_CHARACTERS_TOGETHER = 2_000  # bounds what is read for a batch; a single statement may have more
+MAX_TOGETHER = 64  # the first of a batch waits for the last
+MAX_CHARACTERS_TOGETHER = 8_000  # bounds what is read for a batch; a single statement may have more
 
 
 @dataclass(frozen=True, slots=True)

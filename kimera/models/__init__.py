@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from kimera.first_use import at_first_use
 
 __all__ = [
+    "BAGS",
     "CALIBRATION_BINS",
     "CLASSES",
+    "COUNTS",
     "DEEP_MODEL",
     "DEEP_NAMES",
     "DEFAULT_MODEL",
@@ -26,7 +28,10 @@ __all__ = [
     "Examples",
     "FitOptions",
     "MapName",
+    "NeighbourHead",
+    "NeighbourScreen",
     "Parity",
+    "Pieces",
     "Precision",
     "Runtime",
     "ScoreMap",
@@ -36,12 +41,14 @@ __all__ = [
     "Tokens",
     "TrainingSource",
     "Verified",
+    "as_saved",
     "averaged",
     "base_fingerprint",
     "calibrated_probabilities",
     "calibration_error",
     "choose_runtime",
     "contradiction_logit",
+    "counts_of",
     "distinct",
     "embed",
     "equal_mass_bins",
@@ -62,11 +69,13 @@ __all__ = [
     "read_sources",
     "sentences",
     "sources_named_in",
+    "split_pieces",
     "tensors_of",
     "three_way_loss",
     "through_cache",
     "torch_logits",
     "verify",
+    "word_vectors",
 ]
 
 if TYPE_CHECKING:
@@ -98,6 +107,7 @@ if TYPE_CHECKING:
         ContradictionHead,
         Examples,
         FitOptions,
+        as_saved,
         averaged,
         fit,
         three_way_loss,
@@ -105,6 +115,16 @@ if TYPE_CHECKING:
     from kimera.models.int8_parity import MIN_PARITY_PAIRS, PARITY_PAIRS, Parity, parity
     from kimera.models.long_texts import LONG_TEXT_RULE
     from kimera.models.model_folders import DEFAULT_MODEL, PACKAGED_NAMES, folder_digest
+    from kimera.models.neighbour_head import (
+        BAGS,
+        COUNTS,
+        NeighbourHead,
+        NeighbourScreen,
+        Pieces,
+        counts_of,
+        split_pieces,
+        word_vectors,
+    )
     from kimera.models.pair_model import logits_module
     from kimera.models.passages import MAX_PASSAGE_PAIRS, sentences
     from kimera.models.runtime import Backend, Device, Precision, Runtime, choose_runtime
@@ -144,6 +164,7 @@ else:
                 "ContradictionHead",
                 "Examples",
                 "FitOptions",
+                "as_saved",
                 "averaged",
                 "fit",
                 "three_way_loss",
@@ -151,6 +172,16 @@ else:
             "long_texts": ["LONG_TEXT_RULE"],
             "model_folders": ["DEFAULT_MODEL", "PACKAGED_NAMES", "folder_digest"],
             "int8_parity": ["MIN_PARITY_PAIRS", "PARITY_PAIRS", "Parity", "parity"],
+            "neighbour_head": [
+                "BAGS",
+                "COUNTS",
+                "NeighbourHead",
+                "NeighbourScreen",
+                "Pieces",
+                "counts_of",
+                "split_pieces",
+                "word_vectors",
+            ],
             "pair_model": ["logits_module"],
             "passages": ["MAX_PASSAGE_PAIRS", "sentences"],
             "runtime": ["Backend", "Device", "Precision", "Runtime", "choose_runtime"],

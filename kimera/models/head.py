@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,9 @@ __all__ = [
     "ContradictionHead",
     "Examples",
     "FitOptions",
+    "as_saved",
     "averaged",
+    "checked_layers",
     "fit",
     "three_way_loss",
 ]
@@ -100,7 +102,7 @@ class ContradictionHead:
         weights, bias = self.layers[-1]
         moved = weights.copy()
         moved[:, CLASSES.index(CONTRADICTION)] += shift
-        return replace(self, layers=(*self.layers[:-1], (_rounded(moved), bias)))
+        return replace(self, layers=(*self.layers[:-1], (as_saved(moved), bias)))
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file: float16 weights, and what they were fitted for as metadata."""
@@ -148,8 +150,22 @@ class ContradictionHead:
 def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> ContradictionHead:
     if metadata["format"] != FORMAT or tuple(metadata["classes"]) != CLASSES:
         raise ValueError(f"format {metadata['format']!r} with classes {metadata['classes']!r}")
+    inputs = len(tensors["layers.0.weight"])
+    layers = checked_layers(tensors, inputs)
+    if inputs == 0 or inputs % 4:
+        raise ValueError(f"{inputs} inputs")
+    slope, offset = float(metadata["slope"]), float(metadata["offset"])
+    if not np.isfinite([slope, offset]).all():
+        raise ValueError(f"calibration of slope {slope} and offset {offset}")
+    return ContradictionHead(layers, slope, offset, str(metadata["encoder"]), str(metadata["encoder_name"]))
+
+
+def checked_layers(
+    tensors: Mapping[str, np.ndarray], inputs: int
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """ "layers.0.weight", "layers.0.bias" and so on, in float32. Raises ValueError where they do not fit."""
     layers = []
-    inputs = width = len(tensors["layers.0.weight"])
+    width = inputs
     for number in range(len(tensors) // 2):
         weights = tensors[f"layers.{number}.weight"].astype(np.float32)
         bias = tensors[f"layers.{number}.bias"].astype(np.float32)
@@ -161,14 +177,9 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> Contra
             raise ValueError(f"layer {number} of shape {weights.shape} does not fit, or is not finite")
         layers.append((weights, bias))
         width = len(bias)
-    if width != len(CLASSES) or inputs == 0 or inputs % 4:
+    if width != len(CLASSES):
         raise ValueError(f"{inputs} inputs and {width} outputs")
-    slope, offset = float(metadata["slope"]), float(metadata["offset"])
-    if not np.isfinite([slope, offset]).all():
-        raise ValueError(f"calibration of slope {slope} and offset {offset}")
-    return ContradictionHead(
-        tuple(layers), slope, offset, str(metadata["encoder"]), str(metadata["encoder_name"])
-    )
+    return tuple(layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,7 +332,7 @@ def _layers(network: torch.nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray]
 
     linear = [module for module in network if isinstance(module, nn.Linear)]
     parameters = [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in linear]
-    return tuple((_rounded(weights), _rounded(bias)) for weights, bias in parameters)
+    return tuple((as_saved(weights), as_saved(bias)) for weights, bias in parameters)
 
 
 def averaged(heads: Sequence[ContradictionHead]) -> ContradictionHead:
@@ -334,7 +345,7 @@ def averaged(heads: Sequence[ContradictionHead]) -> ContradictionHead:
         else:
             wide = np.concatenate(weights, axis=1) if number == 0 else _block_diagonal(weights)
             joined = wide, np.concatenate([bias for _, bias in parts])
-        layers.append((_rounded(joined[0]), _rounded(joined[1])))
+        layers.append((as_saved(joined[0]), as_saved(joined[1])))
     return replace(heads[0], layers=tuple(layers), slope=1.0, offset=0.0)
 
 
@@ -346,7 +357,8 @@ def _block_diagonal(matrices: Sequence[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
+def as_saved(values: np.ndarray) -> np.ndarray:
+    """Rounded to float16, as weights are written, in float32."""
     return np.ascontiguousarray(values, dtype=np.float16).astype(np.float32)
 
 

@@ -63,8 +63,8 @@ class OnnxModel:
 
     def batches(self, tokens: Tokens) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (rows, the network's output for these sequences as float32), longest sequences first."""
-        share = int(tokens.lengths.sum()) // self._cores  # of few sequences each core gets some, too
-        batches = list(batches_of_one_length(tokens.lengths, min(TOKENS_PER_BATCH, share)))
+        share = -(-int(tokens.lengths.sum()) // self._cores)  # of few sequences each core gets some, too
+        batches = list(batches_of_one_length(tokens.lengths, TOKENS_PER_BATCH, share))
         yield from zip(
             batches, self._threads.map(functools.partial(self._output, tokens), batches), strict=True
         )

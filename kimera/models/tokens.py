@@ -111,11 +111,19 @@ def batches_by_length(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np
         start += size
 
 
-def batches_of_one_length(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
-    """Rows of each batch, longest first; all of one length, and at most so many tokens."""
+def batches_of_one_length(
+    lengths: np.ndarray, tokens_per_batch: int, share: int | None = None
+) -> Iterator[np.ndarray]:
+    """Rows of each batch, longest first; all of one length, and at most so many tokens.
+
+    share: tokens that a core is to get, rounded up to whole sequences: of five for two cores one gets three.
+    """
     order = np.argsort(-lengths, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-        size = max(1, tokens_per_batch // max(1, int(lengths[rows[0]]) if len(rows) else 1))
+        length = max(1, int(lengths[rows[0]]) if len(rows) else 1)
+        size = max(1, tokens_per_batch // length)
+        if share is not None:
+            size = max(1, min(size, -(-share // length)))
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
 

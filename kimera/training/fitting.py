@@ -63,6 +63,8 @@ def _run(settings: TrainSettings) -> int:
     if settings.stage == "scan":
         return _fit_scan(settings)
     training, evaluation = _read(settings)
+    if settings.stage == "neighbours":
+        return _fit_neighbours(training, settings)
     known_weights = _weights_for_few(training, settings)
     if known_weights:
         check_few_pairs(settings, pairs_in(training))
@@ -176,6 +178,15 @@ def _fit_scan(settings: TrainSettings) -> int:
 
     with _writing():
         for line in fit_scan(settings):
+            say(line)
+    return DONE
+
+
+def _fit_neighbours(training: list[LabelledFile], settings: TrainSettings) -> int:
+    from kimera.training.neighbour_command import fit_neighbours  # as above
+
+    with _writing():
+        for line in fit_neighbours(training, settings):
             say(line)
     return DONE
 

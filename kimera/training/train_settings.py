@@ -19,13 +19,15 @@ from kimera.shipped_weights import SHIPPED_CROSS_ENCODER, SHIPPED_DEEP, SHIPPED_
 from kimera.training.training_data import ENOUGH_CONTRADICTIONS, ENOUGH_PAIRS, HELD_OUT_SHARE
 
 EPOCHS = {"screen": 6, "verify": 3, "deep": 2}
-STAGES = (*EPOCHS, "bounds", "scan")
+NEIGHBOUR_EPOCHS = 8
+STAGES = (*EPOCHS, "bounds", "scan", "neighbours")
 FILE_NAMES = {
     "screen": "head.safetensors",
     "verify": "verify.safetensors",
     "deep": "deep.safetensors",
     "bounds": "stage_bounds.json",
     "scan": "scan.json",
+    "neighbours": "neighbours.safetensors",
 }
 # With fewer pairs, fits by the usual recipe did worse than the shipped weights, or differed by seed.
 FEW_PAIRS = {"screen": 3000, "verify": 1000, "deep": 1000}
@@ -36,6 +38,7 @@ BASES = {
     "deep": DEEP_MODEL,
     "bounds": DEEP_MODEL,
     "scan": DEFAULT_MODEL,
+    "neighbours": DEFAULT_MODEL,
 }
 
 DESCRIPTION = f"""\
@@ -46,6 +49,9 @@ into a cross-encoder, in an hour or two on a CPU; --stage deep fits adapters on 
 After an interruption of these two the same command continues.
 --stage scan takes folders of maintained documentation instead: statements of theirs are changed by rule, and
 the scores by which scans find them are fitted, in some minutes.
+--stage neighbours: what stands near to what among the texts of the pairs is read by the cross-encoder, and a
+head is fitted to what that says, so that scans of rows, and live sessions, need not read all neighbours. With
+--verify-weights of your own, write it beside them as neighbours.safetensors, where these look for it.
 
 A row needs two texts (premise and hypothesis, or text1 and text2, or the columns that flags name) and a
 label: contradiction, entailment, neutral, or not_contradiction where a set does not tell the last two apart.
@@ -114,12 +120,13 @@ class TrainSettings(PairSettings):
         metavar="FILE",
         help="files of labelled pairs for evaluation only; nothing is fitted on them",
     )
-    stage: Literal["screen", "verify", "deep", "bounds", "scan"] = option(
+    stage: Literal["screen", "verify", "deep", "bounds", "scan", "neighbours"] = option(
         "screen",
         "--stage",
         choices=STAGES,
         help="stage to fit; bounds: within which each of the shipped stages leaves a pair to the next; "
-        "scan: the scores of scans, fitted on folders of documentation (default: %(default)s)",
+        "scan: the scores of scans, fitted on folders of documentation; neighbours: the head of scans of "
+        "rows, fitted to what the cross-encoder says (default: %(default)s)",
     )
     agreement: float | None = option(
         None,
@@ -138,7 +145,7 @@ class TrainSettings(PairSettings):
         metavar="WEIGHTS",
         outward=True,
         help="file to write (default: head.safetensors, verify.safetensors, "
-        "deep.safetensors, stage_bounds.json or scan.json)",
+        "deep.safetensors, stage_bounds.json, scan.json or neighbours.safetensors)",
     )
     card: Path | None = option(
         None,
@@ -166,7 +173,7 @@ class TrainSettings(PairSettings):
         None,
         "--epochs",
         type=whole(1),
-        help="maximum number of epochs (default: 6 for screen, 3 for verify, 2 for deep)",
+        help="maximum number of epochs (default: 6 for screen, 3 for verify, 2 for deep, 8 for neighbours)",
     )
     seed: int = option(
         0, "--seed", type=whole(0), help="seed of the split and of the fit (default: %(default)s)"
@@ -278,7 +285,9 @@ class TrainSettings(PairSettings):
 
     @property
     def max_epochs(self) -> int:
-        return EPOCHS[self.stage] if self.epochs is None else self.epochs
+        if self.epochs is not None:
+            return self.epochs
+        return EPOCHS.get(self.stage, NEIGHBOUR_EPOCHS)
 
     @property
     def weights_path(self) -> Path:
@@ -339,9 +348,23 @@ def check_settings(settings: TrainSettings) -> None:
             "--refit": settings.refit,
             **dict.fromkeys(list(words_of(settings, options_of(PairSettings)))[:1], True),
         },
+        "neighbours": {
+            **of_networks,
+            **of_lessons,
+            **{flag: value for flag, value in of_bounds.items() if flag != "--verify-weights"},
+            "--eval": settings.eval,
+            "--reweight": settings.reweight,
+            "--encoder": settings.encoder,
+            "--refit": settings.refit,
+        },
     }
     for flag in (name for name, value in other[settings.stage].items() if value):
         raise UserError(f"{flag} has no effect with --stage {settings.stage}; leave it out")
+    weighed = [path for path, weight in map(parse_source, settings.files) if weight != 1.0]
+    if weighed and settings.stage == "neighbours":
+        raise UserError(
+            f"{weighed[0]}: with --stage neighbours all files count the same; leave its weight out"
+        )
     trained = {path.resolve() for path, _ in map(parse_source, settings.files)}
     if strange := sorted(settings.reweighted - trained):
         raise UserError(f"--reweight: {strange[0]} is not one of the training files; give one of these")
@@ -439,7 +462,8 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
         words += ["--sources", public(settings.sources)]
     words += ["--out", public(settings.weights_path)]
     words += ["--card", public(settings.card)] if settings.card else []
-    words += ["--encoder", public_name(settings.base)] if settings.stage != "scan" else []
+    if settings.stage not in ("scan", "neighbours"):
+        words += ["--encoder", public_name(settings.base)]
     words += ["--epochs", str(settings.max_epochs)] if has_epochs else []
     words += ["--seed", str(settings.seed)]
     words += ["--start", public(settings.start)] if settings.start else []
@@ -447,6 +471,8 @@ def public_command(settings: TrainSettings, *, has_epochs: bool = True) -> str:
         ["--average", *(public(Path(argument)) for argument in settings.average)] if settings.average else []
     )
     words += ["--teacher", public(settings.teacher)] if settings.teacher else []
+    if settings.stage == "neighbours" and settings.verify_weights:
+        words += ["--verify-weights", public(Path(settings.verify_weights))]
     words += ["--deep-base", public_name(settings.deep_base)] if settings.deep_base != DEEP_MODEL else []
     words += ["--new-pairs", str(settings.new_pairs)] if settings.new_pairs else []
     words += ["--swap", f"{settings.swap:g}"] if settings.swap else []

@@ -20,7 +20,8 @@ def unit_vectors(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
 
 
 def related(texts: list[str], vectors: np.ndarray, rule: Rule) -> list[tuple[int, int]]:
-    blocks = list(related_pairs(texts, vectors, nearest(vectors, rule.neighbours), rule))
+    rare = rare_word_pairs(texts, rule.rare_in_corpus(len(texts)))
+    blocks = list(related_pairs(vectors, nearest(vectors, rule.neighbours), rare, rule))
     return [(min(pair), max(pair)) for pairs, _ in blocks for pair in map(tuple, pairs.tolist())]
 
 

@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 from kimera.corpus.differences import FEATURES, Differences
 from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scan_scores import ScanScores
-from kimera.corpus.screening import Screened, screened_by_head, screened_by_words, unscreened
+from kimera.corpus.screening import (
+    Screened,
+    screened_by_head,
+    screened_by_neighbours,
+    screened_by_words,
+    unscreened,
+)
 from kimera.corpus.statement_words import Words, form_of, is_number, says_something, words_in
 from kimera.corpus.texts import Context, Corpus, Statement
 from kimera.corpus.word_by_word import aligned
 from kimera.models.head import ContradictionHead
-from kimera.reactor import SHIPPED_HEAD
+from kimera.reactor import SHIPPED_HEAD, Reactor
 
 ROOT = Path(__file__).parents[2]
 WORDS = """
@@ -169,3 +175,27 @@ def test_by_words_remain_the_pairs_that_reading_may_make_a_finding_the_likeliest
     head = ContradictionHead.load(SHIPPED_HEAD).predict
     seen = screened_by_head(vectors_of(4), every, head, Rule(min_screen=0.0))
     assert (seen.log_odds == every.log_odds).all()  # the order by words stays
+
+
+def test_the_head_for_neighbours_leaves_what_the_cross_encoder_may_call_a_contradiction() -> None:
+    long = "This agreement covers the delivery of office furniture to the client. " * 12
+    texts = [
+        "The shop opens at nine.",
+        "The shop opens at ten.",
+        "The shop opens at nine each day.",
+        f"{long}Payment is due within 30 days.",
+        f"{long}Payment is due within 60 days.",
+    ]
+    reactor = Reactor(cache=None)
+    screen, vectors = reactor.neighbour_screen, reactor.embed(texts).vectors
+    assert screen
+    pairs, seen = all_pairs(texts, vectors), []
+    left = screened_by_neighbours(texts, vectors, pairs, screen, 0.8, on_progress=seen.append)
+    kept = {frozenset(pair) for pair in left.texts(texts, np.arange(len(left.first)))}
+    assert frozenset(texts[:2]) in kept
+    assert frozenset((texts[0], texts[2])) not in kept
+    assert frozenset(texts[3:]) in kept  # whose ends it does not know
+    assert (np.diff(left.score) <= 0).all()
+    assert left.candidates == sum(seen) == 10
+    none = screened_by_neighbours(texts, vectors, pairs.part(np.array([], int)), screen, 0.8)
+    assert len(none.first) == 0

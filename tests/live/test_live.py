@@ -22,12 +22,12 @@ from live_servers import PATIENCE_S, HeldFinder, Served, serving, talking, welco
 from servers import HOST, unused_port
 
 from kimera.live.__main__ import main
-from kimera.live.candidate_rule import SAME_COSINE, CandidateRule, choose_candidates
+from kimera.live.candidate_rule import NEARNESS, SAME_COSINE, CandidateRule, choose_candidates
 from kimera.live.capacity import LiveLimits
 from kimera.live.client import Checked, LiveClient, LiveError, Refused
-from kimera.live.contradictions import NumberedStatement
+from kimera.live.contradictions import NumberedStatement, numbered
 from kimera.live.protocol import ProtocolError, load_schema, read
-from kimera.live.session import ContradictionFinder, Session
+from kimera.live.session import Arrival, ContradictionFinder, Session
 from kimera.reactor import Reactor
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
@@ -80,6 +80,20 @@ def test_the_same_statement_twice_does_not_hide_what_contradicts_it(served: Serv
     assert [found.earlier.number for found in last.contradictions] == [1]
 
 
+def test_a_statement_that_is_not_kept_leaves_nothing_behind(live_finder: ContradictionFinder) -> None:
+    session = Session(numbered([OPEN, "Anna drinks her coffee black."]))
+    for _ in range(2):
+        asked = Arrival(session, NumberedStatement(3, "asked", CLOSED), is_kept=False)
+        [found] = live_finder.check([asked])
+        assert [each.earlier.text for each in found.contradictions] == [OPEN]
+        assert len(session.statements) == len(session.vectors) == 2
+        assert set(session.pieces) <= {0, 1}
+    [found] = live_finder.check([(session, NumberedStatement(3, "other", "Cats sleep."))])
+    assert not found.contradictions
+    [found] = live_finder.check([(session, NumberedStatement(4, "kept", CLOSED))])
+    assert [each.earlier.text for each in found.contradictions] == [OPEN]
+
+
 def test_statements_that_are_checked_together_are_checked_against_each_other(
     live_finder: ContradictionFinder,
 ) -> None:
@@ -111,8 +125,8 @@ def test_candidates_are_the_strongest_of_the_nearest_related(
     rule = CandidateRule(0.4, scored, chosen)
     rows, of_rows = choose_candidates(cosines, lambda asked: scores[asked], rule)
     related = [row for row in range(len(cosines)) if np.float32(0.4) <= cosines[row] < SAME_COSINE]
-    nearest = sorted(related, key=lambda row: -cosines[row])[:scored]
-    strongest = sorted(nearest, key=lambda row: -cosines[row] * scores[row])[:chosen]
+    nearest = [row for row in sorted(related, key=lambda row: -cosines[row])[:scored] if scores[row] > 0]
+    strongest = sorted(nearest, key=lambda row: -(cosines[row] ** NEARNESS * scores[row]))[:chosen]
     assert rows.tolist() == strongest
     assert of_rows.tolist() == scores[strongest].tolist()
 

@@ -23,6 +23,7 @@ from kimera.live.client import LiveClient, LiveError
 from kimera.live.session import ContradictionFinder
 
 STALLED = b"\x03\xf0stalled: the answers were not read"
+MANY = 180  # statements, more than a batch
 TEXT = "The office is closed on Fridays."
 TOKEN = "correct-horse-battery"  # noqa: S105 (of the tests)
 
@@ -80,6 +81,22 @@ def test_garbage_is_answered_in_its_order_and_the_session_goes_on(served: Served
             await talk.socket.send_bytes(b"\x00\xff")
             assert (await talk.receive())["kind"] == "not_text"
             assert (await talk.say(TEXT))["number"] == len(GARBAGE) + 1
+
+    asyncio.run(run())
+
+
+def test_who_sends_garbage_is_not_read_for_a_while_and_others_are(serve: Callable[..., Served]) -> None:
+    served = serve(refusal_s=10 * PATIENCE_S)
+
+    async def run() -> None:
+        async with welcomed(served) as talk, welcomed(served) as other:
+            await talk.socket.send_str("not json")
+            assert (await talk.receive())["kind"] == "not_json"
+            await talk.send({"type": "statement", "id": "later", "text": TEXT})
+            assert (await other.say(TEXT))["number"] == 1
+            assert (await other.say(TEXT))["number"] == 2
+            assert served.server.held() == {"sessions": 2, "statements": 2}  # none of who sent garbage
+            served.stop()
 
     asyncio.run(run())
 
@@ -334,7 +351,7 @@ def bare_session(served: Served) -> socket.socket:
 
 @pytest.mark.slow
 def test_who_does_not_read_is_told_why_it_was_closed_when_it_wakes_up(serve: Callable[..., Served]) -> None:
-    served = serve(stall_s=0.1, close_s=PATIENCE_S)
+    served = serve(stall_s=0.1, close_s=PATIENCE_S, refusal_s=0.0)
     with bare_session(served) as bare:
         bare.sendall(frame(b"x") * 10_000)  # the errors are more than all buffers hold
         time.sleep(1.0)
@@ -385,19 +402,19 @@ def test_who_vanishes_leaves_nothing_behind(served: Served) -> None:
 
 
 def test_a_stopping_server_answers_or_refuses_all_it_took_and_says_bye(serve: Callable[..., Served]) -> None:
-    served = serve(waiting=100)
+    served = serve(waiting=200)
 
     async def run() -> list[dict[str, Any]]:
         async with welcomed(served) as talk:
-            for number in range(30):
+            for number in range(MANY):
                 await talk.send({"type": "statement", "id": str(number), "text": f"{TEXT} {number}"})
-            assert await asyncio.to_thread(served.holds, 1, 30)
+            assert await asyncio.to_thread(served.holds, 1, MANY)
             served.stop()
             return await all_until_bye(talk)
 
     *answers, bye = asyncio.run(run())
-    assert bye == {"type": "bye", "reason": "stopping", "statements": 30}
-    assert [answer["id"] for answer in answers] == [str(number) for number in range(30)]
+    assert bye == {"type": "bye", "reason": "stopping", "statements": MANY}
+    assert [answer["id"] for answer in answers] == [str(number) for number in range(MANY)]
     assert {answer.get("kind") for answer in answers} == {None, "stopping"}
 
 

@@ -82,7 +82,14 @@ def test_the_next_batch_goes_on_with_whose_turn_it_is(loop: asyncio.AbstractEven
     assert len(first) == MAX_TOGETHER
     for late in turns_of(loop, {"d": 3}).take():
         turns.add(late)
-    assert ids(turns.take()) == ["a14", "d1", "a15", "d2", "a16", "d3"]
+    assert ids(turns.take()) == [
+        f"a{MAX_TOGETHER - 2}",
+        "d1",
+        f"a{MAX_TOGETHER - 1}",
+        "d2",
+        f"a{MAX_TOGETHER}",
+        "d3",
+    ]
 
 
 def test_a_batch_has_a_bound_of_characters(loop: asyncio.AbstractEventLoop) -> None:
