@@ -16,10 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import numpy as np
 
@@ -31,8 +30,8 @@ from kimera.corpus.scan_rule import Rule
 from kimera.corpus.scanning import Scan, run_scan
 from kimera.corpus.texts import Corpus, Statement
 from kimera.files.pair_files import read_pairs
-from kimera.pairs import Pair
 from kimera.reactor import Reactor
+from kimera.training.neighbour_fit import pairs_in_turn
 
 ROWS_PER_BLOCK = 512
 PAIRS_PER_BLOCK = 4096
@@ -69,7 +68,7 @@ def planted_corpus(files: Sequence[Path], size: int, seed: int = 0) -> Planted:
     """The statements of pairs drawn from the files in turn, until there are `size`."""
     texts: dict[str, None] = {}
     contradictions: Found = set()
-    for pair in _in_turn([_shuffled(path, seed) for path in files]):
+    for pair in pairs_in_turn([list(read_pairs(path)) for path in files], seed):
         both = [" ".join(text.split()) for text in (pair.text1, pair.text2)]
         if len(texts) + sum(text not in texts for text in set(both)) > size:
             break
@@ -77,17 +76,6 @@ def planted_corpus(files: Sequence[Path], size: int, seed: int = 0) -> Planted:
         if pair.is_contradiction and both[0] != both[1]:
             contradictions.add(frozenset(both))
     return Planted(list(texts), contradictions)
-
-
-def _shuffled(path: Path, seed: int) -> list[Pair]:
-    pairs = list(read_pairs(path))
-    Random(seed).shuffle(pairs)  # noqa: S311 (a sample, not a secret)
-    return pairs
-
-
-def _in_turn(sources: list[list[Pair]]) -> Iterator[Pair]:
-    for place in range(max(map(len, sources))):
-        yield from (pairs[place] for pairs in sources if place < len(pairs))
 
 
 def recall(planted: Planted, rule: Rule = Rule()) -> str:  # noqa: B008 (frozen)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,15 +26,19 @@ __all__ = [
     "ContradictionHead",
     "Examples",
     "FitOptions",
+    "Layers",
     "as_saved",
     "averaged",
     "checked_layers",
     "fit",
+    "layer_tensors",
     "three_way_loss",
 ]
 
 CLASSES = (CONTRADICTION, ENTAILMENT, NEUTRAL)
 FORMAT = "kimera-contradiction-head-1"
+# Of a network: (weights of shape (inputs, outputs), bias of shape (outputs,)) in float32.
+Layers: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 ROWS_PER_BLOCK = 1024  # a block's features (6 MB) stay near the processor
 
 
@@ -42,12 +46,12 @@ ROWS_PER_BLOCK = 1024  # a block's features (6 MB) stay near the processor
 class ContradictionHead:
     """A small network over (u, v, |u-v|, u*v), the features of InferSent (Conneau et al. 2017).
 
-    layers: (weights of shape (inputs, outputs), bias of shape (outputs,)) in float32; ReLU between them.
+    layers: with ReLU between them.
     slope, offset: Platt's calibration (1999): P(contradiction) = sigmoid(slope * logit + offset).
     encoder, encoder_name: fingerprint and name of the encoder whose vectors it was fitted on.
     """
 
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    layers: Layers
     slope: float
     offset: float
     encoder: str
@@ -114,11 +118,7 @@ class ContradictionHead:
             "slope": self.slope,
             "offset": self.offset,
         }
-        tensors = {}
-        for number, (weights, bias) in enumerate(self.layers):
-            tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weights, dtype=np.float16)
-            tensors[f"layers.{number}.bias"] = bias.astype(np.float16)
-        write_weights(path, tensors, metadata)
+        write_weights(path, layer_tensors(self.layers), metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> ContradictionHead:
@@ -160,9 +160,16 @@ def _checked(metadata: dict[str, Any], tensors: dict[str, np.ndarray]) -> Contra
     return ContradictionHead(layers, slope, offset, str(metadata["encoder"]), str(metadata["encoder_name"]))
 
 
-def checked_layers(
-    tensors: Mapping[str, np.ndarray], inputs: int
-) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+def layer_tensors(layers: Layers) -> dict[str, np.ndarray]:
+    """As `checked_layers` takes them, in float16."""
+    tensors = {}
+    for number, (weights, bias) in enumerate(layers):
+        tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weights, dtype=np.float16)
+        tensors[f"layers.{number}.bias"] = bias.astype(np.float16)
+    return tensors
+
+
+def checked_layers(tensors: Mapping[str, np.ndarray], inputs: int) -> Layers:
     """ "layers.0.weight", "layers.0.bias" and so on, in float32. Raises ValueError where they do not fit."""
     layers = []
     width = inputs
@@ -326,7 +333,7 @@ def three_way_loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     return -torch.cat([log_p, either[:, None]], dim=1).gather(1, label[:, None]).squeeze(1)
 
 
-def _layers(network: torch.nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+def _layers(network: torch.nn.Sequential) -> Layers:
     """The layers as they will be read back: rounded to float16, so saving changes no score."""
     from torch import nn  # only for a fit
 
@@ -363,7 +370,7 @@ def as_saved(values: np.ndarray) -> np.ndarray:
 
 
 def _calibrated(
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...],
+    layers: Layers,
     vectors: np.ndarray,
     held_out: Examples,
     encoder: str,

@@ -16,8 +16,8 @@ import numpy as np
 from kimera.console import as_called
 from kimera.errors import UserError
 from kimera.models.bert_graph import UnknownNetwork, read_tensors
-from kimera.models.calibration import contradiction_logit
-from kimera.models.head import CLASSES, checked_layers
+from kimera.models.calibration import calibrated_probabilities
+from kimera.models.head import CLASSES, Layers, checked_layers, layer_tensors
 from kimera.models.tokens import Tokenizer
 from kimera.models.weights_file import read_weights, write_weights
 
@@ -40,7 +40,7 @@ class NeighbourHead:
     few such pairs are), ascending.
     """
 
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    layers: Layers
     projection: np.ndarray
     encoder: str
     encoder_name: str
@@ -61,11 +61,8 @@ class NeighbourHead:
             "teacher": self.teacher,
             "floors": self.floors,
         }
-        tensors = {"projection": np.ascontiguousarray(self.projection, dtype=np.float16)}
-        for number, (weights, bias) in enumerate(self.layers):
-            tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weights, dtype=np.float16)
-            tensors[f"layers.{number}.bias"] = bias.astype(np.float16)
-        write_weights(path, tensors, metadata)
+        projection = np.ascontiguousarray(self.projection, dtype=np.float16)
+        write_weights(path, {"projection": projection, **layer_tensors(self.layers)}, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> NeighbourHead:
@@ -190,7 +187,7 @@ class NeighbourScreen:
             for weights, bias in self._head.layers[:-1]:
                 hidden = np.maximum(hidden @ weights + bias, 0.0)
             weights, bias = self._head.layers[-1]
-            scores[block] = 1 / (1 + np.exp(-contradiction_logit(hidden @ weights + bias)))
+            scores[block] = calibrated_probabilities(hidden @ weights + bias, 1.0, 0.0)[:, 0]
         return scores
 
 

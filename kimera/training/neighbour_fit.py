@@ -19,6 +19,7 @@ from kimera.corpus import MIN_SCORE, Corpus, Rule, Scan, Statement, screened_pai
 from kimera.models import (
     BAGS,
     CLASSES,
+    Layers,
     NeighbourHead,
     NeighbourScreen,
     Pieces,
@@ -299,7 +300,7 @@ class _Inputs:
         )
         return torch.nn.functional.embedding_bag(numbers, self._words, begins[:-1], mode="sum")
 
-    def unscaled(self, network: Network) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
+    def unscaled(self, network: Network) -> tuple[Layers, np.ndarray]:
         """(the layers, the projection) for inputs as they are, rounded as they will be read back."""
         from torch import nn  # only for a fit
 
