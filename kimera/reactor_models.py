@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Sequence, Set
 from itertools import chain
 from pathlib import Path
@@ -118,6 +119,11 @@ class ReactorModels(ClosedAtExit):
             return None
         head = NeighbourHead.load(self._neighbour_head)
         if (head.encoder, head.teacher) != (self.encoder.fingerprint, self.weights["verify"]):
+            warnings.warn(
+                f"{self._neighbour_head} was fitted to other weights than these and is not used; fit it anew "
+                "with kimera train --stage neighbours",
+                stacklevel=2,
+            )
             return None
         return NeighbourScreen(head, self.encoder.folder)
 

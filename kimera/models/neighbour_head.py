@@ -77,7 +77,7 @@ class NeighbourHead:
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is not a head for neighbours of this version of Kimera ({type(error).__name__}: "
-                f"{error}). Give a file that {as_called('kimera train')} --stage neighbours wrote."
+                f"{error}). Fit it anew with {as_called('kimera train')} --stage neighbours, or delete it."
             ) from error
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from kimera.cache import EmbeddingCache
-from kimera.console import say
+from kimera.console import note, say
 from kimera.corpus import MIN_SCORE, scan_bar
 from kimera.errors import UserError
 from kimera.files import write_text
@@ -27,6 +27,7 @@ from kimera.training.training_data import LabelledFile, pairs_in
 
 SHARES = (0.9, 0.95, 0.97, 0.98, 0.99)
 MIN_NEIGHBOURS = 1000
+ENOUGH_FINDINGS = 200  # held out, for a floor at which 0.98 of them remain
 
 CARD = """\
 # A head for neighbours
@@ -64,7 +65,7 @@ read:
 
 {figures}
 
-A scan reads what is above the floor at which {kept:g} of these remain: {floors}.
+A scan reads what is above the floor at which {kept:g} of these remain: {floors}. {few}
 
 ## Limits
 
@@ -104,7 +105,26 @@ def fit_neighbours(files: list[LabelledFile], settings: TrainSettings) -> list[s
     head.save(settings.weights_path)
     figures = _figures(read, scores_by(head, read, np.flatnonzero(read.is_held_out), folder))
     write_text(settings.card_path, _card(settings, files, head, read, figures))
-    return [*figures, f"wrote {settings.weights_path} and {settings.card_path}"]
+    if few := _few(read):
+        note(few)
+    return [
+        *figures,
+        f"wrote {settings.weights_path} and {settings.card_path}",
+        "called neighbours.safetensors, and beside the weights that it was fitted to, it is found by kimera scan "
+        "and live with --verify-weights",
+    ]
+
+
+def _few(read: ReadNeighbours) -> str:
+    """What is to be known of floors that rest on little; empty where they do not."""
+    count = int((read.is_finding() & read.is_held_out).sum())
+    if count >= ENOUGH_FINDINGS:
+        return ""
+    return (
+        f"Only {count:,} of the held-out neighbours are called a contradiction, so the floors mean little, and "
+        "a scan may pass over many contradictions; give more pairs, of many kinds, until there are "
+        f"{ENOUGH_FINDINGS}."
+    )
 
 
 def _report(epoch: int, train_loss: float, held_out_loss: float) -> None:
@@ -152,5 +172,6 @@ def _card(
         least=MIN_SCORE,
         figures="\n".join(figures),
         kept=KEPT,
+        few=_few(read),
         floors=", ".join(f"{floor:.3f} for findings from {least:g} on" for least, floor in head.floors),
     )

@@ -186,7 +186,8 @@ def test_weights_of_ones_own_take_the_head_beside_them_that_was_fitted_to_them(t
     assert Reactor(cache=None, cross_encoder=weights).neighbour_screen
     tensors, metadata = read_weights(beside)
     write_weights(beside, tensors, metadata | {"teacher": "sha256:another"})
-    assert Reactor(cache=None, cross_encoder=weights).neighbour_screen is None
+    with pytest.warns(UserWarning, match="fitted to other weights"):
+        assert Reactor(cache=None, cross_encoder=weights).neighbour_screen is None
     beside.write_bytes(b"damaged")
     with pytest.raises(UserError, match="not a head for neighbours"):
         _ = Reactor(cache=None, cross_encoder=weights).neighbour_screen

@@ -132,6 +132,7 @@ def test_a_head_fitted_on_a_file_has_a_card_and_tells_its_own_neighbours(
         "python -m kimera.train --stage neighbours pairs.csv --out neighbours.safetensors --epochs 2" in card
     )
     assert head.teacher in card
+    assert "the floors mean little" in card
     told = capsys.readouterr()
     assert "| 0.98 | " in told.out + told.err
     assert main(["pairs.csv=0.5", "--stage", "neighbours"]) == 2
