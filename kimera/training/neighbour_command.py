@@ -110,8 +110,8 @@ def fit_neighbours(files: list[LabelledFile], settings: TrainSettings) -> list[s
     return [
         *figures,
         f"wrote {settings.weights_path} and {settings.card_path}",
-        "called neighbours.safetensors, and beside the weights that it was fitted to, it is found by kimera scan "
-        "and live with --verify-weights",
+        "called neighbours.safetensors, and beside the weights that it was fitted to, it is found by kimera "
+        "scan and live with --verify-weights",
     ]
 
 
@@ -121,8 +121,8 @@ def _few(read: ReadNeighbours) -> str:
     if count >= ENOUGH_FINDINGS:
         return ""
     return (
-        f"Only {count:,} of the held-out neighbours are called a contradiction, so the floors mean little, and "
-        "a scan may pass over many contradictions; give more pairs, of many kinds, until there are "
+        f"Only {count:,} of the held-out neighbours are called a contradiction, so the floors mean little, "
+        "and a scan may pass over many contradictions; give more pairs, of many kinds, until there are "
         f"{ENOUGH_FINDINGS}."
     )
 

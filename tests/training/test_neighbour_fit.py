@@ -118,10 +118,11 @@ def test_a_head_fitted_on_a_file_has_a_card_and_tells_its_own_neighbours(
     monkeypatch.chdir(tmp_path)
     draw = Random(0)  # noqa: S311
     rows = ["text1,text2,label"]
-    for number in range(160):
+    for number in range(100):
         thing, place = draw.choice(THINGS), f"on floor {number % 9} of house {number % 40}"
-        rows.append(f"The {thing} {place} is open.,The {thing} {place} is closed.,contradiction")
         rows.append(f"The {thing} {place} is painted.,Someone painted the {thing} {place}.,entailment")
+        if number % 8 == 0:
+            rows.append(f"The {thing} {place} is open.,The {thing} {place} is closed.,contradiction")
     Path("pairs.csv").write_text("\n".join(rows) + "\n")
     assert main(["pairs.csv", "--stage", "neighbours", "--epochs", "2", "--seed", "3"]) == 0
     head = NeighbourHead.load("neighbours.safetensors")
