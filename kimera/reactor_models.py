@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Sequence, Set
 from itertools import chain
 from pathlib import Path
 
+from kimera.console import as_called, note
 from kimera.errors import UserError
 from kimera.models import (
     DEEP_MODEL,
@@ -119,11 +119,11 @@ class ReactorModels(ClosedAtExit):
             return None
         head = NeighbourHead.load(self._neighbour_head)
         if (head.encoder, head.teacher) != (self.encoder.fingerprint, self.weights["verify"]):
-            warnings.warn(
-                f"{self._neighbour_head} was fitted to other weights than these and is not used; fit it anew "
-                "with kimera train --stage neighbours",
-                stacklevel=2,
-            )
+            if self._neighbour_head != SHIPPED_NEIGHBOUR_HEAD:
+                note(
+                    f"{self._neighbour_head} was fitted to other weights than these and is not used; fit it "
+                    f"anew with {as_called('kimera train')} --stage neighbours"
+                )
             return None
         return NeighbourScreen(head, self.encoder.folder)
 

@@ -31,7 +31,7 @@ from kimera.corpus.scanning import Scan, run_scan
 from kimera.corpus.texts import Corpus, Statement
 from kimera.files.pair_files import read_pairs
 from kimera.reactor import Reactor
-from kimera.training.neighbour_fit import pairs_in_turn
+from kimera.training.neighbour_fit import drawn_pairs
 
 ROWS_PER_BLOCK = 512
 PAIRS_PER_BLOCK = 4096
@@ -68,10 +68,7 @@ def planted_corpus(files: Sequence[Path], size: int, seed: int = 0) -> Planted:
     """The statements of pairs drawn from the files in turn, until there are `size`."""
     texts: dict[str, None] = {}
     contradictions: Found = set()
-    for pair in pairs_in_turn([list(read_pairs(path)) for path in files], seed):
-        both = [" ".join(text.split()) for text in (pair.text1, pair.text2)]
-        if len(texts) + sum(text not in texts for text in set(both)) > size:
-            break
+    for pair, both in drawn_pairs([list(read_pairs(path)) for path in files], size, seed):
         texts |= dict.fromkeys(both)
         if pair.is_contradiction and both[0] != both[1]:
             contradictions.add(frozenset(both))

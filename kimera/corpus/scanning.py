@@ -117,7 +117,7 @@ def run_scan(
         derived=derived,
         on_floors=on_floors,
         by_words=partial(screened_by_words, scores=scores, min_score=min_score) if scores else None,
-        by_head=None if detector or scores or duplicates else _by_neighbours(reactor, min_score),
+        by_head=None if detector or scores or duplicates else _by_neighbours(corpus, reactor, min_score),
     )
     if shard:
         screened = screened.part(_in_shard(shard, corpus, screened))
@@ -223,19 +223,16 @@ def screened_pairs(
         with bar("comparing words", len(screened.first), "pair") as progress:
             known = words.result() if words else None
             screened = by_words(corpus, screened, words=known, on_progress=progress.update)
+    if by_head is None and reactor.head:
+        by_head = partial(screened_by_head, head=reactor.screen, rule=scan.rule)
     if by_head is not None:
         with bar("screening", len(screened.first), "pair") as progress:
-            screened = by_head(corpus.texts, vectors, screened, on_progress=progress.update)
-    elif reactor.head:
-        with bar("screening", len(screened.first), "pair") as progress:
-            screened = screened_by_head(
-                vectors, screened, reactor.screen, scan.rule, on_progress=progress.update
-            )
+            screened = by_head(vectors, screened, on_progress=progress.update)
     scan.candidates, scan.screened = screened.candidates, len(screened.first)
     return screened
 
 
-def _by_neighbours(reactor: Reactor, min_score: float) -> Callable[..., Screened] | None:
+def _by_neighbours(corpus: Corpus, reactor: Reactor, min_score: float) -> Callable[..., Screened] | None:
     """None where there is no head for neighbours that knows what this reactor's cross-encoder says so often.
 
     It leaves what may be a contradiction, and so no duplicates.
@@ -243,7 +240,7 @@ def _by_neighbours(reactor: Reactor, min_score: float) -> Callable[..., Screened
     screen = reactor.neighbour_screen
     if screen is None or not screen.can_drop(min_score):
         return None
-    return partial(screened_by_neighbours, screen=screen, min_score=min_score)
+    return partial(screened_by_neighbours, texts=corpus.texts, screen=screen, min_score=min_score)
 
 
 def _search(

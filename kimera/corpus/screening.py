@@ -111,9 +111,9 @@ def screened_by_head(
 
 
 def screened_by_neighbours(
-    texts: Sequence[str],
     vectors: np.ndarray,
     pairs: Screened,
+    texts: Sequence[str],
     screen: NeighbourScreen,
     min_score: float,
     *,

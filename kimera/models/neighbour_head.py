@@ -6,6 +6,7 @@ chance among them. This one is also told the word pieces that only one of the tw
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,18 +147,28 @@ def word_vectors(folder: Path) -> np.ndarray:
 
 
 class NeighbourScreen:
-    """A head at work. folder: of its encoder. Raises `UserError` for one that it does not fit."""
+    """A head at work. folder: of its encoder, which is read once something is scored.
+
+    What reads it raises `UserError` for a folder that the head does not fit.
+    """
 
     def __init__(self, head: NeighbourHead, folder: Path) -> None:
-        vectors = word_vectors(folder)
-        if vectors.shape[1] != len(head.projection):
+        self._head, self._folder = head, folder
+
+    @functools.cached_property
+    def _table(self) -> np.ndarray:
+        """Of each piece what is summed of it, float32 of shape (vocabulary, width)."""
+        vectors = word_vectors(self._folder)
+        if vectors.shape[1] != len(self._head.projection):
             raise UserError(
-                f"a head for neighbours of {len(head.projection)} dimensions does not fit word vectors of "
-                f"{vectors.shape[1]}, in {folder}"
+                f"a head for neighbours of {len(self._head.projection)} dimensions does not fit word vectors "
+                f"of {vectors.shape[1]}, in {self._folder}"
             )
-        self._table = vectors @ head.projection
-        self._head = head
-        self.pieces = Pieces(folder, len(vectors))
+        return np.asarray(vectors @ self._head.projection)
+
+    @functools.cached_property
+    def pieces(self) -> Pieces:
+        return Pieces(self._folder, len(self._table))
 
     def can_drop(self, least: float) -> bool:
         """Whether a floor is known for what the teacher says at least of a pair that is sought."""

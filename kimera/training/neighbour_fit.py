@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +30,7 @@ from kimera.models import (
 )
 from kimera.pairs import CONTRADICTION, Pair
 from kimera.reactor import Reactor
+from kimera.training.training_data import HELD_OUT_SHARE, drawn
 
 # torch is imported where it is used: it takes seconds, and only a fit needs it.
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 STATEMENTS = 100_000  # of a corpus: in a larger one neighbours are nearer
 CORPORA = 2
-HELD_OUT_SHARE = 0.05  # of the texts
 FLOORS_FOR = (0.5, 0.7, MIN_SCORE, 0.9)  # what the cross-encoder says at least of a finding
 KEPT = 0.98  # of these
 LABELLED_COUNTS = (
@@ -122,7 +121,7 @@ def read_neighbours(
         for pair in pairs
         if pair.is_contradiction
     }
-    held_out = np.array([_share(text, seed) < HELD_OUT_SHARE for text in texts], dtype=bool)
+    held_out = np.array([drawn(text, seed) < HELD_OUT_SHARE for text in texts], dtype=bool)
     return ReadNeighbours(
         texts,
         reactor.embed(texts, workers).vectors,
@@ -136,34 +135,37 @@ def read_neighbours(
 
 
 def drawn_texts(files: Sequence[Sequence[Pair]], most: int, seed: int) -> list[str]:
-    """The texts of pairs that are drawn from the files in turn, until there are `most`."""
-    texts: dict[str, None] = {}
-    for pair in pairs_in_turn(files, seed):
-        both = dict.fromkeys(map(_plain, (pair.text1, pair.text2)))
-        if len(texts) + sum(text not in texts for text in both) > most:
-            break
-        texts |= both
-    return [text for text in texts if text]
+    """The texts of `drawn_pairs`, once each."""
+    return list(dict.fromkeys(text for _, both in drawn_pairs(files, most, seed) for text in both if text))
+
+
+def drawn_pairs(
+    files: Sequence[Sequence[Pair]], most: int, seed: int
+) -> Iterator[tuple[Pair, tuple[str, str]]]:
+    """Pairs with their texts, blanks made single spaces, until there are `most` texts.
+
+    One pair of each file, then another, in an order by the seed; until the longest file has no more.
+    """
+    texts: set[str] = set()
+    for pair in _in_turn(files, seed):
+        both = _plain(pair.text1), _plain(pair.text2)
+        texts |= set(both)
+        if len(texts) > most:
+            return
+        yield pair, both
 
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def pairs_in_turn(files: Sequence[Sequence[Pair]], seed: int) -> Iterator[Pair]:
-    """One of each file, then another, in an order by the seed; until the longest file has no more."""
+def _in_turn(files: Sequence[Sequence[Pair]], seed: int) -> Iterator[Pair]:
     shuffled = []
     for pairs in files:
         shuffled.append(list(pairs))
         Random(seed).shuffle(shuffled[-1])  # noqa: S311 (a sample, not a secret)
     for place in range(max(map(len, shuffled), default=0)):
         yield from (pairs[place] for pairs in shuffled if place < len(pairs))
-
-
-def _share(text: str, seed: int) -> float:
-    """Between 0 and 1, by a hash."""
-    content = f"{seed}\0{text}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
 
 
 def fit_neighbour_head(

@@ -127,6 +127,12 @@ def undivided(files: Sequence[LabelledFile]) -> Division:
     return Division([], list(files), list(files), 0, sources)
 
 
+def drawn(text: str, seed: int) -> float:
+    """A number from 0 to 1 by a hash, so that a text is always in the same part."""
+    content = f"{seed}\0{text}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
+
+
 def split(
     pairs: Iterable[Pair], seed: int, share: float = HELD_OUT_SHARE
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
@@ -135,8 +141,7 @@ def split(
     calibrate: list[Pair] = []
     report: list[Pair] = []
     for pair in pairs:
-        content = f"{seed}\0{pair.text1}".encode("utf-8", "surrogatepass")
-        draw = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
+        draw = drawn(pair.text1, seed)
         part = calibrate if draw < share / 2 else report if draw < share else learn
         part.append(pair)
     return learn, calibrate, report

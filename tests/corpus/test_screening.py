@@ -190,12 +190,12 @@ def test_the_head_for_neighbours_leaves_what_the_cross_encoder_may_call_a_contra
     screen, vectors = reactor.neighbour_screen, reactor.embed(texts).vectors
     assert screen
     pairs, seen = all_pairs(texts, vectors), []
-    left = screened_by_neighbours(texts, vectors, pairs, screen, 0.8, on_progress=seen.append)
+    left = screened_by_neighbours(vectors, pairs, texts, screen, 0.8, on_progress=seen.append)
     kept = {frozenset(pair) for pair in left.texts(texts, np.arange(len(left.first)))}
     assert frozenset(texts[:2]) in kept
     assert frozenset((texts[0], texts[2])) not in kept
     assert frozenset(texts[3:]) in kept  # whose ends it does not know
     assert (np.diff(left.score) <= 0).all()
     assert left.candidates == sum(seen) == 10
-    none = screened_by_neighbours(texts, vectors, pairs.part(np.array([], int)), screen, 0.8)
+    none = screened_by_neighbours(vectors, pairs.part(np.array([], int)), texts, screen, 0.8)
     assert len(none.first) == 0

@@ -126,7 +126,7 @@ def test_the_floor_is_that_of_the_greatest_score_below() -> None:
 
 def test_a_head_of_other_dimensions_is_refused() -> None:
     with pytest.raises(UserError, match="does not fit"):
-        NeighbourScreen(head_of(dimension=100), FOLDER)
+        _ = NeighbourScreen(head_of(dimension=100), FOLDER).pieces
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,9 @@ def test_the_shipped_one_is_of_the_shipped_weights() -> None:
     assert Reactor(cache=None, head=own, stages="both").neighbour_screen is None
 
 
-def test_weights_of_ones_own_take_the_head_beside_them_that_was_fitted_to_them(tmp_path: Path) -> None:
+def test_weights_of_ones_own_take_the_head_beside_them_that_was_fitted_to_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(SHIPPED_CROSS_ENCODER.read_bytes())
     assert Reactor(cache=None, cross_encoder=weights).neighbour_screen is None
@@ -186,8 +188,8 @@ def test_weights_of_ones_own_take_the_head_beside_them_that_was_fitted_to_them(t
     assert Reactor(cache=None, cross_encoder=weights).neighbour_screen
     tensors, metadata = read_weights(beside)
     write_weights(beside, tensors, metadata | {"teacher": "sha256:another"})
-    with pytest.warns(UserWarning, match="fitted to other weights"):
-        assert Reactor(cache=None, cross_encoder=weights).neighbour_screen is None
+    assert Reactor(cache=None, cross_encoder=weights).neighbour_screen is None
+    assert f"note: {beside} was fitted to other weights" in capsys.readouterr().err
     beside.write_bytes(b"damaged")
     with pytest.raises(UserError, match="not a head for neighbours"):
         _ = Reactor(cache=None, cross_encoder=weights).neighbour_screen
